@@ -1,0 +1,201 @@
+"""Every setting of a run, with its meaning.
+
+In:  values from recipes, options and Python.
+Out: frozen dataclasses; the text under a field is its help, its TOML comment and its reference entry.
+
+Reading and writing them as TOML, recipes by name and ``--set`` live in ``recipes.py``.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+FormatName = Literal[
+    "auto",
+    "one-hot",
+    "delimited",
+    "folders",
+    "hf",
+    "coco",
+    "voc",
+    "label-studio",
+    "roboflow",
+    "create-ml",
+    "cvat",
+]
+HeadName = Literal["linear", "mlp", "study"]
+InitName = Literal["official", "random"]
+FitName = Literal["squash", "crop"]
+TuneName = Literal["head", "full"]
+ScheduleName = Literal["one_cycle", "cosine", "constant"]
+LossName = Literal["weighted_bce", "bce"]
+PrecisionName = Literal["auto", "fp32", "bf16"]
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+ThresholdName = Literal["f1", "accuracy", "half"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """What to learn from."""
+
+    photos: str = ""
+    """Folder of the photos, searched with its subfolders."""
+
+    labels: str | None = None
+    """Table of labels: a file, or a folder of annotation files. Not given: the photo folder itself is
+    asked."""
+
+    format: FormatName = "auto"
+    """Form of the table of labels; "auto" guesses and says what it guessed."""
+
+    delimiter: str | None = None
+    """Text between two labels of one cell, e.g. ";". Not given: guessed, and said."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitConfig:
+    """Which photos train and which judge, where the table itself does not say."""
+
+    test_fraction: float = 0.2
+    """Share of the photos held out for judging, in (0, 1); the study held out 40 of 200. Unused with
+    folds."""
+
+    folds: int | None = None
+    """Folds of a cross-validation, at least 2. Not given: one hold-out split."""
+
+    val_fraction: float = 0.15
+    """Share of the training photos set aside for early stopping, in (0, 1); used only where
+    training.patience is given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Which networks, from which weights."""
+
+    names: tuple[str, ...] = ("mobilenet_v2",)
+    """Backbones: torchvision names, or "timm/NAME"; `manylabel models` lists them."""
+
+    head: HeadName = "linear"
+    """What stands on the backbone: one linear layer, an MLP with one hidden layer, or exactly the head of
+    the study."""
+
+    init: InitName = "official"
+    """Where a backbone starts: its official pre-trained weights, or random ones."""
+
+    fallback: Literal["error", "random"] = "error"
+    """What to do where official weights cannot be had: stop, or go on with random weights and say so in
+    every table."""
+
+    weights: tuple[str, ...] = ()
+    """Files of pre-trained weights (.pth or .safetensors): "FILE" for a single network, else "NAME=FILE"
+    for each."""
+
+    side_px: int | None = None
+    """Side of the square picture that a network sees, in pixels. Not given: what its weights were trained
+    with."""
+
+    fit: FitName = "squash"
+    """How a photo becomes square: "squash" keeps all of it, "crop" keeps its shape and loses the borders,
+    where labels may be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How a network learns. Values not given depend on `tune`; every run saves those that it used."""
+
+    tune: TuneName = "head"
+    """What learns: the head on cached features of a frozen backbone, or the whole network."""
+
+    epochs: int | None = None
+    """Times that every training photo is seen."""
+
+    batch_size: int | None = None
+    """Photos per step."""
+
+    learning_rate: float | None = None
+    """Peak learning rate of the head."""
+
+    body_learning_rate: float | None = None
+    """Peak learning rate of the backbone; used where the whole network learns."""
+
+    weight_decay: float | None = None
+    """Decoupled weight decay of AdamW."""
+
+    schedule: ScheduleName = "one_cycle"
+    """How the learning rate moves: up and down once, warm-up then cosine, or not at all."""
+
+    warmup_fraction: float = 0.1
+    """Share of all steps in which the learning rate rises, in [0, 1)."""
+
+    ema_decay: float | None = None
+    """Decay of the moving average of the weights that is kept in the end, in [0, 1); 0 keeps the last
+    weights."""
+
+    patience: int | None = None
+    """Epochs without a better loss on the validation photos after which training stops. Not given: no
+    early stopping."""
+
+    n_views: int | None = None
+    """Views of each photo: augmented versions whose features are cached where only the head learns."""
+
+    loss: LossName = "weighted_bce"
+    """Binary cross-entropy, positives weighted by n_negative / n_positive of each label, or plain."""
+
+    pos_weight_cap: float = 20.0
+    """Largest weight of a positive, at least 1."""
+
+    precision: PrecisionName = "auto"
+    """Numbers of the forward pass: bf16 where this machine is faster with it, or as told."""
+
+    device: DeviceName = "auto"
+    """Where to compute: the best device found, or as told."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentationConfig:
+    """How a photo is varied in training. The study flipped photos and varied brightness, contrast and
+    saturation."""
+
+    horizontal_flip: float = 0.5
+    """Chance to mirror a photo left to right, in [0, 1]."""
+
+    brightness: float = 0.2
+    """Largest relative change of brightness, in [0, 1)."""
+
+    contrast: float = 0.2
+    """Largest relative change of contrast, in [0, 1)."""
+
+    saturation: float = 0.2
+    """Largest relative change of saturation, in [0, 1)."""
+
+    crop_scale: float = 0.5
+    """Smallest share of a photo's area that a random crop keeps, in (0, 1]; 1 switches cropping off."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """How scores become decisions."""
+
+    thresholds: ThresholdName = "f1"
+    """What each label's threshold aims at on photos that training did not see: best F1, most right cells,
+    or always 0.5."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything that decides a run."""
+
+    out: str = "runs/latest"
+    """Folder for the report, the models and everything else that a run writes."""
+
+    overwrite: bool = False
+    """Replace what lies in `out` once the new run is complete."""
+
+    seed: int = 0
+    """Seed of every random choice; the same seed gives the same scores on one machine."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)

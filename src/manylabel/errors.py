@@ -1,0 +1,105 @@
+"""Every error that manylabel raises on purpose.
+
+In:  what went wrong: where, what was given, what was expected, what to try.
+Out: one exception whose text a user can act on.
+
+    ManylabelError
+    ├── InputError            something the user gave cannot be used; the command line exits with 2
+    │   ├── PhotoError        one photo cannot be read
+    │   ├── TableError        the table of labels; carries every problem found, not only the first
+    │   ├── ConfigError       a recipe, a key or a value
+    │   ├── WeightsError      pre-trained weights are missing or do not fit
+    │   ├── BundleError       a trained model on disk is incomplete or damaged
+    │   └── OutputError       the place to write to is taken or cannot be written
+    └── MissingExtraError     a command needs an optional part of the installation
+"""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+
+class ManylabelError(Exception):
+    """Be the base of every error that manylabel raises on purpose."""
+
+
+class InputError(ManylabelError):
+    """Say that something the user gave cannot be used."""
+
+
+class PhotoError(InputError):
+    """Say that one photo cannot be read.
+
+    Args:
+        path: The file.
+        reason: Why it cannot be read, as the end of a sentence.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        """Keep the file and the reason apart, so that lists of bad photos can be made."""
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class TableError(InputError):
+    """Say every problem of a table of labels at once.
+
+    Args:
+        problems: One sentence per problem, each with its file and line where it has one.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        """Join the problems, one per line."""
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class ConfigError(InputError):
+    """Say which key of which recipe or option has a wrong name or value."""
+
+
+class WeightsError(InputError):
+    """Say which weights are missing or do not fit, and the ways out."""
+
+
+class BundleError(InputError):
+    """Say what is missing from or damaged in a trained model on disk."""
+
+
+class OutputError(InputError):
+    """Say that the place to write to is taken or cannot be written."""
+
+
+class MissingExtraError(ManylabelError):
+    """Say which optional part of the installation is missing and how to add it.
+
+    Args:
+        what: What the user wanted to do, e.g. ``"Training"``.
+        extra: Name of the optional dependency group, e.g. ``"train"``.
+    """
+
+    def __init__(self, what: str, extra: str) -> None:
+        """Write the install command into the text."""
+        super().__init__(f"{what} needs more than the base install: pip install 'manylabel[{extra}]'")
+        self.extra = extra
+
+
+def did_you_mean(given: str, known: Sequence[str]) -> str:
+    """Suggest the closest known name.
+
+    Args:
+        given: What the user wrote.
+        known: The names that would have been right.
+
+    Returns:
+        ``"; did you mean 'beach'?"``, or an empty string where nothing is close.
+
+    Examples:
+        >>> did_you_mean("beech", ["beach", "boat"])
+        "; did you mean 'beach'?"
+        >>> did_you_mean("xyz", ["beach", "boat"])
+        ''
+    """
+    close = get_close_matches(given, known, n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""

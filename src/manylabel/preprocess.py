@@ -1,0 +1,98 @@
+"""Turn a photo into the numbers that a network reads.
+
+In:  upright RGB photos of any size (Pillow).
+Out: uint8 pixels [side_px, side_px, 3]; mean and standard deviation are applied inside the network.
+
+One definition for training, prediction, export and serving; it travels inside every bundle.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+PixelArray = NDArray[np.uint8]
+Box = tuple[float, float, float, float]
+
+_RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """Describe how photos become numbers for one network.
+
+    Attributes:
+        side_px: Side of the square picture in pixels.
+        mean: Mean of each channel, in [0, 1].
+        std: Standard deviation of each channel, in (0, 1].
+        interpolation: How pixels are resampled; always with anti-aliasing.
+        fit: "squash" keeps the whole photo and changes its shape, "crop" keeps the shape and cuts the centre.
+        crop_fraction: Share of the shorter side that "crop" keeps, in (0, 1].
+    """
+
+    side_px: int = 224
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    fit: Literal["squash", "crop"] = "squash"
+    crop_fraction: float = 0.875
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Preprocessing":
+        """Read what ``to_dict`` returned.
+
+        Examples:
+            >>> Preprocessing.from_dict(Preprocessing(side_px=256).to_dict()) == Preprocessing(side_px=256)
+            True
+        """
+        triples = {name: tuple(values[name]) for name in ("mean", "std")}
+        return cls(**{**values, **triples})
+
+
+def evaluation_box(size: tuple[int, int], preprocessing: Preprocessing) -> Box:
+    """Return the part of a photo that an evaluation looks at.
+
+    Args:
+        size: Width and height of the photo in pixels.
+        preprocessing: All of the photo is used with "squash", a centred square with "crop".
+
+    Returns:
+        Left, upper, right, lower in pixels.
+
+    Examples:
+        >>> evaluation_box((400, 300), Preprocessing())
+        (0.0, 0.0, 400.0, 300.0)
+        >>> evaluation_box((400, 200), Preprocessing(fit="crop", crop_fraction=1.0))
+        (100.0, 0.0, 300.0, 200.0)
+    """
+    width, height = size
+    if preprocessing.fit == "squash":
+        return (0.0, 0.0, float(width), float(height))
+    side = min(size) * preprocessing.crop_fraction
+    left, upper = (width - side) / 2, (height - side) / 2
+    return (left, upper, left + side, upper + side)
+
+
+def resize_photo(photo: Image.Image, preprocessing: Preprocessing, *, box: Box | None = None) -> PixelArray:
+    """Resample a part of a photo to the square that a network sees.
+
+    Args:
+        photo: Upright RGB photo.
+        preprocessing: Side and interpolation.
+        box: Left, upper, right, lower in pixels; not given: ``evaluation_box``.
+
+    Returns:
+        Pixels [side_px, side_px, 3].
+    """
+    if box is None:
+        box = evaluation_box(photo.size, preprocessing)
+    side = preprocessing.side_px
+    resized = photo.resize((side, side), _RESAMPLING[preprocessing.interpolation], box=box)
+    return np.asarray(resized, dtype=np.uint8)

@@ -1,0 +1,294 @@
+"""The values that travel between the stages, each checked where it is born.
+
+In:  photos, labels, targets, scores as plain paths, strings and numpy arrays.
+Out: frozen dataclasses that cannot be inconsistent. Photos come first, labels second, always.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Part = Literal["train", "val", "test"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LabelTable:
+    """Hold which photo carries which label.
+
+    Attributes:
+        photos: The files, one per photo.
+        names: What the photos are called in outputs: the path below the photo folder, with forward slashes.
+        labels: The label names.
+        targets: Float array [n_photos, n_labels]: 1 present, 0 absent, NaN unknown.
+        parts: The given split: "train", "val" or "test" per photo, None where nothing was given.
+        source: How the table was read, in words, e.g. ``"labels.csv as delimited CSV, joined by ';'"``.
+        notes: What the user should know but what stops nothing, one sentence each.
+
+    Raises:
+        ValueError: The sizes do not fit together, or targets hold something else than 0, 1 and NaN.
+    """
+
+    photos: tuple[Path, ...]
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+    targets: FloatArray
+    parts: tuple[Part | None, ...]
+    source: str
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check that sizes and values fit together."""
+        shape = (len(self.photos), len(self.labels))
+        if self.targets.shape != shape:
+            raise ValueError(f"targets have shape {self.targets.shape}, expected {shape} (photos x labels)")
+        if not len(self.names) == len(self.parts) == len(self.photos):
+            raise ValueError(
+                f"{len(self.photos)} photos, {len(self.names)} names, {len(self.parts)} parts: not as many of each"
+            )
+        known = self.targets[~np.isnan(self.targets)]
+        if not np.isin(known, (0.0, 1.0)).all():
+            raise ValueError("targets hold 0 (absent), 1 (present) or NaN (unknown), nothing else")
+        self.targets.flags.writeable = False
+
+    @property
+    def n_photos(self) -> int:
+        """Count the photos."""
+        return len(self.photos)
+
+    @property
+    def n_labels(self) -> int:
+        """Count the labels."""
+        return len(self.labels)
+
+    def take(self, rows: IntArray) -> "LabelTable":
+        """Return the table of some photos, in the given order.
+
+        Args:
+            rows: Row numbers [n], each in [0, n_photos).
+        """
+        return LabelTable(
+            photos=tuple(self.photos[row] for row in rows),
+            names=tuple(self.names[row] for row in rows),
+            labels=self.labels,
+            targets=self.targets[rows],
+            parts=tuple(self.parts[row] for row in rows),
+            source=self.source,
+            notes=self.notes,
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Split:
+    """Hold which photos train, which choose, which judge.
+
+    Attributes:
+        train: Row numbers that a model learns from.
+        val: Row numbers for early stopping and thresholds, and for nothing else; may be empty.
+        test: Row numbers that only judge; empty in a cross-validation without a test part.
+        folds: Held-out row numbers of each fold, a partition of ``train``. Empty without cross-validation.
+        origin: Where the split comes from, in words, e.g. ``"given in labels.csv"``.
+
+    Raises:
+        ValueError: A photo lies in two parts, or the folds are not a partition of ``train``.
+    """
+
+    train: IntArray
+    val: IntArray
+    test: IntArray
+    folds: tuple[IntArray, ...] = ()
+    origin: str = ""
+
+    def __post_init__(self) -> None:
+        """Check that no photo is used twice."""
+        rows = np.concatenate([self.train, self.val, self.test])
+        if len(np.unique(rows)) != len(rows):
+            raise ValueError("a photo lies in two parts of the split")
+        if self.folds and not np.array_equal(np.sort(np.concatenate(self.folds)), np.sort(self.train)):
+            raise ValueError("the folds are not a partition of the training photos")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Scores:
+    """Hold what a model says about some photos.
+
+    Attributes:
+        names: Photo names, one per row.
+        labels: Label names, one per column.
+        values: Probabilities [n_photos, n_labels] in [0, 1].
+
+    Raises:
+        ValueError: The sizes do not fit together, or a value is no probability.
+    """
+
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+    values: FloatArray
+
+    def __post_init__(self) -> None:
+        """Check that sizes and values fit together."""
+        if self.values.shape != (len(self.names), len(self.labels)):
+            raise ValueError(
+                f"scores have shape {self.values.shape}, not {(len(self.names), len(self.labels))}"
+            )
+        if not ((self.values >= 0) & (self.values <= 1)).all():
+            raise ValueError("scores are probabilities between 0 and 1, without NaN")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Thresholds:
+    """Hold the score from which on a label counts as present.
+
+    Attributes:
+        values: One threshold per label [n_labels] in [0, 1].
+        origin: How they were chosen, in words, for the report.
+    """
+
+    values: FloatArray
+    origin: str
+
+    def decide(self, scores: FloatArray) -> NDArray[np.bool_]:
+        """Decide per photo and label: a label is present where its score reaches its threshold.
+
+        Args:
+            scores: Probabilities [n_photos, n_labels].
+
+        Returns:
+            Decisions [n_photos, n_labels].
+
+        Examples:
+            >>> Thresholds(values=np.array([0.5, 0.2]), origin="by hand").decide(np.array([[0.5, 0.1]]))
+            array([[ True, False]])
+        """
+        return np.asarray(scores >= self.values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """Hold what one pass over the training photos gave.
+
+    Attributes:
+        fold: Number of the fold from 0; None for the fit whose model is kept.
+        epoch: Number of the pass from 1.
+        train_loss: Mean loss over the training photos in this pass.
+        held_out_loss: Mean loss over the held-out photos after it, None without any. It decides nothing.
+        learning_rate: Learning rate of the head at the end of the pass.
+    """
+
+    fold: int | None
+    epoch: int
+    train_loss: float
+    held_out_loss: float | None
+    learning_rate: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Judged:
+    """Hold scores and decisions for photos that the model did not learn from.
+
+    Attributes:
+        rows: Row numbers in the table [n_rows].
+        scores: Probabilities [n_rows, n_labels].
+        decisions: Which labels the model gives [n_rows, n_labels]; the thresholds came from other photos.
+    """
+
+    rows: IntArray
+    scores: FloatArray
+    decisions: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Trial:
+    """Hold everything that training one network gave, apart from the network itself.
+
+    Attributes:
+        model: Name of the backbone.
+        init: Where its weights came from: "official", "file" or "random".
+        init_note: The same in words, e.g. ``"random weights: resnet50-11ad3fa6.pth could not be had"``.
+        head: Name of the head.
+        tune: What learned: "head" or "full".
+        parameters: Number of parameters of the whole classifier.
+        labels: The label names.
+        thresholds: Thresholds of the model that is kept.
+        pos_weight: Weight of a positive per label [n_labels].
+        test: Scores of the test photos; None where the split has none.
+        out_of_fold: Scores of every training photo by a model that did not see it; None without folds.
+        history: Loss per epoch.
+        training_seconds: Wall time of one fit from photos on, median over the fits.
+        inference_seconds: Median wall time of one photo, pixels to probabilities.
+        stage_seconds: Wall time of each stage of this trial.
+    """
+
+    model: str
+    init: Literal["official", "file", "random"]
+    init_note: str
+    head: str
+    tune: str
+    parameters: int
+    labels: tuple[str, ...]
+    thresholds: Thresholds
+    pos_weight: FloatArray
+    test: Judged | None
+    out_of_fold: Judged | None
+    history: tuple[Epoch, ...]
+    training_seconds: float
+    inference_seconds: float
+    stage_seconds: dict[str, float]
+
+    @property
+    def judged(self) -> Judged:
+        """Return the scores that the tables show: those of the test photos, else the out-of-fold ones.
+
+        Raises:
+            ValueError: Nothing was held out.
+        """
+        judged = self.test if self.test is not None else self.out_of_fold
+        if judged is None:
+            raise ValueError(f"{self.model}: no photo was held out, so there is nothing to judge")
+        return judged
+
+
+class Predictor(Protocol):
+    """Turn photos into scores; one per engine."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Name the labels, in the order of the columns."""
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Return the thresholds that came with the model."""
+
+    def predict_proba(self, photos: Sequence[Image.Image]) -> FloatArray:
+        """Return probabilities [n_photos, n_labels] for upright RGB photos of any size."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Say how far one stage of one network is.
+
+    Attributes:
+        subject: What is worked on, e.g. ``"resnet50"``.
+        stage: What is done to it, e.g. ``"features"``.
+        done: Steps done.
+        total: Steps in all.
+    """
+
+    subject: str
+    stage: str
+    done: int
+    total: int
+
+
+Listener = Callable[[Progress], None]
+"""What hears of progress; the command line draws bars with it, the library default hears nothing."""
+
+
+def ignore_progress(progress: Progress) -> None:
+    """Hear of progress and do nothing."""
