@@ -152,8 +152,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationConfig:
-    """How a photo is varied in training. The study flipped photos and varied brightness, contrast and
-    saturation."""
+    """How a photo is varied in training; the study flipped it and varied its light and colour."""
 
     horizontal_flip: float = 0.5
     """Chance to mirror a photo left to right, in [0, 1]."""

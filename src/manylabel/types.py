@@ -49,9 +49,7 @@ class LabelTable:
         if self.targets.shape != shape:
             raise ValueError(f"targets have shape {self.targets.shape}, expected {shape} (photos x labels)")
         if not len(self.names) == len(self.parts) == len(self.photos):
-            raise ValueError(
-                f"{len(self.photos)} photos, {len(self.names)} names, {len(self.parts)} parts: not as many of each"
-            )
+            raise ValueError(f"{len(self.photos)} photos, {len(self.names)} names, {len(self.parts)} parts")
         known = self.targets[~np.isnan(self.targets)]
         if not np.isin(known, (0.0, 1.0)).all():
             raise ValueError("targets hold 0 (absent), 1 (present) or NaN (unknown), nothing else")
