@@ -1,3 +1,58 @@
-"""Turn a folder of photos and a table of labels into a multi-label image classifier."""
+"""Turn a folder of photos and a table of labels into a multi-label image classifier.
+
+Public names are loaded on first use, so that ``import manylabel`` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from manylabel.apply import evaluate, predict
+    from manylabel.config import RunConfig
+    from manylabel.data.readers import read_table
+    from manylabel.data.sample import draw_sample
+    from manylabel.estimator import MultiLabelClassifier
+    from manylabel.models.catalogue import list_models
+    from manylabel.pipeline import compare, train
+    from manylabel.recipes import load_recipe
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "MultiLabelClassifier",
+    "RunConfig",
+    "__version__",
+    "compare",
+    "draw_sample",
+    "evaluate",
+    "list_models",
+    "load_recipe",
+    "predict",
+    "read_table",
+    "train",
+]
+
+_HOMES = {
+    "MultiLabelClassifier": "manylabel.estimator",
+    "RunConfig": "manylabel.config",
+    "compare": "manylabel.pipeline",
+    "draw_sample": "manylabel.data.sample",
+    "evaluate": "manylabel.apply",
+    "list_models": "manylabel.models.catalogue",
+    "load_recipe": "manylabel.recipes",
+    "predict": "manylabel.apply",
+    "read_table": "manylabel.data.readers",
+    "train": "manylabel.pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'manylabel' has no attribute '{name}'")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return __all__

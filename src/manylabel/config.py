@@ -134,6 +134,10 @@ class TrainingConfig:
     """Epochs without a better loss on the validation photos after which training stops. Not given: no
     early stopping."""
 
+    freeze_batch_norm: bool | None = None
+    """Whether batch normalisation keeps the statistics it came with. Not given: only where the weights were
+    pre-trained; random ones have none worth keeping."""
+
     n_views: int | None = None
     """Views of each photo: augmented versions whose features are cached where only the head learns."""
 

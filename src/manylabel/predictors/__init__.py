@@ -1,1 +1,1 @@
-"""TODO."""
+"""Predictors: photos in, scores out, one file per engine."""

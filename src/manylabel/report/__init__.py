@@ -1,1 +1,1 @@
-"""TODO."""
+"""Facts, tables, plots and one page to read about a run."""

@@ -1,0 +1,76 @@
+# `make` lists the targets. Each sets up the environment that it needs, once per content of pyproject.toml.
+#
+#     make PYTHON=python3.12 test      another Python
+#     make VENV=/some/env test         an environment of your own, used as it is
+#     make WORKERS=8 test              more test processes
+
+PYTHON ?= python3
+VENV ?= .venv
+WORKERS ?= 2
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+# A moved checkout counts as a change: the scripts of an environment carry its path.
+STATE := $(CURDIR) $(shell cksum < pyproject.toml)
+DEMO := runs/demo
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+export PIP_ROOT_USER_ACTION := ignore
+
+ifneq ($(wildcard ../shared/data/.),)
+export MANYLABEL_TEST_DATA ?= $(abspath ../shared/data)
+endif
+ifneq ($(wildcard ../shared/weights/.),)
+export MANYLABEL_TEST_WEIGHTS ?= $(abspath ../shared/weights)
+endif
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup demo test test-drawn test-real test-slow check format
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The stamp says that an environment is ours, of which checkout, and what was installed last. One that was given
+# and has no stamp is used as it is. Only a stamped one is ever cleared: VENV may name any folder.
+setup:  ## Install manylabel with everything needed to train and to develop
+	@if [ -x $(BIN)/python ] && [ "$$(cat $(STAMP) 2>/dev/null)" = '$(STATE)' ]; then exit 0; fi; \
+	if [ '$(origin VENV)' != file ] && [ -x $(BIN)/python ] && [ ! -e $(STAMP) ]; then exit 0; fi; \
+	if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+		echo "manylabel needs Python 3.11 or newer; '$(PYTHON)' is none. Try: make PYTHON=python3.12" >&2; exit 1; \
+	fi; \
+	echo 'Installing manylabel with torch into $(VENV), once: about 5.5 GB and a few minutes'; \
+	clear=; \
+	if [ -e $(STAMP) ] && ! { grep -qF '$(CURDIR) ' $(STAMP) && $(BIN)/python -c ''; }; then clear=--clear; fi; \
+	$(PYTHON) -m venv $$clear $(VENV) && echo '$(CURDIR) unfinished' > $(STAMP) \
+		&& $(BIN)/python -m pip install --progress-bar off --quiet -e '.[train,heic,dev]' \
+		&& echo '$(STATE)' > $(STAMP)
+
+demo: setup  ## Draw the sample photos, compare the four networks of the study on them, write the report
+	@[ -e $(DEMO)/postcards/labels.csv ] || $(BIN)/manylabel sample $(DEMO)/postcards
+	$(BIN)/manylabel compare $(DEMO)/postcards/images $(DEMO)/postcards/labels.csv \
+		--recipe demo --out $(DEMO)/report --overwrite
+
+test: test-drawn test-real  ## Run every test that this machine can run in minutes
+
+# One thread per process: the processes share the cores, and torch would take all of them in each.
+test-drawn: setup  ## Run the tests that draw their own photos, and hold the coverage
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --cov --cov-report=term \
+		-m 'not slow and not network and not gpu and not real'
+
+test-real: setup  ## Run the tests on real photos and weights; skipped where there are none
+	$(BIN)/python -m pytest -q -rs -m 'real and not slow' tests
+
+test-slow: setup  ## Run the tests that take longer
+	$(BIN)/python -m pytest -q -rs -m 'slow and not network and not gpu'
+
+check: setup  ## Check format, lint, types and import contracts
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+	$(BIN)/lint-imports
+
+format: setup  ## Format the code and mend what lint can mend
+	$(BIN)/python -m ruff format .
+	$(BIN)/python -m ruff check --fix .

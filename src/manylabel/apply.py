@@ -1,0 +1,228 @@
+"""Use a trained network: score photos, judge it on a labelled table.
+
+In:  a bundle and photos, with or without labels.
+Out: predictions, or metrics.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from manylabel.config import DataConfig, DeviceName, PrecisionName
+from manylabel.data.readers import find_photos, read_table
+from manylabel.errors import InputError, MissingExtraError, OutputError, PhotoError, TableError
+from manylabel.evaluation.metrics import measure, measure_labels
+from manylabel.files import write_atomically
+from manylabel.predictors.batch import Predictions, predict_files
+from manylabel.types import FloatArray, LabelTable, Listener, Part, ignore_progress
+
+if TYPE_CHECKING:
+    from manylabel.predictors.torch_predictor import TorchPredictor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Evaluation:
+    """Hold how good a bundle is on a labelled table.
+
+    Attributes:
+        labels: The label names of the bundle.
+        metrics: Name to value, as ``evaluation.metrics.measure`` returns them.
+        per_label: Name to values [n_labels], as ``evaluation.metrics.measure_labels`` returns them.
+        n_photos: Photos that were judged.
+        notes: What the user should know, one sentence each.
+        failures: An error for each photo that could not be read.
+    """
+
+    labels: tuple[str, ...]
+    metrics: dict[str, float]
+    per_label: dict[str, FloatArray]
+    n_photos: int
+    notes: tuple[str, ...]
+    failures: tuple[PhotoError, ...]
+
+
+def predict(
+    bundle: Path | str,
+    photos: Sequence[Path | str] | Path | str,
+    *,
+    device: DeviceName = "auto",
+    precision: PrecisionName = "auto",
+    listener: Listener = ignore_progress,
+) -> Predictions:
+    """Score photos with a bundle.
+
+    Args:
+        bundle: Folder that training wrote.
+        photos: Photo files and folders; folders are searched with their subfolders.
+        device: Where to compute.
+        precision: Number type of the forward pass.
+        listener: Hears of progress.
+
+    Returns:
+        Scores and decisions; photos that cannot be read are listed, the others are scored.
+
+    Raises:
+        InputError: The bundle cannot be used, or there is no photo at all.
+    """
+    given = [photos] if isinstance(photos, Path | str) else list(photos)
+    paths, names = _list_photos([Path(path) for path in given])
+    if not paths:
+        where = ", ".join(map(str, given)) or "nothing"
+        raise InputError(f"no photo found in {where}; give photo files or a folder of them")
+    predictor = _load(Path(bundle), device=device, precision=precision)
+    return predict_files(predictor, paths, names=names, side_px=predictor.side_px, listener=listener)
+
+
+def evaluate(
+    bundle: Path | str,
+    photos: Path | str,
+    labels: Path | str | None = None,
+    *,
+    form: DataConfig | None = None,
+    part: Part | Literal["all"] | None = None,
+    listener: Listener = ignore_progress,
+) -> Evaluation:
+    """Judge a bundle on a labelled table.
+
+    Args:
+        bundle: Folder that training wrote.
+        photos: Folder of the photos.
+        labels: Table of labels; not given: the photo folder itself is asked.
+        form: Format and delimiter of the table; its paths are not used.
+        part: Part of the table's own split to judge on. Not given: its test part where it has one, else
+            all photos.
+        listener: Hears of progress.
+
+    Raises:
+        InputError: The bundle or the table cannot be used, or they share no label.
+    """
+    form = DataConfig() if form is None else form
+    table = read_table(
+        None if labels is None else Path(labels),
+        photos=Path(photos),
+        format=form.format,
+        delimiter=form.delimiter,
+    )
+    table = _part_of(table, part)
+    predictor = _load(Path(bundle), device="auto", precision="auto")
+    targets, notes = align_targets(table, predictor.labels)
+    predictions = predict_files(
+        predictor, table.photos, names=table.names, side_px=predictor.side_px, listener=listener
+    )
+    if not len(predictions.rows):
+        raise TableError(
+            ["not one photo can be read; the first problems:", *map(str, predictions.failures[:10])]
+        )
+    judged = targets[predictions.rows]
+    return Evaluation(
+        labels=predictor.labels,
+        metrics=measure(judged, predictions.scores.values, predictions.decisions),
+        per_label=measure_labels(judged, predictions.scores.values, predictions.decisions),
+        n_photos=len(judged),
+        notes=(*table.notes, *notes),
+        failures=predictions.failures,
+    )
+
+
+def write_evaluation(path: Path, evaluation: Evaluation) -> None:
+    """Write the metrics as JSON; what is undefined is null.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    per_label = {
+        label: {name: _number(values[column]) for name, values in evaluation.per_label.items()}
+        for column, label in enumerate(evaluation.labels)
+    }
+    whole = {
+        "n_photos": evaluation.n_photos,
+        "metrics": {name: _number(value) for name, value in evaluation.metrics.items()},
+        "labels": per_label,
+        "notes": evaluation.notes,
+        "unreadable": [
+            {"image": str(failure.path), "error": failure.reason} for failure in evaluation.failures
+        ],
+    }
+    try:
+        write_atomically(path, (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode())
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 6)
+
+
+def align_targets(table: LabelTable, labels: Sequence[str]) -> tuple[FloatArray, list[str]]:
+    """Bring the columns of a table into the order of a bundle's labels.
+
+    Args:
+        table: May lack labels (they become unknown) and have others (they are left out).
+        labels: The label names of the bundle.
+
+    Returns:
+        Targets [n_photos, n_labels], and what the user should know.
+
+    Raises:
+        TableError: No label is shared.
+    """
+    shared = [label for label in labels if label in table.labels]
+    if not shared:
+        raise TableError(
+            [
+                f"{table.source}: none of its labels ({', '.join(table.labels[:10])}) is known to the bundle "
+                f"({', '.join(labels[:10])})"
+            ]
+        )
+    targets = np.full((table.n_photos, len(labels)), np.nan)
+    for column, label in enumerate(labels):
+        if label in table.labels:
+            targets[:, column] = table.targets[:, table.labels.index(label)]
+    notes = []
+    missing = [label for label in labels if label not in table.labels]
+    if missing:
+        notes.append(f"the table does not have {', '.join(missing)}: they are unknown and not judged")
+    extra = [label for label in table.labels if label not in labels]
+    if extra:
+        notes.append(f"the bundle does not know {', '.join(extra)}: left out")
+    return targets, notes
+
+
+def _part_of(table: LabelTable, part: Part | Literal["all"] | None) -> LabelTable:
+    if part is None:
+        part = "test" if "test" in table.parts else "all"
+        if part == "test":
+            note = "judged on the test part that the table names; the other photos may have been learned from"
+            table = replace(table, notes=(*table.notes, note))
+    if part == "all":
+        return table
+    rows = np.flatnonzero([given == part for given in table.parts])
+    if not len(rows):
+        raise TableError([f"{table.source}: names no photo as '{part}'"])
+    return table.take(rows)
+
+
+def _list_photos(given: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """Return the files, and what to call them: as given, or relative to the given folder."""
+    paths, names = list[Path](), list[str]()
+    for path in given:
+        if path.is_dir():
+            found = find_photos(path)
+            paths.extend(found)
+            names.extend(file.relative_to(path).as_posix() for file in found)
+        else:
+            paths.append(path)
+            names.append(path.as_posix())
+    return paths, names
+
+
+def _load(bundle: Path, *, device: DeviceName, precision: PrecisionName) -> "TorchPredictor":
+    try:
+        from manylabel.predictors.torch_predictor import load_predictor
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("Using a bundle with torch", "train") from error
+    return load_predictor(bundle, device=device, precision=precision)

@@ -1,0 +1,204 @@
+"""A trained model on disk.
+
+In:  what a model is: labels, thresholds, preprocessing, the names of its parts, its weights.
+Out: a folder of plain files, complete or absent, and its reading back.
+
+    config.json          in Hugging Face's manner: labels, backbone, head, preprocessing
+    weights.safetensors  all weights
+    thresholds.csv       one threshold per label
+    facts.json           how it was trained and judged, and the SHA-256 of the other files
+    README.md            the model card
+"""
+
+import csv
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from manylabel.config import HeadName
+from manylabel.errors import BundleError, OutputError
+from manylabel.preprocess import Preprocessing
+from manylabel.types import Thresholds
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "weights.safetensors"
+THRESHOLDS_FILE = "thresholds.csv"
+FACTS_FILE = "facts.json"
+CARD_FILE = "README.md"
+
+_FORMAT_VERSION = 1
+_CHECKED_FILES = (CONFIG_FILE, WEIGHTS_FILE, THRESHOLDS_FILE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleConfig:
+    """Describe the network of a bundle.
+
+    Attributes:
+        backbone: Name of the backbone, e.g. ``"resnet50"``.
+        head: Name of the head.
+        labels: The label names, in the order of the outputs.
+        preprocessing: How photos become numbers.
+    """
+
+    backbone: str
+    head: HeadName
+    labels: tuple[str, ...]
+    preprocessing: Preprocessing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """Hold what a bundle says, apart from its weights.
+
+    Attributes:
+        folder: Where it lies.
+        config: The network.
+        thresholds: One per label.
+        facts: How it was trained and judged.
+    """
+
+    folder: Path
+    config: BundleConfig
+    thresholds: Thresholds
+    facts: Mapping[str, Any]
+
+
+def write_bundle(
+    folder: Path,
+    *,
+    config: BundleConfig,
+    thresholds: Thresholds,
+    facts: Mapping[str, Any],
+    card: str,
+    write_weights: Callable[[Path], None],
+) -> None:
+    """Write the files of a bundle.
+
+    Args:
+        folder: An empty folder, or one to be made; ``files.new_folder`` makes it appear only when it is
+            complete.
+        config: The network.
+        thresholds: One per label.
+        facts: How it was trained and judged; JSON values.
+        card: Text of the model card, Markdown.
+        write_weights: Writes the weights to a path.
+
+    Raises:
+        OutputError: A file cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CONFIG_FILE).write_text(_to_json(_config_to_dict(config)), encoding="utf-8")
+        _write_thresholds(folder / THRESHOLDS_FILE, config.labels, thresholds)
+        (folder / CARD_FILE).write_text(card, encoding="utf-8")
+        write_weights(folder / WEIGHTS_FILE)
+        hashes = {name: file_hash(folder / name) for name in _CHECKED_FILES}
+        whole = {**facts, "thresholds_origin": thresholds.origin, "sha256": hashes}
+        (folder / FACTS_FILE).write_text(_to_json(whole), encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written: {error.strerror or error}") from error
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read a bundle and check its files against the hashes in facts.json.
+
+    Raises:
+        BundleError: It is no bundle, or a file is missing, damaged or of a later version.
+    """
+    facts = _read_json(folder, FACTS_FILE)
+    for name in _CHECKED_FILES:
+        if not (folder / name).is_file():
+            raise BundleError(f"{folder}: is no complete bundle: {name} is missing")
+        if file_hash(folder / name) != _entry(facts, "sha256", folder / FACTS_FILE).get(name):
+            raise BundleError(
+                f"{folder / name}: has changed since the bundle was written (its SHA-256 is not the one in "
+                f"{FACTS_FILE}); copy the bundle again or train it anew"
+            )
+    config = _config_from_dict(_read_json(folder, CONFIG_FILE), folder / CONFIG_FILE)
+    thresholds = _read_thresholds(folder / THRESHOLDS_FILE, config.labels, facts.get("thresholds_origin", ""))
+    return Bundle(folder=folder, config=config, thresholds=thresholds, facts=facts)
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal text."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _to_json(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+
+
+def _read_json(folder: Path, name: str) -> dict[str, Any]:
+    try:
+        values = json.loads((folder / name).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise BundleError(
+            f"{folder}: is no bundle: it has no {name}; give the folder that training wrote"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{folder / name}: cannot be read: {error}") from error
+    if not isinstance(values, dict):
+        raise BundleError(f"{folder / name}: is damaged: expected a JSON object")
+    return values
+
+
+def _entry(values: Mapping[str, Any], key: str, path: Path) -> Any:
+    if key not in values:
+        raise BundleError(f"{path}: is damaged: '{key}' is missing")
+    return values[key]
+
+
+def _config_to_dict(config: BundleConfig) -> dict[str, Any]:
+    return {
+        "format_version": _FORMAT_VERSION,
+        "problem_type": "multi_label_classification",
+        "architecture": config.backbone,
+        "head": config.head,
+        "num_labels": len(config.labels),
+        "id2label": {str(number): label for number, label in enumerate(config.labels)},
+        "label2id": {label: number for number, label in enumerate(config.labels)},
+        "preprocessing": config.preprocessing.to_dict(),
+    }
+
+
+def _config_from_dict(values: Mapping[str, Any], path: Path) -> BundleConfig:
+    version = _entry(values, "format_version", path)
+    if version != _FORMAT_VERSION:
+        raise BundleError(
+            f"{path}: has format version {version}, this manylabel reads {_FORMAT_VERSION}; "
+            "install a newer one"
+        )
+    id2label = _entry(values, "id2label", path)
+    try:
+        return BundleConfig(
+            backbone=_entry(values, "architecture", path),
+            head=_entry(values, "head", path),
+            labels=tuple(id2label[str(number)] for number in range(len(id2label))),
+            preprocessing=Preprocessing.from_dict(_entry(values, "preprocessing", path)),
+        )
+    except (KeyError, TypeError) as error:
+        raise BundleError(f"{path}: is damaged: {error}") from error
+
+
+def _write_thresholds(path: Path, labels: tuple[str, ...], thresholds: Thresholds) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["label", "threshold"])
+        writer.writerows(zip(labels, thresholds.values.tolist(), strict=True))
+
+
+def _read_thresholds(path: Path, labels: tuple[str, ...], origin: str) -> Thresholds:
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    try:
+        values = {row["label"]: float(row["threshold"]) for row in rows}
+        return Thresholds(values=np.array([values[label] for label in labels]), origin=origin)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"{path}: is damaged: {error}") from error

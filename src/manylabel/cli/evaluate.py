@@ -1,0 +1,44 @@
+"""``manylabel evaluate``: judge a bundle on a labelled table.
+
+In:  a bundle, photos, labels.
+Out: metrics on the screen, and in a file where asked for.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from manylabel.cli import options
+from manylabel.cli.screen import needs_extra, show_evaluation, show_line, show_progress
+from manylabel.config import DataConfig
+
+
+def evaluate(
+    bundle: Annotated[Path, typer.Argument(help="Folder that training wrote.", show_default=False)],
+    photos: options.Photos,
+    labels: options.Labels = None,
+    *,
+    part: Annotated[
+        Literal["train", "val", "test", "all"] | None,
+        typer.Option(
+            help="Part of the table's own split to judge on; its test part where it has one, else all."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write the metrics to this file, .json.", metavar="FILE")
+    ] = None,
+    format: options.Format = None,  # noqa: A002 - the option's name
+    delimiter: options.Delimiter = None,
+) -> None:
+    """Judge a bundle on labelled photos: metrics of all labels together, and of each one."""
+    with needs_extra("Evaluating", "train"):
+        from manylabel.apply import evaluate as run
+        from manylabel.apply import write_evaluation
+    form = DataConfig(format=format or "auto", delimiter=delimiter)
+    with show_progress() as listener:
+        evaluation = run(bundle, photos, labels, form=form, part=part, listener=listener)
+    show_evaluation(evaluation)
+    if out is not None:
+        write_evaluation(out, evaluation)
+        show_line(f"Metrics: {out}")

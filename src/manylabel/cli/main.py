@@ -1,0 +1,58 @@
+"""The program ``manylabel``.
+
+In:  the words of the command line.
+Out: exit code 0; 2 with one message where the input cannot be used; 130 where it was stopped.
+"""
+
+import sys
+
+import typer
+
+from manylabel import __version__
+from manylabel.cli.compare import compare
+from manylabel.cli.evaluate import evaluate
+from manylabel.cli.models import models
+from manylabel.cli.predict import predict
+from manylabel.cli.sample import sample
+from manylabel.cli.screen import show_error
+from manylabel.cli.train import train
+from manylabel.errors import ManylabelError
+
+app = typer.Typer(
+    help="From a folder of photos and a table of labels to a compared multi-label image classifier.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (compare, train, evaluate, predict, models, sample):
+    app.command()(command)
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and stop."""
+    if wanted:
+        print(f"manylabel {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(
+        False, "--version", callback=show_version, is_eager=True, help="Show the version."
+    ),
+) -> None:
+    """From a folder of photos and a table of labels to a compared multi-label image classifier."""
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except ManylabelError as error:
+        show_error(str(error))
+        sys.exit(2)
+    except KeyboardInterrupt:
+        show_error("stopped; nothing was written, and what lay at the output is still there")
+        sys.exit(130)

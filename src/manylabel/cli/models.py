@@ -1,0 +1,37 @@
+"""``manylabel models``: list the networks that can be used.
+
+In:  names or patterns.
+Out: a table on the screen.
+"""
+
+from typing import Annotated
+
+import typer
+
+from manylabel.cli import options
+from manylabel.cli.screen import needs_extra, show_models
+from manylabel.errors import ConfigError
+
+
+def models(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Names or patterns, e.g. resnet50 or 'timm/*tiny*'; none lists all of torchvision's.",
+            show_default=False,
+            metavar="[NAME]...",
+        ),
+    ] = None,
+    *,
+    head: options.Head = None,
+    labels: Annotated[
+        int | None,
+        typer.Option(help="Number of labels; counts the parameters with the head.", min=1, metavar="N"),
+    ] = None,
+) -> None:
+    """List the networks that can be used: parameters, features, licence, whether their weights are here."""
+    if (head is None) != (labels is None):
+        raise ConfigError("--head and --labels go together, e.g. --head study --labels 10")
+    with needs_extra("Listing networks", "train"):
+        from manylabel.models.catalogue import list_models
+    show_models(list_models(names or (), head=head, n_labels=labels))

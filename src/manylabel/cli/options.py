@@ -1,0 +1,113 @@
+"""The options that commands share; the help of most is the text under the setting in config.py.
+
+In:  what the user typed.
+Out: the settings of a run.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from manylabel.config import (
+    DataConfig,
+    DeviceName,
+    FormatName,
+    HeadName,
+    InitName,
+    ModelConfig,
+    RunConfig,
+    SplitConfig,
+    TrainingConfig,
+    TuneName,
+)
+from manylabel.recipes import apply_settings, field_docs, load_recipe, replace_settings
+
+DEFAULT_RECIPE = "quick"
+
+
+def _of(section: type, name: str, *flags: str, metavar: str | None = None) -> Any:
+    """Make an option of a setting, with the setting's own text as help."""
+    return typer.Option(*flags, help=field_docs(section)[name], metavar=metavar, show_default=False)
+
+
+Photos = Annotated[Path, typer.Argument(help=field_docs(DataConfig)["photos"], show_default=False)]
+Labels = Annotated[
+    Path | None, typer.Argument(help=field_docs(DataConfig)["labels"], metavar="[LABELS]", show_default=False)
+]
+Format = Annotated[FormatName | None, _of(DataConfig, "format", "--format")]
+Delimiter = Annotated[str | None, _of(DataConfig, "delimiter", "--delimiter", metavar="TEXT")]
+Head = Annotated[HeadName | None, _of(ModelConfig, "head", "--head")]
+Init = Annotated[InitName | None, _of(ModelConfig, "init", "--init")]
+Weights = Annotated[list[str] | None, _of(ModelConfig, "weights", "--weights", metavar="[NAME=]FILE")]
+Tune = Annotated[TuneName | None, _of(TrainingConfig, "tune", "--tune")]
+Epochs = Annotated[int | None, _of(TrainingConfig, "epochs", "--epochs", metavar="N")]
+Device = Annotated[DeviceName | None, _of(TrainingConfig, "device", "--device")]
+Folds = Annotated[int | None, _of(SplitConfig, "folds", "--folds", metavar="K")]
+Seed = Annotated[int | None, _of(RunConfig, "seed", "--seed", metavar="N")]
+Overwrite = Annotated[bool, _of(RunConfig, "overwrite", "--overwrite")]
+Recipe = Annotated[
+    str,
+    typer.Option(
+        "--recipe", help="Settings to start from: a recipe's name, or a .toml file.", metavar="NAME|FILE"
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Any other setting, e.g. training.batch_size=16; may be given again.",
+        metavar="KEY=VALUE",
+    ),
+]
+
+
+KEYS = {
+    "photos": "data.photos",
+    "labels": "data.labels",
+    "format": "data.format",
+    "delimiter": "data.delimiter",
+    "models": "model.names",
+    "model": "model.names",
+    "head": "model.head",
+    "init": "model.init",
+    "weights": "model.weights",
+    "tune": "training.tune",
+    "epochs": "training.epochs",
+    "device": "training.device",
+    "folds": "split.folds",
+    "seed": "seed",
+    "out": "out",
+}
+"""The setting behind each option of the commands that train."""
+
+
+def configure(given: Mapping[str, Any]) -> RunConfig:
+    """Put the options of a command that trains on its recipe.
+
+    Args:
+        given: Value of each option by its name; None where it was not given.
+
+    Raises:
+        ConfigError: A recipe, key or value is wrong.
+    """
+    values = {key: _plain(option, given[option]) for option, key in KEYS.items() if option in given}
+    values = {key: value for key, value in values.items() if value is not None}
+    if given["overwrite"]:
+        values["overwrite"] = True
+    config = replace_settings(load_recipe(given["recipe"]), values)
+    return apply_settings(config, given["set_"] or ())
+
+
+def _plain(option: str, value: Any) -> object:
+    """Turn paths into text, repeated options and names joined by commas into tuples."""
+    match option, value:
+        case _, Path():
+            return str(value)
+        case "models" | "model", str():
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        case _, list():
+            return tuple(value) if value else None
+        case _:
+            return value  # type: ignore[no-any-return]

@@ -1,0 +1,198 @@
+"""What commands print: progress and messages to stderr, results to stdout.
+
+In:  progress, facts, predictions, errors.
+Out: lines, bars and tables that fit a terminal of 80 columns.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from manylabel.errors import MissingExtraError, PhotoError
+from manylabel.types import Listener, Progress
+
+if TYPE_CHECKING:
+    from manylabel.apply import Evaluation
+    from manylabel.models.catalogue import ModelInfo
+    from manylabel.predictors.batch import Predictions
+
+MAX_PHOTOS_SHOWN = 50
+
+_stderr = Console(stderr=True)
+_stdout = Console()
+
+
+def show_error(text: str) -> None:
+    """Print an error to stderr, as it is."""
+    _stderr.print(f"error: {text}", style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def show_line(text: str) -> None:
+    """Print a line to stdout, as it is."""
+    _stdout.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def needs_extra(what: str, extra: str) -> Iterator[None]:
+    """Turn a missing library into the command that installs it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(what, extra) from error
+
+
+@contextmanager
+def show_progress() -> Iterator[Listener]:
+    """Draw a bar per network and stage with the time left; where stderr is a file, print lines.
+
+    What the library logs is shown above the bars.
+    """
+    bars = Bars(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=_stderr,
+        disable=not _stderr.is_terminal,
+    )
+    tasks: dict[tuple[str, str], Any] = {}
+
+    def listen(progress: Progress) -> None:
+        key = (progress.subject, progress.stage)
+        if not _stderr.is_terminal:
+            if progress.done == progress.total and key not in tasks:
+                tasks[key] = None
+                _stderr.print(
+                    f"{progress.subject}: {progress.stage} {progress.done}/{progress.total}", highlight=False
+                )
+            return
+        if key not in tasks or bars.tasks[tasks[key]].finished:
+            tasks[key] = bars.add_task(escape(f"{progress.subject}: {progress.stage}"), total=progress.total)
+        bars.update(tasks[key], completed=progress.done, total=progress.total)
+
+    handler = RichHandler(console=_stderr, show_time=False, show_path=False, show_level=False)
+    logger = logging.getLogger("manylabel")
+    logger.addHandler(handler)
+    try:
+        with bars:
+            yield listen
+    finally:
+        logger.removeHandler(handler)
+
+
+def show_facts(facts: Mapping[str, Any]) -> None:
+    """Print the table of results, and what the user should know about it."""
+    from manylabel.report.tables import MAIN_COLUMNS, format_cell, table_rows
+
+    show_table(
+        list(MAIN_COLUMNS.values()),
+        [[format_cell(column, row[column]) for column in MAIN_COLUMNS] for row in table_rows(facts)],
+    )
+    judged = facts["judged"]
+    on = {"test": "test photos", "out_of_fold": "photos, each by a network that did not see it"}[
+        judged["part"]
+    ]
+    show_line(f"Judged on {judged['n_photos']} {on}.")
+    for model in facts["models"]:
+        if model["init"] == "random":
+            show_line(f"Not pre-trained: {model['model']}: {model['init_note']}")
+
+
+def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table; the first column is text, the others are numbers."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if number == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    _stdout.print(table)
+
+
+def show_evaluation(evaluation: "Evaluation") -> None:
+    """Print the metrics of all labels together, then of each one."""
+    from manylabel.report.tables import METRIC_HEADINGS, format_cell
+
+    show_table(
+        ["Metric", "Value"],
+        [
+            [METRIC_HEADINGS.get(name, name), format_cell(name, value)]
+            for name, value in evaluation.metrics.items()
+        ],
+    )
+    columns = {
+        "average_precision": "AP",
+        "precision": "Precision",
+        "recall": "Recall",
+        "f1": "F1",
+    }
+    show_table(
+        ["Label", "Positives", *columns.values()],
+        [
+            [
+                label,
+                f"{evaluation.per_label['n_positive'][column]:.0f}",
+                *(format_cell(name, evaluation.per_label[name][column]) for name in columns),
+            ]
+            for column, label in enumerate(evaluation.labels)
+        ],
+    )
+    show_line(f"Judged on {evaluation.n_photos} photos.")
+    for note in evaluation.notes:
+        show_line(f"Note: {note}")
+    show_failures(evaluation.failures)
+
+
+def show_predictions(predictions: "Predictions") -> None:
+    """Print the labels of each photo with their probabilities, and the photos that could not be read."""
+    scores = predictions.scores
+    rows = []
+    for row, name in enumerate(scores.names[:MAX_PHOTOS_SHOWN]):
+        said = [
+            f"{label} {scores.values[row, scores.labels.index(label)]:.0%}"
+            for label in predictions.labels_of(row)
+        ]
+        rows.append([name, ", ".join(said) or "(none)"])
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("Photo", overflow="fold")
+    table.add_column("Labels", overflow="fold")
+    for cells in rows:
+        table.add_row(*(escape(cell) for cell in cells))
+    _stdout.print(table)
+    if len(scores.names) > MAX_PHOTOS_SHOWN:
+        show_line(f"and {len(scores.names) - MAX_PHOTOS_SHOWN} more photos; --out FILE writes all of them")
+    show_failures(predictions.failures)
+
+
+def show_failures(failures: Sequence[PhotoError]) -> None:
+    """List the photos that could not be read, on stderr."""
+    for failure in failures:
+        _stderr.print(f"not read: {failure}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
+def show_models(models: Sequence["ModelInfo"]) -> None:
+    """Print what networks can be used."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("Name", "Parameters", "Features", "Side", "Licence", "Weights here"):
+        table.add_column(
+            heading, justify="right" if heading in ("Parameters", "Features", "Side") else "left"
+        )
+    for model in models:
+        table.add_row(
+            escape(model.name),
+            f"{model.parameters:,}",
+            str(model.n_features),
+            f"{model.side_px} px",
+            escape(model.licence),
+            "yes" if model.weights_here else "no",
+        )
+    _stdout.print(table)

@@ -1,0 +1,52 @@
+"""``manylabel train``: train one network and write it as a bundle.
+
+In:  photos, labels, settings.
+Out: one table on the screen, a bundle.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from manylabel.cli import options
+from manylabel.cli.screen import needs_extra, show_facts, show_line, show_progress
+
+
+def train(
+    context: typer.Context,
+    photos: options.Photos,
+    labels: options.Labels = None,
+    *,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Network to train; `manylabel models` lists them.", metavar="NAME"),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the bundle.")] = Path("bundle"),
+    recipe: options.Recipe = options.DEFAULT_RECIPE,
+    tune: options.Tune = None,
+    head: options.Head = None,
+    init: options.Init = None,
+    weights: options.Weights = None,
+    folds: options.Folds = None,
+    epochs: options.Epochs = None,
+    format: options.Format = None,  # noqa: A002 - the option's name
+    delimiter: options.Delimiter = None,
+    device: options.Device = None,
+    seed: options.Seed = None,
+    set_: options.Settings = None,
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Train one network and write it as a bundle, ready for predict and evaluate.
+
+    A fifth of the photos is held out to judge it, unless the table names a test part. With --folds the bundle
+    learns from all photos, and is judged by a cross-validation.
+    """
+    config = options.configure(context.params)
+    with needs_extra("Training", "train"):
+        from manylabel.pipeline import train as run
+    with show_progress() as listener:
+        result = run(config, command=sys.argv, recipe=recipe, listener=listener)
+    show_facts(result.facts)
+    show_line(f"Bundle: {result.out}")

@@ -1,0 +1,335 @@
+"""Read photos, whatever the camera or the web made of them.
+
+In:  files, or their bytes: JPEG, PNG, GIF, BMP, PPM, WebP, TIFF, AVIF, JPEG 2000; HEIC with the extra "heic".
+Out: upright RGB photos, or a ``PhotoError`` that says in plain words what is wrong with the file.
+"""
+
+import os
+import re
+import stat
+import struct
+import warnings
+import zlib
+from collections import deque
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+from threading import Lock
+from typing import IO, Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from manylabel.errors import PhotoError
+
+# Pillow also opens formats that start other programs (EPS) or hold no photo; those stay out. The first five
+# need no plug-in to be searched for.
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "AVIF", "JPEG2000")
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+
+# What the decoders are known to raise for damaged files. MemoryError: a few bytes can promise a huge photo.
+_DECODER_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    Image.DecompressionBombError,
+    struct.error,
+    zlib.error,
+)
+
+_LARGEST_JPEG_REDUCTION = 8
+_INTEGER_SCALES = (255.0, 4095.0, 65535.0)
+_PHOTOS_AHEAD_PER_THREAD = 2
+
+
+def open_photo(path: Path, *, side_px: int | None = None) -> Image.Image:
+    """Read a photo file.
+
+    Args:
+        path: The file. Of an animation or a file of several pages, the first picture is read.
+        side_px: Pixels that the shorter side needs, at least 1: a photo that has more is read at 1/2, 1/4 or
+            1/8 of its size, JPEG files several times as fast, and keeps at least that many. Not given: all.
+
+    Returns:
+        An RGB photo, turned upright, transparent parts white, without metadata. More than 8 bits per channel
+        are scaled down, not clipped.
+
+    Raises:
+        PhotoError: The file cannot be read as a photo.
+    """
+    try:
+        _check_file(path)
+        with path.open("rb") as file:
+            return _read(file, path=path, side_px=side_px)
+    except OSError as error:
+        raise PhotoError(path, _explain_system(error)) from error
+
+
+def open_photo_bytes(data: bytes, *, name: str, side_px: int | None = None) -> Image.Image:
+    """Read a photo that is in memory, e.g. an upload.
+
+    Args:
+        data: Content of the photo file.
+        name: What errors call it.
+        side_px: As in ``open_photo``.
+
+    Returns:
+        An RGB photo as from ``open_photo``.
+
+    Raises:
+        PhotoError: The bytes cannot be read as a photo.
+
+    Examples:
+        >>> file = BytesIO()
+        >>> Image.new("CMYK", (640, 480)).save(file, "JPEG")
+        >>> photo = open_photo_bytes(file.getvalue(), name="white.jpg", side_px=100)
+        >>> photo.mode, photo.size
+        ('RGB', (160, 120))
+    """
+    if not data:
+        raise PhotoError(Path(name), "the file is empty")
+    return _read(BytesIO(data), path=Path(name), side_px=side_px)
+
+
+def read_photos(
+    paths: Sequence[Path], *, side_px: int | None, n_threads: int | None = None
+) -> Generator[Image.Image | PhotoError, None, None]:
+    """Read many photos in order, a few of them ahead in threads.
+
+    Reading stops when the generator is closed or forgotten; at most a few photos per thread wait in memory.
+
+    Args:
+        paths: The files.
+        side_px: As in ``open_photo``.
+        n_threads: Photos to decode at the same time, at least 1. Not given: one per processor.
+
+    Yields:
+        Each photo, or the error of a photo that cannot be read.
+    """
+    if n_threads is None:
+        n_threads = os.cpu_count() or 1
+    waiting: deque[Future[Image.Image | PhotoError]] = deque()
+    with ThreadPoolExecutor(n_threads, thread_name_prefix="photos") as threads:
+        try:
+            for path in paths:
+                waiting.append(threads.submit(_try_to_open, path, side_px))
+                if len(waiting) > _PHOTOS_AHEAD_PER_THREAD * n_threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for photo in waiting:
+                photo.cancel()
+
+
+def to_rgb(photo: Image.Image) -> Image.Image:
+    """Convert a photo of any colour mode to RGB.
+
+    Args:
+        photo: The photo. Pixels of more than 8 bits are divided by the smallest usual full scale (1 for
+            floats, 8, 12 or 16 bits) that holds the brightest; beyond that, lowest to highest are spread.
+
+    Returns:
+        A new RGB photo without metadata; what was transparent is white.
+
+    Examples:
+        >>> to_rgb(Image.new("RGBA", (1, 1), (255, 0, 0, 0))).getpixel((0, 0))
+        (255, 255, 255)
+        >>> to_rgb(Image.new("I;16", (1, 1), 65535)).getpixel((0, 0))
+        (255, 255, 255)
+    """
+    if photo.mode in ("I", "F") or photo.mode.startswith("I;"):
+        photo = _scale_to_8_bits(photo)
+    elif photo.has_transparency_data:
+        see_through = photo.convert("RGBA")
+        photo = Image.new("RGBA", photo.size, "white")
+        photo.alpha_composite(see_through)
+    rgb = photo.convert("RGB")
+    rgb.info.clear()
+    return rgb
+
+
+def _try_to_open(path: Path, side_px: int | None) -> Image.Image | PhotoError:
+    try:
+        return open_photo(path, side_px=side_px)
+    except PhotoError as error:
+        # A fresh error: the caught one would keep a half-decoded photo alive through its traceback.
+        return PhotoError(error.path, error.reason)
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what is no regular file: opening a pipe would wait for ever."""
+    try:
+        status = path.stat()
+    except ValueError as error:
+        raise PhotoError(path, "this cannot be the name of a file") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise PhotoError(path, "this is a folder, not a photo")
+    if not stat.S_ISREG(status.st_mode):
+        raise PhotoError(path, "this is a device or a pipe, not a photo")
+    if status.st_size == 0:
+        raise PhotoError(path, "the file is empty")
+
+
+def _read(file: IO[bytes], *, path: Path, side_px: int | None) -> Image.Image:
+    if side_px is not None and side_px < 1:
+        raise ValueError(f"side_px is {side_px}, expected at least 1")
+    with _quiet_pillow:
+        try:
+            photo = _open(file, path)
+            if not min(photo.size):
+                raise PhotoError(path, f"it has no pixels: {photo.width} x {photo.height}")
+            return _decode(photo, side_px)
+        except _DECODER_ERRORS as error:
+            raise PhotoError(path, _explain(error)) from error
+
+
+def _open(file: IO[bytes], path: Path) -> Image.Image:
+    """Find out the format and read the header, no pixels yet."""
+    try:
+        return Image.open(file, formats=_FORMATS)
+    except UnidentifiedImageError as error:
+        file.seek(0)
+        prefix = file.read(16)
+        if prefix[4:8] == b"ftyp" and prefix[8:12] in _HEIC_BRANDS:
+            return _open_heic(file, path)
+        raise PhotoError(path, _explain_unidentified(prefix)) from error
+
+
+def _open_heic(file: IO[bytes], path: Path) -> Image.Image:
+    try:
+        from pillow_heif import register_heif_opener  # not at the top: an extra
+    except ImportError as error:
+        raise PhotoError(path, "HEIC photos need an extra: pip install 'manylabel[heic]'") from error
+    register_heif_opener()
+    return Image.open(file, formats=("HEIF",))
+
+
+def _decode(photo: Image.Image, side_px: int | None) -> Image.Image:
+    """Read the pixels, at a reduced scale where that is enough."""
+    full_size = photo.size
+    if side_px is not None:
+        # Works on JPEG files only. Both sides keep side_px, and so they do when the photo is turned.
+        photo.draft(None, (side_px, side_px))
+    photo.load()
+    # A damaged EXIF block does not make the pixels unreadable; such a photo stays as it lies in the file.
+    with suppress(*_DECODER_ERRORS):
+        ImageOps.exif_transpose(photo, in_place=True)
+    rgb = to_rgb(photo)
+    if side_px is None or photo.size not in (full_size, full_size[::-1]):
+        return rgb
+    # The same reduction for the other formats: a photo gives the same size whatever it was saved as.
+    return rgb.reduce(_reduction(full_size, side_px))
+
+
+def _reduction(size: tuple[int, int], side_px: int) -> int:
+    """Return the largest of 8, 4, 2, 1 that leaves both sides at least ``side_px`` long, else 1.
+
+    Examples:
+        >>> _reduction((4000, 3000), 400), _reduction((4000, 3000), 224), _reduction((100, 50), 224)
+        (4, 8, 1)
+    """
+    factor = _LARGEST_JPEG_REDUCTION
+    while factor > 1 and min(size) // side_px < factor:
+        factor //= 2
+    return factor
+
+
+def _scale_to_8_bits(photo: Image.Image) -> Image.Image:
+    """Bring one wide channel to 0..255.
+
+    12-bit cameras save into 16-bit files; by the type of the file alone, their photos would come out black.
+    """
+    values = np.nan_to_num(
+        np.asarray(photo, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0
+    )  # [height, width]
+    low, high = float(values.min()), float(values.max())
+    scales = (1.0, *_INTEGER_SCALES) if photo.mode == "F" else _INTEGER_SCALES
+    if low >= 0 and high <= scales[-1]:
+        full = next(scale for scale in scales if high <= scale)
+    else:
+        values -= low
+        full = high - low if high > low else 1.0
+    return Image.fromarray(np.rint(values * (255.0 / full)).astype(np.uint8))
+
+
+def _explain_unidentified(prefix: bytes) -> str:
+    for name in _FORMATS:
+        # Pillow's own test of the first bytes; where it answers in words, the format is not built in.
+        accept = Image.OPEN[name][1] if name in Image.OPEN else None
+        answer = accept is not None and accept(prefix)
+        if isinstance(answer, str):
+            return f"this installation of Pillow cannot read {name} files"
+        if answer:
+            return f"it begins like {name}, but is cut off or damaged"
+    return f"it is not a photo in a known format ({', '.join(_FORMATS)}, HEIC)"
+
+
+def _explain(error: BaseException) -> str:
+    if isinstance(error, Image.DecompressionBombError):
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6
+        return f"it has more than {most:.0f} million pixels, which is more than is read into memory"
+    if isinstance(error, MemoryError):
+        return "its pixels do not fit into memory"
+    if isinstance(error, OSError) and error.errno is not None:
+        return _explain_system(error)
+    if "truncated" in str(error).lower():
+        return "it is cut off: the file ends before the picture does"
+    return "it is damaged: its pixels cannot be decoded"
+
+
+def _explain_system(error: OSError) -> str:
+    match error:
+        case FileNotFoundError():
+            return "there is no such file"
+        case PermissionError():
+            return "permission to read it is denied"
+        case _:
+            return f"the system cannot read it: {error.strerror or error}"
+
+
+class _QuietPillow:
+    """Keep Pillow's warnings away from the user while photos are read, in any number of threads.
+
+    They (many pixels, a damaged EXIF block) are no reason to stop and nothing that a user can act on.
+    ``warnings.catch_warnings`` saves and restores the whole list of filters, which two threads leave in
+    disorder (https://docs.python.org/3/library/warnings.html#warnings.catch_warnings). Here one filter,
+    which concerns Pillow's modules alone, is put in by the first reader and taken out by the last.
+    """
+
+    _FILTER = ("ignore", None, Warning, re.compile(r"(PIL|pillow_heif)\."), 0)
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._n_readers = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._n_readers += 1
+            if self._FILTER not in warnings.filters:
+                self._filters().insert(0, self._FILTER)
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._n_readers -= 1
+            if not self._n_readers:
+                with suppress(ValueError):
+                    self._filters().remove(self._FILTER)
+
+    @staticmethod
+    def _filters() -> list[Any]:
+        # filterwarnings() would also make every warning of the program that was shown once appear again.
+        assert isinstance(warnings.filters, list), "Python keeps its filters in a list"
+        return warnings.filters
+
+
+_quiet_pillow = _QuietPillow()

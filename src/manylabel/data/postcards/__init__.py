@@ -1,0 +1,1 @@
+"""Postcards from a lake city: drawn pictures with known labels and known places."""

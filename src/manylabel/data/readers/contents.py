@@ -1,0 +1,130 @@
+"""Read the contents of a file of labels.
+
+In:  a file.
+Out: its text, or the values of its JSON; TableError with the file's name where it holds neither.
+"""
+
+import codecs
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from manylabel.errors import TableError, did_you_mean
+
+
+def read_bytes(path: Path, *, title: str | None = None) -> bytes:
+    """Read a file.
+
+    Args:
+        path: The file.
+        title: What errors call it; not given: its path.
+
+    Raises:
+        TableError: It does not exist (a file with a similar name is suggested), is a folder, or may not be
+            read.
+    """
+    if path.is_dir():
+        raise TableError([f"{path}: is a folder, expected a file of labels"])
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise TableError([missing_file(path)]) from error
+    except OSError as error:
+        raise TableError([f"{title or path}: cannot be read: {error.strerror}"]) from error
+
+
+def missing_file(path: Path) -> str:
+    """Say that a file or folder does not exist, and which one may have been meant."""
+    neighbours = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    return f"{path}: no such file or folder{did_you_mean(path.name, neighbours)}"
+
+
+def read_text(path: Path, *, title: str | None = None) -> tuple[str, tuple[str, ...]]:
+    """Read a text file in the encodings that spreadsheets write.
+
+    Args:
+        path: The file.
+        title: What errors and notes call it; not given: its path.
+
+    Returns:
+        The text, and a note where it is not UTF-8.
+
+    Raises:
+        TableError: The file cannot be read, or is no text.
+    """
+    title = title or str(path)
+    content = read_bytes(path, title=title)
+    notes: tuple[str, ...] = ()
+    try:
+        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            text = content.decode("utf-16")
+        else:
+            text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        notes = (f"{title}: not UTF-8, read as Windows-1252; save it as UTF-8 if letters look wrong",)
+        text = _decode_windows(content, title=title)
+    if "\0" in text:
+        raise TableError([f"{title}: is not a text file"])
+    return text, notes
+
+
+def _decode_windows(content: bytes, *, title: str) -> str:
+    try:
+        return content.decode("cp1252")
+    except UnicodeDecodeError as error:
+        raise TableError([f"{title}: is not a text file, or in an encoding other than UTF-8"]) from error
+
+
+def read_json(path: Path, *, title: str | None = None) -> Any:
+    """Read a JSON file.
+
+    Args:
+        path: The file.
+        title: What errors call it; not given: its path.
+
+    Raises:
+        TableError: The file cannot be read, or is no JSON; with the line.
+    """
+    text, _ = read_text(path, title=title)
+    return parse_json(text, where=title or str(path))
+
+
+def parse_json(text: str, *, where: str) -> Any:
+    """Read JSON text.
+
+    Raises:
+        TableError: It is no JSON.
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise TableError([f"{where}: is not valid JSON: line {error.lineno}, {error.msg}"]) from error
+    except (ValueError, RecursionError) as error:
+        # Numbers of thousands of digits and thousands of nested brackets are valid, and of no use here.
+        raise TableError([f"{where}: is JSON that cannot be read: {error}"]) from error
+
+
+def list_records(values: object, *, where: str, problems: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Go through a JSON list of objects.
+
+    Args:
+        values: What should be a list of objects.
+        where: Name of the list, e.g. ``"labels.json, images"``.
+        problems: Gets a sentence for each item that is no object.
+
+    Yields:
+        The place of an item, e.g. ``"labels.json, images[3]"``, and the item.
+
+    Raises:
+        TableError: It is no list.
+    """
+    if not isinstance(values, list):
+        found = "nothing" if values is None else type(values).__name__
+        raise TableError([f"{where}: expected a list of objects, found {found}"])
+    for number, value in enumerate(values):
+        place = f"{where}[{number}]"
+        if isinstance(value, dict):
+            yield place, value
+        else:
+            problems.append(f"{place}: expected an object, found {type(value).__name__}")

@@ -1,0 +1,108 @@
+"""Read a delimited table: a line per photo, all of its labels in one cell.
+
+In:  CSV, TSV or XLSX: ``image,labels`` and ``a.jpg,beach;boat``.
+Out: RawTable; labels sorted by name, an empty cell says that none applies.
+"""
+
+from pathlib import Path
+
+from manylabel.data.readers.columns import (
+    Columns,
+    find_columns,
+    find_labels_column,
+    read_line_part,
+    read_photo_name,
+    unknown_column,
+)
+from manylabel.data.readers.label_cells import guess_delimiter, parse_list, split_labels
+from manylabel.data.readers.raw import LabelSource, RawRow, RawTable, collect_labels
+from manylabel.data.readers.sheet import Line, Sheet, read_sheet
+
+
+def read_delimited(source: LabelSource) -> RawTable:
+    """Read a table with all labels of a photo in one cell.
+
+    Raises:
+        TableError: The file is no table, or has no column of labels.
+    """
+    sheet = read_sheet(source.path)
+    return read_delimited_sheet(sheet, folder=source.path.parent, delimiter=source.delimiter)
+
+
+def read_delimited_sheet(
+    sheet: Sheet, *, folder: Path, delimiter: str | None, forgives_columns: bool = False
+) -> RawTable:
+    """Read a sheet with a column of label lists.
+
+    Args:
+        sheet: The sheet.
+        folder: Folder that the names of photos may be relative to.
+        delimiter: Text between two labels; None guesses it.
+        forgives_columns: Leave out columns that are no list of labels, with a note; else they are a problem.
+
+    Raises:
+        TableError: The sheet has no column of labels.
+    """
+    columns = find_columns(sheet)
+    named = find_labels_column(sheet, columns)
+    column = columns.others[0] if named is None else named
+    foreign = _describe_foreign(sheet, columns, labels=column)
+    cells = [cell for cell in sheet.column(column) if cell]
+    between = guess_delimiter(cells) if delimiter is None else delimiter
+    problems: list[str] = [] if forgives_columns else list(foreign)
+    rows = []
+    for line in sheet.lines:
+        rows.append(
+            RawRow(
+                names=(read_photo_name(line, sheet, columns, problems=problems),),
+                folder=folder,
+                where=line.where,
+                present=_read_labels(line, column, delimiter=between, problems=problems),
+                part=read_line_part(line, columns, problems=problems),
+            )
+        )
+    names = f"{sheet.header[columns.photo]}, {sheet.header[column]}"
+    return RawTable(
+        rows=tuple(rows),
+        labels=collect_labels(rows),
+        source=f"{sheet.title}, read as delimited {sheet.kind} ({names}), {_describe(cells, between)}",
+        where=sheet.where,
+        notes=(*sheet.notes, *columns.notes, *(foreign if forgives_columns else ())),
+        problems=(*sheet.problems, *columns.problems, *problems),
+    )
+
+
+def _describe_foreign(sheet: Sheet, columns: Columns, *, labels: int) -> list[str]:
+    known = (sheet.header[columns.photo], sheet.header[labels], "split")
+    expected = f"known columns are: {', '.join(known)}"
+    return [unknown_column(sheet, number, known=expected) for number in columns.others if number != labels]
+
+
+def _read_labels(line: Line, column: int, *, delimiter: str | None, problems: list[str]) -> frozenset[str]:
+    labels = split_labels(line.cells[column], delimiter)
+    return check_labels(labels, where=line.where, problems=problems)
+
+
+def check_labels(labels: list[str], *, where: str, problems: list[str]) -> frozenset[str]:
+    """Return the labels of one photo as a set.
+
+    Args:
+        labels: Names as written.
+        where: Place to send the user to.
+        problems: Gets a sentence where a name is empty, and one where a label is named twice.
+    """
+    named = frozenset(label for label in labels if label)
+    if "" in labels:
+        problems.append(f"{where}: the name of a label is empty")
+    for label in sorted(named):
+        if labels.count(label) > 1:
+            problems.append(f"{where}: label '{label}' is named twice")
+    return named
+
+
+def _describe(cells: list[str], delimiter: str | None) -> str:
+    if cells and all(parse_list(cell) is not None for cell in cells):
+        return "labels as lists"
+    if delimiter is None:
+        return "one label per photo"
+    return "labels joined by spaces" if delimiter == " " else f"labels joined by '{delimiter}'"

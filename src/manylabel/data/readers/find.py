@@ -1,0 +1,89 @@
+"""Find the photos of a folder.
+
+In:  a folder.
+Out: the photo files in it and in its subfolders, sorted.
+"""
+
+from collections import deque
+from pathlib import Path
+
+from manylabel.errors import InputError
+
+PHOTO_EXTENSIONS = frozenset(
+    {
+        ".avif",
+        ".bmp",
+        ".gif",
+        ".heic",
+        ".heif",
+        ".jfif",
+        ".jpeg",
+        ".jpg",
+        ".png",
+        ".ppm",
+        ".tif",
+        ".tiff",
+        ".webp",
+    }
+)
+"""Endings of the files that are taken for photos, in lower case."""
+
+
+def find_photos(folder: Path) -> tuple[Path, ...]:
+    """List the photos of a folder and its subfolders by their file endings.
+
+    Hidden files and folders are skipped. Links are followed, but every folder is visited once, under its
+    own name rather than under that of a link: a loop ends, and no photo is listed twice.
+
+    Args:
+        folder: Where to look.
+
+    Returns:
+        The files, sorted by folder and name; empty where there is none.
+
+    Raises:
+        InputError: The folder does not exist, is a file, or may not be read.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as name:
+        ...     for photo in ("b.JPG", "a.png", ".hidden.jpg", "notes.txt"):
+        ...         (Path(name) / photo).touch()
+        ...     [photo.name for photo in find_photos(Path(name))]
+        ['a.png', 'b.JPG']
+    """
+    if not folder.is_dir():
+        is_what = "is a file, expected a folder of photos" if folder.exists() else "no such folder"
+        raise InputError(f"{folder}: {is_what}")
+    photos: list[Path] = []
+    waiting, seen = deque([folder]), set[tuple[int, int]]()
+    while waiting:
+        current = waiting.popleft()
+        identity = current.stat()
+        if (identity.st_dev, identity.st_ino) in seen:
+            continue
+        seen.add((identity.st_dev, identity.st_ino))
+        for entry in _list_visible(current):
+            if is_photo_name(entry.name) and entry.is_file():
+                photos.append(entry)
+            elif entry.is_dir():
+                # Links wait until every real folder was visited, so that a folder keeps its own name.
+                (waiting.append if entry.is_symlink() else waiting.appendleft)(entry)
+    return tuple(sorted(photos, key=lambda photo: photo.parts))
+
+
+def is_photo_name(name: str) -> bool:
+    """Tell whether a file name ends like that of a photo.
+
+    Examples:
+        >>> is_photo_name("lake.JPG"), is_photo_name("labels.csv")
+        (True, False)
+    """
+    return Path(name).suffix.lower() in PHOTO_EXTENSIONS
+
+
+def _list_visible(folder: Path) -> list[Path]:
+    try:
+        return [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be listed: {error.strerror}") from error

@@ -1,0 +1,110 @@
+"""Read a Hugging Face image folder: ``metadata.csv`` or ``metadata.jsonl``, one per part of the split.
+
+In:  the folder with ``train/``, ``validation/``, ``test/``, or one metadata file.
+Out: RawTable; labels from a column of lists (``labels``), or from a column per label.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from manylabel.data.readers.columns import LABELS_NAMES, find_columns, find_labels_column
+from manylabel.data.readers.contents import parse_json, read_text
+from manylabel.data.readers.delimited import read_delimited_sheet
+from manylabel.data.readers.one_hot import read_one_hot_sheet
+from manylabel.data.readers.parts import PartFile, join_tables, require_part_files
+from manylabel.data.readers.raw import LabelSource, RawTable
+from manylabel.data.readers.sheet import Line, Sheet, read_sheet
+from manylabel.errors import TableError
+
+FILE_NAMES = frozenset({"metadata.csv", "metadata.jsonl"})
+
+
+def read_hf(source: LabelSource) -> RawTable:
+    """Read a Hugging Face image folder with metadata.
+
+    Columns that hold no labels are usual there, and are left out with a note.
+
+    Raises:
+        TableError: There is no metadata file, or one that is no table, or that lacks labels.
+    """
+    files = require_part_files(
+        source.path, FILE_NAMES.__contains__, expected="metadata.csv or metadata.jsonl"
+    )
+    tables = [(file, _read_file(file, source=source)) for file in files]
+    return join_tables(tables, root=source.path, format_name="Hugging Face image folder")
+
+
+def _read_file(file: PartFile, *, source: LabelSource) -> RawTable:
+    is_json = file.path.suffix.lower() in {".jsonl", ".ndjson"}
+    sheet = _read_json_lines(file) if is_json else read_sheet(file.path, title=file.title)
+    folder = source.path if source.path.is_dir() else source.path.parent
+    if find_labels_column(sheet, find_columns(sheet)) is None:
+        return read_one_hot_sheet(sheet, folder=folder, forgives_columns=True)
+    return read_delimited_sheet(sheet, folder=folder, delimiter=source.delimiter, forgives_columns=True)
+
+
+def _read_json_lines(file: PartFile) -> Sheet:
+    text, notes = read_text(file.path, title=file.title)
+    problems: list[str] = []
+    records = _parse_lines(text, title=file.title, problems=problems)
+    if not records:
+        raise TableError([*problems, f"{file.title}: is empty; expected one JSON object per line"])
+    header = tuple(dict.fromkeys(key for _, record in records for key in record if key.strip()))
+    lines = [
+        Line(where=where, cells=_write_cells(record, header, where=where, problems=problems))
+        for where, record in records
+    ]
+    return Sheet(
+        title=file.title,
+        kind="JSON lines",
+        where=records[0][0],
+        header=header,
+        lines=tuple(lines),
+        notes=notes,
+        problems=tuple(problems),
+    )
+
+
+def _parse_lines(text: str, *, title: str, problems: list[str]) -> list[tuple[str, dict[str, Any]]]:
+    records = []
+    # Not splitlines: it would also split at characters that may stand inside JSON texts.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        where = f"{title}, line {number}"
+        try:
+            record = parse_json(line, where=where)
+        except TableError as error:
+            problems.extend(error.problems)
+            continue
+        if isinstance(record, dict):
+            records.append((where, record))
+        else:
+            problems.append(f"{where}: expected a JSON object, found {type(record).__name__}")
+    return records
+
+
+def _write_cells(
+    record: Mapping[str, Any], header: Sequence[str], *, where: str, problems: list[str]
+) -> tuple[str, ...]:
+    problems.extend(
+        f"{where}: '{key}' is missing; write [] where no label applies"
+        for key in header
+        if key.lower() in LABELS_NAMES and record.get(key) is None
+    )
+    return tuple(_write_value(record.get(key)) for key in header)
+
+
+def _write_value(value: object) -> str:
+    """Write a JSON value as the cell of a table."""
+    match value:
+        case None:
+            return ""
+        case str():
+            return value.strip()
+        case {"categories": list(names)} | {"category": list(names)}:
+            # Boxes around objects: a photo carries what it shows, however often.
+            return json.dumps(sorted({str(name) for name in names}))
+        case _:
+            return json.dumps(value)

@@ -1,0 +1,82 @@
+"""Read Pascal VOC annotations: an XML file per photo.
+
+In:  the folder of the data set, or its ``Annotations``; or one XML file.
+Out: RawTable; the names of the objects are the labels. The split is that of ``ImageSets/Main``, if present.
+"""
+
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+from manylabel.data.readers.contents import read_text
+from manylabel.data.readers.parts import PartFile, list_part_files
+from manylabel.data.readers.raw import LabelSource, RawRow, RawTable, collect_labels
+from manylabel.data.readers.safe_xml import read_xml
+from manylabel.data.readers.values import clean_label
+from manylabel.errors import TableError
+from manylabel.types import Part
+
+SETS: tuple[Part, ...] = ("train", "val", "test")
+
+
+def read_voc(source: LabelSource) -> RawTable:
+    """Read Pascal VOC annotations; an annotated photo without objects carries no label.
+
+    Raises:
+        TableError: There are no XML files, or one is no XML.
+    """
+    root = source.path
+    files = list_annotations(root)
+    if not files:
+        raise TableError([f"{root}: no annotations (.xml) in this folder or in Annotations/ in it"])
+    problems: list[str] = []
+    sets = _read_sets(_find_sets(root), problems=problems)
+    rows = [_read_file(file, root=root, sets=sets, problems=problems) for file in files]
+    return RawTable(
+        rows=tuple(rows),
+        labels=collect_labels(rows),
+        source=f"{root.name}, {len(files)} files read as Pascal VOC",
+        where=root.name,
+        problems=tuple(problems),
+    )
+
+
+def list_annotations(root: Path) -> list[PartFile]:
+    """List the XML files of a data set: in ``Annotations``, in a folder per part, or in the folder itself."""
+    inner = root / "Annotations"
+    return list_part_files(inner if inner.is_dir() else root, lambda name: name.endswith(".xml"))
+
+
+def _find_sets(root: Path) -> Path | None:
+    places = [folder / "ImageSets" / "Main" for folder in (root, root.parent, root.parent.parent)]
+    return next((place for place in places if place.is_dir()), None)
+
+
+def _read_sets(folder: Path | None, *, problems: list[str]) -> dict[str, Part]:
+    """Return the part of each photo that the lists of a data set name, by its name without ending."""
+    parts: dict[str, Part] = {}
+    for part in SETS if folder is not None else ():
+        path = folder / f"{part}.txt"  # type: ignore[operator]
+        lines = read_text(path)[0].splitlines() if path.is_file() else []
+        for number, line in enumerate(lines, start=1):
+            name = (line.split() or [""])[0]
+            if not name:
+                continue
+            if parts.setdefault(name, part) != part:
+                problems.append(f"{path.name}, line {number}: '{name}' is also in {parts[name]}.txt")
+    return parts
+
+
+def _read_file(file: PartFile, *, root: Path, sets: dict[str, Part], problems: list[str]) -> RawRow:
+    annotation = read_xml(file.path, title=file.title)
+    if annotation.tag != "annotation":
+        problems.append(f"{file.title}: its root is <{annotation.tag}>, expected <annotation>")
+    stem = file.path.stem
+    written = (annotation.findtext("filename") or "").strip()
+    names = dict.fromkeys(name for name in (written, stem) if name)
+    return RawRow(
+        names=tuple(names),
+        folder=file.path.parent,
+        where=file.title,
+        present=_read_objects(annotation, where=file.title, problems=problems),
+        part=sets.get(stem, file.part),
+    )

@@ -1,0 +1,190 @@
+"""A multi-label photo classifier in scikit-learn's manner.
+
+In:  photos (files, Pillow images or arrays) and an indicator matrix or lists of labels.
+Out: an estimator with ``predict``, ``predict_proba``, ``classes_`` and ``thresholds_``.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.preprocessing import MultiLabelBinarizer
+from sklearn.utils.validation import check_is_fitted
+
+from manylabel.config import HeadName, ModelConfig, RunConfig, TuneName
+from manylabel.errors import MissingExtraError, PhotoError, TableError
+from manylabel.recipes import apply_settings
+from manylabel.types import FloatArray, IntArray, Split, ignore_progress
+
+if TYPE_CHECKING:
+    from manylabel.training.photo_store import PhotoStore
+
+Photo = str | Path | Image.Image | NDArray[np.uint8]
+Photos = Sequence[Photo]
+Labels = ArrayLike | Sequence[Collection[str]]
+
+
+class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Classify photos that may carry none, one or several labels.
+
+    Args:
+        backbone: Name of the network, as ``manylabel models`` lists them.
+        head: What stands on the backbone.
+        tune: What learns: the head on cached features, or the whole network.
+        weights: File of pre-trained weights; not given: the official ones.
+        settings: Any other setting as ``"section.key=value"``, e.g. ``["training.epochs=20"]``.
+        random_state: Seed of every random choice.
+
+    Attributes:
+        classes_: The labels [n_labels]: names, or column numbers where ``y`` had no names.
+        thresholds_: The score from which on a label counts as present [n_labels].
+        n_parameters_: Number of parameters of the network.
+
+    Examples:
+        >>> from PIL import Image
+        >>> photos = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue", "purple", "black")]
+        >>> labels = [{"red"}, {"blue"}, {"red", "blue"}, set()]
+        >>> settings = ["model.init=random", "model.side_px=64", "training.epochs=1"]
+        >>> classifier = MultiLabelClassifier("squeezenet1_1", settings=settings).fit(photos, labels)
+        >>> classifier.classes_.tolist()
+        ['blue', 'red']
+        >>> classifier.predict_proba(photos).shape
+        (4, 2)
+    """
+
+    def __init__(
+        self,
+        backbone: str = "mobilenet_v2",
+        *,
+        head: HeadName = "linear",
+        tune: TuneName = "head",
+        weights: str | Path | None = None,
+        settings: Sequence[str] = (),
+        random_state: int = 0,
+    ) -> None:
+        """Keep the settings as they are, as scikit-learn asks for."""
+        self.backbone = backbone
+        self.head = head
+        self.tune = tune
+        self.weights = weights
+        self.settings = settings
+        self.random_state = random_state
+
+    def fit(self, X: Photos, y: Labels) -> Self:
+        """Learn from labelled photos.
+
+        Args:
+            X: Photos [n_photos].
+            y: Indicator matrix [n_photos, n_labels] of 1, 0 and NaN (unknown), a data frame of the same,
+                whose columns name the labels, or a collection of label names per photo.
+
+        Raises:
+            TableError: A photo cannot be read, or ``y`` does not fit ``X``.
+        """
+        try:
+            from manylabel.models.start import start_classifiers
+            from manylabel.training.defaults import fill_defaults
+            from manylabel.training.features import default_cache
+            from manylabel.training.trial import Experiment, run_trial
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("Training", "train") from error
+        names, targets = read_targets(y, n_photos=len(X))
+        config = self._config()
+        config = replace(config, training=fill_defaults(config.training))
+        [(start, provenance)] = start_classifiers(
+            config.model, labels=[str(name) for name in names], seed=config.seed
+        )
+        none = np.empty(0, dtype=np.int64)
+        experiment = Experiment(
+            store=_read_photos(X, side_px=start.preprocessing.side_px),
+            targets=targets,
+            split=Split(train=np.arange(len(X)), val=none, test=none),
+            config=config,
+            cache=default_cache(),
+            listener=ignore_progress,
+        )
+        network = run_trial(start, provenance, experiment)
+        self.predictor_ = network.predictor
+        self.classes_ = names
+        self.thresholds_ = network.trial.thresholds.values
+        self.n_parameters_ = network.trial.parameters
+        return self
+
+    def predict_proba(self, X: Photos) -> FloatArray:
+        """Return probabilities [n_photos, n_labels].
+
+        Raises:
+            TableError: A photo cannot be read.
+        """
+        check_is_fitted(self)
+        store = _read_photos(X, side_px=self.predictor_.side_px)
+        return self.predictor_.predict_proba([store[row] for row in range(len(store))])
+
+    def predict(self, X: Photos) -> IntArray:
+        """Return which labels are present, 1 or 0 [n_photos, n_labels]."""
+        return (self.predict_proba(X) >= self.thresholds_).astype(np.int64)
+
+    def _config(self) -> RunConfig:
+        weights = () if self.weights is None else (str(self.weights),)
+        model = ModelConfig(names=(self.backbone,), head=self.head, weights=weights)
+        config = RunConfig(seed=self.random_state, model=model)
+        return apply_settings(config, [f"training.tune={self.tune}", *self.settings])
+
+
+def read_targets(y: Labels, *, n_photos: int) -> tuple[NDArray[Any], FloatArray]:
+    """Return the label names [n_labels] and the targets [n_photos, n_labels].
+
+    Args:
+        y: As for ``MultiLabelClassifier.fit``.
+        n_photos: How many rows are expected.
+
+    Raises:
+        TableError: The rows are not as many as the photos, or a value is something else than 0, 1 and NaN.
+    """
+    if hasattr(y, "columns"):
+        names, targets = np.asarray(y.columns), np.asarray(y, dtype=np.float64)
+    elif (
+        isinstance(y, Sequence)
+        and all(isinstance(row, set | frozenset | list | tuple) for row in y)
+        and _has_text(y)
+    ):
+        binarizer = MultiLabelBinarizer()
+        targets = np.asarray(binarizer.fit_transform(y), dtype=np.float64)
+        names = np.asarray(binarizer.classes_)
+    else:
+        targets = np.asarray(y, dtype=np.float64)
+        names = np.arange(targets.shape[1] if targets.ndim == 2 else 0)
+    if targets.ndim != 2 or len(targets) != n_photos or not targets.shape[1]:
+        raise TableError([f"y has shape {targets.shape}, expected ({n_photos}, number of labels)"])
+    if not (np.isnan(targets) | np.isin(targets, (0.0, 1.0))).all():
+        raise TableError(["y holds something else than 1 (present), 0 (absent) and NaN (unknown)"])
+    return names, targets
+
+
+def _has_text(y: Sequence[Any]) -> bool:
+    """Say whether rows hold label names; rows of numbers are an indicator matrix."""
+    return any(isinstance(item, str) for row in y for item in row) or not any(len(row) for row in y)
+
+
+def _read_photos(photos: Photos, *, side_px: int) -> "PhotoStore":
+    from manylabel.training.photo_store import read_store, store_of_images
+
+    if all(isinstance(photo, str | Path) for photo in photos):
+        store, _, failures = read_store([Path(str(photo)) for photo in photos], side_px=side_px)
+        if failures:
+            raise TableError([str(failure) for failure in failures[:20]])
+        return store
+    return store_of_images([_as_image(photo) for photo in photos], side_px=side_px)
+
+
+def _as_image(photo: Photo) -> Image.Image:
+    if isinstance(photo, Image.Image):
+        return photo
+    if isinstance(photo, np.ndarray) and photo.dtype == np.uint8:
+        return Image.fromarray(photo)
+    raise PhotoError(Path(str(photo)), "is no Pillow image and no uint8 array; do not mix files with images")

@@ -1,0 +1,77 @@
+"""Write files and folders so that a kill leaves the old one or the new one, never half of one.
+
+In:  a path and its content.
+Out: the file or folder, complete or absent.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from manylabel.errors import OutputError
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write under a temporary name in the same folder, then rename.
+
+    Args:
+        path: The file to make or to replace; its folder is made where it is missing.
+        content: All of it.
+
+    Raises:
+        OSError: The disk is full or the folder cannot be written to; no temporary file stays behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Fill a temporary folder; it takes its place only once everything in it is written.
+
+    Args:
+        path: The folder to make.
+        overwrite: Replace what lies there. Until the end of the block the old folder is left as it is.
+
+    Yields:
+        The temporary folder, beside ``path``; it is removed where the block raises.
+
+    Raises:
+        OutputError: The place is taken, or cannot be written to.
+    """
+    check_free(path, overwrite=overwrite)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    try:
+        partial.mkdir(parents=True)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+    try:
+        yield partial
+        if path.exists():
+            path.rename(old)
+        partial.rename(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def check_free(path: Path, *, overwrite: bool) -> None:
+    """Check that a folder may be made; call it before long work.
+
+    An empty folder counts as free.
+
+    Raises:
+        OutputError: Something lies there and must not be replaced, or it is no folder.
+    """
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"{path}: is a file; choose a folder that does not exist yet")
+    if path.is_dir() and any(path.iterdir()) and not overwrite:
+        raise OutputError(f"{path}: exists already; choose another folder, or replace it with --overwrite")

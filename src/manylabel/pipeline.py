@@ -1,0 +1,278 @@
+"""The whole flow: photos and labels in, trained, compared and judged networks out.
+
+In:  the settings of a run.
+Out: a run directory, or one bundle.
+"""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from manylabel.bundle import BundleConfig, write_bundle
+from manylabel.config import RunConfig
+from manylabel.data.readers import read_table
+from manylabel.data.split import make_split, write_split
+from manylabel.errors import ConfigError, TableError
+from manylabel.files import new_folder, write_atomically
+from manylabel.models.classifier import Classifier
+from manylabel.models.start import start_classifiers
+from manylabel.models.weights import Provenance
+from manylabel.predictors.torch_predictor import save_weights
+from manylabel.recipes import check_config, config_to_toml
+from manylabel.report.facts import Facts, collect_facts
+from manylabel.report.model_card import model_card
+from manylabel.report.render import write_report
+from manylabel.report.run_info import RunInfo, gather_run_info
+from manylabel.report.trial_files import write_history, write_predictions
+from manylabel.training.defaults import fill_defaults
+from manylabel.training.features import default_cache
+from manylabel.training.photo_store import PhotoStore, read_store
+from manylabel.training.trial import Experiment, TrainedNetwork, run_trial
+from manylabel.types import LabelTable, Listener, Split, Trial, ignore_progress
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """Hold what a run gave.
+
+    Attributes:
+        out: The run directory or, after ``train``, the bundle.
+        facts: What the report shows; the layout stands at the top of ``report/facts.py``.
+    """
+
+    out: Path
+    facts: Facts
+
+
+@dataclass(kw_only=True)
+class RunClock:
+    """Hold when a run started and how long its stages took."""
+
+    command: Sequence[str]
+    recipe: str
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    stage_seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Time a stage."""
+        started = time.perf_counter()
+        yield
+        self.stage_seconds[stage] = time.perf_counter() - started
+
+    def run_info(self, config: RunConfig) -> RunInfo:
+        """Return how the run was made, up to now."""
+        return gather_run_info(
+            self.command,
+            started=self.started,
+            stage_seconds=self.stage_seconds,
+            seed=config.seed,
+            recipe=self.recipe,
+            config_toml=config_to_toml(config),
+        )
+
+
+def compare(
+    config: RunConfig,
+    *,
+    command: Sequence[str] = (),
+    recipe: str = "",
+    listener: Listener = ignore_progress,
+) -> RunResult:
+    """Train every network on the same photos, judge them on the same photos, write a report.
+
+    Args:
+        config: The settings; ``data.photos`` must be given.
+        command: The words of the command, for the report.
+        recipe: Name of the recipe that the settings started from, for the report.
+        listener: Hears of progress.
+
+    Returns:
+        Where the run directory lies, and its facts.
+
+    Raises:
+        InputError: Something in the settings, the table, the photos or the weights cannot be used.
+            Nothing was written, and what lay in the run directory is still there.
+    """
+    clock = RunClock(command=command, recipe=recipe)
+    with new_folder(Path(config.out), overwrite=config.overwrite) as folder:
+        run = prepare(config, clock=clock, listener=listener)
+        trials = []
+        for start, provenance in run.starts:
+            network = run_trial(start, provenance, run.experiment(start, listener=listener))
+            write_network(folder / "models" / file_name(network.trial.model), network, run, clock=clock)
+            write_trial(folder, network.trial, run.table)
+            trials.append(network.trial)
+        with clock.timed("report"):
+            facts = collect_facts(run.table, run.split, trials, clock.run_info(run.config))
+            write_report(facts, run.table, out=folder)
+        write_split(folder / "split.csv", run.table, run.split)
+        write_atomically(folder / "config.toml", config_to_toml(run.config).encode())
+    return RunResult(out=Path(config.out), facts=facts)
+
+
+def train(
+    config: RunConfig,
+    *,
+    command: Sequence[str] = (),
+    recipe: str = "",
+    listener: Listener = ignore_progress,
+) -> RunResult:
+    """Train one network, judge it, write it as a bundle.
+
+    Args:
+        config: The settings, with one name in ``model.names``.
+        command: The words of the command, for the bundle's facts.
+        recipe: Name of the recipe that the settings started from.
+        listener: Hears of progress.
+
+    Returns:
+        Where the bundle lies, and its facts.
+
+    Raises:
+        InputError: As for ``compare``.
+    """
+    if len(config.model.names) != 1:
+        raise ConfigError(f"model.names: train takes one network, not {len(config.model.names)}; see compare")
+    clock = RunClock(command=command, recipe=recipe)
+    with new_folder(Path(config.out), overwrite=config.overwrite) as folder:
+        run = prepare(config, clock=clock, listener=listener)
+        start, provenance = run.starts[0]
+        network = run_trial(start, provenance, run.experiment(start, listener=listener))
+        facts = write_network(folder, network, run, clock=clock)
+    return RunResult(out=Path(config.out), facts=facts)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PreparedRun:
+    """Hold what is there before the first network learns.
+
+    Attributes:
+        config: The settings, all filled in.
+        table: The readable photos and their labels.
+        split: Which of them train, choose and judge.
+        starts: The networks with their weights, and where these came from.
+        stores: The photos, by the side in pixels that networks see.
+    """
+
+    config: RunConfig
+    table: LabelTable
+    split: Split
+    starts: tuple[tuple[Classifier, Provenance], ...]
+    stores: dict[int, PhotoStore]
+
+    def experiment(self, start: Classifier, *, listener: Listener) -> Experiment:
+        """Return what the trial of one network needs."""
+        return Experiment(
+            store=self.stores[start.preprocessing.side_px],
+            targets=self.table.targets,
+            split=self.split,
+            config=self.config,
+            cache=default_cache(),
+            listener=listener,
+        )
+
+
+def prepare(config: RunConfig, *, clock: RunClock, listener: Listener) -> PreparedRun:
+    """Check the settings, read the labels, build the networks, read the photos, split them.
+
+    What fails fast comes first: a wrong table is told before a network is built, a missing weight before
+    a photo is read.
+    """
+    check_config(config)
+    config = replace(config, training=fill_defaults(config.training))
+    with clock.timed("reading labels"):
+        table = read_labels(config)
+    with clock.timed("building networks"):
+        starts = start_classifiers(config.model, labels=table.labels, seed=config.seed)
+    with clock.timed("reading photos"):
+        sides_px = sorted({start.preprocessing.side_px for start, _ in starts})
+        table, stores = read_all_photos(table, sides_px=sides_px, listener=listener)
+    split = make_split(
+        table,
+        config=config.split,
+        carve_val=config.training.patience is not None,
+        rng=np.random.default_rng(config.seed),
+    )
+    return PreparedRun(config=config, table=table, split=split, starts=starts, stores=stores)
+
+
+def read_labels(config: RunConfig) -> LabelTable:
+    """Read the table that the settings name."""
+    if not config.data.photos:
+        raise ConfigError("data.photos: give the folder of the photos")
+    labels = None if config.data.labels is None else Path(config.data.labels)
+    return read_table(
+        labels, photos=Path(config.data.photos), format=config.data.format, delimiter=config.data.delimiter
+    )
+
+
+def read_all_photos(
+    table: LabelTable, *, sides_px: Sequence[int], listener: Listener
+) -> tuple[LabelTable, dict[int, PhotoStore]]:
+    """Read every photo once per side; leave out those that cannot be read, and say so.
+
+    Args:
+        table: Which photos.
+        sides_px: Sides in pixels that networks see, at least one.
+        listener: Hears of progress.
+
+    Raises:
+        TableError: No photo can be read.
+    """
+    stores = {}
+    for side_px in sides_px:
+        stores[side_px], readable, failures = read_store(table.photos, side_px=side_px, listener=listener)
+        if len(readable) == 0:
+            raise TableError(["not one photo can be read; the first problems:", *map(str, failures[:10])])
+        if failures:
+            listed = tuple(f"left out, it cannot be read: {failure}" for failure in failures)
+            for note in listed:
+                _logger.warning("%s", note)
+            table = replace(table.take(readable), notes=table.notes + listed)
+    return table, stores
+
+
+def write_network(folder: Path, network: TrainedNetwork, run: PreparedRun, *, clock: RunClock) -> Facts:
+    """Write a trained network as a bundle; return the facts that go with it."""
+    facts = collect_facts(run.table, run.split, [network.trial], clock.run_info(run.config))
+    classifier = network.classifier
+    write_bundle(
+        folder,
+        config=BundleConfig(
+            backbone=classifier.backbone.name,
+            head=run.config.model.head,
+            labels=classifier.labels,
+            preprocessing=classifier.preprocessing,
+        ),
+        thresholds=network.trial.thresholds,
+        facts=facts,
+        card=model_card(facts),
+        write_weights=lambda path: save_weights(classifier, path),
+    )
+    return facts
+
+
+def write_trial(folder: Path, trial: Trial, table: LabelTable) -> None:
+    """Write the scores and the losses of one network into a run directory."""
+    name = f"{file_name(trial.model)}.csv"
+    write_predictions(folder / "predictions" / name, trial, table)
+    write_history(folder / "history" / name, trial.history)
+
+
+def file_name(model: str) -> str:
+    """Return a network's name as a file name.
+
+    Examples:
+        >>> file_name("timm/vit_tiny_patch16_224")
+        'timm--vit_tiny_patch16_224'
+    """
+    return model.replace("/", "--")

@@ -1,0 +1,229 @@
+"""Compute once everything that the report, the tables and the model cards show.
+
+In:  the table of labels, the split, the trials, and how the run was made.
+Out: facts, one dict of plain JSON values; null stands where something is undefined. Its layout:
+
+    format_version   1; it rises when a key changes its meaning or goes
+    run              command, started, seconds, seed, recipe, versions, machine, stage_seconds, config_toml
+    data             source, notes, n_photos, split_origin, n_folds, parts {train, val, test: n photos},
+                     labels [{name, n_positive, n_negative, n_unknown, train, val, test: n positives there}],
+                     labels_per_photo [n photos with 0, 1, 2, ... labels],
+                     co_occurrence [n_labels][n_labels]: n photos with both; its diagonal is n_positive
+    judged           part ("test" or "out_of_fold"), n_photos
+    loss             name and pos_weight_cap as the settings say, null where they do not
+    models           in the order given, each: model, init, init_note, head, tune, parameters,
+                     training_seconds, inference_seconds, stage_seconds, thresholds {values, origin},
+                     pos_weight [n_labels], metrics (names of ``measure``), per_label (names of
+                     ``measure_labels``), out_of_fold (metrics of the training photos, where test photos
+                     judge and folds exist too, else null), history {fold, epoch, train_loss,
+                     held_out_loss, learning_rate: [n rows]},
+                     curves {overall, labels [n_labels]}, each {precision, recall} or null
+    baselines        the same photos answered without looking: model, metrics, per_label
+    best             position in ``models`` of the highest mAP
+    gallery          photos of the best model: row, name, group ("right", "missed", "wrong"), and
+                     right, missed, wrong, unknown: [{label, score}]
+
+A run that is judged out of fold has its out-of-fold numbers in ``metrics``.
+"""
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from manylabel.evaluation.baselines import Baseline, all_negative, label_prior
+from manylabel.evaluation.metrics import measure, measure_labels, precision_recall_curve
+from manylabel.report.gallery import choose_photos
+from manylabel.report.run_info import RunInfo, gather_run_info
+from manylabel.types import FloatArray, IntArray, Judged, LabelTable, Split, Trial
+
+__all__ = ["FORMAT_VERSION", "Facts", "RunInfo", "collect_facts", "gather_run_info"]
+
+FORMAT_VERSION = 1
+Facts = dict[str, Any]
+"""Everything about a run, as plain JSON values; the layout stands at the top of this file."""
+
+_N_CURVE_POINTS = 100
+
+
+def collect_facts(table: LabelTable, split: Split, trials: Sequence[Trial], run: RunInfo) -> Facts:
+    """Compute everything about a run.
+
+    Args:
+        table: Which photo carries which label.
+        split: Which photos trained, chose and judged.
+        trials: The trained networks, in the order to show them; at least one, all judged on the same photos.
+        run: How the run was made.
+
+    Returns:
+        Facts, ready for ``json.dumps(facts, allow_nan=False)``.
+
+    Raises:
+        ValueError: There is no trial, a trial has other labels than the table, or two trials were judged on
+            different photos.
+    """
+    _check_trials(table, trials)
+    models = [_describe_trial(table, trial) for trial in trials]
+    best = max(range(len(models)), key=lambda position: _merit(models[position]["metrics"]))
+    judged = trials[0].judged
+    facts = {
+        "format_version": FORMAT_VERSION,
+        "run": asdict(run),
+        "data": _describe_data(table, split),
+        "judged": {
+            "part": "out_of_fold" if trials[0].test is None else "test",
+            "n_photos": len(judged.rows),
+        },
+        "loss": _read_loss(run.config_toml),
+        "models": models,
+        "baselines": _describe_baselines(table, split, judged),
+        "best": best,
+        "gallery": choose_photos(table, trials[best].judged),
+    }
+    return _plain_dict(facts)
+
+
+def _check_trials(table: LabelTable, trials: Sequence[Trial]) -> None:
+    if not trials:
+        raise ValueError("there is no trial to report")
+    rows = np.sort(trials[0].judged.rows)
+    for trial in trials:
+        if trial.labels != table.labels:
+            raise ValueError(f"{trial.model} has labels {trial.labels}, the table has {table.labels}")
+        if not np.array_equal(np.sort(trial.judged.rows), rows):
+            raise ValueError(f"{trial.model} and {trials[0].model} were judged on different photos")
+
+
+def _merit(metrics: dict[str, float]) -> tuple[float, ...]:
+    """Rank networks by mAP; where it is undefined or equal, by the next metric."""
+    return tuple(float(np.nan_to_num(metrics[name], nan=-1)) for name in ("mAP", "exact_match", "f1_macro"))
+
+
+def _describe_data(table: LabelTable, split: Split) -> Facts:
+    is_positive = table.targets == 1
+    parts = {"train": split.train, "val": split.val, "test": split.test}
+    n_positive_in = {part: is_positive[rows].sum(axis=0) for part, rows in parts.items()}
+    n_negative = (table.targets == 0).sum(axis=0)
+    n_unknown = np.isnan(table.targets).sum(axis=0)
+    labels = [
+        {
+            "name": name,
+            "n_positive": is_positive[:, column].sum(),
+            "n_negative": n_negative[column],
+            "n_unknown": n_unknown[column],
+            **{part: counts[column] for part, counts in n_positive_in.items()},
+        }
+        for column, name in enumerate(table.labels)
+    ]
+    return {
+        "source": table.source,
+        "notes": table.notes,
+        "n_photos": table.n_photos,
+        "split_origin": split.origin,
+        "n_folds": len(split.folds),
+        "parts": {part: len(rows) for part, rows in parts.items()},
+        "labels": labels,
+        "labels_per_photo": np.bincount(is_positive.sum(axis=1)),
+        "co_occurrence": is_positive.T.astype(np.int64) @ is_positive.astype(np.int64),
+    }
+
+
+def _describe_trial(table: LabelTable, trial: Trial) -> Facts:
+    has_both = trial.test is not None and trial.out_of_fold is not None
+    return {
+        "model": trial.model,
+        "init": trial.init,
+        "init_note": trial.init_note,
+        "head": trial.head,
+        "tune": trial.tune,
+        "parameters": trial.parameters,
+        "training_seconds": trial.training_seconds,
+        "inference_seconds": trial.inference_seconds,
+        "stage_seconds": trial.stage_seconds,
+        "thresholds": {"values": trial.thresholds.values, "origin": trial.thresholds.origin},
+        "pos_weight": trial.pos_weight,
+        **_measure_judged(table, trial.judged),
+        "out_of_fold": _measure_judged(table, trial.out_of_fold)["metrics"]
+        if has_both and trial.out_of_fold is not None
+        else None,
+        "history": {
+            name: [getattr(epoch, name) for epoch in trial.history]
+            for name in ("fold", "epoch", "train_loss", "held_out_loss", "learning_rate")
+        },
+        "curves": _trace_curves(table.targets[trial.judged.rows], trial.judged.scores),
+    }
+
+
+def _measure_judged(table: LabelTable, judged: Judged) -> Facts:
+    targets = table.targets[judged.rows]
+    per_label = measure_labels(targets, judged.scores, judged.decisions)
+    counts = {name: per_label[name].astype(np.int64) for name in ("n_positive", "n_known")}
+    return {
+        "metrics": measure(targets, judged.scores, judged.decisions),
+        "per_label": {**per_label, **counts},
+    }
+
+
+def _describe_baselines(table: LabelTable, split: Split, judged: Judged) -> list[Facts]:
+    nothing = all_negative(n_photos=len(judged.rows), n_labels=table.n_labels)
+    baselines = (nothing, _prior_of_others(table, split, judged.rows))
+    return [
+        {
+            "model": baseline.name.replace("_", "-"),
+            **_measure_judged(
+                table, Judged(rows=judged.rows, scores=baseline.scores, decisions=baseline.decisions)
+            ),
+        }
+        for baseline in baselines
+    ]
+
+
+def _prior_of_others(table: LabelTable, split: Split, rows: IntArray) -> Baseline:
+    """Answer each photo with the prevalences of the training photos, those of its own fold left out."""
+    prior = label_prior(table.targets[split.train], n_photos=len(rows))
+    scores, decisions = prior.scores.copy(), prior.decisions.copy()
+    for fold in split.folds:
+        is_held_out = np.isin(rows, fold)
+        others = np.setdiff1d(split.train, fold)
+        of_fold = label_prior(table.targets[others], n_photos=int(is_held_out.sum()))
+        scores[is_held_out], decisions[is_held_out] = of_fold.scores, of_fold.decisions
+    return Baseline(name=prior.name, scores=scores, decisions=decisions)
+
+
+def _trace_curves(targets: FloatArray, scores: FloatArray) -> Facts:
+    per_label = [_trace_curve(targets[:, column], scores[:, column]) for column in range(targets.shape[1])]
+    return {"overall": _trace_curve(targets.ravel(), scores.ravel()), "labels": per_label}
+
+
+def _trace_curve(targets: FloatArray, scores: FloatArray) -> Facts | None:
+    """Trace precision against recall with few enough points to draw; None without a known positive."""
+    if not (targets == 1).any():
+        return None
+    precision, recall, _ = precision_recall_curve(targets, scores)
+    n_points = min(len(recall), _N_CURVE_POINTS)
+    points = np.linspace(0, len(recall) - 1, n_points).round().astype(np.int64)
+    return {"precision": precision[points].round(4), "recall": recall[points].round(4)}
+
+
+def _read_loss(config_toml: str) -> Facts:
+    training = tomllib.loads(config_toml).get("training", {})
+    return {"name": training.get("loss"), "pos_weight_cap": training.get("pos_weight_cap")}
+
+
+def _plain_dict(values: Facts) -> Facts:
+    return {name: _plain(value) for name, value in values.items()}
+
+
+def _plain(value: object) -> object:
+    """Turn arrays, tuples and numpy numbers into what JSON knows; NaN and infinity become None."""
+    if isinstance(value, dict):
+        return _plain_dict(value)
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,123 @@
+"""Choose photos that teach something about a model, and shrink them for a page.
+
+In:  the table, and what the model says about photos that it did not learn from.
+Out: photos in three groups (right, missed, wrong), each with its labels and their scores; JPEG thumbnails.
+"""
+
+import io
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from manylabel.data.photos import open_photo
+from manylabel.evaluation.curves import BoolArray
+from manylabel.types import FloatArray, Judged, LabelTable
+
+_N_PER_GROUP = 8
+_N_PER_LABEL = 2
+_BOX_PX = (320, 240)
+_JPEG_QUALITY = 78
+
+
+def choose_photos(table: LabelTable, judged: Judged) -> list[dict[str, Any]]:
+    """Choose photos that show what a model does well, what it misses and what it makes up.
+
+    "right" holds photos with every label right, chosen so that many labels appear; "missed" those with the
+    lowest scores of present labels that were not given; "wrong" those with the highest scores of given labels
+    that are absent. No photo appears twice, and no label fills a group while others wait.
+
+    Args:
+        table: Which photo carries which label.
+        judged: Scores and decisions of one model.
+
+    Returns:
+        At most 24 photos, in the layout that ``facts.py`` describes.
+    """
+    targets = table.targets[judged.rows]
+    is_missed = (targets == 1) & ~judged.decisions
+    is_wrong = (targets == 0) & judged.decisions
+    is_right = ~np.isnan(targets).all(axis=1) & ~is_missed.any(axis=1) & ~is_wrong.any(axis=1)
+    missed = _pick_worst(is_missed, -judged.scores, taken=())
+    groups = {
+        "right": _pick_varied(is_right, targets == 1),
+        "missed": missed,
+        "wrong": _pick_worst(is_wrong, judged.scores, taken=missed),
+    }
+    return [
+        {"group": group, **_describe_photo(table, judged, position)}
+        for group, positions in groups.items()
+        for position in positions
+    ]
+
+
+def make_thumbnail(path: Path) -> bytes:
+    """Shrink a photo for a page.
+
+    Args:
+        path: The photo.
+
+    Returns:
+        A JPEG file of at most 320 x 240 pixels.
+
+    Raises:
+        PhotoError: The photo cannot be read.
+    """
+    photo = open_photo(path, side_px=min(_BOX_PX))
+    photo.thumbnail(_BOX_PX, Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    photo.save(file, "JPEG", quality=_JPEG_QUALITY, optimize=True)
+    return file.getvalue()
+
+
+def _describe_photo(table: LabelTable, judged: Judged, position: int) -> dict[str, Any]:
+    row = int(judged.rows[position])
+    targets, decisions = table.targets[row], judged.decisions[position]
+    kinds = {
+        "right": (targets == 1) & decisions,
+        "missed": (targets == 1) & ~decisions,
+        "wrong": (targets == 0) & decisions,
+        "unknown": np.isnan(targets) & decisions,
+    }
+    scored = {
+        kind: [
+            {"label": table.labels[column], "score": round(float(judged.scores[position, column]), 4)}
+            for column in np.flatnonzero(mask)
+        ]
+        for kind, mask in kinds.items()
+    }
+    return {"row": row, "name": table.names[row], **scored}
+
+
+def _pick_worst(mistakes: BoolArray, severity: FloatArray, *, taken: Sequence[int]) -> list[int]:
+    """Pick the photos with the worst mistakes, at first no more than two for the same label."""
+    photos, columns = np.nonzero(mistakes)
+    order = np.argsort(-severity[photos, columns], kind="stable")
+    cells = [(int(photos[cell]), int(columns[cell])) for cell in order]
+    picked: list[int] = []
+    n_shown: Counter[int] = Counter()
+    for limit in (_N_PER_LABEL, len(cells)):
+        for photo, column in cells:
+            is_new = photo not in picked and photo not in taken
+            if is_new and n_shown[column] < limit and len(picked) < _N_PER_GROUP:
+                picked.append(photo)
+                n_shown[column] += 1
+    return picked
+
+
+def _pick_varied(eligible: BoolArray, present: BoolArray) -> list[int]:
+    """Pick photos one by one: the one whose labels were shown least so far, then the one with most labels."""
+    n_shown = np.zeros(present.shape[1])
+    waiting = np.flatnonzero(eligible)
+    picked: list[int] = []
+    while len(waiting) and len(picked) < _N_PER_GROUP:
+        # A label that was shown k times is worth 1 / 4**k, so a new one outweighs three that are known.
+        worth = present[waiting] @ (0.25**n_shown)
+        chosen = int(waiting[np.argmax(worth)])
+        picked.append(chosen)
+        n_shown += present[chosen]
+        waiting = waiting[waiting != chosen]
+    return picked

@@ -1,0 +1,94 @@
+"""Write the model card of a bundle.
+
+In:  the facts of one network.
+Out: Markdown for the README.md of a bundle, in the form that the Hugging Face hub reads.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+_CARD = """\
+---
+library_name: manylabel
+pipeline_tag: image-classification
+tags: [multi-label-image-classification]
+---
+
+# {model}: {n_labels} labels
+
+A multi-label image classifier: each photo may carry none, one or several of {n_labels} labels.
+
+* Network: {model} with a {head} head, {parameters:,} parameters; {learned}. Start: {init_note}.
+* Learned from {n_train} photos, judged on {n_judged} {judged_part}.
+* Thresholds stand in `thresholds.csv`, the preprocessing in `config.json`.
+
+## How good it is
+
+| | this network | a model that always says "none" |
+| --- | --- | --- |
+{metrics_table}
+
+| label | positives judged on | average precision | threshold |
+| --- | --- | --- | --- |
+{labels_rows}
+
+Thresholds: {thresholds_origin}.
+
+## How to use it
+
+```
+manylabel predict FOLDER_OF_THIS_FILE photos/
+```
+
+Written by manylabel {version}; every number stands in facts.json.
+"""
+
+_LEARNED = {"head": "its head learned, the backbone stayed as it was", "full": "the whole network learned"}
+_SHOWN_METRICS = ("mAP", "f1_macro", "exact_match", "binary_accuracy")
+
+
+def model_card(facts: Mapping[str, Any]) -> str:
+    """Return the model card of the only network in some facts.
+
+    Args:
+        facts: What ``collect_facts`` returned for one trial.
+    """
+    model, data = facts["models"][0], facts["data"]
+    baseline = facts["baselines"][0]
+    rows = zip(data["labels"], _columns(model), model["thresholds"]["values"], strict=True)
+    return _CARD.format(
+        model=model["model"],
+        n_labels=len(data["labels"]),
+        head=model["head"],
+        parameters=model["parameters"],
+        learned=_LEARNED[model["tune"]],
+        init_note=model["init_note"],
+        n_train=data["parts"]["train"],
+        n_judged=facts["judged"]["n_photos"],
+        judged_part={"test": "test photos", "out_of_fold": "photos, each by a network that did not see it"}[
+            facts["judged"]["part"]
+        ],
+        metrics_table="\n".join(
+            f"| {name} | {_percent(model['metrics'][name])} | {_percent(baseline['metrics'][name])} |"
+            for name in _SHOWN_METRICS
+        ),
+        labels_rows="\n".join(
+            f"| {_escape(label['name'])} | {n_positive} | {_percent(precision)} | {threshold:.2f} |"
+            for label, (n_positive, precision), threshold in rows
+        ),
+        thresholds_origin=model["thresholds"]["origin"],
+        version=facts["run"]["versions"].get("manylabel", ""),
+    )
+
+
+def _columns(model: Mapping[str, Any]) -> list[tuple[int, float | None]]:
+    per_label = model["per_label"]
+    return [*zip(map(int, per_label["n_positive"]), per_label["average_precision"], strict=True)]
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"
+
+
+def _escape(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")

@@ -1,0 +1,1 @@
+"""Plots of a run, each one function from facts to a figure."""

@@ -1,0 +1,156 @@
+"""Give all plots one look: size, colours, letters, file form.
+
+In:  what a figure needs to know: how many panels, which model, which label.
+Out: figures, colours that stay with their model, PNG bytes with few colours and so few bytes.
+"""
+
+import io
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from matplotlib import font_manager, style
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from PIL import Image
+
+WIDTH_INCHES = 10.0
+INK, MUTED, GRID, PALE = "#1c2430", "#66707d", "#dfe3e8", "#eef1f4"
+
+# Okabe and Ito's colours, which people with any kind of colour vision tell apart, without the yellow that
+# white paper swallows; each also has a marker of its own.
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5B4FA2", "#4D4D4D")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+_DPI = 150
+# Letters that the first font lacks are looked for in the next ones, where they are installed.
+_FONTS = (
+    "DejaVu Sans",
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Noto Sans",
+    "PingFang SC",
+    "Hiragino Sans",
+    "Microsoft YaHei",
+    "Arial Unicode MS",
+    "Noto Emoji",
+)
+
+
+def color_of(position: int) -> str:
+    """Return the colour of the model at this position of ``facts["models"]``."""
+    return _COLORS[position % len(_COLORS)]
+
+
+def marker_of(position: int) -> str:
+    """Return the marker of the model at this position of ``facts["models"]``."""
+    return _MARKERS[position % len(_MARKERS)]
+
+
+def display_name(model: Mapping[str, Any]) -> str:
+    """Return a model's name as plots show it; random weights are never left out.
+
+    Examples:
+        >>> display_name({"model": "vgg16", "init": "random"})
+        'vgg16 (random weights)'
+    """
+    name = plain_text(model["model"], n_letters=34)
+    return f"{name} (random weights)" if model["init"] == "random" else name
+
+
+def plain_text(text: str, *, n_letters: int = 26) -> str:
+    r"""Shorten a name in its middle and keep matplotlib from reading it as a formula.
+
+    Args:
+        text: Any name, also one with dollar signs or line breaks.
+        n_letters: Longest result.
+
+    Examples:
+        >>> plain_text("a label of the kind that people who describe everything like", n_letters=21)
+        'a label of…thing like'
+        >>> plain_text("5$ or 6$")
+        '5\\$ or 6\\$'
+    """
+    text = " ".join(text.split())
+    if len(text) > n_letters:
+        n_start = n_letters // 2
+        text = f"{text[:n_start].rstrip()}…{text[-(n_letters - n_start - 1) :].lstrip()}"
+    return text.replace("$", r"\$")
+
+
+def new_figure(*, height_inches: float, width_inches: float = WIDTH_INCHES) -> Figure:
+    """Make an empty figure that draws itself without any window or global state."""
+    figure = Figure(figsize=(width_inches, height_inches), dpi=_DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def grid_shape(n_panels: int, *, max_columns: int) -> tuple[int, int]:
+    """Return rows and columns that hold all panels, as even as they get.
+
+    Examples:
+        >>> grid_shape(5, max_columns=4), grid_shape(10, max_columns=5)
+        ((2, 3), (2, 5))
+    """
+    n_rows = math.ceil(n_panels / max_columns)
+    return n_rows, math.ceil(n_panels / n_rows)
+
+
+def model_legend(figure: Figure, models: Sequence[Mapping[str, Any]], extra: Sequence[Line2D] = ()) -> None:
+    """Write the models with their colours and markers above a figure."""
+    handles = [
+        Line2D([], [], color=color_of(position), marker=marker_of(position), label=display_name(model))
+        for position, model in enumerate(models)
+    ]
+    handles += extra
+    figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 5))
+
+
+def quiet_axes(axes: Axes, *, grid: str = "y") -> None:
+    """Take away what carries no information: frame, ticks, heavy grid lines."""
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(GRID)
+    axes.tick_params(length=0)
+    axes.grid(visible=True, axis=grid, color=GRID, linewidth=0.7)  # type: ignore[arg-type]
+    axes.set_axisbelow(True)
+
+
+@contextmanager
+def plot_style() -> Iterator[None]:
+    """Use manylabel's look inside a ``with``, whatever the user's own matplotlib settings are."""
+    installed = set(font_manager.get_font_names())
+    look = {
+        "font.family": [name for name in _FONTS if name in installed],
+        "font.size": 9,
+        "text.color": INK,
+        "axes.labelcolor": MUTED,
+        "axes.edgecolor": GRID,
+        "axes.titlesize": 9.5,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "xtick.color": MUTED,
+        "ytick.color": MUTED,
+        "xtick.labelsize": 8,
+        "ytick.labelsize": 8,
+        "legend.frameon": False,
+        "legend.fontsize": 8.5,
+        "lines.solid_capstyle": "round",
+    }
+    with warnings.catch_warnings(), style.context(["default", look]):
+        # A letter that no installed font has is drawn as a box; the report still has the name in words.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        yield
+
+
+def to_png(figure: Figure) -> bytes:
+    """Draw a figure and keep 128 colours of it, a third of the bytes."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    picture = Image.open(file).convert("RGB")
+    small = picture.quantize(128, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    packed = io.BytesIO()
+    small.save(packed, "PNG", optimize=True, dpi=(_DPI, _DPI))
+    return packed.getvalue()

@@ -1,0 +1,160 @@
+"""Write the table of results, for machines and for people.
+
+In:  facts.
+Out: rows for the terminal, table.csv (fractions between 0 and 1), table.md (percent, rounded).
+"""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from manylabel.files import write_atomically
+
+_FROM_TRIALS = ("training_seconds", "inference_seconds", "parameters", "init")
+
+MAIN_COLUMNS = {
+    "model": "Model",
+    "binary_accuracy": "Binary accuracy",
+    "exact_match": "Exact match",
+    "mAP": "mAP",
+    "f1_macro": "F1 macro",
+    "training_seconds": "Training time",
+    "inference_seconds": "Inference time",
+    "parameters": "Parameters",
+    "init": "Weights",
+}
+"""The columns that people are shown first, with their headings."""
+
+METRIC_HEADINGS = {
+    "binary_accuracy": "Binary accuracy",
+    "exact_match": "Exact match",
+    "f1_macro": "F1 macro",
+    "f1_micro": "F1 micro",
+    "f1_samples": "F1 samples",
+    "auroc_macro": "AUROC macro",
+    "hamming_loss": "Hamming loss",
+    "coverage_error": "Coverage error",
+    "ranking_loss": "Ranking loss",
+}
+"""Headings of metrics whose names are no words; all others (mAP, CP, OF1, ...) are called by their names."""
+
+INIT_WORDS = {"official": "official", "file": "from a file", "random": "random (not pre-trained)"}
+"""What people are told about where a network's weights came from."""
+
+
+def table_rows(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the table of results, one row per network in the order given, then the baselines.
+
+    Args:
+        facts: What ``collect_facts`` returned.
+
+    Returns:
+        One dict per row with the same keys in the same order: model, binary_accuracy, exact_match, mAP,
+        f1_macro, the other metrics, training_seconds, inference_seconds, parameters, init. Metrics are
+        fractions; None stands where nothing applies.
+    """
+    entries = [*facts["models"], *facts["baselines"]]
+    return [
+        {"model": entry["model"], **entry["metrics"], **{name: entry.get(name) for name in _FROM_TRIALS}}
+        for entry in entries
+    ]
+
+
+def write_table(facts: Mapping[str, Any], folder: Path) -> None:
+    """Write table.csv and table.md.
+
+    Args:
+        facts: What ``collect_facts`` returned.
+        folder: Where to write; it exists.
+    """
+    rows = table_rows(facts)
+    write_atomically(folder / "table.csv", _to_csv(rows).encode())
+    write_atomically(folder / "table.md", _to_markdown(facts, rows).encode())
+
+
+def format_cell(column: str, value: float | str | None) -> str:
+    """Write one value of the table for people.
+
+    Args:
+        column: Name of the column.
+        value: As in ``table_rows``.
+
+    Examples:
+        >>> format_cell("exact_match", 0.8251), format_cell("parameters", 134301514)
+        ('82.5 %', '134,301,514')
+        >>> format_cell("training_seconds", 485.7), format_cell("inference_seconds", 0.017)
+        ('485.7 s', '17.0 ms')
+        >>> format_cell("mAP", None), format_cell("coverage_error", 2.5)
+        ('', '2.50')
+    """
+    match column, value:
+        case _, None:
+            return ""
+        case "init", str():
+            return INIT_WORDS[value]
+        case _, str():
+            return value
+        case "parameters", _:
+            return f"{value:,}"
+        case "training_seconds", _:
+            return f"{value:.1f} s"
+        case "inference_seconds", _:
+            return f"{value * 1000:.1f} ms"
+        case "coverage_error", _:
+            return f"{value:.2f}"
+        case _:
+            return f"{value:.1%}".replace("%", " %")
+
+
+def _to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    file = io.StringIO()
+    writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
+    return file.getvalue()
+
+
+def _csv_cell(value: object) -> object:
+    """Write fractions and seconds with six significant digits."""
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def _to_markdown(facts: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+    """Lay out the main columns as one table, the other metrics (one per line) as a second one."""
+    main = [
+        list(MAIN_COLUMNS.values()),
+        *([format_cell(column, row[column]) for column in MAIN_COLUMNS] for row in rows),
+    ]
+    others = [name for name in facts["models"][0]["metrics"] if name not in MAIN_COLUMNS]
+    rest = [
+        ["Metric", *(row["model"] for row in rows)],
+        *(
+            [METRIC_HEADINGS.get(name, name), *(format_cell(name, row[name]) for row in rows)]
+            for name in others
+        ),
+    ]
+    notes = [
+        f"{_escape_markdown(model['model'])}: {_escape_markdown(model['init_note'])}"
+        for model in facts["models"]
+        if model["init"] == "random" and model["init_note"]
+    ]
+    return "\n\n".join([_markdown_table(main), *notes, _markdown_table(rest)]) + "\n"
+
+
+def _markdown_table(lines: Sequence[Sequence[str]]) -> str:
+    """Align the first column left, the others right."""
+    rule = ["---", *["---:"] * (len(lines[0]) - 1)]
+    cells = [[_escape_markdown(cell) for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [cells[0], rule, *cells[1:]])
+
+
+def _escape_markdown(text: str) -> str:
+    r"""Keep a name from ending a cell or starting a tag.
+
+    Examples:
+        >>> _escape_markdown("a|b<c>")
+        'a\\|b&lt;c>'
+    """
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

@@ -1,0 +1,78 @@
+"""Write the scores and the losses of one network as CSV files.
+
+In:  a trial and the table.
+Out: predictions/<model>.csv and history/<model>.csv of a run directory.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from manylabel.files import write_atomically
+from manylabel.types import Epoch, LabelTable, Trial
+
+
+def write_predictions(path: Path, trial: Trial, table: LabelTable) -> None:
+    """Write what a network says about every photo that it did not learn from.
+
+    Columns: image, part ("out-of-fold" or "test"), given, predicted, then one column of probabilities per label.
+    Labels of one cell are joined by ``;``; an unknown label stands as ``label?`` among the given ones.
+
+    Args:
+        path: The file.
+        trial: The scores and decisions.
+        table: Names of the photos and the given labels.
+    """
+    rows: list[list[object]] = []
+    for part, judged in (("out-of-fold", trial.out_of_fold), ("test", trial.test)):
+        if judged is None:
+            continue
+        for row, scores, decisions in zip(judged.rows, judged.scores, judged.decisions, strict=True):
+            predicted = ";".join(np.array(trial.labels)[decisions])
+            given = given_labels(table, int(row))
+            rows.append([table.names[row], part, given, predicted, *(f"{score:.6f}" for score in scores)])
+    _write_csv(path, ["image", "part", "given", "predicted", *trial.labels], rows)
+
+
+def write_history(path: Path, history: Sequence[Epoch]) -> None:
+    """Write the loss of every epoch.
+
+    Columns: fold (from 1; empty for the fit that is kept), epoch, train_loss, held_out_loss, learning_rate.
+
+    Args:
+        path: The file.
+        history: The epochs of all fits.
+    """
+    rows = [
+        [
+            "" if epoch.fold is None else epoch.fold + 1,
+            epoch.epoch,
+            f"{epoch.train_loss:.6f}",
+            "" if epoch.held_out_loss is None else f"{epoch.held_out_loss:.6f}",
+            f"{epoch.learning_rate:.3g}",
+        ]
+        for epoch in history
+    ]
+    _write_csv(path, ["fold", "epoch", "train_loss", "held_out_loss", "learning_rate"], rows)
+
+
+def given_labels(table: LabelTable, row: int) -> str:
+    """Join the labels that a photo was given; unknown ones carry a question mark."""
+    words = []
+    for label, target in zip(table.labels, table.targets[row], strict=True):
+        if np.isnan(target):
+            words.append(f"{label}?")
+        elif target == 1:
+            words.append(label)
+    return ";".join(words)
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue().encode())

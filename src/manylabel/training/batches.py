@@ -1,0 +1,121 @@
+"""Give the batches that the loop learns from.
+
+In:  cached features or photos, and the targets of the same photos.
+Out: inputs [batch, ...] and targets [batch, n_labels], every photo once per epoch, each time in another view.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from manylabel.config import AugmentationConfig
+from manylabel.preprocess import PixelArray, Preprocessing
+from manylabel.training.photo_store import PhotoStore
+from manylabel.training.prefetch import prefetch
+from manylabel.training.views import View, draw_view, jitter_colours, plain_view, render_view
+from manylabel.types import FloatArray, IntArray
+
+_PLAIN_BATCH_SIZE = 32
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FeatureBatches:
+    """Give cached features, of each photo one view drawn at random.
+
+    Attributes:
+        features: [n_photos, n_views, n_features].
+        targets: [n_photos, n_labels].
+        batch_size: Photos per batch; batches of one epoch differ by at most one photo.
+        rng: Source of the order and of the views.
+    """
+
+    features: Tensor
+    targets: Tensor
+    batch_size: int
+    rng: np.random.Generator
+
+    @property
+    def n_batches(self) -> int:
+        """Count the batches of an epoch."""
+        return -(-len(self.targets) // self.batch_size)
+
+    def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield features [batch, n_features] and targets [batch, n_labels]."""
+        n_photos, n_views, _ = self.features.shape
+        views = self.rng.integers(n_views, size=n_photos)
+        for rows in np.array_split(self.rng.permutation(n_photos), self.n_batches):
+            yield self.features[rows, views[rows]], self.targets[rows]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PhotoBatches:
+    """Give photos, of each a freshly drawn view.
+
+    Attributes:
+        store: The photos.
+        rows: Which of them [n_photos].
+        targets: [n_photos, n_labels].
+        preprocessing: The square that the network sees.
+        augmentation: How views vary.
+        batch_size: Photos per batch; batches of one epoch differ by at most one photo, so that none is
+            too small for batch normalisation.
+        rng: Source of the order and of the views.
+    """
+
+    store: PhotoStore
+    rows: IntArray
+    targets: Tensor
+    preprocessing: Preprocessing
+    augmentation: AugmentationConfig
+    batch_size: int
+    rng: np.random.Generator
+
+    @property
+    def n_batches(self) -> int:
+        """Count the batches of an epoch."""
+        return -(-len(self.rows) // self.batch_size)
+
+    def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield pixels [batch, side_px, side_px, 3] from 0 to 255 and targets [batch, n_labels]."""
+        seeds = self.rng.integers(2**63, size=len(self.rows))
+        batches = np.array_split(self.rng.permutation(len(self.rows)), self.n_batches)
+        rendered = prefetch(
+            [[(place, seeds[place]) for place in batch] for batch in batches], render=self._render
+        )
+        for batch, items in zip(batches, rendered, strict=True):
+            pixels = torch.from_numpy(np.stack([pixels for pixels, _ in items]))
+            yield jitter_colours(pixels, [view for _, view in items]), self.targets[batch]
+
+    def _render(self, job: tuple[int, int]) -> tuple[PixelArray, View]:
+        place, seed = job
+        photo = self.store[self.rows[place]]
+        view = draw_view(
+            photo.size,
+            preprocessing=self.preprocessing,
+            augmentation=self.augmentation,
+            rng=np.random.default_rng(seed),
+        )
+        return render_view(photo, view, preprocessing=self.preprocessing), view
+
+
+def plain_batches(store: PhotoStore, rows: IntArray, preprocessing: Preprocessing) -> Iterator[Tensor]:
+    """Yield the views that an evaluation sees, uint8 [batch, side_px, side_px, 3], row by row."""
+
+    def render(row: int) -> PixelArray:
+        photo = store[row]
+        view = plain_view(photo.size, preprocessing=preprocessing)
+        return render_view(photo, view, preprocessing=preprocessing)
+
+    batches = [
+        rows[start : start + _PLAIN_BATCH_SIZE].tolist() for start in range(0, len(rows), _PLAIN_BATCH_SIZE)
+    ]
+    for items in prefetch(batches, render=render):
+        yield torch.from_numpy(np.stack(items))
+
+
+def as_tensor(targets: FloatArray) -> Tensor:
+    """Return targets as float32 on the CPU, NaN kept."""
+    return torch.from_numpy(np.array(targets, dtype=np.float32))

@@ -1,0 +1,76 @@
+"""What a training setting is where the user gave none; it depends on what learns.
+
+In:  the training settings of a run, some not given.
+Out: the same, all given but early stopping and batch norm, which have a meaning when absent.
+
+Where the numbers come from is told in docs/results.md.
+"""
+
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import torch
+
+from manylabel.config import TrainingConfig, TuneName
+from manylabel.training.loop import LoopSettings
+
+Value = TypeVar("Value")
+
+TUNE_DEFAULTS: dict[TuneName, dict[str, Any]] = {
+    "head": {
+        "epochs": 60,
+        "batch_size": 32,
+        "learning_rate": 3e-4,
+        "body_learning_rate": 0.0,
+        "weight_decay": 0.01,
+        "ema_decay": 0.0,
+        "n_views": 8,
+    },
+    "full": {
+        "epochs": 10,
+        "batch_size": 32,
+        "learning_rate": 1e-3,
+        "body_learning_rate": 3e-4,
+        "weight_decay": 0.05,
+        "ema_decay": 0.98,
+        "n_views": 1,
+    },
+}
+
+
+def fill_defaults(training: TrainingConfig) -> TrainingConfig:
+    """Give every setting that was not given its default for what learns.
+
+    Examples:
+        >>> filled = fill_defaults(TrainingConfig(tune="head", epochs=5))
+        >>> filled.epochs, filled.batch_size
+        (5, 32)
+    """
+    defaults = TUNE_DEFAULTS[training.tune]
+    return replace(
+        training, **{key: value for key, value in defaults.items() if getattr(training, key) is None}
+    )
+
+
+def given(value: Value | None) -> Value:
+    """Return a setting that ``fill_defaults`` has filled in."""
+    assert value is not None, "settings are filled in before training starts"
+    return value
+
+
+def loop_settings(
+    training: TrainingConfig, *, freezes_batch_norm: bool, precision: torch.dtype
+) -> LoopSettings:
+    """Return what the loop needs of filled-in settings."""
+    return LoopSettings(
+        epochs=given(training.epochs),
+        learning_rate=given(training.learning_rate),
+        body_learning_rate=given(training.body_learning_rate),
+        weight_decay=given(training.weight_decay),
+        schedule=training.schedule,
+        warmup_fraction=training.warmup_fraction,
+        ema_decay=given(training.ema_decay),
+        patience=training.patience,
+        freezes_batch_norm=freezes_batch_norm,
+        precision=precision,
+    )

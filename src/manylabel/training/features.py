@@ -1,0 +1,208 @@
+"""Compute what a frozen backbone makes of photos, once, and keep it on disk.
+
+In:  a backbone, photos, the number of views of each.
+Out: features [n_photos, n_views, n_features]; view 0 is the plain photo, the others are augmented.
+
+The cache is keyed by everything that decides a feature: the photos' pixels, the backbone's weights and
+preprocessing, the augmentation, the seed, the number type. What has another key is another file.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from platformdirs import user_cache_path
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from torch import Tensor
+
+from manylabel.config import AugmentationConfig
+from manylabel.models.classifier import Classifier
+from manylabel.predictors.torch_predictor import autocast
+from manylabel.preprocess import PixelArray, Preprocessing
+from manylabel.training.photo_store import PhotoStore
+from manylabel.training.prefetch import prefetch
+from manylabel.training.views import View, draw_view, jitter_colours, plain_view, render_view
+from manylabel.types import IntArray
+
+FeatureArray = NDArray[np.float32]
+
+_FORMAT_VERSION = 1
+_BATCH_SIZE = 32
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FrozenFeatures:
+    """Hold the features of some photos.
+
+    Attributes:
+        values: [n_photos, n_views, n_features]; view 0 is the plain photo.
+        seconds: Wall time of computing them, also where they were computed by an earlier run.
+        is_cached: Whether they came from the cache.
+    """
+
+    values: FeatureArray
+    seconds: float
+    is_cached: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureSettings:
+    """Say which views of a photo are computed, and how.
+
+    Attributes:
+        n_views: Views per photo, at least 1.
+        augmentation: How views beyond the first vary.
+        seed: Seed of the views; together with a photo's pixels it decides them.
+        precision: Number type of the forward pass.
+        cache: Folder of the cache; None computes without one.
+    """
+
+    n_views: int
+    augmentation: AugmentationConfig
+    seed: int
+    precision: torch.dtype
+    cache: Path | None
+
+
+def default_cache() -> Path:
+    """Return the folder of the feature cache: MANYLABEL_CACHE, or the user's cache folder."""
+    given = os.environ.get("MANYLABEL_CACHE")
+    return Path(given) if given else user_cache_path("manylabel")
+
+
+def frozen_features(
+    classifier: Classifier,
+    store: PhotoStore,
+    rows: IntArray,
+    *,
+    settings: FeatureSettings,
+    on_photo: Callable[[int], None] = lambda n_done: None,
+) -> FrozenFeatures:
+    """Return the features of some photos from the cache, or compute and cache them.
+
+    Args:
+        classifier: Its backbone is used, frozen, on the device where it lies.
+        store: The photos.
+        rows: Which photos [n_photos].
+        settings: Which views, and how.
+        on_photo: Hears how many photos are done.
+    """
+    key = _cache_key(classifier, [store.hashes[row] for row in rows], settings)
+    file = None if settings.cache is None else settings.cache / "features" / f"{key}.safetensors"
+    shape = (len(rows), settings.n_views, classifier.n_features)
+    cached = None if file is None else _read_cached(file, shape)
+    if cached is not None:
+        on_photo(len(rows))
+        return cached
+    started = time.perf_counter()
+    values = _compute(classifier, store, rows, settings, on_photo)
+    features = FrozenFeatures(values=values, seconds=time.perf_counter() - started, is_cached=False)
+    if file is not None:
+        _write_cached(file, features)
+    return features
+
+
+def _compute(
+    classifier: Classifier,
+    store: PhotoStore,
+    rows: IntArray,
+    settings: FeatureSettings,
+    on_photo: Callable[[int], None],
+) -> FeatureArray:
+    values = np.empty((len(rows) * settings.n_views, classifier.n_features), dtype=np.float32)
+    device = next(classifier.parameters()).device
+    classifier.eval()
+    done = 0
+    with torch.inference_mode(), autocast(device, settings.precision):
+        for pixels in _batches_of_views(store, rows, classifier.preprocessing, settings):
+            batch = classifier.features(pixels.to(device))  # [batch, n_features]
+            values[done : done + len(batch)] = batch.float().cpu().numpy()
+            done += len(batch)
+            on_photo(done // settings.n_views)
+    return values.reshape(len(rows), settings.n_views, classifier.n_features)
+
+
+def _batches_of_views(
+    store: PhotoStore, rows: IntArray, preprocessing: Preprocessing, settings: FeatureSettings
+) -> Iterator[Tensor]:
+    """Yield pixels [batch, side_px, side_px, 3], photo by photo, view by view."""
+
+    def render(job: tuple[int, int]) -> tuple[PixelArray, View]:
+        row, number = job
+        photo = store[row]
+        view = plain_view(photo.size, preprocessing=preprocessing)
+        if number > 0:
+            rng = np.random.default_rng([settings.seed, number, int(store.hashes[row][:15], 16)])
+            view = draw_view(
+                photo.size, preprocessing=preprocessing, augmentation=settings.augmentation, rng=rng
+            )
+        return render_view(photo, view, preprocessing=preprocessing), view
+
+    jobs = [(int(row), number) for row in rows for number in range(settings.n_views)]
+    batches = [jobs[start : start + _BATCH_SIZE] for start in range(0, len(jobs), _BATCH_SIZE)]
+    for items in prefetch(batches, render=render):
+        pixels = torch.from_numpy(np.stack([pixels for pixels, _ in items]))
+        yield jitter_colours(pixels, [view for _, view in items])
+
+
+def _cache_key(classifier: Classifier, hashes: list[str], settings: FeatureSettings) -> str:
+    decides = {
+        "format": _FORMAT_VERSION,
+        "photos": hashes,
+        "weights": _weights_hash(classifier.backbone),
+        "backbone": classifier.backbone.name,
+        "preprocessing": classifier.preprocessing.to_dict(),
+        "augmentation": asdict(settings.augmentation),
+        "n_views": settings.n_views,
+        "seed": settings.seed,
+        "precision": str(settings.precision),
+        "device": next(classifier.parameters()).device.type,
+        "torch": torch.__version__,
+    }
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+def _weights_hash(backbone: torch.nn.Module) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(backbone.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def _read_cached(file: Path, shape: tuple[int, int, int]) -> FrozenFeatures | None:
+    """Return the features of a cache file, or None where there is none or it is damaged."""
+    try:
+        with safe_open(file, framework="numpy") as opened:
+            values = opened.get_tensor("features")
+            seconds = float((opened.metadata() or {})["seconds"])
+    except FileNotFoundError:
+        return None
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        _logger.warning("%s is damaged (%s); its features are computed again", file.name, error)
+        return None
+    if values.shape != shape:
+        return None
+    return FrozenFeatures(values=values, seconds=seconds, is_cached=True)
+
+
+def _write_cached(file: Path, features: FrozenFeatures) -> None:
+    """Write under a temporary name, then rename; a cache that cannot be written stops nothing."""
+    temporary = file.with_suffix(f".{os.getpid()}.partial")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save_file({"features": features.values}, temporary, metadata={"seconds": repr(features.seconds)})
+        temporary.replace(file)
+    except (OSError, SafetensorError) as error:
+        _logger.warning("features could not be cached in %s: %s", file.parent, error)
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,294 @@
+"""The two ways to learn, behind one shape: the head on cached features, or the whole network on photos.
+
+In:  a network at its start, photos, targets.
+Out: fits: a trained module each, with its losses; scores of any photo.
+"""
+
+import copy
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from manylabel.config import AugmentationConfig, TrainingConfig, TuneName
+from manylabel.models.classifier import Classifier
+from manylabel.predictors.device import choose_precision
+from manylabel.predictors.torch_predictor import autocast
+from manylabel.training.batches import FeatureBatches, PhotoBatches, as_tensor, plain_batches
+from manylabel.training.defaults import given, loop_settings
+from manylabel.training.features import FeatureSettings, frozen_features
+from manylabel.training.loop import Batches, Watch, train_loop
+from manylabel.training.losses import Loss, binary_cross_entropy, label_weights
+from manylabel.training.photo_store import PhotoStore
+from manylabel.types import Epoch, FloatArray, IntArray
+
+_MAX_WATCHED = 256
+
+OnStep = Callable[[str, int, int], None]
+"""Hears the stage, the steps done and the steps in all."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Lesson:
+    """Hold what a learner is given.
+
+    Attributes:
+        start: The network before training; never changed.
+        store: All photos.
+        targets: [n_photos, n_labels], NaN unknown.
+        training: The settings, all filled in.
+        augmentation: How views vary.
+        freezes_batch_norm: Whether the statistics of batch normalisation stay as they are.
+        seed: Seed of everything that is drawn.
+        cache: Folder of the feature cache; None for no cache.
+        accelerator: Where to compute.
+        on_step: Hears of progress.
+    """
+
+    start: Classifier
+    store: PhotoStore
+    targets: FloatArray
+    training: TrainingConfig
+    augmentation: AugmentationConfig
+    freezes_batch_norm: bool
+    seed: int
+    cache: Path | None
+    accelerator: Accelerator
+    on_step: OnStep
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FitRows:
+    """Say which photos play which part in one fit.
+
+    Attributes:
+        train: Learned from.
+        watched: Their loss is measured after every epoch for its curve; it decides nothing.
+        val: A part of the training photos kept for early stopping; may be empty.
+        fold: Number of the fold; None for the fit that is kept.
+    """
+
+    train: IntArray
+    watched: IntArray
+    val: IntArray
+    fold: int | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Fit:
+    """Hold one trained network.
+
+    Attributes:
+        classifier: The network, its loss weights undone; it shares a frozen backbone with the start.
+        pos_weight: Weight of a positive per label [n_labels] that the loss used.
+        history: Loss per epoch.
+        seconds: Wall time of the fit.
+    """
+
+    classifier: Classifier
+    pos_weight: FloatArray
+    history: tuple[Epoch, ...]
+    seconds: float
+
+
+class Learner(ABC):
+    """Fit networks and score photos.
+
+    Attributes:
+        is_cheap: Whether a fit costs so little that a few more for the sake of thresholds do not matter.
+        prepared_seconds: Wall time of what all fits share, e.g. computing features.
+    """
+
+    is_cheap: bool
+    prepared_seconds = 0.0
+
+    def __init__(self, lesson: Lesson) -> None:
+        """Keep the lesson."""
+        self.lesson = lesson
+        self.device = lesson.accelerator.device
+        self.precision = choose_precision(lesson.training.precision, self.device)
+
+    @abstractmethod
+    def fit(self, rows: FitRows) -> Fit:
+        """Train a fresh network."""
+
+    @abstractmethod
+    def outputs(self, module: nn.Module, rows: IntArray) -> Iterator[Tensor]:
+        """Yield logits [batch, n_labels] of what ``fit`` trained: a classifier, or its head."""
+
+    def seeds(self, rows: FitRows) -> list[int]:
+        """Return what the order, the views and the dropout of a fit are drawn from."""
+        return [self.lesson.seed, 0 if rows.fold is None else 1 + rows.fold]
+
+    @torch.no_grad()
+    def mean_loss(self, module: nn.Module, rows: IntArray, *, loss: Loss) -> float:
+        """Measure the mean loss over the known cells of some photos."""
+        module.eval()
+        logits = torch.cat([*self.outputs(module, rows)])
+        return float(loss(logits, as_tensor(self.lesson.targets[rows]).to(logits.device)))
+
+    @torch.inference_mode()
+    def probabilities(self, module: nn.Module, rows: IntArray) -> FloatArray:
+        """Return probabilities [n_rows, n_labels] of photos that need not have been seen."""
+        if len(rows) == 0:
+            return np.empty((0, self.lesson.targets.shape[1]))
+        module.eval()
+        logits = torch.cat([*self.outputs(module, rows)])
+        return logits.double().sigmoid().cpu().numpy()  # type: ignore[no-any-return]
+
+    def train(self, classifier: Classifier, module: nn.Module, batches: Batches, rows: FitRows) -> Fit:
+        """Train ``module``, the classifier or its head, and undo the weights of the loss."""
+        started = time.perf_counter()
+        lesson = self.lesson
+        settings = loop_settings(
+            lesson.training, freezes_batch_norm=lesson.freezes_batch_norm, precision=self.precision
+        )
+        targets = lesson.targets[rows.train]
+        pos_weight = label_weights(targets, name=lesson.training.loss, cap=lesson.training.pos_weight_cap)
+        classifier.start_at_prior(targets, pos_weight=pos_weight)
+        loss = binary_cross_entropy(torch.tensor(pos_weight, dtype=torch.float32, device=self.device))
+        watched, stage = (
+            rows.watched[:_MAX_WATCHED],
+            "training" if rows.fold is None else f"fold {rows.fold + 1}",
+        )
+        watch = Watch(
+            held_out=partial(self.mean_loss, rows=watched, loss=loss) if len(watched) else None,
+            validation=partial(self.mean_loss, rows=rows.val, loss=loss) if len(rows.val) else None,
+            on_epoch=lambda n_done: lesson.on_step(stage, n_done, settings.epochs),
+        )
+        with torch.random.fork_rng():
+            torch.manual_seed(int(np.random.SeedSequence(self.seeds(rows)).generate_state(1)[0]))
+            history = train_loop(
+                module,
+                batches,
+                loss=loss,
+                settings=settings,
+                accelerator=lesson.accelerator,
+                watch=watch,
+            )
+        classifier.undo_loss_weight(pos_weight)
+        return Fit(
+            classifier=classifier,
+            pos_weight=pos_weight,
+            history=tuple(replace(epoch, fold=rows.fold) for epoch in history),
+            seconds=time.perf_counter() - started,
+        )
+
+
+class HeadLearner(Learner):
+    """Learn the head on cached features of the frozen backbone.
+
+    Args:
+        lesson: What to learn.
+        train_rows: Photos that any fit may learn from; their features are computed in all views.
+        other_rows: All other photos that will be scored; their features are computed once.
+    """
+
+    is_cheap = True
+
+    def __init__(self, lesson: Lesson, *, train_rows: IntArray, other_rows: IntArray) -> None:
+        """Compute the features of all photos."""
+        super().__init__(lesson)
+        # Features are a few numbers per photo: in bf16 the loop would lose digits and gain no time.
+        self.precision = torch.float32
+        lesson.start.to(self.device, memory_format=torch.channels_last)
+        self._views = self._features(
+            train_rows, n_views=given(lesson.training.n_views)
+        )  # [n_train, n_views, n_features]
+        plain = [self._views[:, 0], self._features(other_rows, n_views=1)[:, 0]]
+        self._plain = torch.cat(plain)  # [n_train + n_other, n_features]
+        self._places = np.full(len(lesson.store), -1)
+        self._places[np.concatenate([train_rows, other_rows])] = np.arange(len(self._plain))
+
+    def _features(self, rows: IntArray, *, n_views: int) -> Tensor:
+        lesson = self.lesson
+        settings = FeatureSettings(
+            n_views=n_views,
+            augmentation=lesson.augmentation,
+            seed=lesson.seed,
+            precision=choose_precision(lesson.training.precision, self.device),
+            cache=lesson.cache,
+        )
+        features = frozen_features(
+            lesson.start,
+            lesson.store,
+            rows,
+            settings=settings,
+            on_photo=lambda n_done: lesson.on_step("features", n_done, len(rows)),
+        )
+        self.prepared_seconds += features.seconds
+        return torch.tensor(features.values, device=self.device)
+
+    def fit(self, rows: FitRows) -> Fit:
+        """Train a fresh head."""
+        start, places = self.lesson.start, self._places[rows.train]
+        classifier = Classifier(backbone=start.backbone, head=copy.deepcopy(start.head), labels=start.labels)
+        classifier.to(self.device)
+        classifier.standardise_features(self._views[places].flatten(end_dim=1))
+        batches = FeatureBatches(
+            features=self._views[places],
+            targets=as_tensor(self.lesson.targets[rows.train]),
+            batch_size=given(self.lesson.training.batch_size),
+            rng=np.random.default_rng(self.seeds(rows)),
+        )
+        return self.train(classifier, classifier.head, batches, rows)
+
+    def outputs(self, module: nn.Module, rows: IntArray) -> Iterator[Tensor]:
+        """Yield logits [batch, n_labels]."""
+        yield module(self._plain[self._places[rows]])
+
+    def scores(self, fit: Fit, rows: IntArray) -> FloatArray:
+        """Return probabilities [n_rows, n_labels]."""
+        return self.probabilities(fit.classifier.head, rows)
+
+
+class WholeLearner(Learner):
+    """Learn all weights on freshly drawn views of the photos.
+
+    Args:
+        lesson: What to learn.
+        train_rows: Unused, views are drawn during each fit.
+        other_rows: Unused.
+    """
+
+    is_cheap = False
+
+    def __init__(self, lesson: Lesson, *, train_rows: IntArray, other_rows: IntArray) -> None:
+        """Keep the lesson."""
+        del train_rows, other_rows
+        super().__init__(lesson)
+
+    def fit(self, rows: FitRows) -> Fit:
+        """Train a copy of the whole network."""
+        lesson = self.lesson
+        classifier = copy.deepcopy(lesson.start).to(self.device, memory_format=torch.channels_last)
+        batches = PhotoBatches(
+            store=lesson.store,
+            rows=rows.train,
+            targets=as_tensor(lesson.targets[rows.train]),
+            preprocessing=classifier.preprocessing,
+            augmentation=lesson.augmentation,
+            batch_size=given(lesson.training.batch_size),
+            rng=np.random.default_rng(self.seeds(rows)),
+        )
+        return self.train(classifier, classifier, batches, rows)
+
+    def outputs(self, module: nn.Module, rows: IntArray) -> Iterator[Tensor]:
+        """Yield logits [batch, n_labels]."""
+        for pixels in plain_batches(self.lesson.store, rows, self.lesson.start.preprocessing):
+            with autocast(self.device, self.precision):
+                yield module(pixels.to(self.device)).float()
+
+    def scores(self, fit: Fit, rows: IntArray) -> FloatArray:
+        """Return probabilities [n_rows, n_labels]."""
+        return self.probabilities(fit.classifier, rows)
+
+
+LEARNERS: dict[TuneName, type[HeadLearner] | type[WholeLearner]] = {"head": HeadLearner, "full": WholeLearner}

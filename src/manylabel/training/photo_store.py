@@ -1,0 +1,114 @@
+"""Keep decoded photos, so that every network, fold and view reads a file once.
+
+In:  photo files, or photos already in memory.
+Out: upright RGB photos by row, a content hash of each, and a list of those that cannot be read.
+"""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from manylabel.data.photos import open_photo, read_photos
+from manylabel.errors import PhotoError
+from manylabel.preprocess import PixelArray
+from manylabel.types import IntArray, Listener, Progress, ignore_progress
+
+DEFAULT_MEMORY_BYTES = 2 * 1024**3
+
+
+class PhotoStore:
+    """Give photos by row; as many as fit into memory stay decoded, the others are read again when asked for.
+
+    Attributes:
+        hashes: SHA-256 of the pixels of each photo: what features are cached by.
+        read_seconds: Wall time that reading all photos took.
+    """
+
+    def __init__(self, *, side_px: int, memory_bytes: int = DEFAULT_MEMORY_BYTES) -> None:
+        """Start empty; ``read_store`` and ``store_of_images`` fill it."""
+        self.hashes: list[str] = []
+        self.read_seconds = 0.0
+        self._paths: list[Path | None] = []
+        self._side_px = side_px
+        self._free_bytes = memory_bytes
+        self._pixels: list[PixelArray | None] = []
+
+    def __len__(self) -> int:
+        """Count the photos."""
+        return len(self.hashes)
+
+    def __getitem__(self, row: int) -> Image.Image:
+        """Return one photo, upright RGB, its shorter side at least ``side_px`` where the file has that much.
+
+        Raises:
+            PhotoError: The file has been lost or damaged since it was first read.
+        """
+        pixels = self._pixels[row]
+        if pixels is not None:
+            return Image.fromarray(pixels)
+        path = self._paths[row]
+        assert path is not None, "only photos with a file are left out of memory"
+        return open_photo(path, side_px=self._side_px)
+
+    def add(self, photo: Image.Image, *, path: Path | None = None) -> None:
+        """Append a photo; one that has a file to be read again from stays decoded only while memory lasts."""
+        pixels = np.asarray(photo, dtype=np.uint8)
+        self.hashes.append(hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest())
+        self._paths.append(path)
+        if path is None or pixels.nbytes <= self._free_bytes:
+            self._free_bytes -= pixels.nbytes
+            self._pixels.append(pixels)
+        else:
+            self._pixels.append(None)
+
+
+def read_store(
+    paths: Sequence[Path],
+    *,
+    side_px: int,
+    memory_bytes: int = DEFAULT_MEMORY_BYTES,
+    listener: Listener = ignore_progress,
+) -> tuple[PhotoStore, IntArray, list[PhotoError]]:
+    """Read all photos once.
+
+    Args:
+        paths: The files.
+        side_px: Side of the square picture that the networks see; larger photos are decoded at a reduced
+            scale.
+        memory_bytes: How much memory decoded photos may take.
+        listener: Hears of every photo.
+
+    Returns:
+        The store of the readable photos, their places in ``paths`` [n_readable], and an error for each
+        other one.
+    """
+    started = time.perf_counter()
+    readable: list[int] = []
+    failures: list[PhotoError] = []
+    store = PhotoStore(side_px=side_px, memory_bytes=memory_bytes)
+    for place, photo in enumerate(read_photos(paths, side_px=side_px)):
+        if isinstance(photo, PhotoError):
+            failures.append(photo)
+        else:
+            store.add(photo, path=paths[place])
+            readable.append(place)
+        listener(Progress(subject="photos", stage="reading", done=place + 1, total=len(paths)))
+    store.read_seconds = time.perf_counter() - started
+    return store, np.asarray(readable, dtype=np.int64), failures
+
+
+def store_of_images(images: Sequence[Image.Image], *, side_px: int) -> PhotoStore:
+    """Make a store of photos that are in memory already.
+
+    Args:
+        images: Upright photos of any size and mode.
+        side_px: Side of the square picture that the networks see.
+    """
+    store = PhotoStore(side_px=side_px)
+    for image in images:
+        store.add(image.convert("RGB"))
+    return store
