@@ -36,7 +36,7 @@ import numpy as np
 from manylabel.evaluation.baselines import Baseline, all_negative, label_prior
 from manylabel.evaluation.metrics import measure, measure_labels, precision_recall_curve
 from manylabel.report.gallery import choose_photos
-from manylabel.report.run_info import RunInfo, gather_run_info
+from manylabel.report.run_info import RunInfo, gather_run_info, hide_folders_in_sentence
 from manylabel.types import FloatArray, IntArray, Judged, LabelTable, Split, Trial
 
 __all__ = ["FORMAT_VERSION", "Facts", "RunInfo", "collect_facts", "gather_run_info"]
@@ -118,10 +118,10 @@ def _describe_data(table: LabelTable, split: Split) -> Facts:
         for column, name in enumerate(table.labels)
     ]
     return {
-        "source": table.source,
-        "notes": table.notes,
+        "source": hide_folders_in_sentence(table.source),
+        "notes": [hide_folders_in_sentence(note) for note in table.notes],
         "n_photos": table.n_photos,
-        "split_origin": split.origin,
+        "split_origin": hide_folders_in_sentence(split.origin),
         "n_folds": len(split.folds),
         "parts": {part: len(rows) for part, rows in parts.items()},
         "labels": labels,
@@ -131,11 +131,11 @@ def _describe_data(table: LabelTable, split: Split) -> Facts:
 
 
 def _describe_trial(table: LabelTable, trial: Trial) -> Facts:
-    has_both = trial.test is not None and trial.out_of_fold is not None
+    out_of_fold = None if trial.test is None else trial.out_of_fold
     return {
         "model": trial.model,
         "init": trial.init,
-        "init_note": trial.init_note,
+        "init_note": hide_folders_in_sentence(trial.init_note),
         "head": trial.head,
         "tune": trial.tune,
         "parameters": trial.parameters,
@@ -145,9 +145,7 @@ def _describe_trial(table: LabelTable, trial: Trial) -> Facts:
         "thresholds": {"values": trial.thresholds.values, "origin": trial.thresholds.origin},
         "pos_weight": trial.pos_weight,
         **_measure_judged(table, trial.judged),
-        "out_of_fold": _measure_judged(table, trial.out_of_fold)["metrics"]
-        if has_both and trial.out_of_fold is not None
-        else None,
+        "out_of_fold": None if out_of_fold is None else _measure_judged(table, out_of_fold)["metrics"],
         "history": {
             name: [getattr(epoch, name) for epoch in trial.history]
             for name in ("fold", "epoch", "train_loss", "held_out_loss", "learning_rate")

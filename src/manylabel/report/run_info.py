@@ -17,6 +17,7 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 _LIBRARIES = ("manylabel", "numpy", "pillow", "torch", "torchvision", "timm")
 _QUOTED = re.compile(r'(?<=")[^"\n]*(?=")')
+_BARE_FOLDER = re.compile(r"(?<![\w./:~-])(?:~?/(?:[^\s/:]+/)+|[A-Za-z]:\\(?:[^\s\\:]+\\)+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +25,11 @@ class RunInfo:
     """Hold how a run was made.
 
     Attributes:
-        command: The command as typed, absolute folders left out.
+        command: The command as typed, absolute folders left out; empty where Python called.
         started: Date and time of the start, ISO 8601.
         seconds: Wall time of the whole run.
         seed: Seed of every random choice.
-        recipe: Name of the recipe that the settings started from.
+        recipe: Name of the recipe that the settings started from; empty without one.
         versions: Version per library.
         machine: What the machine is made of, in words.
         stage_seconds: Wall time per stage of the run, outside the trials.
@@ -58,7 +59,7 @@ def gather_run_info(
     """Gather how a run was made; call it at the end of the run.
 
     Args:
-        command: The words of the command, e.g. ``["manylabel", "compare", "photos"]``.
+        command: The words of the command, e.g. ``["manylabel", "compare", "photos"]``; empty without one.
         started: When the run started; the wall time is counted from here to now.
         stage_seconds: Wall time per stage, outside the trials.
         seed: Seed of every random choice.
@@ -66,7 +67,7 @@ def gather_run_info(
         config_toml: Every setting of the run, as TOML.
     """
     return RunInfo(
-        command=shlex.join([PurePath(command[0]).name, *(_hide_in_word(word) for word in command[1:])]),
+        command=shlex.join([*(PurePath(word).name for word in command[:1]), *map(_hide_in_word, command[1:])]),
         started=started.isoformat(timespec="seconds"),
         seconds=(datetime.now(started.tzinfo) - started).total_seconds(),
         seed=seed,
@@ -118,6 +119,16 @@ def hide_folders(text: str) -> str:
         'labels = "labels.csv"'
     """
     return _QUOTED.sub(lambda quoted: _hide_in_word(quoted[0]), text)
+
+
+def hide_folders_in_sentence(text: str) -> str:
+    """Shorten absolute paths that stand in a sentence without quotes.
+
+    Examples:
+        >>> hide_folders_in_sentence("read from /home/ada/photos/labels.csv; see https://example.org/a/b")
+        'read from …/labels.csv; see https://example.org/a/b'
+    """
+    return _BARE_FOLDER.sub("…/", text)
 
 
 def _hide_in_word(word: str) -> str:

@@ -79,7 +79,7 @@ def format_cell(column: str, value: float | str | None) -> str:
 
     Args:
         column: Name of the column.
-        value: As in ``table_rows``.
+        value: As in ``table_rows``; an empty string comes back for None.
 
     Examples:
         >>> format_cell("exact_match", 0.8251), format_cell("parameters", 134301514)

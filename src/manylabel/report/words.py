@@ -27,6 +27,22 @@ def percent(share: float | None, *, digits: int = 1) -> str:
     return "undefined" if share is None else f"{share:.{digits}%}".replace("%", "\N{NO-BREAK SPACE}%")
 
 
+def duration(seconds: float) -> str:
+    """Write a time span for people.
+
+    Examples:
+        >>> duration(0.0042), duration(41.3), duration(485.7), duration(7300)
+        ('4.2 ms', '41.3 s', '8 min 6 s', '2 h 2 min')
+    """
+    if seconds < 0.1:
+        return f"{1000 * seconds:.1f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
 def n_things(n: int, thing: str) -> str:
     """Count things.
 
@@ -98,6 +114,45 @@ def random_warnings(facts: FactsView) -> list[str]:
         for model in facts["models"]
         if model["init"] == "random"
     ]
+
+
+def parts(facts: FactsView) -> str:
+    """Say how the photos were divided, and by whom."""
+    sizes, n_folds = facts["data"]["parts"], facts["data"]["n_folds"]
+    kinds = {"train": "to learn from", "val": "to stop and choose thresholds by", "test": "to judge by"}
+    shares = ", ".join(f"{sizes[part]:,} {purpose}" for part, purpose in kinds.items() if sizes[part])
+    folds = f", in {n_folds} folds" if n_folds else ""
+    origin = f" ({facts['data']['split_origin']})" if facts["data"]["split_origin"] else ""
+    return f"Divided into {shares}{folds}{origin}."
+
+
+def top_value(facts: FactsView, column: str) -> float | None:
+    """Return the best value of a column of the table among the networks; None where none is best."""
+    if column in ("training_seconds", "inference_seconds", "parameters"):
+        return min(float(model[column]) for model in facts["models"])
+    values = [model["metrics"].get(column) for model in facts["models"]]
+    return max((float(value) for value in values if value is not None), default=None)
+
+
+def timings(facts: FactsView) -> dict[str, Any]:
+    """Lay out the time per stage: one row per network, one for what was done once.
+
+    Returns:
+        ``rows``, each with its name, its seconds and its stages (name, seconds, and a number that is the same
+        for the same stage in all rows); ``longest``, the seconds of the longest row.
+    """
+    spans = {model["model"]: model["stage_seconds"] for model in facts["models"]}
+    spans["once for all"] = facts["run"]["stage_seconds"]
+    numbers: dict[str, int] = {}
+    rows = []
+    for name, seconds in spans.items():
+        stages = [
+            {"name": stage, "seconds": spent, "number": numbers.setdefault(stage, len(numbers))}
+            for stage, spent in seconds.items()
+        ]
+        if sum(seconds.values()) > 0:
+            rows.append({"name": name, "seconds": sum(seconds.values()), "stages": stages})
+    return {"rows": rows, "longest": max((row["seconds"] for row in rows), default=0.0)}
 
 
 def see_losses(facts: FactsView) -> str:

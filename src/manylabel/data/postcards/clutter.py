@@ -9,9 +9,26 @@ from math import cos, pi, sin
 from manylabel.data.postcards.canvas import Brush, arc, block, curve
 from manylabel.data.postcards.light import BLACK, WHITE, Colour, mix, pick, rgb
 
-_WALLS = (rgb("f0d9a8"), rgb("e8b87a"), rgb("d98f6a"), rgb("bcd0c4"), rgb("f2ebdc"), rgb("9fb8c8"), rgb("e6c65a"), rgb("d8a8a0"))
+_WALLS = (
+    rgb("f0d9a8"),
+    rgb("e8b87a"),
+    rgb("d98f6a"),
+    rgb("bcd0c4"),
+    rgb("f2ebdc"),
+    rgb("9fb8c8"),
+    rgb("e6c65a"),
+    rgb("d8a8a0"),
+)
 _TILES = (rgb("a8483a"), rgb("7a4f3f"), rgb("6a6a72"), rgb("b8683f"), rgb("4f6a72"))
-_CLOTH = (rgb("c8402f"), rgb("2f6f8a"), rgb("e8b23a"), rgb("4f8a5a"), rgb("8a5a8a"), rgb("f4ecdc"), rgb("3f4a5a"))
+_CLOTH = (
+    rgb("c8402f"),
+    rgb("2f6f8a"),
+    rgb("e8b23a"),
+    rgb("4f8a5a"),
+    rgb("8a5a8a"),
+    rgb("f4ecdc"),
+    rgb("3f4a5a"),
+)
 _WINDOW = rgb("ffd27a")
 
 
@@ -56,7 +73,9 @@ def draw_houses(brush: Brush) -> None:
             brush.polygon([(x - 0.03, tall), (x + wide / 2, tall + 0.24), (x + wide + 0.03, tall)], tile)
         for floor in range(int(tall / 0.26)):
             for step in (0.22, 0.62):
-                pane = block(x + wide * step, 0.08 + 0.26 * floor, x + wide * (step + 0.18), 0.22 + 0.26 * floor)
+                pane = block(
+                    x + wide * step, 0.08 + 0.26 * floor, x + wide * (step + 0.18), 0.22 + 0.26 * floor
+                )
                 glowing = brush.darkness > 0.3 and generator.random() < 0.6
                 brush.polygon(pane, _WINDOW if glowing else rgb("4f5a62"), tone="lamp" if glowing else "lit")
         x += wide + generator.uniform(-0.02, 0.12)
@@ -115,7 +134,9 @@ def draw_cyclist(brush: Brush) -> None:
     brush.polygon([(-0.19, 0.99), (0.0, 1.12), (0.19, 0.99)], rgb("e6cf96"))
     if generator.random() < 0.5:
         for x in (-0.46, -0.3):
-            brush.ellipse((x, 0.6), (0.14, 0.12), pick(generator, (rgb("c8a060"), rgb("e88a3a"), rgb("d85a7a"))))
+            brush.ellipse(
+                (x, 0.6), (0.14, 0.12), pick(generator, (rgb("c8a060"), rgb("e88a3a"), rgb("d85a7a")))
+            )
 
 
 def draw_stall(brush: Brush) -> None:
@@ -182,7 +203,9 @@ def draw_wires(brush: Brush) -> None:
     for _ in range(int(generator.integers(4, 9))):
         height, sag = generator.uniform(0.8, 0.96), generator.uniform(0.08, 0.3)
         for side in (-1, 1):
-            wire = curve((0, height), (side * 0.9, height - sag), (side * 1.9, height + generator.uniform(-0.06, 0.06)))
+            wire = curve(
+                (0, height), (side * 0.9, height - sag), (side * 1.9, height + generator.uniform(-0.06, 0.06))
+            )
             brush.line(wire, rgb("33302e"), width=0.007)
     if generator.random() < 0.4:
         for step in range(4):
@@ -196,7 +219,8 @@ def draw_boulders(brush: Brush) -> None:
     for _ in range(int(generator.integers(2, 5))):
         x, wide, tall = generator.uniform(-1, 1), generator.uniform(0.35, 0.7), generator.uniform(0.3, 0.8)
         rim = [
-            (x + wide * cos(pi * step / 7), tall * sin(pi * step / 7) * generator.uniform(0.8, 1.1)) for step in range(8)
+            (x + wide * cos(pi * step / 7), tall * sin(pi * step / 7) * generator.uniform(0.8, 1.1))
+            for step in range(8)
         ]
         brush.polygon(rim, stone)
         brush.polygon([(x, 0), *(rim[1:4] if brush.lit > 0 else rim[4:7])], mix(stone, WHITE, 0.2))

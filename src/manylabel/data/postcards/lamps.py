@@ -7,10 +7,19 @@ Out: the drawn thing.
 from collections.abc import Sequence
 from math import sin
 
-from manylabel.data.postcards.canvas import Brush, Canvas, Point, arc, block, curve
+from manylabel.data.postcards.canvas import Brush, Point, arc, block, curve
 from manylabel.data.postcards.light import BLACK, WHITE, Colour, mix, pick, rgb
 
-_SILK = (rgb("d8302a"), rgb("d8302a"), rgb("f0a52e"), rgb("e86f3a"), rgb("f4d35e"), rgb("8a4fa0"), rgb("4f9a6a"), rgb("4a86c0"))
+_SILK = (
+    rgb("d8302a"),
+    rgb("d8302a"),
+    rgb("f0a52e"),
+    rgb("e86f3a"),
+    rgb("f4d35e"),
+    rgb("8a4fa0"),
+    rgb("4f9a6a"),
+    rgb("4a86c0"),
+)
 _GAY = (rgb("d8402f"), rgb("f2c53a"), rgb("4a9ac0"), rgb("5aa66a"), rgb("e88aa8"), rgb("f6f0e2"))
 _WARM = rgb("ffc46a")
 
@@ -51,9 +60,9 @@ def draw_lantern(brush: Brush) -> None:
         brush.line([(x * 0.5, 0.13), (x, 0)], tassel, width=0.028)
 
 
-def draw_cord(canvas: Canvas, *, points: Sequence[Point]) -> None:
-    """Draw the cord that lanterns or flags hang from; points in pixels."""
-    canvas.line(points, canvas.light.paint(rgb("4a3a30")), width=canvas.unit * 0.003)
+def draw_cord(brush: Brush, *, points: Sequence[Point]) -> None:
+    """Draw the cord that lanterns hang from; points in units of the brush."""
+    brush.line(points, rgb("4a3a30"), width=0.003)
 
 
 def draw_street_lamp(brush: Brush) -> None:
@@ -62,7 +71,9 @@ def draw_street_lamp(brush: Brush) -> None:
     iron: Colour = pick(generator, (rgb("33413d"), rgb("3a3a42"), rgb("4a4036")))
     brush.polygon([(-0.05, 0), (-0.02, 0.1), (0.02, 0.1), (0.05, 0)], iron)
     brush.line([(0, 0.05), (0, 0.88)], iron, width=0.022)
-    globes = pick(generator, (((0.0, 0.93),), ((-0.14, 0.84), (0.14, 0.84)), ((-0.15, 0.82), (0.15, 0.82), (0.0, 0.94))))
+    globes = pick(
+        generator, (((0.0, 0.93),), ((-0.14, 0.84), (0.14, 0.84)), ((-0.15, 0.82), (0.15, 0.82), (0.0, 0.94)))
+    )
     glass = pick(generator, (rgb("fff3d0"), rgb("ffe0a0"), rgb("f4f4ec")))
     for x, y in globes:
         if x:

@@ -4,7 +4,7 @@ In:  a canvas, chance, and where the land begins.
 Out: everything that things stand on, apart from water.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import pi, sin
 
 import numpy as np
@@ -18,34 +18,22 @@ _STONE = (rgb("c9bda6"), rgb("b9b2a6"), rgb("cfa98a"), rgb("a8a7a6"), rgb("d8c9a
 _PETALS = (rgb("e86a8a"), rgb("f6d24a"), rgb("f4f0ea"), rgb("c65fb0"), rgb("e2503a"))
 
 
-def draw_hills(canvas: Canvas, generator: np.random.Generator, *, horizon: float) -> None:
-    """Draw none to four ranges of hills or steep karst peaks behind the horizon, the farthest first."""
-    n_ranges = pick(generator, (0, 1, 1, 2, 2, 3, 4))
-    steep = generator.random() < 0.3
+def draw_hills(
+    canvas: Canvas, generator: np.random.Generator, *, ridges: Sequence[Sequence[Point]], horizon: float
+) -> None:
+    """Draw ranges of hills behind the horizon, the farthest first.
+
+    Args:
+        canvas: The picture.
+        generator: Chance.
+        ridges: Crest of each range from left to right, in pixels.
+        horizon: Row where the hills end.
+    """
     colour = pick(generator, _HILLS)
-    for step in range(n_ranges):
-        depth = 1.3 - 0.8 * (step + 1) / n_ranges
-        height = canvas.unit * generator.uniform(0.05, 0.22) * (0.6 + 0.5 * (n_ranges - step) / n_ranges)
-        ridge = _ridge(canvas, generator, height=height, steep=steep)
-        outline = [(x, horizon - up) for x, up in ridge]
-        closed = [(-2.0, horizon + 3), *outline, (canvas.width + 2.0, horizon + 3)]
-        top = canvas.light.paint(colour, depth=depth)
+    for step, ridge in enumerate(ridges):
+        closed = [(-2.0, horizon + 3), *ridge, (canvas.width + 2.0, horizon + 3)]
+        top = canvas.light.paint(colour, depth=1.3 - 0.8 * (step + 1) / len(ridges))
         canvas.wash(closed, top, mix(top, canvas.light.haze, 0.55))
-
-
-def _ridge(canvas: Canvas, generator: np.random.Generator, *, height: float, steep: bool) -> list[Point]:
-    across = np.linspace(0, 1, 90)
-    up = np.zeros_like(across)
-    for octave in range(1, 6):
-        share, phase = generator.uniform(0.5, 1) / octave, generator.uniform(0, 2 * pi)
-        up += share * np.sin(2 * pi * across * octave * generator.uniform(0.5, 1.3) + phase)
-    if steep:
-        for _ in range(int(generator.integers(3, 8))):
-            peak, width = generator.uniform(0, 1), generator.uniform(0.03, 0.1)
-            up += 2.2 * generator.random() * np.exp(-(np.abs((across - peak) / width) ** 3))
-    up += generator.normal(0, 0.03, size=across.shape)
-    up = (up - up.min()) / (np.ptp(up) + 1e-9)
-    return [(float(x) * (canvas.width + 4) - 2, float(y) * height) for x, y in zip(across, up, strict=True)]
 
 
 def draw_ground(canvas: Canvas, generator: np.random.Generator, *, horizon: float) -> None:
@@ -159,7 +147,7 @@ def _draw_street(canvas: Canvas, generator: np.random.Generator, *, horizon: flo
         canvas.line(ends, paint, width=canvas.unit * (0.002 + 0.012 * begin), alpha=170)
 
 
-def draw_bank(canvas: Canvas, generator: np.random.Generator, *, edge: list[Point]) -> None:
+def draw_bank(canvas: Canvas, generator: np.random.Generator, *, edge: Sequence[Point]) -> None:
     """Draw the near bank below an edge: grass, or a stone quay."""
     corners = [(canvas.width + 2.0, canvas.height + 2.0), (-2.0, canvas.height + 2.0)]
     paved = generator.random() < 0.35
@@ -179,7 +167,7 @@ def _scatter_grass(
     *,
     upper: float,
     colour: Colour,
-    edge: list[Point] | None = None,
+    edge: Sequence[Point] | None = None,
 ) -> None:
     """Draw blades of grass and, now and then, flowers among them, below an edge where one is given."""
     tones = [canvas.light.paint(mix(colour, other, 0.4)) for other in (rgb("e8e070"), rgb("24401c"))]

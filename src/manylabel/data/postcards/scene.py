@@ -4,6 +4,7 @@ In:  chance.
 Out: plain values; nothing is drawn here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import cos, pi, sin
 from typing import Literal
@@ -12,6 +13,7 @@ import numpy as np
 
 from manylabel.data.postcards.canvas import Canvas, Point
 from manylabel.data.postcards.light import LightName, pick
+from manylabel.types import FloatArray
 
 SAMPLE_LABELS = ("lake", "bridge", "pagoda", "tower", "boat", "lotus", "tree", "lantern", "sun", "moon")
 """The labels of the sample set, in the order of its tables."""
@@ -85,6 +87,7 @@ class Setting:
         shore: Row where far things stand.
         edge: Upper edge of the near bank from left to right; only of a lake.
         outline: Outline of the water of a pond.
+        ridges: Crests of the hills behind the horizon, each from left to right, the farthest first.
     """
 
     kind: Literal["lake", "pond", "land"]
@@ -92,13 +95,22 @@ class Setting:
     shore: float
     edge: tuple[Point, ...] = ()
     outline: tuple[Point, ...] = ()
+    ridges: tuple[tuple[Point, ...], ...] = ()
+
+    def skyline(self, x: float) -> float:
+        """Return the row in column x where the sky meets the land."""
+        return min([self.horizon, *(_height(ridge, x) for ridge in self.ridges)])
 
     def near(self, x: float, *, height: float) -> float:
         """Return the row where the near bank begins in column x, or a third below the horizon without one."""
         if not self.edge:
             return self.horizon + 0.55 * (height - self.horizon)
-        across, down = zip(*self.edge, strict=True)
-        return float(np.interp(x, across, down))
+        return _height(self.edge, x)
+
+
+def _height(line: Sequence[Point], x: float) -> float:
+    across, down = zip(*line, strict=True)
+    return float(np.interp(x, across, down))
 
 
 def choose_setting(generator: np.random.Generator, canvas: Canvas, *, has_lake: bool) -> Setting:
@@ -111,12 +123,43 @@ def choose_setting(generator: np.random.Generator, canvas: Canvas, *, has_lake: 
     """
     horizon = canvas.height * generator.uniform(0.33, 0.68)
     span = canvas.height - horizon
+    ridges = _ridges(generator, canvas, horizon=horizon)
     if not has_lake:
-        return Setting(kind="land", horizon=horizon, shore=horizon + 0.03 * span)
+        return Setting(kind="land", horizon=horizon, shore=horizon + 0.03 * span, ridges=ridges)
     if generator.random() < 0.28:
-        return Setting(kind="pond", horizon=horizon, shore=horizon, outline=_pond(generator, canvas, horizon=horizon))
-    shore = horizon + span * generator.uniform(0.0, 0.1)
-    return Setting(kind="lake", horizon=horizon, shore=shore, edge=_edge(generator, canvas, span=span))
+        outline = _pond(generator, canvas, horizon=horizon)
+        return Setting(kind="pond", horizon=horizon, shore=horizon, outline=outline, ridges=ridges)
+    shore, edge = horizon + span * generator.uniform(0.0, 0.1), _edge(generator, canvas, span=span)
+    return Setting(kind="lake", horizon=horizon, shore=shore, edge=edge, ridges=ridges)
+
+
+def _ridges(
+    generator: np.random.Generator, canvas: Canvas, *, horizon: float
+) -> tuple[tuple[Point, ...], ...]:
+    """Return none to four ranges of hills or of steep karst peaks."""
+    n_ranges = pick(generator, (0, 1, 1, 2, 2, 3, 4))
+    steep, ridges = generator.random() < 0.3, []
+    for step in range(n_ranges):
+        height = canvas.unit * generator.uniform(0.05, 0.22) * (0.6 + 0.5 * (n_ranges - step) / n_ranges)
+        up = _ridge(generator, steep=steep) * height
+        across = np.linspace(-2, canvas.width + 2, len(up))
+        ridges.append(tuple((float(x), horizon - float(y)) for x, y in zip(across, up, strict=True)))
+    return tuple(ridges)
+
+
+def _ridge(generator: np.random.Generator, *, steep: bool) -> FloatArray:
+    """Return heights [90] in [0, 1] from left to right."""
+    across = np.linspace(0, 1, 90)
+    up = np.zeros_like(across)
+    for octave in range(1, 6):
+        share, phase = generator.uniform(0.5, 1) / octave, generator.uniform(0, 2 * pi)
+        up += share * np.sin(2 * pi * across * octave * generator.uniform(0.5, 1.3) + phase)
+    if steep:
+        for _ in range(int(generator.integers(3, 8))):
+            peak, width = generator.uniform(0, 1), generator.uniform(0.03, 0.1)
+            up += 2.2 * generator.random() * np.exp(-(np.abs((across - peak) / width) ** 3))
+    up += generator.normal(0, 0.03, size=across.shape)
+    return np.asarray((up - up.min()) / (np.ptp(up) + 1e-9))
 
 
 def _pond(generator: np.random.Generator, canvas: Canvas, *, horizon: float) -> tuple[Point, ...]:
@@ -140,7 +183,13 @@ def _edge(generator: np.random.Generator, canvas: Canvas, *, span: float) -> tup
     points = []
     for step in range(31):
         x = step / 30
-        share = {"flat": 0.6, "left": (1 - x) ** 2 * 1.2, "right": x**2 * 1.2, "bay": (2 * x - 1) ** 2, "none": -0.5}[shape]
+        share = {
+            "flat": 0.6,
+            "left": (1 - x) ** 2 * 1.2,
+            "right": x**2 * 1.2,
+            "bay": (2 * x - 1) ** 2,
+            "none": -0.5,
+        }[shape]
         wave = 0.06 * sin(5 * x + phase) if shape != "none" else 0.0
         points.append((x * canvas.width, canvas.height + 4 - tall * (share + wave)))
     return tuple(points)

@@ -47,8 +47,15 @@ def _draw_stars(canvas: Canvas, generator: np.random.Generator, *, horizon: floa
         canvas.ellipse(place, (radius, radius), WHITE, alpha=int(generator.integers(60, 230)))
 
 
-def draw_clouds(canvas: Canvas, generator: np.random.Generator, *, horizon: float) -> None:
-    """Draw no cloud, some heaps of cloud, or long thin layers."""
+def draw_clouds(canvas: Canvas, generator: np.random.Generator, *, horizon: float, densest: float) -> None:
+    """Draw no cloud, some heaps of cloud, or long thin layers.
+
+    Args:
+        canvas: The picture.
+        generator: Chance.
+        horizon: Where the sky ends, in pixels from the top.
+        densest: Opacity of the densest cloud, in [0, 1].
+    """
     n_clouds = pick(generator, (0, 1, 2, 3, 4, 6))
     layered = generator.random() < 0.4
     base = mix(canvas.light.paint(WHITE), canvas.light.sky[2], generator.uniform(0.1, 0.6))
@@ -61,7 +68,7 @@ def draw_clouds(canvas: Canvas, generator: np.random.Generator, *, horizon: floa
         left = round(centre[0] * canvas.zoom - size[0] / 2)
         upper = round(centre[1] * canvas.zoom - size[1] / 2)
         faint = mask.resize(size, Image.Resampling.BILINEAR)
-        strength = generator.uniform(0.45, 0.95)
+        strength = densest * generator.uniform(0.45, 1)
         faint = faint.point([round(value * strength) for value in range(256)])
         canvas.image.paste(gradient((base, base, under), size=size), (left, upper), faint)
 

@@ -4,6 +4,7 @@ In:  the picture so far, everything above the shore drawn.
 Out: the lake below the shore, or a pond within an outline.
 """
 
+from collections.abc import Sequence
 from math import pi
 
 import numpy as np
@@ -18,7 +19,7 @@ def draw_water(
     generator: np.random.Generator,
     *,
     shore: float,
-    outline: list[Point] | None = None,
+    outline: Sequence[Point] = (),
 ) -> None:
     """Draw water that mirrors the picture above the shore.
 
@@ -26,13 +27,13 @@ def draw_water(
         canvas: The picture.
         generator: Chance.
         shore: Line in pixels from the top that is mirrored at.
-        outline: Outline of a pond; not given: everything below the shore is water.
+        outline: Outline of a pond; empty: everything below the shore is water.
     """
     mirrored = _mirrored(canvas, generator, shore=shore)
     rows = canvas.image.height - round(shore * canvas.zoom)
     water = Image.fromarray(mirrored).resize((canvas.image.width, rows), Image.Resampling.BILINEAR)
     place = (0, canvas.image.height - rows)
-    if outline is None:
+    if not outline:
         canvas.image.paste(water, place)
         rim = mix(canvas.light.haze, canvas.light.water, 0.3)
         canvas.line([(0, shore), (canvas.width, shore)], rim, width=canvas.unit * 0.003, alpha=150)

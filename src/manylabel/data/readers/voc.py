@@ -30,7 +30,7 @@ def read_voc(source: LabelSource) -> RawTable:
         raise TableError([f"{root}: no annotations (.xml) in this folder or in Annotations/ in it"])
     problems: list[str] = []
     sets = _read_sets(_find_sets(root), problems=problems)
-    rows = [_read_file(file, root=root, sets=sets, problems=problems) for file in files]
+    rows = [_read_file(file, sets=sets, problems=problems) for file in files]
     return RawTable(
         rows=tuple(rows),
         labels=collect_labels(rows),
@@ -54,19 +54,26 @@ def _find_sets(root: Path) -> Path | None:
 def _read_sets(folder: Path | None, *, problems: list[str]) -> dict[str, Part]:
     """Return the part of each photo that the lists of a data set name, by its name without ending."""
     parts: dict[str, Part] = {}
-    for part in SETS if folder is not None else ():
-        path = folder / f"{part}.txt"  # type: ignore[operator]
-        lines = read_text(path)[0].splitlines() if path.is_file() else []
-        for number, line in enumerate(lines, start=1):
-            name = (line.split() or [""])[0]
-            if not name:
-                continue
+    if folder is None:
+        return parts
+    for part in SETS:
+        for where, name in _list_names(folder / f"{part}.txt"):
             if parts.setdefault(name, part) != part:
-                problems.append(f"{path.name}, line {number}: '{name}' is also in {parts[name]}.txt")
+                problems.append(f"{where}: '{name}' is also in {parts[name]}.txt")
     return parts
 
 
-def _read_file(file: PartFile, *, root: Path, sets: dict[str, Part], problems: list[str]) -> RawRow:
+def _list_names(path: Path) -> list[tuple[str, str]]:
+    """Return place and first word of each line; a number may follow, which says how sure the label is."""
+    lines = read_text(path)[0].splitlines() if path.is_file() else []
+    return [
+        (f"{path.name}, line {number}", line.split()[0])
+        for number, line in enumerate(lines, start=1)
+        if line.strip()
+    ]
+
+
+def _read_file(file: PartFile, *, sets: dict[str, Part], problems: list[str]) -> RawRow:
     annotation = read_xml(file.path, title=file.title)
     if annotation.tag != "annotation":
         problems.append(f"{file.title}: its root is <{annotation.tag}>, expected <annotation>")
@@ -80,3 +87,10 @@ def _read_file(file: PartFile, *, root: Path, sets: dict[str, Part], problems: l
         present=_read_objects(annotation, where=file.title, problems=problems),
         part=sets.get(stem, file.part),
     )
+
+
+def _read_objects(annotation: Element, *, where: str, problems: list[str]) -> frozenset[str]:
+    names = [clean_label(thing.findtext("name")) for thing in annotation.iter("object")]
+    if "" in names:
+        problems.append(f"{where}: an object has no name")
+    return frozenset(name for name in names if name)

@@ -1,0 +1,135 @@
+"""Put things onto a postcard so that no labelled thing is hidden, and remember where they are.
+
+In:  a canvas, the lie of the land, items from far to near.
+Out: the items drawn, with their reflections and islands, and the box of every labelled one.
+"""
+
+import numpy as np
+
+from manylabel.data.postcards.canvas import Box, Brush, Canvas, Spot
+from manylabel.data.postcards.items import Item
+from manylabel.data.postcards.land import draw_island
+from manylabel.data.postcards.places import Layer
+from manylabel.data.postcards.scene import Setting
+from manylabel.data.postcards.water import soften_mirror
+
+_MOST_HIDDEN = 0.4
+_LEAST_INSIDE = 0.6
+
+
+class Stage:
+    """Draw items and keep their boxes.
+
+    Args:
+        canvas: The picture.
+        setting: The lie of the land.
+        generator: Chance.
+    """
+
+    def __init__(self, canvas: Canvas, setting: Setting, generator: np.random.Generator) -> None:
+        """Start empty."""
+        self.canvas = canvas
+        self.setting = setting
+        self.generator = generator
+        self.boxes: dict[str, list[Box]] = {}
+        self._hidden: dict[tuple[str, Box], float] = {}
+
+    def put(self, item: Item) -> None:
+        """Draw an item at the first spot where it hides little and is well inside the picture.
+
+        Clutter that fits nowhere is left out; a labelled thing then takes the spot that is least bad.
+        """
+        badness = [self._badness(item, spot) for spot in item.spots]
+        best = next((index for index, bad in enumerate(badness) if bad <= 0), None)
+        if best is None:
+            if item.label is None and not item.forced:
+                return
+            best = int(np.argmin(badness))
+        spot = item.spots[best]
+        box = clip(measure(self.canvas, item, spot), size=(self.canvas.width, self.canvas.height))
+        self._draw(item, spot, box=box)
+        self._remember(item, box=box)
+
+    def _badness(self, item: Item, spot: Spot) -> float:
+        """Return how far a spot breaks the rules; 0 or less where it keeps them."""
+        box = measure(self.canvas, item, spot)
+        seen = clip(box, size=(self.canvas.width, self.canvas.height))
+        bad = (_LEAST_INSIDE if item.label else 0.3) - area(seen) / max(1.0, area(box))
+        if item.solid:
+            for (label, other), hidden in self._hidden.items():
+                if label != item.label:
+                    bad = max(bad, hidden + overlap(seen, other) - _MOST_HIDDEN)
+        return bad
+
+    def _draw(self, item: Item, spot: Spot, *, box: Box) -> None:
+        floats = item.layer in (Layer.CROSSING, Layer.WATER) or (
+            item.layer is Layer.ISLAND and self.setting.kind == "lake"
+        )
+        if floats and self.setting.kind != "land":
+            item.drawing(Brush(self.canvas, spot, mode="mirror"))
+            mirrored = (box[0], spot.base, box[2], min(self.canvas.height, 2 * spot.base - box[1]))
+            soften_mirror(self.canvas, self.generator, box=mirrored)
+            self._draw_shoal(item, spot, box=box)
+        item.drawing(Brush(self.canvas, spot))
+
+    def _draw_shoal(self, item: Item, spot: Spot, *, box: Box) -> None:
+        """Draw the island that a thing stands on, or that a bridge leads to."""
+        if item.layer is Layer.ISLAND:
+            radius = max(0.62 * (box[2] - box[0]), 0.3 * spot.size)
+            draw_island(self.canvas, centre=(spot.x, spot.base), radius=radius)
+        elif item.layer is Layer.CROSSING and self.setting.kind == "lake" and spot.size < self.canvas.width:
+            inner = spot.x + spot.size / 2 * (1 if spot.x < self.canvas.width / 2 else -1)
+            draw_island(self.canvas, centre=(inner, spot.base), radius=0.16 * spot.size)
+
+    def _remember(self, item: Item, *, box: Box) -> None:
+        if item.solid:
+            for label, other in self._hidden:
+                self._hidden[label, other] += overlap(box, other)
+        if item.label is not None:
+            self.boxes.setdefault(item.label, []).append(box)
+            self._hidden[item.label, box] = 0.0
+
+
+def measure(canvas: Canvas, item: Item, spot: Spot) -> Box:
+    """Return the box of an item at a spot without drawing it; it may reach out of the picture."""
+    brush = Brush(canvas, spot, mode="measure")
+    item.drawing(brush)
+    return brush.box
+
+
+def clip(box: Box, *, size: tuple[float, float]) -> Box:
+    """Return the part of a box inside a picture of a width and height.
+
+    Examples:
+        >>> clip((-5, 2, 8, 20), size=(10, 10))
+        (0.0, 2.0, 8.0, 10.0)
+    """
+    left, upper, right, lower = box
+    width, height = size
+
+    def within(value: float, most: float) -> float:
+        return float(min(max(value, 0.0), most))
+
+    return (within(left, width), within(upper, height), within(right, width), within(lower, height))
+
+
+def area(box: Box) -> float:
+    """Return the area of a box.
+
+    Examples:
+        >>> area((1, 1, 3, 4))
+        6
+    """
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def overlap(front: Box, back: Box) -> float:
+    """Return the share of the back box that the front box covers.
+
+    Examples:
+        >>> overlap((0, 0, 2, 2), (1, 1, 3, 3))
+        0.25
+    """
+    across = min(front[2], back[2]) - max(front[0], back[0])
+    down = min(front[3], back[3]) - max(front[1], back[1])
+    return max(0.0, across) * max(0.0, down) / max(1e-9, area(back))

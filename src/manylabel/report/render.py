@@ -1,0 +1,171 @@
+"""Write the report of a run.
+
+In:  facts, and the table for the photos of the gallery.
+Out: facts.json, table.csv, table.md, plots/*.png, and report.html: one file that opens without a network.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from manylabel.errors import PhotoError
+from manylabel.files import write_atomically
+from manylabel.report import words
+from manylabel.report.gallery import make_thumbnail
+from manylabel.report.plots.draw import Picture, draw_plots
+from manylabel.report.plots.style import color_of
+from manylabel.report.tables import INIT_WORDS, MAIN_COLUMNS, METRIC_HEADINGS, format_cell, table_rows, write_table
+from manylabel.types import LabelTable
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+SECTIONS = {
+    "table": "The table",
+    "losses": "How they learned",
+    "labels": "Which labels work",
+    "curves": "Precision against recall",
+    "data": "The photos and labels",
+    "gallery": "Photos, right and wrong",
+    "loss": "What was minimised",
+    "run": "How it was run",
+}
+"""The parts of the page under the headline, in order: the name of a template, and its heading."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thumbnail:
+    """Hold a photo of the gallery.
+
+    Attributes:
+        facts: What the facts say about it.
+        uri: The photo as a data URI; None where it cannot be read any more.
+    """
+
+    facts: Mapping[str, Any]
+    uri: str | None
+
+
+def write_report(facts: Mapping[str, Any], table: LabelTable, *, out: Path) -> Path:
+    """Write everything that people read about a run.
+
+    Args:
+        facts: What ``collect_facts`` returned.
+        table: The table that the facts were collected from; the gallery reads its photos.
+        out: Folder to write to; it is made where it is missing, other files in it stay.
+
+    Returns:
+        The report, ``out / "report.html"``.
+    """
+    pictures = draw_plots(facts)
+    for name, picture in pictures.items():
+        write_atomically(out / "plots" / f"{name}.png", picture.png)
+    write_atomically(out / "facts.json", to_json(facts).encode())
+    write_table(facts, out)
+    report = out / "report.html"
+    write_atomically(report, render_page(facts, pictures=pictures, thumbnails=_thumbnails(facts, table)).encode())
+    return report
+
+
+def render_page(
+    facts: Mapping[str, Any], *, pictures: Mapping[str, Picture], thumbnails: list[Thumbnail]
+) -> str:
+    """Set the page.
+
+    Args:
+        facts: What ``collect_facts`` returned.
+        pictures: The plots by name; a plot that is not there is left out.
+        thumbnails: The photos of the gallery.
+
+    Returns:
+        HTML with style, script and pictures inside.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": words.percent, "duration": words.duration}
+    script = (_TEMPLATES / "sort.js").read_text(encoding="utf-8")
+    return environment.get_template("report.html.j2").render(
+        facts=facts,
+        data=facts["data"],
+        models=facts["models"],
+        best=facts["models"][facts["best"]],
+        rows=table_rows(facts),
+        columns=MAIN_COLUMNS,
+        headings=METRIC_HEADINGS,
+        init_words=INIT_WORDS,
+        pictures=pictures,
+        thumbnails=thumbnails,
+        sections=SECTIONS,
+        words=words,
+        cell=format_cell,
+        color_of=color_of,
+        data_uri=data_uri,
+        style=(_TEMPLATES / "style.css").read_text(encoding="utf-8"),
+        script=script,
+        # The page may run this script and no other, whatever a label or a file is called.
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+
+
+def data_uri(content: bytes, *, kind: str) -> str:
+    """Write a file as an address that holds the file itself.
+
+    Examples:
+        >>> data_uri(b"abc", kind="image/png")
+        'data:image/png;base64,YWJj'
+    """
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def to_json(value: object, *, indent: str = "") -> str:
+    """Write JSON with one line per entry, and lists of numbers on a line of their own.
+
+    Args:
+        value: Plain JSON values without NaN.
+        indent: What stands before the closing bracket.
+
+    Raises:
+        ValueError: A number is NaN or infinite.
+
+    Examples:
+        >>> print(to_json({"labels": ["sea", "sun"], "shares": [0.5, None]}))
+        {
+         "labels": ["sea", "sun"],
+         "shares": [0.5, null]
+        }
+    """
+    deeper = indent + " "
+    if isinstance(value, dict) and value:
+        lines = [
+            f"{json.dumps(name, ensure_ascii=False)}: {to_json(item, indent=deeper)}"
+            for name, item in value.items()
+        ]
+        brackets = "{}"
+    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        lines = [to_json(item, indent=deeper) for item in value]
+        brackets = "[]"
+    else:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    body = ",\n".join(deeper + line for line in lines)
+    return f"{brackets[0]}\n{body}\n{indent}{brackets[1]}"
+
+
+def _thumbnails(facts: Mapping[str, Any], table: LabelTable) -> list[Thumbnail]:
+    return [Thumbnail(facts=photo, uri=_photo_uri(table.photos[photo["row"]])) for photo in facts["gallery"]]
+
+
+def _photo_uri(path: Path) -> str | None:
+    try:
+        return data_uri(make_thumbnail(path), kind="image/jpeg")
+    except PhotoError:
+        return None  # the photo was readable when the run began; the page says so in its place
