@@ -1,7 +1,8 @@
 """Give tests what several of them need.
 
 In:  the folders named by MANYLABEL_TEST_DATA and MANYLABEL_TEST_WEIGHTS, where they are set.
-Out: those folders, or a skipped test that says why; a tiny folder of drawn photos with its table of labels.
+Out: those folders, or a skipped test that says why; a tiny folder of drawn photos with its table of labels; a
+     feature cache per test.
 """
 
 import os
@@ -30,6 +31,14 @@ def _folder_from_environment(variable: str, *, holds: str) -> Path:
     if not folder.is_dir():
         pytest.skip(f"{variable} names {folder}, which is no folder of {holds}")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def feature_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give every test an empty feature cache of its own, away from the user's."""
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("MANYLABEL_CACHE", str(cache))
+    return cache
 
 
 @pytest.fixture

@@ -114,8 +114,14 @@ def read_bundle(folder: Path) -> Bundle:
     facts = _read_json(folder, FACTS_FILE)
     for name in _CHECKED_FILES:
         if not (folder / name).is_file():
-            raise BundleError(f"{folder}: is no complete bundle: {name} is missing")
-        if file_hash(folder / name) != _entry(facts, "sha256", folder / FACTS_FILE).get(name):
+            raise BundleError(
+                f"{folder}: is no complete bundle: {name} is missing; those of a run lie in models/ inside it"
+            )
+    hashes = _entry(facts, "sha256", folder / FACTS_FILE)
+    if not isinstance(hashes, dict):
+        raise BundleError(f"{folder / FACTS_FILE}: is damaged: 'sha256' is no JSON object")
+    for name in _CHECKED_FILES:
+        if file_hash(folder / name) != hashes.get(name):
             raise BundleError(
                 f"{folder / name}: has changed since the bundle was written (its SHA-256 is not the one in "
                 f"{FACTS_FILE}); copy the bundle again or train it anew"

@@ -47,18 +47,23 @@ def new_folder(path: Path, *, overwrite: bool) -> Iterator[Path]:
         OutputError: The place is taken, or cannot be written to.
     """
     check_free(path, overwrite=overwrite)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    place = path.resolve()  # "." and ".." have no name to build others from
+    partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
+    old = place.with_name(f".{place.name}.{os.getpid()}.old")
+    # Left behind by a kill; in a container the process number is often the same again.
+    shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
     try:
         yield partial
-        if path.exists():
-            path.rename(old)
-        partial.rename(path)
+        if place.exists():
+            place.rename(old)
+        partial.rename(place)
     finally:
+        if old.exists() and not place.exists():
+            old.rename(place)  # stopped between the two renames
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
 
@@ -69,9 +74,12 @@ def check_free(path: Path, *, overwrite: bool) -> None:
     An empty folder counts as free.
 
     Raises:
-        OutputError: Something lies there and must not be replaced, or it is no folder.
+        OutputError: Something lies there and must not be replaced, or it is no folder that could be renamed.
     """
     if path.exists() and not path.is_dir():
         raise OutputError(f"{path}: is a file; choose a folder that does not exist yet")
+    # Such a folder cannot be renamed, which would be noticed only after all the work.
+    if path.resolve().is_mount():
+        raise OutputError(f"{path}: is where a disk is mounted; choose a folder inside it")
     if path.is_dir() and any(path.iterdir()) and not overwrite:
         raise OutputError(f"{path}: exists already; choose another folder, or replace it with --overwrite")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -22,6 +22,7 @@ FITTED: tuple[ThresholdName, ...] = ("f1", "accuracy")
 ANY_SCORES = st.one_of(st.sampled_from((0.0, 0.2, 0.5, 1.0)), st.floats(0, 1))
 methods = st.sampled_from(("f1", "accuracy", "half"))
 fitted = st.sampled_from(FITTED)
+few_examples = settings(max_examples=40)
 
 
 class Case(NamedTuple):
@@ -49,6 +50,7 @@ def column(case: Case, label: int) -> Case:
     return Case(case.targets[:, [label]], case.scores[:, [label]])
 
 
+@few_examples
 @given(cases(max_labels=1), fitted, st.lists(st.floats(0, 1)))
 def test_no_threshold_is_better_for_a_single_label(
     case: Case, method: ThresholdName, others: list[float]
@@ -61,6 +63,7 @@ def test_no_threshold_is_better_for_a_single_label(
         assert value >= aim(case.targets, case.scores >= other) - 1e-12
 
 
+@few_examples
 @given(cases(), methods)
 def test_thresholds_are_probabilities(case: Case, method: ThresholdName) -> None:
     values = choose(case, method)
@@ -68,6 +71,7 @@ def test_thresholds_are_probabilities(case: Case, method: ThresholdName) -> None
     assert ((values >= 0) & (values <= 1)).all()
 
 
+@few_examples
 @given(cases(), fitted, st.randoms(use_true_random=False))
 def test_order_of_photos_changes_nothing(
     case: Case, method: ThresholdName, random: np.random.Generator
@@ -78,6 +82,7 @@ def test_order_of_photos_changes_nothing(
     np.testing.assert_array_equal(choose(shuffled, method), choose(case, method))
 
 
+@few_examples
 @given(cases(), fitted, st.data())
 def test_scores_under_unknown_cells_change_nothing(
     case: Case, method: ThresholdName, data: st.DataObject
@@ -87,6 +92,7 @@ def test_scores_under_unknown_cells_change_nothing(
     np.testing.assert_array_equal(choose(changed, method), choose(case, method))
 
 
+@few_examples
 @given(cases(), fitted)
 def test_each_threshold_lies_between_the_labels_own_and_the_common_one(
     case: Case, method: ThresholdName
@@ -97,24 +103,22 @@ def test_each_threshold_lies_between_the_labels_own_and_the_common_one(
         assert min(own, common) - 1e-9 <= value <= max(own, common) + 1e-9
 
 
+@few_examples
 @given(cases(), fitted)
 def test_a_label_without_positives_or_negatives_takes_the_common_threshold(
     case: Case, method: ThresholdName
 ) -> None:
-    known = case.targets[~np.isnan(case.targets)]
     for constant in (0.0, 1.0, NAN):
         targets = case.targets.copy()
         targets[:, 0] = constant
         changed = Case(targets, case.scores)
         assert choose(changed, method)[0] == pytest.approx(common_threshold(changed, method), abs=1e-9)
-    assert len(known) <= case.targets.size
 
 
 @pytest.mark.parametrize("method", FITTED)
 def test_the_more_photos_the_more_a_label_decides_for_itself(method: ThresholdName) -> None:
-    truth = np.array([1.0, 1.0, 0.0, 0.0])
-    targets = np.stack([truth, truth], axis=1)
-    scores = np.array([[0.3, 0.9], [0.2, 0.8], [0.1, 0.7], [0.0, 0.6]])
+    targets = np.array([[1.0], [1.0], [0.0], [0.0]]) * np.ones(4)
+    scores = np.array([[0.9], [0.8], [0.7], [0.6]]) - [0.6, 0.0, 0.0, 0.0]
     own = choose(column(Case(targets, scores), 0), method)[0]
     distances = [
         abs(choose(Case(np.tile(targets, (n, 1)), np.tile(scores, (n, 1))), method)[0] - own)
@@ -162,9 +166,10 @@ def test_neighbouring_floats_are_told_apart() -> None:
     np.testing.assert_array_equal(case.scores >= choose(case, "f1"), [[False], [True]])
 
 
-def test_a_score_of_one_is_always_present() -> None:
-    case = Case(np.array([[0.0], [0.0]]), np.array([[1.0], [0.4]]))
-    np.testing.assert_array_equal(case.scores >= choose(case, "accuracy"), [[True], [False]])
+def test_a_score_of_one_is_always_present_so_the_rest_is_decided_as_well_as_can_be() -> None:
+    # "None present" would be right four times, but no threshold keeps a score of 1 out.
+    case = Case(np.array([[0.0], [0.0], [0.0], [1.0], [0.0]]), np.array([[1.0], [1.0], [1.0], [0.9], [0.4]]))
+    np.testing.assert_array_equal(case.scores >= choose(case, "accuracy"), [[True]] * 4 + [[False]])
 
 
 @pytest.mark.parametrize("method", [*FITTED, "half"])
@@ -200,6 +205,7 @@ def test_scores_of_another_shape_are_refused() -> None:
         choose(Case(np.zeros((3, 2)), np.zeros((3, 1))), "half")
 
 
+@few_examples
 @given(cases(), methods, st.integers(2, 4), st.data())
 def test_cross_fitted_decisions_ignore_the_targets_of_their_own_fold(
     case: Case, method: ThresholdName, n_folds: int, data: st.DataObject
@@ -228,13 +234,16 @@ def test_cross_fitted_decisions_use_the_thresholds_of_the_other_folds() -> None:
 
 def test_cross_fitting_is_not_optimistic_on_noise() -> None:
     generator = np.random.default_rng(1)
-    targets = (generator.random((60, 40)) < 0.5).astype(np.float64)
-    scores = generator.random(targets.shape)
-    folds = np.split(np.arange(60), 5)
-    seen = choose_thresholds(targets, scores, method="accuracy").decide(scores)
-    unseen = cross_fit_thresholds(targets, scores, folds, method="accuracy")
-    assert binary_accuracy(targets, seen) > 0.53
-    assert binary_accuracy(targets, unseen) == pytest.approx(0.5, abs=0.02)
+    folds = np.split(np.arange(30), 5)
+    seen, unseen = [], []
+    for _ in range(40):
+        targets, scores = np.tile([[0.0], [1.0]], (15, 1)), generator.random((30, 1))
+        chosen = choose_thresholds(targets, scores, method="accuracy")
+        cross_fitted = cross_fit_thresholds(targets, scores, folds, method="accuracy")
+        seen.append(binary_accuracy(targets, chosen.decide(scores)))
+        unseen.append(binary_accuracy(targets, cross_fitted))
+    assert np.mean(seen) > 0.58
+    assert np.mean(unseen) < 0.52
 
 
 @pytest.mark.parametrize("folds", [[[0, 1]], [[0, 1], [1, 2]], [[0, 1], [2, 3]], []])

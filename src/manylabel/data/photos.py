@@ -185,10 +185,7 @@ def _read(file: IO[bytes], *, path: Path, side_px: int | None) -> Image.Image:
         raise ValueError(f"side_px is {side_px}, expected at least 1")
     with _quiet_pillow:
         try:
-            photo = _open(file, path)
-            if not min(photo.size):
-                raise PhotoError(path, f"it has no pixels: {photo.width} x {photo.height}")
-            return _decode(photo, side_px)
+            return _decode(_open(file, path), side_px)
         except _DECODER_ERRORS as error:
             raise PhotoError(path, _explain(error)) from error
 

@@ -1,27 +1,27 @@
 """Decide which photos train, which choose and which judge.
 
 In:  a table of labels, with or without parts given in it, the settings and a random generator.
-Out: a ``Split``, and ``split.csv`` to keep it; rare labels are on every side as far as possible.
+Out: a ``Split``, and ``split.csv`` to keep it.
 """
 
 import csv
 import io
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from manylabel.config import SplitConfig
-from manylabel.data.readers.wording import cap_problems, count, list_some
+from manylabel.data.stratify import stratified_folds, stratified_holdout
 from manylabel.errors import ConfigError, OutputError, TableError, did_you_mean
+from manylabel.files import write_atomically
 from manylabel.types import FloatArray, IntArray, LabelTable, Part, Split
+
+__all__ = ["make_split", "read_split", "stratified_folds", "stratified_holdout", "write_split"]
 
 _COLUMNS = ("image", "part", "fold")
 _PARTS: tuple[Part, ...] = get_args(Part)
-_MOST_DONORS = 20
 
 
 def make_split(
@@ -29,16 +29,16 @@ def make_split(
 ) -> Split:
     """Split as the table says, and draw what it does not say.
 
-    Given parts stay as they are. With ``config.folds`` the training photos are divided into folds, and nothing
-    else is held out: without given test photos every photo gets an out-of-fold score. Without folds and without
-    given test photos, ``config.test_fraction`` of the training photos is held out.
+    Given parts stay as they are. With ``config.folds`` the training photos are divided into folds and nothing
+    else is held out: without given test photos, every photo gets an out-of-fold score. Without folds and
+    without given test photos, ``config.test_fraction`` of the training photos is held out.
 
     Args:
         table: The photos with their targets and given parts.
         config: Fractions and number of folds.
-        rng: Source of chance; the test photos and folds do not depend on ``carve_val``.
-        carve_val: Set aside ``config.val_fraction`` of the training photos for validation where none are given.
-            With folds nothing is set aside: what trains without one fold takes validation photos from the others.
+        rng: Source of chance; the test photos and the folds do not depend on ``carve_val``.
+        carve_val: Set aside ``config.val_fraction`` of the training photos for validation where none are
+            given. Not with folds: who trains without one fold takes validation photos from the others.
 
     Returns:
         A split that uses every photo; row numbers are sorted.
@@ -51,82 +51,19 @@ def make_split(
     origin = [] if all(part is None for part in table.parts) else [f"given in {table.source}"]
     folds: tuple[IntArray, ...] = ()
     if config.folds is not None:
-        _check_folds(config.folds, len(train))
-        folds = _folds_of(train, table.targets, n_folds=config.folds, rng=rng)
-        origin.append(f"{config.folds} folds of {count(len(train), 'photo')}, drawn so that labels are balanced")
+        folds = _draw_folds(train, table.targets, n_folds=config.folds, rng=rng)
+        origin.append(f"{config.folds} folds of {len(train)} photos, drawn label by label")
     elif not len(test):
-        train, test = _hold_out(train, table.targets, ("split.test_fraction", config.test_fraction), rng=rng)
-        origin.append(f"{count(len(test), 'test photo')}, drawn so that labels are balanced")
+        train, test = _hold_out(train, table.targets, "test_fraction", config.test_fraction, rng=rng)
+        origin.append(f"{len(test)} of {len(train) + len(test)} photos for the test, drawn label by label")
     if carve_val and not len(val) and not folds:
-        train, val = _hold_out(train, table.targets, ("split.val_fraction", config.val_fraction), rng=rng)
-        origin.append(f"{count(len(val), 'validation photo')}, drawn so that labels are balanced")
+        train, val = _hold_out(train, table.targets, "val_fraction", config.val_fraction, rng=rng)
+        origin.append(f"{len(val)} of {len(train) + len(val)} for validation, drawn label by label")
     return Split(train=train, val=val, test=test, folds=folds, origin="; ".join(origin))
 
 
-def stratified_folds(
-    targets: FloatArray, *, n_folds: int, rng: np.random.Generator
-) -> tuple[IntArray, ...]:
-    """Divide photos into folds of equal size with equal shares of every label.
-
-    Iterative stratification (Sechidis, Tsoumakas and Vlahavas, 2011, "On the stratification of multi-label
-    data", algorithm 1), with exact sizes. Where several folds want the label that is being dealt out equally, the
-    one that wants the other labels of the photo most gets it. In the end photos are swapped as long as that brings
-    a label to one more fold.
-
-    Args:
-        targets: 1 present, 0 absent, NaN unknown [n_photos, n_labels]. Only known cells count.
-        n_folds: From 2 to n_photos.
-        rng: Source of chance.
-
-    Returns:
-        Sorted row numbers of each fold; sizes differ by at most 1. A label with at least ``n_folds`` positives
-        is in every fold as far as possible.
-
-    Raises:
-        ValueError: ``n_folds`` is out of range.
-
-    Examples:
-        >>> targets = np.array([[1.0], [1.0], [0.0], [0.0]])
-        >>> folds = stratified_folds(targets, n_folds=2, rng=np.random.default_rng(0))
-        >>> [targets[fold].sum() for fold in folds]
-        [np.float64(1.0), np.float64(1.0)]
-    """
-    n_photos = len(targets)
-    if not 2 <= n_folds <= n_photos:
-        raise ValueError(f"n_folds is {n_folds}, expected 2 to {n_photos}, the number of photos")
-    sizes = [n_photos // n_folds + (fold < n_photos % n_folds) for fold in range(n_folds)]
-    return tuple(_deal_out(targets, sizes=sizes, rng=rng))
-
-
-def stratified_holdout(
-    targets: FloatArray, *, fraction: float, rng: np.random.Generator
-) -> tuple[IntArray, IntArray]:
-    """Hold out a share of the photos with the same share of every label.
-
-    Args:
-        targets: 1 present, 0 absent, NaN unknown [n_photos, n_labels]. Only known cells count.
-        fraction: Share to hold out, in (0, 1); rounded to whole photos, at least one on each side.
-        rng: Source of chance.
-
-    Returns:
-        Sorted row numbers of the rest and of the photos held out. A label with at least 2 positives is on both
-        sides as far as possible. See ``stratified_folds`` for how.
-
-    Raises:
-        ValueError: ``fraction`` is out of range, or there are fewer than 2 photos.
-    """
-    n_photos = len(targets)
-    if not 0 < fraction < 1:
-        raise ValueError(f"fraction is {fraction}, expected more than 0 and less than 1")
-    if n_photos < 2:
-        raise ValueError(f"{count(n_photos, 'photo')} cannot be divided in two")
-    n_held_out = min(max(round(fraction * n_photos), 1), n_photos - 1)
-    rest, held_out = _deal_out(targets, sizes=[n_photos - n_held_out, n_held_out], rng=rng)
-    return rest, held_out
-
-
 def write_split(path: Path, table: LabelTable, split: Split) -> None:
-    """Write a split as CSV with the columns image, part and fold, numbered from 0 and empty where there is none.
+    """Write a split as CSV: image, part, fold (numbered from 0); empty where a photo has none.
 
     Args:
         path: The file to make or to replace; a kill leaves the old one or the new one.
@@ -136,17 +73,17 @@ def write_split(path: Path, table: LabelTable, split: Split) -> None:
     Raises:
         OutputError: The file cannot be written.
     """
-    parts = dict.fromkeys(range(table.n_photos), "")
+    parts: dict[int, str] = {}
     for part, rows in zip(_PARTS, (split.train, split.val, split.test), strict=True):
         parts |= dict.fromkeys(rows.tolist(), part)
     folds = {row: number for number, rows in enumerate(split.folds) for row in rows.tolist()}
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
-    writer.writerows((name, parts[row], folds.get(row, "")) for row, name in enumerate(table.names))
+    writer.writerows((name, parts.get(row, ""), folds.get(row, "")) for row, name in enumerate(table.names))
     try:
-        # A file name need not be UTF-8 on every system; surrogateescape brings its bytes through unchanged.
-        _replace_file(path, text.getvalue().encode("utf-8", errors="surrogateescape"))
+        # File names need not be UTF-8 on every system; surrogateescape brings their bytes through unchanged.
+        write_atomically(path, text.getvalue().encode("utf-8", errors="surrogateescape"))
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
@@ -159,33 +96,20 @@ def read_split(path: Path, table: LabelTable) -> Split:
         table: The photos; the file names exactly these, in any order.
 
     Raises:
-        TableError: The file cannot be read or does not fit the table; carries every problem with its line.
+        TableError: The file cannot be read or does not fit the table; it carries every problem with its line.
     """
-    try:
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            reader = csv.DictReader(file)
-            if missing := [column for column in _COLUMNS if column not in (reader.fieldnames or ())]:
-                raise TableError([f"{path}: no column {list_some(missing)}; expected: {', '.join(_COLUMNS)}"])
-            lines = [(reader.line_num, line) for line in reader]
-    except (OSError, csv.Error) as error:
-        raise TableError([f"{path}: cannot be read: {error}"]) from error
-    rows, problems = _parse_lines(lines, table=table, path=path)
-    if not problems:
-        problems = _check_rows(rows, table=table, path=path)
-    if problems:
-        raise TableError(problems)
-    n_folds = 1 + max((row.fold for row in rows if row.fold is not None), default=-1)
-    train, val, test = (_sorted(row.place for row in rows if row.part == part) for part in _PARTS)
-    folds = tuple(_sorted(row.place for row in rows if row.fold == fold) for fold in range(n_folds))
+    rows = _parse_lines(_read_lines(path), table=table, path=path)
+    train, val, test = (_sorted(row.photo for row in rows if row.part == part) for part in _PARTS)
+    numbers = sorted({row.fold for row in rows if row.fold is not None})
+    folds = tuple(_sorted(row.photo for row in rows if row.fold == number) for number in numbers)
+    if folds and (numbers != list(range(len(folds))) or len(train) != sum(map(len, folds))):
+        raise TableError(
+            [
+                f"{path}: {sum(map(len, folds))} of {len(train)} training photos are in the folds {numbers}; "
+                "expected each of them in one fold, and folds numbered from 0 without a gap"
+            ]
+        )
     return Split(train=train, val=val, test=test, folds=folds, origin=f"read from {path.name}")
-
-
-class _Row(NamedTuple):
-    """One line of a split file: a photo by its place in the table, its part and its fold."""
-
-    place: int
-    part: str
-    fold: int | None
 
 
 def _given_parts(table: LabelTable) -> tuple[IntArray, IntArray, IntArray]:
@@ -194,78 +118,95 @@ def _given_parts(table: LabelTable) -> tuple[IntArray, IntArray, IntArray]:
     if len(without) == table.n_photos:
         return np.arange(table.n_photos), _sorted(()), _sorted(())
     if without:
-        raise TableError(
-            [
-                f"{table.source}: {len(without)} of {table.n_photos} photos have no part of the split, the others do: "
-                f"{list_some(without, most=20)}; give each of them train, val or test, or give none to any photo"
-            ]
+        problem = (
+            f"{table.source}: {len(without)} of {table.n_photos} photos have no part of the split; "
+            "give them train, val or test like the others, or give none to any; without: "
         )
-    train, val, test = (
-        _sorted(row for row, given in enumerate(table.parts) if given == part) for part in _PARTS
-    )
+        raise TableError([problem + ", ".join(without)])
+    train, val, test = (_sorted(row for row, of in enumerate(table.parts) if of == part) for part in _PARTS)
     if not len(train):
-        raise TableError([f"{table.source}: its split leaves no photo to train on; mark some as train"])
+        raise TableError([f"{table.source}: the given split has no photo to train on; mark some with train"])
     return train, val, test
 
 
-def _check_folds(n_folds: int, n_photos: int) -> None:
-    if n_photos < 2:
-        raise ConfigError(
-            f"split.folds: {n_folds} given, but there is {count(n_photos, 'training photo')}; "
-            "a cross-validation needs at least 2: add photos"
-        )
-    if not 2 <= n_folds <= n_photos:
-        raise ConfigError(
-            f"split.folds: {n_folds} given, expected 2 to {n_photos}, the number of training photos; try 5"
-        )
-
-
-def _folds_of(
+def _draw_folds(
     rows: IntArray, targets: FloatArray, *, n_folds: int, rng: np.random.Generator
 ) -> tuple[IntArray, ...]:
+    if len(rows) < 2:
+        raise ConfigError(
+            f"split.folds: {n_folds} given for {len(rows)} training photo(s), "
+            "expected at least 2 photos to divide; add photos"
+        )
+    if not 2 <= n_folds <= len(rows):
+        raise ConfigError(
+            f"split.folds: {n_folds} given, expected 2 to {len(rows)}, the number of training photos; try 5"
+        )
     return tuple(rows[fold] for fold in stratified_folds(targets[rows], n_folds=n_folds, rng=rng))
 
 
 def _hold_out(
-    rows: IntArray, targets: FloatArray, setting: tuple[str, float], *, rng: np.random.Generator
+    rows: IntArray, targets: FloatArray, key: str, fraction: float, *, rng: np.random.Generator
 ) -> tuple[IntArray, IntArray]:
-    key, fraction = setting
     if not 0 < fraction < 1:
-        raise ConfigError(f"{key}: {fraction} given, expected a share above 0 and below 1, e.g. 0.2")
+        raise ConfigError(f"split.{key}: {fraction} given, expected a share above 0 and below 1, such as 0.2")
     if len(rows) < 2:
         raise ConfigError(
-            f"{key}: {fraction} of {count(len(rows), 'training photo')} cannot be held out; at least 2 are needed: "
-            "add photos"
+            f"split.{key}: {fraction} given for {len(rows)} training photo(s), "
+            "expected at least 2 photos to hold some out from; add photos"
         )
     rest, held_out = stratified_holdout(targets[rows], fraction=fraction, rng=rng)
     return rows[rest], rows[held_out]
 
 
-def _deal_out(targets: FloatArray, *, sizes: Sequence[int], rng: np.random.Generator) -> list[IntArray]:
-    """Deal out photos to parts of exact sizes, and return the sorted rows of each part."""
-    # Where cells are unknown, a fair share of the positives does not bring a fair share of the negatives.
-    has_unknown = np.isnan(targets).any(axis=0)
-    evidence = np.hstack([targets == 1, targets[:, has_unknown] == 0]).astype(np.int64)  # [n_photos, n_columns]
-    part = _deal_rarest_first(evidence, sizes=np.array(sizes), rng=rng)
-    _bring_to_every_part(evidence, part, n_parts=len(sizes))
-    return [np.flatnonzero(part == number) for number in range(len(sizes))]
+class _Row(NamedTuple):
+    """One line of a split file: a photo by its row in the table, its part and its fold."""
+
+    photo: int
+    part: str
+    fold: int | None
 
 
-def _deal_rarest_first(evidence: IntArray, *, sizes: IntArray, rng: np.random.Generator) -> IntArray:
-    """Return the part of every photo [n_photos]."""
-    n_photos = len(evidence)
-    part = np.full(n_photos, -1)
-    shuffled = rng.permutation(n_photos)
-    wanted, room = _fair_shares(evidence, sizes), sizes.copy()
-    left = evidence.sum(axis=0)  # not yet dealt out [n_columns]
-    while left.any():
-        column = np.where(left > 0, left, n_photos + 1).argmin()
-        for photo in shuffled[(part[shuffled] < 0) & (evidence[shuffled, column] == 1)]:
-            chosen = _choose_part(wanted, room, column=column, evidence=evidence[photo], rng=rng)
-            part[photo] = chosen
-            room[chosen] -= 1
-            wanted[chosen] -= evidence[photo]
-            left -= evidence[photo]
-    plain = shuffled[part[shuffled] < 0]
-    part[plain] = rng.permutation(np.repeat(np.arange(len(sizes)), room))
-    return part
+def _read_lines(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Return each line with its number; a cell that the line lacks is empty."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            reader = csv.DictReader(file, restval="")
+            lines = [(reader.line_num, line) for line in reader]
+    except (OSError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise TableError([f"{path}: cannot be read: {reason}"]) from error
+    missing = [column for column in _COLUMNS if column not in (reader.fieldnames or ())]
+    if missing:
+        raise TableError([f"{path}: no column {', '.join(missing)}; expected {', '.join(_COLUMNS)}"])
+    return lines
+
+
+def _parse_lines(lines: Iterable[tuple[int, dict[str, str]]], *, table: LabelTable, path: Path) -> list[_Row]:
+    photos = {name: row for row, name in enumerate(table.names)}
+    folds = {"": None, **{str(number): number for number in range(table.n_photos)}}
+    rows: dict[str, _Row] = {}
+    problems = []
+    for number, line in lines:
+        name, part, fold = (line[column] for column in _COLUMNS)
+        if name not in photos:
+            problem = f"photo '{name}' is not in the table of labels"
+        elif name in rows:
+            problem = f"photo '{name}' has a line already"
+        elif part and part not in _PARTS:
+            problem = f"unknown part '{part}'{did_you_mean(part, _PARTS)}; expected {', '.join(_PARTS)}"
+        elif fold not in folds or (fold and part != "train"):
+            problem = f"fold '{fold}' of part '{part}'; expected a number from 0 with train, else nothing"
+        else:
+            problem = ""
+        if problem:
+            problems.append(f"{path}, line {number}: {problem}")
+        if name in photos:
+            rows[name] = _Row(photos[name], part, folds.get(fold))
+    problems += [f"{path}: no line for photo '{name}'" for name in table.names if name not in rows]
+    if problems:
+        raise TableError(problems)
+    return list(rows.values())
+
+
+def _sorted(rows: Iterable[int]) -> IntArray:
+    return np.array(sorted(rows), dtype=np.int64)

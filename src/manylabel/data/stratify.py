@@ -4,24 +4,27 @@ In:  targets [n_photos, n_labels] (NaN unknown) and a random generator.
 Out: sorted row numbers of each side, of exact sizes, rare labels on every side as far as possible.
 
 Iterative stratification (Sechidis, Tsoumakas and Vlahavas, 2011, "On the stratification of multi-label data",
-algorithm 1), with three changes. Sizes are exact. Where several parts want the label that is dealt out equally,
-the one that wants the other labels of the photo most gets it, or common labels, which come last, end up as
-by chance. At last photos are swapped as long as that brings a rare label to one more part.
+algorithm 1), with three changes. Sizes are exact. Where several parts want the label that is dealt out
+equally, the one that wants the other labels of the photo most gets it; else common labels, which come last,
+end up as by chance. At last photos are swapped where that brings a rare label to one more part, or the counts
+of labels closer to fair ones.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from manylabel.types import FloatArray, IntArray
 
-# Photos with a rare label that are tried in a swap; the rarest labels have no more of them.
-_MOST_DONORS = 20
+# Limits of the search for swaps: far beyond what small collections need, and a second for the largest ones.
+_MOST_TRIES = 500
+_MOST_GIVERS = 20
+_MOST_TAKERS = 40
+_ROUNDING = 1e-9
 
 
-def stratified_folds(
-    targets: FloatArray, *, n_folds: int, rng: np.random.Generator
-) -> tuple[IntArray, ...]:
+def stratified_folds(targets: FloatArray, *, n_folds: int, rng: np.random.Generator) -> tuple[IntArray, ...]:
     """Divide photos into folds of equal size with equal shares of every label.
 
     Args:
@@ -30,8 +33,8 @@ def stratified_folds(
         rng: Source of chance.
 
     Returns:
-        Sorted row numbers of each fold; sizes differ by at most 1. A label with at least ``n_folds`` positives
-        is in every fold as far as possible.
+        Sorted row numbers of each fold; sizes differ by at most 1. A label with at least ``n_folds``
+        positives is in every fold as far as possible.
 
     Raises:
         ValueError: ``n_folds`` is out of range.
@@ -60,8 +63,8 @@ def stratified_holdout(
         rng: Source of chance.
 
     Returns:
-        Sorted row numbers of the rest and of the photos held out. A label with at least 2 positives is on both
-        sides as far as possible.
+        Sorted row numbers of the rest and of the photos held out. A label with at least 2 positives is on
+        both sides as far as possible.
 
     Raises:
         ValueError: ``fraction`` is out of range, or there are fewer than 2 photos.
@@ -83,20 +86,22 @@ def stratified_holdout(
 
 
 def _deal_out(targets: FloatArray, *, sizes: Sequence[int], rng: np.random.Generator) -> list[IntArray]:
-    # Negatives follow from positives unless cells are unknown; then they are dealt out as columns of their own.
+    # Negatives follow from positives unless cells are unknown; then they are columns of their own.
     has_unknown = np.isnan(targets).any(axis=0)
-    evidence = np.hstack([targets == 1, targets[:, has_unknown] == 0]).astype(np.int64)  # [n_photos, n_columns]
+    evidence = np.hstack([targets == 1, targets[:, has_unknown] == 0]).astype(
+        np.int64
+    )  # [n_photos, n_columns]
     fair = _fair_counts(evidence, np.array(sizes))
     part = _deal_rarest_first(evidence, fair=fair, sizes=np.array(sizes), rng=rng)
-    _spread_rare_columns(evidence, part, fair=fair)
+    _even_out(evidence, part, fair=fair)
     return [np.flatnonzero(part == number) for number in range(len(sizes))]
 
 
 def _fair_counts(evidence: IntArray, sizes: IntArray) -> FloatArray:
     """Return how many of each column belong in each part [n_parts, n_columns].
 
-    Proportional to the sizes, but at least one where there are enough for every part: else the two positives of a
-    rare label would both go to the larger side of a hold-out.
+    Proportional to the sizes, but at least one where there are enough for every part: else the two positives
+    of a rare label would both go to the larger side of a hold-out.
     """
     in_all = evidence.sum(axis=0)
     shares = np.outer(sizes / sizes.sum(), in_all)
@@ -133,18 +138,64 @@ def _deal_rarest_first(
 
 def _all_largest(values: FloatArray | IntArray) -> IntArray:
     """Return the places of the maximum, and of what differs from it by rounding only."""
-    return np.flatnonzero(values >= values.max() - 1e-9)
+    return np.flatnonzero(values >= values.max() - _ROUNDING)
 
 
-def _spread_rare_columns(evidence: IntArray, part: IntArray, *, fair: FloatArray) -> None:
-    """Swap photos, in place, as long as that leaves fewer parts without a column that could be in all parts."""
-    n_parts = len(fair)
-    counts = np.stack([evidence[part == number].sum(axis=0) for number in range(n_parts)])  # [n_parts, n_columns]
-    is_needed = counts.sum(axis=0) >= n_parts
-    improved = True
+def _even_out(evidence: IntArray, part: IntArray, *, fair: FloatArray) -> None:
+    """Swap photos, in place, where a part lacks a column that it could have, or has too little of it."""
+    counts = np.zeros(fair.shape, dtype=np.int64)  # [n_parts, n_columns]
+    np.add.at(counts, part, evidence)
+    n_tries, improved = 0, True
     while improved:
         improved = False
-        for poor, column in np.argwhere((counts == 0) & is_needed):
-            donors = np.flatnonzero((evidence[:, column] == 1) & (counts[part, column] > 1))[:_MOST_DONORS]
-            takers = np.flatnonzero(part == poor)
-            ...
+        for cell in _worst_first(counts, fair):
+            n_tries += 1
+            if n_tries > _MOST_TRIES:
+                return
+            swap = _find_swap(evidence, part, counts, fair=fair, cell=cell)
+            if swap is not None:
+                giver, taker = swap
+                poor, rich = part[taker], part[giver]
+                counts[poor] += evidence[giver] - evidence[taker]
+                counts[rich] += evidence[taker] - evidence[giver]
+                part[giver], part[taker] = poor, rich
+                improved = True
+
+
+def _worst_first(counts: IntArray, fair: FloatArray) -> IntArray:
+    """Return part and column of all gaps, then of what is a photo or more short, worst first [n_cells, 2]."""
+    is_gap = (counts == 0) & _is_needed(counts)
+    cells = np.argwhere(is_gap | (counts <= fair - 1))
+    shortfall = np.where(is_gap, np.inf, fair - counts)
+    return cells[np.argsort(-shortfall[*cells.T], kind="stable")]
+
+
+def _is_needed(counts: IntArray) -> NDArray[np.bool_]:
+    """Tell which columns are frequent enough to be in every part [n_columns]."""
+    return np.asarray(counts.sum(axis=0) >= len(counts))
+
+
+def _find_swap(
+    evidence: IntArray, part: IntArray, counts: IntArray, *, fair: FloatArray, cell: IntArray
+) -> tuple[np.int64, np.int64] | None:
+    """Return the photo to bring to a part and the photo to take from there, or None where no swap helps.
+
+    The swap leaves the fewest gaps; among equals, the smallest squared distance from the fair counts.
+    """
+    poor, column = cell
+    givers = np.flatnonzero((part != poor) & (evidence[:, column] == 1))[:_MOST_GIVERS]
+    takers = np.flatnonzero((part == poor) & (evidence[:, column] == 0))[: 10 * _MOST_TAKERS]
+    # Photos with few labels first: taking them away hardly opens a gap.
+    takers = takers[np.argsort(evidence[takers].sum(axis=1), kind="stable")][:_MOST_TAKERS]
+    if not len(givers) or not len(takers):
+        return None
+    change = evidence[givers][:, None] - evidence[takers]  # [n_givers, n_takers, n_columns]
+    gaps, distance = np.zeros((2, len(givers), len(takers)))
+    for rows, gained in ((np.full(len(givers), poor), change), (part[givers], -change)):
+        before = counts[rows][:, None]
+        gaps += ((before + gained == 0).astype(np.int64) - (before == 0)) @ _is_needed(counts)
+        distance += (gained * (2 * (before - fair[rows][:, None]) + gained)).sum(axis=2)
+    best = np.where(gaps == gaps.min(), distance, np.inf).argmin()
+    giver, taker = np.unravel_index(best, gaps.shape)
+    helps = gaps[giver, taker] < 0 or (gaps[giver, taker] == 0 and distance[giver, taker] < -_ROUNDING)
+    return (givers[giver], takers[taker]) if helps else None

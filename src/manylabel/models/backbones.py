@@ -159,7 +159,7 @@ def check_name(name: str) -> None:
     else:
         hint = did_you_mean(name, torchvision_names())
     raise ConfigError(
-        f"unknown network '{name}'{hint} `manylabel models` lists those of torchvision, "
+        f"unknown network '{name}'{hint or '.'} `manylabel models` lists those of torchvision, "
         f"`manylabel models '{TIMM_PREFIX}*'` those of timm"
     )
 
@@ -171,7 +171,7 @@ def _check_tag(name: str) -> None:
     known = [full.partition(".")[2] for full in timm.list_models(f"{architecture}.*", include_tags=True)]
     if tag and tag not in known:
         raise ConfigError(
-            f"unknown weights '{tag}' of {TIMM_PREFIX}{architecture}{did_you_mean(tag, known)} "
+            f"unknown weights '{tag}' of {TIMM_PREFIX}{architecture}{did_you_mean(tag, known) or '.'} "
             f"Known: {', '.join(known)}"
         )
 

@@ -75,25 +75,12 @@ class Classifier(nn.Module):
         return logits
 
     def standardise_features(self, features: Tensor) -> None:
-        """Let the head see every feature with mean 0 and standard deviation 1.
+        """Let the head see features of mean 0 and standard deviation 1 over all of them.
 
         Args:
             features: Features of training photos [n, n_features].
         """
         self._standardise.measure(features)
-
-    @torch.no_grad()
-    def fold_standardisation(self) -> None:
-        """Move the standardisation of features into the first linear layer; outputs stay as they are.
-
-        From W ((x - mean) / std) + b = (W / std) x + (b - W (mean / std)).
-        """
-        standardise = self._standardise
-        layer = next(module for module in self.head if isinstance(module, nn.Linear))
-        layer.bias.sub_(layer.weight @ (standardise.mean / standardise.std))
-        layer.weight.div_(standardise.std)
-        standardise.mean.zero_()
-        standardise.std.fill_(1.0)
 
     @torch.no_grad()
     def start_at_prior(self, targets: FloatArray, *, pos_weight: FloatArray) -> None:

@@ -6,11 +6,13 @@ Out: a network from features [n, n_features] to logits [n, n_labels].
 A new head is one function of the shape ``HeadBuilder`` and one entry in ``HEADS``.
 """
 
+import math
 from collections.abc import Callable
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from manylabel.config import HeadName
 from manylabel.models.backbones import TIMM_PREFIX
@@ -25,42 +27,55 @@ _DROPOUT = 0.5
 
 
 class Standardise(nn.Module):
-    """Bring every feature to mean 0 and standard deviation 1 over the training photos.
+    """Bring the features of a photo to a common scale.
 
-    Until ``measure`` is called, features pass unchanged. Both statistics are saved with the weights; they
-    are no parameters.
+    First, unless told otherwise, to the same length for every photo (sqrt(n_features), so that a feature is
+    about 1): photos differ in contrast and clutter more than in what they show. Then the mean of the training
+    photos is taken off and everything divided by one standard deviation. One number for all features keeps
+    their relative sizes: features that hardly vary are mostly noise, and dividing each by its own deviation
+    would blow them up. docs/results.md gives what this is worth.
+
+    Until ``measure`` is called, no mean is taken off. Both statistics are saved with the weights; they are no
+    parameters.
 
     Args:
         n_features: Number of features.
+        has_unit_length: Whether every photo's features are brought to the same length.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, n_features: int) -> None:
+    def __init__(self, n_features: int, *, has_unit_length: bool = True) -> None:
         super().__init__()
+        self.has_unit_length = has_unit_length
         self.register_buffer("mean", torch.zeros(n_features))
-        self.register_buffer("std", torch.ones(n_features))
+        self.register_buffer("std", torch.ones(()))
 
     @torch.no_grad()
     def measure(self, features: Tensor) -> None:
         """Take mean and standard deviation from features [n, n_features] of training photos.
 
         Examples:
-            >>> standardise = Standardise(2)
-            >>> standardise.measure(torch.tensor([[1.0, 7.0], [3.0, 7.0]]))
-            >>> standardise(torch.tensor([[3.0, 7.0]]))
+            >>> standardise = Standardise(2, has_unit_length=False)
+            >>> standardise.measure(torch.tensor([[1.0, 7.0], [3.0, 9.0]]))
+            >>> standardise(torch.tensor([[3.0, 8.0]]))
             tensor([[1., 0.]])
         """
-        mean, std = features.double().mean(dim=0), features.double().std(dim=0, correction=0)
-        # What is left of a constant feature is rounding noise, which dividing by it would blow up.
-        is_constant = std <= 1e-6 * mean.abs()
-        self.mean.copy_(mean)
-        self.std.copy_(std.masked_fill(is_constant, 1.0))
+        lengthened = self._lengthen(features).double()
+        std = lengthened.std(dim=0, correction=0).mean()
+        self.mean.copy_(lengthened.mean(dim=0))
+        self.std.copy_(torch.where(std > 1e-6, std, 1.0))
 
     def forward(self, features: Tensor) -> Tensor:
         """Return standardised features [n, n_features]."""
-        return (features - self.mean) / self.std
+        return (self._lengthen(features) - self.mean) / self.std
+
+    def _lengthen(self, features: Tensor) -> Tensor:
+        if not self.has_unit_length:
+            return features
+        # In float32 also under autocast: a length is a sum over thousands of squares.
+        return functional.normalize(features.float(), dim=-1) * math.sqrt(features.shape[-1])
 
 
 def build_head(name: HeadName, *, backbone: str, n_features: int, n_labels: int) -> nn.Sequential:
@@ -79,11 +94,16 @@ def build_head(name: HeadName, *, backbone: str, n_features: int, n_labels: int)
         >>> build_head("linear", backbone="resnet50", n_features=2048, n_labels=10)[-1]
         Linear(in_features=2048, out_features=10, bias=True)
     """
-    return nn.Sequential(Standardise(n_features), *HEADS[name](backbone, n_features, n_labels))
+    standardise = Standardise(n_features, has_unit_length=name != "study")
+    return nn.Sequential(standardise, *HEADS[name](backbone, n_features, n_labels))
 
 
 def _linear(backbone: str, n_features: int, n_labels: int) -> list[nn.Module]:
-    return [nn.Linear(n_features, n_labels)]
+    layer = nn.Linear(n_features, n_labels)
+    # From zero, a step moves all labels' weights along the data alone; random weights are noise that a few
+    # hundred photos take long to unlearn.
+    nn.init.zeros_(layer.weight)
+    return [layer]
 
 
 def _mlp(backbone: str, n_features: int, n_labels: int) -> list[nn.Module]:

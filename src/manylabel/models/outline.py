@@ -12,7 +12,14 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
-_FILLERS = (torch.Tensor.normal_, torch.Tensor.uniform_)
+_FILLERS: tuple[Callable[..., Any], ...] = (
+    torch.Tensor.normal_,
+    torch.Tensor.uniform_,
+    nn.init.normal_,
+    nn.init.uniform_,
+    nn.init.kaiming_normal_,
+    nn.init.kaiming_uniform_,
+)
 
 
 class Outline(TorchFunctionMode):
@@ -40,8 +47,10 @@ class Outline(TorchFunctionMode):
         kwargs = {} if kwargs is None else kwargs
         if func is torch.empty and kwargs.get("device") is None:
             return func(*args, **{**kwargs, "device": "meta"})
-        if func in _FILLERS and args[0].is_meta:
-            return args[0]
+        if func in _FILLERS:
+            filled = args[0] if args else kwargs["tensor"]
+            if filled.is_meta:
+                return filled
         return func(*args, **kwargs)
 
 

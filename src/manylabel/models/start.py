@@ -5,16 +5,12 @@ Out: classifiers before training, and where their weights came from.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-
-import torch
 
 from manylabel.config import ModelConfig
 from manylabel.errors import ConfigError, did_you_mean
-from manylabel.models.backbones import build_backbone
-from manylabel.models.classifier import Classifier
-from manylabel.models.heads import build_head
+from manylabel.models.backbones import seeded
+from manylabel.models.classifier import Classifier, build_classifier
 from manylabel.models.weights import Provenance, load_weights
 
 
@@ -42,13 +38,14 @@ def start_classifier(
     name: str, model: ModelConfig, *, file: Path | None, labels: Sequence[str], seed: int
 ) -> tuple[Classifier, Provenance]:
     """Build one network with its weights and a fresh head."""
-    backbone = build_backbone(name, side_px=model.side_px)
-    backbone.preprocessing = replace(backbone.preprocessing, fit=model.fit)
-    provenance = load_weights(backbone, init=model.init, file=file, fallback=model.fallback, seed=seed)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        head = build_head(model.head, backbone=name, n_features=backbone.n_features, n_labels=len(labels))
-    return Classifier(backbone=backbone, head=head, labels=tuple(labels)), provenance
+    with seeded(seed):
+        classifier = build_classifier(
+            name, labels=labels, head=model.head, side_px=model.side_px, fit=model.fit
+        )
+    provenance = load_weights(
+        classifier.backbone, init=model.init, file=file, fallback=model.fallback, seed=seed
+    )
+    return classifier, provenance
 
 
 def weights_files(model: ModelConfig) -> dict[str, Path]:

@@ -9,7 +9,7 @@ Out: facts, one dict of plain JSON values; null stands where something is undefi
                      labels [{name, n_positive, n_negative, n_unknown, train, val, test: n positives there}],
                      labels_per_photo [n photos with 0, 1, 2, ... labels],
                      co_occurrence [n_labels][n_labels]: n photos with both; its diagonal is n_positive
-    judged           part ("test" or "out_of_fold"), n_photos
+    judged           part ("test" or "out_of_fold"), n_photos, n_known: those with any known label
     loss             name and pos_weight_cap as the settings say, null where they do not
     models           in the order given, each: model, init, init_note, head, tune, parameters,
                      training_seconds, inference_seconds, stage_seconds, thresholds {values, origin},
@@ -45,7 +45,7 @@ FORMAT_VERSION = 1
 Facts = dict[str, Any]
 """Everything about a run, as plain JSON values; the layout stands at the top of this file."""
 
-_N_CURVE_POINTS = 100
+_N_CURVE_POINTS = 150
 
 
 def collect_facts(table: LabelTable, split: Split, trials: Sequence[Trial], run: RunInfo) -> Facts:
@@ -75,6 +75,7 @@ def collect_facts(table: LabelTable, split: Split, trials: Sequence[Trial], run:
         "judged": {
             "part": "out_of_fold" if trials[0].test is None else "test",
             "n_photos": len(judged.rows),
+            "n_known": (~np.isnan(table.targets[judged.rows])).any(axis=1).sum(),
         },
         "loss": _read_loss(run.config_toml),
         "models": models,
@@ -196,13 +197,20 @@ def _trace_curves(targets: FloatArray, scores: FloatArray) -> Facts:
 
 
 def _trace_curve(targets: FloatArray, scores: FloatArray) -> Facts | None:
-    """Trace precision against recall with few enough points to draw; None without a known positive."""
+    """Trace precision against recall, from the lowest threshold to the first hit; None without a positive.
+
+    A long curve is thinned out: at evenly spaced recalls the threshold with the best precision is kept.
+    """
     if not (targets == 1).any():
         return None
     precision, recall, _ = precision_recall_curve(targets, scores)
-    n_points = min(len(recall), _N_CURVE_POINTS)
-    points = np.linspace(0, len(recall) - 1, n_points).round().astype(np.int64)
-    return {"precision": precision[points].round(4), "recall": recall[points].round(4)}
+    precision, recall = precision[recall > 0], recall[recall > 0]
+    if len(recall) > _N_CURVE_POINTS:
+        wanted = np.linspace(1, recall[-1], _N_CURVE_POINTS)
+        best = np.searchsorted(-recall, -wanted, side="right") - 1
+        kept = np.unique([0, *best])
+        precision, recall = precision[kept], recall[kept]
+    return {"precision": precision.round(4), "recall": recall.round(4)}
 
 
 def _read_loss(config_toml: str) -> Facts:

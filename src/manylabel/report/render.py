@@ -17,22 +17,24 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from manylabel.errors import PhotoError
 from manylabel.files import write_atomically
 from manylabel.report import words
+from manylabel.report.captions import CAPTIONS
 from manylabel.report.gallery import make_thumbnail
 from manylabel.report.plots.draw import Picture, draw_plots
 from manylabel.report.plots.style import color_of
-from manylabel.report.tables import INIT_WORDS, MAIN_COLUMNS, METRIC_HEADINGS, format_cell, table_rows, write_table
+from manylabel.report.tables import MAIN_COLUMNS, METRIC_HEADINGS, format_cell, table_rows, write_table
 from manylabel.types import LabelTable
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_SHORT_LINE = 100
 
 SECTIONS = {
     "table": "The table",
-    "losses": "How they learned",
+    "losses": "Learning curves",
     "labels": "Which labels work",
     "curves": "Precision against recall",
     "data": "The photos and labels",
     "gallery": "Photos, right and wrong",
-    "loss": "What was minimised",
+    "loss": "The loss function",
     "run": "How it was run",
 }
 """The parts of the page under the headline, in order: the name of a template, and its heading."""
@@ -68,7 +70,9 @@ def write_report(facts: Mapping[str, Any], table: LabelTable, *, out: Path) -> P
     write_atomically(out / "facts.json", to_json(facts).encode())
     write_table(facts, out)
     report = out / "report.html"
-    write_atomically(report, render_page(facts, pictures=pictures, thumbnails=_thumbnails(facts, table)).encode())
+    write_atomically(
+        report, render_page(facts, pictures=pictures, thumbnails=_thumbnails(facts, table)).encode()
+    )
     return report
 
 
@@ -102,11 +106,11 @@ def render_page(
         rows=table_rows(facts),
         columns=MAIN_COLUMNS,
         headings=METRIC_HEADINGS,
-        init_words=INIT_WORDS,
         pictures=pictures,
         thumbnails=thumbnails,
         sections=SECTIONS,
         words=words,
+        captions=CAPTIONS,
         cell=format_cell,
         color_of=color_of,
         data_uri=data_uri,
@@ -128,7 +132,7 @@ def data_uri(content: bytes, *, kind: str) -> str:
 
 
 def to_json(value: object, *, indent: str = "") -> str:
-    """Write JSON with one line per entry, and lists of numbers on a line of their own.
+    """Write JSON for people: what is short, and every list of numbers, stands on one line.
 
     Args:
         value: Plain JSON values without NaN.
@@ -138,14 +142,18 @@ def to_json(value: object, *, indent: str = "") -> str:
         ValueError: A number is NaN or infinite.
 
     Examples:
-        >>> print(to_json({"labels": ["sea", "sun"], "shares": [0.5, None]}))
+        >>> print(to_json({"name": "x" * 60, "shares": {"sea": 0.5, "sun": None}, "counts": [1, 2, 3]}))
         {
-         "labels": ["sea", "sun"],
-         "shares": [0.5, null]
+         "name": "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+         "shares": {"sea": 0.5, "sun": null},
+         "counts": [1, 2, 3]
         }
     """
+    on_one_line = json.dumps(value, ensure_ascii=False, allow_nan=False)
     deeper = indent + " "
-    if isinstance(value, dict) and value:
+    if len(on_one_line) <= _SHORT_LINE:
+        return on_one_line
+    if isinstance(value, dict):
         lines = [
             f"{json.dumps(name, ensure_ascii=False)}: {to_json(item, indent=deeper)}"
             for name, item in value.items()
@@ -155,7 +163,7 @@ def to_json(value: object, *, indent: str = "") -> str:
         lines = [to_json(item, indent=deeper) for item in value]
         brackets = "[]"
     else:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+        return on_one_line
     body = ",\n".join(deeper + line for line in lines)
     return f"{brackets[0]}\n{body}\n{indent}{brackets[1]}"
 

@@ -67,7 +67,9 @@ def gather_run_info(
         config_toml: Every setting of the run, as TOML.
     """
     return RunInfo(
-        command=shlex.join([*(PurePath(word).name for word in command[:1]), *map(_hide_in_word, command[1:])]),
+        command=shlex.join(
+            [*(PurePath(word).name for word in command[:1]), *map(_hide_in_word, command[1:])]
+        ),
         started=started.isoformat(timespec="seconds"),
         seconds=(datetime.now(started.tzinfo) - started).total_seconds(),
         seed=seed,

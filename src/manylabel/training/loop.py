@@ -113,6 +113,8 @@ def train_loop(
             break
     module.load_state_dict(course.average.state_dict() if watch.validation is None else best.weights)
     module.eval()
+    # Else it keeps every network and the state of every optimiser that it has ever prepared.
+    accelerator.free_memory()
     return tuple(history)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from manylabel.data.photos import open_photo, read_photos
+from manylabel.data.photos import open_photo, read_photos, to_rgb
 from manylabel.errors import PhotoError
 from manylabel.preprocess import PixelArray
 from manylabel.types import IntArray, Listener, Progress, ignore_progress
@@ -105,10 +105,10 @@ def store_of_images(images: Sequence[Image.Image], *, side_px: int) -> PhotoStor
     """Make a store of photos that are in memory already.
 
     Args:
-        images: Upright photos of any size and mode.
+        images: Upright photos of any size and mode; they become RGB as files do.
         side_px: Side of the square picture that the networks see.
     """
     store = PhotoStore(side_px=side_px)
     for image in images:
-        store.add(image.convert("RGB"))
+        store.add(to_rgb(image))
     return store

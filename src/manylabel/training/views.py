@@ -17,7 +17,7 @@ from torch import Tensor
 from manylabel.config import AugmentationConfig
 from manylabel.preprocess import Box, PixelArray, Preprocessing, evaluation_box, resize_photo
 
-_ASPECT_RANGE = (3 / 4, 4 / 3)
+_LONGEST = 4 / 3
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow and torchvision weigh red, green and blue
 
 
@@ -88,12 +88,13 @@ def draw_box(whole: Box, *, min_scale: float, rng: np.random.Generator) -> Box:
     left, upper, right, lower = whole
     width, height = right - left, lower - upper
     scale = rng.uniform(min_scale, 1)
-    stretch = math.exp(rng.uniform(math.log(_ASPECT_RANGE[0]), math.log(_ASPECT_RANGE[1])))
-    part_width = min(width, width * math.sqrt(scale * stretch))
-    part_height = min(height, height * math.sqrt(scale / stretch))
-    x = left + rng.uniform(0, width - part_width)
-    y = upper + rng.uniform(0, height - part_height)
+    # A large part cannot be as long and narrow as a small one: it would not fit.
+    longest = math.log(min(_LONGEST, 1 / scale))
+    stretch = math.exp(rng.uniform(-longest, longest))
+    part_width, part_height = width * math.sqrt(scale * stretch), height * math.sqrt(scale / stretch)
     # Rounding must not leave the photo: Pillow refuses a box that does.
+    x = left + rng.uniform(0, max(0.0, width - part_width))
+    y = upper + rng.uniform(0, max(0.0, height - part_height))
     return (x, y, min(x + part_width, right), min(y + part_height, lower))
 
 
@@ -124,7 +125,7 @@ def jitter_colours(pixels: Tensor, views: list[View]) -> Tensor:
 
     luma = torch.tensor(_LUMA, device=pixels.device)
     jittered = (pixels.float() * factors("brightness")).clamp_(0, 255)
-    mean_grey = (jittered @ luma).mean(dim=(1, 2)).view(-1, 1, 1, 1)
+    mean_grey = (jittered * luma).sum(dim=-1).mean(dim=(1, 2)).view(-1, 1, 1, 1)
     jittered = torch.lerp(mean_grey.expand_as(jittered), jittered, factors("contrast")).clamp_(0, 255)
-    grey = (jittered @ luma).unsqueeze(-1)  # [batch, side_px, side_px, 1]
+    grey = (jittered * luma).sum(dim=-1, keepdim=True)  # [batch, side_px, side_px, 1]
     return torch.lerp(grey.expand_as(jittered), jittered, factors("saturation")).clamp_(0, 255)

@@ -172,7 +172,7 @@ class Brush:
 
     @property
     def box(self) -> Box:
-        """Return left, upper, right, lower in pixels around everything drawn so far."""
+        """Return left, upper, right, lower in pixels around everything measured so far."""
         return (min(self._across), min(self._down), max(self._across), max(self._down))
 
     def polygon(
@@ -233,12 +233,12 @@ class Brush:
 
     def _placed(self, points: Sequence[Point], margin: Point = (0.0, 0.0)) -> list[Point]:
         spot = self.spot
-        fall = -0.85 if self.mode == "mirror" else 1.0
-        step = spot.facing * spot.size
-        placed = [(spot.x + u * step, spot.base - v * spot.size * fall) for u, v in points]
-        for x, y in placed:
-            self._across += (x - margin[0], x + margin[0])
-            self._down += (y - margin[1], y + margin[1])
+        across, up = spot.facing * spot.size, -spot.size if self.mode != "mirror" else 0.85 * spot.size
+        placed = [(spot.x + u * across, spot.base + v * up) for u, v in points]
+        if self.mode == "measure":
+            for x, y in placed:
+                self._across += (x - margin[0], x + margin[0])
+                self._down += (y - margin[1], y + margin[1])
         return placed
 
     def _ink(self, colour: Colour, tone: Tone) -> Colour:

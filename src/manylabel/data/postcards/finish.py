@@ -80,7 +80,7 @@ def _graded(pixels: FloatPixels, generator: np.random.Generator) -> FloatPixels:
 
 def _shading(generator: np.random.Generator, *, size: tuple[int, int]) -> FloatPixels:
     """Return brightness [height, width] around 1: mottled paper, and darker corners."""
-    mottle = generator.normal(1, generator.uniform(0.01, 0.05), size=(9, 9)).astype(np.float32)
+    mottle = generator.normal(1, generator.uniform(0.004, 0.022), size=(23, 23)).astype(np.float32)
     smooth = np.asarray(Image.fromarray(mottle).resize(size, Image.Resampling.BICUBIC))
     across, down = (
         np.linspace(-1, 1, size[0], dtype=np.float32),
@@ -94,7 +94,7 @@ def _grain(generator: np.random.Generator, *, size: tuple[int, int]) -> FloatPix
     """Return noise [height, width] in grey levels, fine as film or coarse as paper."""
     coarse = pick(generator, (1, 1, 2))
     shape = (-(-size[1] // coarse), -(-size[0] // coarse))
-    noise = generator.standard_normal(shape, dtype=np.float32) * np.float32(generator.uniform(1, 8))
+    noise = generator.standard_normal(shape, dtype=np.float32) * np.float32(8 * generator.random() ** 2 + 0.5)
     grown = Image.fromarray(noise).resize((shape[1] * coarse, shape[0] * coarse), Image.Resampling.BILINEAR)
     return np.asarray(grown)[: size[1], : size[0]]
 

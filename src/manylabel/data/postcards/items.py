@@ -65,22 +65,22 @@ _TREES, _PAGODAS, _TOWERS = (
 _BRIDGES, _BOATS = tuple(crossings.BRIDGES.values()), tuple(crossings.BOATS.values())
 
 LABEL_RULES: dict[str, Rule] = {
-    "sun": Rule(drawings=(sky.draw_sun,), sizes={Layer.SKY: (0.06, 0.2)}),
-    "moon": Rule(drawings=(sky.draw_moon,), sizes={Layer.SKY: (0.05, 0.16)}),
+    "sun": Rule(drawings=(sky.draw_sun,), sizes={Layer.SKY: (0.09, 0.24)}),
+    "moon": Rule(drawings=(sky.draw_moon,), sizes={Layer.SKY: (0.09, 0.2)}),
     "tree": Rule(
         drawings=_TREES,
-        sizes={Layer.FAR: (0.12, 0.3), Layer.ISLAND: (0.2, 0.4), Layer.NEAR: (0.35, 0.9)},
+        sizes={Layer.FAR: (0.16, 0.34), Layer.ISLAND: (0.24, 0.45), Layer.NEAR: (0.35, 0.9)},
         counts=(1, 4),
     ),
     "pagoda": Rule(
         drawings=_PAGODAS,
-        sizes={Layer.FAR: (0.12, 0.36), Layer.ISLAND: (0.18, 0.42), Layer.NEAR: (0.35, 0.7)},
+        sizes={Layer.FAR: (0.2, 0.45), Layer.ISLAND: (0.28, 0.5), Layer.NEAR: (0.42, 0.75)},
     ),
-    "tower": Rule(drawings=_TOWERS, sizes={Layer.FAR: (0.2, 0.5), Layer.NEAR: (0.45, 0.8)}),
-    "bridge": Rule(drawings=_BRIDGES, sizes={Layer.FAR: (0.5, 1.1), Layer.CROSSING: (0.5, 1.5)}),
-    "boat": Rule(drawings=_BOATS, sizes={Layer.WATER: (0.12, 0.45)}, counts=(1, 3)),
-    "lotus": Rule(drawings=(plants.draw_lotus,), sizes={Layer.WATER: (0.14, 0.32)}, counts=(1, 2)),
-    "lantern": Rule(drawings=(lamps.draw_lantern,), sizes={Layer.FRONT: (0.08, 0.22)}),
+    "tower": Rule(drawings=_TOWERS, sizes={Layer.FAR: (0.3, 0.6), Layer.NEAR: (0.5, 0.85)}),
+    "bridge": Rule(drawings=_BRIDGES, sizes={Layer.FAR: (0.7, 1.3), Layer.CROSSING: (0.7, 1.5)}),
+    "boat": Rule(drawings=_BOATS, sizes={Layer.WATER: (0.2, 0.52)}, counts=(1, 3)),
+    "lotus": Rule(drawings=(plants.draw_lotus,), sizes={Layer.WATER: (0.2, 0.42)}, counts=(1, 2)),
+    "lantern": Rule(drawings=(lamps.draw_lantern,), sizes={Layer.FRONT: (0.12, 0.27)}),
 }
 
 CLUTTER_RULES: tuple[Rule, ...] = (
@@ -132,7 +132,7 @@ def choose_items(
             items += _some(
                 generator, canvas, setting=setting, rule=_fitting_rule(label, setting), label=label
             )
-    full = generator.uniform(0.3, 1.7)
+    full = generator.uniform(0.3, 1.7) if setting.kind == "lake" else generator.uniform(0.8, 2.2)
     for rule in CLUTTER_RULES:
         if generator.random() < rule.chance * full:
             items += _some(generator, canvas, setting=setting, rule=rule, label=None)
@@ -142,7 +142,7 @@ def choose_items(
 def _fitting_rule(label: str, setting: Setting) -> Rule:
     """Return the rule of a label; lotus without water grows in pots."""
     if label == "lotus" and setting.kind == "land":
-        return Rule(drawings=(plants.draw_potted_lotus,), sizes={Layer.NEAR: (0.16, 0.3)})
+        return Rule(drawings=(plants.draw_potted_lotus,), sizes={Layer.NEAR: (0.22, 0.38)})
     return LABEL_RULES[label]
 
 
@@ -157,11 +157,11 @@ def _some(
             return []
         # A bridge without water is a far viaduct; a boat without water lies on the ground.
         layer, sizes = (Layer.NEAR, (0.25, 0.5)) if layer is Layer.WATER else (Layer.FAR, (0.4, 1.0))
-    drawing, items = pick(generator, rule.drawings), []
+    drawing, usual, items = pick(generator, rule.drawings), canvas.unit * generator.uniform(*sizes), []
     for _ in range(int(generator.integers(rule.counts[0], rule.counts[1] + 1))):
         if generator.random() < 0.3:
             drawing = pick(generator, rule.drawings)
-        size = canvas.unit * generator.uniform(*sizes)
+        size = usual * generator.uniform(0.85, 1.15)
         spots = make_spots(generator, canvas, setting=setting, layer=layer, size=size)
         items.append(Item(drawing=drawing, label=label, layer=layer, spots=spots, solid=rule.solid))
     return items

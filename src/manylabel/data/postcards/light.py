@@ -6,6 +6,7 @@ Out: a Light, which turns the colour of a thing (as it is in white light) into t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -18,6 +19,7 @@ BLACK: Colour = (0.0, 0.0, 0.0)
 WHITE: Colour = (255.0, 255.0, 255.0)
 
 
+@cache
 def rgb(text: str) -> Colour:
     """Read a colour of six hexadecimal digits.
 

@@ -29,23 +29,20 @@ def _trunk(brush: Brush, *, top: Point, width: float) -> Colour:
 
 
 def _crown(brush: Brush, blobs: Sequence[tuple[Point, Point]], leaf: Colour) -> None:
-    """Draw clumps of leaves in three tones, the lighter ones towards the light, and single leaves."""
+    """Draw clumps of leaves: dark ones first, then smaller and lighter ones towards the light."""
     generator, lit = brush.generator, brush.lit
-    tones = (
-        (mix(leaf, rgb("10241c"), 0.38), 0.0, 1.0),
-        (leaf, 0.16, 0.8),
-        (mix(leaf, rgb("fff2a0"), 0.28), 0.36, 0.48),
-    )
-    for tone, shift, share in tones:
+    dark, light = mix(leaf, rgb("10241c"), 0.38), mix(leaf, rgb("fff2a0"), 0.28)
+    for centre, radii in blobs:
+        brush.ellipse(centre, radii, dark)
+    for tone, shift, share, n_leaves in ((dark, 0.0, 0.34, 7), (leaf, 0.2, 0.4, 8), (light, 0.42, 0.2, 7)):
         for (x, y), (across, up) in blobs:
-            centre = (x + lit * across * shift, y + up * shift)
-            brush.ellipse(centre, (across * share, up * share), tone)
-    for _ in range(45):
-        (x, y), (across, up) = pick(generator, blobs)
-        angle, reach = generator.uniform(0, 2 * pi), generator.uniform(0.3, 1.04)
-        centre = (x + across * reach * cos(angle), y + up * reach * sin(angle))
-        size, tone = generator.uniform(0.006, 0.016), tones[int(generator.integers(3))][0]
-        brush.ellipse(centre, (size, size * 0.8), tone)
+            for angle, reach, size in generator.random((n_leaves, 3)).tolist():
+                far = (0.35 + 0.6 * reach) * (1 - 0.7 * shift)
+                along, lift = far * cos(2 * pi * angle) + lit * shift, far * sin(2 * pi * angle) + shift
+                leaves = share * (0.6 + 0.8 * size)
+                brush.ellipse(
+                    (x + across * along, y + up * lift), (across * leaves, up * leaves * 0.85), tone
+                )
 
 
 def draw_broadleaf(brush: Brush) -> None:

@@ -65,12 +65,12 @@ def _draw_labels(generator: np.random.Generator, *, light: LightName) -> frozens
 
     add("lake", 0.5)
     lake = "lake" in present
-    add("tree", 0.58 if lake else 0.62)
+    add("tree", 0.57 if lake else 0.6)
     add("pagoda", 0.26 if lake else 0.2)
     add("tower", 0.08 if "pagoda" in present else 0.2)
     add("bridge", 0.3 if lake else 0.04)
     add("boat", 0.42 if lake else 0.04)
-    add("lotus", 0.1 if lake else 0.025)
+    add("lotus", 0.09 if lake else 0.02)
     add("lantern", _LANTERN[light] + (0.12 if "pagoda" in present else 0.0))
     add("sun", _SUN[light])
     add("moon", _MOON[light] * (0.15 if "sun" in present else 1.0))
@@ -177,7 +177,7 @@ def _pond(generator: np.random.Generator, canvas: Canvas, *, horizon: float) -> 
 
 def _edge(generator: np.random.Generator, canvas: Canvas, *, span: float) -> tuple[Point, ...]:
     """Return a bank that is flat, a slope to one side, or a bay."""
-    shape = pick(generator, ("flat", "left", "right", "bay", "none"))
+    shape = pick(generator, ("flat", "left", "right", "bay", "low"))
     tall = span * generator.uniform(0.08, 0.38)
     phase = generator.uniform(0, 2 * pi)
     points = []
@@ -188,8 +188,8 @@ def _edge(generator: np.random.Generator, canvas: Canvas, *, span: float) -> tup
             "left": (1 - x) ** 2 * 1.2,
             "right": x**2 * 1.2,
             "bay": (2 * x - 1) ** 2,
-            "none": -0.5,
+            "low": 0.18,
         }[shape]
-        wave = 0.06 * sin(5 * x + phase) if shape != "none" else 0.0
+        wave = 0.06 * sin(5 * x + phase)
         points.append((x * canvas.width, canvas.height + 4 - tall * (share + wave)))
     return tuple(points)

@@ -91,17 +91,30 @@ def _cloud_mask(generator: np.random.Generator, *, width: int, layered: bool) ->
 def draw_sun(brush: Brush) -> None:
     """Draw a sun of diameter 1: a plain disc, a disc in stripes, or a pale disc in mist."""
     generator, light = brush.generator, brush.canvas.light
-    colour = pick(generator, _GOLD[:4] if light.name == "day" else _GOLD)
+    golds = _GOLD[:4] if light.name == "day" else _GOLD
+    first, second = pick(generator, golds), pick(generator, _GOLD)
+    colour = max(first, second, key=lambda gold: _contrast(gold, _behind(brush)))
     hazy = light.name == "fog" or generator.random() < 0.15
     halo = mix(colour, light.sky[2], 0.25)
     brush.glow((0, 0.5), radius=generator.uniform(1.6, 3.4), colour=halo, strength=0.35 if hazy else 0.7)
-    disc = mix(colour, light.sky[2], 0.45) if hazy else colour
+    disc = mix(colour, light.sky[2], 0.3) if hazy else colour
     brush.glow((0, 0.5), radius=0.9, colour=disc, strength=0.7)
     brush.ellipse((0, 0.5), (0.5, 0.5), disc, tone="pure")
     if generator.random() < 0.18 and not hazy:
         for step in range(3):
             low = 0.1 + 0.13 * step
             brush.polygon(block(-0.5, low, 0.5, low + 0.05 - step * 0.012), light.sky[2], tone="pure")
+
+
+def _behind(brush: Brush) -> Colour:
+    """Return the colour of the sky, near enough, where the disc will be."""
+    top, middle, horizon = brush.canvas.light.sky
+    share = min(1.0, max(0.0, (brush.spot.base - 0.5 * brush.spot.size) / (0.5 * brush.canvas.height)))
+    return mix(top, middle, 2 * share) if share < 0.5 else mix(middle, horizon, 2 * share - 1)
+
+
+def _contrast(first: Colour, second: Colour) -> float:
+    return sum(abs(one - other) for one, other in zip(first, second, strict=True))
 
 
 def draw_moon(brush: Brush) -> None:

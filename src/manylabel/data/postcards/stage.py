@@ -4,6 +4,8 @@ In:  a canvas, the lie of the land, items from far to near.
 Out: the items drawn, with their reflections and islands, and the box of every labelled one.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from manylabel.data.postcards.canvas import Box, Brush, Canvas, Spot
@@ -39,20 +41,20 @@ class Stage:
 
         Clutter that fits nowhere is left out; a labelled thing then takes the spot that is least bad.
         """
-        badness = [self._badness(item, spot) for spot in item.spots]
+        shape = measure(self.canvas, item)
+        boxes = [place(shape, spot) for spot in item.spots]
+        badness = [self._badness(item, box) for box in boxes]
         best = next((index for index, bad in enumerate(badness) if bad <= 0), None)
         if best is None:
             if item.label is None and not item.forced:
                 return
             best = int(np.argmin(badness))
-        spot = item.spots[best]
-        box = clip(measure(self.canvas, item, spot), size=(self.canvas.width, self.canvas.height))
-        self._draw(item, spot, box=box)
+        box = clip(boxes[best], size=(self.canvas.width, self.canvas.height))
+        self._draw(item, item.spots[best], box=box)
         self._remember(item, box=box)
 
-    def _badness(self, item: Item, spot: Spot) -> float:
-        """Return how far a spot breaks the rules; 0 or less where it keeps them."""
-        box = measure(self.canvas, item, spot)
+    def _badness(self, item: Item, box: Box) -> float:
+        """Return how far an item in a box breaks the rules; 0 or less where it keeps them."""
         seen = clip(box, size=(self.canvas.width, self.canvas.height))
         bad = (_LEAST_INSIDE if item.label else 0.3) - area(seen) / max(1.0, area(box))
         if item.solid:
@@ -90,11 +92,18 @@ class Stage:
             self._hidden[item.label, box] = 0.0
 
 
-def measure(canvas: Canvas, item: Item, spot: Spot) -> Box:
-    """Return the box of an item at a spot without drawing it; it may reach out of the picture."""
+def measure(canvas: Canvas, item: Item) -> Box:
+    """Return the box of an item in units of the item, without drawing it; the same at all its spots."""
+    spot = replace(item.spots[0], x=0.0, base=0.0, size=1.0)
     brush = Brush(canvas, spot, mode="measure")
     item.drawing(brush)
     return brush.box
+
+
+def place(shape: Box, spot: Spot) -> Box:
+    """Return the box in pixels of a thing at a spot; it may reach out of the picture."""
+    left, upper, right, lower = (side * spot.size for side in shape)
+    return (spot.x + left, spot.base + upper, spot.x + right, spot.base + lower)
 
 
 def clip(box: Box, *, size: tuple[float, float]) -> Box:

@@ -87,7 +87,8 @@ def _read_file(file: PartFile, folder: Path) -> RawTable:
     return RawTable(
         rows=tuple(rows),
         labels=tuple(dict.fromkeys(categories.values())),
-        source=f"{file.title}, read as COCO",
+        title=file.title,
+        form="COCO",
         where=f"{file.title}, categories",
         is_declared=True,
         is_catalogue=True,

@@ -4,10 +4,12 @@ In:  a sheet.
 Out: the column of photo names, that of the split, and the rest; the part of each line.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from manylabel.data.readers.sheet import INDEX_NAME, Line, Sheet
 from manylabel.data.readers.values import PART_WORDS, read_part, read_target
+from manylabel.data.readers.wording import list_some
 from manylabel.errors import TableError, did_you_mean
 from manylabel.types import Part
 
@@ -153,6 +155,12 @@ def unknown_column(sheet: Sheet, number: int, *, known: str) -> str:
     name = sheet.header[number]
     hint = did_you_mean(_plain(name), [*sorted(PART_NAMES), FASTAI_NAME])
     return f"{sheet.where}: unknown column '{name}'{hint}; {known}"
+
+
+def describe_left_out(sheet: Sheet, numbers: Sequence[int]) -> list[str]:
+    """Say which columns hold no labels and are left out; nothing where there are none."""
+    names = list_some([sheet.header[number] for number in numbers])
+    return [f"{sheet.where}: columns that hold no labels are left out: {names}"] if numbers else []
 
 
 def _is_row_number(sheet: Sheet) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from manylabel.data.readers.find import list_visible
 from manylabel.errors import TableError, did_you_mean
 
 
@@ -36,7 +37,7 @@ def read_bytes(path: Path, *, title: str | None = None) -> bytes:
 
 def missing_file(path: Path) -> str:
     """Say that a file or folder does not exist, and which one may have been meant."""
-    neighbours = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    neighbours = [entry.name for entry in list_visible(path.parent)] if path.parent.is_dir() else []
     return f"{path}: no such file or folder{did_you_mean(path.name, neighbours)}"
 
 

@@ -45,7 +45,8 @@ def _read_file(file: PartFile, folder: Path) -> RawTable:
     return RawTable(
         rows=tuple(rows),
         labels=collect_labels(rows),
-        source=f"{file.title}, read as Create ML JSON",
+        title=file.title,
+        form="Create ML JSON",
         where=file.title,
         problems=tuple(problems),
     )

@@ -38,7 +38,8 @@ def read_cvat(source: LabelSource) -> RawTable:
     return RawTable(
         rows=tuple(rows),
         labels=tuple(sorted({*used, *_list_labels(root)})),
-        source=f"{title}, read as CVAT for images",
+        title=title,
+        form="CVAT for images",
         where=f"{title}, labels of the task",
         is_catalogue=True,
         problems=tuple(problems),

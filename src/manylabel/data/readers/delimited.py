@@ -7,14 +7,16 @@ Out: RawTable; labels sorted by name, an empty cell says that none applies.
 from pathlib import Path
 
 from manylabel.data.readers.columns import (
-    Columns,
+    describe_left_out,
     find_columns,
     find_labels_column,
     read_line_part,
     read_photo_name,
     unknown_column,
 )
+from manylabel.data.readers.grid import TABLE_EXTENSIONS
 from manylabel.data.readers.label_cells import guess_delimiter, parse_list, split_labels
+from manylabel.data.readers.parts import find_only_file
 from manylabel.data.readers.raw import LabelSource, RawRow, RawTable, collect_labels
 from manylabel.data.readers.sheet import Line, Sheet, read_sheet
 
@@ -25,8 +27,9 @@ def read_delimited(source: LabelSource) -> RawTable:
     Raises:
         TableError: The file is no table, or has no column of labels.
     """
-    sheet = read_sheet(source.path)
-    return read_delimited_sheet(sheet, folder=source.path.parent, delimiter=source.delimiter)
+    path = find_only_file(source.path, TABLE_EXTENSIONS)
+    sheet = read_sheet(path)
+    return read_delimited_sheet(sheet, folder=path.parent, delimiter=source.delimiter)
 
 
 def read_delimited_sheet(
@@ -46,10 +49,15 @@ def read_delimited_sheet(
     columns = find_columns(sheet)
     named = find_labels_column(sheet, columns)
     column = columns.others[0] if named is None else named
-    foreign = _describe_foreign(sheet, columns, labels=column)
+    foreign = [number for number in columns.others if number != column]
     cells = [cell for cell in sheet.column(column) if cell]
     between = guess_delimiter(cells) if delimiter is None else delimiter
-    problems: list[str] = [] if forgives_columns else list(foreign)
+    names = f"{sheet.header[columns.photo]}, {sheet.header[column]}"
+    problems = (
+        []
+        if forgives_columns
+        else [unknown_column(sheet, number, known=f"known here: {names}, split") for number in foreign]
+    )
     rows = []
     for line in sheet.lines:
         rows.append(
@@ -61,21 +69,19 @@ def read_delimited_sheet(
                 part=read_line_part(line, columns, problems=problems),
             )
         )
-    names = f"{sheet.header[columns.photo]}, {sheet.header[column]}"
     return RawTable(
         rows=tuple(rows),
         labels=collect_labels(rows),
-        source=f"{sheet.title}, read as delimited {sheet.kind} ({names}), {_describe(cells, between)}",
+        title=sheet.title,
+        form=f"delimited {sheet.kind} ({names}), {_describe(cells, between)}",
         where=sheet.where,
-        notes=(*sheet.notes, *columns.notes, *(foreign if forgives_columns else ())),
+        notes=(
+            *sheet.notes,
+            *columns.notes,
+            *(describe_left_out(sheet, foreign) if forgives_columns else ()),
+        ),
         problems=(*sheet.problems, *columns.problems, *problems),
     )
-
-
-def _describe_foreign(sheet: Sheet, columns: Columns, *, labels: int) -> list[str]:
-    known = (sheet.header[columns.photo], sheet.header[labels], "split")
-    expected = f"known columns are: {', '.join(known)}"
-    return [unknown_column(sheet, number, known=expected) for number in columns.others if number != labels]
 
 
 def _read_labels(line: Line, column: int, *, delimiter: str | None, problems: list[str]) -> frozenset[str]:

@@ -63,7 +63,7 @@ def find_photos(folder: Path) -> tuple[Path, ...]:
         if (identity.st_dev, identity.st_ino) in seen:
             continue
         seen.add((identity.st_dev, identity.st_ino))
-        for entry in _list_visible(current):
+        for entry in list_visible(current):
             if is_photo_name(entry.name) and entry.is_file():
                 photos.append(entry)
             elif entry.is_dir():
@@ -79,11 +79,20 @@ def is_photo_name(name: str) -> bool:
         >>> is_photo_name("lake.JPG"), is_photo_name("labels.csv")
         (True, False)
     """
-    return Path(name).suffix.lower() in PHOTO_EXTENSIONS
+    stem, _, ending = name.rpartition(".")
+    return bool(stem) and f".{ending.lower()}" in PHOTO_EXTENSIONS
 
 
-def _list_visible(folder: Path) -> list[Path]:
+def list_visible(folder: Path) -> list[Path]:
+    """List the files and folders in a folder, apart from hidden ones; sorted.
+
+    Raises:
+        InputError: The folder cannot be listed.
+    """
     try:
-        return [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+        return sorted(
+            (entry for entry in folder.iterdir() if not entry.name.startswith(".")),
+            key=lambda entry: entry.name,
+        )
     except OSError as error:
         raise InputError(f"{folder}: cannot be listed: {error.strerror}") from error

@@ -6,7 +6,7 @@ Out: RawTable; labels sorted by name. The same photo in several folders is one p
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -37,6 +37,7 @@ def read_folders(source: LabelSource) -> RawTable:
 
     Raises:
         TableError: It is a file, or no photo lies in a subfolder.
+        PhotoError: A photo cannot be read to compare it with one of the same name.
     """
     root = source.path
     if not root.is_dir():
@@ -49,26 +50,35 @@ def read_folders(source: LabelSource) -> RawTable:
     if not groups:
         raise TableError([f"{root}: no photo lies in a subfolder, expected a subfolder per label"])
     rows = [_make_row(group, root=root) for group in groups]
-    several = [row.names[0] for row in rows if row.copies]
-    notes = []
-    if several:
-        notes.append(f"{count(len(several), 'photo')} in several label folders: {list_some(several)}")
-    if outside:
-        notes.append(f"{count(len(outside), 'photo')} in no label folder left out: {list_some(outside)}")
     labels = collect_labels(rows)
-    torn = [group for group in groups if len({photo.part for photo in group}) > 1]
     return RawTable(
         rows=tuple(rows),
         labels=labels,
-        source=f"{root.name}/, read as a folder per label ({len(labels)} labels)",
+        title=f"{root.name}/",
+        form=f"a folder per label ({count(len(labels), 'label')})",
         where=f"{root.name}/",
-        notes=tuple(notes),
-        problems=tuple(
-            f"{root.name}/: the same photo lies in two parts of the split: "
-            + " and ".join(photo.name for photo in group)
-            for group in torn
-        ),
+        notes=tuple(_write_notes(rows, outside)),
+        problems=tuple(_find_problems(groups, labels, title=f"{root.name}/")),
     )
+
+
+def _write_notes(rows: Sequence[RawRow], outside: Sequence[str]) -> Iterator[str]:
+    several = [row.names[0] for row in rows if len(row.present) > 1]
+    if several:
+        yield f"{count(len(several), 'photo')} in several label folders: {list_some(several)}"
+    if outside:
+        yield f"{count(len(outside), 'photo')} in no label folder left out: {list_some(outside)}"
+
+
+def _find_problems(
+    groups: Sequence[Sequence[_Placed]], labels: Sequence[str], *, title: str
+) -> Iterator[str]:
+    if len(labels) == 1:
+        yield f"{title}: all photos lie in one subfolder, '{labels[0]}'; expected a subfolder per label"
+    for group in groups:
+        if len({photo.part for photo in group}) > 1:
+            names = " and ".join(photo.name for photo in group)
+            yield f"{title}: the same photo lies in two parts of the split: {names}"
 
 
 def _has_parts(names: Sequence[str]) -> bool:

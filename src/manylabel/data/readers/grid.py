@@ -16,7 +16,8 @@ from zipfile import BadZipFile
 from manylabel.data.readers.contents import read_bytes, read_text
 from manylabel.errors import TableError
 
-WORKBOOK_EXTENSIONS = frozenset({".xlsx", ".xlsm"})
+WORKBOOK_EXTENSIONS = (".xlsx", ".xlsm")
+TABLE_EXTENSIONS = (".csv", ".tsv", *WORKBOOK_EXTENSIONS)
 SEPARATORS = {",": "CSV", ";": "CSV with semicolons", "\t": "TSV"}
 
 
@@ -57,7 +58,7 @@ def _read_separated(path: Path, *, title: str) -> Grid:
     text, notes = read_text(path, title=title)
     separator = _find_separator(text)
     lines, problems = [], []
-    reader = _split_lines(text, separator)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
     number = 1
     try:
         for cells in reader:
@@ -79,14 +80,11 @@ def _read_separated(path: Path, *, title: str) -> Grid:
     )
 
 
-def _split_lines(text: str, separator: str) -> "csv.Reader":
-    return csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
-
-
 def _find_separator(text: str) -> str:
     """Return what splits the line of column names into most columns; cells hold labels and may mislead."""
     header = next((line for line in text.splitlines() if line.strip()), "")
-    return max(SEPARATORS, key=lambda separator: len(next(_split_lines(header, separator), [])))
+    widths = {separator: len(next(csv.reader([header], delimiter=separator), [])) for separator in SEPARATORS}
+    return max(SEPARATORS, key=lambda separator: widths[separator])
 
 
 def _read_workbook(path: Path, *, title: str) -> Grid:

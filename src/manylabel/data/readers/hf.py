@@ -17,6 +17,7 @@ from manylabel.data.readers.raw import LabelSource, RawTable
 from manylabel.data.readers.sheet import Line, Sheet, read_sheet
 from manylabel.errors import TableError
 
+JSON_LINES_EXTENSIONS = frozenset({".jsonl", ".ndjson"})
 FILE_NAMES = frozenset({"metadata.csv", "metadata.jsonl"})
 
 
@@ -32,11 +33,11 @@ def read_hf(source: LabelSource) -> RawTable:
         source.path, FILE_NAMES.__contains__, expected="metadata.csv or metadata.jsonl"
     )
     tables = [(file, _read_file(file, source=source)) for file in files]
-    return join_tables(tables, root=source.path, format_name="Hugging Face image folder")
+    return join_tables(tables, root=source.path, format_name="Hugging Face metadata")
 
 
 def _read_file(file: PartFile, *, source: LabelSource) -> RawTable:
-    is_json = file.path.suffix.lower() in {".jsonl", ".ndjson"}
+    is_json = file.path.suffix.lower() in JSON_LINES_EXTENSIONS
     sheet = _read_json_lines(file) if is_json else read_sheet(file.path, title=file.title)
     folder = source.path if source.path.is_dir() else source.path.parent
     if find_labels_column(sheet, find_columns(sheet)) is None:

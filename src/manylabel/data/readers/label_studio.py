@@ -53,11 +53,14 @@ def read_label_studio(source: LabelSource) -> RawTable:
         for place, answer in answers:
             labels = frozenset(map(clean_label, answer)) - {""}
             rows.append(RawRow(names=names or ("",), folder=path.parent, where=place, present=labels))
-    without = f"{title}: {count(len(unanswered), 'task')} without annotation left out: {list_some(unanswered)}"
+    without = (
+        f"{title}: {count(len(unanswered), 'task')} without annotation left out: {list_some(unanswered)}"
+    )
     return RawTable(
         rows=tuple(rows),
         labels=collect_labels(rows),
-        source=f"{title}, read as Label Studio {'JSON' if is_full else 'JSON-MIN'}",
+        title=title,
+        form=f"Label Studio {'JSON' if is_full else 'JSON-MIN'}",
         where=title,
         notes=(without,) if unanswered else (),
         problems=tuple(problems),
@@ -99,7 +102,9 @@ def _find_choice_fields(tasks: Sequence[Task], *, title: str) -> list[str]:
     ]
     fields = sure or named[:1] or left
     if len(fields) > 1 and not sure:
-        raise TableError([f"{title}: which of these keys holds the choices? {', '.join(fields)}; name it choice"])
+        raise TableError(
+            [f"{title}: which of these keys holds the choices? {', '.join(fields)}; name it choice"]
+        )
     if not fields:
         raise TableError([f"{title}: no task of this Label Studio export holds a choice"])
     return fields

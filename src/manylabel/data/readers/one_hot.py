@@ -8,10 +8,19 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from manylabel.data.readers.columns import find_columns, read_line_part, read_photo_name, unknown_column
+from manylabel.data.readers.columns import (
+    describe_left_out,
+    find_columns,
+    read_line_part,
+    read_photo_name,
+    unknown_column,
+)
+from manylabel.data.readers.grid import TABLE_EXTENSIONS
+from manylabel.data.readers.parts import find_only_file
 from manylabel.data.readers.raw import LabelSource, RawRow, RawTable
 from manylabel.data.readers.sheet import Line, Sheet, read_sheet
 from manylabel.data.readers.values import EXPECTED_TARGET, read_target
+from manylabel.data.readers.wording import count
 
 
 def read_one_hot(source: LabelSource) -> RawTable:
@@ -20,7 +29,8 @@ def read_one_hot(source: LabelSource) -> RawTable:
     Raises:
         TableError: The file is no table, or has no column of labels.
     """
-    return read_one_hot_sheet(read_sheet(source.path), folder=source.path.parent)
+    path = find_only_file(source.path, TABLE_EXTENSIONS)
+    return read_one_hot_sheet(read_sheet(path), folder=path.parent)
 
 
 def read_one_hot_sheet(sheet: Sheet, *, folder: Path, forgives_columns: bool = False) -> RawTable:
@@ -36,8 +46,8 @@ def read_one_hot_sheet(sheet: Sheet, *, folder: Path, forgives_columns: bool = F
     """
     columns = find_columns(sheet)
     known = [number for number in columns.others if not _is_foreign(sheet, number)]
-    foreign = [_describe_foreign(sheet, number) for number in columns.others if number not in known]
-    problems: list[str] = [] if forgives_columns else list(foreign)
+    foreign = [number for number in columns.others if number not in known]
+    problems = [] if forgives_columns else [_describe_foreign(sheet, number) for number in foreign]
     rows = []
     for line in sheet.lines:
         targets = _read_targets(line, sheet, labels=known, problems=problems)
@@ -55,10 +65,15 @@ def read_one_hot_sheet(sheet: Sheet, *, folder: Path, forgives_columns: bool = F
     return RawTable(
         rows=tuple(rows),
         labels=labels,
-        source=f"{sheet.title}, read as one-hot {sheet.kind} ({len(labels)} labels)",
+        title=sheet.title,
+        form=f"one-hot {sheet.kind} ({count(len(labels), 'label')})",
         where=sheet.where,
         is_declared=True,
-        notes=(*sheet.notes, *columns.notes, *(foreign if forgives_columns else ())),
+        notes=(
+            *sheet.notes,
+            *columns.notes,
+            *(describe_left_out(sheet, foreign) if forgives_columns else ()),
+        ),
         problems=(*sheet.problems, *columns.problems, *problems),
     )
 

@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from manylabel.data.readers.find import list_visible
 from manylabel.data.readers.raw import RawRow, RawTable
 from manylabel.data.readers.values import read_part
+from manylabel.data.readers.wording import count
 from manylabel.errors import TableError
 from manylabel.types import Part
 
@@ -41,13 +43,13 @@ def list_part_files(root: Path, is_wanted: Callable[[str], bool]) -> list[PartFi
     """
     if not root.is_dir():
         return [PartFile(path=root, title=root.name)]
-    folders = [entry for entry in sorted(root.iterdir()) if entry.is_dir() and read_part(entry.name)]
+    folders = [entry for entry in list_visible(root) if read_part(entry.name) and entry.is_dir()]
     found = [
         PartFile(path=path, title=f"{folder.name}/{path.name}", part=read_part(folder.name))
         for folder in folders
-        for path in _list_wanted(folder, is_wanted)
+        for path in list_wanted_files(folder, is_wanted)
     ]
-    return found or [PartFile(path=path, title=path.name) for path in _list_wanted(root, is_wanted)]
+    return found or [PartFile(path=path, title=path.name) for path in list_wanted_files(root, is_wanted)]
 
 
 def require_part_files(root: Path, is_wanted: Callable[[str], bool], *, expected: str) -> list[PartFile]:
@@ -79,7 +81,7 @@ def find_only_file(path: Path, extensions: Sequence[str]) -> Path:
     """
     if not path.is_dir():
         return path
-    found = _list_wanted(path, lambda name: name.endswith(tuple(extensions)))
+    found = list_wanted_files(path, lambda name: name.endswith(tuple(extensions)))
     if len(found) == 1:
         return found[0]
     held = "several" if found else "none"
@@ -87,12 +89,9 @@ def find_only_file(path: Path, extensions: Sequence[str]) -> Path:
     raise TableError([f"{path}: is a folder with {held} of these files: {kinds}; name the file of labels"])
 
 
-def _list_wanted(folder: Path, is_wanted: Callable[[str], bool]) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if not path.name.startswith(".") and is_wanted(path.name.lower()) and path.is_file()
-    )
+def list_wanted_files(folder: Path, is_wanted: Callable[[str], bool]) -> list[Path]:
+    """List the files directly in a folder whose names in lower case are wanted; hidden ones never are."""
+    return [path for path in list_visible(folder) if is_wanted(path.name.lower()) and path.is_file()]
 
 
 def join_tables(tables: Sequence[tuple[PartFile, RawTable]], *, root: Path, format_name: str) -> RawTable:
@@ -101,23 +100,26 @@ def join_tables(tables: Sequence[tuple[PartFile, RawTable]], *, root: Path, form
     Args:
         tables: The tables, each with its file.
         root: Folder of the data set, or its only file.
-        format_name: Name of the format, for the source.
+        format_name: Name of the format, for the user.
 
     Returns:
         The rows of all tables. Labels keep the order in which they first appear where the files list their
         labels, and are sorted where they do not; what one file's list lacks is unknown in its rows.
     """
     [first, *more] = [table for _, table in tables]
+    forms = list(dict.fromkeys(table.form for _, table in tables))
+    form = format_name if forms == [format_name] else f"{format_name}: {'; '.join(forms)}"
     if not more and tables[0][0].part is None:
-        return first
+        return replace(first, form=form)
     labels = tuple(dict.fromkeys(label for _, table in tables for label in table.labels))
     rows = [_adopt(row, file, table, labels=labels) for file, table in tables for row in table.rows]
-    titles = ", ".join(file.title for file, _ in tables)
+    title = f"{root.name}/ ({count(len(tables), 'file')})"
     return RawTable(
         rows=tuple(rows),
         labels=labels if first.is_declared else tuple(sorted(labels)),
-        source=f"{root.name}/ ({titles}), read as {format_name}",
-        where=titles,
+        title=title,
+        form=form,
+        where=title,
         is_declared=first.is_declared,
         is_catalogue=first.is_catalogue,
         notes=tuple(note for _, table in tables for note in table.notes),

@@ -54,7 +54,8 @@ class RawTable:
     Attributes:
         rows: What is said about each photo, in the order of the file.
         labels: Label names, each once, in the order of the columns of the targets.
-        source: How the file was read, in words.
+        title: What was read, e.g. ``"labels.csv"``.
+        form: What it was read as, e.g. ``"COCO"``.
         where: Place of the labels' names, e.g. ``"labels.csv, line 1"``.
         is_declared: The file lists its labels; what it does not list, it says nothing about.
         is_catalogue: The list is one that is used in parts (COCO's 80 categories): labels of which no photo
@@ -68,7 +69,8 @@ class RawTable:
 
     rows: tuple[RawRow, ...]
     labels: tuple[str, ...]
-    source: str
+    title: str
+    form: str
     where: str
     is_declared: bool = False
     is_catalogue: bool = False
@@ -79,6 +81,11 @@ class RawTable:
         """Check the names of the labels."""
         if len(set(self.labels)) != len(self.labels) or "" in self.labels:
             raise ValueError(f"labels must be named, each once: {self.labels}")
+
+    @property
+    def source(self) -> str:
+        """Say how the labels were read, for the table of labels."""
+        return f"{self.title}, read as {self.form}"
 
 
 Reader = Callable[[LabelSource], RawTable]

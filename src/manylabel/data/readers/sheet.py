@@ -75,9 +75,7 @@ def read_sheet(path: Path, *, title: str | None = None) -> Sheet:
     where = f"{title}, {grid.unit} {number}"
     if is_photo_name(names[0]):
         raise TableError(
-            [
-                f"{where}: '{names[0]}' is a photo, expected column names; add a first line such as image,labels"
-            ]
+            [f"{where}: '{names[0]}' is a photo, expected the names of columns, such as image,labels"]
         )
     header = _name_columns(names)
     lines, problems = _fit_lines(grid, title=title, width=len(header))
@@ -104,7 +102,7 @@ def _fit_lines(grid: Grid, *, title: str, width: int) -> tuple[list[Line], list[
             problems.append(f"{where}: {len(cells)} cells, but {width} columns are named")
         elif any(cells[width:]):
             problems.append(
-                f"{where}: {len(cells)} cells, but {width} columns are named; does a cell need quotes around it?"
+                f"{where}: {len(cells)} cells, but {width} columns are named; does a cell need quotes?"
             )
         else:
             lines.append(Line(where=where, cells=cells[:width]))
@@ -114,7 +112,7 @@ def _fit_lines(grid: Grid, *, title: str, width: int) -> tuple[list[Line], list[
 def _name_columns(names: Sequence[str]) -> tuple[str, ...]:
     n_named = max((number for number, name in enumerate(names, start=1) if name), default=0)
     header = [unicodedata.normalize("NFC", name) for name in names[:n_named]]
-    return tuple([header[0] or INDEX_NAME, *header[1:]])
+    return (header[0] or INDEX_NAME, *header[1:])
 
 
 def _keep_columns(header: Sequence[str], lines: Sequence[Line], *, where: str) -> tuple[list[int], list[str]]:

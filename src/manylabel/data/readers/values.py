@@ -61,12 +61,12 @@ def read_part(text: str) -> Part | None:
 
 
 def clean_label(value: object) -> str:
-    """Write a label's name in one way: outer spaces go, and letters with marks are one character each.
+    r"""Write a label's name in one way: outer spaces go, and letters with marks are one character each.
 
     The second matters because the same word typed on two systems can be two different strings.
 
     Examples:
-        >>> clean_label(" cafe\\u0301 ") == "caf\\u00e9", clean_label(7), clean_label(None)
+        >>> clean_label(" cafe\u0301 ") == "caf\u00e9", clean_label(7), clean_label(None)
         (True, '7', '')
     """
     return "" if value is None else unicodedata.normalize("NFC", str(value)).strip()

@@ -12,6 +12,7 @@ from manylabel.data.readers.parts import PartFile, list_part_files
 from manylabel.data.readers.raw import LabelSource, RawRow, RawTable, collect_labels
 from manylabel.data.readers.safe_xml import read_xml
 from manylabel.data.readers.values import clean_label
+from manylabel.data.readers.wording import count
 from manylabel.errors import TableError
 from manylabel.types import Part
 
@@ -34,7 +35,8 @@ def read_voc(source: LabelSource) -> RawTable:
     return RawTable(
         rows=tuple(rows),
         labels=collect_labels(rows),
-        source=f"{root.name}, {len(files)} files read as Pascal VOC",
+        title=f"{root.name}/ ({count(len(files), 'file')})" if root.is_dir() else root.name,
+        form="Pascal VOC",
         where=root.name,
         problems=tuple(problems),
     )

@@ -1,7 +1,7 @@
 """Lay out one horizontal bar per label so that 1, 17, 54 and 200 labels stay readable.
 
 In:  how many labels there are, and how one row is drawn.
-Out: a figure of one, two or three columns of rows.
+Out: a figure of one or two columns of rows.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,8 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from manylabel.report.plots.style import INK, new_figure, plain_text, quiet_axes
-
-_ROW_INCHES = 0.235
 
 DrawRows = Callable[[Axes, Sequence[int]], None]
 """Draws labels (their positions) at heights 0, 1, 2, ... of some axes."""
@@ -30,9 +28,10 @@ def new_label_columns(
         draw_rows: Draws the rows of one column.
         head_inches: Room above and below the rows.
     """
-    n_columns = 1 if len(order) <= 30 else 2 if len(order) <= 80 else 3
+    n_columns = 1 if len(order) <= 30 else 2
     n_rows = -(-len(order) // n_columns)
-    figure = new_figure(height_inches=n_rows * _ROW_INCHES + head_inches)
+    row_inches = 0.235 if n_rows <= 40 else 0.2
+    figure = new_figure(height_inches=n_rows * row_inches + head_inches)
     columns: Any = figure.subplots(1, n_columns, sharex=True, squeeze=False)[0]
     for axes, labels in zip(columns, np.array_split(np.asarray(order), n_columns), strict=True):
         draw_rows(axes, [int(label) for label in labels])

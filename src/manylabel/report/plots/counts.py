@@ -11,7 +11,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from manylabel.report.plots.bars import new_label_columns
 from manylabel.report.plots.style import INK, MUTED, PALE, new_figure, plain_text, quiet_axes
@@ -22,7 +21,9 @@ MAX_HEAT_LABELS = 60
 
 _PART_COLORS = {"train": "#35618f", "val": "#8a9bb0", "test": "#e0a030"}
 _PART_WORDS = {"train": "training", "val": "validation", "test": "test"}
-_BLUES = LinearSegmentedColormap.from_list("paper to blue", ["#ffffff", "#b9d3ea", "#4d8fc4", "#0b4a80"])
+_BLUES = LinearSegmentedColormap.from_list(
+    "paper to blue", ["#ffffff", "#b9d3ea", "#4d8fc4", "#0b4a80"]
+).with_extremes(bad=PALE)
 
 
 def draw_label_counts(facts: Mapping[str, Any]) -> Figure:
@@ -37,7 +38,8 @@ def draw_label_counts(facts: Mapping[str, Any]) -> Figure:
     names = [label["name"] for label in labels]
     figure = new_label_columns(order, names=names, draw_rows=draw_rows, head_inches=0.9)
     handles, words = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, words, loc="outside upper left", ncols=4)
+    if len(handles) > 1:
+        figure.legend(handles, words, loc="outside upper left", ncols=4)
     return figure
 
 
@@ -78,9 +80,8 @@ def draw_co_occurrence(facts: Mapping[str, Any]) -> Figure | None:
     if len(order) <= 20:
         _write_shares(axes, shares)
     else:
-        figure.colorbar(image, ax=axes, shrink=0.4, aspect=30, pad=0.01, format="%d %%").outline.set_visible(
-            False
-        )  # type: ignore[operator]
+        bar = figure.colorbar(image, ax=axes, shrink=0.4, aspect=30, pad=0.01, format="%d %%")
+        bar.outline.set_visible(False)
     return figure
 
 
@@ -94,7 +95,7 @@ def conditional_shares(counts: IntArray) -> FloatArray:
         Shares [n_labels, n_labels] in [0, 1]; NaN on the diagonal and in rows without a photo.
     """
     own = np.diag(counts).astype(np.float64)[:, None]
-    shares = np.divide(counts, own, out=np.full(counts.shape, np.nan), where=own > 0)
+    shares: FloatArray = np.divide(counts, own, out=np.full(counts.shape, np.nan), where=own > 0)
     np.fill_diagonal(shares, np.nan)
     return shares
 
@@ -130,7 +131,8 @@ def _draw_count_bars(axes: Axes, labels: Sequence[Mapping[str, Any]], *, largest
         left += widths
     for height, label in enumerate(labels):
         axes.text(label["n_positive"] + 0.012 * largest, height, _count_words(label), va="center", fontsize=8)
-    axes.set_xlim(0, max(largest, 1) * 1.22)
+    has_unknown = any(label["n_unknown"] for label in labels)
+    axes.set_xlim(0, max(largest, 1) * (1.6 if has_unknown else 1.27))
     axes.set_xlabel("photos")
 
 
@@ -144,8 +146,6 @@ def _count_words(label: Mapping[str, Any]) -> str:
 def _write_shares(axes: Axes, shares: FloatArray) -> None:
     for row, column in np.ndindex(*shares.shape):
         share = shares[row, column]
-        if np.isnan(share):
-            axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=PALE, edgecolor="none"))
-        else:
+        if not np.isnan(share):
             color = "white" if share > 0.55 else INK if share > 0 else MUTED
             axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=8, color=color)

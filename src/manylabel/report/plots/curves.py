@@ -46,9 +46,9 @@ def draw_overall_curves(facts: Mapping[str, Any]) -> Figure | None:
 
 
 def draw_label_curves(facts: Mapping[str, Any]) -> Figure | None:
-    """Draw a small plot per label, one curve per network; None where no photo has any label."""
+    """Draw a small plot per label, one curve per network; None where one plot says it all."""
     labels = choose_labels(facts)
-    if not labels:
+    if not labels or len(facts["data"]["labels"]) == 1:
         return None
     n_rows, n_columns = grid_shape(len(labels), max_columns=5)
     n_columns = max(n_columns, 3)
@@ -58,6 +58,7 @@ def draw_label_curves(facts: Mapping[str, Any]) -> Figure | None:
         _draw_label(axes, facts, label=label)
     for axes in panels.ravel()[len(labels) :]:
         axes.set_visible(False)
+    figure.get_layout_engine().set(wspace=0.06)  # type: ignore[union-attr, call-arg]
     figure.supxlabel("recall, %", fontsize=8.5, color=MUTED)
     figure.supylabel("precision, %", fontsize=8.5, color=MUTED)
     model_legend(figure, facts["models"])
@@ -86,8 +87,9 @@ def _draw_label(axes: Axes, facts: Mapping[str, Any], *, label: int) -> None:
 
 
 def _draw_curve(axes: Axes, curve: Mapping[str, Any], *, position: int, linewidth: float) -> None:
-    """Draw steps: between two recalls the precision is that of the higher one."""
-    recall, precision = 100 * np.array(curve["recall"]), 100 * np.array(curve["precision"])
+    """Draw steps: between two recalls the precision is that of the higher one, down to recall 0."""
+    recall = 100 * np.append(curve["recall"], 0)
+    precision = 100 * np.append(curve["precision"], curve["precision"][-1])
     axes.step(recall, precision, where="post", color=color_of(position), linewidth=linewidth, alpha=0.9)
 
 

@@ -49,7 +49,7 @@ def _draw_bars(axes: Axes, values: FloatArray, *, chance: FloatArray, best: int)
             heights,
             marker_of(position),
             color=color_of(position),
-            markersize=6.5 if position == best else 5,
+            markersize=6.5 if position == best else 5.2,
             markeredgecolor="white",
             markeredgewidth=0.6,
             zorder=4 if position == best else 3,

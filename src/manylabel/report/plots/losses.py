@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from manylabel.report.plots.style import (
     GRID,
@@ -86,7 +87,9 @@ def draw_losses(facts: Mapping[str, Any]) -> Figure | None:
     panels = figure.subplots(n_rows, n_columns, sharey=True, squeeze=False).ravel()
     for position, (axes, model) in enumerate(zip(panels, facts["models"], strict=False)):
         _draw_panel(axes, losses, position=position)
-        axes.set_title(display_name(model), color=color_of(position), wrap=True)
+        axes.set_title(
+            display_name(model, n_letters=110 // n_columns - 4, joint="\n"), color=color_of(position)
+        )
     for axes in panels[len(losses) :]:
         axes.set_visible(False)
     _scale(panels[0], losses)
@@ -111,7 +114,7 @@ def _draw_panel(axes: Axes, losses: Sequence[LossCurves], *, position: int) -> N
         axes.plot(lowest + 1, held_out[lowest], "o", color=color, markersize=6, markeredgecolor="white")
     quiet_axes(axes)
     axes.set_xlabel("epoch")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
 
 
 def _draw_line(axes: Axes, values: FloatArray, **look: Any) -> None:
@@ -128,7 +131,7 @@ def _scale(axes: Axes, losses: Sequence[LossCurves]) -> None:
     if values.min() > 0 and values.max() / values.min() > 20:
         axes.set_yscale("log")
     else:
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.06 * values.max())
 
 
 def _legend(n_models: int) -> list[Line2D]:

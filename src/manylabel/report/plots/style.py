@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from PIL import Image
+from PIL import Image, ImageChops
 
 WIDTH_INCHES = 10.0
 INK, MUTED, GRID, PALE = "#1c2430", "#66707d", "#dfe3e8", "#eef1f4"
@@ -24,8 +24,9 @@ INK, MUTED, GRID, PALE = "#1c2430", "#66707d", "#dfe3e8", "#eef1f4"
 # Okabe and Ito's colours, which people with any kind of colour vision tell apart, without the yellow that
 # white paper swallows; each also has a marker of its own.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5B4FA2", "#4D4D4D")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+_MARKERS = ("o", "s", "^", "D", "v", "<", ">", "p")
 _DPI = 150
+_BORDER_PX = 6
 # Letters that the first font lacks are looked for in the next ones, where they are installed.
 _FONTS = (
     "DejaVu Sans",
@@ -50,15 +51,20 @@ def marker_of(position: int) -> str:
     return _MARKERS[position % len(_MARKERS)]
 
 
-def display_name(model: Mapping[str, Any]) -> str:
+def display_name(model: Mapping[str, Any], *, n_letters: int = 34, joint: str = " ") -> str:
     """Return a model's name as plots show it; random weights are never left out.
+
+    Args:
+        model: One of ``facts["models"]``.
+        n_letters: Longest name.
+        joint: What stands between the name and the remark about random weights.
 
     Examples:
         >>> display_name({"model": "vgg16", "init": "random"})
         'vgg16 (random weights)'
     """
-    name = plain_text(model["model"], n_letters=34)
-    return f"{name} (random weights)" if model["init"] == "random" else name
+    name = plain_text(model["model"], n_letters=n_letters)
+    return f"{name}{joint}(random weights)" if model["init"] == "random" else name
 
 
 def plain_text(text: str, *, n_letters: int = 26) -> str:
@@ -106,7 +112,19 @@ def model_legend(figure: Figure, models: Sequence[Mapping[str, Any]], extra: Seq
         for position, model in enumerate(models)
     ]
     handles += extra
-    figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 5))
+    n_letters = [len(str(handle.get_label())) for handle in handles]
+    n_columns = _fitting_columns(n_letters, width_inches=figure.get_figwidth())
+    figure.legend(handles=handles, loc="outside upper left", ncols=n_columns)
+
+
+def _fitting_columns(n_letters: Sequence[int], *, width_inches: float) -> int:
+    """Return the most columns that entries of these lengths fit into, filled column by column."""
+    for n_columns in range(len(n_letters), 1, -1):
+        n_rows = math.ceil(len(n_letters) / n_columns)
+        longest = [max(n_letters[start : start + n_rows]) for start in range(0, len(n_letters), n_rows)]
+        if sum(0.55 + 0.068 * letters for letters in longest) < width_inches:
+            return n_columns
+    return 1
 
 
 def quiet_axes(axes: Axes, *, grid: str = "y") -> None:
@@ -146,11 +164,21 @@ def plot_style() -> Iterator[None]:
 
 
 def to_png(figure: Figure) -> bytes:
-    """Draw a figure and keep 128 colours of it, a third of the bytes."""
+    """Draw a figure, cut its empty margins off and keep 256 colours of it, a third of the bytes."""
     file = io.BytesIO()
     figure.savefig(file, format="png")
-    picture = Image.open(file).convert("RGB")
-    small = picture.quantize(128, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    picture = _cut_margins(Image.open(file).convert("RGB"))
+    # Median cut keeps white exactly white, which the faster octree does not.
+    small = picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     packed = io.BytesIO()
     small.save(packed, "PNG", optimize=True, dpi=(_DPI, _DPI))
     return packed.getvalue()
+
+
+def _cut_margins(picture: Image.Image) -> Image.Image:
+    """Cut off what is white all around, but for a narrow border."""
+    is_white = Image.new("RGB", picture.size, "white")
+    left, upper, right, lower = ImageChops.difference(picture, is_white).getbbox() or (0, 0, *picture.size)
+    width, height = picture.size
+    box = (max(left - _BORDER_PX, 0), max(upper - _BORDER_PX, 0))
+    return picture.crop((*box, min(right + _BORDER_PX, width), min(lower + _BORDER_PX, height)))

@@ -1,0 +1,95 @@
+"""Check that the labels of a table can be learned.
+
+In:  RawTable, and targets.
+Out: problems, notes, and which labels are kept.
+"""
+
+from collections import defaultdict
+
+import numpy as np
+
+from manylabel.data.readers.raw import RawTable
+from manylabel.data.readers.wording import list_some
+from manylabel.types import FloatArray, IntArray
+
+
+def find_label_problems(raw: RawTable, targets: FloatArray) -> list[str]:
+    """Say why a table cannot be used at all: it has no rows, or no labels.
+
+    Args:
+        raw: The table.
+        targets: Targets per row [n_rows, n_labels].
+    """
+    if raw.problems:
+        return []  # What is missing may be what could not be read.
+    if not raw.rows:
+        return [f"{raw.where}: no photo is named in this table"]
+    if not raw.labels or (raw.is_catalogue and not (targets == 1).any()):
+        return [f"{raw.where}: no labels: no photo carries any"]
+    return []
+
+
+def find_hopeless_labels(raw: RawTable, targets: FloatArray) -> list[str]:
+    """Say what cannot be learned: labels that no photo carries, or tables that never say "absent".
+
+    Args:
+        raw: The table.
+        targets: Targets per row [n_rows, n_labels].
+    """
+    if not targets.size:
+        return []
+    unused = [] if raw.is_catalogue else [raw.labels[label] for label in _find_unused(targets)]
+    problems = [
+        f"{raw.where}: no photo carries label '{label}', so nothing can be learned of it; leave it out"
+        for label in unused
+    ]
+    if not (targets == 0).any() and np.isnan(targets).any():
+        problems.append(
+            f"{raw.where}: no cell says that a label is absent; blank means unknown, so write 0 for absent"
+        )
+    return problems
+
+
+def choose_labels(raw: RawTable, targets: FloatArray, *, for_training: bool) -> tuple[IntArray, list[str]]:
+    """Choose the labels to keep.
+
+    Args:
+        raw: The table.
+        targets: Targets per photo [n_photos, n_labels].
+        for_training: Leave out the labels of a catalogue that no photo carries.
+
+    Returns:
+        Numbers of the labels that are kept, and notes.
+    """
+    unused = _find_unused(targets)
+    everything = np.arange(len(raw.labels))
+    names = list_some([raw.labels[label] for label in unused])
+    notes = []
+    kept = everything
+    if len(unused) and raw.is_catalogue and for_training:
+        notes.append(f"{raw.where}: no photo carries {names}; left out")
+        kept = np.setdiff1d(everything, unused)
+    elif len(unused):
+        notes.append(f"{raw.where}: no photo carries {names}")
+    return kept, [*notes, *_describe_always_present(raw, targets), *_describe_alike(raw)]
+
+
+def _find_unused(targets: FloatArray) -> IntArray:
+    return np.flatnonzero(~(targets == 1).any(axis=0))
+
+
+def _describe_always_present(raw: RawTable, targets: FloatArray) -> list[str]:
+    is_used = (targets == 1).any(axis=0)
+    always = [raw.labels[label] for label in np.flatnonzero(is_used & ~(targets == 0).any(axis=0))]
+    return [f"{raw.where}: no photo is known to lack {list_some(always)}"] if always else []
+
+
+def _describe_alike(raw: RawTable) -> list[str]:
+    alike: dict[str, list[str]] = defaultdict(list)
+    for label in raw.labels:
+        alike[label.casefold()].append(label)
+    return [
+        f"{raw.where}: labels that differ only in case are different labels: {list_some(names)}"
+        for names in alike.values()
+        if len(names) > 1
+    ]

@@ -1,0 +1,136 @@
+"""Find the photos that a table names, and say what is wrong with the other names.
+
+In:  RawTable, and the photos of a folder.
+Out: Named: one photo per row. Names without a photo or with several are problems; photos without a row are
+     a note.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from manylabel.data.readers.matching import Match, PhotoIndex
+from manylabel.data.readers.raw import RawRow, RawTable
+from manylabel.data.readers.wording import MOST_PROBLEMS, count, list_some
+from manylabel.errors import did_you_mean
+
+
+@dataclass(frozen=True)
+class PhotoFolder:
+    """Hold the photos that a table may name.
+
+    Attributes:
+        path: The folder.
+        photos: The files in it and in its subfolders.
+    """
+
+    path: Path
+    photos: tuple[Path, ...]
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Name the photos: their paths below the folder, with forward slashes."""
+        return tuple(photo.relative_to(self.path).as_posix() for photo in self.photos)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """Hold which photo each row is about.
+
+    Attributes:
+        photos: Number of the photo per row of the table; None where there is not exactly one.
+        notes: What the user should know, one sentence each.
+        problems: What stops the run, one sentence each.
+    """
+
+    photos: tuple[int | None, ...]
+    notes: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def find_named_photos(raw: RawTable, folder: PhotoFolder) -> Named:
+    """Find the photo of each row.
+
+    Args:
+        raw: The rows.
+        folder: The photos.
+    """
+    index = PhotoIndex(folder.names, folder=folder.path)
+    matches = [_match_row(row, index) for row in raw.rows]
+    photos = tuple(match.rows[0] if len(match.rows) == 1 else None for match in matches)
+    missing = [row for row, match in zip(raw.rows, matches, strict=True) if not match.rows and row.names[0]]
+    ambiguous = [
+        f"{row.where}: '{row.names[0]}' may be {list_some([folder.names[photo] for photo in match.rows])}; "
+        "write its folder too"
+        for row, match in zip(raw.rows, matches, strict=True)
+        if len(match.rows) > 1
+    ]
+    return Named(
+        photos=photos,
+        notes=(*_describe_loose(raw, matches, folder), *_describe_unnamed(raw, photos, folder)),
+        problems=(*_describe_missing(missing, folder, is_all=len(missing) == len(raw.rows)), *ambiguous),
+    )
+
+
+def _match_row(row: RawRow, index: PhotoIndex) -> Match:
+    matches = (index.find(name, near=row.folder) for name in row.names)
+    return next((match for match in matches if match.rows), Match())
+
+
+def _describe_loose(raw: RawTable, matches: Sequence[Match], folder: PhotoFolder) -> list[str]:
+    loose = [
+        f"{row.names[0]}' as '{folder.names[match.rows[0]]}"
+        for row, match in zip(raw.rows, matches, strict=True)
+        if len(match.rows) == 1 and not match.is_exact
+    ]
+    if not loose:
+        return []
+    return [f"{count(len(loose), 'name')} matched without folder, ending or case: {list_some(loose, most=2)}"]
+
+
+def _describe_unnamed(raw: RawTable, photos: Sequence[int | None], folder: PhotoFolder) -> list[str]:
+    copies = {name for row in raw.rows for name in row.copies}
+    named = set(photos)
+    unnamed = [name for photo, name in enumerate(folder.names) if photo not in named and name not in copies]
+    if not unnamed:
+        return []
+    left_out = f"{len(unnamed)} of {count(len(folder.names), 'photo')} in {folder.path} have no labels"
+    return [f"{left_out} and are left out: {list_some(unnamed)}"]
+
+
+def _describe_missing(missing: Sequence[RawRow], folder: PhotoFolder, *, is_all: bool) -> list[str]:
+    if is_all and len(missing) > 1:
+        first = missing[0]
+        names = list_some([row.names[0] for row in missing], most=2)
+        there = list_some(folder.names, most=2)
+        return [
+            f"{first.where}: none of the photos named here is in {folder.path} ({names}); "
+            f"it holds {there}; is it the right folder?"
+        ]
+    # Only what will be shown is explained: the search for similar names is slow.
+    explained = [_explain_missing(row, folder) for row in missing[:MOST_PROBLEMS]]
+    return explained + [f"{row.where}: no photo '{row.names[0]}'" for row in missing[MOST_PROBLEMS:]]
+
+
+def _explain_missing(row: RawRow, folder: PhotoFolder) -> str:
+    name = row.names[0]
+    start = f"{row.where}: no photo '{name}' in {folder.path}"
+    if _exists(folder.path / name):
+        return f"{start}: the file is there, but its ending is not that of a photo"
+    if _exists(row.folder / name):
+        return f"{start}: there is {row.folder / name}, outside of that folder"
+    # Among numbered photos the nearest name is nearly always another photo, not the same one misspelt.
+    digits = _keep_digits(name)
+    return start + did_you_mean(name, [other for other in folder.names if _keep_digits(other) == digits])
+
+
+def _keep_digits(name: str) -> str:
+    return "".join(filter(str.isdigit, name))
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # A name that is too long for the disk names no file.
+        return False

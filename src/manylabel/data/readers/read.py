@@ -1,0 +1,113 @@
+"""Read labels of any known format.
+
+In:  a folder of photos, and the file or folder that tells their labels.
+Out: LabelTable; or one error with every problem found.
+"""
+
+from pathlib import Path
+from typing import get_args
+
+from manylabel.config import FormatName
+from manylabel.data.readers.assemble import assemble_table
+from manylabel.data.readers.coco import read_coco
+from manylabel.data.readers.create_ml import read_create_ml
+from manylabel.data.readers.cvat import read_cvat
+from manylabel.data.readers.delimited import read_delimited
+from manylabel.data.readers.find import PHOTO_EXTENSIONS, find_photos
+from manylabel.data.readers.folders import read_folders
+from manylabel.data.readers.guess import guess_format, list_formats
+from manylabel.data.readers.hf import read_hf
+from manylabel.data.readers.label_studio import read_label_studio
+from manylabel.data.readers.name_check import PhotoFolder
+from manylabel.data.readers.one_hot import read_one_hot
+from manylabel.data.readers.raw import LabelSource, Reader
+from manylabel.data.readers.roboflow import read_roboflow
+from manylabel.data.readers.voc import read_voc
+from manylabel.errors import ConfigError, InputError, did_you_mean
+from manylabel.types import LabelTable
+
+READERS: dict[str, Reader] = {
+    "one-hot": read_one_hot,
+    "delimited": read_delimited,
+    "folders": read_folders,
+    "hf": read_hf,
+    "coco": read_coco,
+    "voc": read_voc,
+    "label-studio": read_label_studio,
+    "roboflow": read_roboflow,
+    "create-ml": read_create_ml,
+    "cvat": read_cvat,
+}
+"""The reader of each format, by the name that ``format`` takes."""
+
+DELIMITED_FORMATS = frozenset({"delimited", "hf"})
+
+
+def read_table(
+    labels: Path | None,
+    *,
+    photos: Path,
+    format: FormatName = "auto",  # noqa: A002 - the name of the option and of the key in a recipe
+    delimiter: str | None = None,
+    for_training: bool = True,
+) -> LabelTable:
+    r"""Read which photo carries which label.
+
+    Args:
+        labels: A file, or a folder of annotation files; None asks the photo folder itself.
+        photos: Folder of the photos, searched with its subfolders.
+        format: Form of the labels; "auto" guesses, and ``source`` of the table says what was guessed.
+        delimiter: Text between two labels of one cell; None guesses it, and ``source`` says that too.
+        for_training: Refuse a table of which nothing could be learned: labels that no photo carries, no cell
+            that says "absent". A table that only judges a model may be like that; there it is a note.
+
+    Returns:
+        The photos that the labels name, in their order, with notes on whatever was left out or assumed.
+
+    Raises:
+        TableError: Every problem of the labels, about twenty of them in words, the rest counted.
+        ConfigError: There is no such format, or a delimiter is given that nothing would use.
+        InputError: The photo folder does not exist, or holds no photos.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as name:
+        ...     folder = Path(name)
+        ...     for photo in ("a.jpg", "b.jpg"):
+        ...         (folder / photo).touch()
+        ...     _ = (folder / "labels.csv").write_text("image,labels\na.jpg,beach;boat\nb.jpg,\n")
+        ...     table = read_table(folder / "labels.csv", photos=folder)
+        >>> table.labels, table.targets.tolist()
+        (('beach', 'boat'), [[1.0, 1.0], [0.0, 0.0]])
+        >>> table.source
+        "labels.csv, read as delimited CSV (image, labels), labels joined by ';'"
+    """
+    _check_options(format, delimiter)
+    photos, given = Path(photos), None if labels is None else Path(labels)
+    folder = PhotoFolder(photos, find_photos(photos))
+    if not folder.photos:
+        endings = ", ".join(sorted(PHOTO_EXTENSIONS))
+        raise InputError(
+            f"{photos}: no photos in this folder or below it; expected files ending in {endings}"
+        )
+    path = photos if given is None else given
+    name = format
+    if format == "auto":
+        name, path = guess_format(path, delimiter=delimiter)
+    if delimiter is not None and name not in DELIMITED_FORMATS:
+        raise ConfigError(
+            f"delimiter: '{delimiter}' was given, but {path} is read as {name}, which has none; "
+            "leave it out, or ask for the format delimited"
+        )
+    raw = READERS[name](LabelSource(path=path, delimiter=delimiter))
+    return assemble_table(raw, folder=folder, for_training=for_training)
+
+
+def _check_options(name: str, delimiter: str | None) -> None:
+    known = get_args(FormatName)
+    if name not in known:
+        raise ConfigError(
+            f"format: unknown format '{name}'{did_you_mean(name, known)}; known: auto, {list_formats()}"
+        )
+    if delimiter == "":
+        raise ConfigError("delimiter: an empty text separates nothing; leave it out to have it guessed")

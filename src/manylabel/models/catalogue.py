@@ -1,0 +1,145 @@
+"""List the networks that can be used.
+
+In:  names or patterns, a head and a number of labels.
+Out: one ``ModelInfo`` per network. Nothing is downloaded and no weights are made.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from torch import nn
+
+from manylabel.config import HeadName
+from manylabel.errors import ConfigError
+from manylabel.models.backbones import (
+    TIMM_PREFIX,
+    Backbone,
+    build_backbone,
+    check_name,
+    official_weights,
+    torchvision_names,
+)
+from manylabel.models.heads import build_head
+from manylabel.models.hubs import official_file
+from manylabel.models.outline import Outline
+
+_WILDCARDS = frozenset("*?[")
+_UNKNOWN_LICENCE = "see the model card"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """Describe one network.
+
+    Attributes:
+        name: As ``build_backbone`` takes it.
+        parameters: Parameters of the whole classifier where a head was given, else of the backbone.
+        n_features: Features per photo that a head reads.
+        side_px: Side of the square photos that its official weights were trained with.
+        licence: Licence of the official weights; some forbid commercial use.
+        weights_here: Whether the official weights lie on this machine.
+        weights_file: Name of their file; None where there are none.
+    """
+
+    name: str
+    parameters: int
+    n_features: int
+    side_px: int
+    licence: str
+    weights_here: bool
+    weights_file: str | None
+
+
+def list_models(
+    patterns: Sequence[str] = (), *, head: HeadName | None = None, n_labels: int | None = None
+) -> tuple[ModelInfo, ...]:
+    """List networks with their sizes, licences and weights.
+
+    Args:
+        patterns: Names, or patterns with ``*`` and ``?``. timm is asked where one starts with ``timm/``; all
+            of it takes minutes. None given: every classification network of torchvision.
+        head: Count the parameters of this head as well.
+        n_labels: Number of labels of that head.
+
+    Raises:
+        ConfigError: A name is unknown, a pattern fits nothing, or only one of head and n_labels is given.
+
+    Examples:
+        >>> [info.parameters for info in list_models(["vgg16", "resnet50"], head="study", n_labels=10)]
+        [134301514, 48723018]
+        >>> [info.name for info in list_models(["vit_b*"])]
+        ['vit_b_16', 'vit_b_32']
+    """
+    if (head is None) != (n_labels is None):
+        raise ConfigError(
+            "to count the parameters of a whole classifier, give both a head and a number of labels"
+        )
+    if n_labels is not None and n_labels < 1:
+        raise ConfigError(f"a classifier of {n_labels} labels was asked for, expected at least 1")
+    names = dict.fromkeys(name for pattern in patterns or ["*"] for name in _matches(pattern))
+    return tuple(_describe(name, head=head, n_labels=n_labels) for name in names)
+
+
+def _matches(pattern: str) -> Sequence[str]:
+    if _WILDCARDS.isdisjoint(pattern):
+        check_name(pattern)
+        return [pattern]
+    matches = [name for name in _names_beside(pattern) if fnmatchcase(name, pattern)]
+    if not matches:
+        raise ConfigError(
+            f"no network fits '{pattern}'; without a pattern all of torchvision is listed, those of timm fit "
+            f"'{TIMM_PREFIX}*'"
+        )
+    return matches
+
+
+def _names_beside(pattern: str) -> Sequence[str]:
+    if not pattern.startswith(TIMM_PREFIX):
+        return torchvision_names()
+    import timm
+
+    # A pattern with a point asks for the tags of weights as well, e.g. "timm/resnet50.*".
+    return [TIMM_PREFIX + name for name in timm.list_models(include_tags="." in pattern)]
+
+
+def _describe(name: str, *, head: HeadName | None, n_labels: int | None) -> ModelInfo:
+    backbone = _outlined(name)
+    parameters = _count_parameters(backbone)
+    if head is not None and n_labels is not None:
+        with Outline():
+            top = build_head(head, backbone=name, n_features=backbone.n_features, n_labels=n_labels)
+        parameters += _count_parameters(top)
+    file = official_file(name)
+    return ModelInfo(
+        name=name,
+        parameters=parameters,
+        n_features=backbone.n_features,
+        side_px=backbone.preprocessing.side_px,
+        licence=_licence(name, backbone),
+        weights_here=file is not None and file.find() is not None,
+        weights_file=None if file is None else file.name,
+    )
+
+
+def _outlined(name: str) -> Backbone:
+    try:
+        with Outline():
+            return build_backbone(name)
+    except RuntimeError:
+        # A few hybrids of timm run their first half while they are built, which an outline cannot.
+        return build_backbone(name)
+
+
+def _count_parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _licence(name: str, backbone: Backbone) -> str:
+    if name.startswith(TIMM_PREFIX):
+        config: Any = backbone.network.pretrained_cfg
+        known: str = config.get("license", "unknown")
+        return _UNKNOWN_LICENCE if known == "unknown" else known
+    # https://github.com/facebookresearch/SWAG/blob/main/LICENSE
+    return "CC-BY-NC-4.0" if "SWAG" in official_weights(name).name else "BSD-3-Clause"

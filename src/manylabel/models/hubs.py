@@ -1,0 +1,156 @@
+"""Find the official weights of a network: on this machine, or on the hub that offers them.
+
+In:  the name of a backbone.
+Out: an ``OfficialFile`` that knows its name, where it would lie here, and how to fetch it.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import urlparse
+from urllib.request import Request, urlopen
+
+import torch
+
+from manylabel.errors import WeightsError
+from manylabel.models.backbones import TIMM_PREFIX, official_weights
+
+# What fetching raises where a hub is out of reach or does not give the file.
+HUB_ERRORS = (OSError, HTTPException)
+
+_PATIENCE_SECONDS = 5.0
+_HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,})\.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfficialFile:
+    """Hold where the official weights of one network are.
+
+    Attributes:
+        name: Name of the file.
+        source: Where they come from, for people: an address or a repository.
+        placing: How to bring them to a machine without a hub, as an order.
+        find: Returns the file if it lies on this machine.
+        fetch: Fetches the file from its hub. Raises one of ``HUB_ERRORS`` where it cannot be had, and
+            ``WeightsError`` where what came is not the right file.
+    """
+
+    name: str
+    source: str
+    placing: str
+    find: Callable[[], Path | None]
+    fetch: Callable[[], Path]
+
+    @property
+    def hash_start(self) -> str | None:
+        """Return what the SHA-256 of the file starts with; None where its name does not say.
+
+        Examples:
+            >>> official_file("resnet50").hash_start
+            '0676ba61'
+        """
+        found = _HASH_IN_NAME.search(self.name)
+        return found[1] if found else None
+
+
+def official_file(name: str) -> OfficialFile | None:
+    """Return the file of the official weights of a network, or None where there are none.
+
+    Args:
+        name: Name of the backbone.
+
+    Examples:
+        >>> official_file("vgg16").source
+        'https://download.pytorch.org/models/vgg16-397923af.pth'
+        >>> official_file("timm/vit_tiny_patch16_224").source
+        'https://huggingface.co/timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k'
+    """
+    if not name.startswith(TIMM_PREFIX):
+        return _torch_hub_file(official_weights(name).url)
+    import timm
+
+    config = timm.get_pretrained_cfg(name.removeprefix(TIMM_PREFIX))
+    if config is not None and config.hf_hub_id:
+        return _hugging_face_file(config.hf_hub_id)
+    if config is not None and isinstance(config.url, str) and config.url:
+        return _torch_hub_file(config.url)
+    return None
+
+
+def _torch_hub_file(url: str) -> OfficialFile:
+    name = Path(urlparse(url).path).name
+    path = Path(torch.hub.get_dir()) / "checkpoints" / name
+    return OfficialFile(
+        name=name,
+        source=url,
+        placing=f"put {name}, from {url}, into {path.parent}",
+        find=lambda: path if path.is_file() else None,
+        fetch=lambda: _download(url, path),
+    )
+
+
+def _download(url: str, path: Path) -> Path:
+    _knock(url)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    expected = _HASH_IN_NAME.search(path.name)
+    try:
+        torch.hub.download_url_to_file(
+            url, str(path), hash_prefix=expected[1] if expected else None, progress=False
+        )
+    except RuntimeError as error:
+        raise WeightsError(
+            f"{url}: what came is not the file that was asked for, or not all of it: {error}; try again"
+        ) from error
+    return path
+
+
+def _hugging_face_file(repository: str) -> OfficialFile:
+    # timm's dependency; it takes a while to import and is needed for few networks.
+    from huggingface_hub import constants
+
+    repository, _, revision = repository.partition("@")
+    folder = f"models--{repository.replace('/', '--')}"
+    source = f"{constants.ENDPOINT}/{repository}"
+    return OfficialFile(
+        name=f"{repository}/{_HUGGING_FACE_NAMES[0]}",
+        source=source,
+        placing=f"copy the folder {folder} from a machine that has it into {constants.HF_HUB_CACHE}",
+        find=lambda: _find_in_hugging_face_cache(repository, revision or None),
+        fetch=lambda: _download_from_hugging_face(repository, revision or None),
+    )
+
+
+_HUGGING_FACE_NAMES = ("model.safetensors", "pytorch_model.bin")
+
+
+def _find_in_hugging_face_cache(repository: str, revision: str | None) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    found = (try_to_load_from_cache(repository, name, revision=revision) for name in _HUGGING_FACE_NAMES)
+    return next((Path(path) for path in found if isinstance(path, str)), None)
+
+
+def _download_from_hugging_face(repository: str, revision: str | None) -> Path:
+    from huggingface_hub import constants, hf_hub_download, hf_hub_url
+    from huggingface_hub.errors import RemoteEntryNotFoundError
+
+    if constants.HF_HUB_OFFLINE:
+        raise ConnectionError("HF_HUB_OFFLINE is set")
+    safe, pickled = _HUGGING_FACE_NAMES
+    _knock(hf_hub_url(repository, safe, revision=revision))
+    try:
+        return Path(hf_hub_download(repository, safe, revision=revision))
+    except RemoteEntryNotFoundError:
+        return Path(hf_hub_download(repository, pickled, revision=revision))
+
+
+def _knock(url: str) -> None:
+    """Ask whether a hub is in reach; the hubs' own clients try again and again for half a minute or more."""
+    try:
+        urlopen(Request(url, method="HEAD"), timeout=_PATIENCE_SECONDS).close()
+    except HTTPError:
+        # The hub is there. What it says to the real request is for the real request to judge.
+        return

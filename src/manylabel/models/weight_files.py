@@ -1,0 +1,104 @@
+"""Read files of weights without running anything that may hide in them.
+
+In:  a .safetensors file, or a file of ``torch.save``: plain or wrapped as training scripts do.
+Out: the tensors by name, in the order of the file.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from manylabel.errors import WeightsError
+
+# How a zip archive starts, which torch.save writes since version 1.6, and the pickled number before that.
+_ZIP = b"PK\x03\x04"
+_OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+_WRAPPINGS = ("state_dict", "model_state_dict", "model", "module")
+_PREFIXES = ("module.", "_orig_mod.", "model.")
+
+
+def read_weights(path: Path) -> "OrderedDict[str, Tensor]":
+    """Read the tensors of a file.
+
+    Args:
+        path: The file; what it holds is told by its content, not by its ending.
+
+    Returns:
+        Tensors by name, wrappings and prefixes such as ``module.`` taken off. The attribute ``_metadata``,
+        where ``torch.save`` has kept the versions of layers, comes along.
+
+    Raises:
+        WeightsError: There is no such file, or it is damaged, holds code, or no tensors.
+    """
+    state = _unwrap(_read(path))
+    tensors = OrderedDict(
+        (name, value) for name, value in state.items() if isinstance(name, str) and isinstance(value, Tensor)
+    )
+    if not tensors:
+        raise WeightsError(f"{path}: holds no weights")
+    tensors._metadata = _versions(state)  # type: ignore[attr-defined]
+    for prefix in _PREFIXES:
+        tensors = _without_prefix(tensors, prefix)
+    return tensors
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read(path: Path) -> Any:
+    if not path.is_file():
+        raise WeightsError(f"{path}: there is no such file of weights")
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_OLD_TORCH))
+        if start.startswith((_ZIP, _OLD_TORCH)):
+            return torch.load(path, map_location="cpu", weights_only=True)
+        return load_file(path)
+    except UnpicklingError as error:
+        raise WeightsError(
+            f"{path}: holds Python objects beside plain weights, and reading those could run any program; "
+            f"save the weights alone: torch.save(network.state_dict(), FILE)"
+        ) from error
+    except (OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, SafetensorError) as error:
+        raise WeightsError(
+            f"{path}: is damaged, not complete, or no file of weights (.pth of torch.save, or .safetensors): "
+            f"{str(error).strip().partition(chr(10))[0]}"
+        ) from error
+
+
+def _unwrap(values: Any) -> Mapping[Any, Any]:
+    while isinstance(values, Mapping):
+        wrapped = [values[key] for key in _WRAPPINGS if isinstance(values.get(key), Mapping)]
+        if not wrapped:
+            return values
+        values = wrapped[0]
+    return {}
+
+
+def _versions(state: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the versions of layers that ``Module.state_dict`` notes beside the tensors."""
+    noted = getattr(state, "_metadata", None)
+    if not isinstance(noted, Mapping):
+        return {}
+    return {name: dict(of) for name, of in noted.items() if isinstance(name, str) and isinstance(of, Mapping)}
+
+
+def _without_prefix(tensors: "OrderedDict[str, Tensor]", prefix: str) -> "OrderedDict[str, Tensor]":
+    if not all(name.startswith(prefix) for name in tensors):
+        return tensors
+    shorter = OrderedDict((name.removeprefix(prefix), value) for name, value in tensors.items())
+    metadata: dict[str, Any] = tensors._metadata  # type: ignore[attr-defined]
+    names = {name: f"{name}.".removeprefix(prefix).rstrip(".") for name in metadata}
+    shorter._metadata = {names[name]: version for name, version in metadata.items()}  # type: ignore[attr-defined]
+    return shorter

@@ -1,0 +1,126 @@
+"""Say of every plot what is to be seen in it.
+
+In:  facts.
+Out: a sentence or two per plot, without any markup.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from manylabel.report.plots.counts import conditional_shares
+from manylabel.report.plots.curves import MAX_PANELS
+from manylabel.report.plots.losses import mean_curve, read_losses
+from manylabel.report.words import FactsView, n_things, percent
+
+_FEW_POSITIVES = 5
+
+
+def see_losses(facts: FactsView) -> str:
+    """Say whether the best network stopped in time."""
+    best = facts["models"][facts["best"]]
+    losses = read_losses(best["history"])
+    held_out = mean_curve(losses.held_out)
+    held_out = held_out[~np.isnan(held_out)]
+    if not len(held_out):
+        return "The loss on the training photos, epoch by epoch; no photos were held out from this fit."
+    line = "The solid line is the loss on photos that were held out"
+    line += ", the mean of the folds" if len(losses.held_out) > 1 else ""
+    lowest, earlier = int(np.argmin(held_out)), held_out[-1 - len(held_out) // 4]
+    n_since = len(held_out) - 1 - lowest
+    if held_out[-1] > 1.05 * held_out[lowest] and n_since > len(held_out) // 10:
+        end = f"rises again after epoch {lowest + 1}: from there on it learned its training photos by heart"
+    elif n_since == 0 and held_out[-1] < 0.97 * earlier:
+        end = "still falls at the end, so more epochs may help"
+    else:
+        end = "is flat at the end, so more epochs would change little"
+    return f"{line}. For {best['model']} it {end}."
+
+
+def see_average_precision(facts: FactsView) -> str:
+    """Name the easiest and the hardest label."""
+    best = facts["models"][facts["best"]]
+    values, counts = best["per_label"]["average_precision"], best["per_label"]["n_positive"]
+    judged = [label for label, value in enumerate(values) if value is not None]
+    if not judged:
+        return "No judged photo has any of the labels, so nothing can be said about them."
+    names = [label["name"] for label in facts["data"]["labels"]]
+    easiest, hardest = (pick(judged, key=lambda label: float(values[label])) for pick in (max, min))
+    text = f"{best['model']} finds “{names[easiest]}” best ({percent(values[easiest], digits=0)})"
+    if easiest != hardest:
+        text += f" and “{names[hardest]}” worst ({percent(values[hardest], digits=0)})"
+    n_rare = sum(1 for label in judged if counts[label] < _FEW_POSITIVES)
+    text += "; the numbers on the right count the judged photos that carry the label."
+    if n_rare:
+        text += (
+            f" {n_things(n_rare, 'label')} with fewer than {_FEW_POSITIVES}: one photo decides much there."
+        )
+    return text
+
+
+def see_precision_recall(facts: FactsView) -> str:
+    """Say where the thresholds put the best network."""
+    best = facts["models"][facts["best"]]
+    return (
+        f"The nearer a curve comes to the upper right corner, the better; the marker is where the thresholds"
+        f" put the network. {best['model']} finds {percent(best['metrics']['OR'], digits=0)} of the labels,"
+        f" and {percent(best['metrics']['OP'], digits=0)} of those it gives are right."
+    )
+
+
+def see_label_curves(facts: FactsView) -> str:
+    """Explain the small plots."""
+    n_positive = facts["models"][0]["per_label"]["n_positive"]
+    n_shown = min(sum(1 for n in n_positive if n), MAX_PANELS)
+    which = (
+        "Each label by itself" if n_shown == len(n_positive) else f"The {n_shown} labels with most positives"
+    )
+    return (
+        f"{which}, with the number of judged photos that carry it; a curve that falls to the dotted line is"
+        f" no better than chance."
+    )
+
+
+def see_label_counts(facts: FactsView) -> str:
+    """Name the most and the least frequent label."""
+    labels = facts["data"]["labels"]
+    most, least = (pick(labels, key=lambda label: int(label["n_positive"])) for pick in (max, min))
+    text = f"“{most['name']}” is on {n_things(most['n_positive'], 'photo')}"
+    if most is not least:
+        text += f", “{least['name']}” on {least['n_positive']:,}"
+    why = "the harder it is to learn and the less its numbers can be trusted"
+    return f"{text}. The fewer photos carry a label, {why}."
+
+
+def see_labels_per_photo(facts: FactsView) -> str:
+    """Say how many labels a photo has."""
+    counts = np.array(facts["data"]["labels_per_photo"])
+    mean = float((counts * np.arange(len(counts))).sum() / max(counts.sum(), 1))
+    none = f"; {n_things(int(counts[0]), 'photo')} without any" if counts[0] else ""
+    return f"A photo carries {mean:.1f} labels on average{none}."
+
+
+def see_co_occurrence(facts: FactsView) -> str:
+    """Name the label that says most about another one."""
+    counts = np.array(facts["data"]["co_occurrence"])
+    names = [label["name"] for label in facts["data"]["labels"]]
+    shares = np.where(np.diag(counts)[:, None] >= _FEW_POSITIVES, conditional_shares(counts), np.nan)
+    if np.isnan(shares).all() or np.nanmax(shares) == 0:
+        return "Rarely do two labels share a photo."
+    row, column = np.unravel_index(int(np.nanargmax(shares)), shares.shape)
+    return (
+        f"Of the photos with “{names[row]}”, {percent(float(shares[row, column]), digits=0)} also have"
+        f" “{names[column]}”: a network may well learn one from the other."
+    )
+
+
+CAPTIONS: dict[str, Callable[[FactsView], str]] = {
+    "losses": see_losses,
+    "average_precision": see_average_precision,
+    "precision_recall": see_precision_recall,
+    "precision_recall_labels": see_label_curves,
+    "label_counts": see_label_counts,
+    "labels_per_photo": see_labels_per_photo,
+    "co_occurrence": see_co_occurrence,
+}
+"""One sentence per plot that says what to see in it, by the names of the plots."""

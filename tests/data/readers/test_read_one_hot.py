@@ -1,0 +1,192 @@
+"""Reading one-hot tables."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from manylabel.data.readers import read_table
+from manylabel.errors import TableError
+from manylabel.types import FloatArray, LabelTable
+
+
+def read(folder: Path, text: str, *, n_photos: int = 3, name: str = "labels.csv") -> LabelTable:
+    for number in range(n_photos):
+        (folder / f"{'abcdefgh'[number]}.jpg").touch()
+    (folder / name).write_text(text, encoding="utf-8")
+    return read_table(folder / name, photos=folder, format="one-hot")
+
+
+def problems(folder: Path, text: str) -> tuple[str, ...]:
+    with pytest.raises(TableError) as caught:
+        read(folder, text)
+    return caught.value.problems
+
+
+def test_columns_are_labels_in_their_order(tmp_path: Path) -> None:
+    table = read(tmp_path, "image,boat,beach\na.jpg,1,0\nb.jpg,0,1\nc.jpg,0,0\n")
+    assert table.labels == ("boat", "beach")
+    assert table.targets.tolist() == [[1, 0], [0, 1], [0, 0]]
+    assert table.names == ("a.jpg", "b.jpg", "c.jpg")
+    assert table.source == "labels.csv, read as one-hot CSV (2 labels)"
+    assert table.notes == ()
+
+
+@pytest.mark.parametrize("word", ["1", "1.0", "true", "TRUE", "yes", "Yes", "x", "X", " 1 "])
+def test_words_for_present(tmp_path: Path, word: str) -> None:
+    assert read(tmp_path, f"image,a\na.jpg,{word}\nb.jpg,0\nc.jpg,1\n").targets[0, 0] == 1
+
+
+@pytest.mark.parametrize("word", ["0", "0.0", "false", "False", "no", "NO"])
+def test_words_for_absent(tmp_path: Path, word: str) -> None:
+    assert read(tmp_path, f"image,a\na.jpg,{word}\nb.jpg,0\nc.jpg,1\n").targets[0, 0] == 0
+
+
+@pytest.mark.parametrize("word", ["", " ", "NaN", "nan", "-1", "-1.0", "?", "NA", "n/a", "null"])
+def test_words_for_unknown(tmp_path: Path, word: str) -> None:
+    assert np.isnan(read(tmp_path, f"image,a\na.jpg,{word}\nb.jpg,0\nc.jpg,1\n").targets[0, 0])
+
+
+@pytest.mark.parametrize("word", ["2", "0.7", "maybe", "11", "-2"])
+def test_any_other_word_is_told_with_line_and_column(tmp_path: Path, word: str) -> None:
+    assert problems(tmp_path, f"image,a,b\na.jpg,0,1\nb.jpg,1,{word}\nc.jpg,0,1\n") == (
+        f"labels.csv, line 3, column 'b': '{word}' is none of 1, 0, true, false, yes, no, x, "
+        "or blank for unknown",
+    )
+
+
+def test_a_column_of_something_else_is_one_problem(tmp_path: Path) -> None:
+    assert problems(tmp_path, "image,a,author\na.jpg,0,Anna\nb.jpg,1,Bert\nc.jpg,0,\n") == (
+        "labels.csv, line 1: unknown column 'author'; it holds 'Anna', columns of labels hold 1, 0 or blank "
+        "for unknown",
+    )
+
+
+def test_a_misspelt_split_column_is_recognised(tmp_path: Path) -> None:
+    [problem] = problems(tmp_path, "image,a,splt\na.jpg,0,train\nb.jpg,1,test\n")
+    assert "unknown column 'splt'; did you mean 'split'?" in problem
+
+
+def test_the_photo_column_may_have_any_name_where_it_is_first(tmp_path: Path) -> None:
+    assert read(tmp_path, "picture,a\na.jpg,0\nb.jpg,1\n").names == ("a.jpg", "b.jpg")
+
+
+@pytest.mark.parametrize("name", ["image", "File", "filename", "file_name", "file name", "photo", "Path"])
+def test_the_photo_column_may_stand_anywhere_where_its_name_says_so(tmp_path: Path, name: str) -> None:
+    table = read(tmp_path, f"boat,{name},beach\n1,a.jpg,0\n0,b.jpg,1\n")
+    assert (table.names, table.labels) == (("a.jpg", "b.jpg"), ("boat", "beach"))
+
+
+def test_a_label_may_be_named_like_a_photo_column(tmp_path: Path) -> None:
+    table = read(tmp_path, "id,path,photo\na.jpg,0,1\nb.jpg,1,0\n")
+    assert table.labels == ("path", "photo")
+
+
+def test_the_row_numbers_that_pandas_writes_are_left_out_with_a_note(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"image": ["a.jpg", "b.jpg"], "boat": [0, 1]})
+    table = read(tmp_path, frame.to_csv())
+    assert table.labels == ("boat",)
+    assert table.notes[0] == "labels.csv, line 1: the first column holds row numbers and is left out"
+
+
+def test_photo_names_that_pandas_writes_as_index_are_read(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"boat": [0, 1], "sea": [1, 0]}, index=["a.jpg", "b.jpg"])
+    table = read(tmp_path, frame.to_csv())
+    assert (table.names, table.labels) == (("a.jpg", "b.jpg"), ("boat", "sea"))
+
+
+def test_the_split_is_read(tmp_path: Path) -> None:
+    text = "image,a,split\na.jpg,1,Train\nb.jpg,0,valid\nc.jpg,0,testing\nd.jpg,1,\n"
+    assert read(tmp_path, text, n_photos=4).parts == ("train", "val", "test", None)
+
+
+def test_an_unknown_part_of_the_split_is_told(tmp_path: Path) -> None:
+    assert problems(tmp_path, "image,a,split\na.jpg,1,trian\nb.jpg,0,test\n") == (
+        "labels.csv, line 2: unknown part of the split 'trian'; did you mean 'train'?; "
+        "expected train, val or test",
+    )
+
+
+def test_fastai_s_is_valid_is_the_test_part_and_said(tmp_path: Path) -> None:
+    table = read(tmp_path, "fname,a,is_valid\na.jpg,1,True\nb.jpg,0,False\nc.jpg,0,\n")
+    assert table.parts == ("test", "train", None)
+    assert any("is_valid = True" in note and "test part" in note for note in table.notes)
+
+
+def test_a_word_in_is_valid_that_is_no_truth_value_is_told(tmp_path: Path) -> None:
+    assert problems(tmp_path, "fname,a,is_valid\na.jpg,1,test\nb.jpg,0,False\n") == (
+        "labels.csv, line 2: is_valid is 'test', expected True or False",
+    )
+
+
+def test_two_columns_that_tell_the_split_are_a_problem(tmp_path: Path) -> None:
+    assert problems(tmp_path, "image,a,split,is_valid\na.jpg,1,test,1\nb.jpg,0,train,0\n") == (
+        "labels.csv, line 1: 'split' and 'is_valid' both tell the split; keep one",
+    )
+
+
+def test_a_line_without_photo_is_told(tmp_path: Path) -> None:
+    assert problems(tmp_path, "image,a\na.jpg,1\n,0\n") == (
+        "labels.csv, line 3: no photo is named in column 'image'",
+    )
+
+
+def test_a_label_that_no_photo_carries_is_a_problem(tmp_path: Path) -> None:
+    assert problems(tmp_path, "image,a,moon,sun\na.jpg,1,0,\nb.jpg,0,0,0\n") == tuple(
+        f"labels.csv, line 1: no photo carries label '{label}', so nothing can be learned of it; leave it out"
+        for label in ("moon", "sun")
+    )
+
+
+def test_a_table_that_never_says_absent_is_a_problem(tmp_path: Path) -> None:
+    assert problems(tmp_path, "image,a,b\na.jpg,x,\nb.jpg,,x\n") == (
+        "labels.csv, line 1: no cell says that a label is absent; blank means unknown, so write 0 for absent",
+    )
+
+
+def test_a_label_that_is_never_absent_is_a_note(tmp_path: Path) -> None:
+    table = read(tmp_path, "image,a,b\na.jpg,1,0\nb.jpg,,1\n", n_photos=2)
+    assert table.notes == ("labels.csv, line 1: no photo is known to lack 'a'",)
+
+
+def test_labels_that_differ_only_in_case_are_a_note(tmp_path: Path) -> None:
+    table = read(tmp_path, "image,Boat,boat\na.jpg,1,0\nb.jpg,0,1\n", n_photos=2)
+    assert table.notes == (
+        "labels.csv, line 1: labels that differ only in case are different labels: 'Boat', 'boat'",
+    )
+
+
+@pytest.mark.parametrize("text", ["image\na.jpg\n", "image,split\na.jpg,train\n"])
+def test_a_table_without_labels_is_an_error(tmp_path: Path, text: str) -> None:
+    [problem] = problems(tmp_path, text)
+    assert problem.startswith("labels.csv, line 1: no column of labels; the columns are: image")
+
+
+def test_a_table_without_lines_is_an_error(tmp_path: Path) -> None:
+    assert problems(tmp_path, "image,a\n") == ("labels.csv, line 1: no photo is named in this table",)
+
+
+LABELS = st.text("abcöy z-_", min_size=1, max_size=6).map(str.strip).filter(bool)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    labels=st.lists(LABELS, min_size=1, max_size=4, unique_by=str.casefold),
+    targets=arrays.arrays(float, (3, 4), elements=st.sampled_from([0.0, 1.0, np.nan])),
+    separator=st.sampled_from([",", ";", "\t"]),
+)
+def test_what_pandas_writes_is_read_back(
+    tmp_path: Path, labels: list[str], targets: FloatArray, separator: str
+) -> None:
+    # The first photo carries every label and the last none, so that each label can be learned.
+    rows = np.vstack([np.ones(len(labels)), targets[:, : len(labels)], np.zeros(len(labels))])
+    names = [f"{letter}.jpg" for letter in "abcde"]
+    frame = pd.DataFrame(rows, columns=labels)
+    frame.insert(0, "image", names)
+    table = read(tmp_path, frame.to_csv(index=False, sep=separator), n_photos=5)
+    assert table.labels == tuple(labels)
+    np.testing.assert_array_equal(table.targets, rows)

@@ -1,0 +1,173 @@
+"""A trained model on disk, written and read back."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from manylabel.bundle import BundleConfig, file_hash, read_bundle, write_bundle
+from manylabel.errors import BundleError, OutputError
+from manylabel.files import write_atomically
+from manylabel.preprocess import Preprocessing
+from manylabel.types import Thresholds
+
+CONFIG = BundleConfig(
+    backbone="timm/vit_tiny_patch16_224",
+    head="mlp",
+    labels=("sea, sky", 'the "old" bridge', "Hồ Gươm"),
+    preprocessing=Preprocessing(side_px=96, fit="crop", interpolation="bicubic", crop_fraction=0.9),
+)
+THRESHOLDS = Thresholds(values=np.array([0.25, 1 / 3, 0.75]), origin="best F1 per label")
+
+
+def write(folder: Path, config: BundleConfig = CONFIG) -> Path:
+    """Write a bundle with weights that are no weights; reading them is not the bundle's task."""
+    write_bundle(
+        folder,
+        config=config,
+        thresholds=THRESHOLDS,
+        facts={"run": {"seed": 3}},
+        card="# A card\n",
+        write_weights=lambda path: write_atomically(path, b"weights"),
+    )
+    return folder
+
+
+def rewrite(file: Path, **changes: Any) -> None:
+    """Change a JSON file of a bundle, and its hash, as if it had been written that way."""
+    values = json.loads(file.read_text(encoding="utf-8"))
+    values = {key: value for key, value in {**values, **changes}.items() if value is not ...}
+    file.write_text(json.dumps(values), encoding="utf-8")
+    seal(file)
+
+
+def seal(file: Path) -> None:
+    """Put the hash of a file that was changed into facts.json."""
+    facts_file = file.parent / "facts.json"
+    facts = json.loads(facts_file.read_text(encoding="utf-8"))
+    facts["sha256"][file.name] = file_hash(file)
+    facts_file.write_text(json.dumps(facts), encoding="utf-8")
+
+
+def test_a_bundle_is_read_as_it_was_written(tmp_path: Path) -> None:
+    bundle = read_bundle(write(tmp_path / "bundle"))
+
+    assert bundle.config == CONFIG
+    np.testing.assert_array_equal(bundle.thresholds.values, THRESHOLDS.values)
+    assert bundle.thresholds.origin == "best F1 per label"
+    assert bundle.facts["run"] == {"seed": 3}
+    assert bundle.folder == tmp_path / "bundle"
+
+
+def test_the_config_speaks_the_language_of_hugging_face(tmp_path: Path) -> None:
+    config = json.loads((write(tmp_path) / "config.json").read_text(encoding="utf-8"))
+
+    assert config["problem_type"] == "multi_label_classification"
+    assert config["id2label"]["2"] == "Hồ Gươm"
+    assert config["label2id"]["Hồ Gươm"] == 2
+    assert config["num_labels"] == 3
+
+
+def test_labels_keep_their_order_beyond_ten(tmp_path: Path) -> None:
+    labels = tuple(f"label {number}" for number in range(12))
+    thresholds = Thresholds(values=np.linspace(0, 1, 12), origin="")
+    write_bundle(
+        tmp_path,
+        config=replace(CONFIG, labels=labels),
+        thresholds=thresholds,
+        facts={},
+        card="",
+        write_weights=lambda path: path.touch(),
+    )
+
+    bundle = read_bundle(tmp_path)
+
+    assert bundle.config.labels == labels
+    np.testing.assert_array_equal(bundle.thresholds.values, thresholds.values)
+
+
+@pytest.mark.parametrize("name", ["config.json", "weights.safetensors", "thresholds.csv"])
+def test_a_missing_file_is_named(name: str, tmp_path: Path) -> None:
+    (write(tmp_path) / name).unlink()
+
+    with pytest.raises(BundleError, match=f"is no complete bundle: {name} is missing"):
+        read_bundle(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["config.json", "weights.safetensors", "thresholds.csv"])
+def test_a_changed_file_is_named(name: str, tmp_path: Path) -> None:
+    with (write(tmp_path) / name).open("ab") as file:
+        file.write(b" ")
+
+    with pytest.raises(BundleError, match=f"{name}: has changed since the bundle was written"):
+        read_bundle(tmp_path)
+
+
+def test_a_folder_without_facts_is_no_bundle(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"is no bundle: it has no facts.json; give the folder that"):
+        read_bundle(tmp_path)
+
+
+def test_a_file_is_no_bundle(tmp_path: Path) -> None:
+    (tmp_path / "model.pth").touch()
+
+    with pytest.raises(BundleError, match=r"model.pth: is no bundle"):
+        read_bundle(tmp_path / "model.pth")
+
+
+@pytest.mark.parametrize(
+    ("facts", "problem"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "is damaged: expected a JSON object"),
+        ("{}", "is damaged: 'sha256' is missing"),
+        ('{"sha256": []}', "is damaged: 'sha256' is no JSON object"),
+    ],
+)
+def test_damaged_facts_are_told(facts: str, problem: str, tmp_path: Path) -> None:
+    (write(tmp_path) / "facts.json").write_text(facts, encoding="utf-8")
+
+    with pytest.raises(BundleError, match=rf"facts.json: {problem}"):
+        read_bundle(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"format_version": 2}, "has format version 2, this manylabel reads 1; install a newer one"),
+        ({"format_version": ...}, "is damaged: 'format_version' is missing"),
+        ({"id2label": ...}, "is damaged: 'id2label' is missing"),
+        ({"id2label": {"0": "sea", "2": "sky"}}, "is damaged: '1'"),
+        ({"id2label": 3}, "is damaged: "),
+        ({"architecture": ...}, "is damaged: 'architecture' is missing"),
+        ({"preprocessing": {}}, "is damaged: 'mean'"),
+        ({"preprocessing": {"mean": [0, 0, 0], "std": [1, 1, 1], "zoom": 3}}, "is damaged: "),
+    ],
+)
+def test_a_config_that_cannot_be_understood_is_told(
+    changes: dict[str, Any], problem: str, tmp_path: Path
+) -> None:
+    rewrite(write(tmp_path) / "config.json", **changes)
+
+    with pytest.raises(BundleError, match=rf"config.json: {problem}"):
+        read_bundle(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["label,threshold\na,0.5\n", "label\na\n", "label,threshold\na,high\n", ""])
+def test_thresholds_that_do_not_fit_the_labels_are_told(text: str, tmp_path: Path) -> None:
+    file = write(tmp_path) / "thresholds.csv"
+    file.write_text(text, encoding="utf-8")
+    seal(file)
+
+    with pytest.raises(BundleError, match=r"thresholds.csv: is damaged"):
+        read_bundle(tmp_path)
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(OutputError, match=r"file/bundle: cannot be written: Not a directory"):
+        write(tmp_path / "file" / "bundle")

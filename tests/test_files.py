@@ -1,0 +1,176 @@
+"""Files and folders that appear complete or not at all."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from manylabel.errors import OutputError
+from manylabel.files import check_free, new_folder, write_atomically
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return every file below a folder, hidden ones too."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def test_a_file_is_made_with_its_folders(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a" / "b" / "c.txt", b"new")
+
+    assert contents(tmp_path) == {"a/b/c.txt": b"new"}
+
+
+def test_a_file_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "c.txt").write_bytes(b"old, and longer")
+
+    write_atomically(tmp_path / "c.txt", b"new")
+
+    assert contents(tmp_path) == {"c.txt": b"new"}
+
+
+def test_a_write_that_fails_keeps_the_old_file_and_leaves_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "c.txt").write_bytes(b"old")
+
+    def fill_disk(path: Path, content: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(content[:1])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fill_disk)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(tmp_path / "c.txt", b"new")
+
+    monkeypatch.undo()
+    assert contents(tmp_path) == {"c.txt": b"old"}
+
+
+def test_a_new_folder_appears_only_when_it_is_complete(tmp_path: Path) -> None:
+    place = tmp_path / "runs" / "first"
+    with new_folder(place, overwrite=False) as partial:
+        (partial / "report.html").write_text("done", encoding="utf-8")
+        assert not place.exists()
+
+    assert contents(tmp_path) == {"runs/first/report.html": b"done"}
+
+
+def test_an_empty_folder_is_free(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with new_folder(tmp_path / "run", overwrite=False) as partial:
+        (partial / "new.txt").write_text("new", encoding="utf-8")
+
+    assert contents(tmp_path) == {"run/new.txt": b"new"}
+
+
+def test_a_taken_folder_stays_as_it_is(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "run" / "old.txt", b"old")
+
+    with (
+        pytest.raises(OutputError, match=r"run: exists already; choose another folder, .* --overwrite"),
+        new_folder(tmp_path / "run", overwrite=False),
+    ):
+        pytest.fail("the block must not run")
+
+    assert contents(tmp_path) == {"run/old.txt": b"old"}
+
+
+def test_overwriting_leaves_nothing_of_the_old_folder(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "run" / "old.txt", b"old")
+    with new_folder(tmp_path / "run", overwrite=True) as partial:
+        (partial / "new.txt").write_text("new", encoding="utf-8")
+        assert contents(tmp_path / "run") == {"old.txt": b"old"}
+
+    assert contents(tmp_path) == {"run/new.txt": b"new"}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_a_block_that_raises_leaves_the_old_folder_and_no_other(
+    error: type[BaseException], tmp_path: Path
+) -> None:
+    write_atomically(tmp_path / "run" / "old.txt", b"old")
+
+    def fill_and_stop() -> None:
+        with new_folder(tmp_path / "run", overwrite=True) as partial:
+            (partial / "new.txt").write_text("new", encoding="utf-8")
+            raise error
+
+    with pytest.raises(error):
+        fill_and_stop()
+
+    assert contents(tmp_path) == {"run/old.txt": b"old"}
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_an_old_folder_comes_back_when_the_new_one_cannot_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_atomically(tmp_path / "run" / "old.txt", b"old")
+    rename = Path.rename
+
+    def stop_at_the_new_one(path: Path, target: Path) -> Path:
+        if path.name.endswith(".partial"):
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", stop_at_the_new_one)
+    with pytest.raises(KeyboardInterrupt), new_folder(tmp_path / "run", overwrite=True):
+        pass
+
+    assert contents(tmp_path) == {"run/old.txt": b"old"}
+
+
+def test_what_a_killed_process_of_the_same_number_left_does_not_stop_the_next(tmp_path: Path) -> None:
+    write_atomically(tmp_path / f".run.{os.getpid()}.partial" / "half.txt", b"half")
+    with new_folder(tmp_path / "run", overwrite=False) as partial:
+        (partial / "new.txt").write_text("new", encoding="utf-8")
+
+    assert contents(tmp_path) == {"run/new.txt": b"new"}
+
+
+def test_the_working_folder_can_be_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with new_folder(Path(), overwrite=False) as partial:
+        (partial / "new.txt").write_text("new", encoding="utf-8")
+
+    assert contents(tmp_path) == {"here/new.txt": b"new"}
+
+
+def test_a_link_to_a_folder_stays_a_link(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "disk" / "run" / "old.txt", b"old")
+    (tmp_path / "latest").symlink_to(tmp_path / "disk" / "run")
+    with new_folder(tmp_path / "latest", overwrite=True) as partial:
+        (partial / "new.txt").write_text("new", encoding="utf-8")
+
+    assert (tmp_path / "latest").is_symlink()
+    assert contents(tmp_path / "disk") == {"run/new.txt": b"new"}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_file_is_no_free_place(tmp_path: Path, *, overwrite: bool) -> None:
+    (tmp_path / "run").write_text("a file", encoding="utf-8")
+
+    with pytest.raises(OutputError, match=r"run: is a file; choose a folder that does not exist yet"):
+        check_free(tmp_path / "run", overwrite=overwrite)
+
+
+def test_a_folder_below_a_file_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file", encoding="utf-8")
+
+    with (
+        pytest.raises(OutputError, match=r"file/run: cannot be written: Not a directory"),
+        new_folder(tmp_path / "file" / "run", overwrite=False),
+    ):
+        pytest.fail("the block must not run")
+
+
+def test_a_mounted_disk_is_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "is_mount", lambda path: path.name == "disk")
+    (tmp_path / "disk").mkdir()
+
+    check_free(tmp_path / "disk" / "run", overwrite=False)
+    with pytest.raises(OutputError, match=r"disk: is where a disk is mounted; choose a folder inside it"):
+        check_free(tmp_path / "disk", overwrite=True)
