@@ -106,6 +106,7 @@ def evaluate(
         photos=Path(photos),
         format=form.format,
         delimiter=form.delimiter,
+        for_training=False,
     )
     table = _part_of(table, part)
     predictor = _load(Path(bundle), device="auto", precision="auto")

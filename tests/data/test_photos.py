@@ -12,6 +12,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -160,11 +161,16 @@ def test_the_photo_carries_no_metadata_that_would_turn_it_twice() -> None:
     assert not photo.getexif()
 
 
-def test_a_damaged_exif_block_leaves_the_photo_readable() -> None:
-    data = encode(draw_corner(), "JPEG", exif=oriented(6))
-    start = data.index(b"Exif\0\0") + 6
-    damaged = data[: start + 4] + b"\xff\xff\xff\x7f" + data[start + 8 :]
-    assert open_photo_bytes(damaged, name="photo").size == (60, 40)
+def damage_exif(data: bytes) -> bytes:
+    block = oriented(6).tobytes().removeprefix(b"Exif\0\0")
+    assert data.count(block) == 1
+    return data.replace(block, b"XX" + block[2:4] + b"\xff" * 4 + block[8:])
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_a_damaged_exif_block_leaves_the_photo_readable(kind: str) -> None:
+    data = damage_exif(encode(draw_corner(), kind, exif=oriented(6)))
+    assert open_photo_bytes(data, name="photo").size == (60, 40)
 
 
 # --- colour modes
@@ -537,6 +543,31 @@ def test_only_a_few_photos_are_read_ahead(tmp_path: Path, monkeypatch: pytest.Mo
     reader.close()
 
 
+def test_photos_that_wait_are_not_read_once_the_consumer_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+    stopping = threading.Event()
+
+    class Threads(ThreadPoolExecutor):
+        def shutdown(self, *args: Any, **options: Any) -> None:
+            stopping.set()
+            super().shutdown(*args, **options)
+
+    def hold_the_second(path: Path, *, side_px: int | None = None) -> Image.Image:
+        opened.append(path)
+        if len(opened) == 2:
+            stopping.wait(timeout=10)
+        return Image.new("RGB", (1, 1))
+
+    monkeypatch.setattr(photos, "ThreadPoolExecutor", Threads)
+    monkeypatch.setattr(photos, "open_photo", hold_the_second)
+    reader = read_photos([tmp_path / str(number) for number in range(10)], side_px=None, n_threads=1)
+    next(reader)
+    reader.close()
+    assert len(opened) <= 2
+
+
 def test_reading_stops_and_its_threads_end_when_the_consumer_stops(tmp_path: Path) -> None:
     paths = [save(tmp_path / f"{number}.jpg", draw_corner(300, 200), "JPEG") for number in range(30)]
     before = threading.active_count()
@@ -546,10 +577,8 @@ def test_reading_stops_and_its_threads_end_when_the_consumer_stops(tmp_path: Pat
 
 
 def test_many_threads_leave_the_warning_filters_as_they_were(tmp_path: Path) -> None:
-    data = encode(draw_corner(), "JPEG", exif=oriented(6))
-    start = data.index(b"Exif\0\0") + 6
     path = tmp_path / "photo.jpg"
-    path.write_bytes(data[: start + 4] + b"\xff\xff\xff\x7f" + data[start + 8 :])
+    path.write_bytes(damage_exif(encode(draw_corner(), "JPEG", exif=oriented(6))))
     before = list(warnings.filters)
     found = list(read_photos([path] * 60, side_px=None, n_threads=8))
     assert all(isinstance(photo, Image.Image) for photo in found)

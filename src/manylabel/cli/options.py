@@ -110,4 +110,4 @@ def _plain(option: str, value: Any) -> object:
         case _, list():
             return tuple(value) if value else None
         case _:
-            return value  # type: ignore[no-any-return]
+            return value

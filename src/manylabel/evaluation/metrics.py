@@ -158,7 +158,7 @@ def f1(targets: FloatArray, decisions: BoolArray) -> FloatArray:
 
 def f1_macro(targets: FloatArray, decisions: BoolArray) -> float:
     """Compute the mean over the labels of their F1; labels without a positive count as 0."""
-    return _mean(_tally(targets, decisions, axis=0).f1())
+    return _mean(f1(targets, decisions))
 
 
 def f1_micro(targets: FloatArray, decisions: BoolArray) -> float:
@@ -173,12 +173,12 @@ def f1_samples(targets: FloatArray, decisions: BoolArray) -> float:
 
 def class_precision(targets: FloatArray, decisions: BoolArray) -> float:
     """Compute CP, the mean over the labels of their precision (Wang et al., arXiv:1604.04573)."""
-    return _mean(_tally(targets, decisions, axis=0).precision())
+    return _mean(precision(targets, decisions))
 
 
 def class_recall(targets: FloatArray, decisions: BoolArray) -> float:
     """Compute CR, the mean over the labels of their recall (Wang et al., arXiv:1604.04573)."""
-    return _mean(_tally(targets, decisions, axis=0).recall())
+    return _mean(recall(targets, decisions))
 
 
 def class_f1(targets: FloatArray, decisions: BoolArray) -> float:

@@ -22,6 +22,7 @@ from manylabel.models.backbones import TIMM_PREFIX, official_weights
 HUB_ERRORS = (OSError, HTTPException)
 
 _PATIENCE_SECONDS = 5.0
+_HUGGING_FACE_NAMES = ("model.safetensors", "pytorch_model.bin")
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,})\.")
 
 
@@ -123,9 +124,6 @@ def _hugging_face_file(repository: str) -> OfficialFile:
     )
 
 
-_HUGGING_FACE_NAMES = ("model.safetensors", "pytorch_model.bin")
-
-
 def _find_in_hugging_face_cache(repository: str, revision: str | None) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 
@@ -135,7 +133,7 @@ def _find_in_hugging_face_cache(repository: str, revision: str | None) -> Path |
 
 def _download_from_hugging_face(repository: str, revision: str | None) -> Path:
     from huggingface_hub import constants, hf_hub_download, hf_hub_url
-    from huggingface_hub.errors import RemoteEntryNotFoundError
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     if constants.HF_HUB_OFFLINE:
         raise ConnectionError("HF_HUB_OFFLINE is set")
@@ -143,7 +141,10 @@ def _download_from_hugging_face(repository: str, revision: str | None) -> Path:
     _knock(hf_hub_url(repository, safe, revision=revision))
     try:
         return Path(hf_hub_download(repository, safe, revision=revision))
-    except RemoteEntryNotFoundError:
+    except LocalEntryNotFoundError:
+        # Of the same family, but this one says that the connection broke.
+        raise
+    except EntryNotFoundError:
         return Path(hf_hub_download(repository, pickled, revision=revision))
 
 

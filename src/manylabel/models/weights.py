@@ -140,7 +140,7 @@ def _load_file(backbone: Backbone, file: Path) -> Provenance:
 
 def _load_official(backbone: Backbone, official: OfficialFile, path: Path) -> Provenance:
     sha256 = file_sha256(path)
-    note = f"official weights {official.name}"
+    note = f"official weights {Path(official.name).with_name(path.name).as_posix()}"
     if official.hash_start is not None and not sha256.startswith(official.hash_start):
         # torch does not look at it either: people keep converted files under the official name.
         note += f", but the content of {path} is not the official one: its SHA-256 starts with {sha256[:8]}"

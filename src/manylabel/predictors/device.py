@@ -36,7 +36,8 @@ def open_accelerator(device: DeviceName) -> Accelerator:
 
 def choose_device(device: DeviceName) -> torch.device:
     """Return the device to compute on; arguments and errors as for ``open_accelerator``."""
-    return open_accelerator(device).device
+    chosen: torch.device = open_accelerator(device).device
+    return chosen
 
 
 def choose_precision(wish: PrecisionName, device: torch.device) -> torch.dtype:
@@ -58,7 +59,7 @@ def choose_precision(wish: PrecisionName, device: torch.device) -> torch.dtype:
 
 def _is_bf16_native(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu" or platform.system() == "Windows":
         return False
     capabilities = torch.cpu.get_capabilities()

@@ -87,7 +87,7 @@ def predict_pixels(classifier: Classifier, pixels: torch.Tensor, *, precision: t
     """
     device = next(classifier.parameters()).device
     with autocast(device, precision):
-        logits = classifier(pixels.to(device))
+        logits: torch.Tensor = classifier(pixels.to(device))
     # Sigmoids in double precision keep the order of scores near 0 and 1, which average precision looks at.
     return logits.double().cpu()
 
@@ -125,7 +125,7 @@ def load_predictor(
         reason = str(error).strip().splitlines()[-1].strip()
         raise BundleError(f"{folder / WEIGHTS_FILE}: does not fit config.json: {reason}") from error
     where = choose_device(device)
-    classifier.to(where, memory_format=torch.channels_last)
+    classifier.to(where).to(memory_format=torch.channels_last)
     return TorchPredictor(
         classifier, thresholds=bundle.thresholds, precision=choose_precision(precision, where)
     )

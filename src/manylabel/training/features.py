@@ -13,6 +13,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -186,12 +187,12 @@ def _read_cached(file: Path, shape: tuple[int, int, int]) -> FrozenFeatures | No
         with safe_open(file, framework="numpy") as opened:
             values = opened.get_tensor("features")
             seconds = float((opened.metadata() or {})["seconds"])
+        if values.shape != shape or values.dtype != np.float32:
+            raise ValueError(f"features {values.dtype}{[*values.shape]}, expected float32{[*shape]}")
     except FileNotFoundError:
         return None
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         _logger.warning("%s is damaged (%s); its features are computed again", file.name, error)
-        return None
-    if values.shape != shape:
         return None
     return FrozenFeatures(values=values, seconds=seconds, is_cached=True)
 
@@ -205,4 +206,5 @@ def _write_cached(file: Path, features: FrozenFeatures) -> None:
         temporary.replace(file)
     except (OSError, SafetensorError) as error:
         _logger.warning("features could not be cached in %s: %s", file.parent, error)
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()

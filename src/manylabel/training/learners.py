@@ -14,12 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 
 from manylabel.config import AugmentationConfig, TrainingConfig, TuneName
 from manylabel.models.classifier import Classifier
-from manylabel.predictors.device import choose_precision
+from manylabel.predictors.device import choose_device, choose_precision, open_accelerator
 from manylabel.predictors.torch_predictor import autocast
 from manylabel.training.batches import FeatureBatches, PhotoBatches, as_tensor, plain_batches
 from manylabel.training.defaults import given, loop_settings
@@ -48,7 +47,6 @@ class Lesson:
         freezes_batch_norm: Whether the statistics of batch normalisation stay as they are.
         seed: Seed of everything that is drawn.
         cache: Folder of the feature cache; None for no cache.
-        accelerator: Where to compute.
         on_step: Hears of progress.
     """
 
@@ -60,7 +58,6 @@ class Lesson:
     freezes_batch_norm: bool
     seed: int
     cache: Path | None
-    accelerator: Accelerator
     on_step: OnStep
 
 
@@ -112,7 +109,7 @@ class Learner(ABC):
     def __init__(self, lesson: Lesson) -> None:
         """Keep the lesson."""
         self.lesson = lesson
-        self.device = lesson.accelerator.device
+        self.device = choose_device(lesson.training.device)
         self.precision = choose_precision(lesson.training.precision, self.device)
 
     @abstractmethod
@@ -141,7 +138,7 @@ class Learner(ABC):
             return np.empty((0, self.lesson.targets.shape[1]))
         module.eval()
         logits = torch.cat([*self.outputs(module, rows)])
-        return logits.double().sigmoid().cpu().numpy()  # type: ignore[no-any-return]
+        return logits.double().sigmoid().cpu().numpy()
 
     def train(self, classifier: Classifier, module: nn.Module, batches: Batches, rows: FitRows) -> Fit:
         """Train ``module``, the classifier or its head, and undo the weights of the loss."""
@@ -170,7 +167,7 @@ class Learner(ABC):
                 batches,
                 loss=loss,
                 settings=settings,
-                accelerator=lesson.accelerator,
+                accelerator=open_accelerator(lesson.training.device),
                 watch=watch,
             )
         classifier.undo_loss_weight(pos_weight)
@@ -198,7 +195,7 @@ class HeadLearner(Learner):
         super().__init__(lesson)
         # Features are a few numbers per photo: in bf16 the loop would lose digits and gain no time.
         self.precision = torch.float32
-        lesson.start.to(self.device, memory_format=torch.channels_last)
+        lesson.start.to(self.device).to(memory_format=torch.channels_last)
         self._views = self._features(
             train_rows, n_views=given(lesson.training.n_views)
         )  # [n_train, n_views, n_features]
@@ -268,7 +265,7 @@ class WholeLearner(Learner):
     def fit(self, rows: FitRows) -> Fit:
         """Train a copy of the whole network."""
         lesson = self.lesson
-        classifier = copy.deepcopy(lesson.start).to(self.device, memory_format=torch.channels_last)
+        classifier = copy.deepcopy(lesson.start).to(self.device).to(memory_format=torch.channels_last)
         batches = PhotoBatches(
             store=lesson.store,
             rows=rows.train,

@@ -85,7 +85,8 @@ def train_loop(
         batches: What to learn from.
         loss: What to minimise.
         settings: How.
-        accelerator: Where; it moves the module, the inputs and the targets.
+        accelerator: Where; it moves the module, the inputs and the targets. It keeps what it was given for as
+            long as it lives: take a fresh one for every fit.
         watch: What to look at after every epoch.
 
     Returns:
@@ -113,8 +114,6 @@ def train_loop(
             break
     module.load_state_dict(course.average.state_dict() if watch.validation is None else best.weights)
     module.eval()
-    # Else it keeps every network and the state of every optimiser that it has ever prepared.
-    accelerator.free_memory()
     return tuple(history)
 
 

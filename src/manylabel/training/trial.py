@@ -18,7 +18,7 @@ from manylabel.data.split import stratified_folds
 from manylabel.evaluation.thresholds import choose_thresholds, cross_fit_thresholds
 from manylabel.models.classifier import Classifier
 from manylabel.models.weights import Provenance
-from manylabel.predictors.device import choose_precision, open_accelerator
+from manylabel.predictors.device import choose_precision
 from manylabel.predictors.torch_predictor import TorchPredictor
 from manylabel.training.defaults import fill_defaults
 from manylabel.training.learners import LEARNERS, Fit, FitRows, HeadLearner, Lesson, WholeLearner
@@ -133,7 +133,7 @@ def seconds_per_photo(predictor: TorchPredictor, store: PhotoStore) -> float:
     """
     rows = np.arange(_N_WARM_UP_PHOTOS + _N_TIMED_PHOTOS) % len(store)
     seconds = []
-    for photo in [store[row] for row in rows]:
+    for photo in [store[row] for row in rows.tolist()]:
         started = time.perf_counter()
         predictor.predict_proba([photo])
         seconds.append(time.perf_counter() - started)
@@ -154,7 +154,6 @@ def _make_learner(start: Classifier, provenance: Provenance, experiment: Experim
         freezes_batch_norm=provenance.init != "random" if freezes is None else freezes,
         seed=config.seed,
         cache=experiment.cache,
-        accelerator=open_accelerator(training.device),
         on_step=lambda stage, done, total: listener(
             Progress(subject=name, stage=stage, done=done, total=total)
         ),

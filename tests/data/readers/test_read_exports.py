@@ -104,7 +104,7 @@ def test_hf_metadata_jsonl_with_label_lists_is_read(tmp_path: Path) -> None:
     assert table.targets.tolist() == [[1, 1], [0, 0], [1, 0]]
     assert table.source == (
         "metadata.jsonl, read as Hugging Face metadata: delimited JSON lines (file_name, labels), "
-        "one label per photo"
+        "labels as lists"
     )
 
 

@@ -51,7 +51,7 @@ def test_words_for_unknown(tmp_path: Path, word: str) -> None:
     assert np.isnan(read(tmp_path, f"image,a\na.jpg,{word}\nb.jpg,0\nc.jpg,1\n").targets[0, 0])
 
 
-@pytest.mark.parametrize("word", ["2", "0.7", "maybe", "11", "-2"])
+@pytest.mark.parametrize("word", ["2", "0.7", "maybe", "11", "-2", "y", "none"])
 def test_any_other_word_is_told_with_line_and_column(tmp_path: Path, word: str) -> None:
     assert problems(tmp_path, f"image,a,b\na.jpg,0,1\nb.jpg,1,{word}\nc.jpg,0,1\n") == (
         f"labels.csv, line 3, column 'b': '{word}' is none of 1, 0, true, false, yes, no, x, "

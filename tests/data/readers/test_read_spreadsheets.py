@@ -70,8 +70,8 @@ def test_lines_with_too_few_or_too_many_cells_are_told(tmp_path: Path) -> None:
     sheet = sheet_of(tmp_path, "image,labels\na.jpg\nb.jpg,x,y\nc.jpg,x,,\n")
     assert cells(sheet) == [("c.jpg", "x")]
     assert sheet.problems == (
-        "labels.csv, line 2: 1 cells, but 2 columns are named",
-        "labels.csv, line 3: 3 cells, but 2 columns are named; does a cell need quotes?",
+        "labels.csv, line 2: 1 cell, but 2 columns named",
+        "labels.csv, line 3: 3 cells, but 2 columns named; does a cell need quotes?",
     )
 
 

@@ -57,12 +57,11 @@ class Rule:
     solid: bool = True
 
 
-_TREES, _PAGODAS, _TOWERS = (
-    tuple(plants.TREES.values()),
-    tuple(pagodas.PAGODAS.values()),
-    tuple(towers.TOWERS.values()),
-)
-_BRIDGES, _BOATS = tuple(crossings.BRIDGES.values()), tuple(crossings.BOATS.values())
+_TREES, _BRIDGES = tuple(plants.TREES.values()), tuple(crossings.BRIDGES.values())
+# The first kinds stand for the city and come more often.
+_PAGODAS = (*pagodas.PAGODAS.values(), pagodas.draw_storeyed, pagodas.draw_storeyed, pagodas.draw_temple)
+_TOWERS = (*towers.TOWERS.values(), *2 * (towers.draw_flag_tower, towers.draw_clock_tower))
+_BOATS = (*crossings.BOATS.values(), crossings.draw_sampan, crossings.draw_junk)
 
 LABEL_RULES: dict[str, Rule] = {
     "sun": Rule(drawings=(sky.draw_sun,), sizes={Layer.SKY: (0.09, 0.24)}),
@@ -85,11 +84,11 @@ LABEL_RULES: dict[str, Rule] = {
 
 CLUTTER_RULES: tuple[Rule, ...] = (
     Rule(drawings=(sky.draw_birds,), sizes={Layer.SKY: (0.05, 0.16)}, chance=0.3, solid=False),
-    Rule(drawings=(sky.draw_kite,), sizes={Layer.SKY: (0.05, 0.12)}, counts=(1, 2), chance=0.13),
-    Rule(drawings=(sky.draw_balloon,), sizes={Layer.SKY: (0.08, 0.2)}, counts=(1, 3), chance=0.12),
+    Rule(drawings=(sky.draw_kite,), sizes={Layer.SKY: (0.05, 0.12)}, counts=(1, 2), chance=0.1),
+    Rule(drawings=(sky.draw_balloon,), sizes={Layer.SKY: (0.08, 0.2)}, counts=(1, 3), chance=0.09),
     Rule(drawings=(clutter.draw_houses, clutter.draw_skyline), sizes={Layer.FAR: (0.05, 0.16)}, counts=(1, 2), chance=0.5),
-    Rule(drawings=(clutter.draw_house,), sizes={Layer.FAR: (0.14, 0.3), Layer.NEAR: (0.5, 0.9)}, counts=(1, 3), chance=0.25),
-    Rule(drawings=(towers.draw_chimney, towers.draw_pylon), sizes={Layer.FAR: (0.15, 0.4)}, chance=0.22),
+    Rule(drawings=(clutter.draw_house,), sizes={Layer.FAR: (0.14, 0.3), Layer.NEAR: (0.5, 0.9)}, counts=(1, 3), chance=0.2),
+    Rule(drawings=(towers.draw_chimney, towers.draw_pylon), sizes={Layer.FAR: (0.15, 0.4)}, chance=0.16),
     Rule(drawings=(pagodas.draw_gate,), sizes={Layer.FAR: (0.12, 0.25), Layer.ISLAND: (0.2, 0.35)}, chance=0.1),
     Rule(drawings=(plants.draw_bush,), sizes={Layer.FAR: (0.03, 0.08), Layer.NEAR: (0.08, 0.2)}, counts=(1, 4), chance=0.5),
     Rule(drawings=(clutter.draw_fence,), sizes={Layer.FAR: (0.015, 0.04), Layer.NEAR: (0.05, 0.12)}, chance=0.2),
@@ -97,13 +96,13 @@ CLUTTER_RULES: tuple[Rule, ...] = (
         drawings=(crossings.draw_ducks, crossings.draw_log, crossings.draw_jetty),
         sizes={Layer.WATER: (0.1, 0.3)},
         counts=(1, 3),
-        chance=0.4,
+        chance=0.32,
     ),
     Rule(drawings=(plants.draw_duckweed,), sizes={Layer.WATER: (0.15, 0.4)}, counts=(1, 3), chance=0.3),
     Rule(drawings=(crossings.draw_fountain,), sizes={Layer.WATER: (0.1, 0.25)}, chance=0.06),
     Rule(drawings=(clutter.draw_boulders,), sizes={Layer.WATER: (0.02, 0.06), Layer.NEAR: (0.04, 0.12)}, chance=0.15),
-    Rule(drawings=(lamps.draw_street_lamp,), sizes={Layer.ISLAND: (0.2, 0.35), Layer.NEAR: (0.4, 0.75)}, counts=(1, 3), chance=0.25),
-    Rule(drawings=(clutter.draw_person,), sizes={Layer.ISLAND: (0.06, 0.1), Layer.NEAR: (0.12, 0.4)}, counts=(1, 5), chance=0.4),
+    Rule(drawings=(lamps.draw_street_lamp,), sizes={Layer.FAR: (0.12, 0.2), Layer.NEAR: (0.4, 0.75)}, counts=(1, 3), chance=0.22),
+    Rule(drawings=(clutter.draw_person,), sizes={Layer.FAR: (0.04, 0.07), Layer.NEAR: (0.12, 0.4)}, counts=(1, 5), chance=0.4),
     Rule(drawings=(clutter.draw_cyclist, clutter.draw_bench), sizes={Layer.NEAR: (0.1, 0.24)}, chance=0.2),
     Rule(drawings=(clutter.draw_stall, clutter.draw_parasol), sizes={Layer.NEAR: (0.2, 0.42)}, counts=(1, 3), chance=0.22),
     Rule(drawings=(plants.draw_reeds, plants.draw_flower_bed), sizes={Layer.NEAR: (0.06, 0.2)}, counts=(1, 3), chance=0.3),

@@ -114,10 +114,10 @@ _PALETTES: dict[LightName, tuple[str, ...]] = {
         "24466e 8c7fa0 f7a76c d9ad9d c99a8d 4d5f86",
     ),
     "night": (
-        "0b1033 1d2a5e 3d4a86 6a74b4 2b3668 16204a",
-        "06202b 0f3c4a 2d6a70 5f93a0 1d4a55 0d3340",
-        "160c2e 3a1f57 6d3f7c 8470b0 43295f 2a1a48",
-        "101820 24364a 5a5f73 7c88a0 364257 1a2838",
+        "0b1033 1d2a5e 3d4a86 7c86c6 2b3668 16204a",
+        "06202b 0f3c4a 2d6a70 70a4b0 1d4a55 0d3340",
+        "160c2e 3a1f57 6d3f7c 9682c2 43295f 2a1a48",
+        "101820 24364a 5a5f73 8e9ab2 364257 1a2838",
     ),
     "fog": (
         "b4c2cb ccd6da e3e7e6 d6dcde dbe1e2 a9bac1",
@@ -127,7 +127,7 @@ _PALETTES: dict[LightName, tuple[str, ...]] = {
         "c9b3b8 dccccb efe2da ece0dd e6d8d5 b5a2a8",
     ),
 }
-_DENSITY: dict[LightName, float] = {"day": 0.5, "dusk": 0.55, "night": 0.5, "fog": 0.86}
+_DENSITY: dict[LightName, float] = {"day": 0.4, "dusk": 0.46, "night": 0.42, "fog": 0.74}
 _DARKNESS: dict[LightName, float] = {"day": 0.0, "dusk": 0.55, "night": 1.0, "fog": 0.2}
 
 

@@ -107,7 +107,7 @@ def check_labels(labels: list[str], *, where: str, problems: list[str]) -> froze
 
 
 def _describe(cells: list[str], delimiter: str | None) -> str:
-    if cells and all(parse_list(cell) is not None for cell in cells):
+    if any(parse_list(cell) is not None for cell in cells):
         return "labels as lists"
     if delimiter is None:
         return "one label per photo"

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from manylabel.data.readers.find import find_photos
 from manylabel.data.readers.raw import LabelSource, RawRow, RawTable, collect_labels
 from manylabel.data.readers.values import clean_label, read_part
-from manylabel.data.readers.wording import count, list_some
+from manylabel.data.readers.wording import count, folder_title, list_some
 from manylabel.errors import PhotoError, TableError
 from manylabel.types import Part
 
@@ -54,11 +54,11 @@ def read_folders(source: LabelSource) -> RawTable:
     return RawTable(
         rows=tuple(rows),
         labels=labels,
-        title=f"{root.name}/",
+        title=folder_title(root),
         form=f"a folder per label ({count(len(labels), 'label')})",
-        where=f"{root.name}/",
+        where=folder_title(root),
         notes=tuple(_write_notes(rows, outside)),
-        problems=tuple(_find_problems(groups, labels, title=f"{root.name}/")),
+        problems=tuple(_find_problems(groups, labels, title=folder_title(root))),
     )
 
 
@@ -120,7 +120,7 @@ def _make_row(group: Sequence[_Placed], *, root: Path) -> RawRow:
     return RawRow(
         names=(first.name,),
         folder=root,
-        where=f"{root.name}/{first.name}",
+        where=f"{folder_title(root)}{first.name}",
         present=frozenset(photo.label for photo in group),
         part=first.part,
         copies=tuple(photo.name for photo in copies),

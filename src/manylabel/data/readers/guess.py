@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from manylabel.config import FormatName
 from manylabel.data.readers.coco import KEYS as COCO_KEYS
-from manylabel.data.readers.columns import find_columns
+from manylabel.data.readers.columns import find_columns, find_labels_column
 from manylabel.data.readers.contents import missing_file, read_json
 from manylabel.data.readers.create_ml import IMAGE_KEYS, LABEL_KEYS
 from manylabel.data.readers.find import find_photos, list_visible
@@ -29,6 +29,9 @@ from manylabel.errors import TableError
 
 MOST_PEEKED = 50
 """Items of a JSON list that are looked at."""
+
+NUMBER_WORDS = frozenset({"0", "1", "0.0", "1.0", "-1", "-1.0", "true", "false", "nan"})
+"""Cells of a one-hot column that would be odd names for a label."""
 
 Guess = tuple[FormatName, Path]
 
@@ -120,8 +123,15 @@ def _guess_file(path: Path, *, delimiter: str | None) -> FormatName:
 
 
 def _guess_sheet(sheet: Sheet) -> FormatName:
-    others = find_columns(sheet).others
-    return "one-hot" if any(_is_mostly_one_hot(sheet.column(number)) for number in others) else "delimited"
+    columns = find_columns(sheet)
+    named = find_labels_column(sheet, columns)
+    if named is not None:
+        # In a column that is called "labels", x, yes and no are labels; only numbers must be one-hot values.
+        cells = [cell for cell in sheet.column(named) if cell]
+        is_one_hot = bool(cells) and all(cell.lower() in NUMBER_WORDS for cell in cells)
+    else:
+        is_one_hot = any(_is_mostly_one_hot(sheet.column(number)) for number in columns.others)
+    return "one-hot" if is_one_hot else "delimited"
 
 
 def _is_mostly_one_hot(cells: tuple[str, ...]) -> bool:

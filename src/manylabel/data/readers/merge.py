@@ -72,7 +72,7 @@ def merge_rows(raw: RawTable, *, photos: Sequence[int | None], targets: FloatArr
         merged[earlier, is_unknown] = merged[row, is_unknown]
         parts[earlier] = parts[earlier] if parts[earlier] is not None else parts[row]
     kept = list(first.values())
-    note = f"{count(len(repeated), 'row')} repeat an earlier one and agree with it: {list_some(repeated)}"
+    note = f"{count(len(repeated), 'row')} said again what an earlier one said: {list_some(repeated)}"
     return Merged(
         photos=tuple(first),
         targets=merged[kept],

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from manylabel.data.readers.find import list_visible
 from manylabel.data.readers.raw import RawRow, RawTable
 from manylabel.data.readers.values import read_part
-from manylabel.data.readers.wording import count
+from manylabel.data.readers.wording import count, folder_title
 from manylabel.errors import TableError
 from manylabel.types import Part
 
@@ -113,7 +113,7 @@ def join_tables(tables: Sequence[tuple[PartFile, RawTable]], *, root: Path, form
         return replace(first, form=form)
     labels = tuple(dict.fromkeys(label for _, table in tables for label in table.labels))
     rows = [_adopt(row, file, table, labels=labels) for file, table in tables for row in table.rows]
-    title = f"{root.name}/ ({count(len(tables), 'file')})"
+    title = f"{folder_title(root)} ({count(len(tables), 'file')})"
     return RawTable(
         rows=tuple(rows),
         labels=labels if first.is_declared else tuple(sorted(labels)),

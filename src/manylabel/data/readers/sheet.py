@@ -11,6 +11,7 @@ from pathlib import Path
 
 from manylabel.data.readers.find import is_photo_name
 from manylabel.data.readers.grid import Grid, read_grid
+from manylabel.data.readers.wording import count
 from manylabel.errors import TableError
 
 INDEX_NAME = "Unnamed: 0"
@@ -99,10 +100,11 @@ def _fit_lines(grid: Grid, *, title: str, width: int) -> tuple[list[Line], list[
     for number, cells in grid.lines[1:]:
         where = f"{title}, {grid.unit} {number}"
         if len(cells) < width:
-            problems.append(f"{where}: {len(cells)} cells, but {width} columns are named")
+            problems.append(f"{where}: {count(len(cells), 'cell')}, but {count(width, 'column')} named")
         elif any(cells[width:]):
             problems.append(
-                f"{where}: {len(cells)} cells, but {width} columns are named; does a cell need quotes?"
+                f"{where}: {count(len(cells), 'cell')}, but {count(width, 'column')} named; "
+                "does a cell need quotes?"
             )
         else:
             lines.append(Line(where=where, cells=cells[:width]))

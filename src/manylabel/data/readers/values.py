@@ -9,11 +9,9 @@ import unicodedata
 
 from manylabel.types import Part
 
-PRESENT_WORDS = frozenset({"1", "1.0", "true", "t", "yes", "y", "x"})
-ABSENT_WORDS = frozenset({"0", "0.0", "false", "f", "no", "n"})
-UNKNOWN_WORDS = frozenset(
-    {"", "?", "-1", "-1.0", "nan", "na", "n/a", "#n/a", "<na>", "none", "null", "unknown"}
-)
+PRESENT_WORDS = frozenset({"1", "1.0", "true", "yes", "x"})
+ABSENT_WORDS = frozenset({"0", "0.0", "false", "no"})
+UNKNOWN_WORDS = frozenset({"", "?", "-1", "-1.0", "nan", "na", "n/a", "#n/a", "<na>", "null"})
 EXPECTED_TARGET = "1, 0, true, false, yes, no, x, or blank for unknown"
 
 PART_WORDS: dict[str, Part] = {

@@ -12,7 +12,7 @@ from manylabel.data.readers.parts import PartFile, list_part_files
 from manylabel.data.readers.raw import LabelSource, RawRow, RawTable, collect_labels
 from manylabel.data.readers.safe_xml import read_xml
 from manylabel.data.readers.values import clean_label
-from manylabel.data.readers.wording import count
+from manylabel.data.readers.wording import count, folder_title
 from manylabel.errors import TableError
 from manylabel.types import Part
 
@@ -35,9 +35,9 @@ def read_voc(source: LabelSource) -> RawTable:
     return RawTable(
         rows=tuple(rows),
         labels=collect_labels(rows),
-        title=f"{root.name}/ ({count(len(files), 'file')})" if root.is_dir() else root.name,
+        title=f"{folder_title(root)} ({count(len(files), 'file')})" if root.is_dir() else root.name,
         form="Pascal VOC",
-        where=root.name,
+        where=folder_title(root) if root.is_dir() else root.name,
         problems=tuple(problems),
     )
 

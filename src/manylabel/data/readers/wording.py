@@ -5,6 +5,7 @@ Out: text that stays short however many there are.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 MOST_PROBLEMS = 20
 """Problems that one error lists, about; the rest is counted."""
@@ -19,6 +20,16 @@ def list_some(names: Sequence[str], *, most: int = 5) -> str:
     """
     shown = ", ".join(f"'{name}'" for name in names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def folder_title(folder: Path) -> str:
+    """Name a folder in a sentence.
+
+    Examples:
+        >>> folder_title(Path("runs/hanoi"))
+        'hanoi/'
+    """
+    return f"{folder.resolve().name}/"
 
 
 def count(number: int, noun: str) -> str:

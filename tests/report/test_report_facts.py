@@ -1,0 +1,252 @@
+"""Facts and tables of runs that are small enough to compute by hand."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from manylabel.report.facts import RunInfo, collect_facts
+from manylabel.report.tables import table_rows, write_table
+from manylabel.types import Epoch, FloatArray, Judged, LabelTable, Split, Thresholds, Trial
+
+UNKNOWN = np.nan
+TARGETS = np.array(
+    [[1, 0, 0], [1, 1, 0], [0, 0, 0], [1, UNKNOWN, 0], [1, 0, 0], [0, 1, UNKNOWN]], dtype=np.float64
+)
+TEST_SCORES = np.array([[0.9, 0.6, 0.1], [0.4, 0.7, 0.8]])
+RUN = RunInfo(
+    command="manylabel compare p l", started="2026-01-02T03:04:05", seconds=9.5, seed=3, recipe="quick"
+)
+
+
+def make_table(targets: FloatArray = TARGETS) -> LabelTable:
+    names = tuple(f"{row}.jpg" for row in range(len(targets)))
+    return LabelTable(
+        photos=tuple(map(Path, names)),
+        names=names,
+        labels=("boat", "lake", "moon"),
+        targets=targets.copy(),
+        parts=(None,) * len(names),
+        source="labels.csv",
+    )
+
+
+def make_split(*, folds: tuple[list[int], ...] = ()) -> Split:
+    return Split(
+        train=np.arange(4),
+        val=np.array([], dtype=np.int64),
+        test=np.array([4, 5]),
+        folds=tuple(map(np.array, folds)),
+    )
+
+
+def judge(rows: list[int], scores: FloatArray) -> Judged:
+    return Judged(rows=np.array(rows), scores=scores, decisions=scores >= 0.5)
+
+
+def make_trial(model: str = "tiny", *, scores: FloatArray = TEST_SCORES) -> Trial:
+    return Trial(
+        model=model,
+        init="official",
+        init_note="official weights",
+        head="linear",
+        tune="head",
+        parameters=1234,
+        labels=("boat", "lake", "moon"),
+        thresholds=Thresholds(values=np.full(3, 0.5), origin="always 0.5"),
+        pos_weight=np.array([1 / 3, 2.0, 1.0]),
+        test=judge([4, 5], scores),
+        out_of_fold=None,
+        history=(Epoch(fold=None, epoch=1, train_loss=0.7, held_out_loss=0.8, learning_rate=0.1),),
+        training_seconds=12.3456789,
+        inference_seconds=0.0123,
+        stage_seconds={"features": 10.0, "training": 2.0},
+    )
+
+
+def test_metrics_of_a_model_equal_those_computed_by_hand() -> None:
+    model = collect_facts(make_table(), make_split(), [make_trial()], RUN)["models"][0]
+    assert model["metrics"]["binary_accuracy"] == pytest.approx(4 / 5)
+    assert model["metrics"]["exact_match"] == 0.5
+    assert model["metrics"]["mAP"] == 1.0
+    assert model["metrics"]["f1_macro"] == pytest.approx((1 + 2 / 3 + 0) / 3)
+    assert model["per_label"]["n_positive"] == [1, 1, 0]
+    assert model["per_label"]["n_known"] == [2, 2, 1]
+
+
+def test_a_label_without_a_positive_has_null_where_nothing_can_be_said() -> None:
+    model = collect_facts(make_table(), make_split(), [make_trial()], RUN)["models"][0]
+    assert model["per_label"]["average_precision"] == [1.0, 1.0, None]
+    assert model["curves"]["labels"][2] is None
+
+
+def test_the_curve_over_all_labels_leaves_unknown_cells_out() -> None:
+    curves = collect_facts(make_table(), make_split(), [make_trial()], RUN)["models"][0]["curves"]
+    assert curves["overall"]["precision"] == [0.4, 0.5, 0.6667, 1.0, 1.0]
+    assert curves["overall"]["recall"] == [1.0, 1.0, 1.0, 1.0, 0.5]
+
+
+def test_a_long_curve_is_thinned_out_but_keeps_its_ends() -> None:
+    rng = np.random.default_rng(0)
+    targets = rng.integers(0, 2, size=(2000, 3)).astype(np.float64)
+    rows = np.arange(4, 2000)
+    scores = np.clip(0.5 * targets[4:] + rng.random((1996, 3)) / 2, 0, 1)
+    split = Split(train=np.arange(4), val=np.array([], dtype=np.int64), test=rows)
+    trial = replace(make_trial(), test=judge(rows.tolist(), scores))
+    curve = collect_facts(make_table(targets), split, [trial], RUN)["models"][0]["curves"]["overall"]
+    assert 100 < len(curve["recall"]) <= 151
+    assert curve["recall"][0] == 1.0
+    assert curve["precision"][0] == pytest.approx(np.mean(targets[4:]), abs=1e-3)
+    assert curve["recall"] == sorted(curve["recall"], reverse=True)
+
+
+def test_baselines_answer_the_same_photos_from_training_prevalences() -> None:
+    nothing, prior = collect_facts(make_table(), make_split(), [make_trial()], RUN)["baselines"]
+    assert [nothing["model"], prior["model"]] == ["all-negative", "label-prior"]
+    assert (nothing["metrics"]["binary_accuracy"], nothing["metrics"]["exact_match"]) == (0.6, 0.0)
+    assert (prior["metrics"]["binary_accuracy"], prior["metrics"]["exact_match"]) == (0.6, 0.5)
+
+
+def test_the_prior_of_a_fold_is_counted_on_the_other_folds() -> None:
+    scores = np.array([[0.9, 0.1, 0.1], [0.8, 0.9, 0.2], [0.2, 0.2, 0.1], [0.7, 0.3, 0.1]])
+    trial = replace(make_trial(), test=None, out_of_fold=judge([0, 1, 2, 3], scores))
+    split = replace(make_split(folds=([0, 2], [1, 3])), test=np.array([], dtype=np.int64))
+    facts = collect_facts(make_table(), split, [trial], RUN)
+    # Photos 0 and 2 are scored by 1 and 3 (boat 1, lake 1, moon 0), photos 1 and 3 by 0 and 2 (1/2, 0, 0).
+    right_cells = (2 + 1) + (2 + 2)  # photos 0: boat and moon, 2: moon, 1: boat and moon, 3: boat and moon
+    assert facts["baselines"][1]["metrics"]["binary_accuracy"] == pytest.approx(right_cells / 11)
+    assert facts["judged"] == {"part": "out_of_fold", "n_photos": 4, "n_known": 4}
+    assert facts["models"][0]["metrics"]["exact_match"] == 1.0
+    assert facts["models"][0]["out_of_fold"] is None
+
+
+def test_out_of_fold_metrics_stand_beside_those_of_the_test_photos() -> None:
+    wrong = 1 - np.nan_to_num(TARGETS[:4])
+    trial = replace(make_trial(), out_of_fold=judge([0, 1, 2, 3], wrong))
+    model = collect_facts(make_table(), make_split(folds=([0, 1], [2, 3])), [trial], RUN)["models"][0]
+    assert model["metrics"]["exact_match"] == 0.5
+    assert model["out_of_fold"]["exact_match"] == 0.0
+
+
+def test_data_are_counted_per_label_part_and_pair() -> None:
+    data = collect_facts(make_table(), make_split(), [make_trial()], RUN)["data"]
+    assert data["labels"][1] == {
+        "name": "lake", "n_positive": 2, "n_negative": 3, "n_unknown": 1, "train": 1, "val": 0, "test": 1
+    }  # fmt: skip
+    assert data["labels_per_photo"] == [1, 4, 1]
+    assert data["co_occurrence"] == [[4, 1, 0], [1, 2, 0], [0, 0, 0]]
+    assert data["parts"] == {"train": 4, "val": 0, "test": 2}
+
+
+def test_the_gallery_tells_right_missed_wrong_and_unknown_apart() -> None:
+    gallery = collect_facts(make_table(), make_split(), [make_trial()], RUN)["gallery"]
+    assert [(photo["group"], photo["name"]) for photo in gallery] == [("right", "5.jpg"), ("wrong", "4.jpg")]
+    assert gallery[0]["right"] == [{"label": "lake", "score": 0.7}]
+    assert gallery[0]["unknown"] == [{"label": "moon", "score": 0.8}]
+    assert gallery[1]["right"] == [{"label": "boat", "score": 0.9}]
+    assert gallery[1]["wrong"] == [{"label": "lake", "score": 0.6}]
+
+
+def test_the_gallery_shows_the_worst_first_and_no_photo_twice() -> None:
+    n_photos = 60
+    targets = np.zeros((n_photos, 3))
+    targets[:, 0] = 1
+    scores = np.full((n_photos, 3), 0.1)
+    scores[:, 0] = np.linspace(0.01, 0.45, n_photos)  # the boat is missed everywhere
+    scores[:, 1] = np.linspace(0.51, 0.99, n_photos)  # and a lake is made up everywhere
+    split = Split(
+        train=np.array([], dtype=np.int64), val=np.array([], dtype=np.int64), test=np.arange(n_photos)
+    )
+    trial = replace(make_trial(), test=judge(list(range(n_photos)), scores))
+    gallery = collect_facts(make_table(targets), split, [trial], RUN)["gallery"]
+    rows = {
+        group: [photo["row"] for photo in gallery if photo["group"] == group] for group in ("missed", "wrong")
+    }
+    assert rows["missed"] == list(range(8))
+    assert rows["wrong"] == list(range(59, 51, -1))
+
+
+def test_the_best_model_is_that_with_the_highest_map() -> None:
+    worse = np.array([[0.2, 0.6, 0.1], [0.4, 0.5, 0.8]])
+    facts = collect_facts(
+        make_table(), make_split(), [make_trial("bad", scores=worse), make_trial("good")], RUN
+    )
+    assert facts["models"][facts["best"]]["model"] == "good"
+
+
+def test_facts_are_plain_json() -> None:
+    facts = collect_facts(make_table(), make_split(), [make_trial()], RUN)
+    assert json.loads(json.dumps(facts, allow_nan=False)) == facts
+    assert facts["format_version"] == 1
+
+
+def test_facts_hold_no_folder_of_this_machine() -> None:
+    table = replace(
+        make_table(), source="/home/ada/labels.csv as one-hot", notes=("/home/ada/p/1.jpg: empty",)
+    )
+    trial = replace(make_trial(), init="random", init_note="random weights: /home/ada/w.pth could not be had")
+    assert "ada" not in json.dumps(collect_facts(table, make_split(), [trial], RUN))
+
+
+def test_the_loss_is_read_from_the_settings() -> None:
+    run = replace(RUN, config_toml='[training]\nloss = "weighted_bce"\npos_weight_cap = 20.0\n')
+    facts = collect_facts(make_table(), make_split(), [make_trial()], run)
+    assert facts["loss"] == {"name": "weighted_bce", "pos_weight_cap": 20.0}
+
+
+@pytest.mark.parametrize(
+    ("trials", "message"),
+    [
+        ([], "no trial"),
+        ([replace(make_trial(), labels=("boat", "lake", "sun"))], "the table has"),
+        (
+            [make_trial(), replace(make_trial("b"), test=judge([4], TEST_SCORES[:1]))],
+            "b and tiny were judged on",
+        ),
+    ],
+)
+def test_trials_that_cannot_be_compared_are_refused(trials: list[Trial], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        collect_facts(make_table(), make_split(), trials, RUN)
+
+
+def test_the_csv_table_has_the_documented_columns_and_order(tmp_path: Path) -> None:
+    facts = collect_facts(make_table(), make_split(), [make_trial("first"), make_trial("second")], RUN)
+    write_table(facts, tmp_path)
+    with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == [
+        "model", "binary_accuracy", "exact_match", "mAP", "f1_macro", "f1_micro", "f1_samples", "auroc_macro",
+        "hamming_loss", "CP", "CR", "CF1", "OP", "OR", "OF1", "coverage_error", "ranking_loss",
+        "training_seconds", "inference_seconds", "parameters", "init",
+    ]  # fmt: skip
+    assert [row["model"] for row in rows] == ["first", "second", "all-negative", "label-prior"]
+    assert rows[0]["binary_accuracy"] == "0.8"
+    assert rows[0]["training_seconds"] == "12.3457"
+    assert (rows[0]["parameters"], rows[0]["init"]) == ("1234", "official")
+    assert {rows[2][name] for name in ("training_seconds", "inference_seconds", "parameters", "init")} == {""}
+
+
+def test_what_is_undefined_is_an_empty_cell(tmp_path: Path) -> None:
+    targets = TARGETS.copy()
+    targets[4:] = UNKNOWN
+    facts = collect_facts(make_table(targets), make_split(), [make_trial()], RUN)
+    assert table_rows(facts)[0]["mAP"] is None
+    write_table(facts, tmp_path)
+    assert "tiny,,,,,,,,,,,,,,,,,12.3457,0.0123,1234,official" in (tmp_path / "table.csv").read_text(
+        encoding="utf-8"
+    )
+
+
+def test_the_markdown_table_is_rounded_and_marks_random_weights(tmp_path: Path) -> None:
+    trial = replace(make_trial("a|b"), init="random", init_note="random weights: x.pth could not be had")
+    write_table(collect_facts(make_table(), make_split(), [trial], RUN), tmp_path)
+    lines = (tmp_path / "table.md").read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("| Model | Binary accuracy | Exact match | mAP | F1 macro |")
+    assert lines[2] == (
+        "| a\\|b | 80.0 % | 50.0 % | 100.0 % | 55.6 % | 12.3 s | 12.3 ms | 1,234 | random (not pre-trained) |"
+    )
+    assert "a\\|b: random weights: x.pth could not be had" in lines

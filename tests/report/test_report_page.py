@@ -1,0 +1,365 @@
+"""The report of a run: its files, its page, its plots, and what hostile names do to them."""
+
+import base64
+import hashlib
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from manylabel.report.captions import see_average_precision, see_co_occurrence, see_losses
+from manylabel.report.facts import Facts, RunInfo, collect_facts
+from manylabel.report.gallery import make_thumbnail
+from manylabel.report.plots.counts import conditional_shares, order_by_company
+from manylabel.report.plots.draw import draw_plots
+from manylabel.report.plots.losses import mean_curve, read_losses
+from manylabel.report.render import write_report
+from manylabel.report.words import baseline_warning, headline, random_warning, result
+from manylabel.types import Epoch, Judged, LabelTable, Split, Thresholds, Trial
+
+RUN = RunInfo(
+    command="manylabel compare photos labels.csv",
+    started="2026-01-02T03:04:05",
+    seconds=99.0,
+    seed=3,
+    recipe="quick",
+    versions={"manylabel": "0.1.0"},
+    machine={"cores": "2"},
+    stage_seconds={"reading": 0.5},
+    config_toml='[training]\nloss = "weighted_bce"\npos_weight_cap = 20.0\n',
+)
+ALL_PLOTS = {
+    "losses", "average_precision", "precision_recall", "precision_recall_labels", "label_counts",
+    "labels_per_photo", "co_occurrence",
+}  # fmt: skip
+HOSTILE = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>{{ 7*7 }}"
+
+
+def split_in_half(table: LabelTable) -> Split:
+    rows = np.arange(table.n_photos)
+    return Split(train=rows[::2], val=rows[:0], test=rows[1::2], origin="every second photo")
+
+
+def make_trial(
+    table: LabelTable,
+    *,
+    model: str = "tiny",
+    noise: float = 0.4,
+    init: Literal["official", "random"] = "official",
+) -> Trial:
+    rows = split_in_half(table).test
+    rng = np.random.default_rng(len(model))
+    truth = np.nan_to_num(table.targets[rows], nan=0.5)
+    scores = np.clip(0.25 + 0.5 * truth + rng.normal(0, noise, size=truth.shape), 0, 1)
+    return Trial(
+        model=model,
+        init=init,
+        init_note=f"{init} weights: {model}.pth",
+        head="linear",
+        tune="head",
+        parameters=1000,
+        labels=table.labels,
+        thresholds=Thresholds(values=np.full(table.n_labels, 0.5), origin="always 0.5"),
+        pos_weight=np.linspace(1, 5, table.n_labels),
+        test=Judged(rows=rows, scores=scores, decisions=scores >= 0.5),
+        out_of_fold=None,
+        history=make_history(None, [0.6, 0.4, 0.3]),
+        training_seconds=12.0,
+        inference_seconds=0.01,
+        stage_seconds={"features": 3.0, "training": 2.0},
+    )
+
+
+def make_history(fold: int | None, held_out: Sequence[float | None]) -> tuple[Epoch, ...]:
+    return tuple(
+        Epoch(fold=fold, epoch=epoch, train_loss=1 / epoch, held_out_loss=loss, learning_rate=0.1)
+        for epoch, loss in enumerate(held_out, start=1)
+    )
+
+
+def make_facts(table: LabelTable, trials: Sequence[Trial] | None = None, *, run: RunInfo = RUN) -> Facts:
+    chosen = [make_trial(table), make_trial(table, model="wide", noise=0.2)] if trials is None else trials
+    return collect_facts(table, split_in_half(table), chosen, run)
+
+
+class PageReader(HTMLParser):
+    """Collects what a page loads, links to and describes, and whether its elements are closed."""
+
+    VOID = ("meta", "img", "link", "br", "input", "hr")
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, attribute: str) -> list[str]:
+        return [str(attributes[attribute]) for _, attributes in self.elements if attribute in attributes]
+
+
+@pytest.fixture
+def page(shapes_table: LabelTable, tmp_path: Path) -> str:
+    trials = [make_trial(shapes_table), make_trial(shapes_table, model="wide", init="random")]
+    return write_report(make_facts(shapes_table, trials), shapes_table, out=tmp_path / "run").read_text(
+        "utf-8"
+    )
+
+
+def test_a_report_is_a_page_tables_facts_and_plots(shapes_table: LabelTable, tmp_path: Path) -> None:
+    report = write_report(make_facts(shapes_table), shapes_table, out=tmp_path / "run")
+    assert report == tmp_path / "run" / "report.html"
+    written = {
+        path.relative_to(report.parent).as_posix() for path in report.parent.rglob("*") if path.is_file()
+    }
+    assert written == {"report.html", "facts.json", "table.csv", "table.md"} | {
+        f"plots/{n}.png" for n in ALL_PLOTS
+    }
+    for plot in report.parent.glob("plots/*.png"):
+        with Image.open(plot) as picture:
+            picture.load()
+            assert min(picture.size) > 80
+
+
+def test_a_page_loads_nothing_from_anywhere(page: str) -> None:
+    assert "http:" not in page
+    assert "https:" not in page
+    assert "url(" not in page
+    assert "@import" not in page
+    reader = PageReader(page)
+    assert all(source.startswith("data:image/") for source in reader.all("src"))
+    assert all(link.startswith("#") for link in reader.all("href"))
+    assert "link" not in {tag for tag, _ in reader.elements}
+
+
+def test_a_page_is_well_formed_and_describes_its_pictures(page: str) -> None:
+    reader = PageReader(page)
+    assert reader.open == []
+    pictures = [attributes for tag, attributes in reader.elements if tag == "img"]
+    assert len(pictures) > len(ALL_PLOTS)
+    assert all(attributes.get("alt") for attributes in pictures)
+    ids = reader.all("id")
+    assert len(ids) == len(set(ids))
+    assert {link.removeprefix("#") for link in reader.all("href")} <= set(ids)
+
+
+def test_a_page_allows_its_own_script_only(page: str) -> None:
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in page
+    assert "default-src 'none'" in page
+
+
+def test_hostile_names_stay_text_everywhere(shapes_table: LabelTable, tmp_path: Path) -> None:
+    labels = (HOSTILE, "square", "triangle")
+    table = replace(
+        shapes_table,
+        labels=labels,
+        names=tuple(f"{HOSTILE}{name}" for name in shapes_table.names),
+        source=HOSTILE,
+        notes=(HOSTILE,),
+    )
+    trial = make_trial(table, model=HOSTILE, init="random")
+    trial = replace(trial, thresholds=replace(trial.thresholds, origin=HOSTILE), stage_seconds={HOSTILE: 1.0})
+    run = replace(
+        RUN, command=HOSTILE, recipe=HOSTILE, machine={HOSTILE: HOSTILE}, versions={"numpy": HOSTILE}
+    )
+    page = write_report(make_facts(table, [trial], run=run), table, out=tmp_path / "run").read_text("utf-8")
+    reader = PageReader(page)
+    assert [tag for tag, _ in reader.elements].count("script") == 1
+    assert "x" not in reader.all("src")
+    assert "onerror" not in {name for _, attributes in reader.elements for name in attributes}
+    assert reader.text.count(HOSTILE) > 10
+
+
+def test_random_weights_are_marked_in_headline_and_table(page: str) -> None:
+    reader = PageReader(page)
+    assert "wide started from random weights" in reader.text
+    assert '<span class="badge">random weights</span>' in page
+    assert "tiny started from random weights" not in reader.text
+
+
+def test_a_page_without_random_weights_does_not_speak_of_them(
+    shapes_table: LabelTable, tmp_path: Path
+) -> None:
+    page = write_report(make_facts(shapes_table), shapes_table, out=tmp_path).read_text("utf-8")
+    assert "random weights" not in page
+
+
+def test_a_photo_that_is_gone_is_said_to_be_gone(shapes_table: LabelTable, tmp_path: Path) -> None:
+    facts = make_facts(shapes_table)
+    shapes_table.photos[facts["gallery"][0]["row"]].unlink()
+    page = write_report(facts, shapes_table, out=tmp_path / "run").read_text("utf-8")
+    assert page.count("could not be read any more") == 1
+
+
+def test_a_second_report_replaces_the_first_and_leaves_other_files(
+    shapes_table: LabelTable, tmp_path: Path
+) -> None:
+    (tmp_path / "config.toml").write_text("seed = 3", encoding="utf-8")
+    write_report(make_facts(shapes_table), shapes_table, out=tmp_path)
+    write_report(
+        make_facts(shapes_table, [make_trial(shapes_table, model="later")]), shapes_table, out=tmp_path
+    )
+    assert "later" in (tmp_path / "report.html").read_text("utf-8")
+    assert (tmp_path / "config.toml").read_text("utf-8") == "seed = 3"
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_unknown_labels_and_labels_without_positives_are_reported(
+    shapes_table: LabelTable, tmp_path: Path
+) -> None:
+    targets = shapes_table.targets.copy()
+    targets[:, 0] = 0
+    targets[::3, 1] = np.nan
+    targets[:, 2] = np.nan
+    table = replace(shapes_table, targets=targets)
+    page = write_report(make_facts(table), table, out=tmp_path / "run").read_text("utf-8")
+    assert PageReader(page).open == []
+    assert f"{np.isnan(targets[:, 1]).sum()}" in page
+
+
+def test_a_run_whose_judged_photos_are_all_unknown_is_reported(
+    shapes_table: LabelTable, tmp_path: Path
+) -> None:
+    targets = shapes_table.targets.copy()
+    targets[split_in_half(shapes_table).test] = np.nan
+    table = replace(shapes_table, targets=targets)
+    page = write_report(make_facts(table), table, out=tmp_path / "run").read_text("utf-8")
+    assert "nothing can be said" in page
+    assert not (tmp_path / "run" / "plots" / "precision_recall.png").exists()
+
+
+def test_a_single_model_with_a_single_label_and_no_history_is_reported(
+    shapes_table: LabelTable, tmp_path: Path
+) -> None:
+    table = replace(shapes_table, labels=("circle",), targets=shapes_table.targets[:, :1].copy())
+    facts = make_facts(table, [replace(make_trial(table), history=())])
+    page = write_report(facts, table, out=tmp_path / "run").read_text("utf-8")
+    assert "No losses were kept" in page
+    drawn = {plot.stem for plot in (tmp_path / "run" / "plots").iterdir()}
+    assert drawn == ALL_PLOTS - {"losses", "precision_recall_labels", "co_occurrence"}
+
+
+def test_cross_validation_is_told_as_such(shapes_table: LabelTable, tmp_path: Path) -> None:
+    rows = np.arange(shapes_table.n_photos)
+    split = Split(train=rows, val=rows[:0], test=rows[:0], folds=(rows[::2], rows[1::2]))
+    scores = np.full((len(rows), 3), 0.4)
+    judged = Judged(rows=rows, scores=scores, decisions=scores >= 0.5)
+    history = make_history(0, [0.6, 0.5]) + make_history(1, [0.7, 0.4]) + make_history(None, [None, None])
+    trial = replace(make_trial(shapes_table), test=None, out_of_fold=judged, history=history)
+    facts = collect_facts(shapes_table, split, [trial], RUN)
+    page = write_report(facts, shapes_table, out=tmp_path / "run").read_text("utf-8")
+    assert "all 32 photos by 2-fold cross-validation" in page
+    assert "the mean of the folds" in page
+
+
+@pytest.mark.parametrize("n_labels", [2, 31, 90])
+def test_plots_take_any_number_of_labels_and_any_name(shapes_table: LabelTable, n_labels: int) -> None:
+    rng = np.random.default_rng(0)
+    names = tuple(
+        f"{number} costs $5 or $6, 湖 \N{LOTUS}, and a long name\n_{{x^" for number in range(n_labels)
+    )
+    targets = rng.integers(0, 2, size=(shapes_table.n_photos, n_labels)).astype(np.float64)
+    table = replace(shapes_table, labels=names, targets=targets)
+    trials = [make_trial(table, model=f"timm/network_number_{number}") for number in range(9)]
+    pictures = draw_plots(make_facts(table, trials))
+    assert set(pictures) == ALL_PLOTS
+    for picture in pictures.values():
+        with Image.open(io.BytesIO(picture.png)) as opened:
+            assert opened.size == picture.size
+
+
+def test_a_thumbnail_keeps_the_shape_of_its_photo(tmp_path: Path) -> None:
+    Image.new("RGB", (2000, 500), "teal").save(tmp_path / "wide.jpg")
+    with Image.open(io.BytesIO(make_thumbnail(tmp_path / "wide.jpg"))) as small:
+        assert (small.format, small.size) == ("JPEG", (320, 80))
+
+
+def test_losses_are_those_of_the_kept_fit_or_else_of_the_folds() -> None:
+    def read(history: tuple[Epoch, ...]) -> list[list[float]]:
+        names = ("fold", "epoch", "train_loss", "held_out_loss")
+        held_out = read_losses({name: [getattr(epoch, name) for epoch in history] for name in names}).held_out
+        return [fit.tolist() for fit in held_out]
+
+    folds = make_history(0, [0.6, 0.5]) + make_history(1, [0.7])
+    assert read(folds + make_history(None, [0.9, 0.8])) == [[0.9, 0.8]]
+    by_fold = read(folds + make_history(None, [None, None]))
+    np.testing.assert_equal(by_fold, [[0.6, 0.5], [0.7, np.nan]])
+    np.testing.assert_allclose(mean_curve(np.array(by_fold)), [0.65, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("held_out", "words"),
+    [
+        ([0.9, 0.5, 0.3, 0.35, 0.4], "rises again after epoch 3"),
+        ([0.9, 0.7, 0.5, 0.4, 0.3], "still falls at the end"),
+        ([0.9, 0.4, 0.3, 0.3, 0.301], "is flat at the end"),
+    ],
+)
+def test_the_caption_of_the_losses_says_how_they_end(
+    shapes_table: LabelTable, held_out: list[float], words: str
+) -> None:
+    trial = replace(make_trial(shapes_table), history=make_history(None, held_out))
+    assert words in see_losses(make_facts(shapes_table, [trial]))
+
+
+def test_captions_name_the_labels_that_stand_out(shapes_table: LabelTable) -> None:
+    targets = shapes_table.targets.copy()
+    targets[:, 1] = np.maximum(targets[:, 0], targets[:, 1])  # no circle without a square
+    table = replace(shapes_table, targets=targets)
+    rows = split_in_half(table).test
+    scores = np.stack([targets[rows, 0], 0.5 + 0 * rows, 1 - targets[rows, 2]], axis=1)
+    judged = Judged(rows=rows, scores=scores, decisions=scores >= 0.5)
+    facts = make_facts(table, [replace(make_trial(table), test=judged)])
+    assert "“circle”, 100\N{NO-BREAK SPACE}% also have “square”" in see_co_occurrence(facts)
+    assert "“circle” best (100\N{NO-BREAK SPACE}%) and “triangle” worst" in see_average_precision(facts)
+
+
+def test_the_headline_says_who_is_best_by_how_much_and_on_how_many_photos(shapes_table: LabelTable) -> None:
+    trials = [
+        make_trial(shapes_table, noise=0.01),
+        make_trial(shapes_table, model="wide", noise=3, init="random"),
+    ]
+    facts = make_facts(shapes_table, trials)
+    assert headline(facts) == "tiny is the best of 2 networks: mAP 100.0\N{NO-BREAK SPACE}%"
+    assert "every label right on 16 of 16 photos (100.0\N{NO-BREAK SPACE}%)" in result(facts)
+    assert "points above that of wide" in result(facts)
+    assert "moves that share by 6.2 points" in result(facts)
+    assert "already reaches 50.0\N{NO-BREAK SPACE}%" in baseline_warning(facts)
+    assert str(random_warning(facts)).startswith(
+        "wide started from random weights, not from pre-trained ones"
+    )
+
+
+def test_a_network_worse_than_saying_nothing_is_called_so(shapes_table: LabelTable) -> None:
+    rows = split_in_half(shapes_table).test
+    scores = 1 - shapes_table.targets[rows]
+    judged = Judged(rows=rows, scores=scores, decisions=scores >= 0.5)
+    facts = make_facts(shapes_table, [replace(make_trial(shapes_table), test=judged)])
+    assert "worse than saying nothing" in baseline_warning(facts)
+
+
+def test_shares_are_conditional_on_the_row_and_neighbours_keep_company() -> None:
+    counts = np.array([[10, 1, 5, 0], [1, 9, 0, 0], [5, 0, 5, 0], [0, 0, 0, 0]])
+    np.testing.assert_allclose(conditional_shares(counts)[2], [1.0, 0.0, np.nan, 0.0])
+    np.testing.assert_equal(conditional_shares(counts)[3], np.full(4, np.nan))
+    assert order_by_company(counts) == [0, 2, 1]

@@ -1,0 +1,59 @@
+"""What a training setting is where the user gave none."""
+
+from dataclasses import fields
+
+import pytest
+import torch
+
+from manylabel.config import TrainingConfig, TuneName
+from manylabel.training.defaults import TUNE_DEFAULTS, fill_defaults, loop_settings
+from manylabel.training.loop import LoopSettings
+
+# Their absence has a meaning of its own.
+MAY_STAY_OPEN = {"patience", "freeze_batch_norm"}
+
+
+@pytest.mark.parametrize("tune", TUNE_DEFAULTS)
+def test_everything_is_filled_in_but_what_has_a_meaning_when_absent(tune: TuneName) -> None:
+    filled = fill_defaults(TrainingConfig(tune=tune))
+
+    assert {f.name for f in fields(filled) if getattr(filled, f.name) is None} == MAY_STAY_OPEN
+
+
+@pytest.mark.parametrize("tune", TUNE_DEFAULTS)
+def test_what_was_given_stays_also_where_it_is_zero(tune: TuneName) -> None:
+    given = TrainingConfig(
+        tune=tune, epochs=3, weight_decay=0.0, body_learning_rate=0.0, ema_decay=0.0, n_views=2, patience=4
+    )
+    filled = fill_defaults(given)
+
+    for name in ("epochs", "weight_decay", "body_learning_rate", "ema_decay", "n_views", "patience"):
+        assert getattr(filled, name) == getattr(given, name)
+    assert filled.learning_rate == TUNE_DEFAULTS[tune]["learning_rate"]
+
+
+def test_filling_in_twice_changes_nothing() -> None:
+    filled = fill_defaults(TrainingConfig(tune="full"))
+
+    assert fill_defaults(filled) == filled
+
+
+def test_the_loop_gets_what_was_set() -> None:
+    training = fill_defaults(
+        TrainingConfig(tune="full", schedule="cosine", warmup_fraction=0.3, patience=2, learning_rate=0.5)
+    )
+
+    settings = loop_settings(training, freezes_batch_norm=True, precision=torch.bfloat16)
+
+    assert settings == LoopSettings(
+        epochs=10,
+        learning_rate=0.5,
+        body_learning_rate=3e-4,
+        weight_decay=0.05,
+        schedule="cosine",
+        warmup_fraction=0.3,
+        ema_decay=0.98,
+        patience=2,
+        freezes_batch_norm=True,
+        precision=torch.bfloat16,
+    )
