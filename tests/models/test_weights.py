@@ -1,8 +1,7 @@
-"""In: weights in files, in caches and nowhere. Out: backbones that hold them, or an error that says what to do."""
+"""In: weights in files, in caches and nowhere. Out: backbones that hold them, or an error with the ways out."""
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -10,7 +9,7 @@ from urllib.error import URLError
 import pytest
 import timm
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.vision_transformer import VisionTransformer
@@ -52,7 +51,7 @@ def same_features(backbone: Backbone, expected: nn.Module, *, side_px: int) -> b
 
 
 def put_into_torch_cache(caches: Path, name: str, weights: Weights) -> Path:
-    path = caches / "torch" / "hub" / "checkpoints" / official_weights(name).url.rpartition("/")[2]
+    path = caches / "torch" / "hub" / "checkpoints" / Path(official_weights(name).url).name
     path.parent.mkdir(parents=True)
     torch.save(weights, path)
     return path
@@ -108,7 +107,7 @@ def test_official_weights_in_the_cache_give_the_features_of_torchvision(
 
 
 def test_official_weights_of_timm_in_the_cache_give_the_features_of_timm(caches: Path) -> None:
-    expected = stir(timm.create_model("test_efficientnet"))
+    expected: Any = stir(timm.create_model("test_efficientnet"))
     path = put_into_hugging_face_cache(caches, "timm/test_efficientnet.r160_in1k", expected.state_dict())
     backbone = build_backbone("timm/test_efficientnet", seed=5)
     provenance = load_weights(backbone)
@@ -221,7 +220,7 @@ def test_mnasnet_takes_a_file_that_cannot_hold_its_version(tmp_path: Path) -> No
 
 
 def test_a_file_with_another_number_of_classes_is_loaded(tmp_path: Path) -> None:
-    network = stir(timm.create_model("test_vit", num_classes=200))
+    network: Any = stir(timm.create_model("test_vit", num_classes=200))
     save_file(network.state_dict(), tmp_path / "vit.safetensors")
     backbone = build_backbone("timm/test_vit")
     assert load_weights(backbone, file=tmp_path / "vit.safetensors").note == "weights of vit.safetensors"
@@ -283,8 +282,8 @@ def test_weights_of_another_network_name_the_first_that_is_missing(tmp_path: Pat
     with pytest.raises(WeightsError) as caught:
         load_weights(build_backbone("resnet18"), file=tmp_path / "w.pth")
     assert str(caught.value) == (
-        f"{tmp_path / 'w.pth'}: has no conv1.weight, which resnet18 wants; 100 of its 100 tensors are missing. "
-        "Are these weights of another network?"
+        f"{tmp_path / 'w.pth'}: has no conv1.weight, which resnet18 wants; 100 of its 100 tensors are "
+        "missing. Are these weights of another network?"
     )
 
 
@@ -330,14 +329,20 @@ def test_a_file_counts_more_than_random_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "side_px"), [("googlenet", 64), ("resnet50", 64), ("vgg16", 64), ("vit_b_16", 64)]
+    "name",
+    [
+        "googlenet",
+        "resnet50",
+        pytest.param("vgg16", marks=pytest.mark.slow),
+        pytest.param("vit_b_16", marks=pytest.mark.slow),
+    ],
 )
-def test_random_weights_tell_photos_apart(name: str, side_px: int) -> None:
-    backbone = build_backbone(name, side_px=side_px).eval()
+def test_random_weights_tell_photos_apart(name: str) -> None:
+    backbone = build_backbone(name, side_px=64).eval()
     load_weights(backbone, init="random", seed=3)
     generator = torch.Generator().manual_seed(0)
     coarse = torch.randn(8, 3, 8, 8, generator=generator)
-    photos = nn.functional.interpolate(coarse, size=side_px, mode="bilinear")
+    photos = nn.functional.interpolate(coarse, size=64, mode="bilinear")
     with torch.no_grad():
         features = backbone(photos)
     assert features.isfinite().all()
@@ -347,16 +352,16 @@ def test_random_weights_tell_photos_apart(name: str, side_px: int) -> None:
 
 def test_random_weights_depend_on_the_seed_alone() -> None:
     state = torch.random.get_rng_state()
-    draw: Callable[[int], Tensor] = lambda seed: random_weights_of_squeezenet(seed)  # noqa: E731
-    assert torch.equal(draw(1), draw(1))
-    assert not torch.equal(draw(1), draw(2))
+    first, again, other = (first_random_weights(seed) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-def random_weights_of_squeezenet(seed: int) -> Tensor:
+def first_random_weights(seed: int) -> Tensor:
     backbone = build_backbone("squeezenet1_1")
     load_weights(backbone, init="random", seed=seed)
-    return backbone.state_dict()["network.features.0.weight"]
+    return next(backbone.parameters())
 
 
 @pytest.mark.real
@@ -365,7 +370,7 @@ def test_real_weights_are_loaded_completely(real_weights: Path, name: str) -> No
     backbone = build_backbone(name).eval()
     file = real_weights / f"{name.removeprefix('timm/')}.safetensors"
     assert load_weights(backbone, file=file).note == f"weights of {file.name}"
-    with torch.no_grad():
-        features = backbone(torch.randn(4, 3, 224, 224, generator=torch.Generator().manual_seed(0)))
-    assert features.isfinite().all()
-    assert (features.std(dim=0) > 0).float().mean() > 0.5
+    loaded = backbone.network.state_dict()
+    given = load_file(file)
+    assert all(torch.equal(given[name], tensor) for name, tensor in loaded.items() if name in given)
+    assert {name for name in loaded if name not in given} == set()

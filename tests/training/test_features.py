@@ -11,13 +11,11 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.numpy import save_file
-from torch import nn
 
 from manylabel.config import AugmentationConfig
-from manylabel.models.backbones import Backbone
 from manylabel.models.classifier import Classifier
 from manylabel.models.heads import build_head
-from manylabel.preprocess import Preprocessing, resize_photo
+from manylabel.preprocess import resize_photo
 from manylabel.training import features
 from manylabel.training.features import FeatureSettings, FrozenFeatures, default_cache, frozen_features
 from manylabel.training.photo_store import PhotoStore, store_of_images
@@ -25,20 +23,6 @@ from manylabel.training.photo_store import PhotoStore, store_of_images
 N_PHOTOS = 6
 ROWS = np.arange(N_PHOTOS)
 Change = Callable[[Any], Any]
-
-
-@pytest.fixture
-def classifier() -> Classifier:
-    """Return a classifier whose body is one convolution of random weights."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = nn.Sequential(
-            nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
-        )
-    backbone = Backbone(
-        network, name="tiny", n_features=4, preprocessing=Preprocessing(side_px=16), removed=()
-    )
-    return Classifier(backbone, build_head("linear", backbone="tiny", n_features=4, n_labels=2), ("a", "b"))
 
 
 def photos(seed: int = 0) -> list[Image.Image]:
@@ -72,30 +56,30 @@ def cache_files(settings: FeatureSettings) -> list[Path]:
 
 
 def test_the_first_view_is_what_a_predictor_sees(
-    classifier: Classifier, store: PhotoStore, settings: FeatureSettings
+    tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings
 ) -> None:
-    computed = frozen_features(classifier, store, ROWS, settings=settings)
+    computed = frozen_features(tiny_classifier, store, ROWS, settings=settings)
 
-    pixels = np.stack([resize_photo(photo, classifier.preprocessing) for photo in photos()])
+    pixels = np.stack([resize_photo(photo, tiny_classifier.preprocessing) for photo in photos()])
     with torch.inference_mode():
-        expected = classifier.eval().features(torch.from_numpy(pixels))
-    assert computed.values.shape == (N_PHOTOS, 3, 4)
+        expected = tiny_classifier.eval().features(torch.from_numpy(pixels))
+    assert computed.values.shape == (N_PHOTOS, 3, 8)
     torch.testing.assert_close(torch.from_numpy(computed.values[:, 0]), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_the_other_views_differ(classifier: Classifier, store: PhotoStore, settings: FeatureSettings) -> None:
-    values = frozen_features(classifier, store, ROWS, settings=settings).values
+    values = frozen_features(tiny_classifier, store, ROWS, settings=settings).values
 
     for first, second in ((0, 1), (0, 2), (1, 2)):
         assert (np.abs(values[:, first] - values[:, second]).max(axis=1) > 1e-4).all()
 
 
 def test_cached_features_are_those_that_were_computed(
-    classifier: Classifier, store: PhotoStore, settings: FeatureSettings
+    tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings
 ) -> None:
-    computed = frozen_features(classifier, store, ROWS, settings=settings)
-    cached = frozen_features(classifier, store, ROWS, settings=settings)
-    fresh = frozen_features(classifier, store, ROWS, settings=replace(settings, cache=None))
+    computed = frozen_features(tiny_classifier, store, ROWS, settings=settings)
+    cached = frozen_features(tiny_classifier, store, ROWS, settings=settings)
+    fresh = frozen_features(tiny_classifier, store, ROWS, settings=replace(settings, cache=None))
 
     assert (computed.is_cached, cached.is_cached, fresh.is_cached) == (False, True, False)
     np.testing.assert_array_equal(cached.values, computed.values)
@@ -105,19 +89,19 @@ def test_cached_features_are_those_that_were_computed(
 
 
 def test_cached_features_need_no_forward_pass(
-    classifier: Classifier, store: PhotoStore, settings: FeatureSettings, monkeypatch: pytest.MonkeyPatch
+    tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    frozen_features(classifier, store, ROWS, settings=settings)
+    frozen_features(tiny_classifier, store, ROWS, settings=settings)
     monkeypatch.setattr(features, "_compute", lambda *_: pytest.fail("the backbone must not run"))
 
-    assert frozen_features(classifier, store, ROWS, settings=settings).is_cached
+    assert frozen_features(tiny_classifier, store, ROWS, settings=settings).is_cached
 
 
 def test_a_photo_has_the_same_features_whatever_the_others_are(
-    classifier: Classifier, store: PhotoStore, settings: FeatureSettings
+    tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings
 ) -> None:
-    together = frozen_features(classifier, store, ROWS, settings=settings)
-    some = frozen_features(classifier, store, np.array([4, 1]), settings=settings)
+    together = frozen_features(tiny_classifier, store, ROWS, settings=settings)
+    some = frozen_features(tiny_classifier, store, np.array([4, 1]), settings=settings)
 
     np.testing.assert_allclose(some.values, together.values[[4, 1]], atol=1e-5)
 
@@ -132,10 +116,10 @@ def test_a_photo_has_the_same_features_whatever_the_others_are(
     ],
 )
 def test_other_settings_are_computed_anew(
-    change: Change, classifier: Classifier, store: PhotoStore, settings: FeatureSettings
+    change: Change, tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings
 ) -> None:
-    first = frozen_features(classifier, store, ROWS, settings=settings)
-    second = frozen_features(classifier, store, ROWS, settings=change(settings))
+    first = frozen_features(tiny_classifier, store, ROWS, settings=settings)
+    second = frozen_features(tiny_classifier, store, ROWS, settings=change(settings))
 
     assert not second.is_cached
     assert first.values.shape != second.values.shape or not np.array_equal(first.values, second.values)
@@ -160,37 +144,37 @@ def change_the_fit(classifier: Classifier) -> None:
 @pytest.mark.parametrize("change", [change_a_weight, change_a_statistic, change_the_fit])
 def test_another_network_is_computed_anew(
     change: Callable[[Classifier], None],
-    classifier: Classifier,
+    tiny_classifier: Classifier,
     store: PhotoStore,
     settings: FeatureSettings,
 ) -> None:
-    first = frozen_features(classifier, store, ROWS, settings=settings)
-    change(classifier)
-    second = frozen_features(classifier, store, ROWS, settings=settings)
+    first = frozen_features(tiny_classifier, store, ROWS, settings=settings)
+    change(tiny_classifier)
+    second = frozen_features(tiny_classifier, store, ROWS, settings=settings)
 
     assert not second.is_cached
     assert not np.array_equal(first.values, second.values)
 
 
 def test_another_head_shares_the_features(
-    classifier: Classifier, store: PhotoStore, settings: FeatureSettings
+    tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings
 ) -> None:
-    frozen_features(classifier, store, ROWS, settings=settings)
-    head = build_head("mlp", backbone="tiny", n_features=4, n_labels=3)
-    other = Classifier(classifier.backbone, head, ("a", "b", "c"))
+    frozen_features(tiny_classifier, store, ROWS, settings=settings)
+    head = build_head("mlp", backbone="tiny", n_features=8, n_labels=3)
+    other = Classifier(tiny_classifier.backbone, head, ("a", "b", "c"))
 
     assert frozen_features(other, store, ROWS, settings=settings).is_cached
 
 
 def test_other_photos_or_another_order_are_computed_anew(
-    classifier: Classifier, store: PhotoStore, settings: FeatureSettings
+    tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings
 ) -> None:
-    frozen_features(classifier, store, ROWS, settings=settings)
+    frozen_features(tiny_classifier, store, ROWS, settings=settings)
     others = store_of_images(photos(seed=1), side_px=16)
 
-    assert not frozen_features(classifier, others, ROWS, settings=settings).is_cached
-    assert not frozen_features(classifier, store, ROWS[::-1], settings=settings).is_cached
-    assert frozen_features(classifier, store, ROWS, settings=settings).is_cached
+    assert not frozen_features(tiny_classifier, others, ROWS, settings=settings).is_cached
+    assert not frozen_features(tiny_classifier, store, ROWS[::-1], settings=settings).is_cached
+    assert frozen_features(tiny_classifier, store, ROWS, settings=settings).is_cached
 
 
 def cut_off(file: Path) -> None:
@@ -205,7 +189,7 @@ def replace_by_text(file: Path) -> None:
 
 def save_other(file: Path, *, name: str = "features", **metadata: str) -> None:
     """Put features of another shape, or under another name, or without their time."""
-    save_file({name: np.zeros((2, 3, 4), np.float32)}, file, metadata=metadata)
+    save_file({name: np.zeros((2, 3, 8), np.float32)}, file, metadata=metadata)
 
 
 @pytest.mark.parametrize(
@@ -216,31 +200,31 @@ def save_other(file: Path, *, name: str = "features", **metadata: str) -> None:
         lambda file: file.write_bytes(b""),
         lambda file: save_other(file, seconds="1.0"),
         lambda file: save_other(file, name="weights", seconds="1.0"),
-        lambda file: save_file({"features": np.zeros((N_PHOTOS, 3, 4), np.float32)}, file),
-        lambda file: save_file({"features": np.zeros((N_PHOTOS, 3, 4))}, file, metadata={"seconds": "1.0"}),
+        lambda file: save_file({"features": np.zeros((N_PHOTOS, 3, 8), np.float32)}, file),
+        lambda file: save_file({"features": np.zeros((N_PHOTOS, 3, 8))}, file, metadata={"seconds": "1.0"}),
     ],
 )
 def test_a_damaged_cache_file_is_told_and_computed_again(
     damage: Callable[[Path], None],
-    classifier: Classifier,
+    tiny_classifier: Classifier,
     store: PhotoStore,
     settings: FeatureSettings,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    computed = frozen_features(classifier, store, ROWS, settings=settings)
+    computed = frozen_features(tiny_classifier, store, ROWS, settings=settings)
     (file,) = cache_files(settings)
     damage(file)
 
-    again = frozen_features(classifier, store, ROWS, settings=settings)
+    again = frozen_features(tiny_classifier, store, ROWS, settings=settings)
 
     assert not again.is_cached
     np.testing.assert_array_equal(again.values, computed.values)
     assert f"{file.name} is damaged" in caplog.text
-    assert frozen_features(classifier, store, ROWS, settings=settings).is_cached
+    assert frozen_features(tiny_classifier, store, ROWS, settings=settings).is_cached
 
 
 def test_a_cache_that_cannot_be_written_stops_nothing(
-    classifier: Classifier,
+    tiny_classifier: Classifier,
     store: PhotoStore,
     settings: FeatureSettings,
     tmp_path: Path,
@@ -249,14 +233,14 @@ def test_a_cache_that_cannot_be_written_stops_nothing(
     (tmp_path / "file").touch()
     closed = replace(settings, cache=tmp_path / "file")
 
-    computed = frozen_features(classifier, store, ROWS, settings=closed)
+    computed = frozen_features(tiny_classifier, store, ROWS, settings=closed)
 
-    assert computed.values.shape == (N_PHOTOS, 3, 4)
+    assert computed.values.shape == (N_PHOTOS, 3, 8)
     assert "features could not be cached" in caplog.text
 
 
 def test_a_full_disk_stops_nothing_and_leaves_nothing(
-    classifier: Classifier,
+    tiny_classifier: Classifier,
     store: PhotoStore,
     settings: FeatureSettings,
     monkeypatch: pytest.MonkeyPatch,
@@ -268,39 +252,39 @@ def test_a_full_disk_stops_nothing_and_leaves_nothing(
 
     monkeypatch.setattr(features, "save_file", fill_disk)
     with caplog.at_level(logging.WARNING):
-        frozen_features(classifier, store, ROWS, settings=settings)
+        frozen_features(tiny_classifier, store, ROWS, settings=settings)
 
     assert "No space left on device" in caplog.text
     assert not cache_files(settings)
 
 
 def test_no_rows_give_no_features(
-    classifier: Classifier, store: PhotoStore, settings: FeatureSettings
+    tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings
 ) -> None:
     for _ in range(2):
-        empty: FrozenFeatures = frozen_features(classifier, store, ROWS[:0], settings=settings)
-        assert empty.values.shape == (0, 3, 4)
+        empty: FrozenFeatures = frozen_features(tiny_classifier, store, ROWS[:0], settings=settings)
+        assert empty.values.shape == (0, 3, 8)
 
 
 @pytest.mark.parametrize("is_cached", [False, True])
 def test_the_last_photo_is_heard_of(
-    classifier: Classifier, store: PhotoStore, settings: FeatureSettings, *, is_cached: bool
+    tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings, *, is_cached: bool
 ) -> None:
     if is_cached:
-        frozen_features(classifier, store, ROWS, settings=settings)
+        frozen_features(tiny_classifier, store, ROWS, settings=settings)
     heard: list[int] = []
-    frozen_features(classifier, store, ROWS, settings=settings, on_photo=heard.append)
+    frozen_features(tiny_classifier, store, ROWS, settings=settings, on_photo=heard.append)
 
     assert heard[-1] == N_PHOTOS
 
 
 def test_computing_leaves_the_weights_as_they_were(
-    classifier: Classifier, store: PhotoStore, settings: FeatureSettings
+    tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings
 ) -> None:
-    before = {name: value.clone() for name, value in classifier.train().state_dict().items()}
-    frozen_features(classifier, store, ROWS, settings=settings)
+    before = {name: value.clone() for name, value in tiny_classifier.train().state_dict().items()}
+    frozen_features(tiny_classifier, store, ROWS, settings=settings)
 
-    assert all(torch.equal(value, classifier.state_dict()[name]) for name, value in before.items())
+    assert all(torch.equal(value, tiny_classifier.state_dict()[name]) for name, value in before.items())
 
 
 def test_the_user_may_say_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

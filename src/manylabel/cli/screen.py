@@ -92,12 +92,23 @@ def show_progress() -> Iterator[Listener]:
 
 def show_facts(facts: Mapping[str, Any]) -> None:
     """Print the table of results, and what the user should know about it."""
-    from manylabel.report.tables import MAIN_COLUMNS, format_cell, table_rows
+    from manylabel.report.tables import table_rows
 
-    show_table(
-        list(MAIN_COLUMNS.values()),
-        [[format_cell(column, row[column]) for column in MAIN_COLUMNS] for row in table_rows(facts)],
-    )
+    columns = {
+        "Binary\nacc. %": ("binary_accuracy", lambda value: f"{100 * value:.1f}"),
+        "Exact\nmatch %": ("exact_match", lambda value: f"{100 * value:.1f}"),
+        "mAP\n%": ("mAP", lambda value: f"{100 * value:.1f}"),
+        "F1\nmacro %": ("f1_macro", lambda value: f"{100 * value:.1f}"),
+        "Training\ns": ("training_seconds", lambda value: f"{value:.1f}"),
+        "One photo\nms": ("inference_seconds", lambda value: f"{1000 * value:.1f}"),
+        "Parameters": ("parameters", lambda value: f"{value:,}"),
+        "Weights": ("init", str),
+    }
+    rows = [
+        [row["model"], *("" if row[key] is None else write(row[key]) for key, write in columns.values())]
+        for row in table_rows(facts)
+    ]
+    show_table(["Model", *columns], rows)
     judged = facts["judged"]
     on = {"test": "test photos", "out_of_fold": "photos, each by a network that did not see it"}[
         judged["part"]
@@ -105,14 +116,16 @@ def show_facts(facts: Mapping[str, Any]) -> None:
     show_line(f"Judged on {judged['n_photos']} {on}.")
     for model in facts["models"]:
         if model["init"] == "random":
-            show_line(f"Not pre-trained: {model['model']}: {model['init_note']}")
+            show_line(f"{model['model']} is not pre-trained: {model['init_note']}.")
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table; the first column is text, the others are numbers."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
     for number, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if number == 0 else "right", overflow="fold")
+        table.add_column(
+            heading, justify="left" if number == 0 else "right", overflow="fold", vertical="bottom"
+        )
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     _stdout.print(table)

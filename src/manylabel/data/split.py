@@ -171,11 +171,12 @@ def _read_lines(path: Path) -> list[tuple[int, dict[str, str]]]:
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             reader = csv.DictReader(file, restval="")
+            columns = reader.fieldnames or ()
             lines = [(reader.line_num, line) for line in reader]
     except (OSError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise TableError([f"{path}: cannot be read: {reason}"]) from error
-    missing = [column for column in _COLUMNS if column not in (reader.fieldnames or ())]
+    missing = [column for column in _COLUMNS if column not in columns]
     if missing:
         raise TableError([f"{path}: no column {', '.join(missing)}; expected {', '.join(_COLUMNS)}"])
     return lines
@@ -195,7 +196,7 @@ def _parse_lines(lines: Iterable[tuple[int, dict[str, str]]], *, table: LabelTab
         elif part and part not in _PARTS:
             problem = f"unknown part '{part}'{did_you_mean(part, _PARTS)}; expected {', '.join(_PARTS)}"
         elif fold not in folds or (fold and part != "train"):
-            problem = f"fold '{fold}' of part '{part}'; expected a number from 0 with train, else nothing"
+            problem = f"fold '{fold}' of part '{part}'; expected 0, 1, ... with train, else nothing"
         else:
             problem = ""
         if problem:

@@ -160,3 +160,9 @@ def test_what_is_written_is_read_back(
     assert table.labels == tuple(sorted(set().union(*lists)))
     for row, labels in enumerate(lists):
         assert {table.labels[label] for label in table.targets[row].nonzero()[0]} == labels
+
+
+def test_a_given_delimiter_that_is_in_no_cell_is_a_note(tmp_path: Path) -> None:
+    table = read(tmp_path, "image,labels\na.jpg,x;y\nb.jpg,\n", delimiter="|")
+    assert table.labels == ("x;y",)
+    assert "labels.csv: the given delimiter '|' is in no cell" in table.notes

@@ -160,3 +160,9 @@ def test_the_delimiter_of_hf_labels_may_be_given(tmp_path: Path) -> None:
         tmp_path, {"a.jpg": "", "b.jpg": "", "metadata.csv": "file_name,labels\na.jpg,x y\nb.jpg,\n"}
     )
     assert read_table(None, photos=folder, delimiter=" ").labels == ("x", "y")
+
+
+def test_a_delimiter_for_hf_metadata_without_labels_column_is_an_error(tmp_path: Path) -> None:
+    folder = put(tmp_path, {"a.jpg": "", "metadata.csv": "file_name,boat\na.jpg,1\n"})
+    with pytest.raises(TableError, match="there is no column 'labels' for the given delimiter to split"):
+        read_table(None, photos=folder, delimiter=";")

@@ -204,3 +204,14 @@ def test_folders_of_parts_tell_the_split_of_create_ml(tmp_path: Path) -> None:
     table = read_table(None, photos=tmp_path)
     assert labels_of(table) == {"test/a.jpg": [], "train/a.jpg": ["boat"]}
     assert table.parts == ("test", "train")
+
+
+@pytest.mark.parametrize("annotations", [5, {"id": 1}, [3], "text"])
+def test_label_studio_annotations_of_the_wrong_kind_count_as_none(
+    tmp_path: Path, annotations: object
+) -> None:
+    tasks = [
+        task("a.jpg", annotation("boat")),
+        {"id": 2, "data": {"image": "b.jpg"}, "annotations": annotations},
+    ]
+    assert read(tmp_path, tasks).names == ("a.jpg",)

@@ -142,3 +142,8 @@ def test_a_missing_file_names_the_one_that_may_be_meant(tmp_path: Path) -> None:
         TableError, match=r"lables\.csv: no such file or folder; did you mean 'labels\.csv'\?"
     ):
         read_sheet(tmp_path / "lables.csv")
+
+
+def test_a_cell_without_end_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match=r"labels\.csv, line 2: cannot be read as CSV: field larger"):
+        sheet_of(tmp_path, f"image,labels\na.jpg,{'x' * 200_000}\n")

@@ -64,8 +64,8 @@ _TOWERS = (*towers.TOWERS.values(), *2 * (towers.draw_flag_tower, towers.draw_cl
 _BOATS = (*crossings.BOATS.values(), crossings.draw_sampan, crossings.draw_junk)
 
 LABEL_RULES: dict[str, Rule] = {
-    "sun": Rule(drawings=(sky.draw_sun,), sizes={Layer.SKY: (0.09, 0.24)}),
-    "moon": Rule(drawings=(sky.draw_moon,), sizes={Layer.SKY: (0.09, 0.2)}),
+    "sun": Rule(drawings=(sky.draw_sun,), sizes={Layer.SKY: (0.12, 0.3)}),
+    "moon": Rule(drawings=(sky.draw_moon,), sizes={Layer.SKY: (0.12, 0.26)}),
     "tree": Rule(
         drawings=_TREES,
         sizes={Layer.FAR: (0.16, 0.34), Layer.ISLAND: (0.24, 0.45), Layer.NEAR: (0.35, 0.9)},
@@ -73,12 +73,12 @@ LABEL_RULES: dict[str, Rule] = {
     ),
     "pagoda": Rule(
         drawings=_PAGODAS,
-        sizes={Layer.FAR: (0.2, 0.45), Layer.ISLAND: (0.28, 0.5), Layer.NEAR: (0.42, 0.75)},
+        sizes={Layer.FAR: (0.24, 0.5), Layer.ISLAND: (0.3, 0.55), Layer.NEAR: (0.42, 0.75)},
     ),
-    "tower": Rule(drawings=_TOWERS, sizes={Layer.FAR: (0.3, 0.6), Layer.NEAR: (0.5, 0.85)}),
+    "tower": Rule(drawings=_TOWERS, sizes={Layer.FAR: (0.4, 0.7), Layer.NEAR: (0.6, 0.95)}),
     "bridge": Rule(drawings=_BRIDGES, sizes={Layer.FAR: (0.7, 1.3), Layer.CROSSING: (0.7, 1.5)}),
-    "boat": Rule(drawings=_BOATS, sizes={Layer.WATER: (0.2, 0.52)}, counts=(1, 3)),
-    "lotus": Rule(drawings=(plants.draw_lotus,), sizes={Layer.WATER: (0.2, 0.42)}, counts=(1, 2)),
+    "boat": Rule(drawings=_BOATS, sizes={Layer.WATER: (0.28, 0.62)}, counts=(1, 3)),
+    "lotus": Rule(drawings=(plants.draw_lotus,), sizes={Layer.WATER: (0.3, 0.6)}, counts=(1, 2)),
     "lantern": Rule(drawings=(lamps.draw_lantern,), sizes={Layer.FRONT: (0.12, 0.27)}),
 }
 
@@ -131,7 +131,7 @@ def choose_items(
             items += _some(
                 generator, canvas, setting=setting, rule=_fitting_rule(label, setting), label=label
             )
-    full = generator.uniform(0.3, 1.7) if setting.kind == "lake" else generator.uniform(0.8, 2.2)
+    full = generator.uniform(0.2, 1.3) if setting.kind == "lake" else generator.uniform(0.6, 1.8)
     for rule in CLUTTER_RULES:
         if generator.random() < rule.chance * full:
             items += _some(generator, canvas, setting=setting, rule=rule, label=None)

@@ -42,7 +42,7 @@ def make_spots(
     share, facing, seed = generator.random(), pick(generator, (-1, 1)), int(generator.integers(2**32))
     spots = []
     for attempt in range(_N_SPOTS):
-        here = _bounded(canvas, setting, layer=layer, size=size * 0.96**attempt)
+        here = _bounded(canvas, setting, layer=layer, size=size * 0.97**attempt)
         x = _column(generator, canvas, setting=setting, layer=layer, size=here)
         base, depth, scale = _stand(canvas, setting, layer=layer, x=x, share=share)
         if layer is Layer.SKY:

@@ -127,8 +127,8 @@ def draw_moon(brush: Brush) -> None:
     shade = mix(colour, light.sky[1], 0.35)
     if dark:
         brush.glow((0, 0.5), radius=generator.uniform(1.1, 2.4), colour=colour, strength=0.5)
-    if generator.random() < 0.5:
-        _draw_crescent(brush, colour, thickness=generator.uniform(0.25, 0.6))
+    if generator.random() < 0.65:
+        _draw_crescent(brush, colour, thickness=generator.uniform(0.22, 0.42))
         return
     brush.ellipse((0, 0.5), (0.5, 0.5), colour, tone="pure")
     for _ in range(6):

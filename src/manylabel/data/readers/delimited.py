@@ -4,6 +4,7 @@ In:  CSV, TSV or XLSX: ``image,labels`` and ``a.jpg,beach;boat``.
 Out: RawTable; labels sorted by name, an empty cell says that none applies.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from manylabel.data.readers.columns import (
@@ -49,39 +50,38 @@ def read_delimited_sheet(
     columns = find_columns(sheet)
     named = find_labels_column(sheet, columns)
     column = columns.others[0] if named is None else named
+    names = f"{sheet.header[columns.photo]}, {sheet.header[column]}"
     foreign = [number for number in columns.others if number != column]
+    left_out = describe_left_out(sheet, foreign) if forgives_columns else []
+    unknown = [unknown_column(sheet, number, known=f"known here: {names}, split") for number in foreign]
+    problems = [] if forgives_columns else unknown
     cells = [cell for cell in sheet.column(column) if cell]
     between = guess_delimiter(cells) if delimiter is None else delimiter
-    names = f"{sheet.header[columns.photo]}, {sheet.header[column]}"
-    problems = (
-        []
-        if forgives_columns
-        else [unknown_column(sheet, number, known=f"known here: {names}, split") for number in foreign]
-    )
-    rows = []
-    for line in sheet.lines:
-        rows.append(
-            RawRow(
-                names=(read_photo_name(line, sheet, columns, problems=problems),),
-                folder=folder,
-                where=line.where,
-                present=_read_labels(line, column, delimiter=between, problems=problems),
-                part=read_line_part(line, columns, problems=problems),
-            )
+    rows = [
+        RawRow(
+            names=(read_photo_name(line, sheet, columns, problems=problems),),
+            folder=folder,
+            where=line.where,
+            present=_read_labels(line, column, delimiter=between, problems=problems),
+            part=read_line_part(line, columns, problems=problems),
         )
+        for line in sheet.lines
+    ]
     return RawTable(
         rows=tuple(rows),
         labels=collect_labels(rows),
         title=sheet.title,
         form=f"delimited {sheet.kind} ({names}), {_describe(cells, between)}",
         where=sheet.where,
-        notes=(
-            *sheet.notes,
-            *columns.notes,
-            *(describe_left_out(sheet, foreign) if forgives_columns else ()),
-        ),
+        notes=(*sheet.notes, *columns.notes, *left_out, *_warn_unused(sheet, cells, delimiter)),
         problems=(*sheet.problems, *columns.problems, *problems),
     )
+
+
+def _warn_unused(sheet: Sheet, cells: Sequence[str], delimiter: str | None) -> list[str]:
+    if delimiter is None or any(delimiter in cell for cell in cells):
+        return []
+    return [f"{sheet.title}: the given delimiter '{delimiter}' is in no cell"]
 
 
 def _read_labels(line: Line, column: int, *, delimiter: str | None, problems: list[str]) -> frozenset[str]:

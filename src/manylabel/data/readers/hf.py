@@ -41,6 +41,8 @@ def _read_file(file: PartFile, *, source: LabelSource) -> RawTable:
     sheet = _read_json_lines(file) if is_json else read_sheet(file.path, title=file.title)
     folder = source.path if source.path.is_dir() else source.path.parent
     if find_labels_column(sheet, find_columns(sheet)) is None:
+        if source.delimiter is not None:
+            raise TableError([f"{sheet.where}: there is no column 'labels' for the given delimiter to split"])
         return read_one_hot_sheet(sheet, folder=folder, forgives_columns=True)
     return read_delimited_sheet(sheet, folder=folder, delimiter=source.delimiter, forgives_columns=True)
 

@@ -5,7 +5,7 @@ Out: RawTable; labels sorted by name. Tasks that nobody annotated are left out, 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -69,18 +69,18 @@ def read_label_studio(source: LabelSource) -> RawTable:
 
 def _read_annotations(task: Mapping[str, Any], where: str) -> Iterator[Answer]:
     """Go through the annotations of a task of the full export; old ones call them completions."""
-    listed = task.get("annotations") or task.get("completions") or []
-    given = [entry for entry in listed if isinstance(entry, dict) and not entry.get("was_cancelled")]
+    listed = _list_objects(task.get("annotations") or task.get("completions"))
+    given = [entry for entry in listed if not entry.get("was_cancelled")]
     truths = [entry for entry in given if entry.get("ground_truth")]
     for entry in truths or given:
-        yield f"{where}, annotation {entry.get('id', '?')}", list(_read_result(entry.get("result") or []))
+        results = _list_objects(entry.get("result"))
+        values = [result["value"] for result in results if isinstance(result.get("value"), dict)]
+        names = [name for value in values for name in _read_names(value)]
+        yield f"{where}, annotation {entry.get('id', '?')}", names
 
 
-def _read_result(result: Iterable[object]) -> Iterator[object]:
-    for item in result:
-        value = item.get("value") if isinstance(item, dict) else None
-        if isinstance(value, dict):
-            yield from _read_names(value)
+def _list_objects(value: object) -> list[dict[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 def _read_names(value: Mapping[str, object]) -> Iterator[object]:

@@ -4,6 +4,7 @@ In:  a folder of photos, and the file or folder that tells their labels.
 Out: LabelTable; or one error with every problem found.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -20,7 +21,7 @@ from manylabel.data.readers.hf import read_hf
 from manylabel.data.readers.label_studio import read_label_studio
 from manylabel.data.readers.name_check import PhotoFolder
 from manylabel.data.readers.one_hot import read_one_hot
-from manylabel.data.readers.raw import LabelSource, Reader
+from manylabel.data.readers.raw import LabelSource, RawTable, Reader
 from manylabel.data.readers.roboflow import read_roboflow
 from manylabel.data.readers.voc import read_voc
 from manylabel.errors import ConfigError, InputError, did_you_mean
@@ -83,24 +84,27 @@ def read_table(
         "labels.csv, read as delimited CSV (image, labels), labels joined by ';'"
     """
     _check_options(format, delimiter)
-    photos, given = Path(photos), None if labels is None else Path(labels)
+    photos = Path(photos)
     folder = PhotoFolder(photos, find_photos(photos))
     if not folder.photos:
         endings = ", ".join(sorted(PHOTO_EXTENSIONS))
         raise InputError(
             f"{photos}: no photos in this folder or below it; expected files ending in {endings}"
         )
-    path = photos if given is None else given
-    name = format
-    if format == "auto":
-        name, path = guess_format(path, delimiter=delimiter)
-    if delimiter is not None and name not in DELIMITED_FORMATS:
+    source = LabelSource(path=photos if labels is None else Path(labels), delimiter=delimiter)
+    return assemble_table(_read_raw(source, format), folder=folder, for_training=for_training)
+
+
+def _read_raw(source: LabelSource, name: FormatName) -> RawTable:
+    if name == "auto":
+        name, path = guess_format(source.path, delimiter=source.delimiter)
+        source = replace(source, path=path)
+    if source.delimiter is not None and name not in DELIMITED_FORMATS:
         raise ConfigError(
-            f"delimiter: '{delimiter}' was given, but {path} is read as {name}, which has none; "
+            f"delimiter: '{source.delimiter}' was given, but {source.path} is read as {name}, which has none; "
             "leave it out, or ask for the format delimited"
         )
-    raw = READERS[name](LabelSource(path=path, delimiter=delimiter))
-    return assemble_table(raw, folder=folder, for_training=for_training)
+    return READERS[name](source)
 
 
 def _check_options(name: str, delimiter: str | None) -> None:

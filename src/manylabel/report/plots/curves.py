@@ -38,7 +38,8 @@ def draw_overall_curves(facts: Mapping[str, Any]) -> Figure | None:
     for position, model in enumerate(models):
         _draw_curve(axes, model["curves"]["overall"], position=position, linewidth=2)
         _draw_decision(axes, model["metrics"]["OP"], model["metrics"]["OR"], position=position, size=9)
-    _set_axes(axes)
+    quiet_axes(axes, grid="both")
+    _set_range(axes)
     axes.set_xlabel("recall, %: share of the present labels that are found")
     axes.set_ylabel("precision, %: share of the given labels that are right")
     model_legend(figure, models)
@@ -54,6 +55,7 @@ def draw_label_curves(facts: Mapping[str, Any]) -> Figure | None:
     n_columns = max(n_columns, 3)
     figure = new_figure(height_inches=2.0 * n_rows + 0.75)
     panels: Any = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
+    _set_range(panels[0, 0])  # all panels share it
     for axes, label in zip(panels.ravel(), labels, strict=False):
         _draw_label(axes, facts, label=label)
     for axes in panels.ravel()[len(labels) :]:
@@ -82,7 +84,7 @@ def _draw_label(axes: Axes, facts: Mapping[str, Any], *, label: int) -> None:
         _draw_decision(
             axes, numbers["precision"][label], numbers["recall"][label], position=position, size=5.5
         )
-    _set_axes(axes)
+    quiet_axes(axes, grid="both")
     axes.set_title(f"{plain_text(facts['data']['labels'][label]['name'], n_letters=21)}  ({n_positive})")
 
 
@@ -127,6 +129,5 @@ def _draw_equal_f1(axes: Axes) -> None:
         )
 
 
-def _set_axes(axes: Axes) -> None:
-    quiet_axes(axes, grid="both")
+def _set_range(axes: Axes) -> None:
     axes.set(xlim=(0, 100), ylim=(0, 103), xticks=(0, 50, 100), yticks=(0, 50, 100))

@@ -1,0 +1,141 @@
+"""In: hubs played by files on this machine. Out: the file that was asked for, or the reason why not."""
+
+import shutil
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+
+from manylabel.errors import WeightsError
+from manylabel.models.hubs import OfficialFile, official_file
+
+
+@pytest.fixture
+def torch_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    return tmp_path / "torch"
+
+
+def offered(folder: Path, *, content: bytes, digits: str, monkeypatch: pytest.MonkeyPatch) -> OfficialFile:
+    """Offer a file as the official one of test_vit, at an address that needs no network."""
+    source = folder / f"net-{digits}.pth"
+    source.write_bytes(content)
+    config = timm.get_pretrained_cfg("test_vit")
+    assert config is not None
+    config.hf_hub_id, config.url = None, source.as_uri()
+    monkeypatch.setattr(timm, "get_pretrained_cfg", lambda name: config)
+    file = official_file("timm/test_vit")
+    assert file is not None
+    return file
+
+
+def test_a_file_is_fetched_once_and_then_found(
+    tmp_path: Path, torch_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = b"weights"
+    file = offered(tmp_path, content=content, digits=sha256(content).hexdigest()[:8], monkeypatch=monkeypatch)
+    assert file.find() is None
+    fetched = file.fetch()
+    assert fetched == torch_home / "hub" / "checkpoints" / file.name == file.find()
+    assert fetched.read_bytes() == content
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_file_of_another_content_is_refused_and_not_kept(
+    tmp_path: Path, torch_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = offered(tmp_path, content=b"something else", digits="0123abcd", monkeypatch=monkeypatch)
+    with pytest.raises(
+        WeightsError, match=r'not the file that was asked for.*expected "0123abcd".*try again'
+    ):
+        file.fetch()
+    assert file.find() is None
+    assert list((torch_home / "hub" / "checkpoints").iterdir()) == []
+
+
+def test_a_hub_out_of_reach_is_an_error_of_the_system(
+    tmp_path: Path, torch_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = offered(tmp_path, content=b"", digits="0123abcd", monkeypatch=monkeypatch)
+    (tmp_path / file.name).unlink()
+    with pytest.raises(OSError, match="No such file"):
+        file.fetch()
+    assert not torch_home.exists()
+
+
+def test_the_cache_of_hugging_face_is_searched_for_safetensors_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    file = official_file("timm/test_vit")
+    assert file is not None
+    assert file.find() is None
+    folder = tmp_path / "models--timm--test_vit.r160_in1k"
+    snapshot = folder / "snapshots" / "0123abc"
+    snapshot.mkdir(parents=True)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("0123abc")
+    for name in ("pytorch_model.bin", "model.safetensors"):
+        (snapshot / name).touch()
+        assert file.find() == snapshot / name
+
+
+def test_hugging_face_is_not_asked_where_that_is_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("manylabel.models.hubs.urlopen", must_not_be_called)
+    file = official_file("timm/test_vit")
+    assert file is not None
+    with pytest.raises(ConnectionError, match="HF_HUB_OFFLINE is set"):
+        file.fetch()
+
+
+def must_not_be_called(*args: object, **kwargs: object) -> None:
+    raise AssertionError("a hub was asked")
+
+
+@pytest.mark.parametrize("missing", [(), ("model.safetensors",)])
+def test_files_of_hugging_face_are_fetched_as_safetensors_where_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("manylabel.models.hubs.urlopen", lambda *args, **kwargs: (tmp_path / "x").open("w"))
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", hub_without(missing, tmp_path))
+    file = official_file("timm/test_vit")
+    assert file is not None
+    expected = "pytorch_model.bin" if missing else "model.safetensors"
+    assert file.fetch() == tmp_path / "timm" / "test_vit.r160_in1k" / expected
+
+
+def hub_without(missing: tuple[str, ...], folder: Path) -> Callable[..., str]:
+    from huggingface_hub.errors import EntryNotFoundError
+
+    def download(repository: str, name: str, *, revision: str | None) -> str:
+        if name in missing:
+            raise EntryNotFoundError(name)
+        assert revision is None
+        return str(folder / repository / name)
+
+    return download
+
+
+def test_networks_without_official_weights_have_no_file() -> None:
+    assert official_file("timm/convnext_atto_rms") is None
+
+
+def test_weights_of_a_tag_are_those_of_the_tag() -> None:
+    default, tagged = official_file("timm/resnet50"), official_file("timm/resnet50.tv_in1k")
+    assert default is not None
+    assert tagged is not None
+    assert tagged.name == "timm/resnet50.tv_in1k/model.safetensors"
+    assert default.name != tagged.name
+
+
+def test_the_cache_is_the_one_that_torch_itself_uses(torch_home: Path) -> None:
+    file = official_file("resnet18")
+    assert file is not None
+    path = Path(torch.hub.get_dir()) / "checkpoints" / "resnet18-f37072fd.pth"
+    path.parent.mkdir(parents=True)
+    shutil.copy(__file__, path)
+    assert file.find() == path

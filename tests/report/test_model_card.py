@@ -1,0 +1,92 @@
+"""The model card of a bundle."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from manylabel.report.facts import RunInfo, collect_facts
+from manylabel.report.model_card import model_card
+from manylabel.types import Judged, LabelTable, Split, Thresholds, Trial
+
+LABELS = ("sea", "a|b", "<script>")
+TABLE = LabelTable(
+    photos=tuple(Path(f"{number}.jpg") for number in range(6)),
+    names=tuple(f"{number}.jpg" for number in range(6)),
+    labels=LABELS,
+    targets=np.array(
+        [[1, 0, 1], [0, 0, 0], [1, 0, np.nan], [1, 0, 0], [0, 0, 1], [0, 0, np.nan]], dtype=np.float64
+    ),
+    parts=(None,) * 6,
+    source="drawn by hand",
+)
+SCORES = np.array([[0.9, 0.1, 0.9], [0.2, 0.1, 0.8], [0.3, 0.1, 0.5]])
+TEST = Judged(rows=np.array([3, 4, 5]), scores=SCORES, decisions=SCORES >= 0.5)
+TRIAL = Trial(
+    model="timm/vit_tiny_patch16_224",
+    init="random",
+    init_note="random weights: vit.safetensors could not be had",
+    head="mlp",
+    tune="head",
+    parameters=1234567,
+    labels=LABELS,
+    thresholds=Thresholds(values=np.full(3, 0.5), origin="best F1 per label on 3 photos"),
+    pos_weight=np.ones(3),
+    test=TEST,
+    out_of_fold=None,
+    history=(),
+    training_seconds=1.0,
+    inference_seconds=0.1,
+    stage_seconds={},
+)
+
+
+def facts_of(trial: Trial) -> dict[str, Any]:
+    """Return the facts of one trial, judged on the last three photos."""
+    split = Split(train=np.arange(3), val=np.empty(0, np.int64), test=np.arange(3, 6))
+    run = RunInfo(command="", started="", seconds=1.0, seed=0, recipe="", versions={"manylabel": "0.1.0"})
+    return collect_facts(TABLE, split, [trial], run)
+
+
+def test_the_card_says_what_the_network_is() -> None:
+    card = model_card(facts_of(TRIAL))
+
+    assert card.startswith("---\nlibrary_name: manylabel\n")
+    assert "# timm/vit_tiny_patch16_224: 3 labels\n" in card
+    assert "with a mlp head, 1,234,567 parameters; its head learned, the backbone stayed as it was." in card
+    assert "Start: random weights: vit.safetensors could not be had." in card
+    assert "Learned from 3 photos, judged on 3 test photos." in card
+    assert "Thresholds: best F1 per label on 3 photos." in card
+    assert "Written by manylabel 0.1.0;" in card
+    assert "{" not in card
+
+
+def test_the_card_says_how_good_it_is_and_what_doing_nothing_would_give() -> None:
+    lines = model_card(facts_of(TRIAL)).splitlines()
+
+    # Of the 8 known cells of the test photos, the network has 7 right and "none" has 6.
+    assert "| binary_accuracy | 87.5 % | 75.0 % |" in lines
+    assert "| sea | 1 | 100.0 % | 0.50 |" in lines
+
+
+def test_labels_cannot_break_the_card() -> None:
+    lines = model_card(facts_of(TRIAL)).splitlines()
+
+    assert "| a\\|b | 0 |  | 0.50 |" in lines
+    assert "| &lt;script> | 1 | 50.0 % | 0.50 |" in lines
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"tune": "full"}, "; the whole network learned."),
+        (
+            {"test": None, "out_of_fold": TEST},
+            "judged on 3 photos, each by a network that did not see it.",
+        ),
+    ],
+)
+def test_the_card_says_how_it_learned_and_was_judged(changes: dict[str, Any], words: str) -> None:
+    assert words in model_card(facts_of(replace(TRIAL, **changes)))
