@@ -139,7 +139,7 @@ class TrainingConfig:
     pre-trained; random ones have none worth keeping."""
 
     n_views: int | None = None
-    """Views of each photo: augmented versions whose features are cached where only the head learns."""
+    """Views of each photo that the head learns from: the photo itself and augmented versions of it."""
 
     loss: LossName = "weighted_bce"
     """Binary cross-entropy, positives weighted by n_negative / n_positive of each label, or plain."""
@@ -181,6 +181,10 @@ class EvaluationConfig:
     thresholds: ThresholdName = "f1"
     """What each label's threshold aims at on photos that training did not see: best F1, most right cells,
     or always 0.5."""
+
+    tta: int = 1
+    """Views of a photo whose logits are averaged into its scores (test-time augmentation), in [1, 7]:
+    the photo itself, its mirror image, its middle, its corners. Each view costs as much time as the first."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,7 +97,10 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         config = self._config()
         config = replace(config, training=fill_defaults(config.training))
         [(start, provenance)] = start_classifiers(
-            config.model, labels=[str(name) for name in names], seed=config.seed
+            config.model,
+            labels=[str(name) for name in names],
+            tta=config.evaluation.tta,
+            seed=config.seed,
         )
         none = np.empty(0, dtype=np.int64)
         experiment = Experiment(

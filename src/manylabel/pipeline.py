@@ -192,7 +192,9 @@ def prepare(config: RunConfig, *, clock: RunClock, listener: Listener) -> Prepar
     with clock.timed("reading labels"):
         table = read_labels(config)
     with clock.timed("building networks"):
-        starts = start_classifiers(config.model, labels=table.labels, seed=config.seed)
+        starts = start_classifiers(
+            config.model, labels=table.labels, tta=config.evaluation.tta, seed=config.seed
+        )
     with clock.timed("reading photos"):
         sides_px = sorted({start.preprocessing.side_px for start, _ in starts})
         table, stores = read_all_photos(table, sides_px=sides_px, listener=listener)

@@ -19,6 +19,19 @@ Box = tuple[float, float, float, float]
 
 _RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
+_VIEWS = (
+    ((0.0, 0.0, 1.0), False),
+    ((0.0, 0.0, 1.0), True),
+    ((0.1, 0.1, 0.8), False),
+    ((0.0, 0.0, 0.8), True),
+    ((0.2, 0.0, 0.8), False),
+    ((0.0, 0.2, 0.8), True),
+    ((0.2, 0.2, 0.8), False),
+)
+"""Left, upper and side as shares of what an evaluation sees, and whether the view is mirrored."""
+
+MAX_VIEWS = len(_VIEWS)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
@@ -31,6 +44,7 @@ class Preprocessing:
         interpolation: How pixels are resampled; always with anti-aliasing.
         fit: "squash" keeps the whole photo and changes its shape, "crop" keeps the shape and cuts the centre.
         crop_fraction: Share of the shorter side that "crop" keeps, in (0, 1].
+        n_views: Views of a photo whose logits are averaged into its scores, 1 to 7.
     """
 
     side_px: int = 224
@@ -39,6 +53,7 @@ class Preprocessing:
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     fit: Literal["squash", "crop"] = "squash"
     crop_fraction: float = 0.875
+    n_views: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -96,3 +111,28 @@ def resize_photo(photo: Image.Image, preprocessing: Preprocessing, *, box: Box |
     side = preprocessing.side_px
     resized = photo.resize((side, side), _RESAMPLING[preprocessing.interpolation], box=box)
     return np.asarray(resized, dtype=np.uint8)
+
+
+def resize_views(photo: Image.Image, preprocessing: Preprocessing) -> PixelArray:
+    """Resample a photo to all the views that its scores are averaged over.
+
+    First comes the plain photo, then its mirror image, then its middle and its four corners, every other one
+    mirrored.
+
+    Args:
+        photo: Upright RGB photo.
+        preprocessing: How many views, their side and interpolation.
+
+    Returns:
+        Pixels [n_views, side_px, side_px, 3].
+    """
+    left, upper, right, lower = evaluation_box(photo.size, preprocessing)
+    width, height = right - left, lower - upper
+    views = []
+    for (x, y, scale), is_mirrored in _VIEWS[: preprocessing.n_views]:
+        box = (left + x * width, upper + y * height, left + (x + scale) * width, upper + (y + scale) * height)
+        # Rounding must not leave the photo: Pillow refuses a box that does.
+        inside = (box[0], box[1], min(box[2], right), min(box[3], lower))
+        pixels = resize_photo(photo, preprocessing, box=inside)
+        views.append(pixels[:, ::-1] if is_mirrored else pixels)
+    return np.stack(views)

@@ -121,15 +121,32 @@ def test_two_photos_of_a_rare_label_come_to_both_sides_of_a_small_holdout() -> N
         assert targets[rest, 3].sum() == targets[held_out, 3].sum() == 1
 
 
-def test_rare_labels_that_lie_on_the_same_photos_still_come_to_every_fold() -> None:
-    shares = [0.03 + 0.01 * label for label in range(20)]
+def test_rare_labels_that_share_photos_still_come_to_both_sides() -> None:
     n_gaps = 0
-    for seed in range(10):
-        targets = draw_targets(160, shares, seed=seed)
-        enough = targets.sum(axis=0) >= 5
-        folds = stratified_folds(targets, n_folds=5, rng=np.random.default_rng(seed))
-        n_gaps += sum(int((targets[fold].sum(axis=0) == 0)[enough].sum()) for fold in folds)
+    for seed in range(20):
+        targets = draw_targets(160, list(np.geomspace(0.015, 0.3, 54)), seed=seed)
+        enough = targets.sum(axis=0) >= 2
+        parts = stratified_holdout(targets, fraction=0.2, rng=np.random.default_rng(seed))
+        n_gaps += sum(int((targets[part].sum(axis=0) == 0)[enough].sum()) for part in parts)
     assert n_gaps == 0
+
+
+def test_counts_are_within_two_photos_of_fair_even_in_a_small_holdout_with_many_labels() -> None:
+    for seed in range(20):
+        targets = draw_targets(160, list(np.geomspace(0.015, 0.3, 54)), seed=seed)
+        parts = stratified_holdout(targets, fraction=0.2, rng=np.random.default_rng(seed))
+        assert deviation(targets, parts) < 2
+
+
+def test_photos_with_the_same_labels_are_held_out_equally_often() -> None:
+    targets = np.ones((10, 1))
+    times = np.zeros(10)
+    for seed in range(400):
+        _, held_out = stratified_holdout(targets, fraction=0.3, rng=np.random.default_rng(seed))
+        times[held_out] += 1
+    # Expected 120 times each, with a standard deviation of 9.
+    assert times.min() > 80
+    assert times.max() < 160
 
 
 @pytest.mark.parametrize("seed", range(5))

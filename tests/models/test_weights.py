@@ -1,4 +1,4 @@
-"""In: weights in files, in caches and nowhere. Out: backbones that hold them, or an error with the ways out."""
+"""In: weights in files, in caches and nowhere. Out: backbones with them, or an error with the ways out."""
 
 import re
 from collections import OrderedDict

@@ -67,7 +67,9 @@ def test_the_first_view_is_what_a_predictor_sees(
     torch.testing.assert_close(torch.from_numpy(computed.values[:, 0]), expected, atol=1e-5, rtol=1e-5)
 
 
-def test_the_other_views_differ(classifier: Classifier, store: PhotoStore, settings: FeatureSettings) -> None:
+def test_the_other_views_differ(
+    tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings
+) -> None:
     values = frozen_features(tiny_classifier, store, ROWS, settings=settings).values
 
     for first, second in ((0, 1), (0, 2), (1, 2)):

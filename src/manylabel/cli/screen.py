@@ -5,7 +5,7 @@ Out: lines, bars and tables that fit a terminal of 80 columns.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,23 @@ if TYPE_CHECKING:
     from manylabel.predictors.batch import Predictions
 
 MAX_PHOTOS_SHOWN = 50
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "Binary\nacc. %": ("binary_accuracy", _percent),
+    "Exact\nmatch %": ("exact_match", _percent),
+    "mAP\n%": ("mAP", _percent),
+    "F1\nmacro %": ("f1_macro", _percent),
+    "Training\ns": ("training_seconds", "{:.1f}".format),
+    "One photo\nms": ("inference_seconds", lambda seconds: f"{1000 * seconds:.1f}"),
+    "Parameters": ("parameters", "{:,}".format),
+    "Weights": ("init", str),
+}
+"""The table of results in 80 columns: by heading, the column of ``table_rows`` and how it is written."""
 
 _stderr = Console(stderr=True)
 _stdout = Console()
@@ -94,21 +111,11 @@ def show_facts(facts: Mapping[str, Any]) -> None:
     """Print the table of results, and what the user should know about it."""
     from manylabel.report.tables import table_rows
 
-    columns = {
-        "Binary\nacc. %": ("binary_accuracy", lambda value: f"{100 * value:.1f}"),
-        "Exact\nmatch %": ("exact_match", lambda value: f"{100 * value:.1f}"),
-        "mAP\n%": ("mAP", lambda value: f"{100 * value:.1f}"),
-        "F1\nmacro %": ("f1_macro", lambda value: f"{100 * value:.1f}"),
-        "Training\ns": ("training_seconds", lambda value: f"{value:.1f}"),
-        "One photo\nms": ("inference_seconds", lambda value: f"{1000 * value:.1f}"),
-        "Parameters": ("parameters", lambda value: f"{value:,}"),
-        "Weights": ("init", str),
-    }
     rows = [
-        [row["model"], *("" if row[key] is None else write(row[key]) for key, write in columns.values())]
+        [row["model"], *("" if row[key] is None else write(row[key]) for key, write in COLUMNS.values())]
         for row in table_rows(facts)
     ]
-    show_table(["Model", *columns], rows)
+    show_table(["Model", *COLUMNS], rows)
     judged = facts["judged"]
     on = {"test": "test photos", "out_of_fold": "photos, each by a network that did not see it"}[
         judged["part"]

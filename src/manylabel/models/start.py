@@ -5,6 +5,7 @@ Out: classifiers before training, and where their weights came from.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from manylabel.config import ModelConfig
@@ -15,13 +16,14 @@ from manylabel.models.weights import Provenance, load_weights
 
 
 def start_classifiers(
-    model: ModelConfig, *, labels: Sequence[str], seed: int
+    model: ModelConfig, *, labels: Sequence[str], tta: int, seed: int
 ) -> tuple[tuple[Classifier, Provenance], ...]:
     """Build every network that the settings name.
 
     Args:
         model: Names, head, weights.
         labels: The label names.
+        tta: Views of a photo whose logits are averaged.
         seed: Seed of random weights; torch's own generator is left as it was.
 
     Raises:
@@ -29,23 +31,19 @@ def start_classifiers(
         WeightsError: Weights are missing or do not fit.
     """
     files = weights_files(model)
-    return tuple(
-        start_classifier(name, model, file=files.get(name), labels=labels, seed=seed) for name in model.names
-    )
-
-
-def start_classifier(
-    name: str, model: ModelConfig, *, file: Path | None, labels: Sequence[str], seed: int
-) -> tuple[Classifier, Provenance]:
-    """Build one network with its weights and a fresh head."""
-    with seeded(seed):
-        classifier = build_classifier(
-            name, labels=labels, head=model.head, side_px=model.side_px, fit=model.fit
+    starts = []
+    for name in model.names:
+        with seeded(seed):
+            classifier = build_classifier(
+                name, labels=labels, head=model.head, side_px=model.side_px, fit=model.fit
+            )
+        backbone = classifier.backbone
+        backbone.preprocessing = replace(backbone.preprocessing, n_views=tta)
+        provenance = load_weights(
+            backbone, init=model.init, file=files.get(name), fallback=model.fallback, seed=seed
         )
-    provenance = load_weights(
-        classifier.backbone, init=model.init, file=file, fallback=model.fallback, seed=seed
-    )
-    return classifier, provenance
+        starts.append((classifier, provenance))
+    return tuple(starts)
 
 
 def weights_files(model: ModelConfig) -> dict[str, Path]:

@@ -62,8 +62,10 @@ def _read(path: Path) -> Any:
     try:
         with path.open("rb") as file:
             start = file.read(len(_OLD_TORCH))
-        if start.startswith((_ZIP, _OLD_TORCH)):
-            return torch.load(path, map_location="cpu", weights_only=True)
+            file.seek(0)
+            if start.startswith((_ZIP, _OLD_TORCH)):
+                # The open file, because torch would judge a path by its ending.
+                return torch.load(file, map_location="cpu", weights_only=True)
         return load_file(path)
     except UnpicklingError as error:
         raise WeightsError(

@@ -20,7 +20,7 @@ from manylabel.models.backbones import build_backbone
 from manylabel.models.classifier import Classifier
 from manylabel.models.heads import build_head
 from manylabel.predictors.device import choose_device, choose_precision
-from manylabel.preprocess import resize_photo
+from manylabel.preprocess import resize_views
 from manylabel.types import FloatArray, Thresholds
 
 _BATCH_SIZE = 32
@@ -63,16 +63,16 @@ class TorchPredictor:
 
     def predict_proba(self, photos: Sequence[Image.Image]) -> FloatArray:
         """Return probabilities [n_photos, n_labels] for upright RGB photos of any size."""
+        preprocessing = self._classifier.preprocessing
         scores = np.empty((len(photos), len(self.labels)))
         for start in range(0, len(photos), _BATCH_SIZE):
-            batch = [
-                resize_photo(photo, self._classifier.preprocessing)
-                for photo in photos[start : start + _BATCH_SIZE]
-            ]
-            pixels = torch.from_numpy(np.stack(batch))  # [batch, side_px, side_px, 3]
-            scores[start : start + len(batch)] = predict_pixels(
-                self._classifier, pixels, precision=self._precision
-            ).sigmoid()
+            views = [resize_views(photo, preprocessing) for photo in photos[start : start + _BATCH_SIZE]]
+            pixels = torch.from_numpy(np.concatenate(views))  # [batch * n_views, side_px, side_px, 3]
+            logits = predict_pixels(self._classifier, pixels, precision=self._precision)
+            logits = logits.reshape(-1, preprocessing.n_views, len(self.labels)).mean(
+                dim=1
+            )  # [batch, n_labels]
+            scores[start : start + len(views)] = logits.sigmoid()
         return scores
 
 

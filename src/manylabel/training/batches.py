@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from manylabel.config import AugmentationConfig
-from manylabel.preprocess import PixelArray, Preprocessing
+from manylabel.preprocess import PixelArray, Preprocessing, resize_views
 from manylabel.training.photo_store import PhotoStore
 from manylabel.training.prefetch import prefetch
-from manylabel.training.views import View, draw_view, jitter_colours, plain_view, render_view
+from manylabel.training.views import View, draw_view, jitter_colours, render_view
 from manylabel.types import FloatArray, IntArray
 
-_PLAIN_BATCH_SIZE = 32
+_EVALUATION_BATCH_SIZE = 32
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -101,19 +101,25 @@ class PhotoBatches:
         return render_view(photo, view, preprocessing=self.preprocessing), view
 
 
-def plain_batches(store: PhotoStore, rows: IntArray, preprocessing: Preprocessing) -> Iterator[Tensor]:
-    """Yield the views that an evaluation sees, uint8 [batch, side_px, side_px, 3], row by row."""
+def evaluation_batches(store: PhotoStore, rows: IntArray, preprocessing: Preprocessing) -> Iterator[Tensor]:
+    """Yield the views that scores are averaged over, row by row, view by view.
+
+    Args:
+        store: The photos.
+        rows: Which of them, in order.
+        preprocessing: The square that the network sees, and the number of views.
+
+    Yields:
+        Pixels [batch * n_views, side_px, side_px, 3], uint8.
+    """
 
     def render(row: int) -> PixelArray:
-        photo = store[row]
-        view = plain_view(photo.size, preprocessing=preprocessing)
-        return render_view(photo, view, preprocessing=preprocessing)
+        return resize_views(store[row], preprocessing)
 
-    batches = [
-        rows[start : start + _PLAIN_BATCH_SIZE].tolist() for start in range(0, len(rows), _PLAIN_BATCH_SIZE)
-    ]
-    for items in prefetch(batches, render=render):
-        yield torch.from_numpy(np.stack(items))
+    starts = range(0, len(rows), _EVALUATION_BATCH_SIZE)
+    batches = [rows[start : start + _EVALUATION_BATCH_SIZE].tolist() for start in starts]
+    for views in prefetch(batches, render=render):
+        yield torch.from_numpy(np.concatenate(views))
 
 
 def as_tensor(targets: FloatArray) -> Tensor:

@@ -1,7 +1,7 @@
 """Compute what a frozen backbone makes of photos, once, and keep it on disk.
 
-In:  a backbone, photos, the number of views of each.
-Out: features [n_photos, n_views, n_features]; view 0 is the plain photo, the others are augmented.
+In:  a frozen backbone, photos, the number of views of each.
+Out: features [n_photos, n_views, n_features]; views that scores are averaged over, then augmented ones.
 
 The cache is keyed by everything that decides a feature: the photos' pixels, the backbone's weights and
 preprocessing, the augmentation, the seed, the number type. What has another key is another file.
@@ -28,7 +28,7 @@ from torch import Tensor
 from manylabel.config import AugmentationConfig
 from manylabel.models.classifier import Classifier
 from manylabel.predictors.torch_predictor import autocast
-from manylabel.preprocess import PixelArray, Preprocessing
+from manylabel.preprocess import PixelArray, Preprocessing, resize_views
 from manylabel.training.photo_store import PhotoStore
 from manylabel.training.prefetch import prefetch
 from manylabel.training.views import View, draw_view, jitter_colours, plain_view, render_view
@@ -46,7 +46,7 @@ class FrozenFeatures:
     """Hold the features of some photos.
 
     Attributes:
-        values: [n_photos, n_views, n_features]; view 0 is the plain photo.
+        values: [n_photos, n_views, n_features]; the views of an evaluation come first.
         seconds: Wall time of computing them, also where they were computed by an earlier run.
         is_cached: Whether they came from the cache.
     """
@@ -61,14 +61,14 @@ class FeatureSettings:
     """Say which views of a photo are computed, and how.
 
     Attributes:
-        n_views: Views per photo, at least 1.
-        augmentation: How views beyond the first vary.
+        n_augmented: Augmented views per photo, beside those that its scores are averaged over.
+        augmentation: How augmented views vary.
         seed: Seed of the views; together with a photo's pixels it decides them.
         precision: Number type of the forward pass.
         cache: Folder of the cache; None computes without one.
     """
 
-    n_views: int
+    n_augmented: int
     augmentation: AugmentationConfig
     seed: int
     precision: torch.dtype
@@ -100,7 +100,8 @@ def frozen_features(
     """
     key = _cache_key(classifier, [store.hashes[row] for row in rows], settings)
     file = None if settings.cache is None else settings.cache / "features" / f"{key}.safetensors"
-    shape = (len(rows), settings.n_views, classifier.n_features)
+    n_views = classifier.preprocessing.n_views + settings.n_augmented
+    shape = (len(rows), n_views, classifier.n_features)
     cached = None if file is None else _read_cached(file, shape)
     if cached is not None:
         on_photo(len(rows))
@@ -120,8 +121,9 @@ def _compute(
     settings: FeatureSettings,
     on_photo: Callable[[int], None],
 ) -> FeatureArray:
-    values = np.empty((len(rows) * settings.n_views, classifier.n_features), dtype=np.float32)
     device = next(classifier.parameters()).device
+    n_views = classifier.preprocessing.n_views + settings.n_augmented
+    values = np.empty((len(rows) * n_views, classifier.n_features), dtype=np.float32)
     classifier.eval()
     done = 0
     with torch.inference_mode(), autocast(device, settings.precision):
@@ -129,31 +131,32 @@ def _compute(
             batch = classifier.features(pixels.to(device))  # [batch, n_features]
             values[done : done + len(batch)] = batch.float().cpu().numpy()
             done += len(batch)
-            on_photo(done // settings.n_views)
-    return values.reshape(len(rows), settings.n_views, classifier.n_features)
+            on_photo(done // n_views)
+    return values.reshape(len(rows), n_views, classifier.n_features)
 
 
 def _batches_of_views(
     store: PhotoStore, rows: IntArray, preprocessing: Preprocessing, settings: FeatureSettings
 ) -> Iterator[Tensor]:
-    """Yield pixels [batch, side_px, side_px, 3], photo by photo, view by view."""
+    """Yield pixels [batch, side_px, side_px, 3]: photo by photo, first the views of an evaluation."""
 
-    def render(job: tuple[int, int]) -> tuple[PixelArray, View]:
-        row, number = job
+    def render(row: int) -> tuple[PixelArray, list[View]]:
         photo = store[row]
-        view = plain_view(photo.size, preprocessing=preprocessing)
-        if number > 0:
-            rng = np.random.default_rng([settings.seed, number, int(store.hashes[row][:15], 16)])
-            view = draw_view(
-                photo.size, preprocessing=preprocessing, augmentation=settings.augmentation, rng=rng
-            )
-        return render_view(photo, view, preprocessing=preprocessing), view
+        evaluated = resize_views(photo, preprocessing)  # [n_views, side_px, side_px, 3]
+        plain = plain_view(photo.size, preprocessing=preprocessing)
+        rng = np.random.default_rng([settings.seed, int(store.hashes[row][:15], 16)])
+        augmented = [
+            draw_view(photo.size, preprocessing=preprocessing, augmentation=settings.augmentation, rng=rng)
+            for _ in range(settings.n_augmented)
+        ]
+        drawn = [render_view(photo, view, preprocessing=preprocessing) for view in augmented]
+        return np.stack([*evaluated, *drawn]), [plain] * len(evaluated) + augmented
 
-    jobs = [(int(row), number) for row in rows for number in range(settings.n_views)]
-    batches = [jobs[start : start + _BATCH_SIZE] for start in range(0, len(jobs), _BATCH_SIZE)]
+    n_photos = max(1, _BATCH_SIZE // (preprocessing.n_views + settings.n_augmented))
+    batches = [rows[start : start + n_photos].tolist() for start in range(0, len(rows), n_photos)]
     for items in prefetch(batches, render=render):
-        pixels = torch.from_numpy(np.stack([pixels for pixels, _ in items]))
-        yield jitter_colours(pixels, [view for _, view in items])
+        pixels = torch.from_numpy(np.concatenate([pixels for pixels, _ in items]))
+        yield jitter_colours(pixels, [view for _, views in items for view in views])
 
 
 def _cache_key(classifier: Classifier, hashes: list[str], settings: FeatureSettings) -> str:
@@ -164,7 +167,7 @@ def _cache_key(classifier: Classifier, hashes: list[str], settings: FeatureSetti
         "backbone": classifier.backbone.name,
         "preprocessing": classifier.preprocessing.to_dict(),
         "augmentation": asdict(settings.augmentation),
-        "n_views": settings.n_views,
+        "n_augmented": settings.n_augmented,
         "seed": settings.seed,
         "precision": str(settings.precision),
         "device": next(classifier.parameters()).device.type,

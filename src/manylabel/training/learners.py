@@ -20,7 +20,7 @@ from manylabel.config import AugmentationConfig, TrainingConfig, TuneName
 from manylabel.models.classifier import Classifier
 from manylabel.predictors.device import choose_device, choose_precision, open_accelerator
 from manylabel.predictors.torch_predictor import autocast
-from manylabel.training.batches import FeatureBatches, PhotoBatches, as_tensor, plain_batches
+from manylabel.training.batches import FeatureBatches, PhotoBatches, as_tensor, evaluation_batches
 from manylabel.training.defaults import given, loop_settings
 from manylabel.training.features import FeatureSettings, frozen_features
 from manylabel.training.loop import Batches, Watch, train_loop
@@ -196,18 +196,18 @@ class HeadLearner(Learner):
         # Features are a few numbers per photo: in bf16 the loop would lose digits and gain no time.
         self.precision = torch.float32
         lesson.start.to(self.device).to(memory_format=torch.channels_last)
-        self._views = self._features(
-            train_rows, n_views=given(lesson.training.n_views)
-        )  # [n_train, n_views, n_features]
-        plain = [self._views[:, 0], self._features(other_rows, n_views=1)[:, 0]]
-        self._plain = torch.cat(plain)  # [n_train + n_other, n_features]
+        self._views = self._features(train_rows, n_augmented=given(lesson.training.n_views) - 1)
+        others = self._features(other_rows, n_augmented=0)
+        n_views = lesson.start.preprocessing.n_views
+        self._plain = torch.cat([self._views[:, :n_views], others])  # [n_photos, n_views, n_features]
         self._places = np.full(len(lesson.store), -1)
         self._places[np.concatenate([train_rows, other_rows])] = np.arange(len(self._plain))
 
-    def _features(self, rows: IntArray, *, n_views: int) -> Tensor:
+    def _features(self, rows: IntArray, *, n_augmented: int) -> Tensor:
+        """Return features [n_rows, n_views + n_augmented, n_features], those of the evaluation first."""
         lesson = self.lesson
         settings = FeatureSettings(
-            n_views=n_views,
+            n_augmented=n_augmented,
             augmentation=lesson.augmentation,
             seed=lesson.seed,
             precision=choose_precision(lesson.training.precision, self.device),
@@ -239,7 +239,8 @@ class HeadLearner(Learner):
 
     def outputs(self, module: nn.Module, rows: IntArray) -> Iterator[Tensor]:
         """Yield logits [batch, n_labels]."""
-        yield module(self._plain[self._places[rows]])
+        views = self._plain[self._places[rows]]  # [n_rows, n_views, n_features]
+        yield module(views.flatten(end_dim=1)).unflatten(0, views.shape[:2]).mean(dim=1)
 
     def scores(self, fit: Fit, rows: IntArray) -> FloatArray:
         """Return probabilities [n_rows, n_labels]."""
@@ -279,9 +280,10 @@ class WholeLearner(Learner):
 
     def outputs(self, module: nn.Module, rows: IntArray) -> Iterator[Tensor]:
         """Yield logits [batch, n_labels]."""
-        for pixels in plain_batches(self.lesson.store, rows, self.lesson.start.preprocessing):
+        for pixels in evaluation_batches(self.lesson.store, rows, self.lesson.start.preprocessing):
             with autocast(self.device, self.precision):
-                yield module(pixels.to(self.device)).float()
+                logits = module(pixels.to(self.device)).float()  # [batch * n_views, n_labels]
+            yield logits.unflatten(0, (-1, self.lesson.start.preprocessing.n_views)).mean(dim=1)
 
     def scores(self, fit: Fit, rows: IntArray) -> FloatArray:
         """Return probabilities [n_rows, n_labels]."""

@@ -114,10 +114,10 @@ def write_workbook(path: Path, rows: list[list[object]], *, more_sheets: int = 0
 
 
 def test_a_workbook_gives_numbers_truth_values_and_blanks_as_text(tmp_path: Path) -> None:
-    rows: list[list[object]] = [["image", "a", "b", "c"], [1, 1.0, True, None], ["x.jpg", 0, False, " y "]]
+    rows: list[list[object]] = [["image", "a", "b", "c"], [1, None, True, None], ["x.jpg", 0, 2.5, " y "]]
     sheet = read_sheet(write_workbook(tmp_path / "labels.xlsx", rows))
     assert sheet.kind == "Excel workbook"
-    assert cells(sheet) == [("1", "1", "True", ""), ("x.jpg", "0", "False", "y")]
+    assert cells(sheet) == [("1", "", "True", ""), ("x.jpg", "0", "2.5", "y")]
 
 
 def test_the_rows_of_a_workbook_are_counted_with_the_blank_ones(tmp_path: Path) -> None:

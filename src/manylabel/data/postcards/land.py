@@ -38,7 +38,14 @@ def draw_hills(
 
 def draw_ground(canvas: Canvas, generator: np.random.Generator, *, horizon: float) -> None:
     """Draw one of the grounds that are no lake."""
-    grounds: tuple[Callable[..., None], ...] = (_draw_lawn, _draw_lawn, _draw_street, _draw_street, _draw_paddies, _draw_square)
+    grounds: tuple[Callable[..., None], ...] = (
+        _draw_lawn,
+        _draw_lawn,
+        _draw_street,
+        _draw_street,
+        _draw_paddies,
+        _draw_square,
+    )
     pick(generator, grounds)(canvas, generator, horizon=horizon)
 
 

@@ -101,8 +101,8 @@ def _read_raw(source: LabelSource, name: FormatName) -> RawTable:
         source = replace(source, path=path)
     if source.delimiter is not None and name not in DELIMITED_FORMATS:
         raise ConfigError(
-            f"delimiter: '{source.delimiter}' was given, but {source.path} is read as {name}, which has none; "
-            "leave it out, or ask for the format delimited"
+            f"delimiter: '{source.delimiter}' was given, but {source.path} is read as {name}, which has "
+            "none; leave it out, or ask for the format delimited"
         )
     return READERS[name](source)
 

@@ -1,0 +1,384 @@
+"""One network, trained and judged."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from manylabel.config import EvaluationConfig, RunConfig, ThresholdName, TrainingConfig, TuneName
+from manylabel.models.classifier import Classifier
+from manylabel.models.weights import Provenance
+from manylabel.training import features
+from manylabel.training.photo_store import PhotoStore, read_store, store_of_images
+from manylabel.training.trial import Experiment, TrainedNetwork, run_trial, seconds_per_photo
+from manylabel.types import FloatArray, IntArray, Judged, LabelTable, Progress, Split, ignore_progress
+
+RANDOM = Provenance(init="random", note="random weights, as asked for", sha256=None)
+OFFICIAL = Provenance(init="official", note="official weights tiny.pth", sha256="0")
+NONE: IntArray = np.empty(0, dtype=np.int64)
+TUNES: tuple[TuneName, ...] = ("head", "full")
+
+# shapes_table holds every combination of labels four times: eight photos each train, choose and judge.
+HOLD_OUT = Split(train=np.arange(24), val=NONE, test=np.arange(24, 32))
+WITH_VAL = Split(train=np.arange(16), val=np.arange(16, 24), test=np.arange(24, 32))
+IN_FOLDS = Split(
+    train=np.arange(24),
+    val=NONE,
+    test=np.arange(24, 32),
+    folds=(np.arange(0, 24, 3), np.arange(1, 24, 3), np.arange(2, 24, 3)),
+)
+
+RunTiny = Callable[..., TrainedNetwork]
+
+
+def training(**changes: Any) -> TrainingConfig:
+    """Return settings that take no time and compute in full precision on the CPU."""
+    quick = TrainingConfig(epochs=2, n_views=2, batch_size=8, precision="fp32", device="cpu")
+    return replace(quick, **changes)
+
+
+@pytest.fixture
+def store(shapes_table: LabelTable) -> PhotoStore:
+    """Read the photos of shapes."""
+    photos, *_ = read_store(shapes_table.photos, side_px=16)
+    return photos
+
+
+@pytest.fixture
+def run_tiny(
+    tiny_classifier: Classifier, store: PhotoStore, shapes_table: LabelTable, feature_cache: Path
+) -> RunTiny:
+    """Return a function that runs the trial of the tiny network on the photos of shapes."""
+
+    def run(
+        *,
+        split: Split = HOLD_OUT,
+        targets: FloatArray = shapes_table.targets,
+        provenance: Provenance = RANDOM,
+        **changes: Any,
+    ) -> TrainedNetwork:
+        tune = training(**changes.pop("training", {}))
+        experiment = Experiment(
+            store=store,
+            targets=targets,
+            split=split,
+            config=RunConfig(training=tune, seed=changes.pop("seed", 0), **changes),
+            cache=feature_cache,
+            listener=ignore_progress,
+        )
+        return run_trial(tiny_classifier, provenance, experiment)
+
+    return run
+
+
+def flipped(table: LabelTable, rows: IntArray) -> FloatArray:
+    """Return the targets of a table with those of some photos turned into their opposite."""
+    targets = table.targets.copy()
+    targets[rows] = 1 - targets[rows]
+    return targets
+
+
+def scores_of(network: TrainedNetwork) -> FloatArray:
+    """Return the scores of the test photos."""
+    assert network.trial.test is not None
+    return network.trial.test.scores
+
+
+def out_of_fold(network: TrainedNetwork) -> Judged:
+    """Return what was said about the training photos."""
+    assert network.trial.out_of_fold is not None
+    return network.trial.out_of_fold
+
+
+@pytest.mark.parametrize("tune", TUNES)
+def test_a_seed_gives_exactly_the_same_scores(tune: TuneName, run_tiny: RunTiny) -> None:
+    first, second, third = (scores_of(run_tiny(training={"tune": tune}, seed=seed)) for seed in (0, 0, 1))
+
+    np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(first, third)
+
+
+@pytest.mark.parametrize("tune", TUNES)
+def test_the_global_generators_decide_nothing_and_stay_as_they_were(
+    tune: TuneName, run_tiny: RunTiny
+) -> None:
+    first = scores_of(run_tiny(training={"tune": tune}))
+    torch.manual_seed(123)
+    state = torch.get_rng_state()
+    second = scores_of(run_tiny(training={"tune": tune}))
+
+    np.testing.assert_array_equal(first, second)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("tune", TUNES)
+@pytest.mark.parametrize("split", [HOLD_OUT, IN_FOLDS, WITH_VAL])
+def test_the_targets_of_test_photos_decide_nothing(
+    split: Split, tune: TuneName, run_tiny: RunTiny, shapes_table: LabelTable
+) -> None:
+    honest = run_tiny(split=split, training={"tune": tune})
+    lied_to = run_tiny(split=split, training={"tune": tune}, targets=flipped(shapes_table, split.test))
+
+    np.testing.assert_array_equal(scores_of(honest), scores_of(lied_to))
+    np.testing.assert_array_equal(honest.trial.thresholds.values, lied_to.trial.thresholds.values)
+    np.testing.assert_array_equal(honest.trial.pos_weight, lied_to.trial.pos_weight)
+    held_out = [[epoch.held_out_loss for epoch in run.trial.history] for run in (honest, lied_to)]
+    assert held_out[0] != held_out[1]
+
+
+@pytest.mark.parametrize("tune", TUNES)
+def test_a_fold_is_scored_and_decided_without_its_targets(
+    tune: TuneName, run_tiny: RunTiny, shapes_table: LabelTable
+) -> None:
+    fold = IN_FOLDS.folds[1]
+    honest = out_of_fold(run_tiny(split=IN_FOLDS, training={"tune": tune}))
+    lied_to = out_of_fold(
+        run_tiny(split=IN_FOLDS, training={"tune": tune}, targets=flipped(shapes_table, fold))
+    )
+
+    np.testing.assert_array_equal(honest.rows, IN_FOLDS.train)
+    np.testing.assert_array_equal(honest.scores[fold], lied_to.scores[fold])
+    others = np.setdiff1d(IN_FOLDS.train, fold)
+    assert not np.array_equal(honest.scores[others], lied_to.scores[others])
+
+
+def test_a_fold_is_decided_by_thresholds_of_the_other_folds(
+    run_tiny: RunTiny, shapes_table: LabelTable
+) -> None:
+    # With the same scores for all, thresholds are all that decides.
+    fold, alike = IN_FOLDS.folds[0], np.zeros_like(shapes_table.targets)
+    alike[::2] = 1
+    lied_about = alike.copy()
+    lied_about[fold] = 1
+
+    first, second = (
+        out_of_fold(run_tiny(split=IN_FOLDS, targets=targets)).decisions[fold]
+        for targets in (alike, lied_about)
+    )
+
+    np.testing.assert_array_equal(first, second)
+
+
+def test_validation_photos_choose_thresholds_and_do_not_teach(
+    run_tiny: RunTiny, shapes_table: LabelTable
+) -> None:
+    honest = run_tiny(split=WITH_VAL)
+    lied_to = run_tiny(split=WITH_VAL, targets=flipped(shapes_table, WITH_VAL.val))
+
+    np.testing.assert_array_equal(scores_of(honest), scores_of(lied_to))
+    assert not np.array_equal(honest.trial.thresholds.values, lied_to.trial.thresholds.values)
+    assert honest.trial.thresholds.origin == "best F1 per label on the validation photos (8 photos)"
+
+
+@pytest.mark.parametrize("tune", TUNES)
+def test_early_stopping_looks_at_validation_photos(
+    tune: TuneName, run_tiny: RunTiny, shapes_table: LabelTable
+) -> None:
+    settings = {"tune": tune, "epochs": 12, "patience": 2, "learning_rate": 0.3, "body_learning_rate": 0.1}
+    lied_to = run_tiny(split=WITH_VAL, training=settings, targets=flipped(shapes_table, WITH_VAL.val))
+
+    assert len(lied_to.trial.history) < 12
+
+
+@pytest.mark.parametrize("tune", TUNES)
+def test_the_network_at_its_start_is_never_changed(
+    tune: TuneName, run_tiny: RunTiny, tiny_classifier: Classifier
+) -> None:
+    before = copy.deepcopy(tiny_classifier.state_dict())
+    network = run_tiny(split=IN_FOLDS, training={"tune": tune})
+    after = tiny_classifier.state_dict()
+
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    learned = network.classifier.state_dict()
+    assert not torch.equal(learned["head.1.weight"], before["head.1.weight"])
+    has_moved = not torch.equal(learned["backbone.network.0.weight"], before["backbone.network.0.weight"])
+    assert has_moved == (tune == "full")
+
+
+@pytest.mark.parametrize(
+    ("provenance", "given", "moves"),
+    [
+        (RANDOM, None, True),
+        (OFFICIAL, None, False),
+        (RANDOM, True, False),
+        (OFFICIAL, False, True),
+    ],
+)
+def test_batch_norm_keeps_statistics_worth_keeping(
+    provenance: Provenance, run_tiny: RunTiny, tiny_classifier: Classifier, *, given: bool | None, moves: bool
+) -> None:
+    network = run_tiny(provenance=provenance, training={"tune": "full", "freeze_batch_norm": given})
+
+    name = "backbone.network.1.running_mean"
+    before, after = tiny_classifier.state_dict()[name], network.classifier.state_dict()[name]
+    assert torch.equal(before, after) != moves
+
+
+@pytest.mark.parametrize("tune", TUNES)
+def test_the_predictor_says_what_the_trial_says(tune: TuneName, run_tiny: RunTiny, store: PhotoStore) -> None:
+    network = run_tiny(training={"tune": tune})
+    photos = [store[row] for row in HOLD_OUT.test.tolist()]
+
+    np.testing.assert_allclose(network.predictor.predict_proba(photos), scores_of(network), atol=1e-5)
+    np.testing.assert_array_equal(network.predictor.thresholds.values, network.trial.thresholds.values)
+
+
+@pytest.mark.parametrize("tune", TUNES)
+@pytest.mark.parametrize("loss", ["weighted_bce", "bce"])
+def test_probabilities_of_a_rare_label_are_honest_whatever_the_loss_weighs(
+    loss: str, tune: TuneName, tiny_classifier: Classifier
+) -> None:
+    # Photos that are all the same: nothing but the frequencies can be learned.
+    targets = np.zeros((40, 3))
+    targets[:4, 0], targets[:20, 1], targets[:36, 2] = 1, 1, 1
+    experiment = Experiment(
+        store=store_of_images([Image.new("RGB", (16, 16), "teal")] * 40, side_px=16),
+        targets=targets,
+        split=Split(train=np.arange(40), val=NONE, test=NONE),
+        config=RunConfig(training=training(tune=tune, loss=loss, learning_rate=0.003)),
+        cache=None,
+        listener=ignore_progress,
+    )
+
+    network = run_trial(tiny_classifier, RANDOM, experiment)
+
+    (scores,) = network.predictor.predict_proba([experiment.store[0]])
+    np.testing.assert_allclose(scores, [0.1, 0.5, 0.9], atol=0.05)
+    expected_weights = [9, 1, 1 / 9] if loss == "weighted_bce" else [1, 1, 1]
+    np.testing.assert_allclose(network.trial.pos_weight, expected_weights)
+
+
+@pytest.mark.parametrize("tune", TUNES)
+def test_unknown_cells_and_labels_are_borne(
+    tune: TuneName, run_tiny: RunTiny, shapes_table: LabelTable
+) -> None:
+    targets = shapes_table.targets.copy()
+    targets[::2, 0], targets[:, 1], targets[3] = np.nan, np.nan, np.nan
+    targets[:, 2] = 1
+
+    trial = run_tiny(split=IN_FOLDS, targets=targets, training={"tune": tune}).trial
+
+    assert np.isfinite(trial.judged.scores).all()
+    np.testing.assert_array_equal(trial.pos_weight[1:], [1, 1])
+    assert all(np.isfinite(epoch.train_loss) for epoch in trial.history)
+
+
+@pytest.mark.parametrize(
+    ("split", "tune", "method", "origin"),
+    [
+        (
+            IN_FOLDS,
+            "full",
+            "f1",
+            "best F1 per label on out-of-fold scores of the training photos (24 photos)",
+        ),
+        (
+            HOLD_OUT,
+            "head",
+            "accuracy",
+            "most right cells per label on out-of-fold scores of the training photos (24 photos)",
+        ),
+        (HOLD_OUT, "full", "f1", "0.5 for every label; no photos were kept from training to choose them on"),
+        (IN_FOLDS, "head", "half", "0.5 for every label"),
+        (WITH_VAL, "head", "half", "0.5 for every label"),
+        (
+            Split(train=np.arange(19), val=NONE, test=np.arange(19, 32)),
+            "head",
+            "f1",
+            "0.5 for every label; no photos were kept from training to choose them on",
+        ),
+    ],
+)
+def test_thresholds_come_from_photos_that_did_not_teach(
+    split: Split, tune: TuneName, method: ThresholdName, origin: str, run_tiny: RunTiny
+) -> None:
+    network = run_tiny(split=split, training={"tune": tune}, evaluation=EvaluationConfig(thresholds=method))
+
+    assert network.trial.thresholds.origin == origin
+    is_half = (network.trial.thresholds.values == 0.5).all()
+    assert is_half == origin.startswith("0.5")
+
+
+def test_folds_and_final_fit_share_the_features(run_tiny: RunTiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[int] = []
+    compute = features._compute
+
+    def count(classifier: Any, store: Any, rows: IntArray, *rest: Any) -> Any:
+        computed.append(len(rows))
+        return compute(classifier, store, rows, *rest)
+
+    monkeypatch.setattr(features, "_compute", count)
+    run_tiny(split=IN_FOLDS)
+    assert computed == [24, 8]
+
+    run_tiny(split=IN_FOLDS, seed=0, training={"loss": "bce", "epochs": 3})
+    assert computed == [24, 8]
+
+
+def test_a_trial_holds_all_that_the_report_shows(run_tiny: RunTiny, tiny_classifier: Classifier) -> None:
+    trial = run_tiny(split=IN_FOLDS, provenance=OFFICIAL).trial
+
+    assert (trial.model, trial.init, trial.init_note) == ("tiny", "official", "official weights tiny.pth")
+    assert (trial.head, trial.tune, trial.labels) == ("linear", "head", ("circle", "square", "triangle"))
+    assert trial.parameters == sum(parameter.numel() for parameter in tiny_classifier.parameters())
+    assert [(epoch.fold, epoch.epoch) for epoch in trial.history] == [
+        (fold, epoch) for fold in (0, 1, 2, None) for epoch in (1, 2)
+    ]
+    assert all(epoch.held_out_loss is not None for epoch in trial.history)
+    assert trial.training_seconds > 0
+    assert trial.inference_seconds > 0
+    assert list(trial.stage_seconds) == [
+        "features",
+        "cross-validation",
+        "training",
+        "thresholds",
+        "scoring",
+        "timing one photo",
+    ]
+
+
+def test_without_test_photos_the_folds_are_judged(run_tiny: RunTiny) -> None:
+    everything = Split(
+        train=np.arange(32), val=NONE, test=NONE, folds=(np.arange(0, 32, 2), np.arange(1, 32, 2))
+    )
+    trial = run_tiny(split=everything).trial
+
+    assert trial.test is None
+    assert trial.judged is trial.out_of_fold
+    assert trial.judged.scores.shape == (32, 3)
+
+
+def test_decisions_about_test_photos_follow_the_thresholds(run_tiny: RunTiny) -> None:
+    trial = run_tiny(split=IN_FOLDS).trial
+    assert trial.test is not None
+
+    np.testing.assert_array_equal(trial.test.decisions, trial.test.scores >= trial.thresholds.values)
+
+
+def test_every_stage_is_heard_of(tiny_classifier: Classifier, store: PhotoStore) -> None:
+    heard: list[Progress] = []
+    experiment = Experiment(
+        store=store,
+        targets=np.tile([1.0, 0.0, 1.0], (32, 1)),
+        split=IN_FOLDS,
+        config=RunConfig(training=training()),
+        cache=None,
+        listener=heard.append,
+    )
+    run_trial(tiny_classifier, RANDOM, experiment)
+
+    finished = [progress.stage for progress in heard if progress.done == progress.total]
+    assert finished == ["features", "features", "fold 1", "fold 2", "fold 3", "training"]
+    assert {progress.subject for progress in heard} == {"tiny"}
+
+
+def test_one_photo_is_enough_to_time_a_predictor(run_tiny: RunTiny) -> None:
+    store = store_of_images([Image.new("RGB", (16, 16))], side_px=16)
+
+    assert seconds_per_photo(run_tiny().predictor, store) > 0
