@@ -85,7 +85,7 @@ def test_hybrids_of_timm_that_have_no_outline_are_listed_too() -> None:
         ("regnet_y_16gf", "BSD-3-Clause"),
         ("timm/resnet18", "apache-2.0"),
         ("timm/resnet18.fb_swsl_ig1b_ft_in1k", "cc-by-nc-4.0"),
-        ("timm/convnext_atto_rms", "see the model card"),
+        ("timm/res2net50d", "see the model card"),
     ],
 )
 def test_the_licence_is_that_of_the_weights(name: str, licence: str) -> None:

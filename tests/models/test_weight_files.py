@@ -104,6 +104,7 @@ def test_a_file_that_was_cut_off_is_told(tmp_path: Path, kind: str, kept: float)
         read_weights(path)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("layout", ["zip", "old", "safetensors"])
 def test_files_with_a_wrong_byte_are_read_or_refused_and_nothing_else(tmp_path: Path, layout: str) -> None:
     path = tmp_path / "w"

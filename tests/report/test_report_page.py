@@ -18,6 +18,7 @@ from PIL import Image
 from manylabel.report.captions import see_average_precision, see_co_occurrence, see_losses
 from manylabel.report.facts import Facts, RunInfo, collect_facts
 from manylabel.report.gallery import make_thumbnail
+from manylabel.report.plots import curves
 from manylabel.report.plots.counts import conditional_shares, order_by_company
 from manylabel.report.plots.draw import draw_plots
 from manylabel.report.plots.losses import mean_curve, read_losses
@@ -282,8 +283,9 @@ def test_cross_validation_is_told_as_such(shapes_table: LabelTable) -> None:
 
 @pytest.mark.parametrize(("n_labels", "n_models"), [(2, 9), (61, 1)])
 def test_plots_take_any_number_of_labels_and_models_and_any_name(
-    shapes_table: LabelTable, n_labels: int, n_models: int
+    shapes_table: LabelTable, monkeypatch: pytest.MonkeyPatch, n_labels: int, n_models: int
 ) -> None:
+    monkeypatch.setattr(curves, "MAX_PANELS", 4)  # thirty small plots take seconds
     rng = np.random.default_rng(0)
     names = tuple(
         f"{number} costs $5 or $6, 湖 \N{LOTUS}, and a long name\n_{{x^" for number in range(n_labels)
@@ -374,3 +376,9 @@ def test_shares_are_conditional_on_the_row_and_neighbours_keep_company() -> None
     np.testing.assert_allclose(conditional_shares(counts)[2], [1.0, 0.0, np.nan, 0.0])
     np.testing.assert_equal(conditional_shares(counts)[3], np.full(4, np.nan))
     assert order_by_company(counts) == [0, 2, 1]
+
+
+def test_the_labels_with_most_positives_get_plots_of_their_own() -> None:
+    n_positive = [0, *range(1, 40), 39]
+    chosen = curves.choose_labels({"models": [{"per_label": {"n_positive": n_positive}}]})
+    assert chosen == list(range(11, 41))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from manylabel.config import AugmentationConfig
 from manylabel.preprocess import Preprocessing, resize_photo
-from manylabel.training.batches import FeatureBatches, PhotoBatches, as_tensor, plain_batches
+from manylabel.training.batches import FeatureBatches, PhotoBatches, as_tensor, evaluation_batches
 from manylabel.training.photo_store import PhotoStore, store_of_images
 
 PREPROCESSING = Preprocessing(side_px=16)
@@ -126,12 +126,12 @@ def test_a_seed_decides_order_and_pixels_of_photos(store: PhotoStore) -> None:
     assert not torch.equal(first, third)
 
 
-def test_plain_batches_hold_what_an_evaluation_sees_in_the_order_of_the_rows() -> None:
+def test_evaluation_batches_hold_what_an_evaluation_sees_in_the_order_of_the_rows() -> None:
     noise = np.random.default_rng(0).integers(256, size=(40, 20, 30, 3), dtype=np.uint8)
     images = [Image.fromarray(pixels) for pixels in noise]
     rows = np.random.default_rng(1).permutation(40)[:35]
 
-    batches = list(plain_batches(store_of_images(images, side_px=16), rows, PREPROCESSING))
+    batches = list(evaluation_batches(store_of_images(images, side_px=16), rows, PREPROCESSING))
 
     assert [len(batch) for batch in batches] == [32, 3]
     assert batches[0].dtype == torch.uint8
@@ -140,7 +140,7 @@ def test_plain_batches_hold_what_an_evaluation_sees_in_the_order_of_the_rows() -
 
 
 def test_no_rows_give_no_batches(store: PhotoStore) -> None:
-    assert not list(plain_batches(store, np.empty(0, dtype=np.int64), PREPROCESSING))
+    assert not list(evaluation_batches(store, np.empty(0, dtype=np.int64), PREPROCESSING))
 
 
 def test_targets_become_a_tensor_of_their_own_with_unknown_cells_kept() -> None:

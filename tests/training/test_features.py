@@ -41,7 +41,7 @@ def store() -> PhotoStore:
 def settings(feature_cache: Path) -> FeatureSettings:
     """Return settings with a cache."""
     return FeatureSettings(
-        n_views=3,
+        n_augmented=2,
         augmentation=AugmentationConfig(),
         seed=0,
         precision=torch.float32,
@@ -112,7 +112,7 @@ def test_a_photo_has_the_same_features_whatever_the_others_are(
     "change",
     [
         lambda settings: replace(settings, seed=1),
-        lambda settings: replace(settings, n_views=2),
+        lambda settings: replace(settings, n_augmented=1),
         lambda settings: replace(settings, precision=torch.bfloat16),
         lambda settings: replace(settings, augmentation=AugmentationConfig(contrast=0.3)),
     ],

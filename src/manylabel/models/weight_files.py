@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
+from struct import error as StructError
 from typing import Any
 
 import torch
@@ -21,6 +22,21 @@ from manylabel.errors import WeightsError
 # How a zip archive starts, which torch.save writes since version 1.6, and the pickled number before that.
 _ZIP = b"PK\x03\x04"
 _OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+# What the readers of torch and safetensors were seen to raise on files with wrong or missing bytes.
+_DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SafetensorError,
+    StructError,
+    TypeError,
+    ValueError,
+)
 _WRAPPINGS = ("state_dict", "model_state_dict", "model", "module")
 _PREFIXES = ("module.", "_orig_mod.", "model.")
 
@@ -72,7 +88,7 @@ def _read(path: Path) -> Any:
             f"{path}: holds Python objects beside plain weights, and reading those could run any program; "
             f"save the weights alone: torch.save(network.state_dict(), FILE)"
         ) from error
-    except (OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, SafetensorError) as error:
+    except _DAMAGE as error:
         raise WeightsError(
             f"{path}: is damaged, not complete, or no file of weights (.pth of torch.save, or .safetensors): "
             f"{str(error).strip().partition(chr(10))[0]}"

@@ -21,26 +21,26 @@ def draw_footbridge(brush: Brush) -> None:
     generator = brush.generator
     paint = pick(generator, (rgb("c8352a"), rgb("c8352a"), rgb("8a5a3a"), rgb("e8e2d4"), rgb("3f6f5a")))
     rise, foot = generator.uniform(0.03, 0.16), generator.uniform(0.02, 0.06)
-    rail = generator.uniform(0.035, 0.06)
+    rail = generator.uniform(0.04, 0.07)
 
     def deck(x: float) -> float:
         return foot + rise * (1 - (2 * x) ** 2)
 
     steps = [step / 24 - 0.5 for step in range(25)]
     for x in steps[2:-2:3]:
-        brush.line([(x, 0), (x, deck(x))], mix(paint, rgb("3a2a20"), 0.55), width=0.01)
-    brush.line([(x, deck(x)) for x in steps], mix(paint, BLACK, 0.25), width=0.02)
+        brush.line([(x, 0), (x, deck(x))], mix(paint, rgb("3a2a20"), 0.55), width=0.018)
+    brush.line([(x, deck(x)) for x in steps], mix(paint, BLACK, 0.25), width=0.026)
     for level in (0.55, 1.0):
-        brush.line([(x, deck(x) + rail * level) for x in steps], paint, width=0.006)
+        brush.line([(x, deck(x) + rail * level) for x in steps], paint, width=0.01)
     for x in steps:
-        brush.line([(x, deck(x)), (x, deck(x) + rail)], paint, width=0.005)
+        brush.line([(x, deck(x)), (x, deck(x) + rail)], paint, width=0.008)
 
 
 def draw_stone_bridge(brush: Brush) -> None:
     """Draw a stone bridge on one to six arches."""
     generator = brush.generator
     stone, n_arches = pick(generator, _STONE), int(generator.integers(1, 7))
-    rise, crest = generator.uniform(0.0, 0.12), generator.uniform(0.09, 0.13)
+    rise, crest = generator.uniform(0.0, 0.14), generator.uniform(0.1, 0.16)
     pitch = 0.92 / n_arches
     below = [(-0.5, 0.0)]
     for step in range(n_arches):
@@ -65,17 +65,17 @@ def draw_truss(brush: Brush) -> None:
     for step in range(n_spans + 1):
         x = -0.5 + step * span
         brush.polygon([(x - 0.014, 0), (x - 0.009, deck), (x + 0.009, deck), (x + 0.014, 0)], rgb("a39b90"))
-    brush.line([(-0.5, deck), (0.5, deck)], mix(steel, BLACK, 0.2), width=0.014)
+    brush.line([(-0.5, deck), (0.5, deck)], mix(steel, BLACK, 0.2), width=0.018)
     for step in range(n_spans):
         left = -0.5 + step * span
         chord = [
             (left + span * t, deck + tall * sin(pi * t) ** 0.7) for t in (0, 0.17, 0.33, 0.5, 0.67, 0.83, 1)
         ]
-        brush.line(chord, steel, width=0.008)
+        brush.line(chord, steel, width=0.013)
         for (x, y), (next_x, _) in zip(chord[1:-1], chord[2:], strict=True):
-            brush.line([(x, deck), (x, y)], steel, width=0.004)
-            brush.line([(x, y), (next_x, deck)], steel, width=0.004)
-            brush.line([(x, y), (2 * x - next_x, deck)], steel, width=0.004)
+            brush.line([(x, deck), (x, y)], steel, width=0.009)
+            brush.line([(x, y), (next_x, deck)], steel, width=0.009)
+            brush.line([(x, y), (2 * x - next_x, deck)], steel, width=0.009)
 
 
 def draw_suspension(brush: Brush) -> None:
@@ -84,16 +84,16 @@ def draw_suspension(brush: Brush) -> None:
     steel, tall = pick(generator, (*_STEEL, rgb("e8e2d4"))), generator.uniform(0.2, 0.34)
     deck, portal = 0.06, generator.uniform(0.24, 0.3)
     for side in (-1, 1):
-        brush.polygon(block(side * portal - 0.012, 0, side * portal + 0.012, tall), steel)
+        brush.polygon(block(side * portal - 0.018, 0, side * portal + 0.018, tall), steel)
         outer = curve((side * portal, tall), (side * 0.4, deck + 0.05), (side * 0.5, deck))
-        brush.line(outer, steel, width=0.006)
+        brush.line(outer, steel, width=0.009)
         for x, y in outer[2:-1]:
-            brush.line([(x, deck), (x, y)], steel, width=0.003)
+            brush.line([(x, deck), (x, y)], steel, width=0.005)
     middle = curve((-portal, tall), (0, 2 * (deck + 0.02) - tall), (portal, tall), n_points=17)
-    brush.line(middle, steel, width=0.006)
+    brush.line(middle, steel, width=0.009)
     for x, y in middle[1:-1]:
-        brush.line([(x, deck), (x, y)], steel, width=0.003)
-    brush.line([(-0.5, deck), (0.5, deck)], mix(steel, BLACK, 0.25), width=0.016)
+        brush.line([(x, deck), (x, y)], steel, width=0.005)
+    brush.line([(-0.5, deck), (0.5, deck)], mix(steel, BLACK, 0.25), width=0.024)
     for step in range(9):
         brush.glow(
             (-0.4 + 0.1 * step, deck + 0.02), radius=0.03, colour=_WINDOW, strength=0.9 * brush.darkness

@@ -66,10 +66,10 @@ def _graded(pixels: FloatPixels, generator: np.random.Generator) -> FloatPixels:
     grey = pixels @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
     style = generator.random()
     strength = generator.uniform(0.75, 1.2)
-    if style < 0.07:
+    if style < 0.05:
         strength = generator.uniform(0.0, 0.15)
     warmth = generator.normal(0, 0.035, size=3) + 1
-    if style < 0.04:
+    if style < 0.03:
         warmth = np.array([1.1, 0.98, 0.8])
     gain = (generator.uniform(0.85, 1.12) * warmth).astype(np.float32)
     lift = np.float32(generator.uniform(0, 26) if generator.random() < 0.35 else 0.0)

@@ -87,11 +87,11 @@ CLUTTER_RULES: tuple[Rule, ...] = (
     Rule(drawings=(sky.draw_kite,), sizes={Layer.SKY: (0.05, 0.12)}, counts=(1, 2), chance=0.1),
     Rule(drawings=(sky.draw_balloon,), sizes={Layer.SKY: (0.08, 0.2)}, counts=(1, 3), chance=0.09),
     Rule(drawings=(clutter.draw_houses, clutter.draw_skyline), sizes={Layer.FAR: (0.05, 0.16)}, counts=(1, 2), chance=0.5),
-    Rule(drawings=(clutter.draw_house,), sizes={Layer.FAR: (0.14, 0.3), Layer.NEAR: (0.5, 0.9)}, counts=(1, 3), chance=0.2),
+    Rule(drawings=(clutter.draw_house,), sizes={Layer.FAR: (0.14, 0.3), Layer.NEAR: (0.45, 0.75)}, counts=(1, 2), chance=0.18),
     Rule(drawings=(towers.draw_chimney, towers.draw_pylon), sizes={Layer.FAR: (0.15, 0.4)}, chance=0.16),
     Rule(drawings=(pagodas.draw_gate,), sizes={Layer.FAR: (0.12, 0.25), Layer.ISLAND: (0.2, 0.35)}, chance=0.1),
     Rule(drawings=(plants.draw_bush,), sizes={Layer.FAR: (0.03, 0.08), Layer.NEAR: (0.08, 0.2)}, counts=(1, 4), chance=0.5),
-    Rule(drawings=(clutter.draw_fence,), sizes={Layer.FAR: (0.015, 0.04), Layer.NEAR: (0.05, 0.12)}, chance=0.2),
+    Rule(drawings=(clutter.draw_fence,), sizes={Layer.FAR: (0.015, 0.04), Layer.NEAR: (0.05, 0.12)}, chance=0.13),
     Rule(
         drawings=(crossings.draw_ducks, crossings.draw_log, crossings.draw_jetty),
         sizes={Layer.WATER: (0.1, 0.3)},

@@ -126,7 +126,7 @@ def draw_moon(brush: Brush) -> None:
     )
     shade = mix(colour, light.sky[1], 0.35)
     if dark:
-        brush.glow((0, 0.5), radius=generator.uniform(1.1, 2.4), colour=colour, strength=0.5)
+        brush.glow((0, 0.5), radius=generator.uniform(1.3, 2.6), colour=colour, strength=0.6)
     if generator.random() < 0.65:
         _draw_crescent(brush, colour, thickness=generator.uniform(0.22, 0.42))
         return
