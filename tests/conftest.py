@@ -2,7 +2,7 @@
 
 In:  the folders named by MANYLABEL_TEST_DATA and MANYLABEL_TEST_WEIGHTS, where they are set.
 Out: those folders, or a skipped test that says why; a tiny folder of drawn photos with its table of labels; a
-     feature cache per test.
+     feature cache per test; a trained bundle.
 """
 
 import os
@@ -60,8 +60,37 @@ def shapes_table(tmp_path: Path) -> LabelTable:
     The photos lie in ``images/``, the table as one-hot ``labels.csv`` beside that folder. Every combination
     of labels appears four times, in other places and sizes.
     """
+    return _draw_table(tmp_path / "shapes")
+
+
+@pytest.fixture
+def shapes_folder(shapes_table: LabelTable) -> Path:
+    """Return the folder with ``images/`` and ``labels.csv`` of ``shapes_table``."""
+    return shapes_table.photos[0].parent.parent
+
+
+@pytest.fixture(scope="session")
+def shapes_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train a network of random weights on photos like those of ``shapes_table``; to be read, not changed."""
+    from manylabel.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
+    from manylabel.pipeline import train
+
+    folder = tmp_path_factory.mktemp("trained")
+    _draw_table(folder)
+    config = RunConfig(
+        out=str(folder / "bundle"),
+        data=DataConfig(photos=str(folder / "images"), labels=str(folder / "labels.csv")),
+        model=ModelConfig(names=("squeezenet1_1",), init="random", side_px=64),
+        training=TrainingConfig(epochs=20, n_views=2, precision="fp32"),
+    )
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MANYLABEL_CACHE", str(folder / "cache"))
+        return train(config).out
+
+
+def _draw_table(base: Path) -> LabelTable:
     generator = np.random.default_rng(0)
-    folder = tmp_path / "shapes" / "images"
+    folder = base / "images"
     folder.mkdir(parents=True)
     targets = np.array(4 * list(product((0.0, 1.0), repeat=len(SHAPES))))  # [32, 3]
     names = tuple(f"{number:02}.png" for number in range(len(targets)))
@@ -82,12 +111,6 @@ def _write_one_hot(path: Path, names: tuple[str, ...], targets: FloatArray) -> N
     lines = [["image", *SHAPES]]
     lines += [[name, *(f"{cell:.0f}" for cell in row)] for name, row in zip(names, targets, strict=True)]
     path.write_text("".join(f"{','.join(line)}\n" for line in lines), encoding="utf-8")
-
-
-@pytest.fixture
-def shapes_folder(shapes_table: LabelTable) -> Path:
-    """Return the folder with ``images/`` and ``labels.csv`` of ``shapes_table``."""
-    return shapes_table.photos[0].parent.parent
 
 
 def _draw_shapes(present: FloatArray, generator: np.random.Generator) -> Image.Image:

@@ -145,9 +145,9 @@ def test_folds_divide_the_training_photos() -> None:
     [([0, 1], [1], []), ([0, 1], [], [0]), ([0], [1], [1]), ([0, 0], [], [])],
 )
 def test_no_photo_lies_in_two_parts(train: list[int], val: list[int], test: list[int]) -> None:
-    rows = {"train": train, "val": val, "test": test}
+    train_rows, val_rows, test_rows = (np.array(rows, dtype=np.int64) for rows in (train, val, test))
     with pytest.raises(ValueError, match="a photo lies in two parts of the split"):
-        Split(**{part: np.array(numbers, dtype=np.int64) for part, numbers in rows.items()})
+        Split(train=train_rows, val=val_rows, test=test_rows)
 
 
 @pytest.mark.parametrize("folds", [([0, 1],), ([0, 1], [1, 2]), ([0, 1], [2, 3]), ([0], [1, 2, 2])])

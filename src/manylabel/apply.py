@@ -66,7 +66,7 @@ def predict(
         Scores and decisions; photos that cannot be read are listed, the others are scored.
 
     Raises:
-        InputError: The bundle cannot be used, or there is no photo at all.
+        InputError: The bundle cannot be used, or there is no photo that can be read.
     """
     given = [photos] if isinstance(photos, Path | str) else list(photos)
     paths, names = _list_photos([Path(path) for path in given])
@@ -74,7 +74,9 @@ def predict(
         where = ", ".join(map(str, given)) or "nothing"
         raise InputError(f"no photo found in {where}; give photo files or a folder of them")
     predictor = _load(Path(bundle), device=device, precision=precision)
-    return predict_files(predictor, paths, names=names, side_px=predictor.side_px, listener=listener)
+    predictions = predict_files(predictor, paths, names=names, side_px=predictor.side_px, listener=listener)
+    _check_readable(predictions)
+    return predictions
 
 
 def evaluate(
@@ -114,10 +116,7 @@ def evaluate(
     predictions = predict_files(
         predictor, table.photos, names=table.names, side_px=predictor.side_px, listener=listener
     )
-    if not len(predictions.rows):
-        raise TableError(
-            ["not one photo can be read; the first problems:", *map(str, predictions.failures[:10])]
-        )
+    _check_readable(predictions)
     judged = targets[predictions.rows]
     return Evaluation(
         labels=predictor.labels,
@@ -219,6 +218,12 @@ def _list_photos(given: Sequence[Path]) -> tuple[list[Path], list[str]]:
             paths.append(path)
             names.append(path.as_posix())
     return paths, names
+
+
+def _check_readable(predictions: Predictions) -> None:
+    if not len(predictions.rows):
+        problems = "\n".join(map(str, predictions.failures[:10]))
+        raise InputError(f"not one photo can be read; the first problems:\n{problems}")
 
 
 def _load(bundle: Path, *, device: DeviceName, precision: PrecisionName) -> "TorchPredictor":

@@ -5,6 +5,7 @@ Out: an estimator with ``predict``, ``predict_proba``, ``classes_`` and ``thresh
 """
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -17,8 +18,8 @@ from sklearn.preprocessing import MultiLabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
 from manylabel.config import HeadName, ModelConfig, RunConfig, TuneName
-from manylabel.errors import MissingExtraError, PhotoError, TableError
-from manylabel.recipes import apply_settings
+from manylabel.errors import MissingExtraError, TableError
+from manylabel.recipes import apply_settings, check_config
 from manylabel.types import FloatArray, IntArray, Split, ignore_progress
 
 if TYPE_CHECKING:
@@ -136,7 +137,9 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         weights = () if self.weights is None else (str(self.weights),)
         model = ModelConfig(names=(self.backbone,), head=self.head, weights=weights)
         config = RunConfig(seed=self.random_state, model=model)
-        return apply_settings(config, [f"training.tune={self.tune}", *self.settings])
+        config = apply_settings(config, [f"training.tune={self.tune}", *self.settings])
+        check_config(config)
+        return config
 
 
 def read_targets(y: Labels, *, n_photos: int) -> tuple[NDArray[Any], FloatArray]:
@@ -149,24 +152,28 @@ def read_targets(y: Labels, *, n_photos: int) -> tuple[NDArray[Any], FloatArray]
     Raises:
         TableError: The rows are not as many as the photos, or a value is something else than 0, 1 and NaN.
     """
-    if hasattr(y, "columns"):
-        names, targets = np.asarray(y.columns), np.asarray(y, dtype=np.float64)
-    elif (
-        isinstance(y, Sequence)
-        and all(isinstance(row, set | frozenset | list | tuple) for row in y)
-        and _has_text(y)
-    ):
-        binarizer = MultiLabelBinarizer()
-        targets = np.asarray(binarizer.fit_transform(y), dtype=np.float64)
-        names = np.asarray(binarizer.classes_)
-    else:
-        targets = np.asarray(y, dtype=np.float64)
-        names = np.arange(targets.shape[1] if targets.ndim == 2 else 0)
+    try:
+        names, targets = _as_matrix(y)
+    except (TypeError, ValueError) as error:
+        expected = "expected an indicator matrix of 1, 0 and NaN, or the label names of each photo"
+        raise TableError([f"y: {expected} ({error})"]) from error
     if targets.ndim != 2 or len(targets) != n_photos or not targets.shape[1]:
         raise TableError([f"y has shape {targets.shape}, expected ({n_photos}, number of labels)"])
     if not (np.isnan(targets) | np.isin(targets, (0.0, 1.0))).all():
         raise TableError(["y holds something else than 1 (present), 0 (absent) and NaN (unknown)"])
     return names, targets
+
+
+def _as_matrix(y: Labels) -> tuple[NDArray[Any], FloatArray]:
+    if hasattr(y, "columns"):
+        return np.asarray(y.columns), np.asarray(y, dtype=np.float64)
+    is_listed = isinstance(y, Sequence) and all(isinstance(row, set | frozenset | list | tuple) for row in y)
+    if isinstance(y, Sequence) and is_listed and _has_text(y):
+        binarizer = MultiLabelBinarizer()
+        targets = np.asarray(binarizer.fit_transform(y), dtype=np.float64)
+        return np.asarray(binarizer.classes_), targets
+    targets = np.asarray(y, dtype=np.float64)
+    return np.arange(targets.shape[1] if targets.ndim == 2 else 0), targets
 
 
 def _has_text(y: Sequence[Any]) -> bool:
@@ -182,12 +189,19 @@ def _read_photos(photos: Photos, *, side_px: int) -> "PhotoStore":
         if failures:
             raise TableError([str(failure) for failure in failures[:20]])
         return store
-    return store_of_images([_as_image(photo) for photo in photos], side_px=side_px)
+    images = [_as_image(photo, place=place) for place, photo in enumerate(photos)]
+    return store_of_images(images, side_px=side_px)
 
 
-def _as_image(photo: Photo) -> Image.Image:
+def _as_image(photo: Photo, *, place: int) -> Image.Image:
     if isinstance(photo, Image.Image):
         return photo
     if isinstance(photo, np.ndarray) and photo.dtype == np.uint8:
-        return Image.fromarray(photo)
-    raise PhotoError(Path(str(photo)), "is no Pillow image and no uint8 array; do not mix files with images")
+        with suppress(TypeError, ValueError):
+            return Image.fromarray(photo)
+    raise TableError(
+        [
+            f"X[{place}]: expected a Pillow image or a uint8 array [height, width, 3]; "
+            "files and images cannot be mixed"
+        ]
+    )

@@ -240,6 +240,9 @@ def read_all_photos(
             for note in listed:
                 _logger.warning("%s", note)
             table = replace(table.take(readable), notes=table.notes + listed)
+            if len(stores) > 1:
+                # Lost since it was read for another side: the rows of all stores must be those of the table.
+                return read_all_photos(table, sides_px=sides_px, listener=listener)
     return table, stores
 
 

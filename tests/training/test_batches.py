@@ -139,6 +139,14 @@ def test_evaluation_batches_hold_what_an_evaluation_sees_in_the_order_of_the_row
     np.testing.assert_array_equal(torch.cat(batches).numpy(), expected)
 
 
+def test_views_of_a_photo_follow_each_other(store: PhotoStore) -> None:
+    preprocessing = replace(PREPROCESSING, n_views=3)
+
+    (batch,) = evaluation_batches(store, np.array([4, 2]), preprocessing)
+
+    assert batch[:, 0, 0, 0].tolist() == [80, 80, 80, 40, 40, 40]
+
+
 def test_no_rows_give_no_batches(store: PhotoStore) -> None:
     assert not list(evaluation_batches(store, np.empty(0, dtype=np.int64), PREPROCESSING))
 

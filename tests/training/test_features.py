@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 from manylabel.config import AugmentationConfig
 from manylabel.models.classifier import Classifier
 from manylabel.models.heads import build_head
-from manylabel.preprocess import resize_photo
+from manylabel.preprocess import resize_photo, resize_views
 from manylabel.training import features
 from manylabel.training.features import FeatureSettings, FrozenFeatures, default_cache, frozen_features
 from manylabel.training.photo_store import PhotoStore, store_of_images
@@ -65,6 +65,20 @@ def test_the_first_view_is_what_a_predictor_sees(
         expected = tiny_classifier.eval().features(torch.from_numpy(pixels))
     assert computed.values.shape == (N_PHOTOS, 3, 8)
     torch.testing.assert_close(torch.from_numpy(computed.values[:, 0]), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_views_that_scores_are_averaged_over_come_before_augmented_ones(
+    tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings
+) -> None:
+    backbone = tiny_classifier.backbone
+    backbone.preprocessing = replace(backbone.preprocessing, n_views=4)
+    computed = frozen_features(tiny_classifier, store, ROWS, settings=settings)
+
+    pixels = np.concatenate([resize_views(photo, backbone.preprocessing) for photo in photos()])
+    with torch.inference_mode():
+        expected = tiny_classifier.features(torch.from_numpy(pixels)).reshape(N_PHOTOS, 4, 8)
+    assert computed.values.shape == (N_PHOTOS, 4 + settings.n_augmented, 8)
+    torch.testing.assert_close(torch.from_numpy(computed.values[:, :4]), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_the_other_views_differ(

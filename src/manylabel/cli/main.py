@@ -5,6 +5,9 @@ Out: exit code 0; 2 with one message where the input cannot be used; 130 where i
 """
 
 import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 import typer
 
@@ -26,8 +29,27 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class Stopped(Exception):
+    """Say that the user pressed Ctrl-C."""
+
+
+def stoppable(command: Callable[..., None]) -> Callable[..., None]:
+    """Let Ctrl-C reach ``main``; typer would end the program without a word, older versions of it with 1."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt as error:
+            raise Stopped from error
+
+    return run
+
+
 for command in (compare, train, evaluate, predict, models, sample):
-    app.command()(command)
+    app.command()(stoppable(command))
 
 
 def show_version(wanted: bool) -> None:
@@ -53,6 +75,6 @@ def main() -> None:
     except ManylabelError as error:
         show_error(str(error))
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Stopped):
         show_error("stopped; nothing was written, and what lay at the output is still there")
         sys.exit(130)

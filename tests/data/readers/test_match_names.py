@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manylabel.data.readers.matching import PhotoIndex
+from manylabel.data.assembly.matching import PhotoIndex
 
 ROOT = Path("/data/photos")
 

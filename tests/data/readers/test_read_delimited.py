@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from manylabel.data.parsing.label_cells import guess_delimiter
 from manylabel.data.readers import read_table
-from manylabel.data.readers.label_cells import guess_delimiter
 from manylabel.errors import TableError
 from manylabel.types import LabelTable
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from openpyxl import Workbook
 
-from manylabel.data.readers.sheet import Sheet, read_sheet
+from manylabel.data.parsing.sheet import Sheet, read_sheet
 from manylabel.errors import TableError
 
 

@@ -9,10 +9,10 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from manylabel.data.readers.contents import list_records, read_json
-from manylabel.data.readers.parts import PartFile, join_tables, list_part_files, require_part_files
-from manylabel.data.readers.raw import LabelSource, RawRow, RawTable
-from manylabel.data.readers.values import clean_label, read_part
+from manylabel.data.parsing.contents import list_records, read_json
+from manylabel.data.parsing.parts import PartFile, join_tables, list_part_files, require_part_files
+from manylabel.data.parsing.raw import LabelSource, RawRow, RawTable
+from manylabel.data.parsing.values import clean_label, read_part
 from manylabel.errors import TableError
 from manylabel.types import Part
 

@@ -8,10 +8,10 @@ Out: RawTable; labels sorted by name. An empty list says that none applies.
 from pathlib import Path
 from typing import Any
 
-from manylabel.data.readers.contents import list_records, read_json
-from manylabel.data.readers.parts import PartFile, join_tables, require_part_files
-from manylabel.data.readers.raw import LabelSource, RawRow, RawTable, collect_labels
-from manylabel.data.readers.values import clean_label
+from manylabel.data.parsing.contents import list_records, read_json
+from manylabel.data.parsing.parts import PartFile, join_tables, require_part_files
+from manylabel.data.parsing.raw import LabelSource, RawRow, RawTable, collect_labels
+from manylabel.data.parsing.values import clean_label
 
 IMAGE_KEYS = ("image", "imagefilename", "imageFilename", "filename")
 LABEL_KEYS = ("annotations", "annotation", "labels", "label")

@@ -7,10 +7,10 @@ Out: RawTable; tags, boxes, polygons and every other shape count. An image witho
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from manylabel.data.readers.parts import find_only_file
-from manylabel.data.readers.raw import LabelSource, RawRow, RawTable, collect_labels
-from manylabel.data.readers.safe_xml import read_xml
-from manylabel.data.readers.values import PART_WORDS, clean_label, read_part
+from manylabel.data.parsing.parts import find_only_file
+from manylabel.data.parsing.raw import LabelSource, RawRow, RawTable, collect_labels
+from manylabel.data.parsing.safe_xml import read_xml
+from manylabel.data.parsing.values import PART_WORDS, clean_label, read_part
 from manylabel.errors import TableError, did_you_mean
 from manylabel.types import Part
 

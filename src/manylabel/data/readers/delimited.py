@@ -7,7 +7,7 @@ Out: RawTable; labels sorted by name, an empty cell says that none applies.
 from collections.abc import Sequence
 from pathlib import Path
 
-from manylabel.data.readers.columns import (
+from manylabel.data.parsing.columns import (
     describe_left_out,
     find_columns,
     find_labels_column,
@@ -15,11 +15,11 @@ from manylabel.data.readers.columns import (
     read_photo_name,
     unknown_column,
 )
-from manylabel.data.readers.grid import TABLE_EXTENSIONS
-from manylabel.data.readers.label_cells import guess_delimiter, parse_list, split_labels
-from manylabel.data.readers.parts import find_only_file
-from manylabel.data.readers.raw import LabelSource, RawRow, RawTable, collect_labels
-from manylabel.data.readers.sheet import Line, Sheet, read_sheet
+from manylabel.data.parsing.grid import TABLE_EXTENSIONS
+from manylabel.data.parsing.label_cells import guess_delimiter, parse_list, split_labels
+from manylabel.data.parsing.parts import find_only_file
+from manylabel.data.parsing.raw import LabelSource, RawRow, RawTable, collect_labels
+from manylabel.data.parsing.sheet import Line, Sheet, read_sheet
 
 
 def read_delimited(source: LabelSource) -> RawTable:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
-from manylabel.data.readers.find import find_photos
-from manylabel.data.readers.raw import LabelSource, RawRow, RawTable, collect_labels
-from manylabel.data.readers.values import clean_label, read_part
-from manylabel.data.readers.wording import count, folder_title, list_some
+from manylabel.data.find import find_photos
+from manylabel.data.parsing.raw import LabelSource, RawRow, RawTable, collect_labels
+from manylabel.data.parsing.values import clean_label, read_part
+from manylabel.data.parsing.wording import count, folder_title, list_some
 from manylabel.errors import PhotoError, TableError
 from manylabel.types import Part
 

@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import Any, get_args
 
 from manylabel.config import FormatName
+from manylabel.data.find import find_photos, list_visible
+from manylabel.data.parsing.columns import find_columns, find_labels_column
+from manylabel.data.parsing.contents import missing_file, read_json
+from manylabel.data.parsing.grid import TABLE_EXTENSIONS
+from manylabel.data.parsing.parts import PartFile, list_part_files, list_wanted_files
+from manylabel.data.parsing.safe_xml import read_xml
+from manylabel.data.parsing.sheet import Sheet, read_sheet
+from manylabel.data.parsing.values import read_target
+from manylabel.data.parsing.wording import list_some
 from manylabel.data.readers.coco import KEYS as COCO_KEYS
-from manylabel.data.readers.columns import find_columns, find_labels_column
-from manylabel.data.readers.contents import missing_file, read_json
 from manylabel.data.readers.create_ml import IMAGE_KEYS, LABEL_KEYS
-from manylabel.data.readers.find import find_photos, list_visible
-from manylabel.data.readers.grid import TABLE_EXTENSIONS
 from manylabel.data.readers.hf import FILE_NAMES, JSON_LINES_EXTENSIONS
-from manylabel.data.readers.parts import PartFile, list_part_files, list_wanted_files
 from manylabel.data.readers.roboflow import FILE_NAME
-from manylabel.data.readers.safe_xml import read_xml
-from manylabel.data.readers.sheet import Sheet, read_sheet
-from manylabel.data.readers.values import read_target
 from manylabel.data.readers.voc import list_annotations
-from manylabel.data.readers.wording import list_some
 from manylabel.errors import TableError
 
 MOST_PEEKED = 50

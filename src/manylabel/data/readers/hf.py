@@ -8,13 +8,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from manylabel.data.readers.columns import LABELS_NAMES, find_columns, find_labels_column
-from manylabel.data.readers.contents import parse_json, read_text
+from manylabel.data.parsing.columns import LABELS_NAMES, find_columns, find_labels_column
+from manylabel.data.parsing.contents import parse_json, read_text
+from manylabel.data.parsing.parts import PartFile, join_tables, require_part_files
+from manylabel.data.parsing.raw import LabelSource, RawTable
+from manylabel.data.parsing.sheet import Line, Sheet, read_sheet
 from manylabel.data.readers.delimited import read_delimited_sheet
 from manylabel.data.readers.one_hot import read_one_hot_sheet
-from manylabel.data.readers.parts import PartFile, join_tables, require_part_files
-from manylabel.data.readers.raw import LabelSource, RawTable
-from manylabel.data.readers.sheet import Line, Sheet, read_sheet
 from manylabel.errors import TableError
 
 JSON_LINES_EXTENSIONS = frozenset({".jsonl", ".ndjson"})

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from manylabel.data.readers.contents import list_records, read_json
-from manylabel.data.readers.find import is_photo_name
-from manylabel.data.readers.parts import find_only_file
-from manylabel.data.readers.raw import LabelSource, RawRow, RawTable, collect_labels
-from manylabel.data.readers.values import clean_label
-from manylabel.data.readers.wording import count, list_some
+from manylabel.data.find import is_photo_name
+from manylabel.data.parsing.contents import list_records, read_json
+from manylabel.data.parsing.parts import find_only_file
+from manylabel.data.parsing.raw import LabelSource, RawRow, RawTable, collect_labels
+from manylabel.data.parsing.values import clean_label
+from manylabel.data.parsing.wording import count, list_some
 from manylabel.errors import TableError
 
 IMAGE_KEYS = ("image", "img", "photo", "picture", "url")

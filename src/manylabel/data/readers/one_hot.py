@@ -8,19 +8,19 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from manylabel.data.readers.columns import (
+from manylabel.data.parsing.columns import (
     describe_left_out,
     find_columns,
     read_line_part,
     read_photo_name,
     unknown_column,
 )
-from manylabel.data.readers.grid import TABLE_EXTENSIONS
-from manylabel.data.readers.parts import find_only_file
-from manylabel.data.readers.raw import LabelSource, RawRow, RawTable
-from manylabel.data.readers.sheet import Line, Sheet, read_sheet
-from manylabel.data.readers.values import EXPECTED_TARGET, read_target
-from manylabel.data.readers.wording import count
+from manylabel.data.parsing.grid import TABLE_EXTENSIONS
+from manylabel.data.parsing.parts import find_only_file
+from manylabel.data.parsing.raw import LabelSource, RawRow, RawTable
+from manylabel.data.parsing.sheet import Line, Sheet, read_sheet
+from manylabel.data.parsing.values import EXPECTED_TARGET, read_target
+from manylabel.data.parsing.wording import count
 
 
 def read_one_hot(source: LabelSource) -> RawTable:

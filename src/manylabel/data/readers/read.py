@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import get_args
 
 from manylabel.config import FormatName
-from manylabel.data.readers.assemble import assemble_table
+from manylabel.data.assembly.assemble import assemble_table
+from manylabel.data.assembly.name_check import PhotoFolder
+from manylabel.data.find import PHOTO_EXTENSIONS, find_photos
+from manylabel.data.parsing.raw import LabelSource, RawTable, Reader
 from manylabel.data.readers.coco import read_coco
 from manylabel.data.readers.create_ml import read_create_ml
 from manylabel.data.readers.cvat import read_cvat
 from manylabel.data.readers.delimited import read_delimited
-from manylabel.data.readers.find import PHOTO_EXTENSIONS, find_photos
 from manylabel.data.readers.folders import read_folders
 from manylabel.data.readers.guess import guess_format, list_formats
 from manylabel.data.readers.hf import read_hf
 from manylabel.data.readers.label_studio import read_label_studio
-from manylabel.data.readers.name_check import PhotoFolder
 from manylabel.data.readers.one_hot import read_one_hot
-from manylabel.data.readers.raw import LabelSource, RawTable, Reader
 from manylabel.data.readers.roboflow import read_roboflow
 from manylabel.data.readers.voc import read_voc
 from manylabel.errors import ConfigError, InputError, did_you_mean

@@ -4,10 +4,10 @@ In:  the folder of the export with ``train/``, ``valid/``, ``test/``, or one ``_
 Out: RawTable; a one-hot table whose column names begin with a space.
 """
 
+from manylabel.data.parsing.parts import join_tables, require_part_files
+from manylabel.data.parsing.raw import LabelSource, RawTable
+from manylabel.data.parsing.sheet import read_sheet
 from manylabel.data.readers.one_hot import read_one_hot_sheet
-from manylabel.data.readers.parts import join_tables, require_part_files
-from manylabel.data.readers.raw import LabelSource, RawTable
-from manylabel.data.readers.sheet import read_sheet
 
 FILE_NAME = "_classes.csv"
 

@@ -7,12 +7,12 @@ Out: RawTable; the names of the objects are the labels. The split is that of ``I
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from manylabel.data.readers.contents import read_text
-from manylabel.data.readers.parts import PartFile, list_part_files
-from manylabel.data.readers.raw import LabelSource, RawRow, RawTable, collect_labels
-from manylabel.data.readers.safe_xml import read_xml
-from manylabel.data.readers.values import clean_label
-from manylabel.data.readers.wording import count, folder_title
+from manylabel.data.parsing.contents import read_text
+from manylabel.data.parsing.parts import PartFile, list_part_files
+from manylabel.data.parsing.raw import LabelSource, RawRow, RawTable, collect_labels
+from manylabel.data.parsing.safe_xml import read_xml
+from manylabel.data.parsing.values import clean_label
+from manylabel.data.parsing.wording import count, folder_title
 from manylabel.errors import TableError
 from manylabel.types import Part
 

@@ -46,7 +46,7 @@ def draw_label_counts(facts: Mapping[str, Any]) -> Figure:
 def draw_labels_per_photo(facts: Mapping[str, Any]) -> Figure:
     """Draw how many photos carry no, one, two, ... labels."""
     counts = facts["data"]["labels_per_photo"]
-    figure = new_figure(height_inches=3.2, width_inches=max(4.6, min(0.45 * len(counts) + 1, 10.0)))
+    figure = new_figure(height_inches=3.2, width_inches=float(np.clip(0.42 * len(counts) + 0.8, 3.3, 10.0)))
     axes = figure.subplots()
     bars = axes.bar(range(len(counts)), counts, color=_PART_COLORS["train"], width=0.72)
     if len(counts) <= 20:
@@ -65,7 +65,7 @@ def draw_co_occurrence(facts: Mapping[str, Any]) -> Figure | None:
     if len(order) < 2:
         return None
     shares = conditional_shares(counts)[np.ix_(order, order)]
-    side = float(np.clip(0.42 * len(order) + 1.8, 4.6, 10.0))
+    side = float(np.clip(0.4 * len(order) + 1.8, 4.6, 10.0))
     figure = new_figure(height_inches=side, width_inches=min(side + 0.9, 10.0))
     axes = figure.subplots()
     image = axes.imshow(100 * shares, cmap=_BLUES, vmin=0, vmax=100)

@@ -60,7 +60,8 @@ def draw_label_curves(facts: Mapping[str, Any]) -> Figure | None:
         _draw_label(axes, facts, label=label)
     for axes in panels.ravel()[len(labels) :]:
         axes.set_visible(False)
-    figure.get_layout_engine().set(wspace=0.06)  # type: ignore[union-attr, call-arg]
+    layout: Any = figure.get_layout_engine()
+    layout.set(wspace=0.06)
     figure.supxlabel("recall, %", fontsize=8.5, color=MUTED)
     figure.supylabel("precision, %", fontsize=8.5, color=MUTED)
     model_legend(figure, facts["models"])

@@ -9,8 +9,9 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 from matplotlib import font_manager, style
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -89,9 +90,7 @@ def plain_text(text: str, *, n_letters: int = 26) -> str:
 
 def new_figure(*, height_inches: float, width_inches: float = WIDTH_INCHES) -> Figure:
     """Make an empty figure that draws itself without any window or global state."""
-    figure = Figure(figsize=(width_inches, height_inches), dpi=_DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+    return Figure(figsize=(width_inches, height_inches), dpi=_DPI, layout="constrained")
 
 
 def grid_shape(n_panels: int, *, max_columns: int) -> tuple[int, int]:
@@ -127,12 +126,12 @@ def _fitting_columns(n_letters: Sequence[int], *, width_inches: float) -> int:
     return 1
 
 
-def quiet_axes(axes: Axes, *, grid: str = "y") -> None:
+def quiet_axes(axes: Axes, *, grid: Literal["x", "y", "both"] = "y") -> None:
     """Take away what carries no information: frame, ticks, heavy grid lines."""
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(GRID)
     axes.tick_params(length=0)
-    axes.grid(visible=True, axis=grid, color=GRID, linewidth=0.7)  # type: ignore[arg-type]
+    axes.grid(visible=True, axis=grid, color=GRID, linewidth=0.7)
     axes.set_axisbelow(True)
 
 
@@ -165,9 +164,9 @@ def plot_style() -> Iterator[None]:
 
 def to_png(figure: Figure) -> bytes:
     """Draw a figure, cut its empty margins off and keep 256 colours of it, a third of the bytes."""
-    file = io.BytesIO()
-    figure.savefig(file, format="png")
-    picture = _cut_margins(Image.open(file).convert("RGB"))
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
+    picture = _cut_margins(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
     # Median cut keeps white exactly white, which the faster octree does not.
     small = picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     packed = io.BytesIO()

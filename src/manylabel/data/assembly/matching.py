@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from manylabel.data.readers.find import is_photo_name
+from manylabel.data.find import is_photo_name
 
 Parts = tuple[str, ...]
 

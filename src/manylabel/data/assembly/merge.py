@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from manylabel.data.readers.raw import RawRow, RawTable
-from manylabel.data.readers.wording import count, list_some
+from manylabel.data.parsing.raw import RawRow, RawTable
+from manylabel.data.parsing.wording import count, list_some
 from manylabel.types import FloatArray, Part
 
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from manylabel.data.readers.find import list_visible
-from manylabel.data.readers.raw import RawRow, RawTable
-from manylabel.data.readers.values import read_part
-from manylabel.data.readers.wording import count, folder_title
+from manylabel.data.find import list_visible
+from manylabel.data.parsing.raw import RawRow, RawTable
+from manylabel.data.parsing.values import read_part
+from manylabel.data.parsing.wording import count, folder_title
 from manylabel.errors import TableError
 from manylabel.types import Part
 

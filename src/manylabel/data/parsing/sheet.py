@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from manylabel.data.readers.find import is_photo_name
-from manylabel.data.readers.grid import Grid, read_grid
-from manylabel.data.readers.wording import count
+from manylabel.data.find import is_photo_name
+from manylabel.data.parsing.grid import Grid, read_grid
+from manylabel.data.parsing.wording import count
 from manylabel.errors import TableError
 
 INDEX_NAME = "Unnamed: 0"

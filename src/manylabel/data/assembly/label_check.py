@@ -8,8 +8,8 @@ from collections import defaultdict
 
 import numpy as np
 
-from manylabel.data.readers.raw import RawTable
-from manylabel.data.readers.wording import list_some
+from manylabel.data.parsing.raw import RawTable
+from manylabel.data.parsing.wording import list_some
 from manylabel.types import FloatArray, IntArray
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile
 
-from manylabel.data.readers.contents import read_bytes, read_text
+from manylabel.data.parsing.contents import read_bytes, read_text
 from manylabel.errors import TableError
 
 WORKBOOK_EXTENSIONS = (".xlsx", ".xlsm")

@@ -7,9 +7,9 @@ Out: the column of photo names, that of the split, and the rest; the part of eac
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from manylabel.data.readers.sheet import INDEX_NAME, Line, Sheet
-from manylabel.data.readers.values import PART_WORDS, read_part, read_target
-from manylabel.data.readers.wording import list_some
+from manylabel.data.parsing.sheet import INDEX_NAME, Line, Sheet
+from manylabel.data.parsing.values import PART_WORDS, read_part, read_target
+from manylabel.data.parsing.wording import list_some
 from manylabel.errors import TableError, did_you_mean
 from manylabel.types import Part
 

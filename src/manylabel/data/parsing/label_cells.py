@@ -8,7 +8,7 @@ import ast
 import json
 from collections.abc import Sequence
 
-from manylabel.data.readers.values import clean_label
+from manylabel.data.parsing.values import clean_label
 
 DELIMITERS = (";", "|", ",")
 

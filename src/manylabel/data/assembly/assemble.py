@@ -4,11 +4,11 @@ In:  RawTable, and the photos of a folder.
 Out: LabelTable; or one TableError with every problem.
 """
 
-from manylabel.data.readers.label_check import choose_labels, find_hopeless_labels, find_label_problems
-from manylabel.data.readers.merge import fill_targets, merge_rows
-from manylabel.data.readers.name_check import PhotoFolder, find_named_photos
-from manylabel.data.readers.raw import RawTable
-from manylabel.data.readers.wording import cap_problems
+from manylabel.data.assembly.label_check import choose_labels, find_hopeless_labels, find_label_problems
+from manylabel.data.assembly.merge import fill_targets, merge_rows
+from manylabel.data.assembly.name_check import PhotoFolder, find_named_photos
+from manylabel.data.parsing.raw import RawTable
+from manylabel.data.parsing.wording import cap_problems
 from manylabel.errors import TableError
 from manylabel.types import LabelTable
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from manylabel.data.readers.contents import read_bytes
+from manylabel.data.parsing.contents import read_bytes
 from manylabel.errors import TableError
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from manylabel.data.readers.matching import Match, PhotoIndex
-from manylabel.data.readers.raw import RawRow, RawTable
-from manylabel.data.readers.wording import MOST_PROBLEMS, count, list_some
+from manylabel.data.assembly.matching import Match, PhotoIndex
+from manylabel.data.parsing.raw import RawRow, RawTable
+from manylabel.data.parsing.wording import MOST_PROBLEMS, count, list_some
 from manylabel.errors import did_you_mean
 
 

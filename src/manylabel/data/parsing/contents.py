@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from manylabel.data.readers.find import list_visible
+from manylabel.data.find import list_visible
 from manylabel.errors import TableError, did_you_mean
 
 
