@@ -14,6 +14,7 @@ import pytest
 from hypothesis import settings
 from PIL import Image, ImageDraw
 
+from manylabel.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
 from manylabel.types import FloatArray, LabelTable
 
 # A slow or busy machine is no failure of the code under test.
@@ -72,8 +73,7 @@ def shapes_folder(shapes_table: LabelTable) -> Path:
 @pytest.fixture(scope="session")
 def shapes_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train a network of random weights on photos like those of ``shapes_table``; to be read, not changed."""
-    from manylabel.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
-    from manylabel.pipeline import train
+    from manylabel.pipeline import train  # not at the top: most tests do without torch
 
     folder = tmp_path_factory.mktemp("trained")
     _draw_table(folder)

@@ -111,9 +111,8 @@ def compare(
             write_network(folder / "models" / file_name(network.trial.model), network, run, clock=clock)
             write_trial(folder, network.trial, run.table)
             trials.append(network.trial)
-        with clock.timed("report"):
-            facts = collect_facts(run.table, run.split, trials, clock.run_info(run.config))
-            write_report(facts, run.table, out=folder)
+        facts = collect_facts(run.table, run.split, trials, clock.run_info(run.config))
+        write_report(facts, run.table, out=folder)
         write_split(folder / "split.csv", run.table, run.split)
         write_atomically(folder / "config.toml", config_to_toml(run.config).encode())
     return RunResult(out=Path(config.out), facts=facts)

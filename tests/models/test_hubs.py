@@ -2,12 +2,15 @@
 
 import shutil
 from collections.abc import Callable
+from email.message import Message
 from hashlib import sha256
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
 import timm
 import torch
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
 from manylabel.errors import WeightsError
 from manylabel.models.hubs import OfficialFile, official_file
@@ -108,9 +111,34 @@ def test_files_of_hugging_face_are_fetched_as_safetensors_where_there_are(
     assert file.fetch() == tmp_path / "timm" / "test_vit.r160_in1k" / expected
 
 
-def hub_without(missing: tuple[str, ...], folder: Path) -> Callable[..., str]:
-    from huggingface_hub.errors import EntryNotFoundError
+def test_a_hub_that_answers_no_is_asked_for_the_file_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("manylabel.models.hubs.urlopen", refuse)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", hub_without((), tmp_path))
+    file = official_file("timm/test_vit")
+    assert file is not None
+    assert file.fetch().name == "model.safetensors"
 
+
+def test_a_connection_that_breaks_is_no_missing_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("manylabel.models.hubs.urlopen", refuse)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", break_off)
+    file = official_file("timm/test_vit")
+    assert file is not None
+    with pytest.raises(OSError, match=r"model\.safetensors: the connection broke"):
+        file.fetch()
+
+
+def refuse(*args: object, **kwargs: object) -> None:
+    raise HTTPError("https://hub", 403, "Forbidden", Message(), None)
+
+
+def break_off(repository: str, name: str, *, revision: str | None) -> str:
+    raise LocalEntryNotFoundError(f"{name}: the connection broke")
+
+
+def hub_without(missing: tuple[str, ...], folder: Path) -> Callable[..., str]:
     def download(repository: str, name: str, *, revision: str | None) -> str:
         if name in missing:
             raise EntryNotFoundError(name)

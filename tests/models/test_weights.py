@@ -74,10 +74,11 @@ def full_size(name: str) -> nn.Module:
 
 
 def with_old_names(weights: Weights) -> Weights:
-    """Name the layers of a DenseNet as its official file still does."""
+    """Name the layers of a DenseNet as its official file still does, which counts no batches."""
     return OrderedDict(
         (re.sub(r"(denselayer\d+\.(?:norm|conv))(\d)", r"\1.\2", name), tensor)
         for name, tensor in weights.items()
+        if not name.endswith("num_batches_tracked")
     )
 
 
@@ -301,6 +302,22 @@ def test_weights_of_another_network_of_timm_are_refused(tmp_path: Path) -> None:
     torch.save(models.squeezenet1_1().state_dict(), tmp_path / "w.pth")
     with pytest.raises(WeightsError, match=r"has no cls_token, which timm/test_vit wants"):
         load_weights(build_backbone("timm/test_vit"), file=tmp_path / "w.pth")
+
+
+def test_weights_that_the_conversion_of_timm_chokes_on_are_refused(tmp_path: Path) -> None:
+    torch.save({"pos_embed": torch.zeros(3)}, tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match=r"has no cls_token, which timm/test_vit wants"):
+        load_weights(build_backbone("timm/test_vit"), file=tmp_path / "w.pth")
+
+
+def test_weights_of_a_version_that_is_not_known_are_refused(tmp_path: Path) -> None:
+    weights: Any = models.mnasnet0_5().state_dict()
+    weights._metadata[""]["version"] = 7
+    torch.save(weights, tmp_path / "w.pth")
+    with pytest.raises(
+        WeightsError, match=r"w\.pth: mnasnet0_5 cannot take these weights: version should be"
+    ):
+        load_weights(build_backbone("mnasnet0_5"), file=tmp_path / "w.pth")
 
 
 def test_a_wrong_file_leaves_the_network_as_it_was(tmp_path: Path) -> None:

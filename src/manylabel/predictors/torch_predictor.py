@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from manylabel.bundle import WEIGHTS_FILE, read_bundle
 from manylabel.config import DeviceName, PrecisionName
 from manylabel.errors import BundleError
-from manylabel.models.backbones import build_backbone
+from manylabel.models.backbones import build_backbone, seeded
 from manylabel.models.classifier import Classifier
 from manylabel.models.heads import build_head
 from manylabel.predictors.device import choose_device, choose_precision
@@ -115,9 +115,10 @@ def load_predictor(
     config = bundle.config
     backbone = build_backbone(config.backbone, side_px=config.preprocessing.side_px)
     backbone.preprocessing = config.preprocessing
-    head = build_head(
-        config.head, backbone=config.backbone, n_features=backbone.n_features, n_labels=len(config.labels)
-    )
+    with seeded(0):
+        head = build_head(
+            config.head, backbone=config.backbone, n_features=backbone.n_features, n_labels=len(config.labels)
+        )
     classifier = Classifier(backbone=backbone, head=head, labels=config.labels)
     try:
         classifier.load_state_dict(load_file(folder / WEIGHTS_FILE))

@@ -52,8 +52,9 @@ def see_average_precision(facts: FactsView) -> str:
     n_rare = sum(1 for label in judged if counts[label] < _FEW_POSITIVES)
     text += "; the numbers on the right count the judged photos that carry the label."
     if n_rare:
+        stand = "is" if n_rare == 1 else "are"
         text += (
-            f" {n_things(n_rare, 'label')} with fewer than {_FEW_POSITIVES}: one photo decides much there."
+            f" {n_things(n_rare, 'label')} {stand} on fewer than {_FEW_POSITIVES}: one photo decides much."
         )
     return text
 

@@ -18,7 +18,7 @@ from manylabel.types import Epoch, LabelTable, Trial
 def write_predictions(path: Path, trial: Trial, table: LabelTable) -> None:
     """Write what a network says about every photo that it did not learn from.
 
-    Columns: image, part ("out-of-fold" or "test"), given, predicted, then one column of probabilities per label.
+    Columns: image, part ("out-of-fold" or "test"), given, predicted, then the probabilities of each label.
     Labels of one cell are joined by ``;``; an unknown label stands as ``label?`` among the given ones.
 
     Args:

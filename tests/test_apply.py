@@ -1,0 +1,253 @@
+"""A trained bundle in use: photos scored, labelled photos judged."""
+
+import json
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from manylabel.apply import Evaluation, _part_of, align_targets, evaluate, predict, write_evaluation
+from manylabel.config import DataConfig
+from manylabel.errors import BundleError, InputError, MissingExtraError, OutputError, TableError
+from manylabel.evaluation.metrics import measure
+from manylabel.types import LabelTable, Part
+
+
+@pytest.fixture
+def images(shapes_folder: Path) -> Path:
+    """Return the folder of the photos of ``shapes_table``."""
+    return shapes_folder / "images"
+
+
+def small_table(*labels: str, parts: tuple[Part | None, ...] = (None, None)) -> LabelTable:
+    """Return a table whose column number n has n in its first row and NaN in its second, cut to 0 and 1."""
+    targets = np.array([[number % 2 for number in range(len(labels))], [np.nan] * len(labels)])
+    return LabelTable(
+        photos=(Path("a.jpg"), Path("b.jpg")),
+        names=("a.jpg", "b.jpg"),
+        labels=labels,
+        targets=targets,
+        parts=parts,
+        source="labels.csv, one-hot",
+    )
+
+
+def test_photos_are_scored_as_the_trial_scored_them(shapes_bundle: Path, shapes_table: LabelTable) -> None:
+    # The photos of the bundle are drawn as those of the table; its facts hold the metrics of the trial.
+    predictions = predict(shapes_bundle, shapes_table.photos, precision="fp32")
+    facts = json.loads((shapes_bundle / "facts.json").read_text(encoding="utf-8"))
+    (trial,) = facts["models"]
+
+    rows = [photo["row"] for photo in facts["gallery"]]
+    scores = [
+        {cell["label"]: cell["score"] for group in ("right", "missed", "wrong") for cell in photo[group]}
+        for photo in facts["gallery"]
+    ]
+    assert any(scores)
+    for row, told in zip(rows, scores, strict=True):
+        for label, score in told.items():
+            column = shapes_table.labels.index(label)
+            assert predictions.scores.values[row, column] == pytest.approx(score, abs=1e-4)
+    np.testing.assert_array_equal(predictions.thresholds, trial["thresholds"]["values"])
+    assert predictions.scores.values.std(axis=0).min() > 0.01
+
+
+def test_a_folder_is_searched_and_photos_are_called_by_their_place_in_it(
+    shapes_bundle: Path, images: Path
+) -> None:
+    (images / "sub").mkdir()
+    (images / "00.png").rename(images / "sub" / "00.png")
+
+    predictions = predict(shapes_bundle, images)
+
+    assert len(predictions.rows) == 32
+    assert "sub/00.png" in predictions.scores.names
+    assert "01.png" in predictions.scores.names
+
+
+def test_files_and_folders_may_be_mixed(shapes_bundle: Path, images: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "alone.png"
+    shutil.copy(images / "05.png", alone)
+
+    predictions = predict(str(shapes_bundle), [str(alone), images])
+
+    assert predictions.scores.names[:2] == (alone.as_posix(), "00.png")
+    np.testing.assert_allclose(predictions.scores.values[0], predictions.scores.values[6], atol=1e-6)
+
+
+def test_photos_that_cannot_be_read_are_listed_and_the_others_scored(
+    shapes_bundle: Path, images: Path
+) -> None:
+    (images / "03.png").write_bytes(b"no photo")
+
+    predictions = predict(shapes_bundle, [images, images / "missing.png"])
+
+    assert [failure.path.name for failure in predictions.failures] == ["03.png", "missing.png"]
+    assert len(predictions.rows) == 31
+
+
+def test_no_photo_at_all_is_told(shapes_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+
+    with pytest.raises(InputError, match=r"no photo found in .*empty; give photo files or a folder"):
+        predict(shapes_bundle, tmp_path / "empty")
+    with pytest.raises(InputError, match="no photo found in nothing"):
+        predict(shapes_bundle, [])
+
+
+def test_photos_none_of_which_can_be_read_are_told(shapes_bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"not one photo can be read; [^$]*gone.png: there is no such file"):
+        predict(shapes_bundle, tmp_path / "gone.png")
+
+
+def test_a_folder_that_is_no_bundle_is_told(images: Path) -> None:
+    with pytest.raises(BundleError, match="is no bundle"):
+        predict(images, images)
+
+
+def test_an_evaluation_measures_what_predictions_say(shapes_bundle: Path, shapes_table: LabelTable) -> None:
+    folder = shapes_table.photos[0].parent
+    judged = evaluate(shapes_bundle, folder, folder.parent / "labels.csv")
+
+    predictions = predict(shapes_bundle, shapes_table.photos)
+    expected = measure(shapes_table.targets, predictions.scores.values, predictions.decisions)
+    assert judged.metrics == pytest.approx(expected)
+    assert judged.n_photos == 32
+    assert judged.labels == shapes_table.labels
+    assert judged.per_label["n_positive"].tolist() == [16, 16, 16]
+    assert not judged.failures
+
+
+def test_an_evaluation_leaves_out_photos_that_cannot_be_read(
+    shapes_bundle: Path, shapes_folder: Path
+) -> None:
+    (shapes_folder / "images" / "07.png").write_bytes(b"no photo")
+
+    judged = evaluate(shapes_bundle, shapes_folder / "images", shapes_folder / "labels.csv")
+
+    assert judged.n_photos == 31
+    assert [failure.path.name for failure in judged.failures] == ["07.png"]
+    # Photo 7 carries all three labels.
+    assert judged.per_label["n_positive"].tolist() == [15, 15, 15]
+
+
+def test_an_evaluation_of_photos_none_of_which_can_be_read_is_told(
+    shapes_bundle: Path, shapes_folder: Path
+) -> None:
+    for photo in (shapes_folder / "images").iterdir():
+        photo.write_bytes(b"no photo")
+
+    with pytest.raises(InputError, match="not one photo can be read; the first problems:"):
+        evaluate(shapes_bundle, shapes_folder / "images", shapes_folder / "labels.csv")
+
+
+def test_a_table_of_which_nothing_can_be_learned_can_judge(shapes_bundle: Path, shapes_folder: Path) -> None:
+    (shapes_folder / "few.csv").write_text("image,circle,square\n00.png,0,0\n01.png,0,0\n", encoding="utf-8")
+
+    judged = evaluate(shapes_bundle, shapes_folder / "images", shapes_folder / "few.csv")
+
+    assert judged.n_photos == 2
+    assert any("triangle" in note and "not judged" in note for note in judged.notes)
+    assert np.isnan(judged.metrics["mAP"])
+
+
+def test_the_form_of_the_table_may_be_told(shapes_bundle: Path, shapes_folder: Path) -> None:
+    (shapes_folder / "list.csv").write_text(
+        "image,labels\n00.png,circle+square\n01.png,triangle\n02.png,\n", encoding="utf-8"
+    )
+
+    judged = evaluate(
+        shapes_bundle,
+        shapes_folder / "images",
+        shapes_folder / "list.csv",
+        form=DataConfig(format="delimited", delimiter="+"),
+    )
+
+    assert judged.per_label["n_positive"].tolist() == [1, 1, 1]
+
+
+def test_a_given_test_part_judges(shapes_bundle: Path, shapes_folder: Path) -> None:
+    lines = (shapes_folder / "labels.csv").read_text(encoding="utf-8").splitlines()
+    parts = ["split", *["train"] * 20, *["test"] * 12]
+    (shapes_folder / "split.csv").write_text(
+        "".join(f"{line},{part}\n" for line, part in zip(lines, parts, strict=True)), encoding="utf-8"
+    )
+    photos, table = shapes_folder / "images", shapes_folder / "split.csv"
+
+    judged = evaluate(shapes_bundle, photos, table)
+
+    assert judged.n_photos == 12
+    assert any("judged on the test part" in note for note in judged.notes)
+    assert evaluate(shapes_bundle, photos, table, part="train").n_photos == 20
+    assert evaluate(shapes_bundle, photos, table, part="all").n_photos == 32
+    with pytest.raises(TableError, match="names no photo as 'val'"):
+        evaluate(shapes_bundle, photos, table, part="val")
+
+
+def test_columns_come_into_the_order_of_the_bundle() -> None:
+    table = small_table("sky", "sea", "sun")
+
+    targets, notes = align_targets(table, ("sea", "sun", "sky"))
+
+    np.testing.assert_array_equal(targets, [[1, 0, 0], [np.nan, np.nan, np.nan]])
+    assert not notes
+
+
+def test_labels_that_only_one_side_has_are_told() -> None:
+    targets, notes = align_targets(small_table("fog", "sea", "sun"), ("moon", "sea"))
+
+    np.testing.assert_array_equal(targets, [[np.nan, 1], [np.nan, np.nan]])
+    assert notes == [
+        "the table does not have moon: they are unknown and not judged",
+        "the bundle does not know fog, sun: left out",
+    ]
+
+
+def test_a_table_of_other_labels_is_refused() -> None:
+    with pytest.raises(TableError, match=r"none of its labels \(fog\) is known to the bundle \(sea, sky\)"):
+        align_targets(small_table("fog"), ("sea", "sky"))
+
+
+def test_without_parts_all_photos_are_judged() -> None:
+    table = small_table("sea")
+
+    assert _part_of(table, None) is table
+    assert _part_of(replace(table, parts=("train", "val")), None).n_photos == 2
+
+
+def test_an_evaluation_is_written_with_null_for_what_is_undefined(tmp_path: Path) -> None:
+    evaluation = Evaluation(
+        labels=("sea", "sky"),
+        metrics={"mAP": 0.123456789, "f1_macro": float("nan")},
+        per_label={"average_precision": np.array([0.5, np.nan]), "n_positive": np.array([2.0, 0.0])},
+        n_photos=2,
+        notes=("a note",),
+        failures=(),
+    )
+
+    write_evaluation(tmp_path / "out" / "metrics.json", evaluation)
+
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8")) == {
+        "n_photos": 2,
+        "metrics": {"mAP": 0.123457, "f1_macro": None},
+        "labels": {
+            "sea": {"average_precision": 0.5, "n_positive": 2.0},
+            "sky": {"average_precision": None, "n_positive": 0.0},
+        },
+        "notes": ["a note"],
+        "unreadable": [],
+    }
+    with pytest.raises(OutputError, match=r"out: cannot be written"):
+        write_evaluation(tmp_path / "out", evaluation)
+
+
+def test_a_missing_torch_is_told_with_the_command_that_installs_it(
+    shapes_bundle: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "manylabel.predictors.torch_predictor", None)
+
+    with pytest.raises(MissingExtraError, match=r"pip install 'manylabel\[train\]'"):
+        predict(shapes_bundle, images)

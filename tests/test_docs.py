@@ -1,0 +1,51 @@
+"""Every command and every Python block that the documents show."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+import typer
+from torchvision import models
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("recipes/*.toml")])
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^(?:\$ |#? {4})?(manylabel [a-z].*(?:\\\n.*)*)$", re.MULTILINE)
+
+
+def commands() -> list[str]:
+    """List the command lines of all documents, continued lines joined."""
+    texts = [document.read_text(encoding="utf-8") for document in DOCUMENTS]
+    return sorted({command.replace("\\\n", " ") for text in texts for command in COMMAND.findall(text)})
+
+
+def test_documents_show_commands() -> None:
+    assert any(command.startswith("manylabel compare ") for command in commands())
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_shown_command_is_understood(command: str) -> None:
+    from manylabel.cli.main import app
+
+    _, name, *words = shlex.split(command)
+    group = typer.main.get_command(app)
+    parsed = group.get_command(typer.Context(group), name)  # type: ignore[attr-defined]
+    assert parsed is not None, f"there is no command {name}"
+
+    parsed.make_context(name, words)
+
+
+def test_the_python_block_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoints = tmp_path / "torch" / "hub" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    weights = models.MobileNet_V2_Weights.IMAGENET1K_V1
+    torch.save(models.mobilenet_v2().state_dict(), checkpoints / Path(weights.url).name)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("MANYLABEL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    blocks = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {})
