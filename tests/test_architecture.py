@@ -73,6 +73,9 @@ def no_data_is_run_as_code(tree: ast.Module, text: str) -> Iterator[str]:
     """Find whatever runs code that may come from a file: pickles, ``eval``, ``exec``, unsafe loaders."""
     for node in ast.walk(tree):
         match node:
+            # The error that torch's safe loader raises; it runs nothing.
+            case ast.ImportFrom(module="pickle", names=[ast.alias(name="UnpicklingError")]):
+                continue
             case ast.Import(names=[*_]) | ast.ImportFrom():
                 modules = [alias.name for alias in node.names]
                 modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
@@ -132,6 +135,7 @@ def test_every_file_follows_the_rule(rule: Rule) -> None:
         (nothing_is_printed, "print(1)", "prints"),
         (nothing_is_printed, "import sys\nsys.stderr.write('x')", "2: reaches for sys.stderr"),
         (no_data_is_run_as_code, "import pickle", "imports pickle"),
+        (no_data_is_run_as_code, "from pickle import loads", "imports pickle"),
         (no_data_is_run_as_code, "from joblib import load", "imports joblib"),
         (no_data_is_run_as_code, "eval('1')", "calls eval"),
         (no_data_is_run_as_code, "torch.load(path)", "weights_only"),

@@ -1,7 +1,6 @@
 """The classifier in scikit-learn's manner."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,6 @@ from manylabel.estimator import read_targets
 from manylabel.types import LabelTable
 
 QUICK = ("model.init=random", "model.side_px=64", "training.epochs=2", "training.n_views=2")
-
-Make = Callable[..., MultiLabelClassifier]
 
 
 def small(*settings: str, **changes: Any) -> MultiLabelClassifier:
@@ -85,7 +82,9 @@ def test_a_label_counts_as_present_from_its_threshold_on(shapes_table: LabelTabl
 
 
 def test_it_learns(shapes_table: LabelTable) -> None:
-    classifier = small("training.epochs=60", "training.learning_rate=0.01", head="mlp")
+    classifier = small(
+        "training.epochs=60", "training.learning_rate=0.01", "evaluation.thresholds=half", head="mlp"
+    )
 
     classifier.fit(shapes_table.photos, shapes_table.targets)
 

@@ -231,6 +231,12 @@ def test_files_with_wide_pixels_are_scaled(kind: str, dtype: str) -> None:
     np.testing.assert_allclose(np.asarray(photo)[0, :, 0].astype(int), np.arange(256), atol=1)
 
 
+def test_a_photo_of_many_wide_pixels_is_scaled_as_one() -> None:
+    values = np.linspace(0, 1, 1_500_000, dtype=np.float32).reshape(1500, 1000)
+    grey = np.asarray(to_rgb(Image.fromarray(values)))[..., 0]
+    np.testing.assert_allclose(grey, values * 255, atol=0.51)
+
+
 def test_a_dark_16_bit_photo_stays_dark() -> None:
     assert pixel(to_rgb(Image.fromarray(np.full((2, 2), 6000, np.uint16))), 0, 0) == (23, 23, 23)
 

@@ -14,12 +14,14 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from threading import Lock
 from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from manylabel.errors import PhotoError
@@ -48,6 +50,7 @@ _DECODER_ERRORS = (
 
 _LARGEST_JPEG_REDUCTION = 8
 _INTEGER_SCALES = (255.0, 4095.0, 65535.0)
+_PIXELS_PER_BAND = 1_000_000
 _PHOTOS_AHEAD_PER_THREAD = 2
 
 
@@ -246,17 +249,37 @@ def _scale_to_8_bits(photo: Image.Image) -> Image.Image:
 
     12-bit cameras save into 16-bit files; by the type of the file alone, their photos would come out black.
     """
-    values = np.nan_to_num(
-        np.asarray(photo, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0
-    )  # [height, width]
-    low, high = float(values.min()), float(values.max())
-    scales = (1.0, *_INTEGER_SCALES) if photo.mode == "F" else _INTEGER_SCALES
+    # Band by band: as floats, all pixels of a large photo would take gigabytes.
+    n_rows = max(1, _PIXELS_PER_BAND // photo.width)
+    tops = range(0, photo.height, n_rows)
+    bands = [(0, top, photo.width, min(top + n_rows, photo.height)) for top in tops]
+    lows, highs = zip(
+        *((values.min(), values.max()) for values in map(partial(_values, photo), bands)), strict=True
+    )
+    shift, full = _range(float(min(lows)), float(max(highs)), is_float=photo.mode == "F")
+    grey = Image.new("L", photo.size)
+    for band in bands:
+        values = np.rint((_values(photo, band) - shift) * (255.0 / full))
+        grey.paste(Image.fromarray(values.astype(np.uint8)), band)
+    return grey
+
+
+def _values(photo: Image.Image, band: tuple[int, int, int, int]) -> NDArray[np.float64]:
+    """Return the pixels of one channel [height, width]; what is no number is 0."""
+    return np.nan_to_num(np.asarray(photo.crop(band), dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _range(low: float, high: float, *, is_float: bool) -> tuple[float, float]:
+    """Return what becomes black, and how far white is from there.
+
+    Examples:
+        >>> _range(0, 4000, is_float=False), _range(0, 0.7, is_float=True), _range(-5, 15, is_float=False)
+        ((0.0, 4095.0), (0.0, 1.0), (-5, 20))
+    """
+    scales = (1.0, *_INTEGER_SCALES) if is_float else _INTEGER_SCALES
     if low >= 0 and high <= scales[-1]:
-        full = next(scale for scale in scales if high <= scale)
-    else:
-        values -= low
-        full = high - low if high > low else 1.0
-    return Image.fromarray(np.rint(values * (255.0 / full)).astype(np.uint8))
+        return 0.0, next(scale for scale in scales if high <= scale)
+    return low, high - low if high > low else 1.0
 
 
 def _explain_unidentified(prefix: bytes) -> str:

@@ -88,9 +88,8 @@ def stratified_holdout(
 def _deal_out(targets: FloatArray, *, sizes: Sequence[int], rng: np.random.Generator) -> list[IntArray]:
     # Negatives follow from positives unless cells are unknown; then they are columns of their own.
     has_unknown = np.isnan(targets).any(axis=0)
-    evidence = np.hstack([targets == 1, targets[:, has_unknown] == 0]).astype(
-        np.int64
-    )  # [n_photos, n_columns]
+    columns = [targets == 1, targets[:, has_unknown] == 0]
+    evidence = np.hstack(columns).astype(np.int64)  # [n_photos, n_columns]
     fair = _fair_counts(evidence, np.array(sizes))
     part = _deal_rarest_first(evidence, fair=fair, sizes=np.array(sizes), rng=rng)
     _even_out(evidence, part, fair=fair)

@@ -62,5 +62,6 @@ def _is_bf16_native(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu" or platform.system() == "Windows":
         return False
-    capabilities = torch.cpu.get_capabilities()
+    # Older torch cannot tell; float32 is right everywhere.
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
     return any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))

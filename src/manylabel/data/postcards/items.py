@@ -98,7 +98,7 @@ CLUTTER_RULES: tuple[Rule, ...] = (
         counts=(1, 3),
         chance=0.32,
     ),
-    Rule(drawings=(plants.draw_duckweed,), sizes={Layer.WATER: (0.15, 0.4)}, counts=(1, 3), chance=0.3),
+    Rule(drawings=(plants.draw_duckweed,), sizes={Layer.WATER: (0.15, 0.4)}, counts=(1, 2), chance=0.22),
     Rule(drawings=(crossings.draw_fountain,), sizes={Layer.WATER: (0.1, 0.25)}, chance=0.06),
     Rule(drawings=(clutter.draw_boulders,), sizes={Layer.WATER: (0.02, 0.06), Layer.NEAR: (0.04, 0.12)}, chance=0.15),
     Rule(drawings=(lamps.draw_street_lamp,), sizes={Layer.FAR: (0.12, 0.2), Layer.NEAR: (0.4, 0.75)}, counts=(1, 3), chance=0.22),

@@ -257,7 +257,7 @@ def _flower(brush: Brush, *, foot: Point, size: float, petal: Colour) -> None:
 
 
 def draw_lotus(brush: Brush) -> None:
-    """Draw a patch of lotus on the water, 2 units wide: leaves and one to six flowers or buds."""
+    """Draw a patch of lotus on the water, 2 units wide: leaves and two to six flowers or buds."""
     generator = brush.generator
     leaf, petal = pick(generator, _GREEN), pick(generator, _LOTUS)
     places = [
@@ -267,8 +267,8 @@ def draw_lotus(brush: Brush) -> None:
     for centre in sorted(places, key=lambda place: -place[1]):
         tone = mix(leaf, pick(generator, (BLACK, rgb("d0e8b0"))), generator.uniform(0, 0.3))
         _pad(brush, centre=centre, radius=generator.uniform(0.12, 0.25), leaf=tone)
-    size = generator.uniform(0.14, 0.24)
-    for x, y in sorted(places[: int(generator.integers(1, 7))], key=lambda place: -place[1]):
+    size = generator.uniform(0.18, 0.3)
+    for x, y in sorted(places[: int(generator.integers(2, 7))], key=lambda place: -place[1]):
         _flower(brush, foot=(x * 0.85, y), size=size * generator.uniform(0.75, 1.2), petal=petal)
 
 

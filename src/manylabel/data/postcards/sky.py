@@ -12,7 +12,7 @@ from PIL import Image, ImageFilter
 from manylabel.data.postcards.canvas import Brush, Canvas, arc, block, curve, gradient, soft_disc, solid
 from manylabel.data.postcards.light import WHITE, Colour, mix, pick, rgb
 
-_GOLD = (rgb("fff3c4"), rgb("ffe08a"), rgb("ffd0a0"), rgb("ffffff"), rgb("ff8f5a"), rgb("f4624a"))
+_GOLD = (rgb("fff0b0"), rgb("ffe08a"), rgb("ffc44d"), rgb("ffd23f"), rgb("ff8f4a"), rgb("f4583a"))
 _CLOTH = (rgb("d94f3d"), rgb("f2b632"), rgb("2f7f86"), rgb("f6efdc"), rgb("6a4c93"), rgb("e88aa0"))
 
 
