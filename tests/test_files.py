@@ -104,6 +104,14 @@ def test_a_block_that_raises_leaves_the_old_folder_and_no_other(
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
+def test_folders_made_on_the_way_go_with_a_block_that_raises(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(KeyboardInterrupt), new_folder(tmp_path / "taken" / "runs" / "run", overwrite=False):
+        raise KeyboardInterrupt
+
+    assert [path.name for path in tmp_path.rglob("*")] == ["taken"]
+
+
 def test_an_old_folder_comes_back_when_the_new_one_cannot_take_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,8 +6,8 @@ Out: the file or folder, complete or absent.
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from manylabel.errors import OutputError
@@ -50,6 +50,7 @@ def new_folder(path: Path, *, overwrite: bool) -> Iterator[Path]:
     place = path.resolve()  # "." and ".." have no name to build others from
     partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
     old = place.with_name(f".{place.name}.{os.getpid()}.old")
+    new_parents = [parent for parent in place.parents if not parent.exists()]
     # Left behind by a kill; in a container the process number is often the same again.
     shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -66,6 +67,14 @@ def new_folder(path: Path, *, overwrite: bool) -> Iterator[Path]:
             old.rename(place)  # stopped between the two renames
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+        if not place.exists():
+            _remove_empty(new_parents)
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:

@@ -15,7 +15,9 @@ from manylabel.config import DataConfig
 
 
 def evaluate(
-    bundle: Annotated[Path, typer.Argument(help="Folder that training wrote.", show_default=False)],
+    bundle: Annotated[
+        Path, typer.Argument(help="Folder that training wrote.", metavar="BUNDLE", show_default=False)
+    ],
     photos: options.Photos,
     labels: options.Labels = None,
     *,
@@ -31,7 +33,7 @@ def evaluate(
     format: options.Format = None,  # noqa: A002 - the option's name
     delimiter: options.Delimiter = None,
 ) -> None:
-    """Judge a bundle on labelled photos: metrics of all labels together, and of each one."""
+    """Judge a bundle on labelled photos."""
     with needs_extra("Evaluating", "train"):
         from manylabel.apply import evaluate as run
         from manylabel.apply import write_evaluation

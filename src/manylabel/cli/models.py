@@ -29,7 +29,7 @@ def models(
         typer.Option(help="Number of labels; counts the parameters with the head.", min=1, metavar="N"),
     ] = None,
 ) -> None:
-    """List the networks that can be used: parameters, features, licence, whether their weights are here."""
+    """List the networks that can be used."""
     if (head is None) != (labels is None):
         raise ConfigError("--head and --labels go together, e.g. --head study --labels 10")
     with needs_extra("Listing networks", "train"):

@@ -32,11 +32,13 @@ def _of(section: type, name: str, *flags: str, metavar: str | None = None) -> An
     return typer.Option(*flags, help=field_docs(section)[name], metavar=metavar, show_default=False)
 
 
-Photos = Annotated[Path, typer.Argument(help=field_docs(DataConfig)["photos"], show_default=False)]
-Labels = Annotated[
-    Path | None, typer.Argument(help=field_docs(DataConfig)["labels"], metavar="[LABELS]", show_default=False)
+Photos = Annotated[
+    Path, typer.Argument(help=field_docs(DataConfig)["photos"], metavar="PHOTOS", show_default=False)
 ]
-Format = Annotated[FormatName | None, _of(DataConfig, "format", "--format")]
+Labels = Annotated[
+    Path | None, typer.Argument(help=field_docs(DataConfig)["labels"], metavar="LABELS", show_default=False)
+]
+Format = Annotated[FormatName | None, _of(DataConfig, "format", "--format", metavar="NAME")]
 Delimiter = Annotated[str | None, _of(DataConfig, "delimiter", "--delimiter", metavar="TEXT")]
 Head = Annotated[HeadName | None, _of(ModelConfig, "head", "--head")]
 Init = Annotated[InitName | None, _of(ModelConfig, "init", "--init")]

@@ -14,10 +14,14 @@ from manylabel.cli.screen import needs_extra, show_line, show_predictions, show_
 
 
 def predict(
-    bundle: Annotated[Path, typer.Argument(help="Folder that training wrote.", show_default=False)],
+    bundle: Annotated[
+        Path, typer.Argument(help="Folder that training wrote.", metavar="BUNDLE", show_default=False)
+    ],
     photos: Annotated[
         list[Path],
-        typer.Argument(help="Photos, and folders that are searched for photos.", show_default=False),
+        typer.Argument(
+            help="Photos, and folders that are searched for photos.", metavar="PHOTO", show_default=False
+        ),
     ],
     *,
     out: Annotated[

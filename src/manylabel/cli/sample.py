@@ -13,13 +13,13 @@ from manylabel.cli.screen import show_line, show_progress
 
 
 def sample(
-    folder: Annotated[Path, typer.Argument(help="Folder to make.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(help="Folder to make.", metavar="DIR", show_default=False)],
     *,
     photos: Annotated[int, typer.Option(help="How many pictures to draw.", min=1, metavar="N")] = 200,
     seed: Annotated[int, typer.Option(help="Seed of the drawing.", min=0, metavar="N")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what lies there.")] = False,
 ) -> None:
-    """Draw postcards from a lake city, a labelled set of photos to try things on."""
+    """Draw labelled postcards to try things on."""
     from manylabel.data.sample import draw_sample
 
     with show_progress() as listener:

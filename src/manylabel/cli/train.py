@@ -38,9 +38,9 @@ def train(
     set_: options.Settings = None,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Train one network and write it as a bundle, ready for predict and evaluate.
+    """Train one network, judge it, write it as a bundle.
 
-    A fifth of the photos is held out to judge it, unless the table names a test part. With --folds the bundle
+    Predict and evaluate use bundles. A fifth of the photos is held out to judge it, unless the table names a test part. With --folds the bundle
     learns from all photos, and is judged by a cross-validation.
     """
     config = options.configure(context.params)

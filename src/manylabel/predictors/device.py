@@ -5,6 +5,7 @@ Out: an accelerate ``Accelerator`` and the number type of the forward pass.
 """
 
 import platform
+from collections.abc import Mapping
 
 import torch
 from accelerate import Accelerator
@@ -63,5 +64,5 @@ def _is_bf16_native(device: torch.device) -> bool:
     if device.type != "cpu" or platform.system() == "Windows":
         return False
     # Older torch cannot tell; float32 is right everywhere.
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))

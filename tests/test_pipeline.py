@@ -1,0 +1,333 @@
+"""The whole flow: photos and labels in, compared networks out."""
+
+import csv
+import json
+import logging
+import tomllib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from manylabel import pipeline
+from manylabel.apply import predict
+from manylabel.bundle import read_bundle
+from manylabel.config import (
+    AugmentationConfig,
+    DataConfig,
+    EvaluationConfig,
+    ModelConfig,
+    RunConfig,
+    SplitConfig,
+    TrainingConfig,
+)
+from manylabel.errors import ConfigError, InputError, OutputError, TableError
+from manylabel.pipeline import compare, file_name, read_all_photos, train
+from manylabel.recipes import load_recipe
+from manylabel.training.photo_store import read_store
+from manylabel.training.trial import run_trial
+from manylabel.types import LabelTable, Progress
+
+Files = dict[str, bytes]
+
+
+@pytest.fixture
+def config(shapes_folder: Path, tmp_path: Path) -> RunConfig:
+    """Return settings of a run that takes a second or two."""
+    return RunConfig(
+        out=str(tmp_path / "runs" / "run"),
+        data=DataConfig(photos=str(shapes_folder / "images"), labels=str(shapes_folder / "labels.csv")),
+        model=ModelConfig(names=("squeezenet1_1",), init="random", side_px=64),
+        training=TrainingConfig(epochs=2, n_views=2, precision="fp32", device="cpu"),
+    )
+
+
+@pytest.fixture
+def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the report out, which takes longer than all the rest."""
+    monkeypatch.setattr(pipeline, "write_report", lambda facts, table, *, out: None)
+
+
+def contents(folder: Path) -> Files:
+    """Return every file below a folder, hidden ones too."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Read the lines of a CSV file."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_comparison_writes_the_whole_run_directory(config: RunConfig) -> None:
+    names = ("squeezenet1_1", "timm/test_resnet.r160_in1k")
+    config = replace(config, model=replace(config.model, names=names))
+
+    result = compare(config, command=["manylabel", "compare", "images"], recipe="quick")
+
+    files = {name.partition(".")[0] if name.startswith("plots/") else name for name in contents(result.out)}
+    for model in ("squeezenet1_1", "timm--test_resnet.r160_in1k"):
+        files -= {f"predictions/{model}.csv", f"history/{model}.csv"}
+        bundle = ("config.json", "weights.safetensors", "thresholds.csv", "facts.json", "README.md")
+        files -= {f"models/{model}/{name}" for name in bundle}
+    assert {name for name in files if not name.startswith("plots/")} == {
+        "config.toml",
+        "split.csv",
+        "facts.json",
+        "report.html",
+        "table.md",
+        "table.csv",
+    }
+    assert any(name.startswith("plots/") for name in files)
+    rows = read_csv(result.out / "table.csv")
+    assert [row["model"] for row in rows] == [*names, "all-negative", "label-prior"]
+    assert [row["init"] for row in rows][:2] == ["random", "random"]
+    assert json.loads((result.out / "facts.json").read_text(encoding="utf-8")) == result.facts
+    assert result.facts["run"]["recipe"] == "quick"
+    assert [path.name for path in result.out.parent.iterdir()] == ["run"]
+
+
+@pytest.mark.usefixtures("no_report")
+def test_a_comparison_keeps_all_that_it_needs_to_be_repeated(config: RunConfig) -> None:
+    first = compare(config)
+    settings = load_recipe(str(first.out / "config.toml"))
+    again = compare(replace(settings, out=f"{config.out}-again"))
+
+    assert (first.out / "split.csv").read_bytes() == (again.out / "split.csv").read_bytes()
+    scores = "predictions/squeezenet1_1.csv"
+    assert (first.out / scores).read_bytes() == (again.out / scores).read_bytes()
+    weights = "models/squeezenet1_1/weights.safetensors"
+    assert (first.out / weights).read_bytes() == (again.out / weights).read_bytes()
+    given = tomllib.loads((first.out / "config.toml").read_text(encoding="utf-8"))
+    assert given["training"]["learning_rate"] > 0
+
+
+@pytest.mark.usefixtures("no_report")
+def test_a_bundle_scores_test_photos_as_the_run_did(config: RunConfig, shapes_folder: Path) -> None:
+    config = replace(config, evaluation=EvaluationConfig(tta=2))
+    result = compare(config)
+
+    told = [
+        row for row in read_csv(result.out / "predictions" / "squeezenet1_1.csv") if row["part"] == "test"
+    ]
+    predictions = predict(
+        result.out / "models" / "squeezenet1_1",
+        [shapes_folder / "images" / row["image"] for row in told],
+        precision="fp32",
+        device="cpu",
+    )
+
+    assert len(told) == 6
+    for row, line in enumerate(told):
+        expected = [float(line[label]) for label in ("circle", "square", "triangle")]
+        np.testing.assert_allclose(predictions.scores.values[row], expected, atol=1e-5)
+        assert set(predictions.labels_of(row)) == set(filter(None, line["predicted"].split(";")))
+
+
+@pytest.mark.usefixtures("no_report")
+def test_folds_give_every_photo_a_score_by_a_network_that_did_not_see_it(config: RunConfig) -> None:
+    result = compare(replace(config, split=SplitConfig(folds=2)))
+
+    rows = read_csv(result.out / "predictions" / "squeezenet1_1.csv")
+    assert len(rows) == 32
+    assert {row["part"] for row in rows} == {"out-of-fold"}
+    history = read_csv(result.out / "history" / "squeezenet1_1.csv")
+    assert [row["fold"] for row in history] == ["1", "1", "2", "2", "", ""]
+    assert (result.facts["judged"]["part"], result.facts["judged"]["n_photos"]) == ("out_of_fold", 32)
+
+
+def test_training_writes_one_bundle(config: RunConfig) -> None:
+    heard: list[Progress] = []
+    result = train(config, listener=heard.append)
+
+    bundle = read_bundle(result.out)
+    assert bundle.config.backbone == "squeezenet1_1"
+    assert bundle.config.labels == ("circle", "square", "triangle")
+    assert bundle.config.preprocessing.side_px == 64
+    assert bundle.facts["models"][0]["metrics"] == result.facts["models"][0]["metrics"]
+    assert (result.out / "README.md").read_text(encoding="utf-8").count("squeezenet1_1") >= 2
+    assert {progress.subject for progress in heard} == {"photos", "squeezenet1_1"}
+
+
+def test_training_takes_one_network(config: RunConfig) -> None:
+    config = replace(config, model=replace(config.model, names=("squeezenet1_1", "resnet18")))
+
+    with pytest.raises(ConfigError, match="train takes one network, not 2; see compare"):
+        train(config)
+
+    assert not Path(config.out).exists()
+
+
+def test_the_whole_network_can_learn_with_early_stopping(config: RunConfig) -> None:
+    config = replace(
+        config,
+        training=replace(config.training, tune="full", epochs=3, patience=1, learning_rate=0.5),
+        augmentation=AugmentationConfig(crop_scale=1.0),
+    )
+
+    facts = train(config).facts
+
+    assert facts["data"]["parts"]["val"] > 0
+    assert "validation photos" in facts["models"][0]["thresholds"]["origin"]
+    assert facts["models"][0]["tune"] == "full"
+
+
+def test_photos_that_cannot_be_read_are_told_and_left_out(
+    config: RunConfig, shapes_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (shapes_folder / "images" / "04.png").write_bytes(b"no photo")
+    with caplog.at_level(logging.WARNING):
+        facts = train(config).facts
+
+    assert facts["data"]["n_photos"] == 31
+    assert any("left out, it cannot be read" in note and "04.png" in note for note in facts["data"]["notes"])
+    assert "04.png" in caplog.text
+
+
+def test_photos_none_of_which_can_be_read_are_told(config: RunConfig, shapes_folder: Path) -> None:
+    for photo in (shapes_folder / "images").iterdir():
+        photo.write_bytes(b"no photo")
+
+    with pytest.raises(TableError, match="not one photo can be read; the first problems:"):
+        train(config)
+
+
+def test_photos_of_all_sides_have_the_same_rows(shapes_table: LabelTable) -> None:
+    def lose_a_photo(progress: Progress) -> None:
+        # After the last photo was read for the first side.
+        if progress.done == progress.total:
+            shapes_table.photos[5].unlink(missing_ok=True)
+
+    table, stores = read_all_photos(shapes_table, sides_px=[30, 40], listener=lose_a_photo)
+
+    assert table.n_photos == len(stores[30]) == len(stores[40]) == 31
+    assert stores[30].hashes == stores[40].hashes
+    assert sum("05.png" in note for note in table.notes) == 1
+
+
+def lose_the_folder(config: RunConfig) -> RunConfig:
+    """Name a folder of photos that does not exist."""
+    return replace(config, data=replace(config.data, photos="gone"))
+
+
+def lose_the_labels(config: RunConfig) -> RunConfig:
+    """Name a table of labels that does not exist."""
+    return replace(config, data=replace(config.data, labels="gone.csv"))
+
+
+def name_no_folder(config: RunConfig) -> RunConfig:
+    """Name no folder of photos."""
+    return replace(config, data=DataConfig())
+
+
+def name_another_network(config: RunConfig) -> RunConfig:
+    """Name a network that does not exist."""
+    return replace(config, model=replace(config.model, names=("squeezenet",)))
+
+
+def set_no_epochs(config: RunConfig) -> RunConfig:
+    """Give a value outside its range."""
+    return replace(config, training=replace(config.training, epochs=0))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "problem"),
+    [
+        (lose_the_folder, "gone: no such folder"),
+        (lose_the_labels, "gone.csv"),
+        (name_no_folder, "data.photos: give the folder of the photos"),
+        (name_another_network, "unknown network 'squeezenet'"),
+        (set_no_epochs, "training.epochs: given 0, expected at least 1"),
+    ],
+)
+@pytest.mark.parametrize("run", [compare, train])
+def test_input_that_cannot_be_used_leaves_what_was_there(
+    run: Callable[[RunConfig], Any],
+    spoil: Callable[[RunConfig], RunConfig],
+    problem: str,
+    config: RunConfig,
+) -> None:
+    out = Path(config.out)
+    out.mkdir(parents=True)
+    (out / "report.html").write_text("an older run", encoding="utf-8")
+
+    with pytest.raises(InputError, match=problem):
+        run(replace(spoil(config), overwrite=True))
+
+    assert contents(out.parent) == {"run/report.html": b"an older run"}
+
+
+def test_a_taken_place_is_told_before_anything_is_read(config: RunConfig) -> None:
+    out = Path(config.out)
+    out.mkdir(parents=True)
+    (out / "report.html").write_text("an older run", encoding="utf-8")
+
+    with pytest.raises(OutputError, match=r"run: exists already; .* --overwrite"):
+        compare(lose_the_folder(config))
+
+    assert contents(out.parent) == {"run/report.html": b"an older run"}
+
+
+@pytest.mark.usefixtures("no_report")
+def test_overwriting_replaces_all_of_an_older_run(config: RunConfig) -> None:
+    out = Path(config.out)
+    out.mkdir(parents=True)
+    (out / "older.txt").write_text("an older run", encoding="utf-8")
+
+    compare(replace(config, overwrite=True))
+
+    assert not (out / "older.txt").exists()
+    assert (out / "split.csv").exists()
+
+
+def test_a_run_that_is_stopped_between_two_networks_leaves_nothing(
+    config: RunConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = replace(config, model=replace(config.model, names=("squeezenet1_1", "squeezenet1_0")))
+
+    def stop_at_the_second(start: Any, *rest: Any) -> Any:
+        if start.backbone.name == "squeezenet1_0":
+            raise KeyboardInterrupt
+        return run_trial(start, *rest)
+
+    monkeypatch.setattr(pipeline, "run_trial", stop_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        compare(config)
+
+    assert not (tmp_path / "runs").exists()
+
+
+def test_photos_may_have_any_size_and_mode(config: RunConfig, shapes_folder: Path) -> None:
+    images = shapes_folder / "images"
+    Image.new("L", (3, 500)).save(images / "00.png")
+    Image.new("RGBA", (900, 20)).save(images / "01.png")
+    Image.new("1", (1, 1)).save(images / "02.png")
+
+    assert train(config).facts["data"]["n_photos"] == 32
+
+
+def test_names_of_networks_become_file_names() -> None:
+    assert file_name("timm/vit_tiny_patch16_224.augreg") == "timm--vit_tiny_patch16_224.augreg"
+
+
+@pytest.mark.usefixtures("no_report")
+def test_networks_of_the_same_side_share_the_photos(
+    config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sides_px: list[int] = []
+
+    def count(paths: Any, *, side_px: int, listener: Any) -> Any:
+        sides_px.append(side_px)
+        return read_store(paths, side_px=side_px, listener=listener)
+
+    monkeypatch.setattr(pipeline, "read_store", count)
+    names = ("squeezenet1_1", "squeezenet1_0")
+    compare(replace(config, model=replace(config.model, names=names)))
+
+    assert sides_px == [64]
