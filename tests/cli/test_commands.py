@@ -1,0 +1,316 @@
+"""The program ``manylabel``: what it prints, writes and answers."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from manylabel import __version__, pipeline
+from manylabel.cli.main import main
+from manylabel.errors import MissingExtraError
+
+QUICK = (
+    *("--init", "random", "--epochs", "2", "--device", "cpu"),
+    *("--set", "model.side_px=64", "--set", "training.n_views=2", "--set", "training.precision=fp32"),
+)
+ONE_NETWORK = ("--models", "squeezenet1_1", *QUICK)
+
+
+class Answer(NamedTuple):
+    """Hold what a command gave."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def said(self) -> str:
+        """Return the message on stderr with its lines joined; how it is wrapped does not matter."""
+        return " ".join(self.stderr.split())
+
+
+Run = Callable[..., Answer]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Return a function that runs a command in an empty folder."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def answer(*words: str | Path) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["manylabel", *map(str, words)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        printed = capsys.readouterr()
+        return Answer(code, printed.out, printed.err)
+
+    return answer
+
+
+@pytest.fixture
+def images(shapes_folder: Path) -> Path:
+    """Return a folder of photos."""
+    return shapes_folder / "images"
+
+
+@pytest.fixture
+def labels(shapes_folder: Path) -> Path:
+    """Return the table of their labels."""
+    return shapes_folder / "labels.csv"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return every file below a folder, hidden ones too."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def test_comparing_prints_one_table_and_writes_the_report(run: Run, images: Path, labels: Path) -> None:
+    answer = run("compare", images, labels, *ONE_NETWORK, "--out", "runs/first")
+
+    assert answer.code == 0
+    lines = answer.stdout.splitlines()
+    starts = [line.split()[0] for line in lines]
+    assert [starts.index(name) for name in ("squeezenet1_1", "all-negative", "label-prior")]
+    assert "Judged on 6 test photos." in lines
+    assert lines[-1] == "Report: runs/first/report.html"
+    assert "not pre-trained" in answer.stdout
+    assert "squeezenet1_1: training 2/2" in answer.stderr.splitlines()
+    assert Path("runs/first/report.html").is_file()
+    assert Path("runs/first/models/squeezenet1_1/config.json").is_file()
+    facts = json.loads(Path("runs/first/facts.json").read_text(encoding="utf-8"))
+    assert facts["run"]["command"].startswith("manylabel compare")
+    assert facts["run"]["recipe"] == "quick"
+
+
+def test_a_trained_network_predicts_and_is_judged(run: Run, images: Path, labels: Path) -> None:
+    trained = run("train", images, labels, "--model", "squeezenet1_1", *QUICK, "--out", "shapes")
+    predicted = run("predict", "shapes", images, "--out", "said.csv", "--out", "deep/said.json")
+    judged = run("evaluate", "shapes", images, labels, "--out", "metrics.json")
+
+    assert (trained.code, predicted.code, judged.code) == (0, 0, 0)
+    assert trained.stdout.splitlines()[-1] == "Bundle: shapes"
+    assert predicted.stdout.splitlines()[1].startswith("00.png")
+    assert predicted.stdout.splitlines()[-2:] == ["Predictions: said.csv", "Predictions: deep/said.json"]
+    with Path("said.csv").open(newline="", encoding="utf-8") as file:
+        said = list(csv.DictReader(file))
+    assert [line["image"] for line in said] == [f"{number:02}.png" for number in range(32)]
+    photos = json.loads(Path("deep/said.json").read_text(encoding="utf-8"))["photos"]
+    assert [";".join(photo["labels"]) for photo in photos] == [line["labels"] for line in said]
+    assert "Judged on 32 photos." in judged.stdout
+    assert json.loads(Path("metrics.json").read_text(encoding="utf-8"))["n_photos"] == 32
+
+
+def test_options_reach_the_run(run: Run, images: Path, labels: Path) -> None:
+    answer = run(
+        *("train", images, labels, "--model", "squeezenet1_1", *QUICK, "--out", "shapes"),
+        *("--folds", "2", "--seed", "7", "--head", "mlp", "--recipe", "study", "--tune", "head"),
+        *("--set", "training.loss=bce"),
+    )
+
+    facts = json.loads(Path("shapes/facts.json").read_text(encoding="utf-8"))
+    assert answer.code == 0
+    assert "Judged on 32 photos, each by a network that did not see it." in answer.stdout
+    assert (facts["run"]["seed"], facts["run"]["recipe"]) == (7, "study")
+    assert facts["models"][0]["head"] == "mlp"
+    assert facts["models"][0]["pos_weight"] == [1.0, 1.0, 1.0]
+    assert facts["models"][0]["thresholds"]["origin"] == "0.5 for every label"
+
+
+def test_photos_that_cannot_be_read_are_listed_and_the_rest_is_done(
+    run: Run, images: Path, labels: Path, shapes_bundle: Path
+) -> None:
+    (images / "11.png").write_bytes(b"no photo")
+
+    compared = run("train", images, labels, "--model", "squeezenet1_1", *QUICK)
+    predicted = run("predict", shapes_bundle, images, "--out", "said.csv")
+    judged = run("evaluate", shapes_bundle, images, labels)
+
+    for answer in (compared, predicted, judged):
+        assert answer.code == 0
+        assert "11.png: it is not a photo" in answer.said
+    assert json.loads(Path("bundle/facts.json").read_text(encoding="utf-8"))["data"]["n_photos"] == 31
+    assert "Judged on 31 photos." in judged.stdout
+    with Path("said.csv").open(newline="", encoding="utf-8") as file:
+        said = list(csv.DictReader(file))
+    assert [bool(line["error"]) for line in said] == [False] * 31 + [True]
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("gone", "LABELS"), "error: gone: no such folder"),
+        (("IMAGES", "gone.csv"), "gone.csv"),
+        (("IMAGES", "LABELS", "--models", "resnt50"), "unknown network 'resnt50'; did you mean 'resnet50'?"),
+        (
+            ("IMAGES", "LABELS", "--set", "training.epoch=3"),
+            "unknown key 'training.epoch'; did you mean 'epochs'?",
+        ),
+        (("IMAGES", "LABELS", "--set", "training.epochs"), "expected KEY=VALUE"),
+        (("IMAGES", "LABELS", "--epochs", "0"), "training.epochs: given 0, expected at least 1"),
+        (("IMAGES", "LABELS", "--recipe", "studdy"), "unknown recipe 'studdy'; did you mean 'study'?"),
+        (("IMAGES", "LABELS", "--weights", "gone.pth"), "gone.pth"),
+        (("IMAGES", "LABELS", "--format", "coco"), "labels.csv"),
+        (("IMAGES", "LABELS", "--device", "tpu"), "tpu"),
+        (("IMAGES", "LABELS", "--modells", "vgg16"), "--modells"),
+        (("IMAGES", "LABELS", "--models", "squeezenet1_1", "--models", ""), "at least one name"),
+    ],
+)
+def test_input_that_cannot_be_used_gives_one_message_and_changes_nothing(
+    words: tuple[str, ...], problem: str, run: Run, images: Path, labels: Path
+) -> None:
+    Path("run").mkdir()
+    Path("run/report.html").write_text("an older run", encoding="utf-8")
+    places = {"IMAGES": str(images), "LABELS": str(labels)}
+
+    answer = run("compare", *(places.get(word, word) for word in words), "--out", "run", "--overwrite")
+
+    assert answer.code == 2
+    assert problem in answer.said
+    assert "Traceback" not in answer.stderr
+    assert not answer.stdout
+    assert contents(Path()) == {"run/report.html": b"an older run"}
+
+
+def test_every_problem_of_a_table_is_told(run: Run, images: Path) -> None:
+    Path("labels.csv").write_text("image,sea\ngone.png,1\n00.png,0\nlost.png,1\n", encoding="utf-8")
+
+    answer = run("train", images, "labels.csv", *QUICK)
+
+    assert answer.code == 2
+    assert "labels.csv, line 2" in answer.said
+    assert "labels.csv, line 4" in answer.said
+    assert list(contents(Path())) == ["labels.csv"]
+
+
+def test_a_taken_place_stays_as_it_is_unless_it_is_to_be_replaced(
+    run: Run, images: Path, labels: Path
+) -> None:
+    Path("run").mkdir()
+    Path("run/mine.txt").write_text("mine", encoding="utf-8")
+    command = ("train", images, labels, "--model", "squeezenet1_1", *QUICK, "--out", "run")
+
+    refused = run(*command)
+    assert refused.code == 2
+    assert "run: exists already; choose another folder, or replace it with --overwrite" in refused.said
+    assert contents(Path()) == {"run/mine.txt": b"mine"}
+
+    assert run(*command, "--overwrite").code == 0
+    assert "run/config.json" in contents(Path())
+    assert "run/mine.txt" not in contents(Path())
+
+
+def test_a_damaged_bundle_is_told(run: Run, images: Path, labels: Path, shapes_bundle: Path) -> None:
+    damaged = Path(shutil.copytree(shapes_bundle, "damaged"))
+    weights = damaged / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+
+    for answer in (run("predict", damaged, images), run("evaluate", damaged, images, labels)):
+        assert answer.code == 2
+        assert "weights.safetensors: has changed since the bundle was written" in answer.said
+        assert not answer.stdout
+
+
+def test_photos_that_do_not_exist_are_told(run: Run, shapes_bundle: Path) -> None:
+    answer = run("predict", shapes_bundle, "gone")
+
+    assert answer.code == 2
+    assert "gone: there is no such file" in answer.said
+
+
+@pytest.mark.parametrize("name", ["said.txt", "said"])
+def test_an_unknown_form_is_told_before_the_work(name: str, run: Run, shapes_bundle: Path) -> None:
+    answer = run("predict", shapes_bundle, "gone", "--out", name)
+
+    assert answer.code == 2
+    assert f"{name}: unknown ending" in answer.said
+
+
+def test_other_labels_are_told(run: Run, images: Path, shapes_bundle: Path) -> None:
+    Path("labels.csv").write_text("image,sea\n00.png,1\n01.png,0\n", encoding="utf-8")
+
+    answer = run("evaluate", shapes_bundle, images, "labels.csv")
+
+    assert answer.code == 2
+    assert "none of its labels (sea) is known to the bundle (circle, square, triangle)" in answer.said
+
+
+@pytest.mark.parametrize("command", ["compare", "train"])
+def test_a_stopped_run_leaves_nothing_behind(
+    command: str, run: Run, images: Path, labels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "run_trial", stop)
+    option = "--models" if command == "compare" else "--model"
+
+    answer = run(command, images, labels, option, "squeezenet1_1", *QUICK, "--out", "runs/new")
+
+    assert answer.code == 130
+    assert answer.stderr.splitlines()[-1] == (
+        "error: stopped; nothing was written, and what lay at the output is still there"
+    )
+    assert not list(Path().iterdir())
+
+
+def test_a_missing_extra_is_told_with_the_command_that_installs_it(
+    run: Run, images: Path, labels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "manylabel.pipeline", None)
+
+    answer = run("compare", images, labels)
+
+    assert answer.code == 2
+    assert answer.said == f"error: {MissingExtraError('Training', 'train')}"
+
+
+def test_networks_are_listed(run: Run) -> None:
+    answer = run("models", "squeezenet1_1", "--head", "linear", "--labels", "3")
+
+    assert answer.code == 0
+    assert answer.stdout.splitlines()[-1].split()[0] == "squeezenet1_1"
+    assert "724,035" in answer.stdout
+
+
+def test_head_and_number_of_labels_go_together(run: Run) -> None:
+    answer = run("models", "--head", "study")
+
+    assert answer.code == 2
+    assert "--head and --labels go together" in answer.said
+
+
+def test_the_version_is_told(run: Run) -> None:
+    assert run("--version") == Answer(0, f"manylabel {__version__}\n", "")
+
+
+def test_every_setting_of_an_option_is_explained(run: Run) -> None:
+    answer = run("compare", "--help")
+
+    assert answer.code == 0
+    assert "Table of labels: a file, or a folder of annotation files." in " ".join(answer.stdout.split())
+
+
+def test_help_loads_no_torch() -> None:
+    program = (
+        "import sys\n"
+        "from manylabel.cli.main import app\n"
+        "try:\n    app(['train', '--help'])\n"
+        "finally:\n    print({'torch', 'pandas', 'matplotlib'} & set(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert "Train one network" in done.stdout
+    assert done.stderr.strip() == "set()"
