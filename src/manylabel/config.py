@@ -45,8 +45,8 @@ class DataConfig:
     asked."""
 
     format: FormatName = "auto"
-    """Form of the labels: one-hot, delimited, folders, hf, coco, voc, label-studio, roboflow, create-ml, cvat, or
-    auto, which guesses and says what it guessed."""
+    """Form of the labels: one-hot, delimited, folders, hf, coco, voc, label-studio, roboflow, create-ml, cvat,
+    or auto, which guesses and says what it guessed."""
 
     delimiter: str | None = None
     """Text between two labels of one cell, e.g. ";". Not given: guessed, and said."""

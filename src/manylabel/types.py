@@ -53,6 +53,8 @@ class LabelTable:
         known = self.targets[~np.isnan(self.targets)]
         if not np.isin(known, (0.0, 1.0)).all():
             raise ValueError("targets hold 0 (absent), 1 (present) or NaN (unknown), nothing else")
+        # A copy of one's own: the caller's array stays as writeable as it was.
+        object.__setattr__(self, "targets", self.targets.copy())
         self.targets.flags.writeable = False
 
     @property

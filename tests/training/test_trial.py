@@ -15,7 +15,8 @@ from manylabel.config import EvaluationConfig, RunConfig, ThresholdName, Trainin
 from manylabel.evaluation.thresholds import choose_thresholds
 from manylabel.models.classifier import Classifier
 from manylabel.models.weights import Provenance
-from manylabel.training import features
+from manylabel.training import features, trial
+from manylabel.training.learners import FitRows, HeadLearner
 from manylabel.training.photo_store import PhotoStore, read_store, store_of_images
 from manylabel.training.trial import Experiment, TrainedNetwork, run_trial, seconds_per_photo
 from manylabel.types import FloatArray, IntArray, Judged, LabelTable, Progress, Split, ignore_progress
@@ -118,13 +119,15 @@ def test_the_global_generators_decide_nothing_and_stay_as_they_were(
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.parametrize("patience", [None, 1])
 @pytest.mark.parametrize("tune", TUNES)
 @pytest.mark.parametrize("split", [HOLD_OUT, IN_FOLDS, WITH_VAL])
 def test_the_targets_of_test_photos_decide_nothing(
-    split: Split, tune: TuneName, run_tiny: RunTiny, shapes_table: LabelTable
+    split: Split, tune: TuneName, patience: int | None, run_tiny: RunTiny, shapes_table: LabelTable
 ) -> None:
-    honest = run_tiny(split=split, training={"tune": tune})
-    lied_to = run_tiny(split=split, training={"tune": tune}, targets=flipped(shapes_table, split.test))
+    settings = {"tune": tune, "patience": patience}
+    honest = run_tiny(split=split, training=settings)
+    lied_to = run_tiny(split=split, training=settings, targets=flipped(shapes_table, split.test))
 
     np.testing.assert_array_equal(scores_of(honest), scores_of(lied_to))
     np.testing.assert_array_equal(honest.trial.thresholds.values, lied_to.trial.thresholds.values)
@@ -133,15 +136,14 @@ def test_the_targets_of_test_photos_decide_nothing(
     assert held_out[0] != held_out[1]
 
 
+@pytest.mark.parametrize("patience", [None, 1])
 @pytest.mark.parametrize("tune", TUNES)
-def test_a_fold_is_scored_and_decided_without_its_targets(
-    tune: TuneName, run_tiny: RunTiny, shapes_table: LabelTable
+def test_a_fold_is_scored_without_its_targets(
+    tune: TuneName, patience: int | None, run_tiny: RunTiny, shapes_table: LabelTable
 ) -> None:
-    fold = IN_FOLDS.folds[1]
-    honest = out_of_fold(run_tiny(split=IN_FOLDS, training={"tune": tune}))
-    lied_to = out_of_fold(
-        run_tiny(split=IN_FOLDS, training={"tune": tune}, targets=flipped(shapes_table, fold))
-    )
+    fold, settings = IN_FOLDS.folds[1], {"tune": tune, "patience": patience}
+    honest = out_of_fold(run_tiny(split=IN_FOLDS, training=settings))
+    lied_to = out_of_fold(run_tiny(split=IN_FOLDS, training=settings, targets=flipped(shapes_table, fold)))
 
     np.testing.assert_array_equal(honest.rows, IN_FOLDS.train)
     np.testing.assert_array_equal(honest.scores[fold], lied_to.scores[fold])
@@ -179,6 +181,28 @@ def test_early_stopping_looks_at_validation_photos(
     lied_to = run_tiny(split=WITH_VAL, training=settings, targets=flipped(shapes_table, WITH_VAL.val))
 
     assert len(lied_to.trial.history) < 12
+
+
+def test_early_stopping_without_validation_photos_holds_some_training_photos_back(
+    run_tiny: RunTiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted: list[FitRows] = []
+    fit = HeadLearner.fit
+
+    def remember(learner: HeadLearner, rows: FitRows) -> Any:
+        fitted.append(rows)
+        return fit(learner, rows)
+
+    monkeypatch.setattr(HeadLearner, "fit", remember)
+    run_tiny(split=IN_FOLDS, training={"patience": 1})
+
+    *of_folds, final = fitted
+    for rows, held_out in zip(of_folds, IN_FOLDS.folds, strict=True):
+        assert len(rows.val) > 0
+        parts = np.concatenate([rows.train, rows.val, held_out])
+        np.testing.assert_array_equal(np.sort(parts), IN_FOLDS.train)
+    assert len(final.val) > 0
+    np.testing.assert_array_equal(np.sort(np.concatenate([final.train, final.val])), IN_FOLDS.train)
 
 
 @pytest.mark.parametrize("tune", TUNES)
@@ -257,11 +281,11 @@ def test_unknown_cells_and_labels_are_borne(
     targets[::2, 0], targets[:, 1], targets[3] = np.nan, np.nan, np.nan
     targets[:, 2] = 1
 
-    trial = run_tiny(split=IN_FOLDS, targets=targets, training={"tune": tune}).trial
+    told = run_tiny(split=IN_FOLDS, targets=targets, training={"tune": tune}).trial
 
-    assert np.isfinite(trial.judged.scores).all()
-    np.testing.assert_array_equal(trial.pos_weight[1:], [1, 1])
-    assert all(np.isfinite(epoch.train_loss) for epoch in trial.history)
+    assert np.isfinite(told.judged.scores).all()
+    np.testing.assert_array_equal(told.pos_weight[1:], [1, 1])
+    assert all(np.isfinite(epoch.train_loss) for epoch in told.history)
 
 
 @pytest.mark.parametrize(
@@ -317,18 +341,18 @@ def test_folds_and_final_fit_share_the_features(run_tiny: RunTiny, monkeypatch: 
 
 
 def test_a_trial_holds_all_that_the_report_shows(run_tiny: RunTiny, tiny_classifier: Classifier) -> None:
-    trial = run_tiny(split=IN_FOLDS, provenance=OFFICIAL).trial
+    told = run_tiny(split=IN_FOLDS, provenance=OFFICIAL).trial
 
-    assert (trial.model, trial.init, trial.init_note) == ("tiny", "official", "official weights tiny.pth")
-    assert (trial.head, trial.tune, trial.labels) == ("linear", "head", ("circle", "square", "triangle"))
-    assert trial.parameters == sum(parameter.numel() for parameter in tiny_classifier.parameters())
-    assert [(epoch.fold, epoch.epoch) for epoch in trial.history] == [
+    assert (told.model, told.init, told.init_note) == ("tiny", "official", "official weights tiny.pth")
+    assert (told.head, told.tune, told.labels) == ("linear", "head", ("circle", "square", "triangle"))
+    assert told.parameters == sum(parameter.numel() for parameter in tiny_classifier.parameters())
+    assert [(epoch.fold, epoch.epoch) for epoch in told.history] == [
         (fold, epoch) for fold in (0, 1, 2, None) for epoch in (1, 2)
     ]
-    assert all(epoch.held_out_loss is not None for epoch in trial.history)
-    assert trial.training_seconds > 0
-    assert trial.inference_seconds > 0
-    assert list(trial.stage_seconds) == [
+    assert all(epoch.held_out_loss is not None for epoch in told.history)
+    assert told.training_seconds > 0
+    assert told.inference_seconds > 0
+    assert list(told.stage_seconds) == [
         "features",
         "cross-validation",
         "training",
@@ -342,18 +366,18 @@ def test_without_test_photos_the_folds_are_judged(run_tiny: RunTiny) -> None:
     everything = Split(
         train=np.arange(32), val=NONE, test=NONE, folds=(np.arange(0, 32, 2), np.arange(1, 32, 2))
     )
-    trial = run_tiny(split=everything).trial
+    told = run_tiny(split=everything).trial
 
-    assert trial.test is None
-    assert trial.judged is trial.out_of_fold
-    assert trial.judged.scores.shape == (32, 3)
+    assert told.test is None
+    assert told.judged is told.out_of_fold
+    assert told.judged.scores.shape == (32, 3)
 
 
 def test_decisions_about_test_photos_follow_the_thresholds(run_tiny: RunTiny) -> None:
-    trial = run_tiny(split=IN_FOLDS).trial
-    assert trial.test is not None
+    told = run_tiny(split=IN_FOLDS).trial
+    assert told.test is not None
 
-    np.testing.assert_array_equal(trial.test.decisions, trial.test.scores >= trial.thresholds.values)
+    np.testing.assert_array_equal(told.test.decisions, told.test.scores >= told.thresholds.values)
 
 
 def test_every_stage_is_heard_of(tiny_classifier: Classifier, store: PhotoStore) -> None:
@@ -377,3 +401,22 @@ def test_one_photo_is_enough_to_time_a_predictor(run_tiny: RunTiny) -> None:
     store = store_of_images([Image.new("RGB", (16, 16))], side_px=16)
 
     assert seconds_per_photo(run_tiny().predictor, store) > 0
+
+
+@pytest.mark.parametrize("tune", TUNES)
+def test_no_photos_have_no_scores(
+    tune: TuneName, tiny_classifier: Classifier, store: PhotoStore, shapes_table: LabelTable
+) -> None:
+    experiment = Experiment(
+        store=store,
+        targets=shapes_table.targets,
+        split=HOLD_OUT,
+        config=RunConfig(training=training(tune=tune)),
+        cache=None,
+        listener=ignore_progress,
+    )
+    learner = trial._make_learner(tiny_classifier, RANDOM, experiment)
+    fit = learner.fit(FitRows(train=HOLD_OUT.train, watched=NONE, val=NONE))
+
+    assert learner.scores(fit, NONE).shape == (0, 3)
+    assert {epoch.held_out_loss for epoch in fit.history} == {None}

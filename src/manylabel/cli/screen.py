@@ -5,6 +5,7 @@ Out: lines, bars and tables that fit a terminal of 80 columns.
 """
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -89,9 +90,8 @@ def show_progress() -> Iterator[Listener]:
         if not _stderr.is_terminal:
             if progress.done == progress.total and key not in tasks:
                 tasks[key] = None
-                _stderr.print(
-                    f"{progress.subject}: {progress.stage} {progress.done}/{progress.total}", highlight=False
-                )
+                line = f"{progress.subject}: {progress.stage} {progress.done}/{progress.total}"
+                _stderr.print(line, markup=False, highlight=False)
             return
         if key not in tasks or bars.tasks[tasks[key]].finished:
             tasks[key] = bars.add_task(escape(f"{progress.subject}: {progress.stage}"), total=progress.total)
@@ -145,7 +145,7 @@ def show_evaluation(evaluation: "Evaluation") -> None:
     show_table(
         ["Metric", "Value"],
         [
-            [METRIC_HEADINGS.get(name, name), format_cell(name, value)]
+            [METRIC_HEADINGS.get(name, name), format_cell(name, _or_none(value))]
             for name, value in evaluation.metrics.items()
         ],
     )
@@ -161,7 +161,7 @@ def show_evaluation(evaluation: "Evaluation") -> None:
             [
                 label,
                 f"{evaluation.per_label['n_positive'][column]:.0f}",
-                *(format_cell(name, evaluation.per_label[name][column]) for name in columns),
+                *(format_cell(name, _or_none(evaluation.per_label[name][column])) for name in columns),
             ]
             for column, label in enumerate(evaluation.labels)
         ],
@@ -170,6 +170,10 @@ def show_evaluation(evaluation: "Evaluation") -> None:
     for note in evaluation.notes:
         show_line(f"Note: {note}")
     show_failures(evaluation.failures)
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def show_predictions(predictions: "Predictions") -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from manylabel.config import RunConfig, ThresholdName, TuneName
-from manylabel.data.split import stratified_folds
+from manylabel.data.split import stratified_folds, stratified_holdout
 from manylabel.evaluation.thresholds import choose_thresholds, cross_fit_thresholds
 from manylabel.models.classifier import Classifier
 from manylabel.models.weights import Provenance
@@ -89,9 +89,9 @@ def run_trial(start: Classifier, provenance: Provenance, experiment: Experiment)
     with _timed(stages, "features"):
         learner = _make_learner(start, provenance, experiment)
     with _timed(stages, "cross-validation"):
-        fold_fits, fold_scores = _cross_validate(learner, split)
+        fold_fits, fold_scores = _cross_validate(learner, split, experiment)
     with _timed(stages, "training"):
-        final = learner.fit(FitRows(train=split.train, watched=split.test, val=_stopping_rows(experiment)))
+        final = learner.fit(_fit_rows(split.train, split.test, experiment, fold=None))
     with _timed(stages, "thresholds"):
         thresholds = _choose_thresholds(learner, final, fold_scores, experiment)
     with _timed(stages, "scoring"):
@@ -169,21 +169,32 @@ def _make_learner(start: Classifier, provenance: Provenance, experiment: Experim
     return LEARNERS[training.tune](lesson, train_rows=split.train, other_rows=others)
 
 
-def _cross_validate(learner: AnyLearner, split: Split) -> tuple[list[Fit], FloatArray | None]:
+def _cross_validate(
+    learner: AnyLearner, split: Split, experiment: Experiment
+) -> tuple[list[Fit], FloatArray | None]:
     """Return the fit of every fold, and the out-of-fold scores in the order of ``split.train``."""
     if not split.folds:
         return [], None
     scores = np.empty((len(learner.lesson.store), learner.lesson.targets.shape[1]))
     fits = []
     for number, held_out in enumerate(split.folds):
-        rows = FitRows(train=np.setdiff1d(split.train, held_out), watched=held_out, val=_NO_ROWS, fold=number)
-        fits.append(learner.fit(rows))
+        others = np.setdiff1d(split.train, held_out)
+        fits.append(learner.fit(_fit_rows(others, held_out, experiment, fold=number)))
         scores[held_out] = learner.scores(fits[-1], held_out)
     return fits, scores[split.train]
 
 
-def _stopping_rows(experiment: Experiment) -> IntArray:
-    return _NO_ROWS if experiment.config.training.patience is None else experiment.split.val
+def _fit_rows(train: IntArray, watched: IntArray, experiment: Experiment, *, fold: int | None) -> FitRows:
+    """Say which photos a fit learns from; early stopping goes by validation photos, else by some of these."""
+    if experiment.config.training.patience is None:
+        return FitRows(train=train, watched=watched, val=_NO_ROWS, fold=fold)
+    if len(experiment.split.val):
+        return FitRows(train=train, watched=watched, val=experiment.split.val, fold=fold)
+    rng = np.random.default_rng([experiment.config.seed, 2, 0 if fold is None else 1 + fold])
+    rest, held_out = stratified_holdout(
+        experiment.targets[train], fraction=experiment.config.split.val_fraction, rng=rng
+    )
+    return FitRows(train=train[rest], watched=watched, val=train[held_out], fold=fold)
 
 
 def _choose_thresholds(
@@ -211,7 +222,7 @@ def _inner_scores(learner: AnyLearner, experiment: Experiment) -> FloatArray:
     rng = np.random.default_rng([experiment.config.seed, 1])
     folds = stratified_folds(experiment.targets[train], n_folds=_N_INNER_FOLDS, rng=rng)
     inner = replace(experiment.split, folds=tuple(train[fold] for fold in folds))
-    _, scores = _cross_validate(learner, inner)
+    _, scores = _cross_validate(learner, inner, experiment)
     assert scores is not None, "there are folds"
     return scores
 

@@ -55,23 +55,23 @@ def develop(canvas: Canvas, generator: np.random.Generator) -> Image.Image:
     if generator.random() < 0.25:
         picture = picture.filter(ImageFilter.GaussianBlur(canvas.unit * generator.uniform(0.0008, 0.0028)))
     pixels = np.asarray(picture, dtype=np.float32)
-    pixels = _graded(pixels, generator)
+    pixels = _graded(pixels, generator, is_dark=canvas.light.name == "night")
     pixels = pixels * _shading(generator, size=picture.size)[..., None]
     pixels += _grain(generator, size=picture.size)[..., None]
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
-def _graded(pixels: FloatPixels, generator: np.random.Generator) -> FloatPixels:
-    """Change contrast, colour strength and warmth; a few prints are faded, sepia or grey."""
+def _graded(pixels: FloatPixels, generator: np.random.Generator, *, is_dark: bool) -> FloatPixels:
+    """Change brightness, colour strength and warmth; a few prints by day are sepia or grey."""
     grey = pixels @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    style = generator.random()
+    style = 1.0 if is_dark else generator.random()
     strength = generator.uniform(0.75, 1.2)
     if style < 0.05:
         strength = generator.uniform(0.0, 0.15)
     warmth = generator.normal(0, 0.035, size=3) + 1
     if style < 0.03:
         warmth = np.array([1.1, 0.98, 0.8])
-    gain = (generator.uniform(0.85, 1.12) * warmth).astype(np.float32)
+    gain = (generator.uniform(1.0 if is_dark else 0.86, 1.25 if is_dark else 1.1) * warmth).astype(np.float32)
     lift = np.float32(generator.uniform(0, 26) if generator.random() < 0.35 else 0.0)
     keep, blend = np.float32(strength), np.float32(1 - strength)
     graded = (pixels * keep + grey[..., None] * blend) * gain

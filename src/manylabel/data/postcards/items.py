@@ -173,19 +173,19 @@ def _garland(generator: np.random.Generator, canvas: Canvas) -> list[Item]:
     strung = n_lanterns > 2 and generator.random() < 0.75
     hooks = _cord(generator, canvas, n_hooks=n_lanterns)
     items = [_cord_item(hooks)] if strung else []
-    for hook_x, hook_y in hooks[1:-1]:
-        here = size * generator.uniform(0.8, 1.15)
-        x = hook_x if strung else generator.uniform(0.06, 0.94) * canvas.width
-        low = (
-            hook_y + here
-            if strung
-            else here * generator.uniform(0.9, 1.0) + canvas.height * generator.uniform(0, 0.2)
-        )
-        spot = Spot(x=x, base=low, size=here, depth=0.0, facing=1, seed=int(generator.integers(2**32)))
+    for hook in hooks[1:-1]:
+        here, seed = size * generator.uniform(0.8, 1.15), int(generator.integers(2**32))
+        places = [hook] if strung else [_hanging(generator, canvas) for _ in range(10)]
+        spots = [Spot(x=x, base=y + here, size=here, depth=0.0, facing=1, seed=seed) for x, y in places]
         items.append(
-            Item(drawing=lamps.draw_lantern, label="lantern", layer=Layer.FRONT, spots=(spot,), forced=True)
+            Item(drawing=lamps.draw_lantern, label="lantern", layer=Layer.FRONT, spots=tuple(spots))
         )
     return items
+
+
+def _hanging(generator: np.random.Generator, canvas: Canvas) -> Point:
+    """Return a place from which a single lantern hangs, near the top of the picture."""
+    return (generator.uniform(0.06, 0.94) * canvas.width, generator.uniform(-0.02, 0.2) * canvas.height)
 
 
 def _cord(generator: np.random.Generator, canvas: Canvas, *, n_hooks: int) -> Sequence[Point]:

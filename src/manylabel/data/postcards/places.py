@@ -12,7 +12,7 @@ from manylabel.data.postcards.canvas import Canvas, Spot
 from manylabel.data.postcards.light import pick
 from manylabel.data.postcards.scene import Setting
 
-_N_SPOTS = 14
+_N_SPOTS = 24
 
 
 class Layer(IntEnum):
@@ -42,7 +42,7 @@ def make_spots(
     share, facing, seed = generator.random(), pick(generator, (-1, 1)), int(generator.integers(2**32))
     spots = []
     for attempt in range(_N_SPOTS):
-        here = _bounded(canvas, setting, layer=layer, size=size * 0.97**attempt)
+        here = _bounded(canvas, setting, layer=layer, size=size * 0.95**attempt)
         x = _column(generator, canvas, setting=setting, layer=layer, size=here)
         base, depth, scale = _stand(canvas, setting, layer=layer, x=x, share=share)
         if layer is Layer.SKY:

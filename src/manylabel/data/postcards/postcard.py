@@ -102,9 +102,7 @@ def _draw_picture(
 
 
 def _put_layer(stage: Stage, items: list[Item], layer: Layer) -> None:
-    for item in items:
-        if item.layer is layer:
-            stage.put(item)
+    stage.put_all([item for item in items if item.layer is layer])
 
 
 def _draw_sky(stage: Stage, items: list[Item]) -> None:

@@ -4,6 +4,7 @@ In:  a canvas, the lie of the land, items from far to near.
 Out: the items drawn, with their reflections and islands, and the box of every labelled one.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -36,19 +37,25 @@ class Stage:
         self.boxes: dict[str, list[Box]] = {}
         self._hidden: dict[tuple[str, Box], float] = {}
 
-    def put(self, item: Item) -> None:
-        """Draw an item at the first spot where it hides little and is well inside the picture.
+    def put_all(self, items: Sequence[Item]) -> None:
+        """Draw items of one layer, each at the first spot where it hides little and is well inside.
 
-        Clutter that fits nowhere is left out; a labelled thing then takes the spot that is least bad.
+        What fits nowhere is left out, unless it is the last chance of its label or must be there: then
+        it takes the spot that is least bad.
         """
+        for index, item in enumerate(items):
+            still_to_come = any(later.label == item.label for later in items[index + 1 :])
+            last_chance = item.label is not None and item.label not in self.boxes and not still_to_come
+            self._put(item, needed=item.forced or last_chance)
+
+    def _put(self, item: Item, *, needed: bool) -> None:
         shape = measure(self.canvas, item)
         boxes = [place(shape, spot) for spot in item.spots]
         badness = [self._badness(item, box) for box in boxes]
         best = next((index for index, bad in enumerate(badness) if bad <= 0), None)
-        if best is None:
-            if item.label is None and not item.forced:
-                return
-            best = int(np.argmin(badness))
+        if best is None and not needed:
+            return
+        best = int(np.argmin(badness)) if best is None else best
         box = clip(boxes[best], size=(self.canvas.width, self.canvas.height))
         self._draw(item, item.spots[best], box=box)
         self._remember(item, box=box)

@@ -1,0 +1,56 @@
+"""Draw the sample set: postcards from a lake city, with their table of labels.
+
+In:  a folder, the number of pictures, a seed.
+Out: images/0001.jpg ... and labels.csv (columns image, labels; labels joined by ";", empty where none applies).
+
+Picture number i depends on the seed and on i alone, so a larger set begins with the smaller one.
+"""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from manylabel.data.postcards.postcard import draw_postcard
+from manylabel.files import new_folder
+from manylabel.types import Listener, Progress, ignore_progress
+
+_JPEG_QUALITY = 88
+
+
+def draw_sample(
+    out: Path | str,
+    *,
+    n_photos: int = 200,
+    seed: int = 0,
+    overwrite: bool = False,
+    listener: Listener = ignore_progress,
+) -> Path:
+    """Draw the sample set.
+
+    Args:
+        out: Folder to make.
+        n_photos: How many pictures, at least 1.
+        seed: Seed of the drawing; the same seed gives the same pictures.
+        overwrite: Replace what lies in ``out``.
+        listener: Hears of every picture.
+
+    Returns:
+        The table of labels, ``out/labels.csv``; the pictures lie in ``out/images``.
+
+    Raises:
+        OutputError: The folder is taken or cannot be written to.
+    """
+    out = Path(out)
+    with new_folder(out, overwrite=overwrite) as folder:
+        (folder / "images").mkdir()
+        rows = []
+        for number in range(n_photos):
+            postcard = draw_postcard(np.random.default_rng([seed, number]))
+            name = f"images/{number + 1:04}.jpg"
+            postcard.image.save(folder / name, quality=_JPEG_QUALITY)
+            rows.append([name, ";".join(postcard.labels)])
+            listener(Progress(subject="postcards", stage="drawing", done=number + 1, total=n_photos))
+        with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows([["image", "labels"], *rows])
+    return out / "labels.csv"

@@ -1,0 +1,142 @@
+"""What commands print."""
+
+import io
+import logging
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from manylabel.apply import Evaluation
+from manylabel.cli import screen
+from manylabel.cli.main import main
+from manylabel.cli.screen import show_evaluation, show_predictions, show_progress
+from manylabel.errors import PhotoError
+from manylabel.predictors.batch import Predictions
+from manylabel.types import Progress, Scores
+
+
+def predictions(n_photos: int) -> Predictions:
+    """Return predictions of two labels for photos with names that look like markup."""
+    values = np.tile([0.25, 0.875], (n_photos, 1))
+    return Predictions(
+        scores=Scores(
+            names=tuple(f"[red]{number}.jpg" for number in range(n_photos)),
+            labels=("sea", "[bold]sky"),
+            values=values,
+        ),
+        decisions=values > [0.2, 0.5],
+        thresholds=np.array([0.2, 0.5]),
+        rows=np.arange(n_photos),
+        failures=(PhotoError(Path("[b]roken.jpg"), "the file is empty"),),
+    )
+
+
+def test_predictions_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    show_predictions(predictions(2))
+
+    printed = capsys.readouterr()
+    assert [line.split() for line in printed.out.splitlines()] == [
+        ["Photo", "Labels"],
+        ["[red]0.jpg", "[bold]sky", "88%,", "sea", "25%"],
+        ["[red]1.jpg", "[bold]sky", "88%,", "sea", "25%"],
+    ]
+    assert printed.err == "not read: [b]roken.jpg: the file is empty\n"
+
+
+def test_many_predictions_are_cut_off_with_a_word_on_how_to_get_all(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show_predictions(predictions(53))
+
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + 50 + 1
+    assert lines[-1] == "and 3 more photos; --out FILE writes all of them"
+
+
+def test_a_photo_without_labels_is_told_from_one_that_was_not_judged(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    nothing = predictions(1)
+    nothing.decisions[:] = False
+    show_predictions(nothing)
+
+    assert capsys.readouterr().out.splitlines()[1].split() == ["[red]0.jpg", "(none)"]
+
+
+def test_metrics_that_are_undefined_are_printed_without_a_number(capsys: pytest.CaptureFixture[str]) -> None:
+    undefined = np.array([np.nan])
+    evaluation = Evaluation(
+        labels=("[sea]",),
+        metrics={"mAP": float("nan"), "exact_match": 0.25},
+        per_label={
+            "n_positive": np.array([0.0]),
+            **dict.fromkeys(("average_precision", "precision", "recall", "f1"), undefined),
+        },
+        n_photos=4,
+        notes=("[b]e careful",),
+        failures=(),
+    )
+    show_evaluation(evaluation)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert not any("nan" in line for line in lines)
+    assert any(line.startswith("[sea]") and " 0" in line for line in lines)
+    assert lines[-2:] == ["Judged on 4 photos.", "Note: [b]e careful"]
+
+
+def test_a_stage_is_a_line_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
+    with show_progress() as listener:
+        for done in (1, 2, 3):
+            listener(Progress(subject="[vgg]", stage="features", done=done, total=3))
+        listener(Progress(subject="[vgg]", stage="training", done=1, total=2))
+
+    assert capsys.readouterr().err == "[vgg]: features 3/3\n"
+
+
+def test_a_stage_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
+    monkeypatch.setattr(screen, "_stderr", terminal)
+    with show_progress() as listener:
+        listener(Progress(subject="[vgg]", stage="features", done=1, total=3))
+        listener(Progress(subject="[vgg]", stage="features", done=3, total=3))
+        # A second round of the same stage, e.g. of the test photos, is a bar of its own.
+        listener(Progress(subject="[vgg]", stage="features", done=4, total=8))
+
+    assert isinstance(terminal.file, io.StringIO)
+    text = terminal.file.getvalue()
+    assert "[vgg]: features" in text
+    assert "3/3" in text
+    assert "4/8" in text
+
+
+def test_what_the_library_logs_is_shown_while_it_works(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = logging.getLogger("manylabel.somewhere")
+    with show_progress():
+        logger.warning("a photo [1] was left out")
+    assert capsys.readouterr().err.strip() == "a photo [1] was left out"
+
+    assert not logging.getLogger("manylabel").handlers
+
+
+def test_the_sample_command_draws_where_and_how_much_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: dict[str, object] = {}
+
+    def draw_sample(folder: Path, **options: object) -> Path:
+        asked.update(options, folder=folder)
+        return folder / "labels.csv"
+
+    monkeypatch.setitem(sys.modules, "manylabel.data.sample", SimpleNamespace(draw_sample=draw_sample))
+    monkeypatch.setattr(sys, "argv", ["manylabel", "sample", "postcards", "--photos", "12", "--seed", "3"])
+    with pytest.raises(SystemExit, match="0"):
+        main()
+
+    asked.pop("listener")
+    assert asked == {"folder": Path("postcards"), "n_photos": 12, "seed": 3, "overwrite": False}
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["Photos: postcards/images", "Labels: postcards/labels.csv"]
