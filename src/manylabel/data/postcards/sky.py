@@ -4,6 +4,7 @@ In:  a canvas with its light; a brush for every single thing.
 Out: the upper part of the picture, without anything that stands on the ground.
 """
 
+from functools import cache
 from math import cos, pi, sin
 
 import numpy as np
@@ -82,10 +83,15 @@ def _cloud_mask(generator: np.random.Generator, *, width: int, layered: bool) ->
         tall = height * generator.uniform(0.3, 0.6) * (0.6 if layered else 1.2)
         middle = width / 2 + (width - wide) / 2 * generator.uniform(-0.85, 0.85)
         foot = height * (generator.uniform(0.4, 0.9) if layered else 0.86)
-        puff = soft_disc().point([min(255, value * 5) for value in range(256)])
-        puff = puff.resize((max(2, round(wide)), max(2, round(tall))), Image.Resampling.BILINEAR)
+        puff = _puff().resize((max(2, round(wide)), max(2, round(tall))), Image.Resampling.BILINEAR)
         mask.paste(255, (round(middle - wide / 2), round(foot - tall)), puff)
     return mask.filter(ImageFilter.GaussianBlur(height * 0.03))
+
+
+@cache
+def _puff() -> Image.Image:
+    """Draw a disc with a short soft edge."""
+    return soft_disc().point([min(255, value * 5) for value in range(256)])
 
 
 def draw_sun(brush: Brush) -> None:

@@ -1,0 +1,98 @@
+"""Real photos, real pre-trained weights: bounds a little below what docs/results.md reports.
+
+In:  the folders named by MANYLABEL_TEST_DATA and MANYLABEL_TEST_WEIGHTS; skipped without them.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manylabel.pipeline import compare
+from manylabel.recipes import apply_settings, load_recipe
+from manylabel.report.facts import Facts
+
+pytestmark = pytest.mark.real
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealRuns:
+    """Run manylabel on a real photo set."""
+
+    data: Path
+    weights: Path
+    out: Path
+
+    def facts(self, labels: str, *settings: str, networks: dict[str, str]) -> Facts:
+        """Return the facts of a run: the table below the data folder, settings, a weights file per network."""
+        table = self.data / labels
+        files = ",".join(f"{name}={self.weights / file}" for name, file in networks.items())
+        config = apply_settings(
+            load_recipe("quick"),
+            [
+                f"data.photos={table.parent}",
+                f"data.labels={table}",
+                f"model.names={','.join(networks)}",
+                f"model.weights={files}",
+                f"out={self.out}",
+                *settings,
+            ],
+        )
+        return compare(config).facts
+
+
+MOBILENET = {"mobilenet_v2": "mobilenet_v2.safetensors"}
+
+
+@pytest.fixture
+def real_runs(
+    real_data: Path, real_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> RealRuns:
+    """Return runs on real photos, with a feature cache of their own."""
+    monkeypatch.setenv("MANYLABEL_CACHE", str(tmp_path / "cache"))
+    return RealRuns(data=real_data, weights=real_weights, out=tmp_path / "run")
+
+
+def metrics_of(facts: Facts, model: str) -> dict[str, Any]:
+    """Return the metrics of one network."""
+    return next(entry["metrics"] for entry in facts["models"] if entry["model"] == model)
+
+
+def test_160_photos_of_scenes_and_a_frozen_body_reach_the_documented_scores(real_runs: RealRuns) -> None:
+    facts = real_runs.facts("scenes/labels_160.csv", "split.folds=5", networks=MOBILENET)
+
+    judged = metrics_of(facts, "mobilenet_v2")
+    assert judged["mAP"] >= 0.925
+    assert judged["exact_match"] >= 0.64
+    out_of_fold = facts["models"][0]["out_of_fold"]
+    assert out_of_fold["mAP"] >= 0.90
+
+
+def test_aerial_photos_and_a_frozen_body_reach_the_documented_score(real_runs: RealRuns) -> None:
+    facts = real_runs.facts(
+        "ucmerced/labels.csv",
+        "model.side_px=256",
+        "training.n_views=4",
+        "training.learning_rate=1e-3",
+        "evaluation.tta=5",
+        networks=MOBILENET,
+    )
+
+    assert metrics_of(facts, "mobilenet_v2")["mAP"] >= 0.94
+
+
+@pytest.mark.slow
+def test_aerial_photos_and_a_tuned_body_reach_the_documented_score(real_runs: RealRuns) -> None:
+    facts = real_runs.facts("ucmerced/labels.csv", "training.tune=full", networks=MOBILENET)
+
+    assert metrics_of(facts, "mobilenet_v2")["mAP"] >= 0.955
+
+
+def test_a_vision_transformer_and_a_squeezenet_learn_scenes(real_runs: RealRuns) -> None:
+    vit, squeezenet = "timm/vit_tiny_patch16_224", "squeezenet1_1"
+    networks = {vit: "vit_tiny_patch16_224.safetensors", squeezenet: "squeezenet1_1.safetensors"}
+    facts = real_runs.facts("scenes/labels.csv", "training.n_views=2", networks=networks)
+
+    assert metrics_of(facts, vit)["mAP"] >= 0.90
+    assert metrics_of(facts, squeezenet)["mAP"] >= 0.85
