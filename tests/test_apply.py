@@ -124,14 +124,14 @@ def test_an_evaluation_measures_what_predictions_say(shapes_bundle: Path, shapes
 def test_an_evaluation_leaves_out_photos_that_cannot_be_read(
     shapes_bundle: Path, shapes_folder: Path
 ) -> None:
-    (shapes_folder / "images" / "07.png").write_bytes(b"no photo")
+    (shapes_folder / "images" / "05.png").write_bytes(b"no photo")
 
     judged = evaluate(shapes_bundle, shapes_folder / "images", shapes_folder / "labels.csv")
 
     assert judged.n_photos == 31
-    assert [failure.path.name for failure in judged.failures] == ["07.png"]
-    # Photo 7 carries all three labels.
-    assert judged.per_label["n_positive"].tolist() == [15, 15, 15]
+    assert [failure.path.name for failure in judged.failures] == ["05.png"]
+    # Photo 5 shows a circle and a triangle.
+    assert judged.per_label["n_positive"].tolist() == [15, 16, 15]
 
 
 def test_an_evaluation_of_photos_none_of_which_can_be_read_is_told(

@@ -45,8 +45,8 @@ class DataConfig:
     asked."""
 
     format: FormatName = "auto"
-    """Form of the labels: one-hot, delimited, folders, hf, coco, voc, label-studio, roboflow, create-ml, cvat,
-    or auto, which guesses and says what it guessed."""
+    """Form of the labels: one-hot, delimited, folders, hf, coco, voc, label-studio, roboflow, create-ml,
+    cvat, or auto, which guesses and says what it guessed."""
 
     delimiter: str | None = None
     """Text between two labels of one cell, e.g. ";". Not given: guessed, and said."""
@@ -138,6 +138,10 @@ class TrainingConfig:
     freeze_batch_norm: bool | None = None
     """Whether batch normalisation keeps the statistics it came with. Not given: only where the weights were
     pre-trained; random ones have none worth keeping."""
+
+    head_first: bool | None = None
+    """Whether the head learns on the frozen backbone before the whole network learns. Not given: only where
+    the weights were pre-trained."""
 
     n_views: int | None = None
     """Views of each photo that the head learns from: the photo itself and augmented versions of it."""

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from manylabel.config import TrainingConfig, TuneName
-from manylabel.training.defaults import TUNE_DEFAULTS, fill_defaults, loop_settings
+from manylabel.training.defaults import TUNE_DEFAULTS, fill_defaults, fill_for_start, loop_settings
 from manylabel.training.loop import LoopSettings
 
 # Their absence has a meaning of its own.
@@ -39,16 +39,19 @@ def test_filling_in_twice_changes_nothing() -> None:
 
 
 def test_the_loop_gets_what_was_set() -> None:
-    training = fill_defaults(
-        TrainingConfig(tune="full", schedule="cosine", warmup_fraction=0.3, patience=2, learning_rate=0.5)
+    training = fill_for_start(
+        fill_defaults(
+            TrainingConfig(tune="full", schedule="cosine", warmup_fraction=0.3, patience=2, learning_rate=0.5)
+        ),
+        is_pretrained=True,
     )
 
-    settings = loop_settings(training, freezes_batch_norm=True, precision=torch.bfloat16)
+    settings = loop_settings(training, precision=torch.bfloat16)
 
     assert settings == LoopSettings(
         epochs=10,
         learning_rate=0.5,
-        body_learning_rate=3e-4,
+        body_learning_rate=2e-4,
         weight_decay=0.05,
         schedule="cosine",
         warmup_fraction=0.3,

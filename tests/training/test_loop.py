@@ -267,6 +267,13 @@ def test_held_out_photos_are_measured_and_decide_nothing(tiny_net: TinyNet) -> N
     assert torch.equal(tiny_net.head.weight, unwatched.head.weight)
 
 
+def test_held_out_photos_are_measured_with_the_averaged_weights(tiny_net: TinyNet) -> None:
+    held_out = ScriptedLoss([1.0] * 4)
+    train(tiny_net, replace(SETTINGS, ema_decay=0.9), watch=Watch(held_out=held_out))
+
+    assert torch.equal(held_out.seen[-1]["head.weight"], tiny_net.head.weight)
+
+
 def test_every_epoch_is_heard_of(tiny_net: TinyNet) -> None:
     heard: list[int] = []
     train(tiny_net, SETTINGS, watch=Watch(on_epoch=heard.append))

@@ -48,11 +48,17 @@ def test_only_a_few_batches_are_prepared_ahead() -> None:
 
 
 def test_who_stops_early_leaves_no_thread_at_work() -> None:
-    before = set(threading.enumerate())
-    items = prefetch([[number] for number in range(1000)], render=lambda job: time.sleep(0.001))
+    before, rendered = set(threading.enumerate()), list[int]()
+
+    def render(job: int) -> None:
+        time.sleep(0.001)
+        rendered.append(job)
+
+    items = prefetch([range(5), range(2000)], render=render)
     next(items)
     items.close()  # type: ignore[attr-defined]
 
     for thread in set(threading.enumerate()) - before:
         thread.join(timeout=5)
         assert not thread.is_alive()
+    assert len(rendered) < 1000

@@ -67,7 +67,7 @@ def run_tiny(
     ) -> TrainedNetwork:
         tune = training(**changes.pop("training", {}))
         experiment = Experiment(
-            store=store,
+            store=changes.pop("store", store),
             targets=targets,
             split=split,
             config=RunConfig(training=tune, seed=changes.pop("seed", 0), **changes),
@@ -79,10 +79,10 @@ def run_tiny(
     return run
 
 
-def flipped(table: LabelTable, rows: IntArray) -> FloatArray:
-    """Return the targets of a table with those of some photos turned into their opposite."""
+def with_lies(table: LabelTable, rows: IntArray) -> FloatArray:
+    """Return the targets of a table with those of some photos changed, and with them how many there are."""
     targets = table.targets.copy()
-    targets[rows] = 1 - targets[rows]
+    targets[rows] = [1, 1, 0]
     return targets
 
 
@@ -127,13 +127,27 @@ def test_the_targets_of_test_photos_decide_nothing(
 ) -> None:
     settings = {"tune": tune, "patience": patience}
     honest = run_tiny(split=split, training=settings)
-    lied_to = run_tiny(split=split, training=settings, targets=flipped(shapes_table, split.test))
+    lied_to = run_tiny(split=split, training=settings, targets=with_lies(shapes_table, split.test))
 
     np.testing.assert_array_equal(scores_of(honest), scores_of(lied_to))
     np.testing.assert_array_equal(honest.trial.thresholds.values, lied_to.trial.thresholds.values)
     np.testing.assert_array_equal(honest.trial.pos_weight, lied_to.trial.pos_weight)
     held_out = [[epoch.held_out_loss for epoch in run.trial.history] for run in (honest, lied_to)]
     assert held_out[0] != held_out[1]
+
+
+@pytest.mark.parametrize("tune", TUNES)
+def test_the_pixels_of_test_photos_decide_nothing(
+    tune: TuneName, run_tiny: RunTiny, shapes_table: LabelTable, store: PhotoStore
+) -> None:
+    honest = run_tiny(split=IN_FOLDS, training={"tune": tune})
+    others = [store[row] for row in range(24)] + [Image.new("RGB", (60, 48), "red")] * 8
+    replaced = run_tiny(split=IN_FOLDS, training={"tune": tune}, store=store_of_images(others, side_px=16))
+
+    weights, other_weights = honest.classifier.state_dict(), replaced.classifier.state_dict()
+    assert all(torch.equal(value, other_weights[name]) for name, value in weights.items())
+    np.testing.assert_array_equal(out_of_fold(honest).scores, out_of_fold(replaced).scores)
+    assert not np.array_equal(scores_of(honest), scores_of(replaced))
 
 
 @pytest.mark.parametrize("patience", [None, 1])
@@ -143,7 +157,7 @@ def test_a_fold_is_scored_without_its_targets(
 ) -> None:
     fold, settings = IN_FOLDS.folds[1], {"tune": tune, "patience": patience}
     honest = out_of_fold(run_tiny(split=IN_FOLDS, training=settings))
-    lied_to = out_of_fold(run_tiny(split=IN_FOLDS, training=settings, targets=flipped(shapes_table, fold)))
+    lied_to = out_of_fold(run_tiny(split=IN_FOLDS, training=settings, targets=with_lies(shapes_table, fold)))
 
     np.testing.assert_array_equal(honest.rows, IN_FOLDS.train)
     np.testing.assert_array_equal(honest.scores[fold], lied_to.scores[fold])
@@ -166,7 +180,7 @@ def test_validation_photos_choose_thresholds_and_do_not_teach(
     run_tiny: RunTiny, shapes_table: LabelTable
 ) -> None:
     honest = run_tiny(split=WITH_VAL)
-    lied_to = run_tiny(split=WITH_VAL, targets=flipped(shapes_table, WITH_VAL.val))
+    lied_to = run_tiny(split=WITH_VAL, targets=with_lies(shapes_table, WITH_VAL.val))
 
     np.testing.assert_array_equal(scores_of(honest), scores_of(lied_to))
     assert not np.array_equal(honest.trial.thresholds.values, lied_to.trial.thresholds.values)
@@ -178,7 +192,7 @@ def test_early_stopping_looks_at_validation_photos(
     tune: TuneName, run_tiny: RunTiny, shapes_table: LabelTable
 ) -> None:
     settings = {"tune": tune, "epochs": 12, "patience": 2, "learning_rate": 0.3, "body_learning_rate": 0.1}
-    lied_to = run_tiny(split=WITH_VAL, training=settings, targets=flipped(shapes_table, WITH_VAL.val))
+    lied_to = run_tiny(split=WITH_VAL, training=settings, targets=with_lies(shapes_table, WITH_VAL.val))
 
     assert len(lied_to.trial.history) < 12
 

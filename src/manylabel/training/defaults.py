@@ -29,8 +29,8 @@ TUNE_DEFAULTS: dict[TuneName, dict[str, Any]] = {
     "full": {
         "epochs": 10,
         "batch_size": 32,
-        "learning_rate": 1e-3,
-        "body_learning_rate": 3e-4,
+        "learning_rate": 3e-4,
+        "body_learning_rate": 2e-4,
         "weight_decay": 0.05,
         "ema_decay": 0.98,
         "n_views": 1,
@@ -52,15 +52,33 @@ def fill_defaults(training: TrainingConfig) -> TrainingConfig:
     )
 
 
+def fill_for_start(training: TrainingConfig, *, is_pretrained: bool) -> TrainingConfig:
+    """Give the settings that depend on where a network starts their values, where none were given.
+
+    Args:
+        training: The settings.
+        is_pretrained: Whether the backbone starts from pre-trained weights: only then are its statistics
+            worth keeping, and its features worth a trained head before they change.
+
+    Examples:
+        >>> fill_for_start(TrainingConfig(head_first=False), is_pretrained=True).freeze_batch_norm
+        True
+    """
+    freeze, head_first = training.freeze_batch_norm, training.head_first
+    return replace(
+        training,
+        freeze_batch_norm=is_pretrained if freeze is None else freeze,
+        head_first=is_pretrained if head_first is None else head_first,
+    )
+
+
 def given(value: Value | None) -> Value:
     """Return a setting that ``fill_defaults`` has filled in."""
     assert value is not None, "settings are filled in before training starts"
     return value
 
 
-def loop_settings(
-    training: TrainingConfig, *, freezes_batch_norm: bool, precision: torch.dtype
-) -> LoopSettings:
+def loop_settings(training: TrainingConfig, *, precision: torch.dtype) -> LoopSettings:
     """Return what the loop needs of filled-in settings."""
     return LoopSettings(
         epochs=given(training.epochs),
@@ -71,6 +89,6 @@ def loop_settings(
         warmup_fraction=training.warmup_fraction,
         ema_decay=given(training.ema_decay),
         patience=training.patience,
-        freezes_batch_norm=freezes_batch_norm,
+        freezes_batch_norm=given(training.freeze_batch_norm),
         precision=precision,
     )

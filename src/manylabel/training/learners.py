@@ -21,7 +21,7 @@ from manylabel.models.classifier import Classifier
 from manylabel.predictors.device import choose_device, choose_precision, open_accelerator
 from manylabel.predictors.torch_predictor import autocast
 from manylabel.training.batches import FeatureBatches, PhotoBatches, as_tensor, evaluation_batches
-from manylabel.training.defaults import given, loop_settings
+from manylabel.training.defaults import fill_defaults, fill_for_start, given, loop_settings
 from manylabel.training.features import FeatureSettings, frozen_features
 from manylabel.training.loop import Batches, Watch, train_loop
 from manylabel.training.losses import Loss, binary_cross_entropy, label_weights
@@ -29,6 +29,8 @@ from manylabel.training.photo_store import PhotoStore
 from manylabel.types import Epoch, FloatArray, IntArray
 
 _MAX_WATCHED = 256
+_HEAD_FIRST_VIEWS = 2
+_NO_ROWS: IntArray = np.empty(0, dtype=np.int64)
 
 OnStep = Callable[[str, int, int], None]
 """Hears the stage, the steps done and the steps in all."""
@@ -44,7 +46,6 @@ class Lesson:
         targets: [n_photos, n_labels], NaN unknown.
         training: The settings, all filled in.
         augmentation: How views vary.
-        freezes_batch_norm: Whether the statistics of batch normalisation stay as they are.
         seed: Seed of everything that is drawn.
         cache: Folder of the feature cache; None for no cache.
         on_step: Hears of progress.
@@ -55,7 +56,6 @@ class Lesson:
     targets: FloatArray
     training: TrainingConfig
     augmentation: AugmentationConfig
-    freezes_batch_norm: bool
     seed: int
     cache: Path | None
     on_step: OnStep
@@ -124,6 +124,11 @@ class Learner(ABC):
         """Return what the order, the views and the dropout of a fit are drawn from."""
         return [self.lesson.seed, 0 if rows.fold is None else 1 + rows.fold]
 
+    def pos_weight(self, rows: FitRows) -> FloatArray:
+        """Return the weight of a positive per label [n_labels] in the loss of a fit."""
+        training = self.lesson.training
+        return label_weights(self.lesson.targets[rows.train], name=training.loss, cap=training.pos_weight_cap)
+
     @torch.no_grad()
     def mean_loss(self, module: nn.Module, rows: IntArray, *, loss: Loss) -> float:
         """Measure the mean loss over the known cells of some photos."""
@@ -144,12 +149,8 @@ class Learner(ABC):
         """Train ``module``, the classifier or its head, and undo the weights of the loss."""
         started = time.perf_counter()
         lesson = self.lesson
-        settings = loop_settings(
-            lesson.training, freezes_batch_norm=lesson.freezes_batch_norm, precision=self.precision
-        )
-        targets = lesson.targets[rows.train]
-        pos_weight = label_weights(targets, name=lesson.training.loss, cap=lesson.training.pos_weight_cap)
-        classifier.start_at_prior(targets, pos_weight=pos_weight)
+        settings = loop_settings(lesson.training, precision=self.precision)
+        pos_weight = self.pos_weight(rows)
         loss = binary_cross_entropy(torch.tensor(pos_weight, dtype=torch.float32, device=self.device))
         watched, stage = (
             rows.watched[:_MAX_WATCHED],
@@ -229,6 +230,7 @@ class HeadLearner(Learner):
         classifier = Classifier(backbone=start.backbone, head=copy.deepcopy(start.head), labels=start.labels)
         classifier.to(self.device)
         classifier.standardise_features(self._views[places].flatten(end_dim=1))
+        classifier.start_at_prior(self.lesson.targets[rows.train], pos_weight=self.pos_weight(rows))
         batches = FeatureBatches(
             features=self._views[places],
             targets=as_tensor(self.lesson.targets[rows.train]),
@@ -276,7 +278,37 @@ class WholeLearner(Learner):
             batch_size=given(lesson.training.batch_size),
             rng=np.random.default_rng(self.seeds(rows)),
         )
-        return self.train(classifier, classifier, batches, rows)
+        started = time.perf_counter()
+        if given(lesson.training.head_first):
+            self._start_with_trained_head(classifier, rows)
+        else:
+            classifier.start_at_prior(lesson.targets[rows.train], pos_weight=self.pos_weight(rows))
+        head_seconds = time.perf_counter() - started
+        fit = self.train(classifier, classifier, batches, rows)
+        return replace(fit, seconds=fit.seconds + head_seconds)
+
+    def _start_with_trained_head(self, classifier: Classifier, rows: FitRows) -> None:
+        """Let the head learn on the frozen backbone first.
+
+        The gradients of a random head would distort the features that the backbone came with (Kumar et al.
+        2022, "Fine-tuning can distort pretrained features and underperform out-of-distribution",
+        arXiv:2202.10054).
+        """
+        head_settings = TrainingConfig(
+            n_views=_HEAD_FIRST_VIEWS,
+            loss=self.lesson.training.loss,
+            pos_weight_cap=self.lesson.training.pos_weight_cap,
+            precision=self.lesson.training.precision,
+            device=self.lesson.training.device,
+        )
+        lesson = replace(
+            self.lesson, training=fill_for_start(fill_defaults(head_settings), is_pretrained=True)
+        )
+        learner = HeadLearner(lesson, train_rows=rows.train, other_rows=_NO_ROWS)
+        fit = learner.fit(FitRows(train=rows.train, watched=_NO_ROWS, val=_NO_ROWS, fold=rows.fold))
+        classifier.head.load_state_dict(fit.classifier.head.state_dict())
+        # The whole network goes on under the same loss, so its weights, just undone, are put back.
+        classifier.undo_loss_weight(1 / self.pos_weight(rows))
 
     def outputs(self, module: nn.Module, rows: IntArray) -> Iterator[Tensor]:
         """Yield logits [batch, n_labels]."""

@@ -20,7 +20,7 @@ from manylabel.models.classifier import Classifier
 from manylabel.models.weights import Provenance
 from manylabel.predictors.device import choose_precision
 from manylabel.predictors.torch_predictor import TorchPredictor
-from manylabel.training.defaults import fill_defaults
+from manylabel.training.defaults import fill_defaults, fill_for_start
 from manylabel.training.learners import LEARNERS, Fit, FitRows, HeadLearner, Lesson, WholeLearner
 from manylabel.training.photo_store import PhotoStore
 from manylabel.types import FloatArray, IntArray, Judged, Listener, Progress, Split, Thresholds, Trial
@@ -149,8 +149,7 @@ def _start_in_words(provenance: Provenance, tune: TuneName) -> str:
 
 def _make_learner(start: Classifier, provenance: Provenance, experiment: Experiment) -> AnyLearner:
     config, split, listener = experiment.config, experiment.split, experiment.listener
-    training = fill_defaults(config.training)
-    freezes = training.freeze_batch_norm
+    training = fill_for_start(fill_defaults(config.training), is_pretrained=provenance.init != "random")
     name = start.backbone.name
     lesson = Lesson(
         start=start,
@@ -158,7 +157,6 @@ def _make_learner(start: Classifier, provenance: Provenance, experiment: Experim
         targets=experiment.targets,
         training=training,
         augmentation=config.augmentation,
-        freezes_batch_norm=provenance.init != "random" if freezes is None else freezes,
         seed=config.seed,
         cache=experiment.cache,
         on_step=lambda stage, done, total: listener(

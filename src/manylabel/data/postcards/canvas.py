@@ -219,9 +219,10 @@ class Brush:
         alpha: int = 255,
     ) -> None:
         """Draw a line through points; width in units of the thing."""
-        placed = self._placed(points)
+        wide = width * self.spot.size
+        placed = self._placed(points, margin=(wide / 2, wide / 2))
         if self.mode != "measure":
-            wide, ink = width * self.spot.size, self._ink(colour, tone)
+            ink = self._ink(colour, tone)
             self.canvas.line(placed, ink, width=wide, alpha=self._opacity(alpha))
 
     def glow(self, centre: Point, *, radius: float, colour: Colour, strength: float) -> None:
@@ -293,3 +294,14 @@ def curve(first: Point, control: Point, last: Point, *, n_points: int = 10) -> l
 def block(left: float, bottom: float, right: float, top: float) -> list[Point]:
     """Return the corners of an upright rectangle."""
     return [(left, bottom), (left, top), (right, top), (right, bottom)]
+
+
+def row_at(line: Sequence[Point], x: float) -> float:
+    """Return how far down a line from left to right is at column x; both in pixels.
+
+    Examples:
+        >>> row_at([(0, 10), (4, 30)], 1)
+        15.0
+    """
+    across, down = zip(*line, strict=True)
+    return float(np.interp(x, across, down))

@@ -4,6 +4,7 @@ In:  a brush whose unit is the length of the bridge or boat.
 Out: the drawn thing.
 """
 
+from itertools import pairwise
 from math import cos, pi, sin
 
 from manylabel.data.postcards.canvas import Brush, Drawing, arc, block, curve
@@ -72,7 +73,7 @@ def draw_truss(brush: Brush) -> None:
             (left + span * t, deck + tall * sin(pi * t) ** 0.7) for t in (0, 0.17, 0.33, 0.5, 0.67, 0.83, 1)
         ]
         brush.line(chord, steel, width=0.013)
-        for (x, y), (next_x, _) in zip(chord[1:-1], chord[2:], strict=True):
+        for (x, y), (next_x, _) in pairwise(chord[1:]):
             brush.line([(x, deck), (x, y)], steel, width=0.009)
             brush.line([(x, y), (next_x, deck)], steel, width=0.009)
             brush.line([(x, y), (2 * x - next_x, deck)], steel, width=0.009)

@@ -9,7 +9,7 @@ from math import pi, sin
 
 import numpy as np
 
-from manylabel.data.postcards.canvas import Canvas, Point
+from manylabel.data.postcards.canvas import Canvas, Point, row_at
 from manylabel.data.postcards.light import Colour, mix, pick, rgb
 
 _HILLS = (rgb("5f8a5a"), rgb("4e7a6e"), rgb("7c8f4c"), rgb("5a7395"), rgb("8a7a5a"), rgb("6d6a8f"))
@@ -181,7 +181,7 @@ def _scatter_grass(
     flowers = [canvas.light.paint(pick(generator, _PETALS)) for _ in range(2)]
     flowered = generator.random() < 0.4
     for x, share in generator.random((int(generator.integers(40, 150)), 2)):
-        top = upper if edge is None else float(np.interp(x * canvas.width, *zip(*edge, strict=True)))
+        top = upper if edge is None else row_at(edge, x * canvas.width)
         foot = (x * canvas.width, top + (canvas.height - top) * share)
         tall = canvas.unit * (0.004 + 0.016 * share)
         if flowered and generator.random() < 0.35:

@@ -130,8 +130,8 @@ def draw_fir(brush: Brush) -> None:
     if wide < 0.17:
         spindle = [*curve((0, 0.08), (-wide, 0.3), (0, 1.0)), *curve((0, 1.0), (wide, 0.3), (0, 0.08))]
         brush.polygon(spindle, leaf)
-        half = [*curve((0, 0.1), (brush.lit * wide * 0.8, 0.35), (0, 0.97)), (0, 0.1)]
-        brush.polygon(half, mix(leaf, rgb("f0f0a0"), 0.2))
+        sunny = [*curve((0, 0.1), (brush.lit * wide * 0.8, 0.35), (0, 0.97)), (0, 0.1)]
+        brush.polygon(sunny, mix(leaf, rgb("f0f0a0"), 0.2))
         return
     n_tiers = int(generator.integers(4, 7))
     for tier in range(n_tiers):
@@ -301,7 +301,7 @@ def draw_duckweed(brush: Brush) -> None:
     leaf, petal = pick(generator, _GREEN), pick(generator, _LOTUS)
     for _ in range(int(generator.integers(25, 70))):
         place = (generator.normal(0, 0.42), 0.2 + generator.normal(0, 0.09))
-        size = generator.uniform(0.02, 0.055)
+        size = generator.uniform(0.012, 0.032)
         colour = petal if generator.random() < 0.35 else mix(leaf, WHITE, generator.uniform(0, 0.3))
         brush.ellipse(place, (size, size * 0.35), colour)
 

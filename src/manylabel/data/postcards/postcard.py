@@ -13,7 +13,7 @@ from manylabel.data.postcards.canvas import Box, Canvas
 from manylabel.data.postcards.finish import develop, draw_weather, mount
 from manylabel.data.postcards.items import Item, choose_items
 from manylabel.data.postcards.land import draw_bank, draw_ground, draw_hills, draw_lawn
-from manylabel.data.postcards.light import make_light
+from manylabel.data.postcards.light import Light, make_light
 from manylabel.data.postcards.places import Layer
 from manylabel.data.postcards.scene import (
     SAMPLE_LABELS,
@@ -45,6 +45,37 @@ class Postcard:
     boxes: dict[str, list[Box]]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Hold what is decided about a postcard before anything is drawn.
+
+    Attributes:
+        size: Width and height of the drawn picture in pixels.
+        margin: Width of the paper around it in pixels.
+        light: The light.
+        labels: The labels that will apply.
+    """
+
+    size: tuple[int, int]
+    margin: int
+    light: Light
+    labels: frozenset[str]
+
+
+def plan_postcard(generator: np.random.Generator) -> Plan:
+    """Decide format, light and labels of a postcard, the first thing that ``draw_postcard`` does.
+
+    Args:
+        generator: Chance.
+    """
+    width, height = choose_size(generator)
+    bordered = generator.random() < _BORDERED
+    margin = round(min(width, height) * generator.uniform(0.025, 0.06)) if bordered else 0
+    light = make_light(generator, name=choose_light(generator))
+    labels = choose_labels(generator, light=light.name)
+    return Plan(size=(width - 2 * margin, height - 2 * margin), margin=margin, light=light, labels=labels)
+
+
 def draw_postcard(generator: np.random.Generator) -> Postcard:
     """Draw a postcard from a lake city.
 
@@ -53,29 +84,19 @@ def draw_postcard(generator: np.random.Generator) -> Postcard:
 
     Examples:
         >>> postcard = draw_postcard(np.random.default_rng(3))
-        >>> postcard.image.mode, sorted(postcard.boxes) == sorted(postcard.labels)
+        >>> postcard.image.mode, postcard.labels == tuple(postcard.boxes)
         ('RGB', True)
     """
-    size, margin = _choose_format(generator)
-    light = make_light(generator, name=choose_light(generator))
-    labels = choose_labels(generator, light=light.name)
-    canvas = Canvas(size, light)
-    setting = choose_setting(generator, canvas, has_lake="lake" in labels)
-    items = choose_items(generator, canvas, setting=setting, labels=labels)
+    plan = plan_postcard(generator)
+    canvas = Canvas(plan.size, plan.light)
+    setting = choose_setting(generator, canvas, has_lake="lake" in plan.labels)
+    items = choose_items(generator, canvas, setting=setting, labels=plan.labels)
     boxes = _draw_picture(canvas, generator, setting=setting, items=items)
-    image = mount(develop(canvas, generator), generator, margin=margin)
+    image = mount(develop(canvas, generator), generator, margin=plan.margin)
     shifted = {
-        label: [_shift(box, margin) for box in boxes[label]] for label in SAMPLE_LABELS if label in boxes
+        label: [_shift(box, plan.margin) for box in boxes[label]] for label in SAMPLE_LABELS if label in boxes
     }
     return Postcard(image=image, labels=tuple(shifted), boxes=shifted)
-
-
-def _choose_format(generator: np.random.Generator) -> tuple[tuple[int, int], int]:
-    """Choose the size of the picture and the margin of paper around it, both in pixels."""
-    width, height = choose_size(generator)
-    bordered = generator.random() < _BORDERED
-    margin = round(min(width, height) * generator.uniform(0.025, 0.06)) if bordered else 0
-    return (width - 2 * margin, height - 2 * margin), margin
 
 
 def _shift(box: Box, margin: int) -> Box:

@@ -4,14 +4,13 @@ In:  chance.
 Out: plain values; nothing is drawn here.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import cos, pi, sin
 from typing import Literal
 
 import numpy as np
 
-from manylabel.data.postcards.canvas import Canvas, Point
+from manylabel.data.postcards.canvas import Canvas, Point, row_at
 from manylabel.data.postcards.light import LightName, pick
 from manylabel.types import FloatArray
 
@@ -20,9 +19,10 @@ SAMPLE_LABELS = ("lake", "bridge", "pagoda", "tower", "boat", "lotus", "tree", "
 
 _MOST_LABELS = 6
 _SIZES = (
-    (800, 600), (640, 480), (480, 640), (600, 800), (720, 480), (480, 720), (512, 384), (400, 300), (300, 400),
-    (640, 400), (360, 480), (224, 224), (320, 240), (240, 320), (448, 336), (800, 450), (500, 500), (336, 448),
-)  # fmt: skip
+    *((800, 600), (640, 480), (480, 640), (600, 800), (720, 480), (480, 720)),
+    *((512, 384), (400, 300), (300, 400), (640, 400), (360, 480), (224, 224)),
+    *((320, 240), (240, 320), (448, 336), (800, 450), (500, 500), (336, 448)),
+)
 _LIGHTS: dict[LightName, float] = {"day": 0.4, "dusk": 0.24, "night": 0.19, "fog": 0.17}
 _SUN: dict[LightName, float] = {"day": 0.36, "dusk": 0.55, "night": 0.0, "fog": 0.14}
 _MOON: dict[LightName, float] = {"day": 0.04, "dusk": 0.1, "night": 0.46, "fog": 0.03}
@@ -99,18 +99,13 @@ class Setting:
 
     def skyline(self, x: float) -> float:
         """Return the row in column x where the sky meets the land."""
-        return min([self.horizon, *(_height(ridge, x) for ridge in self.ridges)])
+        return min([self.horizon, *(row_at(ridge, x) for ridge in self.ridges)])
 
     def near(self, x: float, *, height: float) -> float:
-        """Return the row where the near bank begins in column x, or a third below the horizon without one."""
+        """Return the row where the near bank begins in column x; without one, halfway down the land."""
         if not self.edge:
             return self.horizon + 0.55 * (height - self.horizon)
-        return _height(self.edge, x)
-
-
-def _height(line: Sequence[Point], x: float) -> float:
-    across, down = zip(*line, strict=True)
-    return float(np.interp(x, across, down))
+        return row_at(self.edge, x)
 
 
 def choose_setting(generator: np.random.Generator, canvas: Canvas, *, has_lake: bool) -> Setting:

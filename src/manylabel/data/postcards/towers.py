@@ -4,6 +4,7 @@ In:  a brush whose unit is the height of the tower.
 Out: the drawn tower.
 """
 
+from itertools import pairwise
 from math import cos, pi, sin
 
 from manylabel.data.postcards.canvas import Brush, Drawing, arc, block, curve
@@ -100,12 +101,12 @@ def draw_mast(brush: Brush) -> None:
     half = generator.uniform(0.13, 0.22)
 
     def reach(height: float) -> float:
-        return half * (1 - height / 0.9) ** 1.7 + 0.012
+        return float(half * (1 - height / 0.9) ** 1.7 + 0.012)
 
     heights = [0.9 * step / 11 for step in range(12)]
     for side in (-1, 1):
         brush.line([(side * reach(y), y) for y in heights], steel, width=0.018)
-        for low, high in zip(heights[:-1], heights[1:], strict=True):
+        for low, high in pairwise(heights):
             brush.line([(side * reach(low), low), (-side * reach(high), high)], steel, width=0.008)
     for height in (0.26, 0.55):
         brush.polygon(

@@ -12,6 +12,8 @@ from PIL import Image, ImageDraw
 
 from manylabel.data.postcards.canvas import Canvas, Point
 from manylabel.data.postcards.light import WHITE, Colour, mix
+from manylabel.preprocess import PixelArray
+from manylabel.types import FloatArray, IntArray
 
 
 def draw_water(
@@ -43,7 +45,7 @@ def draw_water(
         canvas.image.paste(water, place, mask)
 
 
-def _mirrored(canvas: Canvas, generator: np.random.Generator, *, shore: float) -> np.ndarray:
+def _mirrored(canvas: Canvas, generator: np.random.Generator, *, shore: float) -> PixelArray:
     """Return the mirrored, rippled picture [rows, columns, 3] at the size of the finished picture."""
     n_rows, n_columns = max(2, round(canvas.height - shore)), canvas.width
     reach = min(shore, n_rows * 1.15)
@@ -63,18 +65,19 @@ def _mirrored(canvas: Canvas, generator: np.random.Generator, *, shore: float) -
     return np.clip((rippled * (1 - share) + deep * share) * shade, 0, 255).astype(np.uint8)
 
 
-def _ripples(canvas: Canvas, generator: np.random.Generator, *, near: np.ndarray) -> np.ndarray:
+def _ripples(canvas: Canvas, generator: np.random.Generator, *, near: FloatArray) -> IntArray:
     """Return which column of the calm mirror each pixel shows, unbounded [rows, columns]."""
     rough = canvas.unit * generator.uniform(0.002, 0.016)
     distance = 1 / (0.06 + near)
     swing = np.sin(distance * generator.uniform(6, 11) * pi) + 0.6 * np.sin(distance * 17 + 1.3)
     swing += generator.normal(0, 0.35, size=near.shape)
     shift = rough * (0.15 + near) * swing
-    return np.arange(canvas.width)[None, :] + np.rint(shift).astype(np.int64)[:, None]
+    columns: IntArray = np.arange(canvas.width)[None, :] + np.rint(shift).astype(np.int64)[:, None]
+    return columns
 
 
 def draw_streaks(canvas: Canvas, generator: np.random.Generator, *, upper: float) -> None:
-    """Draw bright and dark streaks where the wind touches the water, longer and thicker towards the viewer."""
+    """Draw bright and dark streaks where the wind touches the water, longer towards the viewer."""
     bright, dark = mix(canvas.light.sky[2], WHITE, 0.2), mix(canvas.light.water, (0, 0, 0), 0.25)
     span = canvas.height - upper
     for share in generator.random(int(generator.integers(5, 70))) ** 1.4:
