@@ -24,7 +24,11 @@ from manylabel.types import FloatArray, IntArray, Judged, LabelTable, Progress, 
 RANDOM = Provenance(init="random", note="random weights, as asked for", sha256=None)
 OFFICIAL = Provenance(init="official", note="official weights tiny.pth", sha256="0")
 NONE: IntArray = np.empty(0, dtype=np.int64)
-TUNES: tuple[TuneName, ...] = ("head", "full")
+WAYS = (
+    {"tune": "head"},
+    {"tune": "full", "head_first": False},
+    {"tune": "full", "head_first": True},
+)
 
 # shapes_table holds every combination of labels four times: eight photos each train, choose and judge.
 HOLD_OUT = Split(train=np.arange(24), val=NONE, test=np.arange(24, 32))
@@ -37,6 +41,7 @@ IN_FOLDS = Split(
 )
 
 RunTiny = Callable[..., TrainedNetwork]
+Way = dict[str, Any]
 
 
 def training(**changes: Any) -> TrainingConfig:
@@ -98,34 +103,32 @@ def out_of_fold(network: TrainedNetwork) -> Judged:
     return network.trial.out_of_fold
 
 
-@pytest.mark.parametrize("tune", TUNES)
-def test_a_seed_gives_exactly_the_same_scores(tune: TuneName, run_tiny: RunTiny) -> None:
-    first, second, third = (scores_of(run_tiny(training={"tune": tune}, seed=seed)) for seed in (0, 0, 1))
+@pytest.mark.parametrize("way", WAYS)
+def test_a_seed_gives_exactly_the_same_scores(way: Way, run_tiny: RunTiny) -> None:
+    first, second, third = (scores_of(run_tiny(training=way, seed=seed)) for seed in (0, 0, 1))
 
     np.testing.assert_array_equal(first, second)
     assert not np.array_equal(first, third)
 
 
-@pytest.mark.parametrize("tune", TUNES)
-def test_the_global_generators_decide_nothing_and_stay_as_they_were(
-    tune: TuneName, run_tiny: RunTiny
-) -> None:
-    first = scores_of(run_tiny(training={"tune": tune}))
+@pytest.mark.parametrize("way", WAYS)
+def test_the_global_generators_decide_nothing_and_stay_as_they_were(way: Way, run_tiny: RunTiny) -> None:
+    first = scores_of(run_tiny(training=way))
     torch.manual_seed(123)
     state = torch.get_rng_state()
-    second = scores_of(run_tiny(training={"tune": tune}))
+    second = scores_of(run_tiny(training=way))
 
     np.testing.assert_array_equal(first, second)
     assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.parametrize("patience", [None, 1])
-@pytest.mark.parametrize("tune", TUNES)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("split", [HOLD_OUT, IN_FOLDS, WITH_VAL])
 def test_the_targets_of_test_photos_decide_nothing(
-    split: Split, tune: TuneName, patience: int | None, run_tiny: RunTiny, shapes_table: LabelTable
+    split: Split, way: Way, patience: int | None, run_tiny: RunTiny, shapes_table: LabelTable
 ) -> None:
-    settings = {"tune": tune, "patience": patience}
+    settings = {**way, "patience": patience}
     honest = run_tiny(split=split, training=settings)
     lied_to = run_tiny(split=split, training=settings, targets=with_lies(shapes_table, split.test))
 
@@ -136,13 +139,13 @@ def test_the_targets_of_test_photos_decide_nothing(
     assert held_out[0] != held_out[1]
 
 
-@pytest.mark.parametrize("tune", TUNES)
+@pytest.mark.parametrize("way", WAYS)
 def test_the_pixels_of_test_photos_decide_nothing(
-    tune: TuneName, run_tiny: RunTiny, shapes_table: LabelTable, store: PhotoStore
+    way: Way, run_tiny: RunTiny, shapes_table: LabelTable, store: PhotoStore
 ) -> None:
-    honest = run_tiny(split=IN_FOLDS, training={"tune": tune})
+    honest = run_tiny(split=IN_FOLDS, training=way)
     others = [store[row] for row in range(24)] + [Image.new("RGB", (60, 48), "red")] * 8
-    replaced = run_tiny(split=IN_FOLDS, training={"tune": tune}, store=store_of_images(others, side_px=16))
+    replaced = run_tiny(split=IN_FOLDS, training=way, store=store_of_images(others, side_px=16))
 
     weights, other_weights = honest.classifier.state_dict(), replaced.classifier.state_dict()
     assert all(torch.equal(value, other_weights[name]) for name, value in weights.items())
@@ -151,11 +154,11 @@ def test_the_pixels_of_test_photos_decide_nothing(
 
 
 @pytest.mark.parametrize("patience", [None, 1])
-@pytest.mark.parametrize("tune", TUNES)
+@pytest.mark.parametrize("way", WAYS)
 def test_a_fold_is_scored_without_its_targets(
-    tune: TuneName, patience: int | None, run_tiny: RunTiny, shapes_table: LabelTable
+    way: Way, patience: int | None, run_tiny: RunTiny, shapes_table: LabelTable
 ) -> None:
-    fold, settings = IN_FOLDS.folds[1], {"tune": tune, "patience": patience}
+    fold, settings = IN_FOLDS.folds[1], {**way, "patience": patience}
     honest = out_of_fold(run_tiny(split=IN_FOLDS, training=settings))
     lied_to = out_of_fold(run_tiny(split=IN_FOLDS, training=settings, targets=with_lies(shapes_table, fold)))
 
@@ -187,11 +190,11 @@ def test_validation_photos_choose_thresholds_and_do_not_teach(
     assert honest.trial.thresholds.origin == "best F1 per label on the validation photos (8 photos)"
 
 
-@pytest.mark.parametrize("tune", TUNES)
+@pytest.mark.parametrize("way", WAYS)
 def test_early_stopping_looks_at_validation_photos(
-    tune: TuneName, run_tiny: RunTiny, shapes_table: LabelTable
+    way: Way, run_tiny: RunTiny, shapes_table: LabelTable
 ) -> None:
-    settings = {"tune": tune, "epochs": 12, "patience": 2, "learning_rate": 0.3, "body_learning_rate": 0.1}
+    settings = {**way, "epochs": 12, "patience": 2, "learning_rate": 0.3, "body_learning_rate": 0.1}
     lied_to = run_tiny(split=WITH_VAL, training=settings, targets=with_lies(shapes_table, WITH_VAL.val))
 
     assert len(lied_to.trial.history) < 12
@@ -219,19 +222,19 @@ def test_early_stopping_without_validation_photos_holds_some_training_photos_bac
     np.testing.assert_array_equal(np.sort(np.concatenate([final.train, final.val])), IN_FOLDS.train)
 
 
-@pytest.mark.parametrize("tune", TUNES)
+@pytest.mark.parametrize("way", WAYS)
 def test_the_network_at_its_start_is_never_changed(
-    tune: TuneName, run_tiny: RunTiny, tiny_classifier: Classifier
+    way: Way, run_tiny: RunTiny, tiny_classifier: Classifier
 ) -> None:
     before = copy.deepcopy(tiny_classifier.state_dict())
-    network = run_tiny(split=IN_FOLDS, training={"tune": tune})
+    network = run_tiny(split=IN_FOLDS, training=way)
     after = tiny_classifier.state_dict()
 
     assert all(torch.equal(value, after[name]) for name, value in before.items())
     learned = network.classifier.state_dict()
     assert not torch.equal(learned["head.1.weight"], before["head.1.weight"])
     has_moved = not torch.equal(learned["backbone.network.0.weight"], before["backbone.network.0.weight"])
-    assert has_moved == (tune == "full")
+    assert has_moved == (way["tune"] == "full")
 
 
 @pytest.mark.parametrize(
@@ -253,19 +256,19 @@ def test_batch_norm_keeps_statistics_worth_keeping(
     assert torch.equal(before, after) != moves
 
 
-@pytest.mark.parametrize("tune", TUNES)
-def test_the_predictor_says_what_the_trial_says(tune: TuneName, run_tiny: RunTiny, store: PhotoStore) -> None:
-    network = run_tiny(training={"tune": tune})
+@pytest.mark.parametrize("way", WAYS)
+def test_the_predictor_says_what_the_trial_says(way: Way, run_tiny: RunTiny, store: PhotoStore) -> None:
+    network = run_tiny(training=way)
     photos = [store[row] for row in HOLD_OUT.test.tolist()]
 
     np.testing.assert_allclose(network.predictor.predict_proba(photos), scores_of(network), atol=1e-5)
     np.testing.assert_array_equal(network.predictor.thresholds.values, network.trial.thresholds.values)
 
 
-@pytest.mark.parametrize("tune", TUNES)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("loss", ["weighted_bce", "bce"])
 def test_probabilities_of_a_rare_label_are_honest_whatever_the_loss_weighs(
-    loss: str, tune: TuneName, tiny_classifier: Classifier
+    loss: str, way: Way, tiny_classifier: Classifier
 ) -> None:
     # Photos that are all the same: nothing but the frequencies can be learned.
     targets = np.zeros((40, 3))
@@ -274,7 +277,7 @@ def test_probabilities_of_a_rare_label_are_honest_whatever_the_loss_weighs(
         store=store_of_images([Image.new("RGB", (16, 16), "teal")] * 40, side_px=16),
         targets=targets,
         split=Split(train=np.arange(40), val=NONE, test=NONE),
-        config=RunConfig(training=training(tune=tune, loss=loss, learning_rate=0.003)),
+        config=RunConfig(training=training(**way, loss=loss, learning_rate=0.003)),
         cache=None,
         listener=ignore_progress,
     )
@@ -287,15 +290,13 @@ def test_probabilities_of_a_rare_label_are_honest_whatever_the_loss_weighs(
     np.testing.assert_allclose(network.trial.pos_weight, expected_weights)
 
 
-@pytest.mark.parametrize("tune", TUNES)
-def test_unknown_cells_and_labels_are_borne(
-    tune: TuneName, run_tiny: RunTiny, shapes_table: LabelTable
-) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_unknown_cells_and_labels_are_borne(way: Way, run_tiny: RunTiny, shapes_table: LabelTable) -> None:
     targets = shapes_table.targets.copy()
     targets[::2, 0], targets[:, 1], targets[3] = np.nan, np.nan, np.nan
     targets[:, 2] = 1
 
-    told = run_tiny(split=IN_FOLDS, targets=targets, training={"tune": tune}).trial
+    told = run_tiny(split=IN_FOLDS, targets=targets, training=way).trial
 
     assert np.isfinite(told.judged.scores).all()
     np.testing.assert_array_equal(told.pos_weight[1:], [1, 1])
@@ -417,15 +418,15 @@ def test_one_photo_is_enough_to_time_a_predictor(run_tiny: RunTiny) -> None:
     assert seconds_per_photo(run_tiny().predictor, store) > 0
 
 
-@pytest.mark.parametrize("tune", TUNES)
+@pytest.mark.parametrize("way", WAYS)
 def test_no_photos_have_no_scores(
-    tune: TuneName, tiny_classifier: Classifier, store: PhotoStore, shapes_table: LabelTable
+    way: Way, tiny_classifier: Classifier, store: PhotoStore, shapes_table: LabelTable
 ) -> None:
     experiment = Experiment(
         store=store,
         targets=shapes_table.targets,
         split=HOLD_OUT,
-        config=RunConfig(training=training(tune=tune)),
+        config=RunConfig(training=training(**way)),
         cache=None,
         listener=ignore_progress,
     )

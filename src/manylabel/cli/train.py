@@ -40,8 +40,8 @@ def train(
 ) -> None:
     """Train one network, judge it, write it as a bundle.
 
-    Predict and evaluate use bundles. A fifth of the photos is held out to judge it, unless the table names a test part. With --folds the bundle
-    learns from all photos, and is judged by a cross-validation.
+    Predict and evaluate use bundles. A fifth of the photos is held out to judge it, unless the table names a
+    test part. With --folds the bundle learns from all photos, and is judged by a cross-validation.
     """
     config = options.configure(context.params)
     with needs_extra("Training", "train"):

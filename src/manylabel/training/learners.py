@@ -8,6 +8,7 @@ import copy
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,7 @@ from manylabel.types import Epoch, FloatArray, IntArray
 
 _MAX_WATCHED = 256
 _HEAD_FIRST_VIEWS = 2
+_SMALL_HEAD = 1_000_000
 _NO_ROWS: IntArray = np.empty(0, dtype=np.int64)
 
 OnStep = Callable[[str, int, int], None]
@@ -93,6 +95,21 @@ class Fit:
     pos_weight: FloatArray
     history: tuple[Epoch, ...]
     seconds: float
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Let torch compute with so many threads, then with as many as before.
+
+    The products of a small head take microseconds: handing them to several threads takes longer than they do,
+    and on a busy machine every one of them waits for the slowest thread.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class Learner(ABC):
@@ -237,7 +254,9 @@ class HeadLearner(Learner):
             batch_size=given(self.lesson.training.batch_size),
             rng=np.random.default_rng(self.seeds(rows)),
         )
-        return self.train(classifier, classifier.head, batches, rows)
+        n_parameters = sum(parameter.numel() for parameter in classifier.head.parameters())
+        with threads(1 if n_parameters < _SMALL_HEAD else torch.get_num_threads()):
+            return self.train(classifier, classifier.head, batches, rows)
 
     def outputs(self, module: nn.Module, rows: IntArray) -> Iterator[Tensor]:
         """Yield logits [batch, n_labels]."""

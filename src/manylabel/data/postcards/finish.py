@@ -54,16 +54,19 @@ def develop(canvas: Canvas, generator: np.random.Generator) -> Image.Image:
     picture = canvas.image.reduce(canvas.zoom)
     if generator.random() < 0.25:
         picture = picture.filter(ImageFilter.GaussianBlur(canvas.unit * generator.uniform(0.0008, 0.0028)))
+    picture = picture.convert("RGB", _grading(generator, is_dark=canvas.light.name == "night"))
     pixels = np.asarray(picture, dtype=np.float32)
-    pixels = _graded(pixels, generator, is_dark=canvas.light.name == "night")
     pixels = pixels * _shading(generator, size=picture.size)[..., None]
     pixels += _grain(generator, size=picture.size)[..., None]
-    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    return Image.fromarray(np.clip(pixels, 0, 255, out=pixels).astype(np.uint8))
 
 
-def _graded(pixels: FloatPixels, generator: np.random.Generator, *, is_dark: bool) -> FloatPixels:
-    """Change brightness, colour strength and warmth; a few prints by day are sepia or grey."""
-    grey = pixels @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+def _grading(generator: np.random.Generator, *, is_dark: bool) -> tuple[float, ...]:
+    """Choose brightness, colour strength and warmth; a few prints by day are sepia or grey.
+
+    Returns:
+        Three rows of four numbers, as Pillow takes them: shares of red, green and blue, and what is added.
+    """
     style = 1.0 if is_dark else generator.random()
     strength = generator.uniform(0.75, 1.2)
     if style < 0.05:
@@ -71,11 +74,11 @@ def _graded(pixels: FloatPixels, generator: np.random.Generator, *, is_dark: boo
     warmth = generator.normal(0, 0.035, size=3) + 1
     if style < 0.03:
         warmth = np.array([1.1, 0.98, 0.8])
-    gain = (generator.uniform(1.0 if is_dark else 0.86, 1.25 if is_dark else 1.1) * warmth).astype(np.float32)
-    lift = np.float32(generator.uniform(0, 26) if generator.random() < 0.35 else 0.0)
-    keep, blend = np.float32(strength), np.float32(1 - strength)
-    graded = (pixels * keep + grey[..., None] * blend) * gain
-    return np.asarray(lift + graded * ((255 - lift) / 255), dtype=np.float32)
+    gain = warmth * (generator.uniform(1.0, 1.25) if is_dark else generator.uniform(0.86, 1.1))
+    lift = generator.uniform(0, 26) if generator.random() < 0.35 else 0.0
+    grey = np.tile([0.299, 0.587, 0.114], (3, 1))
+    mixing = (strength * np.eye(3) + (1 - strength) * grey) * gain[:, None] * (255 - lift) / 255
+    return tuple(np.hstack([mixing, np.full((3, 1), lift)]).ravel().tolist())
 
 
 def _shading(generator: np.random.Generator, *, size: tuple[int, int]) -> FloatPixels:
