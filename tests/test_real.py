@@ -25,7 +25,7 @@ class RealRuns:
     out: Path
 
     def facts(self, labels: str, *settings: str, networks: dict[str, str]) -> Facts:
-        """Return the facts of a run: the table below the data folder, settings, a weights file per network."""
+        """Return the facts of a run: a table below the data folder, settings, a file per network."""
         table = self.data / labels
         files = ",".join(f"{name}={self.weights / file}" for name, file in networks.items())
         config = apply_settings(
