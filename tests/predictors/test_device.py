@@ -38,22 +38,32 @@ def test_a_processor_with_bf16_instructions_uses_them(
     capability: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("platform.system", lambda: "Linux")
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, capability: True})
+    monkeypatch.setattr(
+        torch.cpu, "get_capabilities", lambda: {"avx2": True, capability: True}, raising=False
+    )
 
     assert choose_precision("auto", CPU) == torch.bfloat16
     assert choose_precision("fp32", CPU) == torch.float32
 
 
 def test_a_processor_without_them_computes_in_full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "amx_bf16": False})
+    monkeypatch.setattr(
+        torch.cpu, "get_capabilities", lambda: {"avx2": True, "amx_bf16": False}, raising=False
+    )
 
     assert choose_precision("auto", CPU) == torch.float32
     assert choose_precision("bf16", CPU) == torch.bfloat16
 
 
+def test_a_torch_that_cannot_tell_computes_in_full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+
+    assert choose_precision("auto", CPU) == torch.float32
+
+
 def test_windows_computes_in_full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.system", lambda: "Windows")
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
 
     assert choose_precision("auto", CPU) == torch.float32
 

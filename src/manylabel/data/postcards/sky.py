@@ -14,6 +14,7 @@ from manylabel.data.postcards.canvas import Brush, Canvas, arc, block, curve, gr
 from manylabel.data.postcards.light import WHITE, Colour, mix, pick, rgb
 
 _GOLD = (rgb("fff0b0"), rgb("ffe08a"), rgb("ffc44d"), rgb("ffd23f"), rgb("ff8f4a"), rgb("f4583a"))
+_LEAST_CONTRAST = 140  # sum over red, green and blue; less is hardly seen
 _CLOTH = (rgb("d94f3d"), rgb("f2b632"), rgb("2f7f86"), rgb("f6efdc"), rgb("6a4c93"), rgb("e88aa0"))
 
 
@@ -97,14 +98,15 @@ def _puff() -> Image.Image:
 def draw_sun(brush: Brush) -> None:
     """Draw a sun of diameter 1: a plain disc, a disc in stripes, or a pale disc in mist."""
     generator, light = brush.generator, brush.canvas.light
-    golds = _GOLD[:4] if light.name == "day" else _GOLD
-    first, second = pick(generator, golds), pick(generator, _GOLD)
-    colour = max(first, second, key=lambda gold: _contrast(gold, _behind(brush)))
+    colour = pick(generator, _GOLD[:4] if light.name == "day" else _GOLD)
+    behind = _behind(brush)
+    if _contrast(colour, behind) < _LEAST_CONTRAST:
+        colour = max(_GOLD, key=lambda gold: _contrast(gold, behind))
     hazy = light.name == "fog" or generator.random() < 0.15
     halo = mix(colour, light.sky[2], 0.25)
     brush.glow((0, 0.5), radius=generator.uniform(1.6, 3.4), colour=halo, strength=0.35 if hazy else 0.7)
-    disc = mix(colour, light.sky[2], 0.3) if hazy else colour
-    brush.glow((0, 0.5), radius=0.9, colour=disc, strength=0.7)
+    disc = mix(colour, light.sky[2], 0.2) if hazy else colour
+    brush.glow((0, 0.5), radius=0.9, colour=disc, strength=0.55)
     brush.ellipse((0, 0.5), (0.5, 0.5), disc, tone="pure")
     if generator.random() < 0.18 and not hazy:
         for step in range(3):
@@ -113,10 +115,12 @@ def draw_sun(brush: Brush) -> None:
 
 
 def _behind(brush: Brush) -> Colour:
-    """Return the colour of the sky, near enough, where the disc will be."""
-    top, middle, horizon = brush.canvas.light.sky
-    share = min(1.0, max(0.0, (brush.spot.base - 0.5 * brush.spot.size) / (0.5 * brush.canvas.height)))
-    return mix(top, middle, 2 * share) if share < 0.5 else mix(middle, horizon, 2 * share - 1)
+    """Return the colour of the picture where the middle of the disc will be."""
+    canvas, spot = brush.canvas, brush.spot
+    x = min(max(0.0, spot.x), canvas.width - 1) * canvas.zoom
+    y = min(max(0.0, spot.base - 0.5 * spot.size), canvas.height - 1) * canvas.zoom
+    red, green, blue = np.asarray(canvas.image.crop((int(x), int(y), int(x) + 1, int(y) + 1)))[0, 0].tolist()
+    return (float(red), float(green), float(blue))
 
 
 def _contrast(first: Colour, second: Colour) -> float:
