@@ -34,14 +34,6 @@ def _folder_from_environment(variable: str, *, holds: str) -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True)
-def feature_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give every test an empty feature cache of its own, away from the user's."""
-    cache = tmp_path / "cache"
-    monkeypatch.setenv("MANYLABEL_CACHE", str(cache))
-    return cache
-
-
 @pytest.fixture
 def real_data() -> Path:
     """Return the folder of real photo sets."""

@@ -25,9 +25,12 @@ def compare(
             help="Networks to compare, joined by commas; `manylabel models` lists them.", metavar="NAMES"
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the report, the models and all files.")] = Path(
-        "runs/latest"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the report, the models and all files; runs/latest.", show_default=False
+        ),
+    ] = None,
     recipe: options.Recipe = options.DEFAULT_RECIPE,
     tune: options.Tune = None,
     head: options.Head = None,

@@ -75,6 +75,10 @@ def main() -> None:
     except ManylabelError as error:
         show_error(str(error))
         sys.exit(2)
+    except OSError as error:
+        # What the library foresees is a ManylabelError; this is a full disk, or one that went away.
+        show_error(f"{error.filename or 'the disk'}: {error.strerror or error}")
+        sys.exit(2)
     except (KeyboardInterrupt, Stopped):
         show_error("stopped; nothing was written, and what lay at the output is still there")
         sys.exit(130)

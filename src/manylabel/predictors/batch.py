@@ -64,7 +64,7 @@ def predict_files(
     batch: list[Image.Image] = []
     for place, photo in enumerate(read_photos(paths, side_px=side_px)):
         if isinstance(photo, PhotoError):
-            failures.append(photo)
+            failures.append(PhotoError(Path(names[place]), photo.reason))
         else:
             batch.append(photo)
             rows.append(place)

@@ -273,16 +273,30 @@ class WholeLearner(Learner):
 
     Args:
         lesson: What to learn.
-        train_rows: Unused, views are drawn during each fit.
-        other_rows: Unused.
+        train_rows: Photos that any fit may learn from; a head that learns first needs their features.
+        other_rows: Unused, photos are scored as they are.
     """
 
     is_cheap = False
 
     def __init__(self, lesson: Lesson, *, train_rows: IntArray, other_rows: IntArray) -> None:
-        """Keep the lesson."""
-        del train_rows, other_rows
+        """Prepare what the head learns from first, where it does."""
+        del other_rows
         super().__init__(lesson)
+        self._head_learner: HeadLearner | None = None
+        if given(lesson.training.head_first):
+            training = lesson.training
+            head_settings = TrainingConfig(
+                n_views=_HEAD_FIRST_VIEWS,
+                loss=training.loss,
+                pos_weight_cap=training.pos_weight_cap,
+                precision=training.precision,
+                device=training.device,
+            )
+            filled = fill_for_start(fill_defaults(head_settings), is_pretrained=True)
+            head_lesson = replace(lesson, training=filled)
+            self._head_learner = HeadLearner(head_lesson, train_rows=train_rows, other_rows=_NO_ROWS)
+            self.prepared_seconds = self._head_learner.prepared_seconds
 
     def fit(self, rows: FitRows) -> Fit:
         """Train a copy of the whole network."""
@@ -298,33 +312,24 @@ class WholeLearner(Learner):
             rng=np.random.default_rng(self.seeds(rows)),
         )
         started = time.perf_counter()
-        if given(lesson.training.head_first):
-            self._start_with_trained_head(classifier, rows)
+        if self._head_learner is not None:
+            self._start_with_trained_head(classifier, self._head_learner, rows)
         else:
             classifier.start_at_prior(lesson.targets[rows.train], pos_weight=self.pos_weight(rows))
         head_seconds = time.perf_counter() - started
         fit = self.train(classifier, classifier, batches, rows)
         return replace(fit, seconds=fit.seconds + head_seconds)
 
-    def _start_with_trained_head(self, classifier: Classifier, rows: FitRows) -> None:
+    def _start_with_trained_head(
+        self, classifier: Classifier, head_learner: HeadLearner, rows: FitRows
+    ) -> None:
         """Let the head learn on the frozen backbone first.
 
         The gradients of a random head would distort the features that the backbone came with (Kumar et al.
         2022, "Fine-tuning can distort pretrained features and underperform out-of-distribution",
         arXiv:2202.10054).
         """
-        head_settings = TrainingConfig(
-            n_views=_HEAD_FIRST_VIEWS,
-            loss=self.lesson.training.loss,
-            pos_weight_cap=self.lesson.training.pos_weight_cap,
-            precision=self.lesson.training.precision,
-            device=self.lesson.training.device,
-        )
-        lesson = replace(
-            self.lesson, training=fill_for_start(fill_defaults(head_settings), is_pretrained=True)
-        )
-        learner = HeadLearner(lesson, train_rows=rows.train, other_rows=_NO_ROWS)
-        fit = learner.fit(FitRows(train=rows.train, watched=_NO_ROWS, val=_NO_ROWS, fold=rows.fold))
+        fit = head_learner.fit(replace(rows, watched=_NO_ROWS, val=_NO_ROWS))
         classifier.head.load_state_dict(fit.classifier.head.state_dict())
         # The whole network goes on under the same loss, so its weights, just undone, are put back.
         classifier.undo_loss_weight(1 / self.pos_weight(rows))

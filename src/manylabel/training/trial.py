@@ -177,8 +177,10 @@ def _cross_validate(
     fits = []
     for number, held_out in enumerate(split.folds):
         others = np.setdiff1d(split.train, held_out)
-        fits.append(learner.fit(_fit_rows(others, held_out, experiment, fold=number)))
-        scores[held_out] = learner.scores(fits[-1], held_out)
+        fit = learner.fit(_fit_rows(others, held_out, experiment, fold=number))
+        scores[held_out] = learner.scores(fit, held_out)
+        # Only losses and seconds are looked at later: the weights of every fold would fill the memory.
+        fits.append(replace(fit, classifier=learner.lesson.start))
     return fits, scores[split.train]
 
 
