@@ -12,7 +12,7 @@ from torchvision import models
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("recipes/*.toml")])
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-COMMAND = re.compile(r"^(?:\$ |#? {4})?(manylabel [a-z].*(?:\\\n.*)*)$", re.MULTILINE)
+COMMAND = re.compile(r"^(?:\$ |#? {4})?(manylabel [a-z](?:[^\n\\]|\\\n)*)$", re.MULTILINE)
 
 
 def commands() -> list[str]:
@@ -29,7 +29,7 @@ def test_documents_show_commands() -> None:
 def test_a_shown_command_is_understood(command: str) -> None:
     from manylabel.cli.main import app
 
-    _, name, *words = shlex.split(command)
+    _, name, *words = shlex.split(command, comments=True)
     group = typer.main.get_command(app)
     parsed = group.get_command(typer.Context(group), name)  # type: ignore[attr-defined]
     assert parsed is not None, f"there is no command {name}"
