@@ -69,6 +69,7 @@ def test_160_photos_of_scenes_and_a_frozen_body_reach_the_documented_scores(real
     assert out_of_fold["mAP"] >= 0.90
 
 
+@pytest.mark.slow
 def test_aerial_photos_and_a_frozen_body_reach_the_documented_score(real_runs: RealRuns) -> None:
     facts = real_runs.facts(
         "ucmerced/labels.csv",
@@ -84,7 +85,14 @@ def test_aerial_photos_and_a_frozen_body_reach_the_documented_score(real_runs: R
 
 @pytest.mark.slow
 def test_aerial_photos_and_a_tuned_body_reach_the_documented_score(real_runs: RealRuns) -> None:
-    facts = real_runs.facts("ucmerced/labels.csv", "training.tune=full", networks=MOBILENET)
+    facts = real_runs.facts(
+        "ucmerced/labels.csv",
+        "training.tune=full",
+        "training.epochs=5",
+        "model.side_px=256",
+        "training.body_learning_rate=3e-4",
+        networks=MOBILENET,
+    )
 
     assert metrics_of(facts, "mobilenet_v2")["mAP"] >= 0.955
 
@@ -92,7 +100,7 @@ def test_aerial_photos_and_a_tuned_body_reach_the_documented_score(real_runs: Re
 def test_a_vision_transformer_and_a_squeezenet_learn_scenes(real_runs: RealRuns) -> None:
     vit, squeezenet = "timm/vit_tiny_patch16_224", "squeezenet1_1"
     networks = {vit: "vit_tiny_patch16_224.safetensors", squeezenet: "squeezenet1_1.safetensors"}
-    facts = real_runs.facts("scenes/labels.csv", "training.n_views=2", networks=networks)
+    facts = real_runs.facts("scenes/labels.csv", "training.n_views=1", networks=networks)
 
     assert metrics_of(facts, vit)["mAP"] >= 0.90
     assert metrics_of(facts, squeezenet)["mAP"] >= 0.85
