@@ -9,6 +9,8 @@ import torch
 import typer
 from torchvision import models
 
+from manylabel.data.sample import draw_sample
+
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("recipes/*.toml")])
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -45,6 +47,7 @@ def test_the_python_block_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setenv("MANYLABEL_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
+    draw_sample("postcards", n_photos=40)
     blocks = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
     assert blocks
     for block in blocks:

@@ -16,7 +16,7 @@ from manylabel.config import DataConfig, DeviceName, PrecisionName
 from manylabel.data.readers import find_photos, read_table
 from manylabel.errors import InputError, MissingExtraError, OutputError, PhotoError, TableError
 from manylabel.evaluation.metrics import measure, measure_labels
-from manylabel.files import write_atomically
+from manylabel.files import printable, write_atomically
 from manylabel.predictors.batch import Predictions, predict_files
 from manylabel.types import FloatArray, LabelTable, Listener, Part, ignore_progress
 
@@ -195,9 +195,12 @@ def align_targets(table: LabelTable, labels: Sequence[str]) -> tuple[FloatArray,
 def _part_of(table: LabelTable, part: Part | Literal["all"] | None) -> LabelTable:
     if part is None:
         part = "test" if "test" in table.parts else "all"
-        if part == "test":
-            note = "judged on the test part that the table names; the other photos may have been learned from"
-            table = replace(table, notes=(*table.notes, note))
+        notes = {
+            "test": "judged on the test part that the table names; the others may have been learned from",
+            "all": "judged on all photos of the table; those that the bundle learned from look too good "
+            "(split.csv of the bundle names them)",
+        }
+        table = replace(table, notes=(*table.notes, notes[part]))
     if part == "all":
         return table
     rows = np.flatnonzero([given == part for given in table.parts])
@@ -207,16 +210,17 @@ def _part_of(table: LabelTable, part: Part | Literal["all"] | None) -> LabelTabl
 
 
 def _list_photos(given: Sequence[Path]) -> tuple[list[Path], list[str]]:
-    """Return the files, and what to call them: as given, or relative to the given folder."""
+    """Return the files, and what to call them: as given, or relative to the only given folder."""
     paths, names = list[Path](), list[str]()
     for path in given:
         if path.is_dir():
             found = find_photos(path)
             paths.extend(found)
-            names.extend(file.relative_to(path).as_posix() for file in found)
+            base = path if len(given) == 1 else Path()
+            names.extend(printable(file.relative_to(base).as_posix()) for file in found)
         else:
             paths.append(path)
-            names.append(path.as_posix())
+            names.append(printable(path.as_posix()))
     return paths, names
 
 

@@ -122,7 +122,8 @@ class TrainingConfig:
     """Decoupled weight decay of AdamW."""
 
     schedule: ScheduleName = "one_cycle"
-    """How the learning rate moves: up and down once, warm-up then cosine, or not at all."""
+    """How the learning rate moves after warm-up: down a cosine wave ("one_cycle" warms up along one too),
+    or not at all."""
 
     warmup_fraction: float = 0.1
     """Share of all steps in which the learning rate rises, in [0, 1)."""
@@ -144,7 +145,8 @@ class TrainingConfig:
     the weights were pre-trained."""
 
     n_views: int | None = None
-    """Views of each photo that the head learns from: the photo itself and augmented versions of it."""
+    """Views of each photo that the head learns from: the photo itself and augmented versions of it. Views of
+    evaluation.tta come on top."""
 
     loss: LossName = "weighted_bce"
     """Binary cross-entropy, positives weighted by n_negative / n_positive of each label, or plain."""

@@ -32,6 +32,11 @@ def write_atomically(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def printable(name: str) -> str:
+    """Return a file's name with what is no text replaced: names on a disk need not be UTF-8, outputs are."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 @contextmanager
 def new_folder(path: Path, *, overwrite: bool) -> Iterator[Path]:
     """Fill a temporary folder; it takes its place only once everything in it is written.

@@ -23,6 +23,7 @@ from manylabel.files import new_folder, write_atomically
 from manylabel.models.classifier import Classifier
 from manylabel.models.start import start_classifiers
 from manylabel.models.weights import Provenance
+from manylabel.predictors.device import choose_device
 from manylabel.predictors.torch_predictor import save_weights
 from manylabel.recipes import check_config, config_to_toml
 from manylabel.report.facts import Facts, collect_facts
@@ -114,7 +115,9 @@ def compare(
         facts = collect_facts(run.table, run.split, trials, clock.run_info(run.config))
         write_report(facts, run.table, out=folder)
         write_split(folder / "split.csv", run.table, run.split)
-        write_atomically(folder / "config.toml", config_to_toml(run.config).encode())
+        # Whoever runs these settings again decides anew whether something may be replaced.
+        settings = config_to_toml(replace(run.config, overwrite=False))
+        write_atomically(folder / "config.toml", settings.encode())
     return RunResult(out=Path(config.out), facts=facts)
 
 
@@ -147,6 +150,7 @@ def train(
         start, provenance = run.starts[0]
         network = run_trial(start, provenance, run.experiment(start, listener=listener))
         facts = write_network(folder, network, run, clock=clock)
+        write_split(folder / "split.csv", run.table, run.split)
     return RunResult(out=Path(config.out), facts=facts)
 
 
@@ -187,6 +191,7 @@ def prepare(config: RunConfig, *, clock: RunClock, listener: Listener) -> Prepar
     a photo is read.
     """
     check_config(config)
+    choose_device(config.training.device)
     config = replace(config, training=fill_defaults(config.training))
     with clock.timed("reading labels"):
         table = read_labels(config)

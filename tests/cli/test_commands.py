@@ -261,7 +261,7 @@ def test_a_stopped_run_leaves_nothing_behind(
 
     assert answer.code == 130
     assert answer.stderr.splitlines()[-1] == (
-        "error: stopped; nothing was written, and what lay at the output is still there"
+        "error: stopped; no half-written output was left, and what lay there before is still there"
     )
     assert not list(Path().iterdir())
 

@@ -80,5 +80,5 @@ def main() -> None:
         show_error(f"{error.filename or 'the disk'}: {error.strerror or error}")
         sys.exit(2)
     except (KeyboardInterrupt, Stopped):
-        show_error("stopped; nothing was written, and what lay at the output is still there")
+        show_error("stopped; no half-written output was left, and what lay there before is still there")
         sys.exit(130)

@@ -23,7 +23,9 @@ def train(
         str | None,
         typer.Option(help="Network to train; `manylabel models` lists them.", metavar="NAME"),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the bundle.")] = Path("bundle"),
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the bundle; that of the recipe.", show_default=False)
+    ] = None,
     recipe: options.Recipe = options.DEFAULT_RECIPE,
     tune: options.Tune = None,
     head: options.Head = None,

@@ -62,7 +62,7 @@ class Standardise(nn.Module):
             >>> standardise(torch.tensor([[3.0, 8.0]]))
             tensor([[1., 0.]])
         """
-        lengthened = self._lengthen(features).double()
+        lengthened = self._lengthen(features).cpu().double()  # MPS has no float64
         std = lengthened.std(dim=0, correction=0).mean()
         self.mean.copy_(lengthened.mean(dim=0))
         self.std.copy_(torch.where(std > 1e-6, std, 1.0))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 
 from manylabel.config import DeviceName, PrecisionName
 from manylabel.errors import ConfigError
@@ -26,6 +27,8 @@ def open_accelerator(device: DeviceName) -> Accelerator:
     Raises:
         ConfigError: The wanted device is not there.
     """
+    # accelerate keeps the first choice of a process for good: another one would be refused or not heard.
+    AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision="no")
     if device not in ("auto", accelerator.device.type):
         raise ConfigError(

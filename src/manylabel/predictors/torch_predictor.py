@@ -89,7 +89,7 @@ def predict_pixels(classifier: Classifier, pixels: torch.Tensor, *, precision: t
     with autocast(device, precision):
         logits: torch.Tensor = classifier(pixels.to(device))
     # Sigmoids in double precision keep the order of scores near 0 and 1, which average precision looks at.
-    return logits.double().cpu()
+    return logits.cpu().double()
 
 
 def save_weights(classifier: Classifier, path: Path) -> None:

@@ -1,9 +1,7 @@
 """What a training setting is where the user gave none; it depends on what learns.
 
 In:  the training settings of a run, some not given.
-Out: the same, all given but early stopping and batch norm, which have a meaning when absent.
-
-Where the numbers come from is told in docs/results.md.
+Out: the same, all given but early stopping, which has a meaning when absent.
 """
 
 from dataclasses import replace

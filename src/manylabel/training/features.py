@@ -18,7 +18,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import PIL
+import timm
 import torch
+import torchvision
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 from safetensors import SafetensorError, safe_open
@@ -98,6 +101,12 @@ def frozen_features(
         settings: Which views, and how.
         on_photo: Hears how many photos are done.
     """
+    if not len(rows):
+        nothing = np.empty(
+            (0, classifier.preprocessing.n_views + settings.n_augmented, classifier.n_features),
+            dtype=np.float32,
+        )
+        return FrozenFeatures(values=nothing, seconds=0.0, is_cached=False)
     key = _cache_key(classifier, [store.hashes[row] for row in rows], settings)
     file = None if settings.cache is None else settings.cache / "features" / f"{key}.safetensors"
     n_views = classifier.preprocessing.n_views + settings.n_augmented
@@ -171,7 +180,7 @@ def _cache_key(classifier: Classifier, hashes: list[str], settings: FeatureSetti
         "seed": settings.seed,
         "precision": str(settings.precision),
         "device": next(classifier.parameters()).device.type,
-        "torch": torch.__version__,
+        "versions": [torch.__version__, torchvision.__version__, timm.__version__, PIL.__version__],
     }
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 

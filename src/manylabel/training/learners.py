@@ -24,7 +24,7 @@ from manylabel.predictors.torch_predictor import autocast
 from manylabel.training.batches import FeatureBatches, PhotoBatches, as_tensor, evaluation_batches
 from manylabel.training.defaults import fill_defaults, fill_for_start, given, loop_settings
 from manylabel.training.features import FeatureSettings, frozen_features
-from manylabel.training.loop import Batches, Watch, train_loop
+from manylabel.training.loop import Batches, HeldOutLoss, Watch, train_loop
 from manylabel.training.losses import Loss, binary_cross_entropy, label_weights
 from manylabel.training.photo_store import PhotoStore
 from manylabel.types import Epoch, FloatArray, IntArray
@@ -43,7 +43,7 @@ class Lesson:
     """Hold what a learner is given.
 
     Attributes:
-        start: The network before training; never changed.
+        start: The network before training; moved to the device, its weights never changed.
         store: All photos.
         targets: [n_photos, n_labels], NaN unknown.
         training: The settings, all filled in.
@@ -95,6 +95,25 @@ class Fit:
     pos_weight: FloatArray
     history: tuple[Epoch, ...]
     seconds: float
+
+
+class Stopwatch:
+    """Add up the wall time of calls."""
+
+    def __init__(self) -> None:
+        """Start at 0."""
+        self.seconds = 0.0
+
+    def around(self, measure: HeldOutLoss) -> HeldOutLoss:
+        """Return the same function, its time counted."""
+
+        def timed(module: nn.Module) -> float:
+            started = time.perf_counter()
+            loss = measure(module)
+            self.seconds += time.perf_counter() - started
+            return loss
+
+        return timed
 
 
 @contextmanager
@@ -160,7 +179,7 @@ class Learner(ABC):
             return np.empty((0, self.lesson.targets.shape[1]))
         module.eval()
         logits = torch.cat([*self.outputs(module, rows)])
-        return logits.double().sigmoid().cpu().numpy()
+        return logits.cpu().double().sigmoid().numpy()
 
     def train(self, classifier: Classifier, module: nn.Module, batches: Batches, rows: FitRows) -> Fit:
         """Train ``module``, the classifier or its head, and undo the weights of the loss."""
@@ -169,12 +188,13 @@ class Learner(ABC):
         settings = loop_settings(lesson.training, precision=self.precision)
         pos_weight = self.pos_weight(rows)
         loss = binary_cross_entropy(torch.tensor(pos_weight, dtype=torch.float32, device=self.device))
-        watched, stage = (
-            rows.watched[:_MAX_WATCHED],
-            "training" if rows.fold is None else f"fold {rows.fold + 1}",
-        )
+        stage = "training" if rows.fold is None else f"fold {rows.fold + 1}"
+        # Evenly from all of them: in file order the first ones may be of one kind.
+        n_watched = min(len(rows.watched), _MAX_WATCHED)
+        watched = rows.watched[np.linspace(0, len(rows.watched) - 1, n_watched).astype(np.int64)]
+        watching = Stopwatch()
         watch = Watch(
-            held_out=partial(self.mean_loss, rows=watched, loss=loss) if len(watched) else None,
+            held_out=watching.around(partial(self.mean_loss, rows=watched, loss=loss)) if n_watched else None,
             validation=partial(self.mean_loss, rows=rows.val, loss=loss) if len(rows.val) else None,
             on_epoch=lambda n_done: lesson.on_step(stage, n_done, settings.epochs),
         )
@@ -193,7 +213,8 @@ class Learner(ABC):
             classifier=classifier,
             pos_weight=pos_weight,
             history=tuple(replace(epoch, fold=rows.fold) for epoch in history),
-            seconds=time.perf_counter() - started,
+            # The curve of the held-out photos is for the report: training would do without it.
+            seconds=time.perf_counter() - started - watching.seconds,
         )
 
 
@@ -214,15 +235,16 @@ class HeadLearner(Learner):
         # Features are a few numbers per photo: in bf16 the loop would lose digits and gain no time.
         self.precision = torch.float32
         lesson.start.to(self.device).to(memory_format=torch.channels_last)
-        self._views = self._features(train_rows, n_augmented=given(lesson.training.n_views) - 1)
-        others = self._features(other_rows, n_augmented=0)
+        n_augmented = given(lesson.training.n_views) - 1
+        self._views, self.prepared_seconds = self._features(train_rows, "features", n_augmented=n_augmented)
+        others, _ = self._features(other_rows, "features of other photos", n_augmented=0)
         n_views = lesson.start.preprocessing.n_views
         self._plain = torch.cat([self._views[:, :n_views], others])  # [n_photos, n_views, n_features]
         self._places = np.full(len(lesson.store), -1)
         self._places[np.concatenate([train_rows, other_rows])] = np.arange(len(self._plain))
 
-    def _features(self, rows: IntArray, *, n_augmented: int) -> Tensor:
-        """Return features [n_rows, n_views + n_augmented, n_features], those of the evaluation first."""
+    def _features(self, rows: IntArray, stage: str, *, n_augmented: int) -> tuple[Tensor, float]:
+        """Return features [n_rows, n_views + n_augmented, n_features], and the seconds that they took."""
         lesson = self.lesson
         settings = FeatureSettings(
             n_augmented=n_augmented,
@@ -236,10 +258,9 @@ class HeadLearner(Learner):
             lesson.store,
             rows,
             settings=settings,
-            on_photo=lambda n_done: lesson.on_step("features", n_done, len(rows)),
+            on_photo=lambda n_done: lesson.on_step(stage, n_done, len(rows)),
         )
-        self.prepared_seconds += features.seconds
-        return torch.tensor(features.values, device=self.device)
+        return torch.tensor(features.values, device=self.device), features.seconds
 
     def fit(self, rows: FitRows) -> Fit:
         """Train a fresh head."""

@@ -18,6 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from torch.optim.lr_scheduler import LambdaLR
 
 from manylabel.config import ScheduleName
+from manylabel.errors import ConfigError
 from manylabel.predictors.torch_predictor import autocast
 from manylabel.training.losses import Loss
 from manylabel.types import Epoch
@@ -89,6 +90,9 @@ def train_loop(
             long as it lives: take a fresh one for every fit.
         watch: What to look at after every epoch.
 
+    Raises:
+        ConfigError: The loss became infinite.
+
     Returns:
         The loss of every epoch. The module holds the averaged weights, with early stopping those of the
         best epoch.
@@ -100,6 +104,12 @@ def train_loop(
     history: list[Epoch] = []
     for number in range(1, settings.epochs + 1):
         losses = [course.step(inputs, targets) for inputs, targets in batches.epoch()]
+        if not np.isfinite(losses).all():
+            raise ConfigError(
+                f"the loss became infinite in epoch {number}: the rates are too high; try a tenth of "
+                f"training.learning_rate={settings.learning_rate:g} and of "
+                f"training.body_learning_rate={settings.body_learning_rate:g}"
+            )
         history.append(
             Epoch(
                 fold=None,
@@ -223,7 +233,7 @@ def learning_rate_factor(settings: LoopSettings, *, n_steps: int) -> Callable[[i
 
     "one_cycle" rises along half a cosine wave from 1/25 and falls to 1e-4 (Smith and Topin 2018,
     "Super-Convergence",
-    arXiv:1708.07120, in the form of torch's ``OneCycleLR``); "cosine" rises linearly and falls to 0
+    arXiv:1708.07120); "cosine" rises linearly and falls to 0
     (Loshchilov and Hutter 2017, "SGDR", arXiv:1608.03983); "constant" rises linearly and stays.
 
     Examples:

@@ -14,6 +14,7 @@ from manylabel.data.assembly.matching import Match, PhotoIndex
 from manylabel.data.parsing.raw import RawRow, RawTable
 from manylabel.data.parsing.wording import MOST_PROBLEMS, count, list_some
 from manylabel.errors import did_you_mean
+from manylabel.files import printable
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class PhotoFolder:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Name the photos: their paths below the folder, with forward slashes."""
-        return tuple(photo.relative_to(self.path).as_posix() for photo in self.photos)
+        return tuple(printable(photo.relative_to(self.path).as_posix()) for photo in self.photos)
 
 
 @dataclass(frozen=True, kw_only=True)

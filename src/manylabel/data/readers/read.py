@@ -45,9 +45,9 @@ DELIMITED_FORMATS = frozenset({"delimited", "hf"})
 
 
 def read_table(
-    labels: Path | None,
+    labels: Path | str | None,
     *,
-    photos: Path,
+    photos: Path | str,
     format: FormatName = "auto",  # noqa: A002 - the name of the option and of the key in a recipe
     delimiter: str | None = None,
     for_training: bool = True,
