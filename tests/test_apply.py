@@ -74,7 +74,7 @@ def test_files_and_folders_may_be_mixed(shapes_bundle: Path, images: Path, tmp_p
 
     predictions = predict(str(shapes_bundle), [str(alone), images])
 
-    assert predictions.scores.names[:2] == (alone.as_posix(), "00.png")
+    assert predictions.scores.names[:2] == (alone.as_posix(), (images / "00.png").as_posix())
     np.testing.assert_allclose(predictions.scores.values[0], predictions.scores.values[6], atol=1e-6)
 
 
@@ -214,7 +214,9 @@ def test_a_table_of_other_labels_is_refused() -> None:
 def test_without_parts_all_photos_are_judged() -> None:
     table = small_table("sea")
 
-    assert _part_of(table, None) is table
+    whole = _part_of(table, None)
+    assert whole.names == table.names
+    assert "learned from look too good" in whole.notes[-1]
     assert _part_of(replace(table, parts=("train", "val")), None).n_photos == 2
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from manylabel.errors import OutputError
-from manylabel.files import check_free, new_folder, write_atomically
+from manylabel.files import check_apart, check_free, new_folder, printable, write_atomically
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -182,3 +182,26 @@ def test_a_mounted_disk_is_refused_before_the_work(tmp_path: Path, monkeypatch: 
     check_free(tmp_path / "disk" / "run", overwrite=False)
     with pytest.raises(OutputError, match=r"disk: is where a disk is mounted; choose a folder inside it"):
         check_free(tmp_path / "disk", overwrite=True)
+
+
+def test_a_folder_that_holds_what_is_read_is_not_replaced(tmp_path: Path) -> None:
+    photos = tmp_path / "set" / "images"
+    photos.mkdir(parents=True)
+
+    for place in (tmp_path / "set", photos):
+        with pytest.raises(OutputError, match="replacing it would remove"):
+            check_apart(place, [photos])
+    check_apart(tmp_path / "set" / "run", [photos])
+    check_apart(tmp_path / "other", [photos])
+
+
+def test_the_working_folder_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(OutputError, match="replacing it would remove"):
+        check_apart(Path(), [])
+
+
+def test_a_name_that_is_no_text_becomes_printable() -> None:
+    assert printable("caf\udce9.jpg") == "caf\ufffd.jpg"
+    assert printable("café.jpg") == "café.jpg"

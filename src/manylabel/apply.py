@@ -216,8 +216,9 @@ def _list_photos(given: Sequence[Path]) -> tuple[list[Path], list[str]]:
         if path.is_dir():
             found = find_photos(path)
             paths.extend(found)
-            base = path if len(given) == 1 else Path()
-            names.extend(printable(file.relative_to(base).as_posix()) for file in found)
+            below = [file.relative_to(path) for file in found]
+            whole = below if len(given) == 1 else [path / file for file in below]
+            names.extend(printable(file.as_posix()) for file in whole)
         else:
             paths.append(path)
             names.append(printable(path.as_posix()))

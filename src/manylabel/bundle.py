@@ -98,6 +98,8 @@ def write_bundle(
         _write_thresholds(folder / THRESHOLDS_FILE, config.labels, thresholds)
         (folder / CARD_FILE).write_text(card, encoding="utf-8")
         write_weights(folder / WEIGHTS_FILE)
+        # safetensors lets nobody else read what it writes; a bundle is there to be handed on.
+        (folder / WEIGHTS_FILE).chmod((folder / CONFIG_FILE).stat().st_mode)
         hashes = {name: file_hash(folder / name) for name in _CHECKED_FILES}
         whole = {**facts, "thresholds_origin": thresholds.origin, "sha256": hashes}
         (folder / FACTS_FILE).write_text(_to_json(whole), encoding="utf-8")

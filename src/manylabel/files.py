@@ -97,3 +97,19 @@ def check_free(path: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{path}: is where a disk is mounted; choose a folder inside it")
     if path.is_dir() and any(path.iterdir()) and not overwrite:
         raise OutputError(f"{path}: exists already; choose another folder, or replace it with --overwrite")
+
+
+def check_apart(path: Path, inputs: Iterable[Path]) -> None:
+    """Check that replacing a folder would not remove what is to be read, or the working folder.
+
+    Args:
+        path: The folder to replace.
+        inputs: Files and folders that are read.
+
+    Raises:
+        OutputError: One of them is the folder, or lies in it.
+    """
+    place = path.resolve()
+    for given in [*inputs, Path.cwd()]:
+        if path.exists() and given.resolve().is_relative_to(place):
+            raise OutputError(f"{path}: replacing it would remove {given}; choose another folder")

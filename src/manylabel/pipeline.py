@@ -7,7 +7,7 @@ Out: a run directory, or one bundle.
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +19,9 @@ from manylabel.config import RunConfig
 from manylabel.data.readers import read_table
 from manylabel.data.split import make_split, write_split
 from manylabel.errors import ConfigError, TableError
-from manylabel.files import new_folder, write_atomically
+from manylabel.files import check_apart, new_folder, write_atomically
 from manylabel.models.classifier import Classifier
-from manylabel.models.start import start_classifiers
+from manylabel.models.start import start_classifiers, weights_files
 from manylabel.models.weights import Provenance
 from manylabel.predictors.device import choose_device
 from manylabel.predictors.torch_predictor import save_weights
@@ -104,7 +104,7 @@ def compare(
             Nothing was written, and what lay in the run directory is still there.
     """
     clock = RunClock(command=command, recipe=recipe)
-    with new_folder(Path(config.out), overwrite=config.overwrite) as folder:
+    with open_output(config) as folder:
         run = prepare(config, clock=clock, listener=listener)
         trials = []
         for start, provenance in run.starts:
@@ -145,7 +145,7 @@ def train(
     if len(config.model.names) != 1:
         raise ConfigError(f"model.names: train takes one network, not {len(config.model.names)}; see compare")
     clock = RunClock(command=command, recipe=recipe)
-    with new_folder(Path(config.out), overwrite=config.overwrite) as folder:
+    with open_output(config) as folder:
         run = prepare(config, clock=clock, listener=listener)
         start, provenance = run.starts[0]
         network = run_trial(start, provenance, run.experiment(start, listener=listener))
@@ -195,6 +195,9 @@ def prepare(config: RunConfig, *, clock: RunClock, listener: Listener) -> Prepar
     config = replace(config, training=fill_defaults(config.training))
     with clock.timed("reading labels"):
         table = read_labels(config)
+    _logger.info("labels: %s", table.source)
+    for note in table.notes:
+        _logger.info("note: %s", note)
     with clock.timed("building networks"):
         starts = start_classifiers(
             config.model, labels=table.labels, tta=config.evaluation.tta, seed=config.seed
@@ -209,6 +212,18 @@ def prepare(config: RunConfig, *, clock: RunClock, listener: Listener) -> Prepar
         rng=np.random.default_rng(config.seed),
     )
     return PreparedRun(config=config, table=table, split=split, starts=starts, stores=stores)
+
+
+def open_output(config: RunConfig) -> AbstractContextManager[Path]:
+    """Return the folder to fill, refused where replacing it would remove what the run reads.
+
+    Raises:
+        OutputError: The place is taken, cannot be written to, or holds an input.
+    """
+    inputs = [config.data.photos, config.data.labels, *weights_files(config.model).values()]
+    if config.overwrite:
+        check_apart(Path(config.out), [Path(given) for given in inputs if given])
+    return new_folder(Path(config.out), overwrite=config.overwrite)
 
 
 def read_labels(config: RunConfig) -> LabelTable:

@@ -408,7 +408,7 @@ def test_every_stage_is_heard_of(tiny_classifier: Classifier, store: PhotoStore)
     run_trial(tiny_classifier, RANDOM, experiment)
 
     finished = [progress.stage for progress in heard if progress.done == progress.total]
-    assert finished == ["features", "features", "fold 1", "fold 2", "fold 3", "training"]
+    assert finished == ["features", "features of other photos", "fold 1", "fold 2", "fold 3", "training"]
     assert {progress.subject for progress in heard} == {"tiny"}
 
 

@@ -28,7 +28,8 @@ def compare(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for the report, the models and all files; runs/latest.", show_default=False
+            help="Folder for the report, the models and all files; not given: runs/latest.",
+            show_default=False,
         ),
     ] = None,
     recipe: options.Recipe = options.DEFAULT_RECIPE,

@@ -12,6 +12,7 @@ import typer
 from manylabel.cli import options
 from manylabel.cli.screen import needs_extra, show_evaluation, show_line, show_progress
 from manylabel.config import DataConfig
+from manylabel.errors import OutputError
 
 
 def evaluate(
@@ -37,6 +38,8 @@ def evaluate(
     with needs_extra("Evaluating", "train"):
         from manylabel.apply import evaluate as run
         from manylabel.apply import write_evaluation
+    if out is not None and out.suffix.lower() != ".json":
+        raise OutputError(f"{out}: unknown ending '{out.suffix}'; known: .json")
     form = DataConfig(format=format or "auto", delimiter=delimiter)
     with show_progress() as listener:
         evaluation = run(bundle, photos, labels, form=form, part=part, listener=listener)

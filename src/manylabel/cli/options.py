@@ -52,7 +52,9 @@ Overwrite = Annotated[bool, _of(RunConfig, "overwrite", "--overwrite")]
 Recipe = Annotated[
     str,
     typer.Option(
-        "--recipe", help="Settings to start from: a recipe's name, or a .toml file.", metavar="NAME|FILE"
+        "--recipe",
+        help="Settings to start from: quick, study, demo, or a .toml file such as config.toml of a run.",
+        metavar="NAME|FILE",
     ),
 ]
 Settings = Annotated[

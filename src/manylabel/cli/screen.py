@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
@@ -67,6 +66,14 @@ def needs_extra(what: str, extra: str) -> Iterator[None]:
         raise MissingExtraError(what, extra) from error
 
 
+class _ScreenHandler(logging.Handler):
+    """Print what the library logs to stderr, above the bars."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one message as it is."""
+        _stderr.print(record.getMessage(), markup=False, highlight=False, soft_wrap=True)
+
+
 @contextmanager
 def show_progress() -> Iterator[Listener]:
     """Draw a bar per network and stage with the time left; where stderr is a file, print lines.
@@ -97,14 +104,17 @@ def show_progress() -> Iterator[Listener]:
             tasks[key] = bars.add_task(escape(f"{progress.subject}: {progress.stage}"), total=progress.total)
         bars.update(tasks[key], completed=progress.done, total=progress.total)
 
-    handler = RichHandler(console=_stderr, show_time=False, show_path=False, show_level=False)
+    handler = _ScreenHandler()
     logger = logging.getLogger("manylabel")
+    level = logger.level
     logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
     try:
         with bars:
             yield listen
     finally:
         logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def show_facts(facts: Mapping[str, Any]) -> None:
@@ -206,7 +216,8 @@ def show_failures(failures: Sequence[PhotoError]) -> None:
 def show_models(models: Sequence["ModelInfo"]) -> None:
     """Print what networks can be used."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("Name", "Parameters", "Features", "Side", "Licence", "Weights here"):
+    table.add_column("Name", no_wrap=True, min_width=max((len(model.name) for model in models), default=0))
+    for heading in ("Parameters", "Features", "Side", "Licence", "Weights here"):
         table.add_column(
             heading, justify="right" if heading in ("Parameters", "Features", "Side") else "left"
         )

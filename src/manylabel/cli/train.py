@@ -5,6 +5,7 @@ Out: one table on the screen, a bundle.
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ import typer
 
 from manylabel.cli import options
 from manylabel.cli.screen import needs_extra, show_facts, show_line, show_progress
+from manylabel.config import RunConfig
 
 
 def train(
@@ -24,7 +26,7 @@ def train(
         typer.Option(help="Network to train; `manylabel models` lists them.", metavar="NAME"),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the bundle; that of the recipe.", show_default=False)
+        Path | None, typer.Option(help="Folder for the bundle; not given: bundle.", show_default=False)
     ] = None,
     recipe: options.Recipe = options.DEFAULT_RECIPE,
     tune: options.Tune = None,
@@ -46,6 +48,8 @@ def train(
     test part. With --folds the bundle learns from all photos, and is judged by a cross-validation.
     """
     config = options.configure(context.params)
+    if out is None and config.out == RunConfig().out:
+        config = replace(config, out="bundle")
     with needs_extra("Training", "train"):
         from manylabel.pipeline import train as run
     with show_progress() as listener:

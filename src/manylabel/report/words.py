@@ -119,7 +119,9 @@ def random_warning(facts: FactsView) -> str | None:
     if not randoms:
         return None
     names = " and ".join(", ".join(model["model"] for model in randoms).rsplit(", ", 1))
-    notes = dict.fromkeys(model["init_note"].removeprefix("random weights").lstrip(": ") for model in randoms)
+    notes = dict.fromkeys(
+        model["init_note"].removeprefix("random weights").lstrip(":, ") for model in randoms
+    )
     why = "; ".join(note for note in notes if note)
     return (
         f"{names} started from random weights, not from pre-trained ones{f' ({why})' if why else ''}."
