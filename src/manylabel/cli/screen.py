@@ -133,7 +133,8 @@ def show_facts(facts: Mapping[str, Any]) -> None:
     show_line(f"Judged on {judged['n_photos']} {on}.")
     for model in facts["models"]:
         if model["init"] == "random":
-            show_line(f"{model['model']} is not pre-trained: {model['init_note']}.")
+            frozen = "; the backbone stayed random, only the head learned" if model["tune"] == "head" else ""
+            show_line(f"{model['model']} is not pre-trained: {model['init_note']}{frozen}.")
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

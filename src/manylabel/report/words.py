@@ -4,7 +4,7 @@ In:  facts.
 Out: sentences without any markup; names in them come from the user and are not safe for HTML by themselves.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 FactsView = Mapping[str, Any]
@@ -125,8 +125,13 @@ def random_warning(facts: FactsView) -> str | None:
     why = "; ".join(note for note in notes if note)
     return (
         f"{names} started from random weights, not from pre-trained ones{f' ({why})' if why else ''}."
+        f"{' Their backbones stayed random, only the heads learned.' if _are_frozen(randoms) else ''}"
         f" {'This row does' if len(randoms) == 1 else 'These rows do'} not show what such a network can do."
     )
+
+
+def _are_frozen(models: Sequence[FactsView]) -> bool:
+    return all(model["tune"] == "head" for model in models)
 
 
 def parts(facts: FactsView) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from manylabel.config import RunConfig, ThresholdName, TuneName
+from manylabel.config import RunConfig, ThresholdName
 from manylabel.data.split import stratified_folds, stratified_holdout
 from manylabel.evaluation.thresholds import choose_thresholds, cross_fit_thresholds
 from manylabel.models.classifier import Classifier
@@ -105,7 +105,7 @@ def run_trial(start: Classifier, provenance: Provenance, experiment: Experiment)
     trial = Trial(
         model=start.backbone.name,
         init=provenance.init,
-        init_note=_start_in_words(provenance, experiment.config.training.tune),
+        init_note=provenance.note,
         head=experiment.config.model.head,
         tune=experiment.config.training.tune,
         parameters=start.n_parameters,
@@ -138,13 +138,6 @@ def seconds_per_photo(predictor: TorchPredictor, store: PhotoStore) -> float:
         predictor.predict_proba([photo])
         seconds.append(time.perf_counter() - started)
     return statistics.median(seconds[_N_WARM_UP_PHOTOS:])
-
-
-def _start_in_words(provenance: Provenance, tune: TuneName) -> str:
-    """Say where the weights came from, and what a random start means where the backbone stays as it is."""
-    if provenance.init == "random" and tune == "head":
-        return f"{provenance.note}; the backbone stayed random, only the head learned"
-    return provenance.note
 
 
 def _make_learner(start: Classifier, provenance: Provenance, experiment: Experiment) -> AnyLearner:
