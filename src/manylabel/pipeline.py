@@ -198,6 +198,7 @@ def prepare(config: RunConfig, *, clock: RunClock, listener: Listener) -> Prepar
     _logger.info("labels: %s", table.source)
     for note in table.notes:
         _logger.info("note: %s", note)
+    split_table(table, config)  # what cannot be split is told now, not after all photos were read
     with clock.timed("building networks"):
         starts = start_classifiers(
             config.model, labels=table.labels, tta=config.evaluation.tta, seed=config.seed
@@ -205,13 +206,18 @@ def prepare(config: RunConfig, *, clock: RunClock, listener: Listener) -> Prepar
     with clock.timed("reading photos"):
         sides_px = sorted({start.preprocessing.side_px for start, _ in starts})
         table, stores = read_all_photos(table, sides_px=sides_px, listener=listener)
-    split = make_split(
+    split = split_table(table, config)
+    return PreparedRun(config=config, table=table, split=split, starts=starts, stores=stores)
+
+
+def split_table(table: LabelTable, config: RunConfig) -> Split:
+    """Split the photos as the settings say."""
+    return make_split(
         table,
         config=config.split,
         carve_val=config.training.patience is not None,
         rng=np.random.default_rng(config.seed),
     )
-    return PreparedRun(config=config, table=table, split=split, starts=starts, stores=stores)
 
 
 def open_output(config: RunConfig) -> AbstractContextManager[Path]:

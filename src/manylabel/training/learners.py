@@ -227,11 +227,11 @@ class HeadLearner(Learner):
         other_rows: All other photos that will be scored; their features are computed once.
     """
 
-    is_cheap = True
-
     def __init__(self, lesson: Lesson, *, train_rows: IntArray, other_rows: IntArray) -> None:
         """Compute the features of all photos."""
         super().__init__(lesson)
+        # Heads of the study have up to 25 million parameters: a few more fits of those do matter.
+        self.is_cheap = sum(parameter.numel() for parameter in lesson.start.head.parameters()) < _SMALL_HEAD
         # Features are a few numbers per photo: in bf16 the loop would lose digits and gain no time.
         self.precision = torch.float32
         lesson.start.to(self.device).to(memory_format=torch.channels_last)
@@ -275,8 +275,7 @@ class HeadLearner(Learner):
             batch_size=given(self.lesson.training.batch_size),
             rng=np.random.default_rng(self.seeds(rows)),
         )
-        n_parameters = sum(parameter.numel() for parameter in classifier.head.parameters())
-        with threads(1 if n_parameters < _SMALL_HEAD else torch.get_num_threads()):
+        with threads(1 if self.is_cheap else torch.get_num_threads()):
             return self.train(classifier, classifier.head, batches, rows)
 
     def outputs(self, module: nn.Module, rows: IntArray) -> Iterator[Tensor]:
