@@ -86,10 +86,15 @@ def test_aerial_photos_and_a_frozen_body_reach_the_documented_score(real_runs: R
 @pytest.mark.slow
 def test_aerial_photos_and_a_tuned_body_reach_the_documented_score(real_runs: RealRuns) -> None:
     facts = real_runs.facts(
-        "ucmerced/labels.csv", "training.tune=full", "training.epochs=5", networks=MOBILENET
+        "ucmerced/labels.csv",
+        "training.tune=full",
+        "training.epochs=5",
+        "training.loss=bce",
+        "training.body_learning_rate=3e-4",
+        networks=MOBILENET,
     )
 
-    assert metrics_of(facts, "mobilenet_v2")["mAP"] >= 0.95
+    assert metrics_of(facts, "mobilenet_v2")["mAP"] >= 0.955
 
 
 def test_a_vision_transformer_and_a_squeezenet_learn_scenes(real_runs: RealRuns) -> None:
