@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from manylabel.bundle import BundleConfig, file_hash, read_bundle, write_bundle
+from manylabel.bundle import BundleConfig, read_bundle, write_bundle
 from manylabel.errors import BundleError, OutputError
-from manylabel.files import write_atomically
+from manylabel.files import file_sha256, write_atomically
 from manylabel.preprocess import Preprocessing
 from manylabel.types import Thresholds
 
@@ -48,7 +48,7 @@ def seal(file: Path) -> None:
     """Put the hash of a file that was changed into facts.json."""
     facts_file = file.parent / "facts.json"
     facts = json.loads(facts_file.read_text(encoding="utf-8"))
-    facts["sha256"][file.name] = file_hash(file)
+    facts["sha256"][file.name] = file_sha256(file)
     facts_file.write_text(json.dumps(facts), encoding="utf-8")
 
 

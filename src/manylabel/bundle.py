@@ -11,7 +11,6 @@ Out: a folder of plain files, complete or absent, and its reading back.
 """
 
 import csv
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import numpy as np
 
 from manylabel.config import HeadName
 from manylabel.errors import BundleError, OutputError
+from manylabel.files import file_sha256
 from manylabel.preprocess import Preprocessing
 from manylabel.types import Thresholds
 
@@ -100,7 +100,7 @@ def write_bundle(
         write_weights(folder / WEIGHTS_FILE)
         # safetensors lets nobody else read what it writes; a bundle is there to be handed on.
         (folder / WEIGHTS_FILE).chmod((folder / CONFIG_FILE).stat().st_mode)
-        hashes = {name: file_hash(folder / name) for name in _CHECKED_FILES}
+        hashes = {name: file_sha256(folder / name) for name in _CHECKED_FILES}
         whole = {**facts, "thresholds_origin": thresholds.origin, "sha256": hashes}
         (folder / FACTS_FILE).write_text(_to_json(whole), encoding="utf-8")
     except OSError as error:
@@ -123,7 +123,7 @@ def read_bundle(folder: Path) -> Bundle:
     if not isinstance(hashes, dict):
         raise BundleError(f"{folder / FACTS_FILE}: is damaged: 'sha256' is no JSON object")
     for name in _CHECKED_FILES:
-        if file_hash(folder / name) != hashes.get(name):
+        if file_sha256(folder / name) != hashes.get(name):
             raise BundleError(
                 f"{folder / name}: has changed since the bundle was written (its SHA-256 is not the one in "
                 f"{FACTS_FILE}); copy the bundle again or train it anew"
@@ -131,12 +131,6 @@ def read_bundle(folder: Path) -> Bundle:
     config = _config_from_dict(_read_json(folder, CONFIG_FILE), folder / CONFIG_FILE)
     thresholds = _read_thresholds(folder / THRESHOLDS_FILE, config.labels, facts.get("thresholds_origin", ""))
     return Bundle(folder=folder, config=config, thresholds=thresholds, facts=facts)
-
-
-def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file as hexadecimal text."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _to_json(values: Mapping[str, Any]) -> str:

@@ -6,7 +6,6 @@ Out: an estimator with ``predict``, ``predict_proba``, ``classes_`` and ``thresh
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -89,14 +88,12 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         """
         try:
             from manylabel.models.start import start_classifiers
-            from manylabel.training.defaults import fill_defaults
             from manylabel.training.features import default_cache
             from manylabel.training.trial import Experiment, run_trial
         except ModuleNotFoundError as error:
             raise MissingExtraError("Training", "train") from error
         names, targets = read_targets(y, n_photos=len(X))
         config = self._config()
-        config = replace(config, training=fill_defaults(config.training))
         [(start, provenance)] = start_classifiers(
             config.model,
             labels=[str(name) for name in names],

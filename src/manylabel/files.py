@@ -4,6 +4,7 @@ In:  a path and its content.
 Out: the file or folder, complete or absent.
 """
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -30,6 +31,12 @@ def write_atomically(path: Path, content: bytes) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def printable(name: str) -> str:

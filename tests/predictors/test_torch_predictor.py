@@ -11,8 +11,9 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from manylabel.bundle import FACTS_FILE, WEIGHTS_FILE, file_hash
+from manylabel.bundle import FACTS_FILE, WEIGHTS_FILE
 from manylabel.errors import BundleError
+from manylabel.files import file_sha256
 from manylabel.models.classifier import Classifier, build_classifier
 from manylabel.predictors.torch_predictor import TorchPredictor, autocast, load_predictor, save_weights
 from manylabel.preprocess import resize_views
@@ -50,7 +51,7 @@ def change_weights(bundle: Path, change: Any) -> None:
     weights = load_file(bundle / WEIGHTS_FILE)
     save_file(change(weights), bundle / WEIGHTS_FILE)
     facts = json.loads((bundle / FACTS_FILE).read_text(encoding="utf-8"))
-    facts["sha256"][WEIGHTS_FILE] = file_hash(bundle / WEIGHTS_FILE)
+    facts["sha256"][WEIGHTS_FILE] = file_sha256(bundle / WEIGHTS_FILE)
     (bundle / FACTS_FILE).write_text(json.dumps(facts), encoding="utf-8")
 
 

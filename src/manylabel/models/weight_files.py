@@ -4,7 +4,6 @@ In:  a .safetensors file, or a file of ``torch.save``: plain or wrapped as train
 Out: the tensors by name, in the order of the file.
 """
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -64,12 +63,6 @@ def read_weights(path: Path) -> "OrderedDict[str, Tensor]":
     for prefix in _PREFIXES:
         tensors = _without_prefix(tensors, prefix)
     return tensors
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(path: Path) -> Any:

@@ -17,9 +17,10 @@ from torchvision.models.vision_transformer import VisionTransformer, interpolate
 
 from manylabel.config import InitName
 from manylabel.errors import WeightsError
+from manylabel.files import file_sha256
 from manylabel.models.backbones import TIMM_PREFIX, Backbone, build_backbone, seeded, timm_network
 from manylabel.models.hubs import HUB_ERRORS, OfficialFile, official_file
-from manylabel.models.weight_files import file_sha256, read_weights
+from manylabel.models.weight_files import read_weights
 
 Weights = OrderedDict[str, Tensor]
 
