@@ -21,7 +21,7 @@ from manylabel.models.weights import Provenance
 from manylabel.predictors.device import choose_precision
 from manylabel.predictors.torch_predictor import TorchPredictor
 from manylabel.training.defaults import fill_defaults, fill_for_start
-from manylabel.training.learners import LEARNERS, Fit, FitRows, HeadLearner, Lesson, WholeLearner
+from manylabel.training.learners import LEARNERS, AnyLearner, Fit, FitRows, Lesson
 from manylabel.training.photo_store import PhotoStore
 from manylabel.types import FloatArray, IntArray, Judged, Listener, Progress, Split, Thresholds, Trial
 
@@ -37,8 +37,6 @@ THRESHOLD_AIMS: dict[ThresholdName, str] = {
     "half": "0.5 for every label",
 }
 """What each way to choose thresholds aims at, in words."""
-
-AnyLearner = HeadLearner | WholeLearner
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -1,0 +1,213 @@
+"""What every way to learn shares: the lesson, the parts that photos play in a fit, the course of a fit.
+
+In:  a network at its start, photos, targets.
+Out: ``Learner``, whose subclasses say what learns and from what.
+"""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from manylabel.config import AugmentationConfig, TrainingConfig
+from manylabel.models.classifier import Classifier
+from manylabel.predictors.device import choose_device, choose_precision, open_accelerator
+from manylabel.training.batches import as_tensor
+from manylabel.training.defaults import loop_settings
+from manylabel.training.loop import Batches, HeldOutLoss, Watch, train_loop
+from manylabel.training.losses import Loss, binary_cross_entropy, label_weights
+from manylabel.training.photo_store import PhotoStore
+from manylabel.types import Epoch, FloatArray, IntArray
+
+_MAX_WATCHED = 256
+NO_ROWS: IntArray = np.empty(0, dtype=np.int64)
+
+OnStep = Callable[[str, int, int], None]
+"""Hears the stage, the steps done and the steps in all."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Lesson:
+    """Hold what a learner is given.
+
+    Attributes:
+        start: The network before training; moved to the device, its weights never changed.
+        store: All photos.
+        targets: [n_photos, n_labels], NaN unknown.
+        training: The settings, all filled in.
+        augmentation: How views vary.
+        seed: Seed of everything that is drawn.
+        cache: Folder of the feature cache; None for no cache.
+        on_step: Hears of progress.
+    """
+
+    start: Classifier
+    store: PhotoStore
+    targets: FloatArray
+    training: TrainingConfig
+    augmentation: AugmentationConfig
+    seed: int
+    cache: Path | None
+    on_step: OnStep
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FitRows:
+    """Say which photos play which part in one fit.
+
+    Attributes:
+        train: Learned from.
+        watched: Their loss is measured after every epoch for its curve; it decides nothing.
+        val: A part of the training photos kept for early stopping; may be empty.
+        fold: Number of the fold; None for the fit that is kept.
+    """
+
+    train: IntArray
+    watched: IntArray
+    val: IntArray
+    fold: int | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Fit:
+    """Hold one trained network.
+
+    Attributes:
+        classifier: The network, its loss weights undone; it shares a frozen backbone with the start.
+        pos_weight: Weight of a positive per label [n_labels] that the loss used.
+        history: Loss per epoch.
+        seconds: Wall time of the fit.
+    """
+
+    classifier: Classifier
+    pos_weight: FloatArray
+    history: tuple[Epoch, ...]
+    seconds: float
+
+
+class Stopwatch:
+    """Add up the wall time of calls."""
+
+    def __init__(self) -> None:
+        """Start at 0."""
+        self.seconds = 0.0
+
+    def around(self, measure: HeldOutLoss) -> HeldOutLoss:
+        """Return the same function, its time counted."""
+
+        def timed(module: nn.Module) -> float:
+            started = time.perf_counter()
+            loss = measure(module)
+            self.seconds += time.perf_counter() - started
+            return loss
+
+        return timed
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Let torch compute with so many threads, then with as many as before.
+
+    The products of a small head take microseconds: handing them to several threads takes longer than they do,
+    and on a busy machine every one of them waits for the slowest thread.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class Learner(ABC):
+    """Fit networks and score photos.
+
+    Attributes:
+        is_cheap: Whether a fit costs so little that a few more for the sake of thresholds do not matter.
+        prepared_seconds: Wall time of what all fits share, e.g. computing features.
+    """
+
+    is_cheap: bool
+    prepared_seconds = 0.0
+
+    def __init__(self, lesson: Lesson) -> None:
+        """Keep the lesson."""
+        self.lesson = lesson
+        self.device = choose_device(lesson.training.device)
+        self.precision = choose_precision(lesson.training.precision, self.device)
+
+    @abstractmethod
+    def fit(self, rows: FitRows) -> Fit:
+        """Train a fresh network."""
+
+    @abstractmethod
+    def outputs(self, module: nn.Module, rows: IntArray) -> Iterator[Tensor]:
+        """Yield logits [batch, n_labels] of what ``fit`` trained: a classifier, or its head."""
+
+    def seeds(self, rows: FitRows) -> list[int]:
+        """Return what the order, the views and the dropout of a fit are drawn from."""
+        return [self.lesson.seed, 0 if rows.fold is None else 1 + rows.fold]
+
+    def pos_weight(self, rows: FitRows) -> FloatArray:
+        """Return the weight of a positive per label [n_labels] in the loss of a fit."""
+        training = self.lesson.training
+        return label_weights(self.lesson.targets[rows.train], name=training.loss, cap=training.pos_weight_cap)
+
+    @torch.no_grad()
+    def mean_loss(self, module: nn.Module, rows: IntArray, *, loss: Loss) -> float:
+        """Measure the mean loss over the known cells of some photos."""
+        module.eval()
+        logits = torch.cat([*self.outputs(module, rows)])
+        return float(loss(logits, as_tensor(self.lesson.targets[rows]).to(logits.device)))
+
+    @torch.inference_mode()
+    def probabilities(self, module: nn.Module, rows: IntArray) -> FloatArray:
+        """Return probabilities [n_rows, n_labels] of photos that need not have been seen."""
+        if len(rows) == 0:
+            return np.empty((0, self.lesson.targets.shape[1]))
+        module.eval()
+        logits = torch.cat([*self.outputs(module, rows)])
+        return logits.cpu().double().sigmoid().numpy()
+
+    def train(self, classifier: Classifier, module: nn.Module, batches: Batches, rows: FitRows) -> Fit:
+        """Train ``module``, the classifier or its head, and undo the weights of the loss."""
+        started = time.perf_counter()
+        lesson = self.lesson
+        settings = loop_settings(lesson.training, precision=self.precision)
+        pos_weight = self.pos_weight(rows)
+        loss = binary_cross_entropy(torch.tensor(pos_weight, dtype=torch.float32, device=self.device))
+        stage = "training" if rows.fold is None else f"fold {rows.fold + 1}"
+        # Evenly from all of them: in file order the first ones may be of one kind.
+        n_watched = min(len(rows.watched), _MAX_WATCHED)
+        watched = rows.watched[np.linspace(0, len(rows.watched) - 1, n_watched).astype(np.int64)]
+        watching = Stopwatch()
+        watch = Watch(
+            held_out=watching.around(partial(self.mean_loss, rows=watched, loss=loss)) if n_watched else None,
+            validation=partial(self.mean_loss, rows=rows.val, loss=loss) if len(rows.val) else None,
+            on_epoch=lambda n_done: lesson.on_step(stage, n_done, settings.epochs),
+        )
+        with torch.random.fork_rng():
+            torch.manual_seed(int(np.random.SeedSequence(self.seeds(rows)).generate_state(1)[0]))
+            history = train_loop(
+                module,
+                batches,
+                loss=loss,
+                settings=settings,
+                accelerator=open_accelerator(lesson.training.device),
+                watch=watch,
+            )
+        classifier.undo_loss_weight(pos_weight)
+        return Fit(
+            classifier=classifier,
+            pos_weight=pos_weight,
+            history=tuple(replace(epoch, fold=rows.fold) for epoch in history),
+            # The curve of the held-out photos is for the report: training would do without it.
+            seconds=time.perf_counter() - started - watching.seconds,
+        )
