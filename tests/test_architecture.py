@@ -26,7 +26,7 @@ HEAVY = ("accelerate", "timm", "torch", "torchvision")
 SLOW = ("matplotlib", "openpyxl", "pandas", "scipy", "sklearn")
 # What importing any module of these must not load; a name stands for all that lies below it.
 LIGHT = {
-    ("__init__", "config", "errors", "files", "recipes", "settings"): {*HEAVY, *SLOW, "numpy"},
+    ("__init__", "cache", "config", "errors", "files", "recipes", "settings"): {*HEAVY, *SLOW, "numpy"},
     ("bundle", "data", "evaluation", "preprocess", "types"): {*HEAVY, *SLOW},
     ("report",): {*HEAVY},
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from manylabel.apply import evaluate, predict
+    from manylabel.cache import clear_cache, list_cache
     from manylabel.config import RunConfig
     from manylabel.data.readers import read_table
     from manylabel.data.sample import draw_sample
@@ -22,9 +23,11 @@ __all__ = [
     "MultiLabelClassifier",
     "RunConfig",
     "__version__",
+    "clear_cache",
     "compare",
     "draw_sample",
     "evaluate",
+    "list_cache",
     "list_models",
     "load_recipe",
     "predict",
@@ -35,9 +38,11 @@ __all__ = [
 _HOMES = {
     "MultiLabelClassifier": "manylabel.estimator",
     "RunConfig": "manylabel.config",
+    "clear_cache": "manylabel.cache",
     "compare": "manylabel.pipeline",
     "draw_sample": "manylabel.data.sample",
     "evaluate": "manylabel.apply",
+    "list_cache": "manylabel.cache",
     "list_models": "manylabel.models.catalogue",
     "load_recipe": "manylabel.recipes",
     "predict": "manylabel.apply",

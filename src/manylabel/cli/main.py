@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from manylabel import __version__
+from manylabel.cli.cache import cache
 from manylabel.cli.compare import compare
 from manylabel.cli.evaluate import evaluate
 from manylabel.cli.models import models
@@ -48,7 +49,7 @@ def stoppable(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (compare, train, evaluate, predict, models, sample):
+for command in (compare, train, evaluate, predict, models, sample, cache):
     app.command()(stoppable(command))
 
 

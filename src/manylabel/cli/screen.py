@@ -8,6 +8,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -21,6 +22,7 @@ from manylabel.types import Listener, Progress
 
 if TYPE_CHECKING:
     from manylabel.apply import Evaluation
+    from manylabel.cache import CacheContents
     from manylabel.models.catalogue import ModelInfo
     from manylabel.predictors.batch import Predictions
 
@@ -232,3 +234,46 @@ def show_models(models: Sequence["ModelInfo"]) -> None:
             "yes" if model.weights_here else "no",
         )
     _stdout.print(table)
+
+
+def show_cache(contents: "CacheContents") -> None:
+    """Print where the feature cache lies, how full it is, and what it holds."""
+    show_line(f"Folder: {contents.folder}")
+    show_line(f"Limit:  {format_bytes(contents.limit_bytes)}")
+    show_line(f"Used:   {format_bytes(contents.n_bytes)}, {len(contents.files)} sets of features")
+    if not contents.files:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("Network", overflow="fold")
+    table.add_column("Photos", justify="right", no_wrap=True)
+    table.add_column("Views", justify="right", no_wrap=True)
+    table.add_column("What", overflow="fold")
+    table.add_column("Size", justify="right", no_wrap=True)
+    table.add_column("Last used", no_wrap=True)
+    for file in contents.files:
+        table.add_row(
+            escape(_or_unknown(file.network)),
+            _or_unknown(file.n_photos),
+            _or_unknown(file.n_views),
+            escape(_or_unknown(file.what)),
+            format_bytes(file.n_bytes),
+            f"{datetime.fromtimestamp(file.last_used):%Y-%m-%d %H:%M}",
+        )
+    _stdout.print(table)
+
+
+def _or_unknown(value: object) -> str:
+    return "?" if value is None else str(value)
+
+
+def format_bytes(n_bytes: int) -> str:
+    """Write a size with the unit that fits, in powers of 1000.
+
+    Examples:
+        >>> format_bytes(999), format_bytes(1_500_000), format_bytes(20_000_000_000)
+        ('999 B', '1.5 MB', '20.0 GB')
+    """
+    size, units = float(n_bytes), ["B", "kB", "MB", "GB", "TB"]
+    while size >= 999.95 and len(units) > 1:
+        size, units = size / 1000, units[1:]
+    return f"{n_bytes} B" if units[0] == "B" else f"{size:.1f} {units[0]}"

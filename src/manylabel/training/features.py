@@ -9,11 +9,7 @@ preprocessing, the augmentation, the seed, the number type. What has another key
 
 import hashlib
 import json
-import logging
-import os
-import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,41 +18,22 @@ import PIL
 import timm
 import torch
 import torchvision
-from numpy.typing import NDArray
-from platformdirs import user_cache_path
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 from torch import Tensor
 
+from manylabel.cache import feature_path
 from manylabel.config import AugmentationConfig
 from manylabel.models.classifier import Classifier
 from manylabel.predictors.torch_predictor import autocast
 from manylabel.preprocess import PixelArray, Preprocessing, resize_views
+from manylabel.training.feature_cache import FrozenFeatures, read_or_compute
+from manylabel.training.feature_file import FeatureWriter
 from manylabel.training.photo_store import PhotoStore
 from manylabel.training.prefetch import prefetch
 from manylabel.training.views import View, draw_view, jitter_colours, plain_view, render_view
 from manylabel.types import IntArray
 
-FeatureArray = NDArray[np.float32]
-
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 _BATCH_SIZE = 32
-_logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class FrozenFeatures:
-    """Hold the features of some photos.
-
-    Attributes:
-        values: [n_photos, n_views, n_features]; the views of an evaluation come first.
-        seconds: Wall time of computing them, also where they were computed by an earlier run.
-        is_cached: Whether they came from the cache.
-    """
-
-    values: FeatureArray
-    seconds: float
-    is_cached: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,12 +55,6 @@ class FeatureSettings:
     cache: Path | None
 
 
-def default_cache() -> Path:
-    """Return the folder of the feature cache: MANYLABEL_CACHE, or the user's cache folder."""
-    given = os.environ.get("MANYLABEL_CACHE")
-    return Path(given) if given else user_cache_path("manylabel")
-
-
 def frozen_features(
     classifier: Classifier,
     store: PhotoStore,
@@ -100,26 +71,31 @@ def frozen_features(
         rows: Which photos [n_photos].
         settings: Which views, and how.
         on_photo: Hears how many photos are done.
+
+    Raises:
+        PhotoError: A photo that is read again has changed, or cannot be read any more.
+        ConfigError: MANYLABEL_CACHE_GB is no positive number.
+        OutputError: The disk lost what had been written.
     """
-    if not len(rows):
-        nothing = np.empty(
-            (0, classifier.preprocessing.n_views + settings.n_augmented, classifier.n_features),
-            dtype=np.float32,
-        )
-        return FrozenFeatures(values=nothing, seconds=0.0, is_cached=False)
-    key = _cache_key(classifier, [store.hashes[row] for row in rows], settings)
-    file = None if settings.cache is None else settings.cache / "features" / f"{key}.safetensors"
     n_views = classifier.preprocessing.n_views + settings.n_augmented
     shape = (len(rows), n_views, classifier.n_features)
-    cached = None if file is None else _read_cached(file, shape)
-    if cached is not None:
+    if not len(rows):
+        return FrozenFeatures(values=np.empty(shape, dtype=np.float32), seconds=0.0, is_cached=False)
+    key = _cache_key(classifier, [store.hashes[row] for row in rows], settings)
+    features = read_or_compute(
+        None if settings.cache is None else feature_path(settings.cache, key),
+        shape=shape,
+        dtype=np.float32,
+        metadata={
+            "network": classifier.backbone.name,
+            "n_photos": str(len(rows)),
+            "n_views": str(n_views),
+            "what": "features",
+        },
+        compute=lambda writer: _compute(classifier, store, rows, settings, writer=writer, on_photo=on_photo),
+    )
+    if features.is_cached:
         on_photo(len(rows))
-        return cached
-    started = time.perf_counter()
-    values = _compute(classifier, store, rows, settings, on_photo)
-    features = FrozenFeatures(values=values, seconds=time.perf_counter() - started, is_cached=False)
-    if file is not None:
-        _write_cached(file, features)
     return features
 
 
@@ -128,20 +104,20 @@ def _compute(
     store: PhotoStore,
     rows: IntArray,
     settings: FeatureSettings,
+    *,
+    writer: FeatureWriter,
     on_photo: Callable[[int], None],
-) -> FeatureArray:
+) -> None:
     device = next(classifier.parameters()).device
     n_views = classifier.preprocessing.n_views + settings.n_augmented
-    values = np.empty((len(rows) * n_views, classifier.n_features), dtype=np.float32)
     classifier.eval()
     done = 0
     with torch.inference_mode(), autocast(device, settings.precision):
         for pixels in _batches_of_views(store, rows, classifier.preprocessing, settings):
             batch = classifier.features(pixels.to(device))  # [batch, n_features]
-            values[done : done + len(batch)] = batch.float().cpu().numpy()
+            writer.append(batch.float().cpu().numpy())
             done += len(batch)
             on_photo(done // n_views)
-    return values.reshape(len(rows), n_views, classifier.n_features)
 
 
 def _batches_of_views(
@@ -191,32 +167,3 @@ def _weights_hash(backbone: torch.nn.Module) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()
-
-
-def _read_cached(file: Path, shape: tuple[int, int, int]) -> FrozenFeatures | None:
-    """Return the features of a cache file, or None where there is none or it is damaged."""
-    try:
-        with safe_open(file, framework="numpy") as opened:
-            values = opened.get_tensor("features")
-            seconds = float((opened.metadata() or {})["seconds"])
-        if values.shape != shape or values.dtype != np.float32:
-            raise ValueError(f"features {values.dtype}{[*values.shape]}, expected float32{[*shape]}")
-    except FileNotFoundError:
-        return None
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        _logger.warning("%s is damaged (%s); its features are computed again", file.name, error)
-        return None
-    return FrozenFeatures(values=values, seconds=seconds, is_cached=True)
-
-
-def _write_cached(file: Path, features: FrozenFeatures) -> None:
-    """Write under a temporary name, then rename; a cache that cannot be written stops nothing."""
-    temporary = file.with_suffix(f".{os.getpid()}.partial")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        save_file({"features": features.values}, temporary, metadata={"seconds": repr(features.seconds)})
-        temporary.replace(file)
-    except (OSError, SafetensorError) as error:
-        _logger.warning("features could not be cached in %s: %s", file.parent, error)
-        with suppress(OSError):
-            temporary.unlink()
