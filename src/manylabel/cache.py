@@ -223,6 +223,8 @@ def read_header(file: IO[bytes]) -> bytes:
     if len(prefix) < _LENGTH_BYTES or n_bytes > _MAX_HEADER_BYTES:
         raise ValueError("it is no safetensors file")
     header = file.read(n_bytes)
+    if not header.startswith(b"{"):
+        raise ValueError("it is no safetensors file")
     if len(header) < n_bytes:
         raise ValueError("it is cut off")
     return header

@@ -9,11 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 from manylabel import __version__, pipeline
+from manylabel.cache import feature_path
 from manylabel.cli.main import main
 from manylabel.errors import MissingExtraError
+from manylabel.training.feature_file import FeatureWriter
 
 QUICK = (
     *("--init", "random", "--epochs", "2", "--device", "cpu"),
@@ -290,6 +293,70 @@ def test_head_and_number_of_labels_go_together(run: Run) -> None:
 
     assert answer.code == 2
     assert "--head and --labels go together" in answer.said
+
+
+def test_an_empty_cache_is_shown(run: Run, feature_cache: Path) -> None:
+    assert run("cache") == Answer(
+        0, f"Folder: {feature_cache}\nLimit:  20.0 GB\nUsed:   0 B, 0 sets of features\n", ""
+    )
+
+
+def test_the_cache_is_shown_in_80_columns_and_cleared(
+    run: Run, feature_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    path = feature_path(feature_cache, "a" * 64)
+    metadata = {
+        "network": "timm/vit_base_patch16_224.augreg2_in21k_ft_in1k",
+        "n_photos": "123456",
+        "n_views": "16",
+    }
+    with FeatureWriter(
+        path, shape=(1, 1), dtype="float32", metadata={**metadata, "what": "activations"}
+    ) as writer:
+        writer.append(np.ones(1))
+        writer.finish(1.0)
+    feature_path(feature_cache, "b" * 64).write_bytes(b"damaged")
+    n_bytes = path.stat().st_size + 7
+
+    shown = run("cache")
+    lines = shown.stdout.splitlines()
+    assert shown.code == 0
+    assert lines[2] == f"Used:   {n_bytes} B, 2 sets of features"
+    assert lines[3].split() == ["Network", "Photos", "Views", "What", "Size", "Last", "used"]
+    assert max(map(len, lines[3:])) <= 80
+    assert ["?", "?", "?", "?", "7", "B"] in [line.split()[:6] for line in lines]
+    assert "123456" in shown.stdout
+    assert "activations" in shown.stdout
+
+    cleared = run("cache", "--clear")
+    assert cleared == Answer(0, f"{feature_cache}: {n_bytes} B freed, 2 sets of features removed\n", "")
+    assert not list(feature_cache.rglob("*.safetensors"))
+
+
+def test_a_wrong_limit_of_the_cache_is_told_before_any_work(
+    run: Run, images: Path, labels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MANYLABEL_CACHE_GB", "none")
+    for words in (("cache",), ("train", images, labels, *QUICK)):
+        answer = run(*words)
+        assert answer.code == 2
+        assert answer.said == (
+            "error: MANYLABEL_CACHE_GB: given 'none', expected a positive number of gigabytes, e.g. 20"
+        )
+
+
+def test_the_cache_is_shown_without_torch() -> None:
+    program = (
+        "import sys\n"
+        "from manylabel.cli.main import app\n"
+        "try:\n    app(['cache'])\n"
+        "finally:\n    print({'torch', 'pandas', 'filelock'} & set(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout.startswith("Folder: ")
+    assert done.stderr.strip() == "set()"
 
 
 def test_the_version_is_told(run: Run) -> None:

@@ -1,6 +1,6 @@
 """Features of a frozen backbone, computed once."""
 
-import logging
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +12,16 @@ import torch
 from PIL import Image
 from safetensors.numpy import save_file
 
+from manylabel.cache import list_cache
 from manylabel.config import AugmentationConfig
+from manylabel.errors import PhotoError
 from manylabel.models.classifier import Classifier
 from manylabel.models.heads import build_head
 from manylabel.preprocess import resize_photo, resize_views
-from manylabel.training import features
-from manylabel.training.features import FeatureSettings, FrozenFeatures, default_cache, frozen_features
-from manylabel.training.photo_store import PhotoStore, store_of_images
+from manylabel.training import feature_file, features
+from manylabel.training.feature_cache import FrozenFeatures
+from manylabel.training.features import FeatureSettings, frozen_features
+from manylabel.training.photo_store import PhotoStore, read_store, store_of_images
 
 N_PHOTOS = 6
 ROWS = np.arange(N_PHOTOS)
@@ -64,7 +67,7 @@ def test_the_first_view_is_what_a_predictor_sees(
     with torch.inference_mode():
         expected = tiny_classifier.eval().features(torch.from_numpy(pixels))
     assert computed.values.shape == (N_PHOTOS, 3, 8)
-    torch.testing.assert_close(torch.from_numpy(computed.values[:, 0]), expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(torch.tensor(computed.values[:, 0]), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_views_that_scores_are_averaged_over_come_before_augmented_ones(
@@ -78,7 +81,7 @@ def test_views_that_scores_are_averaged_over_come_before_augmented_ones(
     with torch.inference_mode():
         expected = tiny_classifier.features(torch.from_numpy(pixels)).reshape(N_PHOTOS, 4, 8)
     assert computed.values.shape == (N_PHOTOS, 4 + settings.n_augmented, 8)
-    torch.testing.assert_close(torch.from_numpy(computed.values[:, :4]), expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(torch.tensor(computed.values[:, :4]), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_the_other_views_differ(
@@ -227,15 +230,18 @@ def test_a_damaged_cache_file_is_told_and_computed_again(
     settings: FeatureSettings,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    computed = frozen_features(tiny_classifier, store, ROWS, settings=settings)
+    # Copied: a file that is damaged while it is mapped takes the process with it.
+    computed = frozen_features(tiny_classifier, store, ROWS, settings=settings).values.copy()
     (file,) = cache_files(settings)
     damage(file)
 
     again = frozen_features(tiny_classifier, store, ROWS, settings=settings)
 
     assert not again.is_cached
-    np.testing.assert_array_equal(again.values, computed.values)
-    assert f"{file.name} is damaged" in caplog.text
+    np.testing.assert_array_equal(again.values, computed)
+    (warning,) = caplog.messages
+    assert warning.startswith(f"{file.name} cannot be used (")
+    assert warning.endswith("); its features are computed again")
     assert frozen_features(tiny_classifier, store, ROWS, settings=settings).is_cached
 
 
@@ -262,15 +268,25 @@ def test_a_full_disk_stops_nothing_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def fill_disk(tensors: object, file: Path, **_: object) -> None:
-        file.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
+    write = feature_file._write
+    n_writes = 0
 
-    monkeypatch.setattr(features, "save_file", fill_disk)
-    with caplog.at_level(logging.WARNING):
-        frozen_features(tiny_classifier, store, ROWS, settings=settings)
+    def fill_disk(file: io.FileIO, content: bytes | memoryview) -> None:
+        nonlocal n_writes
+        n_writes += 1
+        if n_writes == 3:  # header, one batch, half of another
+            write(file, memoryview(content)[: len(content) // 2])
+            raise OSError(28, "No space left on device")
+        write(file, content)
 
-    assert "No space left on device" in caplog.text
+    expected = frozen_features(tiny_classifier, store, ROWS, settings=replace(settings, cache=None))
+    monkeypatch.setattr(features, "_BATCH_SIZE", 6)
+    monkeypatch.setattr(feature_file, "_write", fill_disk)
+    computed = frozen_features(tiny_classifier, store, ROWS, settings=settings)
+
+    np.testing.assert_allclose(computed.values, expected.values, atol=1e-5)
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].endswith("[Errno 28] No space left on device")
     assert not cache_files(settings)
 
 
@@ -303,9 +319,41 @@ def test_computing_leaves_the_weights_as_they_were(
     assert all(torch.equal(value, tiny_classifier.state_dict()[name]) for name, value in before.items())
 
 
-def test_the_user_may_say_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("MANYLABEL_CACHE", str(tmp_path / "here"))
-    assert default_cache() == tmp_path / "here"
+def test_a_file_says_what_it_holds(
+    tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings
+) -> None:
+    frozen_features(tiny_classifier, store, ROWS, settings=settings)
 
-    monkeypatch.delenv("MANYLABEL_CACHE")
-    assert default_cache().name == "manylabel"
+    [file] = list_cache(settings.cache).files
+    assert (file.network, file.n_photos, file.n_views, file.what) == ("tiny", N_PHOTOS, 3, "features")
+
+
+def test_a_set_of_features_that_is_not_used_gives_way_to_a_new_one(
+    tiny_classifier: Classifier,
+    store: PhotoStore,
+    settings: FeatureSettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MANYLABEL_CACHE_GB", "1e-9")
+    first = frozen_features(tiny_classifier, store, ROWS, settings=settings)
+    values = first.values.copy()
+    frozen_features(tiny_classifier, store, ROWS, settings=replace(settings, seed=1))
+
+    np.testing.assert_array_equal(first.values, values)
+    assert len(cache_files(settings)) == 1
+    assert frozen_features(tiny_classifier, store, ROWS, settings=replace(settings, seed=1)).is_cached
+    assert not frozen_features(tiny_classifier, store, ROWS, settings=settings).is_cached
+
+
+def test_a_photo_that_changes_during_the_run_leaves_no_features(
+    tiny_classifier: Classifier, settings: FeatureSettings, tmp_path: Path
+) -> None:
+    paths = [tmp_path / f"{number}.png" for number in range(N_PHOTOS)]
+    for path, photo in zip(paths, photos(), strict=True):
+        photo.save(path)
+    store, *_ = read_store(paths, side_px=16, memory_bytes=0)
+    photos(seed=1)[0].save(paths[-1])
+
+    with pytest.raises(PhotoError, match=r"5\.png: the file changed during the run"):
+        frozen_features(tiny_classifier, store, ROWS, settings=settings)
+    assert not cache_files(settings)

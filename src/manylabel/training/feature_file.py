@@ -1,7 +1,7 @@
 """Keep a set of features in one file that is mapped into memory.
 
 In:  features, batch by batch.
-Out: a safetensors file of one tensor `features` [n_photos, n_views, ...] with its checksum, complete or absent.
+Out: a safetensors file of one tensor, features [n_photos, n_views, ...], with a checksum; complete or absent.
 
 The checksum is known only once everything is written: the header has room for it and is written again then.
 """
@@ -84,8 +84,8 @@ def read_features(path: Path, *, shape: tuple[int, ...], dtype: DTypeLike) -> St
 def _read(file: IO[bytes], *, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> StoredFeatures:
     text = read_header(file)
     header = json.loads(text)
-    metadata = header.pop("__metadata__")
-    if metadata.get("format") != _FORMAT:
+    metadata = header.pop("__metadata__", None)
+    if not isinstance(metadata, dict) or metadata.get("format") != _FORMAT:
         raise ValueError("it has another format")
     expected = {"features": _tensor(shape, dtype)}
     if header != expected:

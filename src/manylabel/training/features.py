@@ -92,7 +92,7 @@ def frozen_features(
             "n_views": str(n_views),
             "what": "features",
         },
-        compute=lambda writer: _compute(classifier, store, rows, settings, writer=writer, on_photo=on_photo),
+        compute=lambda writer: _compute(classifier, store, rows, settings, on_photo, writer),
     )
     if features.is_cached:
         on_photo(len(rows))
@@ -104,9 +104,8 @@ def _compute(
     store: PhotoStore,
     rows: IntArray,
     settings: FeatureSettings,
-    *,
-    writer: FeatureWriter,
     on_photo: Callable[[int], None],
+    writer: FeatureWriter,
 ) -> None:
     device = next(classifier.parameters()).device
     n_views = classifier.preprocessing.n_views + settings.n_augmented
