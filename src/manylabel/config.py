@@ -25,10 +25,11 @@ FormatName = Literal[
 HeadName = Literal["linear", "mlp", "study"]
 InitName = Literal["official", "random"]
 FitName = Literal["squash", "crop"]
-TuneName = Literal["head", "full"]
+TuneName = Literal["head", "top", "full"]
 ScheduleName = Literal["one_cycle", "cosine", "constant"]
 LossName = Literal["weighted_bce", "bce"]
 PrecisionName = Literal["auto", "fp32", "bf16"]
+EngineName = Literal["auto", "openvino", "torch"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 ThresholdName = Literal["f1", "accuracy", "half"]
 
@@ -104,7 +105,12 @@ class TrainingConfig:
     """How a network learns. Values not given depend on `tune`; every run saves those that it used."""
 
     tune: TuneName = "head"
-    """What learns: the head on cached features of a frozen backbone, or the whole network."""
+    """What learns: the head on cached features of a frozen backbone; the top, that is the head and the last
+    stages of the backbone, on cached activations; or the full network."""
+
+    cut: str | None = None
+    """With tune=top: the module of the backbone behind which learning starts, e.g. "layer3". Not given: the
+    cut above which about a quarter of the backbone's multiplications lie."""
 
     epochs: int | None = None
     """Times that every training photo is seen."""
@@ -116,7 +122,7 @@ class TrainingConfig:
     """Peak learning rate of the head."""
 
     body_learning_rate: float | None = None
-    """Peak learning rate of the backbone; used where the whole network learns."""
+    """Peak learning rate of what learns of the backbone."""
 
     weight_decay: float | None = None
     """Decoupled weight decay of AdamW."""
@@ -145,8 +151,8 @@ class TrainingConfig:
     the weights were pre-trained."""
 
     n_views: int | None = None
-    """Views of each photo that the head learns from: the photo itself and augmented versions of it. Views of
-    evaluation.tta come on top."""
+    """Views of each photo that the head or the top learns from: the photo itself and augmented versions of
+    it. Views of evaluation.tta come on top."""
 
     loss: LossName = "weighted_bce"
     """Binary cross-entropy, positives weighted by n_negative / n_positive of each label, or plain."""
@@ -159,6 +165,9 @@ class TrainingConfig:
 
     device: DeviceName = "auto"
     """Where to compute: the best device found, or as told."""
+
+    engine: EngineName = "auto"
+    """What runs the frozen part of a backbone: OpenVINO on CPUs where it is installed, or as told."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -212,7 +212,7 @@ class Trial:
         init: Where its weights came from: "official", "file" or "random".
         init_note: The same in words, e.g. ``"random weights: resnet50-11ad3fa6.pth could not be had"``.
         head: Name of the head.
-        tune: What learned: "head" or "full".
+        tune: What learned: "head", "top" or "full".
         parameters: Number of parameters of the whole classifier.
         labels: The label names.
         thresholds: Thresholds of the model that is kept.

@@ -10,7 +10,7 @@ from manylabel.training.defaults import TUNE_DEFAULTS, fill_defaults, fill_for_s
 from manylabel.training.loop import LoopSettings
 
 # Their absence has a meaning of its own.
-MAY_STAY_OPEN = {"patience", "freeze_batch_norm", "head_first"}
+MAY_STAY_OPEN = {"cut", "patience", "freeze_batch_norm", "head_first"}
 
 
 @pytest.mark.parametrize("tune", TUNE_DEFAULTS)

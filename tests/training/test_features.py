@@ -13,14 +13,15 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from manylabel.cache import list_cache
-from manylabel.config import AugmentationConfig
+from manylabel.config import AugmentationConfig, EngineName
 from manylabel.errors import PhotoError
 from manylabel.models.classifier import Classifier
+from manylabel.models.frozen import plan_engine
 from manylabel.models.heads import build_head
 from manylabel.preprocess import resize_photo, resize_views
 from manylabel.training import feature_file, features
 from manylabel.training.feature_cache import FrozenFeatures
-from manylabel.training.features import FeatureSettings, frozen_features
+from manylabel.training.features import FeatureSettings, FrozenPart, frozen_features
 from manylabel.training.photo_store import PhotoStore, read_store, store_of_images
 
 N_PHOTOS = 6
@@ -47,9 +48,16 @@ def settings(feature_cache: Path) -> FeatureSettings:
         n_augmented=2,
         augmentation=AugmentationConfig(),
         seed=0,
-        precision=torch.float32,
         cache=feature_cache,
     )
+
+
+def part_of(
+    classifier: Classifier, *, engine: EngineName = "torch", precision: torch.dtype = torch.float32
+) -> FrozenPart:
+    """Return the whole backbone as a frozen part."""
+    plan = plan_engine(engine, device=torch.device("cpu"), precision=precision)
+    return FrozenPart(classifier.eval(), plan)
 
 
 def cache_files(settings: FeatureSettings) -> list[Path]:
@@ -61,7 +69,7 @@ def cache_files(settings: FeatureSettings) -> list[Path]:
 def test_the_first_view_is_what_a_predictor_sees(
     tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings
 ) -> None:
-    computed = frozen_features(tiny_classifier, store, ROWS, settings=settings)
+    computed = frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings)
 
     pixels = np.stack([resize_photo(photo, tiny_classifier.preprocessing) for photo in photos()])
     with torch.inference_mode():
@@ -75,7 +83,7 @@ def test_views_that_scores_are_averaged_over_come_before_augmented_ones(
 ) -> None:
     backbone = tiny_classifier.backbone
     backbone.preprocessing = replace(backbone.preprocessing, n_views=4)
-    computed = frozen_features(tiny_classifier, store, ROWS, settings=settings)
+    computed = frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings)
 
     pixels = np.concatenate([resize_views(photo, backbone.preprocessing) for photo in photos()])
     with torch.inference_mode():
@@ -87,7 +95,7 @@ def test_views_that_scores_are_averaged_over_come_before_augmented_ones(
 def test_the_other_views_differ(
     tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings
 ) -> None:
-    values = frozen_features(tiny_classifier, store, ROWS, settings=settings).values
+    values = frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings).values
 
     for first, second in ((0, 1), (0, 2), (1, 2)):
         assert (np.abs(values[:, first] - values[:, second]).max(axis=1) > 1e-4).all()
@@ -96,9 +104,9 @@ def test_the_other_views_differ(
 def test_cached_features_are_those_that_were_computed(
     tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings
 ) -> None:
-    computed = frozen_features(tiny_classifier, store, ROWS, settings=settings)
-    cached = frozen_features(tiny_classifier, store, ROWS, settings=settings)
-    fresh = frozen_features(tiny_classifier, store, ROWS, settings=replace(settings, cache=None))
+    computed = frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings)
+    cached = frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings)
+    fresh = frozen_features(part_of(tiny_classifier), store, ROWS, settings=replace(settings, cache=None))
 
     assert (computed.is_cached, cached.is_cached, fresh.is_cached) == (False, True, False)
     np.testing.assert_array_equal(cached.values, computed.values)
@@ -110,17 +118,17 @@ def test_cached_features_are_those_that_were_computed(
 def test_cached_features_need_no_forward_pass(
     tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    frozen_features(tiny_classifier, store, ROWS, settings=settings)
-    monkeypatch.setattr(features, "_compute", lambda *_: pytest.fail("the backbone must not run"))
+    frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings)
+    monkeypatch.setattr(features, "compile_frozen", lambda *_, **__: pytest.fail("nothing must run"))
 
-    assert frozen_features(tiny_classifier, store, ROWS, settings=settings).is_cached
+    assert frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings).is_cached
 
 
 def test_a_photo_has_the_same_features_whatever_the_others_are(
     tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings
 ) -> None:
-    together = frozen_features(tiny_classifier, store, ROWS, settings=settings)
-    some = frozen_features(tiny_classifier, store, np.array([4, 1]), settings=settings)
+    together = frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings)
+    some = frozen_features(part_of(tiny_classifier), store, np.array([4, 1]), settings=settings)
 
     np.testing.assert_allclose(some.values, together.values[[4, 1]], atol=1e-5)
 
@@ -130,18 +138,33 @@ def test_a_photo_has_the_same_features_whatever_the_others_are(
     [
         lambda settings: replace(settings, seed=1),
         lambda settings: replace(settings, n_augmented=1),
-        lambda settings: replace(settings, precision=torch.bfloat16),
         lambda settings: replace(settings, augmentation=AugmentationConfig(contrast=0.3)),
     ],
 )
 def test_other_settings_are_computed_anew(
     change: Change, tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings
 ) -> None:
-    first = frozen_features(tiny_classifier, store, ROWS, settings=settings)
-    second = frozen_features(tiny_classifier, store, ROWS, settings=change(settings))
+    first = frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings)
+    second = frozen_features(part_of(tiny_classifier), store, ROWS, settings=change(settings))
 
     assert not second.is_cached
     assert first.values.shape != second.values.shape or not np.array_equal(first.values, second.values)
+
+
+@pytest.mark.parametrize(("engine", "precision"), [("openvino", torch.float32), ("torch", torch.bfloat16)])
+def test_another_engine_or_precision_computes_anew_and_nearly_the_same(
+    engine: EngineName,
+    precision: torch.dtype,
+    tiny_classifier: Classifier,
+    store: PhotoStore,
+    settings: FeatureSettings,
+) -> None:
+    first = frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings)
+    part = part_of(tiny_classifier, engine=engine, precision=precision)
+    second = frozen_features(part, store, ROWS, settings=settings)
+
+    assert not second.is_cached
+    np.testing.assert_allclose(second.values, first.values, rtol=0.02, atol=0.02)
 
 
 def change_a_weight(classifier: Classifier) -> None:
@@ -167,9 +190,9 @@ def test_another_network_is_computed_anew(
     store: PhotoStore,
     settings: FeatureSettings,
 ) -> None:
-    first = frozen_features(tiny_classifier, store, ROWS, settings=settings)
+    first = frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings)
     change(tiny_classifier)
-    second = frozen_features(tiny_classifier, store, ROWS, settings=settings)
+    second = frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings)
 
     assert not second.is_cached
     assert not np.array_equal(first.values, second.values)
@@ -178,22 +201,22 @@ def test_another_network_is_computed_anew(
 def test_another_head_shares_the_features(
     tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings
 ) -> None:
-    frozen_features(tiny_classifier, store, ROWS, settings=settings)
+    frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings)
     head = build_head("mlp", backbone="tiny", n_features=8, n_labels=3)
     other = Classifier(tiny_classifier.backbone, head, ("a", "b", "c"))
 
-    assert frozen_features(other, store, ROWS, settings=settings).is_cached
+    assert frozen_features(part_of(other), store, ROWS, settings=settings).is_cached
 
 
 def test_other_photos_or_another_order_are_computed_anew(
     tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings
 ) -> None:
-    frozen_features(tiny_classifier, store, ROWS, settings=settings)
+    frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings)
     others = store_of_images(photos(seed=1), side_px=16)
 
-    assert not frozen_features(tiny_classifier, others, ROWS, settings=settings).is_cached
-    assert not frozen_features(tiny_classifier, store, ROWS[::-1], settings=settings).is_cached
-    assert frozen_features(tiny_classifier, store, ROWS, settings=settings).is_cached
+    assert not frozen_features(part_of(tiny_classifier), others, ROWS, settings=settings).is_cached
+    assert not frozen_features(part_of(tiny_classifier), store, ROWS[::-1], settings=settings).is_cached
+    assert frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings).is_cached
 
 
 def cut_off(file: Path) -> None:
@@ -231,18 +254,18 @@ def test_a_damaged_cache_file_is_told_and_computed_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     # Copied: a file that is damaged while it is mapped takes the process with it.
-    computed = frozen_features(tiny_classifier, store, ROWS, settings=settings).values.copy()
+    computed = frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings).values.copy()
     (file,) = cache_files(settings)
     damage(file)
 
-    again = frozen_features(tiny_classifier, store, ROWS, settings=settings)
+    again = frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings)
 
     assert not again.is_cached
     np.testing.assert_array_equal(again.values, computed)
     (warning,) = caplog.messages
     assert warning.startswith(f"{file.name} cannot be used (")
     assert warning.endswith("); its features are computed again")
-    assert frozen_features(tiny_classifier, store, ROWS, settings=settings).is_cached
+    assert frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings).is_cached
 
 
 def test_a_cache_that_cannot_be_written_stops_nothing(
@@ -255,7 +278,7 @@ def test_a_cache_that_cannot_be_written_stops_nothing(
     (tmp_path / "file").touch()
     closed = replace(settings, cache=tmp_path / "file")
 
-    computed = frozen_features(tiny_classifier, store, ROWS, settings=closed)
+    computed = frozen_features(part_of(tiny_classifier), store, ROWS, settings=closed)
 
     assert computed.values.shape == (N_PHOTOS, 3, 8)
     assert "features could not be cached" in caplog.text
@@ -279,10 +302,10 @@ def test_a_full_disk_stops_nothing_and_leaves_nothing(
             raise OSError(28, "No space left on device")
         write(file, content)
 
-    expected = frozen_features(tiny_classifier, store, ROWS, settings=replace(settings, cache=None))
+    expected = frozen_features(part_of(tiny_classifier), store, ROWS, settings=replace(settings, cache=None))
     monkeypatch.setattr(features, "_BATCH_SIZE", 6)
     monkeypatch.setattr(feature_file, "_write", fill_disk)
-    computed = frozen_features(tiny_classifier, store, ROWS, settings=settings)
+    computed = frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings)
 
     np.testing.assert_allclose(computed.values, expected.values, atol=1e-5)
     assert len(caplog.messages) == 1
@@ -294,7 +317,7 @@ def test_no_rows_give_no_features(
     tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings
 ) -> None:
     for _ in range(2):
-        empty: FrozenFeatures = frozen_features(tiny_classifier, store, ROWS[:0], settings=settings)
+        empty: FrozenFeatures = frozen_features(part_of(tiny_classifier), store, ROWS[:0], settings=settings)
         assert empty.values.shape == (0, 3, 8)
 
 
@@ -303,9 +326,9 @@ def test_the_last_photo_is_heard_of(
     tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings, *, is_cached: bool
 ) -> None:
     if is_cached:
-        frozen_features(tiny_classifier, store, ROWS, settings=settings)
+        frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings)
     heard: list[int] = []
-    frozen_features(tiny_classifier, store, ROWS, settings=settings, on_photo=heard.append)
+    frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings, on_photo=heard.append)
 
     assert heard[-1] == N_PHOTOS
 
@@ -314,7 +337,7 @@ def test_computing_leaves_the_weights_as_they_were(
     tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings
 ) -> None:
     before = {name: value.clone() for name, value in tiny_classifier.train().state_dict().items()}
-    frozen_features(tiny_classifier, store, ROWS, settings=settings)
+    frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings)
 
     assert all(torch.equal(value, tiny_classifier.state_dict()[name]) for name, value in before.items())
 
@@ -322,7 +345,7 @@ def test_computing_leaves_the_weights_as_they_were(
 def test_a_file_says_what_it_holds(
     tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings
 ) -> None:
-    frozen_features(tiny_classifier, store, ROWS, settings=settings)
+    frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings)
 
     [file] = list_cache(settings.cache).files
     assert (file.network, file.n_photos, file.n_views, file.what) == ("tiny", N_PHOTOS, 3, "features")
@@ -335,14 +358,16 @@ def test_a_set_of_features_that_is_not_used_gives_way_to_a_new_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("MANYLABEL_CACHE_GB", "1e-9")
-    first = frozen_features(tiny_classifier, store, ROWS, settings=settings)
+    first = frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings)
     values = first.values.copy()
-    frozen_features(tiny_classifier, store, ROWS, settings=replace(settings, seed=1))
+    frozen_features(part_of(tiny_classifier), store, ROWS, settings=replace(settings, seed=1))
 
     np.testing.assert_array_equal(first.values, values)
     assert len(cache_files(settings)) == 1
-    assert frozen_features(tiny_classifier, store, ROWS, settings=replace(settings, seed=1)).is_cached
-    assert not frozen_features(tiny_classifier, store, ROWS, settings=settings).is_cached
+    assert frozen_features(
+        part_of(tiny_classifier), store, ROWS, settings=replace(settings, seed=1)
+    ).is_cached
+    assert not frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings).is_cached
 
 
 def test_a_photo_that_changes_during_the_run_leaves_no_features(
@@ -355,5 +380,5 @@ def test_a_photo_that_changes_during_the_run_leaves_no_features(
     photos(seed=1)[0].save(paths[-1])
 
     with pytest.raises(PhotoError, match=r"5\.png: the file changed during the run"):
-        frozen_features(tiny_classifier, store, ROWS, settings=settings)
+        frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings)
     assert not cache_files(settings)

@@ -341,13 +341,13 @@ def test_thresholds_come_from_photos_that_did_not_teach(
 
 def test_folds_and_final_fit_share_the_features(run_tiny: RunTiny, monkeypatch: pytest.MonkeyPatch) -> None:
     computed: list[int] = []
-    compute = features._compute
+    batches_of_views = features._batches_of_views
 
-    def count(classifier: Any, store: Any, rows: IntArray, *rest: Any) -> Any:
+    def count(store: Any, rows: IntArray, *rest: Any) -> Any:
         computed.append(len(rows))
-        return compute(classifier, store, rows, *rest)
+        return batches_of_views(store, rows, *rest)
 
-    monkeypatch.setattr(features, "_compute", count)
+    monkeypatch.setattr(features, "_batches_of_views", count)
     run_tiny(split=IN_FOLDS)
     assert computed == [24, 8]
 

@@ -65,9 +65,12 @@ class Classifier(nn.Module):
 
     def features(self, pixels: Tensor) -> Tensor:
         """Return features [n, n_features] of pixels [n, side_px, side_px, 3], uint8 or float in [0, 255]."""
-        photos = (pixels - self.pixel_mean) / self.pixel_std
-        features: Tensor = self.backbone(photos.permute(0, 3, 1, 2))  # [n, 3, side_px, side_px]
+        features: Tensor = self.backbone(self.normalise(pixels))
         return features
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """Return what the backbone takes [n, 3, side_px, side_px] of pixels as for ``features``."""
+        return ((pixels - self.pixel_mean) / self.pixel_std).permute(0, 3, 1, 2)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return logits [n, n_labels] of pixels [n, side_px, side_px, 3], uint8 or float in [0, 255]."""

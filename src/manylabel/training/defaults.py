@@ -24,6 +24,15 @@ TUNE_DEFAULTS: dict[TuneName, dict[str, Any]] = {
         "ema_decay": 0.0,
         "n_views": 8,
     },
+    "top": {
+        "epochs": 10,
+        "batch_size": 32,
+        "learning_rate": 1e-3,
+        "body_learning_rate": 1e-3,
+        "weight_decay": 0.05,
+        "ema_decay": 0.98,
+        "n_views": 8,
+    },
     "full": {
         "epochs": 10,
         "batch_size": 32,

@@ -171,7 +171,8 @@ def _cross_validate(
         fit = learner.fit(_fit_rows(others, held_out, experiment, fold=number))
         scores[held_out] = learner.scores(fit, held_out)
         # Only losses and seconds are looked at later: the weights of every fold would fill the memory.
-        fits.append(replace(fit, classifier=learner.lesson.start))
+        start = learner.lesson.start
+        fits.append(replace(fit, classifier=start, module=start))
     return fits, scores[split.train]
 
 

@@ -18,9 +18,12 @@ from torch import Tensor, nn
 
 from manylabel.config import AugmentationConfig, TrainingConfig
 from manylabel.models.classifier import Classifier
+from manylabel.models.frozen import EnginePlan, plan_engine
 from manylabel.predictors.device import choose_device, choose_precision, open_accelerator
 from manylabel.training.batches import as_tensor
 from manylabel.training.defaults import loop_settings
+from manylabel.training.feature_cache import FrozenFeatures
+from manylabel.training.features import FeatureSettings, FrozenPart, frozen_features
 from manylabel.training.loop import Batches, HeldOutLoss, Watch, train_loop
 from manylabel.training.losses import Loss, binary_cross_entropy, label_weights
 from manylabel.training.photo_store import PhotoStore
@@ -80,13 +83,15 @@ class Fit:
     """Hold one trained network.
 
     Attributes:
-        classifier: The network, its loss weights undone; it shares a frozen backbone with the start.
+        classifier: The network, its loss weights undone; it shares with the start what was frozen.
+        module: What learned: the classifier or a part of it.
         pos_weight: Weight of a positive per label [n_labels] that the loss used.
         history: Loss per epoch.
         seconds: Wall time of the fit.
     """
 
     classifier: Classifier
+    module: nn.Module
     pos_weight: FloatArray
     history: tuple[Epoch, ...]
     seconds: float
@@ -149,7 +154,11 @@ class Learner(ABC):
 
     @abstractmethod
     def outputs(self, module: nn.Module, rows: IntArray) -> Iterator[Tensor]:
-        """Yield logits [batch, n_labels] of what ``fit`` trained: a classifier, or its head."""
+        """Yield logits [batch, n_labels] of what ``fit`` trained."""
+
+    def scores(self, fit: Fit, rows: IntArray) -> FloatArray:
+        """Return probabilities [n_rows, n_labels] of photos that need not have been seen."""
+        return self.probabilities(fit.module, rows)
 
     def seeds(self, rows: FitRows) -> list[int]:
         """Return what the order, the views and the dropout of a fit are drawn from."""
@@ -169,12 +178,37 @@ class Learner(ABC):
 
     @torch.inference_mode()
     def probabilities(self, module: nn.Module, rows: IntArray) -> FloatArray:
-        """Return probabilities [n_rows, n_labels] of photos that need not have been seen."""
+        """Return probabilities [n_rows, n_labels]."""
         if len(rows) == 0:
             return np.empty((0, self.lesson.targets.shape[1]))
         module.eval()
         logits = torch.cat([*self.outputs(module, rows)])
         return logits.cpu().double().sigmoid().numpy()
+
+    def engine_plan(self) -> EnginePlan:
+        """Say what runs the frozen part of the network."""
+        training = self.lesson.training
+        return plan_engine(
+            training.engine,
+            device=self.device,
+            precision=choose_precision(training.precision, self.device),
+        )
+
+    def frozen_features(
+        self, part: FrozenPart, rows: IntArray, stage: str, *, n_augmented: int
+    ) -> FrozenFeatures:
+        """Return what the frozen part makes of some photos: [n_rows, n_views + n_augmented, ...]."""
+        lesson = self.lesson
+        settings = FeatureSettings(
+            n_augmented=n_augmented, augmentation=lesson.augmentation, seed=lesson.seed, cache=lesson.cache
+        )
+        return frozen_features(
+            part,
+            lesson.store,
+            rows,
+            settings=settings,
+            on_photo=lambda n_done: lesson.on_step(stage, n_done, len(rows)),
+        )
 
     def train(self, classifier: Classifier, module: nn.Module, batches: Batches, rows: FitRows) -> Fit:
         """Train ``module``, the classifier or its head, and undo the weights of the loss."""
@@ -206,6 +240,7 @@ class Learner(ABC):
         classifier.undo_loss_weight(pos_weight)
         return Fit(
             classifier=classifier,
+            module=module,
             pos_weight=pos_weight,
             history=tuple(replace(epoch, fold=rows.fold) for epoch in history),
             # The curve of the held-out photos is for the report: training would do without it.

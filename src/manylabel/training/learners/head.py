@@ -12,12 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from manylabel.models.classifier import Classifier
-from manylabel.predictors.device import choose_precision
 from manylabel.training.batches import FeatureBatches, as_tensor
 from manylabel.training.defaults import given
-from manylabel.training.features import FeatureSettings, frozen_features
+from manylabel.training.features import FrozenPart
 from manylabel.training.learners.base import Fit, FitRows, Learner, Lesson, threads
-from manylabel.types import FloatArray, IntArray
+from manylabel.types import IntArray
 
 _SMALL_HEAD = 1_000_000
 
@@ -40,31 +39,16 @@ class HeadLearner(Learner):
         self.precision = torch.float32
         lesson.start.to(self.device).to(memory_format=torch.channels_last)
         n_augmented = given(lesson.training.n_views) - 1
-        self._views, self.prepared_seconds = self._features(train_rows, "features", n_augmented=n_augmented)
-        others, _ = self._features(other_rows, "features of other photos", n_augmented=0)
+        part = FrozenPart(lesson.start.eval(), self.engine_plan())
+        views = self.frozen_features(part, train_rows, "features", n_augmented=n_augmented)
+        others = self.frozen_features(part, other_rows, "features of other photos", n_augmented=0)
+        self.prepared_seconds = views.seconds
         n_views = lesson.start.preprocessing.n_views
-        self._plain = torch.cat([self._views[:, :n_views], others])  # [n_photos, n_views, n_features]
+        self._views = torch.tensor(views.values, device=self.device)  # [n_train, n_views + ..., n_features]
+        others_plain = torch.tensor(others.values, device=self.device)
+        self._plain = torch.cat([self._views[:, :n_views], others_plain])  # [n_photos, n_views, n_features]
         self._places = np.full(len(lesson.store), -1)
         self._places[np.concatenate([train_rows, other_rows])] = np.arange(len(self._plain))
-
-    def _features(self, rows: IntArray, stage: str, *, n_augmented: int) -> tuple[Tensor, float]:
-        """Return features [n_rows, n_views + n_augmented, n_features], and the seconds that they took."""
-        lesson = self.lesson
-        settings = FeatureSettings(
-            n_augmented=n_augmented,
-            augmentation=lesson.augmentation,
-            seed=lesson.seed,
-            precision=choose_precision(lesson.training.precision, self.device),
-            cache=lesson.cache,
-        )
-        features = frozen_features(
-            lesson.start,
-            lesson.store,
-            rows,
-            settings=settings,
-            on_photo=lambda n_done: lesson.on_step(stage, n_done, len(rows)),
-        )
-        return torch.tensor(features.values, device=self.device), features.seconds
 
     def fit(self, rows: FitRows) -> Fit:
         """Train a fresh head."""
@@ -74,7 +58,8 @@ class HeadLearner(Learner):
         classifier.standardise_features(self._views[places].flatten(end_dim=1))
         classifier.start_at_prior(self.lesson.targets[rows.train], pos_weight=self.pos_weight(rows))
         batches = FeatureBatches(
-            features=self._views[places],
+            features=self._views,
+            rows=places,
             targets=as_tensor(self.lesson.targets[rows.train]),
             batch_size=given(self.lesson.training.batch_size),
             rng=np.random.default_rng(self.seeds(rows)),
@@ -86,7 +71,3 @@ class HeadLearner(Learner):
         """Yield logits [batch, n_labels]."""
         views = self._plain[self._places[rows]]  # [n_rows, n_views, n_features]
         yield module(views.flatten(end_dim=1)).unflatten(0, views.shape[:2]).mean(dim=1)
-
-    def scores(self, fit: Fit, rows: IntArray) -> FloatArray:
-        """Return probabilities [n_rows, n_labels]."""
-        return self.probabilities(fit.classifier.head, rows)
