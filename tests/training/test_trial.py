@@ -26,6 +26,7 @@ OFFICIAL = Provenance(init="official", note="official weights tiny.pth", sha256=
 NONE: IntArray = np.empty(0, dtype=np.int64)
 WAYS = (
     {"tune": "head"},
+    {"tune": "top", "cut": "2"},
     {"tune": "full", "head_first": False},
     {"tune": "full", "head_first": True},
 )
@@ -46,7 +47,7 @@ Way = dict[str, Any]
 
 def training(**changes: Any) -> TrainingConfig:
     """Return settings that take no time and compute in full precision on the CPU."""
-    quick = TrainingConfig(epochs=2, n_views=2, batch_size=8, precision="fp32", device="cpu")
+    quick = TrainingConfig(epochs=2, n_views=2, batch_size=8, precision="fp32", device="cpu", engine="torch")
     return replace(quick, **changes)
 
 

@@ -18,6 +18,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from manylabel.errors import MissingExtraError, PhotoError
+from manylabel.report.words import STAYED_RANDOM
 from manylabel.types import Listener, Progress
 
 if TYPE_CHECKING:
@@ -135,8 +136,8 @@ def show_facts(facts: Mapping[str, Any]) -> None:
     show_line(f"Judged on {judged['n_photos']} {on}.")
     for model in facts["models"]:
         if model["init"] == "random":
-            frozen = "; the backbone stayed random, only the head learned" if model["tune"] == "head" else ""
-            show_line(f"{model['model']} is not pre-trained: {model['init_note']}{frozen}.")
+            parts = [model["init_note"], STAYED_RANDOM[model["tune"]]]
+            show_line(f"{model['model']} is not pre-trained: {'; '.join(part for part in parts if part)}.")
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
