@@ -250,6 +250,8 @@ def test_a_missing_torch_is_told_with_the_command_that_installs_it(
     shapes_bundle: Path, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "manylabel.predictors.torch_predictor", None)
+    monkeypatch.setenv("MANYLABEL_CACHE", str(images / "nothing converted yet"))
 
-    with pytest.raises(MissingExtraError, match=r"pip install 'manylabel\[train\]'"):
-        predict(shapes_bundle, images)
+    for engine in ("auto", "openvino", "torch"):
+        with pytest.raises(MissingExtraError, match=r"pip install 'manylabel\[train\]'"):
+            predict(shapes_bundle, images, engine=engine)

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from manylabel.apply import evaluate, predict
+    from manylabel.apply import evaluate, predict, predict_batches
     from manylabel.config import RunConfig
     from manylabel.data.readers import read_table
     from manylabel.data.sample import draw_sample
@@ -28,6 +28,7 @@ __all__ = [
     "list_models",
     "load_recipe",
     "predict",
+    "predict_batches",
     "read_table",
     "train",
 ]
@@ -41,6 +42,7 @@ _HOMES = {
     "list_models": "manylabel.models.catalogue",
     "load_recipe": "manylabel.recipes",
     "predict": "manylabel.apply",
+    "predict_batches": "manylabel.apply",
     "read_table": "manylabel.data.readers",
     "train": "manylabel.pipeline",
 }

@@ -30,6 +30,7 @@ ScheduleName = Literal["one_cycle", "cosine", "constant"]
 LossName = Literal["weighted_bce", "bce"]
 PrecisionName = Literal["auto", "fp32", "bf16"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+EngineName = Literal["auto", "openvino", "torch", "int8"]
 ThresholdName = Literal["f1", "accuracy", "half"]
 
 

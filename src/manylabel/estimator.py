@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from manylabel.config import HeadName, ModelConfig, RunConfig, TuneName
 from manylabel.errors import MissingExtraError, TableError
+from manylabel.files import default_cache
 from manylabel.recipes import apply_settings, check_config
 from manylabel.types import FloatArray, IntArray, Split, ignore_progress
 
@@ -88,7 +89,6 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         """
         try:
             from manylabel.models.start import start_classifiers
-            from manylabel.training.features import default_cache
             from manylabel.training.trial import Experiment, run_trial
         except ModuleNotFoundError as error:
             raise MissingExtraError("Training", "train") from error

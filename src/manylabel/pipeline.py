@@ -19,7 +19,7 @@ from manylabel.config import RunConfig
 from manylabel.data.readers import read_table
 from manylabel.data.split import make_split, write_split
 from manylabel.errors import ConfigError, TableError
-from manylabel.files import check_apart, new_folder, write_atomically
+from manylabel.files import check_apart, default_cache, new_folder, write_atomically
 from manylabel.models.classifier import Classifier
 from manylabel.models.start import start_classifiers, weights_files
 from manylabel.models.weights import Provenance
@@ -32,7 +32,6 @@ from manylabel.report.render import write_report
 from manylabel.report.run_info import RunInfo, gather_run_info
 from manylabel.report.trial_files import write_history, write_predictions
 from manylabel.training.defaults import fill_defaults
-from manylabel.training.features import default_cache
 from manylabel.training.photo_store import PhotoStore, read_store
 from manylabel.training.trial import Experiment, TrainedNetwork, run_trial
 from manylabel.types import LabelTable, Listener, Split, Trial, ignore_progress

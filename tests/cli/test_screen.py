@@ -32,6 +32,7 @@ def predictions(n_photos: int) -> Predictions:
         thresholds=np.array([0.2, 0.5]),
         rows=np.arange(n_photos),
         failures=(PhotoError(Path("[b]roken.jpg"), "the file is empty"),),
+        failure_rows=np.array([n_photos]),
     )
 
 

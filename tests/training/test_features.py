@@ -17,7 +17,7 @@ from manylabel.models.classifier import Classifier
 from manylabel.models.heads import build_head
 from manylabel.preprocess import resize_photo, resize_views
 from manylabel.training import features
-from manylabel.training.features import FeatureSettings, FrozenFeatures, default_cache, frozen_features
+from manylabel.training.features import FeatureSettings, FrozenFeatures, frozen_features
 from manylabel.training.photo_store import PhotoStore, store_of_images
 
 N_PHOTOS = 6
@@ -301,11 +301,3 @@ def test_computing_leaves_the_weights_as_they_were(
     frozen_features(tiny_classifier, store, ROWS, settings=settings)
 
     assert all(torch.equal(value, tiny_classifier.state_dict()[name]) for name, value in before.items())
-
-
-def test_the_user_may_say_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("MANYLABEL_CACHE", str(tmp_path / "here"))
-    assert default_cache() == tmp_path / "here"
-
-    monkeypatch.delenv("MANYLABEL_CACHE")
-    assert default_cache().name == "manylabel"

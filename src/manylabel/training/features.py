@@ -23,7 +23,6 @@ import timm
 import torch
 import torchvision
 from numpy.typing import NDArray
-from platformdirs import user_cache_path
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from torch import Tensor
@@ -76,12 +75,6 @@ class FeatureSettings:
     seed: int
     precision: torch.dtype
     cache: Path | None
-
-
-def default_cache() -> Path:
-    """Return the folder of the feature cache: MANYLABEL_CACHE, or the user's cache folder."""
-    given = os.environ.get("MANYLABEL_CACHE")
-    return Path(given) if given else user_cache_path("manylabel")
 
 
 def frozen_features(
