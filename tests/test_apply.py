@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from manylabel.apply import Evaluation, _part_of, align_targets, evaluate, predict, write_evaluation
+from manylabel.apply import Evaluation, _part_of, evaluate, predict, write_evaluation
 from manylabel.config import DataConfig
+from manylabel.data.align import align_targets
 from manylabel.errors import BundleError, InputError, MissingExtraError, OutputError, TableError
 from manylabel.evaluation.metrics import measure
 from manylabel.types import LabelTable, Part

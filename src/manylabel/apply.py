@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from manylabel.config import DataConfig, DeviceName, EngineName, PrecisionName
+from manylabel.data.align import align_targets
 from manylabel.data.readers import find_photos, read_table
 from manylabel.errors import InputError, OutputError, PhotoError, TableError
 from manylabel.evaluation.metrics import measure, measure_labels
@@ -176,41 +177,6 @@ def write_evaluation(path: Path, evaluation: Evaluation) -> None:
 
 def _number(value: float) -> float | None:
     return None if np.isnan(value) else round(float(value), 6)
-
-
-def align_targets(table: LabelTable, labels: Sequence[str]) -> tuple[FloatArray, list[str]]:
-    """Bring the columns of a table into the order of a bundle's labels.
-
-    Args:
-        table: May lack labels (they become unknown) and have others (they are left out).
-        labels: The label names of the bundle.
-
-    Returns:
-        Targets [n_photos, n_labels], and what the user should know.
-
-    Raises:
-        TableError: No label is shared.
-    """
-    shared = [label for label in labels if label in table.labels]
-    if not shared:
-        raise TableError(
-            [
-                f"{table.source}: none of its labels ({', '.join(table.labels[:10])}) is known to the bundle "
-                f"({', '.join(labels[:10])})"
-            ]
-        )
-    targets = np.full((table.n_photos, len(labels)), np.nan)
-    for column, label in enumerate(labels):
-        if label in table.labels:
-            targets[:, column] = table.targets[:, table.labels.index(label)]
-    notes = []
-    missing = [label for label in labels if label not in table.labels]
-    if missing:
-        notes.append(f"the table does not have {', '.join(missing)}: they are unknown and not judged")
-    extra = [label for label in table.labels if label not in labels]
-    if extra:
-        notes.append(f"the bundle does not know {', '.join(extra)}: left out")
-    return targets, notes
 
 
 def _part_of(table: LabelTable, part: Part | Literal["all"] | None) -> LabelTable:

@@ -14,6 +14,7 @@ import typer
 from manylabel import __version__
 from manylabel.cli.compare import compare
 from manylabel.cli.evaluate import evaluate
+from manylabel.cli.export import export
 from manylabel.cli.models import models
 from manylabel.cli.predict import predict
 from manylabel.cli.sample import sample
@@ -48,7 +49,7 @@ def stoppable(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (compare, train, evaluate, predict, models, sample):
+for command in (compare, train, evaluate, predict, export, models, sample):
     app.command()(stoppable(command))
 
 

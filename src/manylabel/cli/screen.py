@@ -30,6 +30,7 @@ from manylabel.types import Listener, Progress
 
 if TYPE_CHECKING:
     from manylabel.apply import Evaluation
+    from manylabel.export.int8 import Int8Export
     from manylabel.models.catalogue import ModelInfo
     from manylabel.predictors.batch import Predictions
 
@@ -206,6 +207,27 @@ def show_evaluation(evaluation: "Evaluation") -> None:
     for note in evaluation.notes:
         show_line(f"Note: {note}")
     show_failures(evaluation.failures)
+
+
+def show_int8(exported: "Int8Export") -> None:
+    """Print how the 8-bit version of a bundle compares with the 32-bit one."""
+    comparison = exported.comparison
+    if comparison is not None:
+        rows = [
+            [
+                name,
+                *("" if share is None else _percent(share) for share in (row.mAP, row.exact_match)),
+                f"{row.ms_per_photo:.1f}",
+            ]
+            for name, row in comparison.engines.items()
+        ]
+        show_table(["Engine", "mAP\n%", "Exact\nmatch %", "ms per\nphoto"], rows)
+        show_line(f"Judged on {comparison.n_photos} photos: {comparison.judged_on}.")
+        for note in comparison.notes:
+            show_line(f"Note: {note}")
+    show_line(f"Calibrated on {exported.n_calibration} photos.")
+    show_failures(exported.failures)
+    show_line(f"8-bit version: {exported.folder}")
 
 
 def _or_none(value: float) -> float | None:

@@ -57,8 +57,8 @@ def open_predictor(
             return _open_torch(bundle, device=device, precision=precision)
         case "openvino" | "int8":
             _check_openvino(engine, device)
-            model = _int8_model(bundle) if engine == "int8" else _converted_model(bundle)
-            return _open_openvino(bundle, model, precision=precision, aim=aim)
+            model = _int8_model(bundle) if engine == "int8" else converted_model(bundle)
+            return open_converted(bundle, model, precision=precision, aim=aim)
         case _:
             assert_never(engine)
 
@@ -67,15 +67,20 @@ def _open_best(bundle: Bundle, *, device: DeviceName, precision: PrecisionName, 
     """Open with OpenVINO where it fits, else with torch."""
     if _is_cpu(device) and has_openvino() and (precision != "bf16" or has_native_bf16()):
         try:
-            return _open_openvino(bundle, _converted_model(bundle), precision=precision, aim=aim)
+            return open_converted(bundle, converted_model(bundle), precision=precision, aim=aim)
         except EngineError as error:
             _logger.warning("%s; torch is used instead", error)
     return _open_torch(bundle, device=device, precision=precision)
 
 
-def _open_openvino(
-    bundle: Bundle, model: "openvino.Model | Path", *, precision: PrecisionName, aim: Aim
+def open_converted(
+    bundle: Bundle,
+    model: "openvino.Model | Path",
+    *,
+    precision: PrecisionName = "auto",
+    aim: Aim = "throughput",
 ) -> OpenVinoPredictor:
+    """Open a model that was made from a bundle; arguments and errors as for ``OpenVinoPredictor``."""
     return OpenVinoPredictor(
         model,
         labels=bundle.config.labels,
@@ -94,8 +99,14 @@ def _open_torch(bundle: Bundle, *, device: DeviceName, precision: PrecisionName)
     return torch_predictor(bundle, device=device, precision=precision)
 
 
-def _converted_model(bundle: Bundle) -> "openvino.Model | Path":
-    """Return the converted model from the cache, or convert and cache it."""
+def converted_model(bundle: Bundle) -> "openvino.Model | Path":
+    """Return the converted model from the cache, or convert and cache it.
+
+    Raises:
+        BundleError: The weights do not fit.
+        EngineError: OpenVINO cannot compute the network as torch does.
+        MissingExtraError: It has to be converted, and torch is not installed.
+    """
     place = cached_engine(bundle)
     if place.exists():
         try:
