@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from manylabel.apply import evaluate, predict
+    from manylabel.apply import evaluate, predict, predict_batches
     from manylabel.cache import clear_cache, list_cache
     from manylabel.config import RunConfig
     from manylabel.data.readers import read_table
@@ -31,6 +31,7 @@ __all__ = [
     "list_models",
     "load_recipe",
     "predict",
+    "predict_batches",
     "read_table",
     "train",
 ]
@@ -46,6 +47,7 @@ _HOMES = {
     "list_models": "manylabel.models.catalogue",
     "load_recipe": "manylabel.recipes",
     "predict": "manylabel.apply",
+    "predict_batches": "manylabel.apply",
     "read_table": "manylabel.data.readers",
     "train": "manylabel.pipeline",
 }

@@ -29,8 +29,9 @@ TuneName = Literal["head", "top", "full"]
 ScheduleName = Literal["one_cycle", "cosine", "constant"]
 LossName = Literal["weighted_bce", "bce"]
 PrecisionName = Literal["auto", "fp32", "bf16"]
-EngineName = Literal["auto", "openvino", "torch"]
+TrainingEngineName = Literal["auto", "openvino", "torch"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+EngineName = Literal["auto", "openvino", "torch", "int8"]
 ThresholdName = Literal["f1", "accuracy", "half"]
 
 
@@ -166,7 +167,7 @@ class TrainingConfig:
     device: DeviceName = "auto"
     """Where to compute: the best device found, or as told."""
 
-    engine: EngineName = "auto"
+    engine: TrainingEngineName = "auto"
     """What runs the frozen part of a backbone: OpenVINO on CPUs where it is installed, or as told."""
 
 

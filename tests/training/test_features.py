@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from manylabel.cache import list_cache
-from manylabel.config import AugmentationConfig, EngineName
+from manylabel.config import AugmentationConfig, TrainingEngineName
 from manylabel.errors import PhotoError
 from manylabel.models.classifier import Classifier
 from manylabel.models.frozen import plan_engine
@@ -53,7 +53,7 @@ def settings(feature_cache: Path) -> FeatureSettings:
 
 
 def part_of(
-    classifier: Classifier, *, engine: EngineName = "torch", precision: torch.dtype = torch.float32
+    classifier: Classifier, *, engine: TrainingEngineName = "torch", precision: torch.dtype = torch.float32
 ) -> FrozenPart:
     """Return the whole backbone as a frozen part."""
     plan = plan_engine(engine, device=torch.device("cpu"), precision=precision)
@@ -153,7 +153,7 @@ def test_other_settings_are_computed_anew(
 
 @pytest.mark.parametrize(("engine", "precision"), [("openvino", torch.float32), ("torch", torch.bfloat16)])
 def test_another_engine_or_precision_computes_anew_and_nearly_the_same(
-    engine: EngineName,
+    engine: TrainingEngineName,
     precision: torch.dtype,
     tiny_classifier: Classifier,
     store: PhotoStore,

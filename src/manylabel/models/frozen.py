@@ -8,23 +8,21 @@ computes something else, torch does it.
 """
 
 import logging
-import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.jit._trace import TracerWarning
 
-from manylabel.config import EngineName
+from manylabel.config import TrainingEngineName
 from manylabel.errors import MissingExtraError
+from manylabel.models.openvino_model import to_openvino
+from manylabel.quiet_imports import has_openvino, import_openvino
 
 if TYPE_CHECKING:
     import openvino
@@ -55,13 +53,13 @@ class EnginePlan:
         precision: Number type of the forward pass.
     """
 
-    name: EngineName
+    name: TrainingEngineName
     version: str
     device: torch.device
     precision: torch.dtype
 
 
-def plan_engine(wish: EngineName, *, device: torch.device, precision: torch.dtype) -> EnginePlan:
+def plan_engine(wish: TrainingEngineName, *, device: torch.device, precision: torch.dtype) -> EnginePlan:
     """Choose the engine, without loading it.
 
     Args:
@@ -72,10 +70,12 @@ def plan_engine(wish: EngineName, *, device: torch.device, precision: torch.dtyp
     Raises:
         MissingExtraError: OpenVINO was asked for and is not installed.
     """
-    is_there = find_spec("openvino") is not None
+    is_there = has_openvino()
     if wish == "openvino" and not is_there:
         raise MissingExtraError("training.engine=openvino", "train")
-    name: EngineName = "openvino" if wish != "torch" and is_there and device.type == "cpu" else "torch"
+    name: TrainingEngineName = (
+        "openvino" if wish != "torch" and is_there and device.type == "cpu" else "torch"
+    )
     return EnginePlan(name=name, version=version(name), device=device, precision=precision)
 
 
@@ -142,8 +142,7 @@ class _OpenVinoEngine:
     """Run a module through OpenVINO, two batches in flight."""
 
     def __init__(self, module: nn.Module, plan: EnginePlan, *, sample: Sequence[NDArray[Any]]) -> None:
-        import openvino
-
+        openvino = import_openvino()
         numbers = "bf16" if plan.precision == torch.bfloat16 else "f32"
         settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": numbers}
         compiled = openvino.Core().compile_model(to_openvino(module, sample=sample), "CPU", settings)
@@ -172,33 +171,3 @@ class _OpenVinoEngine:
         outputs = np.array(request.get_output_tensor(0).data, dtype=np.float32)
         idle.append(request)
         return outputs
-
-
-def to_openvino(module: nn.Module, *, sample: Sequence[NDArray[Any]]) -> "openvino.Model":
-    """Convert a module to a model of OpenVINO that takes any number of photos.
-
-    Args:
-        module: In inference mode, on the CPU.
-        sample: Inputs of one or more photos; all but their number stays fixed.
-
-    Raises:
-        RuntimeError: The module cannot be traced, or OpenVINO does not know one of its operations.
-    """
-    import openvino
-
-    example = tuple(torch.from_numpy(array) for array in sample)
-    shapes = [([-1, *array.shape[1:]], openvino.Type(array.dtype)) for array in sample]
-    with _quiet(), torch.no_grad():
-        # Tracing takes a fifth of the time of torch.export, and nothing here depends on values.
-        traced = torch.jit.trace(module, example, check_trace=False)  # type: ignore[no-untyped-call]
-        return openvino.convert_model(traced, example_input=example, input=shapes)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence what tracing says about itself: sizes that become constants are meant to."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TracerWarning)
-        warnings.filterwarnings("ignore", message=".*torch.jit", category=DeprecationWarning)
-        warnings.filterwarnings("ignore", message=".*torch.jit", category=FutureWarning)
-        yield
