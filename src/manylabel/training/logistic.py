@@ -168,18 +168,17 @@ class _Descent:
         """Find the lowest point along the direction, by Newton's method in one dimension."""
         linear = self.decay * (self.weights * self.direction).sum(dim=0)
         square = self.decay * self.direction.square().sum(dim=0)
-        slope, curvature = self._slope(self.logits, move)
-        # Nowhere is the curvature of a cross-entropy above a quarter, so that this step never goes too far.
-        safe = -(slope + linear) / ((self.counts * move.square()).sum(dim=(0, 1)) / 4 + square).clamp(
-            min=_TINY
-        )
-        length = torch.zeros_like(slope)
+        slope, _ = self._slope(self.logits, move)
+        # The curvature of a cross-entropy is a quarter at most: the lowest point is this far away at least.
+        bound = (self.counts * move.square()).sum(dim=(0, 1)) / 4 + square
+        least = -(slope + linear) / bound.clamp(min=_TINY)
+        length = least
         for _ in range(_N_NEWTON_STEPS):
             slope, curvature = self._slope(self.logits + length * move, move)
             length = length - (slope + linear + length * square) / (curvature + square).clamp(min=_TINY)
-            length = length.clamp(0, _LONGEST_STEP)
+            length = torch.maximum(length.clamp(max=_LONGEST_STEP), least)
         losses = self._losses(self.logits + length * move) + length * linear + length.square() * square / 2
-        return torch.where(losses <= self.losses, length, safe)
+        return torch.where(losses < self.losses, length, least)
 
     def _slope(self, logits: Tensor, move: Tensor) -> tuple[Tensor, Tensor]:
         """Return first and second derivative of the losses along ``move`` [n_problems]."""
