@@ -193,7 +193,7 @@ def prepare(config: RunConfig, *, clock: RunClock, listener: Listener) -> Prepar
     check_config(config)
     choose_device(config.training.device)
     cache_limit_bytes()
-    config = replace(config, training=fill_defaults(config.training))
+    config = replace(config, training=fill_defaults(config.training, head=config.model.head))
     with clock.timed("reading labels"):
         table = read_labels(config)
     _logger.info("labels: %s", table.source)

@@ -161,6 +161,20 @@ def top_value(facts: FactsView, column: str) -> float | None:
     return max((float(value) for value in values if value is not None), default=None)
 
 
+def weight_decay(model: FactsView) -> str:
+    """Tell the weight decay of a network and of its folds.
+
+    Examples:
+        >>> weight_decay({"weight_decay": 0.482, "fold_weight_decays": [0.3, 1.0]})
+        '0.48; in the folds 0.3, 1'
+        >>> weight_decay({"weight_decay": 0.01, "fold_weight_decays": [0.01, 0.01]})
+        '0.01'
+    """
+    kept, folds = model["weight_decay"], model["fold_weight_decays"]
+    others = "; in the folds " + ", ".join(f"{decay:.2g}" for decay in folds)
+    return f"{kept:.2g}{'' if set(folds) <= {kept} else others}"
+
+
 def timings(facts: FactsView) -> dict[str, Any]:
     """Lay out the time per stage: one row per network, one for what was done once.
 
