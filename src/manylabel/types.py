@@ -5,7 +5,7 @@ Out: frozen dataclasses that cannot be inconsistent. Photos come first, labels s
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -225,6 +225,7 @@ class Trial:
         training_seconds: Wall time of one fit from photos on, median over the fits.
         inference_seconds: Median wall time of one photo, pixels to probabilities.
         stage_seconds: Wall time of each stage of this trial.
+        step_seconds: Where the time of all training steps went; empty where none were taken.
     """
 
     model: str
@@ -244,6 +245,7 @@ class Trial:
     training_seconds: float
     inference_seconds: float
     stage_seconds: dict[str, float]
+    step_seconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def judged(self) -> Judged:

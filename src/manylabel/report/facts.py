@@ -12,7 +12,8 @@ Out: facts, one dict of plain JSON values; null stands where something is undefi
     judged           part ("test" or "out_of_fold"), n_photos, n_known: those with any known label
     loss             name and pos_weight_cap as the settings say, null where they do not
     models           in the order given, each: model, init, init_note, head, tune, parameters,
-                     training_seconds, inference_seconds, stage_seconds, thresholds {values, origin},
+                     training_seconds, inference_seconds, stage_seconds, step_seconds,
+                     thresholds {values, origin},
                      pos_weight [n_labels], weight_decay, fold_weight_decays [n_folds],
                      metrics (names of ``measure``), per_label (names of
                      ``measure_labels``), out_of_fold (metrics of the training photos, where test photos
@@ -144,6 +145,7 @@ def _describe_trial(table: LabelTable, trial: Trial) -> Facts:
         "training_seconds": trial.training_seconds,
         "inference_seconds": trial.inference_seconds,
         "stage_seconds": trial.stage_seconds,
+        "step_seconds": trial.step_seconds,
         "thresholds": {"values": trial.thresholds.values, "origin": trial.thresholds.origin},
         "pos_weight": trial.pos_weight,
         "weight_decay": trial.weight_decay,

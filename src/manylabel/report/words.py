@@ -176,13 +176,16 @@ def weight_decay(model: FactsView) -> str:
 
 
 def timings(facts: FactsView) -> dict[str, Any]:
-    """Lay out the time per stage: one row per network, one for what was done once.
+    """Lay out where the time went: per network its stages and its training steps, and what was done once.
 
     Returns:
         ``rows``, each with its name, its seconds and its stages (name, seconds, and a number that is the same
         for the same stage in all rows); ``longest``, the seconds of the longest row.
     """
-    spans = [(model["model"], model["stage_seconds"]) for model in facts["models"]]
+    spans = []
+    for model in facts["models"]:
+        spans.append((model["model"], model["stage_seconds"]))
+        spans.append((f"{model['model']}, training steps", model["step_seconds"]))
     spans.append(("around them", facts["run"]["stage_seconds"]))
     numbers: dict[str, int] = {}
     rows = []

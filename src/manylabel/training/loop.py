@@ -6,6 +6,7 @@ Out: the module with the best or averaged weights, and the loss of every epoch.
 
 import copy
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, assert_never
@@ -63,11 +64,13 @@ class Watch:
         held_out: Loss of the photos whose curve is drawn; it decides nothing.
         validation: Loss that early stopping goes by, of a part of the training photos.
         on_epoch: Hears the number of epochs done.
+        on_time: Hears what took how many seconds: waiting for photos, the forward and the backward pass.
     """
 
     held_out: HeldOutLoss | None = None
     validation: HeldOutLoss | None = None
     on_epoch: Callable[[int], None] = lambda n_done: None
+    on_time: Callable[[str, float], None] = lambda what, seconds: None
 
 
 def train_loop(
@@ -98,12 +101,17 @@ def train_loop(
         best epoch.
     """
     course = _Course(
-        module, loss=loss, settings=settings, accelerator=accelerator, n_batches=batches.n_batches
+        module,
+        loss=loss,
+        settings=settings,
+        accelerator=accelerator,
+        n_batches=batches.n_batches,
+        on_time=watch.on_time,
     )
     best = _Best(module)
     history: list[Epoch] = []
     for number in range(1, settings.epochs + 1):
-        losses = [course.step(inputs, targets) for inputs, targets in batches.epoch()]
+        losses = [course.step(inputs, targets) for inputs, targets in course.timed(batches.epoch())]
         if not np.isfinite(losses).all():
             raise ConfigError(
                 f"the loss became infinite in epoch {number}: the rates are too high; try a tenth of "
@@ -138,6 +146,7 @@ class _Course:
         settings: LoopSettings,
         accelerator: Accelerator,
         n_batches: int,
+        on_time: Callable[[str, float], None],
     ) -> None:
         groups = parameter_groups(module, settings)
         optimiser = torch.optim.AdamW(groups, fused=accelerator.device.type in ("cpu", "cuda"))
@@ -147,12 +156,21 @@ class _Course:
         # Without averaging, the average is the module itself: nothing is copied.
         self.average = copy.deepcopy(module) if settings.ema_decay > 0 else module
         self.loss, self.settings, self.accelerator = loss, settings, accelerator
+        self.on_time = on_time
         self.n_steps = 0
 
     @property
     def learning_rate(self) -> float:
         """Return the rate of the head after the last step."""
         return float(self.schedule.get_last_lr()[0])
+
+    def timed(self, batches: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield batches; tell how long they were waited for."""
+        started = time.perf_counter()
+        for batch in batches:
+            self.on_time("waiting for photos", time.perf_counter() - started)
+            yield batch
+            started = time.perf_counter()
 
     def step(self, inputs: Tensor, targets: Tensor) -> float:
         """Learn from one batch; return its loss."""
@@ -162,16 +180,22 @@ class _Course:
             for layer in self.module.modules():
                 if isinstance(layer, BatchNorm):
                     layer.eval()
+        started = time.perf_counter()
         with autocast(device, self.settings.precision):
             logits = self.module(inputs.to(device))
         loss = self.loss(logits, targets.to(device))
+        half_way = time.perf_counter()
+        self.on_time("forward pass", half_way - started)
         self.accelerator.backward(loss)
         self.optimiser.step()
         self.optimiser.zero_grad()
         self.schedule.step()
         self.n_steps += 1
         self._move_average()
-        return float(loss.detach())
+        value = float(loss.detach())
+        # An accelerator computes while Python goes on; what is not done yet is waited for here.
+        self.on_time("backward pass", time.perf_counter() - half_way)
+        return value
 
     @torch.no_grad()
     def _move_average(self) -> None:

@@ -29,7 +29,7 @@ from manylabel.training.losses import Loss, binary_cross_entropy, label_weights
 from manylabel.training.photo_store import PhotoStore
 from manylabel.types import Epoch, FloatArray, IntArray
 
-_MAX_WATCHED = 256
+_MIN_WATCHED, _MAX_WATCHED = 40, 256
 NO_ROWS: IntArray = np.empty(0, dtype=np.int64)
 
 OnStep = Callable[[str, int, int], None]
@@ -83,9 +83,9 @@ class FitRows:
         return "training" if self.fold is None else f"fold {self.fold + 1}"
 
     def thin_watched(self) -> IntArray:
-        """Return so many of the watched photos that looking at them costs little."""
+        """Return so many of the watched photos that looking at them costs less than learning."""
+        n_watched = min(len(self.watched), _MAX_WATCHED, max(_MIN_WATCHED, len(self.train) // 4))
         # Evenly from all of them: in file order the first ones may be of one kind.
-        n_watched = min(len(self.watched), _MAX_WATCHED)
         return self.watched[np.linspace(0, len(self.watched) - 1, n_watched).astype(np.int64)]
 
 
@@ -150,6 +150,7 @@ class Learner(ABC):
     Attributes:
         is_cheap: Whether a fit costs so little that a few more for the sake of thresholds do not matter.
         prepared_seconds: Wall time of what all fits share, e.g. computing features.
+        step_seconds: Where the time of all steps of all fits went; empty where no step was taken.
     """
 
     is_cheap: bool
@@ -160,6 +161,10 @@ class Learner(ABC):
         self.lesson = lesson
         self.device = choose_device(lesson.training.device)
         self.precision = choose_precision(lesson.training.precision, self.device)
+        self.step_seconds: dict[str, float] = {}
+
+    def _add_seconds(self, what: str, seconds: float) -> None:
+        self.step_seconds[what] = self.step_seconds.get(what, 0.0) + seconds
 
     @abstractmethod
     def fit(self, rows: FitRows) -> Fit:
@@ -242,6 +247,7 @@ class Learner(ABC):
             else None,
             validation=partial(self.mean_loss, rows=rows.val, loss=loss) if len(rows.val) else None,
             on_epoch=lambda n_done: lesson.on_step(rows.stage, n_done, settings.epochs),
+            on_time=self._add_seconds,
         )
         with torch.random.fork_rng():
             torch.manual_seed(int(np.random.SeedSequence(self.seeds(rows)).generate_state(1)[0]))
