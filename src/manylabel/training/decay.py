@@ -32,8 +32,8 @@ def choose_decay(
 ) -> float:
     """Choose one decay for all labels.
 
-    Between the decays that are tried, the loss is taken as a parabola over the logarithm of the decay: choices
-    that jump from fold to fold would make the scores of folds hard to compare.
+    Between the decays that are tried, the loss is taken as a parabola over the logarithm of the decay:
+    choices that jump from fold to fold would make the scores of folds hard to compare.
 
     Args:
         learned: What is learned from, one row per photo [n_photos, n_features], about centred.
