@@ -74,7 +74,7 @@ def test_many_unreadable_photos_are_cut_off_too(capsys: pytest.CaptureFixture[st
 def test_photos_per_second_are_shown_and_epochs_are_not(
     subject: str,
     has_rate: bool,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: FBT001 - a value of the table
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     terminal = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
     monkeypatch.setattr(screen, "_stderr", terminal)
