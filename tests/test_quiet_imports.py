@@ -1,5 +1,6 @@
 """OpenVINO and NNCF without their telemetry."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from manylabel.quiet_imports import has_openvino, import_openvino
+from manylabel.quiet_imports import has_openvino, import_nncf, import_openvino
 
 TELEMETRY = "openvino_telemetry"
 
@@ -32,6 +33,14 @@ def test_telemetry_is_neither_loaded_nor_writes_into_the_home_folder(function: s
 
     assert done.stdout.split() == [function.removeprefix("import_"), "[]"]
     assert not (tmp_path / "intel").exists()
+
+
+def test_the_loggers_of_the_program_stay_what_they_are() -> None:
+    pytest.importorskip("nncf")
+    before = logging.getLoggerClass()
+    import_nncf()
+
+    assert logging.getLoggerClass() is before
 
 
 def test_telemetry_that_the_program_has_loaded_stays(monkeypatch: pytest.MonkeyPatch) -> None:

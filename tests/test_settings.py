@@ -65,9 +65,9 @@ STATED_RANGES = [
         ("[model]\nweights = ['']", "model.weights: given [''], expected no empty text"),
         (
             "[training]\ntune = 'hed'",
-            "training.tune: given 'hed', expected one of 'head', 'full'; did you mean 'head'?",
+            "training.tune: given 'hed', expected one of 'head', 'top', 'full'; did you mean 'head'?",
         ),
-        ("[training]\ntune = 1", "training.tune: given 1, expected one of 'head', 'full'"),
+        ("[training]\ntune = 1", "training.tune: given 1, expected one of 'head', 'top', 'full'"),
         ("[training]\nlearning_rate = 0", "training.learning_rate: given 0, expected above 0"),
         ("[training]\nlearning_rate = inf", "training.learning_rate: given inf, expected above 0"),
         ("[training]\nweight_decay = -0.1", "training.weight_decay: given -0.1, expected at least 0"),

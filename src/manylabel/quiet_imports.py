@@ -8,6 +8,7 @@ unless the user has opted out (https://docs.openvino.ai/2026/about-openvino/addi
 They go on without a word where the package that sends cannot be imported.
 """
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,9 +43,14 @@ def import_nncf() -> Any:
     Raises:
         ModuleNotFoundError: It is not installed.
     """
-    with _without_telemetry():
-        import_module("openvino")
-        return import_module("nncf")
+    kind = logging.getLoggerClass()
+    try:
+        with _without_telemetry():
+            import_module("openvino")
+            return import_module("nncf")
+    finally:
+        # NNCF makes its own kind of logger that of the whole program.
+        logging.setLoggerClass(kind)
 
 
 @contextmanager

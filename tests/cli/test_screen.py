@@ -72,9 +72,7 @@ def test_many_unreadable_photos_are_cut_off_too(capsys: pytest.CaptureFixture[st
 
 @pytest.mark.parametrize(("subject", "has_rate"), [("photos", True), ("vgg", False)])
 def test_photos_per_second_are_shown_and_epochs_are_not(
-    subject: str,
-    has_rate: bool,
-    monkeypatch: pytest.MonkeyPatch,
+    subject: str, monkeypatch: pytest.MonkeyPatch, *, has_rate: bool
 ) -> None:
     terminal = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
     monkeypatch.setattr(screen, "_stderr", terminal)

@@ -124,7 +124,8 @@ def quantise(model: "openvino.Model", pixels: Sequence[PixelArray]) -> "openvino
         pixels: What to read the ranges from, each [1, side_px, side_px, 3].
     """
     nncf = import_nncf()
-    nncf.set_log_level(logging.ERROR)
+    # Not nncf.set_log_level: it also changes the handlers of the program.
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     has_attention = bool(_ATTENTION & {layer.get_type_name() for layer in model.get_ops()})
     with redirect_stdout(io.StringIO()):  # NNCF draws bars of its own
         return nncf.quantize(

@@ -1,0 +1,96 @@
+"""Tuning the top: what learned above the cut is in the whole network; what lies below is nobody's copy."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from manylabel.config import AugmentationConfig, TrainingConfig
+from manylabel.errors import ConfigError
+from manylabel.models.classifier import Classifier
+from manylabel.predictors.torch_predictor import TorchPredictor
+from manylabel.training.defaults import fill_defaults, fill_for_start
+from manylabel.training.learners import FitRows, Lesson, TopLearner
+from manylabel.training.photo_store import PhotoStore, read_store
+from manylabel.types import IntArray, LabelTable, Thresholds
+
+TRAIN, OTHERS = np.arange(24), np.arange(24, 32)
+NONE: IntArray = np.empty(0, dtype=np.int64)
+
+
+@pytest.fixture
+def store(shapes_table: LabelTable) -> PhotoStore:
+    """Read the photos of shapes."""
+    return read_store(shapes_table.photos, side_px=16)[0]
+
+
+def learner_of(
+    classifier: Classifier, store: PhotoStore, table: LabelTable, cache: Path, *, cut: str | None = "2"
+) -> TopLearner:
+    """Return a learner of what lies above a cut, in full precision on the CPU."""
+    training = TrainingConfig(
+        tune="top", cut=cut, epochs=3, n_views=2, batch_size=8, precision="fp32", device="cpu", engine="torch"
+    )
+    lesson = Lesson(
+        start=classifier,
+        store=store,
+        targets=table.targets,
+        training=fill_for_start(fill_defaults(training), is_pretrained=True),
+        augmentation=AugmentationConfig(),
+        seed=0,
+        cache=cache,
+        on_step=lambda stage, done, total: None,
+    )
+    return TopLearner(lesson, train_rows=TRAIN, other_rows=OTHERS)
+
+
+def test_what_learned_is_in_the_whole_network(
+    tiny_classifier: Classifier, store: PhotoStore, shapes_table: LabelTable, feature_cache: Path
+) -> None:
+    learner = learner_of(tiny_classifier, store, shapes_table, feature_cache)
+    fit = learner.fit(FitRows(train=TRAIN, watched=OTHERS, val=NONE))
+    whole = TorchPredictor(
+        fit.classifier, thresholds=Thresholds(values=np.full(3, 0.5), origin=""), precision=torch.float32
+    )
+
+    for rows in (OTHERS, TRAIN[::5]):
+        expected = whole.predict_proba([store[row] for row in rows])
+        # What passes the cut is kept in 16 bits.
+        np.testing.assert_allclose(learner.scores(fit, rows), expected, atol=2e-3)
+
+
+def test_only_what_lies_above_the_cut_learns_and_the_start_stays(
+    tiny_classifier: Classifier, store: PhotoStore, shapes_table: LabelTable, feature_cache: Path
+) -> None:
+    before = copy.deepcopy(tiny_classifier.state_dict())
+    learner = learner_of(tiny_classifier, store, shapes_table, feature_cache)
+    fit = learner.fit(FitRows(train=TRAIN, watched=NONE, val=NONE))
+    after, start = fit.classifier.state_dict(), tiny_classifier.state_dict()
+
+    assert all(torch.equal(start[name], value) for name, value in before.items())
+    moved = {name for name, value in before.items() if not torch.equal(after[name], value)}
+    assert {"backbone.network.3.weight", "head.1.weight"} <= moved
+    assert not any(name.startswith(("backbone.network.0.", "backbone.network.1.")) for name in moved)
+    # What did not learn is not copied for every fold.
+    first = fit.classifier.backbone.network.get_parameter("0.weight")
+    assert first is tiny_classifier.backbone.network.get_parameter("0.weight")
+
+
+def test_the_same_seed_trains_the_same_network_and_folds_differ(
+    tiny_classifier: Classifier, store: PhotoStore, shapes_table: LabelTable, feature_cache: Path
+) -> None:
+    learner = learner_of(tiny_classifier, store, shapes_table, feature_cache)
+    fits = [learner.fit(FitRows(train=TRAIN, watched=NONE, val=NONE, fold=fold)) for fold in (None, None, 0)]
+    first, again, other = (learner.scores(fit, OTHERS) for fit in fits)
+
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_a_cut_that_does_not_exist_is_told(
+    tiny_classifier: Classifier, store: PhotoStore, shapes_table: LabelTable, feature_cache: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"training\.cut: tiny cannot be cut behind 'layer9'"):
+        learner_of(tiny_classifier, store, shapes_table, feature_cache, cut="layer9")
