@@ -63,22 +63,26 @@ def main() -> None:
 
 def read_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Run a part, or all of them, and write the page.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Run a part, or all of them, and write the page."
+    )
     parser.add_argument("part", choices=[*PARTS, "all", "page"])
     parser.add_argument("--tools", "--peers", nargs="+", metavar="TOOL", help="e.g. fastai 'manylabel top'")
     for option in list(FILTERS)[1:]:
         parser.add_argument(f"--{option}", nargs="+", metavar="NAME")
-    parser.add_argument("--repeats", type=int, default=3, help="runs per case; those on file count (default 3)")
+    parser.add_argument(
+        "--repeats", type=int, default=3, help="runs per case; those on file count (default 3)"
+    )
     parser.add_argument("--again", action="store_true", help="forget the runs on file of the chosen cases")
     parser.add_argument("--list", action="store_true", help="list the cases and what is on file; run nothing")
     folders = {
-        "data": os.environ.get("MANYLABEL_TEST_DATA", "../shared/data"),
-        "weights": os.environ.get("MANYLABEL_TEST_WEIGHTS", "../shared/weights"),
+        "data": Path(os.environ.get("MANYLABEL_TEST_DATA", "../shared/data")),
+        "weights": Path(os.environ.get("MANYLABEL_TEST_WEIGHTS", "../shared/weights")),
         "work": _HERE / ".work",
         "peers-python": Path(os.environ.get("BENCH_VENV", _HERE / ".venv")) / "bin" / "python",
     }
     for option, place in folders.items():
-        parser.add_argument(f"--{option}", type=Path, default=Path(place), metavar="PATH")
+        parser.add_argument(f"--{option}", type=Path, default=place, metavar="PATH")
     return parser.parse_args()
 
 

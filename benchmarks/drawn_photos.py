@@ -6,7 +6,7 @@ Out: phone-size JPEGs; tables of any length whose photos all differ.
 
 import csv
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ _QUALITY = 90
 _MOST_SHIFT_PX = 24
 
 
-def make_phone_photos(folder: Path, photos: list[Path], *, n_photos: int = N_PHONE_PHOTOS) -> None:
+def make_phone_photos(folder: Path, photos: Sequence[Path], *, n_photos: int = N_PHONE_PHOTOS) -> None:
     """Make 12-megapixel JPEGs, each a mosaic of small real photos: as hard to decode as what a phone takes.
 
     Args:
@@ -51,7 +51,10 @@ def make_table(folder: Path, sample: Path, *, n_photos: int) -> None:
         return
     with (sample / "labels.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    with _new_folder(folder) as partial, (partial / "labels.csv").open("w", newline="", encoding="utf-8") as file:
+    with (
+        _new_folder(folder) as partial,
+        (partial / "labels.csv").open("w", newline="", encoding="utf-8") as file,
+    ):
         (partial / "images").mkdir()
         writer = csv.writer(file)
         writer.writerow(["image", "labels"])

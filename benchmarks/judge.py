@@ -17,8 +17,8 @@ from manylabel.evaluation.metrics import exact_match, mean_average_precision
 def judge(scores: Path, labels: Path) -> Values:
     """Judge scores on the test photos of a table.
 
-    Decisions are those of the column ``predicted``, labels joined by ``;``, where a tool wrote one: thresholds of
-    its own. Without it a label counts as present from 0.5 on.
+    Decisions are those of the column ``predicted``, labels joined by ``;``, where a tool wrote one, through
+    thresholds of its own. Without it a label counts as present from 0.5 on.
 
     Args:
         scores: A row per photo. A column ``part`` keeps the rows that say "test".
@@ -37,7 +37,9 @@ def judge(scores: Path, labels: Path) -> Values:
     by_name = {Path(row["image"]).name: row for row in rows}
     missing = [row.image for row in table if Path(row.image).name not in by_name]
     if missing:
-        raise ValueError(f"{scores}: {len(missing)} of {len(table)} test photos have no scores, e.g. {missing[0]}")
+        raise ValueError(
+            f"{scores}: {len(missing)} of {len(table)} test photos have no scores, e.g. {missing[0]}"
+        )
     found = [by_name[Path(row.image).name] for row in table]
     targets = np.array([[float(name in row.labels) for name in columns] for row in table])
     values = np.array([[float(row[name]) for name in columns] for row in found])

@@ -73,7 +73,7 @@ def timm_weights(settings: Settings, network: Network) -> Path:
 def convert_weights(settings: Settings, network: Network) -> None:
     """Write the weights of a network's body under timm's names, so that every peer loads the same numbers.
 
-    timm and torchvision define the same layers in the same order; only the names differ, and outputs are equal.
+    timm and torchvision define the same layers in the same order: only the names differ.
     """
     import timm
     from safetensors.torch import load_file, save_file

@@ -6,8 +6,8 @@ Out: benchmarks/results/<part>.json: a record per case with its runs, their medi
     part      name of the part
     records   [{key, command, date, machine, versions, runs: [{seconds, peak_mib, ...}], medians, failure}]
 
-A record holds runs of one machine and one set of versions; another machine or version starts it anew. ``failure`` is
-the end of what a failed run printed, null where none failed.
+A record holds runs of one machine and one set of versions; another machine or version starts it anew.
+``failure`` is the end of what a failed run printed, null where none failed.
 """
 
 import json
@@ -116,8 +116,5 @@ def write_records(path: Path, records: list[Record]) -> None:
 
 
 def _is_same(record: Record, setup: Setup) -> bool:
-    return (
-        record["machine"] == dict(setup.machine)
-        and record["versions"] == dict(setup.versions)
-        and record["command"] == setup.command
-    )
+    now = (dict(setup.machine), dict(setup.versions), setup.command)
+    return (record["machine"], record["versions"], record["command"]) == now

@@ -30,8 +30,8 @@ def run_case(case: Case, *, log: Path) -> Values | str:
         log: File for everything that it prints.
 
     Returns:
-        ``seconds`` of the whole process, ``peak_mib`` and the values that the run gave. Where it failed, the end of
-        what it printed.
+        ``seconds`` of the whole process, ``peak_mib`` and the values that the run gave. Where it failed, the
+        end of what it printed.
     """
     with tempfile.TemporaryDirectory(prefix="manylabel-benchmark-") as folder:
         environment = {name: value.replace(OUT, folder) for name, value in case.environment.items()}
@@ -45,13 +45,11 @@ def run_case(case: Case, *, log: Path) -> Values | str:
             return f"ran, but its results cannot be read: {error!r}"
 
 
-def timed(
-    command: Sequence[str], *, environment: dict[str, str], log: Path
-) -> tuple[float, float, int]:
+def timed(command: Sequence[str], *, environment: dict[str, str], log: Path) -> tuple[float, float, int]:
     """Run a command; return wall seconds, peak memory in MiB and the exit code.
 
-    The peak is the larger of two: what the process and all its children held together, looked at once a second, with
-    shared pages counted once where the system tells; and the most that any single one of them ever held.
+    The peak is the larger of two: what the process and all its children held together, looked at once a
+    second, with shared pages counted once where the system tells; and the most that any one of them ever held.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as output:

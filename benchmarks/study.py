@@ -58,9 +58,9 @@ def _case(settings: Settings, variant: str) -> Case:
 
 
 def read_stages(out: Path) -> Values:
-    """Read the seconds per stage, ``"<network>: <stage>"`` for those of a network, and the best out-of-fold mAP."""
+    """Read the seconds per stage, under ``"<network>: <stage>"`` for those of a network, and the best mAP."""
     facts = json.loads((out / "run" / "facts.json").read_text(encoding="utf-8"))
-    stages = {stage: seconds for stage, seconds in facts["run"]["stage_seconds"].items()}
+    stages = dict(facts["run"]["stage_seconds"])
     for model in facts["models"]:
         stages |= {f"{model['model']}: {stage}": seconds for stage, seconds in model["stage_seconds"].items()}
     return {**stages, "best_mAP": max(model["metrics"]["mAP"] for model in facts["models"])}

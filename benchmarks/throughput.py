@@ -1,7 +1,7 @@
 """Part (b): photos per second, from JPEG files to probabilities.
 
 In:  small photos (256 px) and phone-size ones (12 MP).
-Out: cases: manylabel's ``predict``, a DataLoader loop, and the bare engine on ready pixels, which reads no file.
+Out: cases: manylabel's ``predict``, a DataLoader loop, and the bare engine on ready pixels.
 """
 
 import os
@@ -34,7 +34,9 @@ FEW = {"256 px": 256, "12 MP": 16}
 def list_cases(settings: Settings) -> list[Case]:
     """List every way to score, on both sizes of photos; the bare engine knows no size."""
     files = {"256 px": _small_photos(settings), "12 MP": _phone_photos(settings)}
-    cases = [_case(settings, "bare engine", "ready pixels", worker="bare_engine", words=("--network", NETWORK))]
+    cases = [
+        _case(settings, "bare engine", "ready pixels", worker="bare_engine", words=("--network", NETWORK))
+    ]
     for photos, folder in files.items():
         where = ("--photos", str(folder), "--few", str(FEW[photos]))
         loop = (*where, "--network", NETWORK)

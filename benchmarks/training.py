@@ -3,8 +3,8 @@
 In:  photo sets, pre-trained weights.
 Out: cases; each gives test mAP, exact match, seconds and peak memory.
 
-Peers get the training part of the table, look at its "val" part where there is one, and score the test part. Every
-test score goes through the same judge.
+Peers get the training part of the table, look at its "val" part where there is one, and score the test part.
+Every test score goes through the same judge.
 """
 
 import json
@@ -35,7 +35,7 @@ MANYLABEL_VARIANTS: dict[str, tuple[str, ...]] = {
     "manylabel quick": ("--recipe", "quick"),
     "manylabel top": ("--tune", "top"),
 }
-"""Ways to run manylabel: what is added to ``manylabel compare PHOTOS LABELS --models NAME --weights FILE``."""
+"""Ways to run manylabel: what is added to ``manylabel compare ... --models NAME --weights FILE``."""
 
 PEERS: dict[str, tuple[str, ...]] = {
     "torchvision": ("plain_torchvision.py",),

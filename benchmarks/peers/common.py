@@ -148,7 +148,7 @@ def write_scores(job: Job, scores: Any, watch: Stopwatch) -> None:
 def timm_network(job: Job) -> Any:
     """Build the network of a job with its pre-trained weights and a fresh layer for the labels.
 
-    ``pretrained_cfg_overlay`` is timm's documented way to load the weights of one of its networks from a file.
+    ``pretrained_cfg_overlay`` is timm's documented way to load the weights of a network from a file.
     """
     import timm
 

@@ -3,15 +3,15 @@
 In:  photos, labels, weights; see ``common.read_job``.
 Out: scores of the test photos, seconds.
 
-``DataBlock`` with a ``MultiCategoryBlock``, ``aug_transforms``, ``vision_learner`` with a network of timm, ``fine_tune``:
-one epoch of the frozen body, then the whole network. fastai passes ``pretrained_cfg_overlay`` on to timm. Its batch of 64
-would give 160 photos two steps per epoch; fewer than 640 photos get batches of 16, in its favour.
+``DataBlock`` with a ``MultiCategoryBlock``, ``aug_transforms``, ``vision_learner`` with a network of timm,
+``fine_tune``: one epoch of the frozen body, then the whole network. fastai passes ``pretrained_cfg_overlay``
+on to timm. Its batch of 64 would give 160 photos two steps per epoch; fewer than 640 photos get batches of
+16, in its favour.
 """
 
 import warnings
 
 import pandas as pd
-from common import N_WORKERS, SIDE_PX, Job, Stopwatch, read_job, write_scores
 from fastai.vision.all import (
     ColReader,
     DataBlock,
@@ -25,6 +25,8 @@ from fastai.vision.all import (
     set_seed,
     vision_learner,
 )
+
+from common import N_WORKERS, SIDE_PX, Job, Stopwatch, read_job, write_scores
 
 EPOCHS, RESIZE_PX = 5, 256
 BATCH_SIZE, SMALL_BATCH_SIZE, FEW_PHOTOS = 64, 16, 640

@@ -3,17 +3,24 @@
 In:  photos, labels, weights; see ``common.read_job``.
 Out: scores of the test photos, seconds.
 
-A network of timm inside ``TimmWrapperForImageClassification`` with ``problem_type="multi_label_classification"``; batch,
-epochs and learning rate of the README of ``run_image_classification.py``, crops and flips of the script itself.
+A network of timm inside ``TimmWrapperForImageClassification`` with
+``problem_type="multi_label_classification"``; batch, epochs and learning rate of the README of
+``run_image_classification.py``, crops and flips of the script itself.
 """
 
 import torch
-from common import N_WORKERS, SIDE_PX, Job, Row, Stopwatch, read_job, write_scores
 from PIL import Image
 from timm.models import load_checkpoint
 from torch.utils.data import Dataset
-from torchvision.transforms import CenterCrop, Compose, Normalize, RandomHorizontalFlip, RandomResizedCrop, Resize
-from torchvision.transforms import ToTensor
+from torchvision.transforms import (
+    CenterCrop,
+    Compose,
+    Normalize,
+    RandomHorizontalFlip,
+    RandomResizedCrop,
+    Resize,
+    ToTensor,
+)
 from transformers import (
     TimmWrapperConfig,
     TimmWrapperForImageClassification,
@@ -21,6 +28,8 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
+
+from common import N_WORKERS, SIDE_PX, Job, Row, Stopwatch, read_job, write_scores
 
 EPOCHS, BATCH_SIZE, LEARNING_RATE = 5, 8, 2e-5
 

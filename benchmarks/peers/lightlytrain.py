@@ -3,9 +3,10 @@
 In:  photos, labels, weights; see ``common.read_job``.
 Out: scores of the test photos, seconds.
 
-Three settings depart from its defaults, each in its favour: 100,000 steps become epochs, the warm-up of 500 steps becomes
-a tenth of all, and bf16 is used only on processors that compute in it. It requires a "val" part: where the table has none,
-it is shown one batch of training photos and the last weights are kept, else the best on "val".
+Three settings depart from its defaults, each in its favour: 100,000 steps become epochs, the warm-up of 500
+steps becomes a tenth of all, and bf16 is used only on processors that compute in it. It requires a "val"
+part: where the table has none, it is shown one batch of training photos and the last weights are kept, else
+the best on "val".
 """
 
 import csv
@@ -14,9 +15,10 @@ from typing import Any
 
 import lightly_train
 import torch
-from common import N_WORKERS, SIDE_PX, Job, Row, Stopwatch, read_job, write_scores
 from lightly_train._models.timm import timm as timm_wrapper
 from safetensors.torch import load_file
+
+from common import N_WORKERS, SIDE_PX, Job, Row, Stopwatch, read_job, write_scores
 
 EPOCHS, BATCH_SIZE, LEARNING_RATE = 10, 16, 3e-4
 
@@ -49,8 +51,8 @@ def write_table(job: Job, name: str, rows: list[Row]) -> Path:
 def train(job: Job, tables: dict[str, str]) -> None:
     """Train the whole network."""
     if job.network.startswith("mobilenet"):
-        # LightlyTrain 0.18 takes this network by name and stops in the first step: its wrapper of timm leaves out the
-        # last convolution, which timm calls part of the head. The way below is the wrapper's own for older timm.
+        # LightlyTrain 0.18 takes this network by name and stops in the first step: its wrapper of timm leaves
+        # out the last convolution. The way below is the wrapper's own for older versions of timm.
         timm_wrapper._get_forward_features_fn = lambda model: timm_wrapper._forward_features
     weights = job.out / "weights.pt"
     torch.save(load_file(job.weights), weights)
@@ -65,7 +67,11 @@ def train(job: Job, tables: dict[str, str]) -> None:
         batch_size=BATCH_SIZE,
         num_workers=N_WORKERS,
         precision=precision(),
-        model_args={"backbone_weights": str(weights), "lr": job.learning_rate, "lr_warmup_steps": steps // 10},
+        model_args={
+            "backbone_weights": str(weights),
+            "lr": job.learning_rate,
+            "lr_warmup_steps": steps // 10,
+        },
         transform_args={"image_size": (SIDE_PX, SIDE_PX), "normalize": {"mean": mean, "std": std}},
     )
 

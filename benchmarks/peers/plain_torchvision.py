@@ -1,18 +1,19 @@
-"""A plain training script, as the transfer-learning tutorial of PyTorch and torchvision's references write it.
+"""A plain script, as PyTorch's transfer-learning tutorial and torchvision's references write it.
 
 In:  photos, labels, weights; see ``common.read_job``.
 Out: scores of the test photos, seconds.
 
-Whole network, random resized crops and flips, AdamW under a cosine, binary cross-entropy. The body learns ten times
-more slowly than the fresh layer: with one rate for both, either of them is badly off.
+Whole network, random resized crops and flips, AdamW under a cosine, binary cross-entropy. The body learns ten
+times more slowly than the fresh layer: with one rate for both, either of them is badly off.
 """
 
 import torch
-from common import N_WORKERS, SIDE_PX, Job, Row, Stopwatch, read_job, timm_network, write_scores
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms import v2
+
+from common import N_WORKERS, SIDE_PX, Job, Row, Stopwatch, read_job, timm_network, write_scores
 
 EPOCHS, BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY = 10, 32, 1e-3, 0.05
 

@@ -39,8 +39,8 @@ def marginal_rate(
 ) -> dict[str, float]:
     """Return photos per second once everything runs, and the seconds before that.
 
-    Few photos are scored, then all of them; the difference leaves out whatever is paid once: loading a network,
-    compiling it, starting processes. It is taken off everyone alike.
+    Few photos are scored, then all of them; the difference leaves out whatever is paid once: loading a
+    network, compiling it, starting processes. It is taken off everyone alike.
 
     Args:
         score: Scores photo files.

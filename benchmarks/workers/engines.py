@@ -40,7 +40,9 @@ class Probabilities(nn.Module):
 def build_network(name: str, *, head: HeadName) -> Probabilities:
     """Build a network with random weights: they cost the same time as trained ones."""
     with seeded(0):
-        classifier: Classifier = build_classifier(name, labels=[f"label {n}" for n in range(N_LABELS)], head=head)
+        classifier: Classifier = build_classifier(
+            name, labels=[f"label {n}" for n in range(N_LABELS)], head=head
+        )
     return Probabilities(classifier).eval()
 
 
