@@ -6,6 +6,7 @@ Out: benchmarks/results/<part>.json, docs/benchmarks.md, docs/images/benchmarks.
 
 import argparse
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,8 +15,9 @@ from pathlib import Path
 from benchmarks import growth, latency, page, study, throughput, training
 from benchmarks.cases import ROOT, Case, Settings, select, shown
 from benchmarks.machine import describe_machine, gather_versions
-from benchmarks.results import RESULTS, Setup, add_run, read_records, runs_done, write_records
+from benchmarks.results import Setup, add_run, read_records, runs_done, write_records
 from benchmarks.runner import run_case
+from manylabel.report.run_info import hide_folders_in_sentence
 
 PARTS: dict[str, Callable[[Settings], list[Case]]] = {
     "training": training.list_cases,
@@ -45,6 +47,7 @@ def main() -> None:
         data=given.data.resolve(),
         weights=given.weights.resolve(),
         work=given.work.resolve(),
+        results=given.results.resolve(),
         python=Path(sys.executable),
         # Not resolved: the link is what tells Python its environment.
         peers_python=Path(os.path.abspath(given.peers_python)),  # noqa: PTH100
@@ -53,12 +56,16 @@ def main() -> None:
     for part in PARTS if given.part == "all" else [given.part]:
         if part != "page":
             cases = select(PARTS[part](settings), wanted)
-            if given.again and not given.list:
-                forget(part, cases)
+            if not given.list:
+                tidy(
+                    settings.results / f"{part}.json",
+                    PARTS[part](settings),
+                    again=cases if given.again else [],
+                )
             run_part(part, cases, settings, repeats=given.repeats, is_dry=given.list)
     if not given.list:
-        page.write_page()
-        say("docs/benchmarks.md")
+        page.write_page(settings.results, page=given.page)
+        say(f"{given.page}")
 
 
 def read_arguments() -> argparse.Namespace:
@@ -79,6 +86,8 @@ def read_arguments() -> argparse.Namespace:
         "data": Path(os.environ.get("MANYLABEL_TEST_DATA", "../shared/data")),
         "weights": Path(os.environ.get("MANYLABEL_TEST_WEIGHTS", "../shared/weights")),
         "work": _HERE / ".work",
+        "results": _HERE / "results",
+        "page": page.PAGE,
         "peers-python": Path(os.environ.get("BENCH_VENV", _HERE / ".venv")) / "bin" / "python",
     }
     for option, place in folders.items():
@@ -91,30 +100,32 @@ def run_part(part: str, cases: list[Case], settings: Settings, *, repeats: int, 
 
     The cases take turns, so that a slow hour of the machine falls on all of them.
     """
-    failed: list[Case] = []
+    path, failed = settings.results / f"{part}.json", list[Case]()
     for turn in range(repeats):
         for case in cases:
             setup = describe_setup(case, settings)
-            done = runs_done(read_records(RESULTS / f"{part}.json"), case, setup)
+            done = runs_done(read_records(path), case, setup)
             if is_dry and turn == 0:
                 say(f"{part}: {name_of(case)}: {done} of {repeats} on file: {setup.command}")
-            if not is_dry and done <= turn and case not in failed and not run_once(part, case, setup):
+            if not is_dry and done <= turn and case not in failed and not run_once(case, setup, path):
                 failed.append(case)
 
 
-def forget(part: str, cases: list[Case]) -> None:
-    """Take the records of some cases off the file."""
-    keys = [dict(case.key) for case in cases]
-    path = RESULTS / f"{part}.json"
-    write_records(path, [record for record in read_records(path) if record["key"] not in keys])
+def tidy(path: Path, known: list[Case], *, again: list[Case]) -> None:
+    """Take off the file what is no case any more, and the cases that are to be run again."""
+    kept = [dict(case.key) for case in known if case not in again]
+    write_records(path, [record for record in read_records(path) if record["key"] in kept])
 
 
-def run_once(part: str, case: Case, setup: Setup) -> bool:
+def run_once(case: Case, setup: Setup, path: Path) -> bool:
     """Run a case once and save what it gave; return whether it went well."""
-    say(f"{part}: {name_of(case)} ...")
-    case.prepare()
-    run = run_case(case, log=ROOT / "runs" / "benchmarks" / f"{part} {name_of(case)}.log".replace(" ", "-"))
-    path = RESULTS / f"{part}.json"
+    say(f"{path.stem}: {name_of(case)} ...")
+    log = ROOT / "runs" / "benchmarks" / f"{path.stem} {name_of(case)}.log".replace(" ", "-")
+    try:
+        case.prepare()
+        run = run_case(case, log=log)
+    except (OSError, subprocess.CalledProcessError) as error:
+        run = hide_folders_in_sentence(f"could not be prepared: {error}")
     write_records(path, add_run(read_records(path), case, setup, run))
     if isinstance(run, str):
         say(f"  failed: {run.splitlines()[-1]}")

@@ -5,6 +5,7 @@ Out: cases, and the words in which a command is shown.
 """
 
 import os
+import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ Values = dict[str, float]
 """Numbers that a run gave, by name; the unit stands in the name."""
 
 ROOT = Path(__file__).parents[1]
+_PLAIN = re.compile(r"[\w@%+=:,./$-]+")
 OUT = "{out}"
 """Stands in a command for the fresh folder of a run."""
 
@@ -31,6 +33,7 @@ class Settings:
         work: Folder for what is made once and used again: drawn photos, converted weights, a bundle.
         python: The Python that has manylabel.
         peers_python: The Python that has the peers.
+        results: Folder of the results.
         sizes: Numbers of photos of the part "growth".
     """
 
@@ -39,6 +42,7 @@ class Settings:
     work: Path
     python: Path
     peers_python: Path
+    results: Path = ROOT / "benchmarks" / "results"
     sizes: tuple[int, ...] = (200, 2000, 20000)
 
 
@@ -94,12 +98,11 @@ def shown(command: Sequence[str], settings: Settings) -> str:
     words = ["python" if word in _interpreters(settings) else word for word in command]
     if tuple(words[1:3]) == MANYLABEL:
         words = ["manylabel", *words[3:]]
-    text = shlex.join(words)
     places = {OUT: "$OUT", str(settings.data): "$DATA", str(settings.weights): "$WEIGHTS"}
     places |= {str(settings.work): "$WORK", f"{ROOT}/": ""}
     for place, name in places.items():
-        text = text.replace(f"'{place}'", name).replace(place, name)
-    return text.replace("'$", "$").replace("'", "") if "$" in text else text
+        words = [word.replace(place, name) for word in words]
+    return " ".join(word if _PLAIN.fullmatch(word) else shlex.quote(word) for word in words)
 
 
 def select(cases: Iterable[Case], wanted: Mapping[str, Sequence[str]]) -> list[Case]:

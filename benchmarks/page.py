@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.cases import ROOT
 from benchmarks.goals import Line, Records, find, judge_goals
 from benchmarks.plot import draw_plot
-from benchmarks.results import RESULTS, read_records
+from benchmarks.results import read_records
 from benchmarks.tables import (
     goals_table,
     growth_table,
@@ -45,7 +45,7 @@ _TABLES = {
 }
 
 
-def write_page(results: Path = RESULTS, *, notes: Path = NOTES, page: Path = PAGE) -> None:
+def write_page(results: Path, *, notes: Path = NOTES, page: Path = PAGE) -> None:
     """Write the page and, where training was measured, its plot.
 
     Args:

@@ -11,6 +11,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from benchmarks.goals import OURS, Records, find
 from benchmarks.results import Record
@@ -25,7 +26,8 @@ COLOURS = {
 """A colour per tool; variants of a tool share it. A tool that is not listed is drawn in black."""
 
 _PANEL_INCHES = (4.0, 3.3)
-_LEAST_GAP = 0.075
+_LEAST_GAP = 0.065
+_ROOM_LEFT, _ROOM_RIGHT = 1.15, 0.75
 
 
 def draw_plot(path: Path, records: Records) -> None:
@@ -64,40 +66,59 @@ def _draw_panel(panel: Any, found: Sequence[Record], *, title: str) -> None:
     panel.set_xscale("log")
     seconds = [record["medians"]["seconds"] for record in found]
     points = [100 * record["medians"]["mAP"] for record in found]
-    panel.set_xlim(min(seconds) / 1.6, max(seconds) * 1.6)
+    # Names stand outside, left of the fast tools and right of the slow ones, where no other point is.
+    spread = max(max(seconds) / min(seconds), 8.0)
+    panel.set_xlim(min(seconds) / spread**_ROOM_LEFT, max(seconds) * spread**_ROOM_RIGHT)
     span = max(max(points) - min(points), 2.0)
-    panel.set_ylim(min(points) - 0.15 * span, max(points) + 0.15 * span)
+    panel.set_ylim(min(points) - 0.15 * span, max(points) + 0.2 * span)
     # Plain numbers in place of powers of ten.
     panel.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    panel.xaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:g}"[0] in "25" else "")
-    heights = spread_out(points, least_gap=_LEAST_GAP * 1.3 * span)
+    panel.xaxis.set_minor_formatter(NullFormatter())
     middle = (min(seconds) * max(seconds)) ** 0.5
-    for record, second, point, height in zip(found, seconds, points, heights, strict=True):
-        tool = record["key"]["tool"]
-        panel.plot(second, point, "o", color=colour_of(tool), markersize=7)
-        is_left = second <= middle
-        panel.annotate(
-            tool,
-            (second, point),
-            xytext=(second * (1.12 if is_left else 1 / 1.12), height),
-            textcoords="data",
-            ha="left" if is_left else "right",
-            va="center",
-            color=colour_of(tool),
-            fontweight="bold" if tool.startswith(OURS) else "normal",
-            fontsize=9,
-        )
+    for is_left, place in ((True, min(seconds) / 1.35), (False, max(seconds) * 1.35)):
+        side = [number for number, second in enumerate(seconds) if (second <= middle) == is_left]
+        heights = spread_out([points[number] for number in side], least_gap=_LEAST_GAP * 1.3 * span)
+        for number, height in zip(side, heights, strict=True):
+            _name_point(panel, found[number], name_at=(place, height), is_left=is_left)
+
+
+def _name_point(panel: Any, record: Record, *, name_at: tuple[float, float], is_left: bool) -> None:
+    """Draw a point, and its name in the column on its side."""
+    tool = record["key"]["tool"]
+    point = record["medians"]["seconds"], 100 * record["medians"]["mAP"]
+    panel.plot(*point, "o", color=colour_of(tool), markersize=7)
+    panel.annotate(
+        tool,
+        point,
+        xytext=name_at,
+        ha="right" if is_left else "left",
+        va="center",
+        color=colour_of(tool),
+        fontweight="bold" if tool.startswith(OURS) else "normal",
+        fontsize=9,
+        arrowprops={
+            "arrowstyle": "-",
+            "color": colour_of(tool),
+            "linewidth": 0.7,
+            "shrinkA": 0,
+            "shrinkB": 3,
+        },
+    )
 
 
 def spread_out(heights: Sequence[float], *, least_gap: float) -> list[float]:
-    """Move heights apart, upwards from the lowest, until no two are closer than a gap.
+    """Move heights apart, both ways, until no two are closer than a gap.
 
     Examples:
-        >>> spread_out([1.0, 0.0, 1.1], least_gap=0.5)
-        [1.0, 0.0, 1.5]
+        >>> [round(height, 2) for height in spread_out([1.0, 0.0, 1.1], least_gap=0.5)]
+        [0.8, 0.0, 1.3]
     """
     order = sorted(range(len(heights)), key=lambda number: heights[number])
     moved = list(heights)
-    for below, above in pairwise(order):
-        moved[above] = max(moved[above], moved[below] + least_gap)
+    for _ in range(200):
+        for below, above in pairwise(order):
+            lacking = least_gap - (moved[above] - moved[below])
+            if lacking > 0:
+                moved[below] -= lacking / 2
+                moved[above] += lacking / 2
     return moved

@@ -21,8 +21,6 @@ from benchmarks.cases import Case, Values
 
 Record = dict[str, Any]
 
-RESULTS = Path(__file__).parent / "results"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:

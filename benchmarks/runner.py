@@ -49,7 +49,7 @@ def timed(command: Sequence[str], *, environment: dict[str, str], log: Path) -> 
     """Run a command; return wall seconds, peak memory in MiB and the exit code.
 
     The peak is the larger of two: what the process and all its children held together, looked at once a
-    second, with shared pages counted once where the system tells; and the most that any one of them ever held.
+    second, with shared pages counted once where the system tells; and the most that any one ever held.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as output:
