@@ -7,6 +7,7 @@ Out: text. Ratios stand beside absolute numbers: the former are the claims.
 from collections.abc import Iterable, Sequence
 
 from benchmarks.goals import Line, Records, find, is_ours
+from benchmarks.latency import ENGINES, NETWORKS
 from benchmarks.results import Record
 
 MISSING = "-"
@@ -102,8 +103,9 @@ def throughput_table(records: Records) -> str:
 
 def latency_table(records: Records) -> str:
     """Show part (c): milliseconds, and in brackets how many times as fast as torch fp32."""
-    engines = list(dict.fromkeys(record["key"]["engine"] for record in records.get("latency", ())))
-    networks = dict.fromkeys(record["key"]["network"] for record in records.get("latency", ()))
+    keys = [record["key"] for record in find(records, "latency")]
+    engines = [engine for engine in ENGINES if any(key["engine"] == engine for key in keys)]
+    networks = [network for network in NETWORKS if any(key["network"] == network for key in keys)]
     rows = []
     for network in networks:
         found = {
