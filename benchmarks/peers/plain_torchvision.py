@@ -15,7 +15,8 @@ from torchvision.transforms import v2
 
 from common import N_WORKERS, SIDE_PX, Job, Row, Stopwatch, read_job, timm_network, write_scores
 
-EPOCHS, BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY = 10, 32, 1e-3, 0.05
+EPOCHS, BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY = 10, 32, 3e-3, 0.05
+SMALL_BATCH_SIZE, FEW_PHOTOS = 16, 640
 
 
 class Photos(Dataset):
@@ -43,7 +44,8 @@ def main() -> None:
         [v2.RandomResizedCrop(SIDE_PX, antialias=True, scale=(0.35, 1)), v2.RandomHorizontalFlip(), *last]
     )
     plain = v2.Compose([v2.Resize((SIDE_PX, SIDE_PX), antialias=True), *last])
-    loaded = {"num_workers": N_WORKERS, "persistent_workers": True, "batch_size": BATCH_SIZE}
+    batch_size = SMALL_BATCH_SIZE if len(job.part("train")) < FEW_PHOTOS else BATCH_SIZE
+    loaded = {"num_workers": N_WORKERS, "persistent_workers": True, "batch_size": batch_size}
     training = DataLoader(Photos(job, job.part("train"), augment), shuffle=True, drop_last=True, **loaded)
     model = timm_network(job)
     watch.lap("setup")

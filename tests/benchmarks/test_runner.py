@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,13 +99,13 @@ def test_weights_under_the_names_of_timm_give_the_same_features(settings: Settin
     from safetensors.torch import load_file, save_file
     from torchvision import models
 
-    network = models.mobilenet_v2().eval()
+    network: Any = models.mobilenet_v2().eval()
     body = {name: value for name, value in network.state_dict().items() if name.startswith("features")}
     settings.weights.mkdir()
     save_file(body, settings.weights / NETWORKS["mobilenet_v2"].file)
     convert_weights(settings, NETWORKS["mobilenet_v2"])
 
-    twin = timm.create_model("mobilenetv2_100", num_classes=0).eval()
+    twin: Any = timm.create_model("mobilenetv2_100", num_classes=0).eval()
     twin.load_state_dict(load_file(timm_weights(settings, NETWORKS["mobilenet_v2"])))
     photos = torch.rand(1, 3, 64, 64)
     torch.testing.assert_close(twin.forward_features(photos), network.features(photos))
