@@ -6,6 +6,7 @@ Out: those folders, or a skipped test that says why; a tiny folder of drawn phot
 """
 
 import os
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
@@ -32,6 +33,14 @@ def _folder_from_environment(variable: str, *, holds: str) -> Path:
     if not folder.is_dir():
         pytest.skip(f"{variable} names {folder}, which is no folder of {holds}")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the user's cache out of the tests, and what they compute out of it."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MANYLABEL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture
@@ -73,7 +82,7 @@ def shapes_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         out=str(folder / "bundle"),
         data=DataConfig(photos=str(folder / "images"), labels=str(folder / "labels.csv")),
         model=ModelConfig(names=("squeezenet1_1",), init="random", side_px=64),
-        training=TrainingConfig(epochs=20, n_views=2, precision="fp32"),
+        training=TrainingConfig(epochs=20, n_views=2, precision="fp32", engine="torch"),
     )
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MANYLABEL_CACHE", str(folder / "cache"))

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from manylabel.apply import Evaluation, _part_of, align_targets, evaluate, predict, write_evaluation
+from manylabel.apply import Evaluation, _part_of, evaluate, predict, write_evaluation
 from manylabel.config import DataConfig
+from manylabel.data.align import align_targets
 from manylabel.errors import BundleError, InputError, MissingExtraError, OutputError, TableError
 from manylabel.evaluation.metrics import measure
 from manylabel.types import LabelTable, Part
@@ -249,7 +250,10 @@ def test_an_evaluation_is_written_with_null_for_what_is_undefined(tmp_path: Path
 def test_a_missing_torch_is_told_with_the_command_that_installs_it(
     shapes_bundle: Path, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "manylabel.predictors.torch_predictor", None)
+    for name in ("torch_predictor", "conversion"):
+        monkeypatch.setitem(sys.modules, f"manylabel.predictors.{name}", None)
+    monkeypatch.setenv("MANYLABEL_CACHE", str(images / "nothing converted yet"))
 
-    with pytest.raises(MissingExtraError, match=r"pip install 'manylabel\[train\]'"):
-        predict(shapes_bundle, images)
+    for engine in ("auto", "openvino", "torch"):
+        with pytest.raises(MissingExtraError, match=r"pip install 'manylabel\[train\]'"):
+            predict(shapes_bundle, images, engine=engine)

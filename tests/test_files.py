@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from manylabel.errors import OutputError
-from manylabel.files import check_apart, check_free, new_folder, printable, write_atomically
+from manylabel.files import (
+    check_apart,
+    check_free,
+    new_file,
+    new_folder,
+    printable,
+    write_atomically,
+)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -35,17 +42,36 @@ def test_a_write_that_fails_keeps_the_old_file_and_leaves_no_other(
 ) -> None:
     (tmp_path / "c.txt").write_bytes(b"old")
 
-    def fill_disk(path: Path, content: bytes) -> None:
-        with path.open("wb") as file:
-            file.write(content[:1])
+    def fill_disk(path: Path, target: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", fill_disk)
+    monkeypatch.setattr(Path, "replace", fill_disk)
     with pytest.raises(OSError, match="No space left"):
         write_atomically(tmp_path / "c.txt", b"new")
 
     monkeypatch.undo()
     assert contents(tmp_path) == {"c.txt": b"old"}
+
+
+def test_a_new_file_appears_only_when_it_is_complete(tmp_path: Path) -> None:
+    place = tmp_path / "deep" / "scores.csv"
+    with new_file(place) as file:
+        file.write(b"whole")
+        assert not place.exists()
+
+    assert contents(tmp_path) == {"deep/scores.csv": b"whole"}
+
+
+def test_a_new_file_that_was_stopped_leaves_nothing(tmp_path: Path) -> None:
+    def stop_half_way() -> None:
+        with new_file(tmp_path / "deep" / "scores.csv") as file:
+            file.write(b"ha")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stop_half_way()
+
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_new_folder_appears_only_when_it_is_complete(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def config(shapes_folder: Path, tmp_path: Path) -> RunConfig:
         out=str(tmp_path / "runs" / "run"),
         data=DataConfig(photos=str(shapes_folder / "images"), labels=str(shapes_folder / "labels.csv")),
         model=ModelConfig(names=("squeezenet1_1",), init="random", side_px=64),
-        training=TrainingConfig(epochs=2, n_views=2, precision="fp32", device="cpu"),
+        training=TrainingConfig(epochs=2, n_views=2, precision="fp32", device="cpu", engine="torch"),
     )
 
 

@@ -56,6 +56,8 @@ def make_trial(*, test: Judged | None, out_of_fold: Judged | None) -> Trial:
         labels=("lake",),
         thresholds=Thresholds(values=np.array([0.5]), origin="by hand"),
         pos_weight=np.array([1.0]),
+        weight_decay=0.01,
+        fold_weight_decays=(),
         test=test,
         out_of_fold=out_of_fold,
         history=(),

@@ -7,7 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from manylabel.apply import evaluate, predict
+    from manylabel.apply import evaluate, predict, predict_batches
+    from manylabel.cache import clear_cache, list_cache
     from manylabel.config import RunConfig
     from manylabel.data.readers import read_table
     from manylabel.data.sample import draw_sample
@@ -22,12 +23,15 @@ __all__ = [
     "MultiLabelClassifier",
     "RunConfig",
     "__version__",
+    "clear_cache",
     "compare",
     "draw_sample",
     "evaluate",
+    "list_cache",
     "list_models",
     "load_recipe",
     "predict",
+    "predict_batches",
     "read_table",
     "train",
 ]
@@ -35,12 +39,15 @@ __all__ = [
 _HOMES = {
     "MultiLabelClassifier": "manylabel.estimator",
     "RunConfig": "manylabel.config",
+    "clear_cache": "manylabel.cache",
     "compare": "manylabel.pipeline",
     "draw_sample": "manylabel.data.sample",
     "evaluate": "manylabel.apply",
+    "list_cache": "manylabel.cache",
     "list_models": "manylabel.models.catalogue",
     "load_recipe": "manylabel.recipes",
     "predict": "manylabel.apply",
+    "predict_batches": "manylabel.apply",
     "read_table": "manylabel.data.readers",
     "train": "manylabel.pipeline",
 }

@@ -5,23 +5,25 @@ Out: predictions, or metrics.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
-from manylabel.config import DataConfig, DeviceName, PrecisionName
+from manylabel.config import DataConfig, DeviceName, EngineName, PrecisionName
+from manylabel.data.align import align_targets
 from manylabel.data.readers import find_photos, read_table
-from manylabel.errors import InputError, MissingExtraError, OutputError, PhotoError, TableError
+from manylabel.errors import InputError, OutputError, PhotoError, TableError
 from manylabel.evaluation.metrics import measure, measure_labels
 from manylabel.files import printable, write_atomically
-from manylabel.predictors.batch import Predictions, predict_files
+from manylabel.predictors.batch import Predictions, join_predictions, stream_files
+from manylabel.predictors.engines import open_predictor
+from manylabel.predictors.openvino_predictor import Aim
 from manylabel.types import FloatArray, LabelTable, Listener, Part, ignore_progress
 
-if TYPE_CHECKING:
-    from manylabel.predictors.torch_predictor import TorchPredictor
+_PROBLEMS_SHOWN = 10
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -49,43 +51,63 @@ def predict(
     bundle: Path | str,
     photos: Sequence[Path | str] | Path | str,
     *,
+    engine: EngineName = "auto",
     device: DeviceName = "auto",
     precision: PrecisionName = "auto",
     listener: Listener = ignore_progress,
 ) -> Predictions:
-    """Score photos with a bundle.
+    """Score photos with a bundle; arguments and errors as for ``predict_batches``, all scores at once."""
+    parts = predict_batches(
+        bundle, photos, engine=engine, device=device, precision=precision, listener=listener
+    )
+    return join_predictions(list(parts))
+
+
+def predict_batches(
+    bundle: Path | str,
+    photos: Sequence[Path | str] | Path | str,
+    *,
+    engine: EngineName = "auto",
+    device: DeviceName = "auto",
+    precision: PrecisionName = "auto",
+    listener: Listener = ignore_progress,
+) -> Generator[Predictions, None, None]:
+    """Score photos with a bundle, a few at a time; memory stays small, however many they are.
 
     Args:
         bundle: Folder that training wrote.
         photos: Photo files and folders; folders are searched with their subfolders.
+        engine: What computes: "auto" takes OpenVINO on a CPU, else torch.
         device: Where to compute.
         precision: Number type of the forward pass.
         listener: Hears of progress.
 
-    Returns:
-        Scores and decisions; photos that cannot be read are listed, the others are scored.
+    Yields:
+        Scores and decisions for the next photos, in their order; those that cannot be read are listed.
 
     Raises:
         InputError: The bundle cannot be used, or there is no photo that can be read.
+        MissingExtraError: The engine is not installed.
     """
     given = [photos] if isinstance(photos, Path | str) else list(photos)
     paths, names = _list_photos([Path(path) for path in given])
     if not paths:
         where = ", ".join(map(str, given)) or "nothing"
         raise InputError(f"no photo found in {where}; give photo files or a folder of them")
-    predictor = _load(Path(bundle), device=device, precision=precision)
-    predictions = predict_files(predictor, paths, names=names, side_px=predictor.side_px, listener=listener)
-    _check_readable(predictions)
-    return predictions
+    predictor = open_predictor(
+        Path(bundle), engine=engine, device=device, precision=precision, aim=_aim(len(paths))
+    )
+    yield from _check_readable(stream_files(predictor, paths, names=names, listener=listener))
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - a wish of the user each
     bundle: Path | str,
     photos: Path | str,
     labels: Path | str | None = None,
     *,
     form: DataConfig | None = None,
     part: Part | Literal["all"] | None = None,
+    engine: EngineName = "auto",
     listener: Listener = ignore_progress,
 ) -> Evaluation:
     """Judge a bundle on a labelled table.
@@ -97,10 +119,12 @@ def evaluate(
         form: Format and delimiter of the table; its paths are not used.
         part: Part of the table's own split to judge on. Not given: its test part where it has one, else
             all photos.
+        engine: What computes: "auto" takes OpenVINO on a CPU, else torch.
         listener: Hears of progress.
 
     Raises:
         InputError: The bundle or the table cannot be used, or they share no label.
+        MissingExtraError: The engine is not installed.
     """
     form = DataConfig() if form is None else form
     table = read_table(
@@ -111,12 +135,10 @@ def evaluate(
         for_training=False,
     )
     table = _part_of(table, part)
-    predictor = _load(Path(bundle), device="auto", precision="auto")
+    predictor = open_predictor(Path(bundle), engine=engine, aim=_aim(table.n_photos))
     targets, notes = align_targets(table, predictor.labels)
-    predictions = predict_files(
-        predictor, table.photos, names=table.names, side_px=predictor.side_px, listener=listener
-    )
-    _check_readable(predictions)
+    parts = stream_files(predictor, table.photos, names=table.names, listener=listener)
+    predictions = join_predictions(list(_check_readable(parts)))
     judged = targets[predictions.rows]
     return Evaluation(
         labels=predictor.labels,
@@ -157,41 +179,6 @@ def _number(value: float) -> float | None:
     return None if np.isnan(value) else round(float(value), 6)
 
 
-def align_targets(table: LabelTable, labels: Sequence[str]) -> tuple[FloatArray, list[str]]:
-    """Bring the columns of a table into the order of a bundle's labels.
-
-    Args:
-        table: May lack labels (they become unknown) and have others (they are left out).
-        labels: The label names of the bundle.
-
-    Returns:
-        Targets [n_photos, n_labels], and what the user should know.
-
-    Raises:
-        TableError: No label is shared.
-    """
-    shared = [label for label in labels if label in table.labels]
-    if not shared:
-        raise TableError(
-            [
-                f"{table.source}: none of its labels ({', '.join(table.labels[:10])}) is known to the bundle "
-                f"({', '.join(labels[:10])})"
-            ]
-        )
-    targets = np.full((table.n_photos, len(labels)), np.nan)
-    for column, label in enumerate(labels):
-        if label in table.labels:
-            targets[:, column] = table.targets[:, table.labels.index(label)]
-    notes = []
-    missing = [label for label in labels if label not in table.labels]
-    if missing:
-        notes.append(f"the table does not have {', '.join(missing)}: they are unknown and not judged")
-    extra = [label for label in table.labels if label not in labels]
-    if extra:
-        notes.append(f"the bundle does not know {', '.join(extra)}: left out")
-    return targets, notes
-
-
 def _part_of(table: LabelTable, part: Part | Literal["all"] | None) -> LabelTable:
     if part is None:
         part = "test" if "test" in table.parts else "all"
@@ -225,15 +212,17 @@ def _list_photos(given: Sequence[Path]) -> tuple[list[Path], list[str]]:
     return paths, names
 
 
-def _check_readable(predictions: Predictions) -> None:
-    if not len(predictions.rows):
-        problems = "\n".join(map(str, predictions.failures[:10]))
-        raise InputError(f"not one photo can be read; the first problems:\n{problems}")
+def _check_readable(parts: Iterable[Predictions]) -> Generator[Predictions, None, None]:
+    """Pass predictions on, and raise an error after the last one where there was no photo at all."""
+    n_read, problems = 0, list[PhotoError]()
+    for part in parts:
+        n_read += len(part.rows)
+        problems += part.failures[: _PROBLEMS_SHOWN - len(problems)]
+        yield part
+    if not n_read:
+        listed = "\n".join(map(str, problems))
+        raise InputError(f"not one photo can be read; the first problems:\n{listed}")
 
 
-def _load(bundle: Path, *, device: DeviceName, precision: PrecisionName) -> "TorchPredictor":
-    try:
-        from manylabel.predictors.torch_predictor import load_predictor
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("Using a bundle with torch", "train") from error
-    return load_predictor(bundle, device=device, precision=precision)
+def _aim(n_photos: int) -> Aim:
+    return "latency" if n_photos == 1 else "throughput"

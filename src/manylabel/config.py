@@ -25,11 +25,13 @@ FormatName = Literal[
 HeadName = Literal["linear", "mlp", "study"]
 InitName = Literal["official", "random"]
 FitName = Literal["squash", "crop"]
-TuneName = Literal["head", "full"]
+TuneName = Literal["head", "top", "full"]
 ScheduleName = Literal["one_cycle", "cosine", "constant"]
 LossName = Literal["weighted_bce", "bce"]
 PrecisionName = Literal["auto", "fp32", "bf16"]
+TrainingEngineName = Literal["auto", "openvino", "torch"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+EngineName = Literal["auto", "openvino", "torch", "int8"]
 ThresholdName = Literal["f1", "accuracy", "half"]
 
 
@@ -104,10 +106,17 @@ class TrainingConfig:
     """How a network learns. Values not given depend on `tune`; every run saves those that it used."""
 
     tune: TuneName = "head"
-    """What learns: the head on cached features of a frozen backbone, or the whole network."""
+    """What learns: the head on cached features of a frozen backbone; the top, that is the head and the last
+    stages of the backbone, on cached activations; or the full network."""
+
+    cut: str | None = None
+    """With tune=top: the module of the backbone behind which learning starts, e.g. "layer3". Not given: the
+    cut above which about a quarter of the backbone's multiplications lie."""
 
     epochs: int | None = None
-    """Times that every training photo is seen."""
+    """Times that every training photo is seen. Not given, a linear head on a frozen backbone is solved to the
+    minimum of its loss, unless batch_size, learning_rate, ema_decay, patience, schedule or warmup_fraction
+    is given or the photos are too many to hold all at once."""
 
     batch_size: int | None = None
     """Photos per step."""
@@ -116,10 +125,12 @@ class TrainingConfig:
     """Peak learning rate of the head."""
 
     body_learning_rate: float | None = None
-    """Peak learning rate of the backbone; used where the whole network learns."""
+    """Peak learning rate of what learns of the backbone."""
 
     weight_decay: float | None = None
-    """Decoupled weight decay of AdamW."""
+    """Decoupled weight decay of AdamW. Where a linear head is solved (see epochs): d in the penalty
+    d/2 * |w|^2 on the loss of a label, with w how far one standard deviation of a feature moves the logit;
+    not given: chosen of 0.03 to 10 by a cross-validation within the training photos of each fit."""
 
     schedule: ScheduleName = "one_cycle"
     """How the learning rate moves after warm-up: down a cosine wave ("one_cycle" warms up along one too),
@@ -145,11 +156,12 @@ class TrainingConfig:
     the weights were pre-trained."""
 
     n_views: int | None = None
-    """Views of each photo that the head learns from: the photo itself and augmented versions of it. Views of
-    evaluation.tta come on top."""
+    """Views of each photo that the head or the top learns from: the photo itself and augmented versions of
+    it. Views of evaluation.tta come on top."""
 
-    loss: LossName = "weighted_bce"
-    """Binary cross-entropy, positives weighted by n_negative / n_positive of each label, or plain."""
+    loss: LossName | None = None
+    """Binary cross-entropy, positives weighted by n_negative / n_positive of each label, or plain. Not given:
+    plain where a linear head is solved (see epochs), else weighted."""
 
     pos_weight_cap: float = 20.0
     """Largest weight of a positive, at least 1."""
@@ -159,6 +171,9 @@ class TrainingConfig:
 
     device: DeviceName = "auto"
     """Where to compute: the best device found, or as told."""
+
+    engine: TrainingEngineName = "auto"
+    """What runs the frozen part of a backbone: OpenVINO on CPUs where it is installed, or as told."""
 
 
 @dataclass(frozen=True, kw_only=True)

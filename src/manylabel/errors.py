@@ -10,6 +10,7 @@ Out: one exception whose text a user can act on.
     │   ├── ConfigError       a recipe, a key or a value
     │   ├── WeightsError      pre-trained weights are missing or do not fit
     │   ├── BundleError       a trained model on disk is incomplete or damaged
+    │   ├── EngineError       an engine cannot compute a network
     │   └── OutputError       the place to write to is taken or cannot be written
     └── MissingExtraError     a command needs an optional part of the installation
 """
@@ -65,6 +66,10 @@ class WeightsError(InputError):
 
 class BundleError(InputError):
     """Say what is missing from or damaged in a trained model on disk."""
+
+
+class EngineError(InputError):
+    """Say which engine cannot compute a network, and why."""
 
 
 class OutputError(InputError):

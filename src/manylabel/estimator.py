@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.preprocessing import MultiLabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
+from manylabel.cache import default_cache
 from manylabel.config import HeadName, ModelConfig, RunConfig, TuneName
 from manylabel.errors import MissingExtraError, TableError
 from manylabel.recipes import apply_settings, check_config
@@ -88,7 +89,6 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         """
         try:
             from manylabel.models.start import start_classifiers
-            from manylabel.training.features import default_cache
             from manylabel.training.trial import Experiment, run_trial
         except ModuleNotFoundError as error:
             raise MissingExtraError("Training", "train") from error

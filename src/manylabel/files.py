@@ -10,8 +10,37 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from manylabel.errors import OutputError
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """Fill a temporary file in the same folder; it takes its place only once everything is written.
+
+    Args:
+        path: The file to make or to replace; its folder is made where it is missing.
+
+    Yields:
+        The temporary file, open for writing; where the block raises, it is removed, and so are the folders
+        that were made for it.
+
+    Raises:
+        OSError: The disk is full or the folder cannot be written to.
+    """
+    new_parents = [parent for parent in path.absolute().parents if not parent.exists()]
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            yield file
+        temporary.replace(path)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if not path.exists():
+            _remove_empty(new_parents)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -24,13 +53,8 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         OSError: The disk is full or the folder cannot be written to; no temporary file stays behind.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with new_file(path) as file:
+        file.write(content)
 
 
 def file_sha256(path: Path) -> str:

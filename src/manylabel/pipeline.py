@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from manylabel.bundle import BundleConfig, write_bundle
+from manylabel.cache import cache_limit_bytes, default_cache
 from manylabel.config import RunConfig
 from manylabel.data.readers import read_table
 from manylabel.data.split import make_split, write_split
@@ -32,7 +33,6 @@ from manylabel.report.render import write_report
 from manylabel.report.run_info import RunInfo, gather_run_info
 from manylabel.report.trial_files import write_history, write_predictions
 from manylabel.training.defaults import fill_defaults
-from manylabel.training.features import default_cache
 from manylabel.training.photo_store import PhotoStore, read_store
 from manylabel.training.trial import Experiment, TrainedNetwork, run_trial
 from manylabel.types import LabelTable, Listener, Split, Trial, ignore_progress
@@ -192,7 +192,8 @@ def prepare(config: RunConfig, *, clock: RunClock, listener: Listener) -> Prepar
     """
     check_config(config)
     choose_device(config.training.device)
-    config = replace(config, training=fill_defaults(config.training))
+    cache_limit_bytes()
+    config = replace(config, training=fill_defaults(config.training, head=config.model.head))
     with clock.timed("reading labels"):
         table = read_labels(config)
     _logger.info("labels: %s", table.source)

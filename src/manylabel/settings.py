@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from types import UnionType
-from typing import Any, Literal, cast, get_args, get_origin
+from typing import Any, Literal, Union, cast, get_args, get_origin
 
 from manylabel.config import RunConfig
 from manylabel.errors import ConfigError, did_you_mean
@@ -177,7 +177,8 @@ def show(value: object) -> str:
 
 def _convert(value: object, kind: Any) -> object:
     """Return the value as the kind wants it, or raise a TypeError that says what was expected."""
-    if isinstance(kind, UnionType):  # X | None is the only union among the settings
+    # X | None is the only union among the settings; of a Literal, Python 3.11 makes it a typing.Union.
+    if get_origin(kind) in (UnionType, Union):
         return None if value is None else _convert(value, get_args(kind)[0])
     if get_origin(kind) is Literal:
         return _choose(value, get_args(kind))

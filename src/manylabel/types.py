@@ -178,14 +178,14 @@ class Epoch:
         epoch: Number of the pass from 1.
         train_loss: Mean loss over the training photos in this pass.
         held_out_loss: Mean loss over the held-out photos after it, None without any. It decides nothing.
-        learning_rate: Learning rate of the head at the end of the pass.
+        learning_rate: Learning rate of the head at the end of the pass; None where a solver chose its steps.
     """
 
     fold: int | None
     epoch: int
     train_loss: float
     held_out_loss: float | None
-    learning_rate: float
+    learning_rate: float | None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -212,11 +212,13 @@ class Trial:
         init: Where its weights came from: "official", "file" or "random".
         init_note: The same in words, e.g. ``"random weights: resnet50-11ad3fa6.pth could not be had"``.
         head: Name of the head.
-        tune: What learned: "head" or "full".
+        tune: What learned: "head", "top" or "full".
         parameters: Number of parameters of the whole classifier.
         labels: The label names.
         thresholds: Thresholds of the model that is kept.
         pos_weight: Weight of a positive per label [n_labels].
+        weight_decay: Weight decay of the fit that is kept, given or chosen.
+        fold_weight_decays: The same of the fit of each fold; empty without folds.
         test: Scores of the test photos; None where the split has none.
         out_of_fold: Scores of every training photo by a model that did not see it; None without folds.
         history: Loss per epoch.
@@ -234,6 +236,8 @@ class Trial:
     labels: tuple[str, ...]
     thresholds: Thresholds
     pos_weight: FloatArray
+    weight_decay: float
+    fold_weight_decays: tuple[float, ...]
     test: Judged | None
     out_of_fold: Judged | None
     history: tuple[Epoch, ...]

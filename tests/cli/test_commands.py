@@ -5,15 +5,19 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 
-from manylabel import __version__, pipeline
+from manylabel import __version__, apply, pipeline
+from manylabel.cache import feature_path
 from manylabel.cli.main import main
 from manylabel.errors import MissingExtraError
+from manylabel.predictors.batch import Predictions, stream_files
+from manylabel.training.feature_file import FeatureWriter
 
 QUICK = (
     *("--init", "random", "--epochs", "2", "--device", "cpu"),
@@ -145,7 +149,7 @@ def test_photos_that_cannot_be_read_are_listed_and_the_rest_is_done(
     assert "Judged on 31 photos." in judged.stdout
     with Path("said.csv").open(newline="", encoding="utf-8") as file:
         said = list(csv.DictReader(file))
-    assert [bool(line["error"]) for line in said] == [False] * 31 + [True]
+    assert [bool(line["error"]) for line in said] == [number == 11 for number in range(32)]
 
 
 @pytest.mark.parametrize(
@@ -292,6 +296,70 @@ def test_head_and_number_of_labels_go_together(run: Run) -> None:
     assert "--head and --labels go together" in answer.said
 
 
+def test_an_empty_cache_is_shown(run: Run, feature_cache: Path) -> None:
+    assert run("cache") == Answer(
+        0, f"Folder: {feature_cache}\nLimit:  20.0 GB\nUsed:   0 B, 0 sets of features\n", ""
+    )
+
+
+def test_the_cache_is_shown_in_80_columns_and_cleared(
+    run: Run, feature_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    path = feature_path(feature_cache, "a" * 64)
+    metadata = {
+        "network": "timm/vit_base_patch16_224.augreg2_in21k_ft_in1k",
+        "n_photos": "123456",
+        "n_views": "16",
+    }
+    with FeatureWriter(
+        path, shape=(1, 1), dtype="float32", metadata={**metadata, "what": "activations"}
+    ) as writer:
+        writer.append(np.ones(1))
+        writer.finish(1.0)
+    feature_path(feature_cache, "b" * 64).write_bytes(b"damaged")
+    n_bytes = path.stat().st_size + 7
+
+    shown = run("cache")
+    lines = shown.stdout.splitlines()
+    assert shown.code == 0
+    assert lines[2] == f"Used:   {n_bytes} B, 2 sets of features"
+    assert lines[3].split() == ["Network", "Photos", "Views", "What", "Size", "Last", "used"]
+    assert max(map(len, lines[3:])) <= 80
+    assert ["?", "?", "?", "?", "7", "B"] in [line.split()[:6] for line in lines]
+    assert "123456" in shown.stdout
+    assert "activations" in shown.stdout
+
+    cleared = run("cache", "--clear")
+    assert cleared == Answer(0, f"{feature_cache}: {n_bytes} B freed, 2 sets of features removed\n", "")
+    assert not list(feature_cache.rglob("*.safetensors"))
+
+
+def test_a_wrong_limit_of_the_cache_is_told_before_any_work(
+    run: Run, images: Path, labels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MANYLABEL_CACHE_GB", "none")
+    for words in (("cache",), ("train", images, labels, *QUICK)):
+        answer = run(*words)
+        assert answer.code == 2
+        assert answer.said == (
+            "error: MANYLABEL_CACHE_GB: given 'none', expected a positive number of gigabytes, e.g. 20"
+        )
+
+
+def test_the_cache_is_shown_without_torch() -> None:
+    program = (
+        "import sys\n"
+        "from manylabel.cli.main import app\n"
+        "try:\n    app(['cache'])\n"
+        "finally:\n    print({'torch', 'pandas', 'filelock'} & set(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout.startswith("Folder: ")
+    assert done.stderr.strip() == "set()"
+
+
 def test_the_version_is_told(run: Run) -> None:
     assert run("--version") == Answer(0, f"manylabel {__version__}\n", "")
 
@@ -303,14 +371,90 @@ def test_every_setting_of_an_option_is_explained(run: Run) -> None:
     assert "Table of labels: a file, or a folder of annotation files." in " ".join(answer.stdout.split())
 
 
-def test_help_loads_no_torch() -> None:
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("train", "Train one network"),
+        ("predict", "auto takes OpenVINO on a CPU"),
+        ("export", "Make an 8-bit version"),
+    ],
+)
+def test_help_loads_no_torch(command: str, words: str) -> None:
     program = (
         "import sys\n"
         "from manylabel.cli.main import app\n"
-        "try:\n    app(['train', '--help'])\n"
-        "finally:\n    print({'torch', 'pandas', 'matplotlib'} & set(sys.modules), file=sys.stderr)"
+        "try:\n    app([sys.argv[1], '--help'])\n"
+        "finally:\n"
+        "    print({'torch', 'openvino', 'pandas', 'matplotlib'} & set(sys.modules), file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program, command], capture_output=True, text=True, check=True
+    )
 
-    assert "Train one network" in done.stdout
+    assert words in " ".join(done.stdout.split())
     assert done.stderr.strip() == "set()"
+
+
+def test_the_engine_may_be_chosen(run: Run, images: Path, labels: Path, shapes_bundle: Path) -> None:
+    predicted = run("predict", shapes_bundle, images, "--engine", "torch", "--out", "torch.jsonl")
+    run("predict", shapes_bundle, images, "--engine", "openvino", "--out", "openvino.jsonl")
+    judged = run("evaluate", shapes_bundle, images, labels, "--engine", "int8")
+
+    assert predicted.code == 0
+    ours, theirs = (
+        [json.loads(line)["scores"] for line in Path(name).read_text(encoding="utf-8").splitlines()]
+        for name in ("openvino.jsonl", "torch.jsonl")
+    )
+    assert all(row == pytest.approx(other, abs=1e-4) for row, other in zip(ours, theirs, strict=True))
+    assert judged.code == 2
+    assert "has no 8-bit version yet; make one: manylabel export" in judged.said
+
+
+def test_a_stopped_prediction_leaves_no_file(
+    run: Run, images: Path, shapes_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop_at_the_second_part(*args: Any, **options: Any) -> Iterator[Predictions]:
+        yield next(stream_files(*args, **options))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(apply, "stream_files", stop_at_the_second_part)
+    answer = run("predict", shapes_bundle, images, "--out", "deep/said.json", "--out", "said.csv")
+
+    assert answer.code == 130
+    assert not answer.stdout
+    assert not list(Path().iterdir())
+
+
+def test_an_8_bit_version_is_made_compared_and_used(
+    run: Run, images: Path, labels: Path, shapes_bundle: Path
+) -> None:
+    pytest.importorskip("nncf")
+    bundle = Path(shutil.copytree(shapes_bundle, "bundle"))
+
+    made = run("export", bundle, "--int8", "--photos", images, "--labels", labels)
+    used = run("predict", bundle, images, "--engine", "int8")
+
+    assert (made.code, used.code) == (0, 0)
+    lines = made.stdout.splitlines()
+    assert {line.split()[0] for line in lines} >= {"Engine", "fp32", "int8"}
+    assert max(map(len, lines)) <= 80
+    assert "Judged on 16 photos: photos that did not calibrate." in lines
+    assert lines[-2:] == ["Calibrated on 16 photos.", "8-bit version: bundle/int8"]
+    assert used.stdout.splitlines()[1].startswith("00.png")
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ((), "say what to export: --int8"),
+        (("--int8",), "--int8 needs --photos DIR"),
+        (("--int8", "--photos", "gone"), "gone"),
+    ],
+)
+def test_an_export_says_what_it_lacks(
+    words: tuple[str, ...], problem: str, run: Run, shapes_bundle: Path
+) -> None:
+    answer = run("export", shapes_bundle, *words)
+
+    assert answer.code == 2
+    assert problem in answer.said

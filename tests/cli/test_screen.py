@@ -3,6 +3,7 @@
 import io
 import logging
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ from rich.console import Console
 from manylabel.apply import Evaluation
 from manylabel.cli import screen
 from manylabel.cli.main import main
-from manylabel.cli.screen import show_evaluation, show_predictions, show_progress
+from manylabel.cli.screen import Said, show_evaluation, show_predictions, show_progress
 from manylabel.errors import PhotoError
 from manylabel.predictors.batch import Predictions
 from manylabel.types import Progress, Scores
@@ -32,6 +33,7 @@ def predictions(n_photos: int) -> Predictions:
         thresholds=np.array([0.2, 0.5]),
         rows=np.arange(n_photos),
         failures=(PhotoError(Path("[b]roken.jpg"), "the file is empty"),),
+        failure_rows=np.array([n_photos]),
     )
 
 
@@ -55,6 +57,34 @@ def test_many_predictions_are_cut_off_with_a_word_on_how_to_get_all(
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + 50 + 1
     assert lines[-1] == "and 3 more photos; --out FILE writes all of them"
+
+
+def test_many_unreadable_photos_are_cut_off_too(capsys: pytest.CaptureFixture[str]) -> None:
+    said = Said()
+    for _ in range(53):
+        said.add(predictions(0))
+    said.show()
+
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 50 + 1
+    assert lines[-1] == "and 3 more that cannot be read; --out FILE lists all of them"
+
+
+@pytest.mark.parametrize(("subject", "has_rate"), [("photos", True), ("vgg", False)])
+def test_photos_per_second_are_shown_and_epochs_are_not(
+    subject: str,
+    has_rate: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
+    monkeypatch.setattr(screen, "_stderr", terminal)
+    with show_progress() as listener:
+        for done in (1, 2, 3):
+            listener(Progress(subject=subject, stage="scoring", done=done, total=3))
+            time.sleep(0.01)
+
+    assert isinstance(terminal.file, io.StringIO)
+    assert ("/s" in terminal.file.getvalue()) is has_rate
 
 
 def test_a_photo_without_labels_is_told_from_one_that_was_not_judged(

@@ -34,6 +34,8 @@ TRIAL = Trial(
     labels=LABELS,
     thresholds=Thresholds(values=np.full(3, 0.5), origin="best F1 per label on 3 photos"),
     pos_weight=np.ones(3),
+    weight_decay=0.01,
+    fold_weight_decays=(),
     test=TEST,
     out_of_fold=None,
     history=(),

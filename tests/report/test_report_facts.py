@@ -58,6 +58,8 @@ def make_trial(model: str = "tiny", *, scores: FloatArray = TEST_SCORES) -> Tria
         labels=("boat", "lake", "moon"),
         thresholds=Thresholds(values=np.full(3, 0.5), origin="always 0.5"),
         pos_weight=np.array([1 / 3, 2.0, 1.0]),
+        weight_decay=0.01,
+        fold_weight_decays=(),
         test=judge([4, 5], scores),
         out_of_fold=None,
         history=(Epoch(fold=None, epoch=1, train_loss=0.7, held_out_loss=0.8, learning_rate=0.1),),

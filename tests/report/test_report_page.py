@@ -70,6 +70,8 @@ def make_trial(
         labels=table.labels,
         thresholds=Thresholds(values=np.full(table.n_labels, 0.5), origin="always 0.5"),
         pos_weight=np.linspace(1, 5, table.n_labels),
+        weight_decay=0.01,
+        fold_weight_decays=(),
         test=Judged(rows=rows, scores=scores, decisions=scores >= 0.5),
         out_of_fold=None,
         history=make_history(None, [0.6, 0.4, 0.3]),

@@ -38,6 +38,8 @@ def trial(*, test: Judged | None, out_of_fold: Judged | None) -> Trial:
         labels=LABELS,
         thresholds=Thresholds(values=np.array([0.25, 0.6, 0.6]), origin=""),
         pos_weight=np.ones(3),
+        weight_decay=0.01,
+        fold_weight_decays=(),
         test=test,
         out_of_fold=out_of_fold,
         history=(),

@@ -25,6 +25,7 @@ def feature_batches(*, n_photos: int = 10, batch_size: int = 4, seed: int = 0) -
     features = torch.tensor([[[photo, view] for view in range(3)] for photo in range(n_photos)])
     return FeatureBatches(
         features=features,
+        rows=np.arange(n_photos),
         targets=torch.arange(n_photos)[:, None],
         batch_size=batch_size,
         rng=np.random.default_rng(seed),

@@ -1,23 +1,45 @@
 """What a training setting is where the user gave none."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 import torch
 
-from manylabel.config import TrainingConfig, TuneName
+from manylabel.config import HeadName, TrainingConfig, TuneName
 from manylabel.training.defaults import TUNE_DEFAULTS, fill_defaults, fill_for_start, loop_settings
 from manylabel.training.loop import LoopSettings
 
 # Their absence has a meaning of its own.
-MAY_STAY_OPEN = {"patience", "freeze_batch_norm", "head_first"}
+MAY_STAY_OPEN = {"cut", "patience", "freeze_batch_norm", "head_first"}
 
 
-@pytest.mark.parametrize("tune", TUNE_DEFAULTS)
-def test_everything_is_filled_in_but_what_has_a_meaning_when_absent(tune: TuneName) -> None:
-    filled = fill_defaults(TrainingConfig(tune=tune))
+LOOP_ONLY = {"epochs", "batch_size", "learning_rate", "body_learning_rate", "ema_decay", "weight_decay"}
+
+
+@pytest.mark.parametrize(
+    ("tune", "head"), [("head", "mlp"), ("head", "study"), ("top", "linear"), ("full", "linear")]
+)
+def test_everything_is_filled_in_but_what_has_a_meaning_when_absent(tune: TuneName, head: HeadName) -> None:
+    filled = fill_defaults(TrainingConfig(tune=tune), head=head)
 
     assert {f.name for f in fields(filled) if getattr(filled, f.name) is None} == MAY_STAY_OPEN
+
+
+def test_what_a_solver_has_no_use_for_stays_open() -> None:
+    filled = fill_defaults(TrainingConfig())
+
+    assert {f.name for f in fields(filled) if getattr(filled, f.name) is None} == MAY_STAY_OPEN | LOOP_ONLY
+    assert filled.loss == "bce"
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size", "learning_rate", "patience"])
+def test_a_setting_of_the_loop_fills_in_the_others(name: str) -> None:
+    one: dict[str, Any] = {name: 1}
+    filled = fill_defaults(replace(TrainingConfig(), **one))
+
+    assert None not in (filled.epochs, filled.batch_size, filled.learning_rate, filled.weight_decay)
+    assert filled.loss == "weighted_bce"
 
 
 @pytest.mark.parametrize("tune", TUNE_DEFAULTS)
@@ -33,9 +55,9 @@ def test_what_was_given_stays_also_where_it_is_zero(tune: TuneName) -> None:
 
 
 def test_filling_in_twice_changes_nothing() -> None:
-    filled = fill_defaults(TrainingConfig(tune="full"))
-
-    assert fill_defaults(filled) == filled
+    for training in (TrainingConfig(tune="full"), TrainingConfig(), TrainingConfig(epochs=3)):
+        filled = fill_defaults(training)
+        assert fill_defaults(filled) == filled
 
 
 def test_the_loop_gets_what_was_set() -> None:

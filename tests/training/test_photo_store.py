@@ -69,6 +69,17 @@ def test_photos_beyond_the_memory_are_read_again_as_they_were(tmp_path: Path) ->
         read_again[0]
 
 
+def test_a_photo_that_changed_since_it_was_read_is_told(save_photos: SavePhotos) -> None:
+    (red,) = save_photos("red")
+    kept, *_ = read_store([red], side_px=16)
+    read_again, *_ = read_store([red], side_px=16, memory_bytes=0)
+    Image.new("RGB", (40, 30), "blue").save(red)
+
+    assert colours_of(kept) == [(255, 0, 0)]
+    with pytest.raises(PhotoError, match=r"0 red\.png: the file changed during the run; start again once"):
+        read_again[0]
+
+
 def test_the_memory_is_filled_and_not_exceeded(save_photos: SavePhotos) -> None:
     paths = save_photos("red", "lime", "blue")
     store, *_ = read_store(paths, side_px=16, memory_bytes=2 * 40 * 30 * 3)

@@ -15,8 +15,9 @@ from manylabel.config import EvaluationConfig, RunConfig, ThresholdName, Trainin
 from manylabel.evaluation.thresholds import choose_thresholds
 from manylabel.models.classifier import Classifier
 from manylabel.models.weights import Provenance
-from manylabel.training import features, trial
-from manylabel.training.learners import FitRows, HeadLearner
+from manylabel.training import decay, features, trial
+from manylabel.training.decay import DECAYS, DEFAULT_DECAY
+from manylabel.training.learners import FitRows, HeadLearner, head
 from manylabel.training.photo_store import PhotoStore, read_store, store_of_images
 from manylabel.training.trial import Experiment, TrainedNetwork, run_trial, seconds_per_photo
 from manylabel.types import FloatArray, IntArray, Judged, LabelTable, Progress, Split, ignore_progress
@@ -24,8 +25,11 @@ from manylabel.types import FloatArray, IntArray, Judged, LabelTable, Progress, 
 RANDOM = Provenance(init="random", note="random weights, as asked for", sha256=None)
 OFFICIAL = Provenance(init="official", note="official weights tiny.pth", sha256="0")
 NONE: IntArray = np.empty(0, dtype=np.int64)
-WAYS = (
+SOLVED: dict[str, Any] = {"tune": "head", "epochs": None, "batch_size": None}
+WAYS: tuple[dict[str, Any], ...] = (
     {"tune": "head"},
+    {"tune": "top", "cut": "2"},
+    SOLVED,
     {"tune": "full", "head_first": False},
     {"tune": "full", "head_first": True},
 )
@@ -46,7 +50,7 @@ Way = dict[str, Any]
 
 def training(**changes: Any) -> TrainingConfig:
     """Return settings that take no time and compute in full precision on the CPU."""
-    quick = TrainingConfig(epochs=2, n_views=2, batch_size=8, precision="fp32", device="cpu")
+    quick = TrainingConfig(epochs=2, n_views=2, batch_size=8, precision="fp32", device="cpu", engine="torch")
     return replace(quick, **changes)
 
 
@@ -341,13 +345,13 @@ def test_thresholds_come_from_photos_that_did_not_teach(
 
 def test_folds_and_final_fit_share_the_features(run_tiny: RunTiny, monkeypatch: pytest.MonkeyPatch) -> None:
     computed: list[int] = []
-    compute = features._compute
+    batches_of_views = features._batches_of_views
 
-    def count(classifier: Any, store: Any, rows: IntArray, *rest: Any) -> Any:
+    def count(store: Any, rows: IntArray, *rest: Any) -> Any:
         computed.append(len(rows))
-        return compute(classifier, store, rows, *rest)
+        return batches_of_views(store, rows, *rest)
 
-    monkeypatch.setattr(features, "_compute", count)
+    monkeypatch.setattr(features, "_batches_of_views", count)
     run_tiny(split=IN_FOLDS)
     assert computed == [24, 8]
 
@@ -375,6 +379,75 @@ def test_a_trial_holds_all_that_the_report_shows(run_tiny: RunTiny, tiny_classif
         "scoring",
         "timing one photo",
     ]
+
+
+def test_a_solved_head_tells_its_course_and_its_decay(run_tiny: RunTiny) -> None:
+    told = run_tiny(split=IN_FOLDS, training=SOLVED).trial
+
+    assert {epoch.learning_rate for epoch in told.history} == {None}
+    assert {epoch.fold for epoch in told.history} == {0, 1, 2, None}
+    kept = [epoch for epoch in told.history if epoch.fold is None]
+    assert [epoch.epoch for epoch in kept] == list(range(1, len(kept) + 1))
+    assert kept[-1].train_loss <= kept[0].train_loss
+    assert all(epoch.held_out_loss is not None for epoch in told.history)
+    assert DECAYS[0] <= told.weight_decay <= DECAYS[-1]
+    assert told.fold_weight_decays == (DEFAULT_DECAY,) * 3  # 16 photos say nothing about a decay
+
+
+def test_a_decay_that_was_given_is_used(run_tiny: RunTiny) -> None:
+    strong, weak = (run_tiny(training={**SOLVED, "weight_decay": decay}) for decay in (50.0, 0.001))
+
+    assert (strong.trial.weight_decay, weak.trial.weight_decay) == (50.0, 0.001)
+    lengths = [float(network.classifier.state_dict()["head.1.weight"].norm()) for network in (strong, weak)]
+    assert lengths[0] < lengths[1]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"epochs": 1},
+        {"batch_size": 8},
+        {"learning_rate": 0.001},
+        {"ema_decay": 0.5},
+        {"patience": 1},
+        {"schedule": "cosine"},
+        {"warmup_fraction": 0.3},
+    ],
+)
+def test_a_setting_of_the_loop_asks_for_the_loop(given: Way, run_tiny: RunTiny) -> None:
+    told = run_tiny(training={**SOLVED, "epochs": None, **given}).trial
+
+    assert all(epoch.learning_rate is not None for epoch in told.history)
+
+
+def test_too_many_photos_take_the_loop(run_tiny: RunTiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(head, "_MOST_VALUES", 24 * 2 * 8 - 1)
+    told = run_tiny(training=SOLVED).trial
+    assert len(told.history) == 60
+
+    monkeypatch.setattr(head, "_MOST_VALUES", 24 * 2 * 8)
+    assert run_tiny(training=SOLVED).trial.history[0].learning_rate is None
+
+
+def test_the_decay_of_a_fold_is_chosen_without_its_targets(
+    run_tiny: RunTiny, shapes_table: LabelTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decay, "_MIN_PHOTOS", 10)
+    chosen: list[FloatArray] = []
+    measure = decay.held_out_losses
+
+    def remember(*args: Any, **rest: Any) -> FloatArray:
+        chosen.append(measure(*args, **rest))
+        return chosen[-1]
+
+    monkeypatch.setattr(decay, "held_out_losses", remember)
+    fold = IN_FOLDS.folds[1]
+    for targets in (shapes_table.targets, with_lies(shapes_table, fold)):
+        run_tiny(split=IN_FOLDS, training=SOLVED, targets=targets)
+
+    honest, lied_to = chosen[:4], chosen[4:]
+    np.testing.assert_array_equal(honest[1], lied_to[1])
+    assert not any(np.array_equal(honest[other], lied_to[other]) for other in (0, 2, 3))
 
 
 def test_without_test_photos_the_folds_are_judged(run_tiny: RunTiny) -> None:

@@ -10,7 +10,15 @@ from torchvision.transforms import functional
 
 from manylabel.config import AugmentationConfig
 from manylabel.preprocess import Preprocessing, resize_photo
-from manylabel.training.views import View, draw_box, draw_view, jitter_colours, plain_view, render_view
+from manylabel.training.views import (
+    View,
+    colour_factors,
+    draw_box,
+    draw_view,
+    jitter_colours,
+    plain_view,
+    render_view,
+)
 
 PREPROCESSING = Preprocessing(side_px=16)
 NOTHING_VARIES = AugmentationConfig(
@@ -21,6 +29,10 @@ NOTHING_VARIES = AugmentationConfig(
 def noise(height: int, width: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     """Draw pixels [height, width, 3] that differ everywhere."""
     return np.random.default_rng(0).integers(256, size=(height, width, 3), dtype=np.uint8)
+
+
+def factors_of(*views: View) -> torch.Tensor:
+    return torch.from_numpy(colour_factors(views))
 
 
 def view(**changes: float) -> View:
@@ -75,7 +87,7 @@ def test_the_plain_view_is_what_a_predictor_sees() -> None:
 
     np.testing.assert_array_equal(pixels, resize_photo(photo, crop))
     batch = torch.from_numpy(pixels.copy())[None]
-    torch.testing.assert_close(jitter_colours(batch, [plain]), batch.float(), atol=1e-3, rtol=0)
+    torch.testing.assert_close(jitter_colours(batch, factors_of(plain)), batch.float(), atol=1e-3, rtol=0)
 
 
 def test_the_same_generator_draws_the_same_view() -> None:
@@ -125,7 +137,7 @@ def test_colours_change_as_in_torchvision(name: str, factor: float) -> None:
     adjust = getattr(functional, f"adjust_{name}")
     expected = 255 * adjust(pixels.permute(0, 3, 1, 2) / 255, factor).permute(0, 2, 3, 1)
 
-    jittered = jitter_colours(pixels, [view(**{name: factor})])
+    jittered = jitter_colours(pixels, factors_of(view(**{name: factor})))
 
     torch.testing.assert_close(jittered, expected, atol=0.1, rtol=0)
 
@@ -134,9 +146,9 @@ def test_each_photo_of_a_batch_has_its_own_colours() -> None:
     views = [view(brightness=0.5), view(contrast=1.5), view(saturation=0.2)]
     pixels = torch.from_numpy(np.stack([noise(20, 30)] * 3))
 
-    together = jitter_colours(pixels, views)
+    together = jitter_colours(pixels, factors_of(*views))
 
-    alone = [jitter_colours(pixels[place : place + 1], [views[place]]) for place in range(3)]
+    alone = [jitter_colours(pixels[place : place + 1], factors_of(views[place])) for place in range(3)]
     torch.testing.assert_close(together, torch.cat(alone))
     assert together.dtype == torch.float32
     assert 0 <= float(together.min()) < float(together.max()) <= 255

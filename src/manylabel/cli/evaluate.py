@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from manylabel.cli import options
-from manylabel.cli.screen import needs_extra, show_evaluation, show_line, show_progress
+from manylabel.cli.screen import show_evaluation, show_line, show_progress
 from manylabel.config import DataConfig
 from manylabel.errors import OutputError
 
@@ -28,6 +28,7 @@ def evaluate(
             help="Part of the table's own split to judge on; its test part where it has one, else all."
         ),
     ] = None,
+    engine: options.Engine = None,
     out: Annotated[
         Path | None, typer.Option(help="Also write the metrics to this file, .json.", metavar="FILE")
     ] = None,
@@ -35,14 +36,16 @@ def evaluate(
     delimiter: options.Delimiter = None,
 ) -> None:
     """Judge a bundle on labelled photos."""
-    with needs_extra("Evaluating", "train"):
-        from manylabel.apply import evaluate as run
-        from manylabel.apply import write_evaluation
+    from manylabel.apply import evaluate as run  # not at the top: --help shall not load it
+    from manylabel.apply import write_evaluation
+
     if out is not None and out.suffix.lower() != ".json":
         raise OutputError(f"{out}: unknown ending '{out.suffix}'; known: .json")
     form = DataConfig(format=format or "auto", delimiter=delimiter)
     with show_progress() as listener:
-        evaluation = run(bundle, photos, labels, form=form, part=part, listener=listener)
+        evaluation = run(
+            bundle, photos, labels, form=form, part=part, engine=engine or "auto", listener=listener
+        )
     show_evaluation(evaluation)
     if out is not None:
         write_evaluation(out, evaluation)

@@ -12,8 +12,10 @@ from typing import Any
 import typer
 
 from manylabel import __version__
+from manylabel.cli.cache import cache
 from manylabel.cli.compare import compare
 from manylabel.cli.evaluate import evaluate
+from manylabel.cli.export import export
 from manylabel.cli.models import models
 from manylabel.cli.predict import predict
 from manylabel.cli.sample import sample
@@ -48,7 +50,7 @@ def stoppable(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (compare, train, evaluate, predict, models, sample):
+for command in (compare, train, evaluate, predict, export, models, sample, cache):
     app.command()(stoppable(command))
 
 

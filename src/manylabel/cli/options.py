@@ -13,6 +13,7 @@ import typer
 from manylabel.config import (
     DataConfig,
     DeviceName,
+    EngineName,
     FormatName,
     HeadName,
     InitName,
@@ -45,6 +46,14 @@ Init = Annotated[InitName | None, _of(ModelConfig, "init", "--init")]
 Weights = Annotated[list[str] | None, _of(ModelConfig, "weights", "--weights", metavar="[NAME=]FILE")]
 Tune = Annotated[TuneName | None, _of(TrainingConfig, "tune", "--tune")]
 Epochs = Annotated[int | None, _of(TrainingConfig, "epochs", "--epochs", metavar="N")]
+Engine = Annotated[
+    EngineName | None,
+    typer.Option(
+        "--engine",
+        help="What computes: auto takes OpenVINO on a CPU, else torch; int8 is fastest where the processor "
+        "has 8-bit instructions, and needs `manylabel export --int8` first.",
+    ),
+]
 Device = Annotated[DeviceName | None, _of(TrainingConfig, "device", "--device")]
 Folds = Annotated[int | None, _of(SplitConfig, "folds", "--folds", metavar="K")]
 Seed = Annotated[int | None, _of(RunConfig, "seed", "--seed", metavar="N")]

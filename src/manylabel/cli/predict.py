@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from manylabel.cli import options
-from manylabel.cli.screen import needs_extra, show_line, show_predictions, show_progress
+from manylabel.cli.screen import Said, show_line, show_progress
 
 
 def predict(
@@ -26,24 +26,27 @@ def predict(
     *,
     out: Annotated[
         list[Path] | None,
-        typer.Option(help="Also write to this file, .csv or .json; may be given again.", metavar="FILE"),
+        typer.Option(
+            help="Also write to this file, .csv, .json, .jsonl or .parquet; may be given again.",
+            metavar="FILE",
+        ),
     ] = None,
+    engine: options.Engine = None,
     device: options.Device = None,
 ) -> None:
     """Say which labels photos carry, with probabilities.
 
     Photos that cannot be read are listed, the others are scored all the same.
     """
-    with needs_extra("Predicting", "train"):
-        from manylabel.apply import predict as run
-    from manylabel.predictors.files import check_form, write_predictions
+    from manylabel.apply import predict_batches as run  # not at the top: --help shall not load it
+    from manylabel.predictors.files import open_prediction_files
 
-    files = out or []
+    files, said = out or [], Said()
+    with open_prediction_files(files) as write, show_progress() as listener:
+        parts = run(bundle, photos, engine=engine or "auto", device=device or "auto", listener=listener)
+        for part in parts:
+            write(part)
+            said.add(part)
+    said.show()
     for file in files:
-        check_form(file)
-    with show_progress() as listener:
-        predictions = run(bundle, photos, device=device or "auto", listener=listener)
-    show_predictions(predictions)
-    for file in files:
-        write_predictions(file, predictions)
         show_line(f"Predictions: {file}")

@@ -8,19 +8,32 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bars
 from rich.table import Table
+from rich.text import Text
 
 from manylabel.errors import MissingExtraError, PhotoError
+from manylabel.report.words import STAYED_RANDOM
 from manylabel.types import Listener, Progress
 
 if TYPE_CHECKING:
     from manylabel.apply import Evaluation
+    from manylabel.cache import CacheContents
+    from manylabel.export.int8 import Int8Export
     from manylabel.models.catalogue import ModelInfo
     from manylabel.predictors.batch import Predictions
 
@@ -74,6 +87,17 @@ class _ScreenHandler(logging.Handler):
         _stderr.print(record.getMessage(), markup=False, highlight=False, soft_wrap=True)
 
 
+class _PhotosPerSecond(ProgressColumn):
+    """Show how fast photos go through; other steps are too few for a rate."""
+
+    def render(self, task: Task) -> Text:
+        """Return the rate over the last half minute, in the end over the whole task."""
+        speed = task.finished_speed or task.speed
+        if not speed or not task.fields["counts_photos"]:
+            return Text("")
+        return Text(f"{speed:.0f}/s" if speed >= 10 else f"{speed:.1f}/s")
+
+
 @contextmanager
 def show_progress() -> Iterator[Listener]:
     """Draw a bar per network and stage with the time left; where stderr is a file, print lines.
@@ -84,6 +108,7 @@ def show_progress() -> Iterator[Listener]:
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
+        _PhotosPerSecond(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
@@ -101,7 +126,11 @@ def show_progress() -> Iterator[Listener]:
                 _stderr.print(line, markup=False, highlight=False)
             return
         if key not in tasks or bars.tasks[tasks[key]].finished:
-            tasks[key] = bars.add_task(escape(f"{progress.subject}: {progress.stage}"), total=progress.total)
+            tasks[key] = bars.add_task(
+                escape(f"{progress.subject}: {progress.stage}"),
+                total=progress.total,
+                counts_photos=progress.subject == "photos",
+            )
         bars.update(tasks[key], completed=progress.done, total=progress.total)
 
     handler = _ScreenHandler()
@@ -133,8 +162,8 @@ def show_facts(facts: Mapping[str, Any]) -> None:
     show_line(f"Judged on {judged['n_photos']} {on}.")
     for model in facts["models"]:
         if model["init"] == "random":
-            frozen = "; the backbone stayed random, only the head learned" if model["tune"] == "head" else ""
-            show_line(f"{model['model']} is not pre-trained: {model['init_note']}{frozen}.")
+            parts = [model["init_note"], STAYED_RANDOM[model["tune"]]]
+            show_line(f"{model['model']} is not pre-trained: {'; '.join(part for part in parts if part)}.")
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -183,29 +212,78 @@ def show_evaluation(evaluation: "Evaluation") -> None:
     show_failures(evaluation.failures)
 
 
+def show_int8(exported: "Int8Export") -> None:
+    """Print how the 8-bit version of a bundle compares with the 32-bit one."""
+    comparison = exported.comparison
+    if comparison is not None:
+        rows = [
+            [
+                name,
+                *("" if share is None else _percent(share) for share in (row.mAP, row.exact_match)),
+                f"{row.ms_per_photo:.1f}",
+            ]
+            for name, row in comparison.engines.items()
+        ]
+        show_table(["Engine", "mAP\n%", "Exact\nmatch %", "ms per\nphoto"], rows)
+        show_line(f"Judged on {comparison.n_photos} photos: {comparison.judged_on}.")
+        for note in comparison.notes:
+            show_line(f"Note: {note}")
+    show_line(f"Calibrated on {exported.n_calibration} photos.")
+    show_failures(exported.failures)
+    show_line(f"8-bit version: {exported.folder}")
+
+
 def _or_none(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
+class Said:
+    """Keep the first of many predictions, to be shown once all are there."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[str, str]] = []
+        self._failures: list[PhotoError] = []
+        self._n_photos = 0
+        self._n_failures = 0
+
+    def add(self, predictions: "Predictions") -> None:
+        """Take in the next predictions."""
+        scores = predictions.scores
+        n_wanted = MAX_PHOTOS_SHOWN - len(self._rows)
+        for row, name in enumerate(scores.names[:n_wanted]):
+            said = [
+                f"{label} {scores.values[row, scores.labels.index(label)]:.0%}"
+                for label in predictions.labels_of(row)
+            ]
+            self._rows.append((name, ", ".join(said) or "(none)"))
+        self._failures += predictions.failures[: MAX_PHOTOS_SHOWN - len(self._failures)]
+        self._n_photos += len(scores.names)
+        self._n_failures += len(predictions.failures)
+
+    def show(self) -> None:
+        """Print the labels of each photo with their probabilities, and the photos that could not be read."""
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("Photo", overflow="fold")
+        table.add_column("Labels", overflow="fold")
+        for cells in self._rows:
+            table.add_row(*(escape(cell) for cell in cells))
+        _stdout.print(table)
+        if self._n_photos > len(self._rows):
+            n_more = self._n_photos - len(self._rows)
+            show_line(f"and {n_more} more photos; --out FILE writes all of them")
+        show_failures(self._failures)
+        if self._n_failures > len(self._failures):
+            n_more = self._n_failures - len(self._failures)
+            _stderr.print(
+                f"and {n_more} more that cannot be read; --out FILE lists all of them", style="yellow"
+            )
+
+
 def show_predictions(predictions: "Predictions") -> None:
     """Print the labels of each photo with their probabilities, and the photos that could not be read."""
-    scores = predictions.scores
-    rows = []
-    for row, name in enumerate(scores.names[:MAX_PHOTOS_SHOWN]):
-        said = [
-            f"{label} {scores.values[row, scores.labels.index(label)]:.0%}"
-            for label in predictions.labels_of(row)
-        ]
-        rows.append([name, ", ".join(said) or "(none)"])
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("Photo", overflow="fold")
-    table.add_column("Labels", overflow="fold")
-    for cells in rows:
-        table.add_row(*(escape(cell) for cell in cells))
-    _stdout.print(table)
-    if len(scores.names) > MAX_PHOTOS_SHOWN:
-        show_line(f"and {len(scores.names) - MAX_PHOTOS_SHOWN} more photos; --out FILE writes all of them")
-    show_failures(predictions.failures)
+    said = Said()
+    said.add(predictions)
+    said.show()
 
 
 def show_failures(failures: Sequence[PhotoError]) -> None:
@@ -232,3 +310,46 @@ def show_models(models: Sequence["ModelInfo"]) -> None:
             "yes" if model.weights_here else "no",
         )
     _stdout.print(table)
+
+
+def show_cache(contents: "CacheContents") -> None:
+    """Print where the feature cache lies, how full it is, and what it holds."""
+    show_line(f"Folder: {contents.folder}")
+    show_line(f"Limit:  {format_bytes(contents.limit_bytes)}")
+    show_line(f"Used:   {format_bytes(contents.n_bytes)}, {len(contents.files)} sets of features")
+    if not contents.files:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("Network", overflow="fold")
+    table.add_column("Photos", justify="right", no_wrap=True)
+    table.add_column("Views", justify="right", no_wrap=True)
+    table.add_column("What", overflow="fold")
+    table.add_column("Size", justify="right", no_wrap=True)
+    table.add_column("Last used", no_wrap=True)
+    for file in contents.files:
+        table.add_row(
+            escape(_or_unknown(file.network)),
+            _or_unknown(file.n_photos),
+            _or_unknown(file.n_views),
+            escape(_or_unknown(file.what)),
+            format_bytes(file.n_bytes),
+            f"{datetime.fromtimestamp(file.last_used):%Y-%m-%d %H:%M}",
+        )
+    _stdout.print(table)
+
+
+def _or_unknown(value: object) -> str:
+    return "?" if value is None else str(value)
+
+
+def format_bytes(n_bytes: int) -> str:
+    """Write a size with the unit that fits, in powers of 1000.
+
+    Examples:
+        >>> format_bytes(999), format_bytes(1_500_000), format_bytes(20_000_000_000)
+        ('999 B', '1.5 MB', '20.0 GB')
+    """
+    size, units = float(n_bytes), ["B", "kB", "MB", "GB", "TB"]
+    while size >= 999.95 and len(units) > 1:
+        size, units = size / 1000, units[1:]
+    return f"{n_bytes} B" if units[0] == "B" else f"{size:.1f} {units[0]}"

@@ -11,14 +11,14 @@ import struct
 import warnings
 import zlib
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from io import BytesIO
 from pathlib import Path
 from threading import Lock
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,8 @@ _DECODER_ERRORS = (
     struct.error,
     zlib.error,
 )
+
+T = TypeVar("T")
 
 _LARGEST_JPEG_REDUCTION = 8
 _INTEGER_SCALES = (255.0, 4095.0, 65535.0)
@@ -118,14 +120,41 @@ def read_photos(
     Yields:
         Each photo, or the error of a photo that cannot be read.
     """
+    return convert_photos(paths, lambda photo: photo, side_px=side_px, n_threads=n_threads)
+
+
+def convert_photos(
+    paths: Sequence[Path],
+    convert: Callable[[Image.Image], T],
+    *,
+    side_px: int | None,
+    n_threads: int | None = None,
+    n_ahead: int | None = None,
+) -> Generator[T | PhotoError, None, None]:
+    """Read many photos and make something of each, both in threads, in order and a few of them ahead.
+
+    Reading stops when the generator is closed or forgotten.
+
+    Args:
+        paths: The files.
+        convert: What to make of a photo, e.g. its pixels at the size that a network sees.
+        side_px: As in ``open_photo``.
+        n_threads: Photos to work on at the same time, at least 1. Not given: one per processor.
+        n_ahead: What may wait in memory, at least 1. Not given: a few photos per thread.
+
+    Yields:
+        What became of each photo, or the error of a photo that cannot be read.
+    """
     if n_threads is None:
         n_threads = os.cpu_count() or 1
-    waiting: deque[Future[Image.Image | PhotoError]] = deque()
+    if n_ahead is None:
+        n_ahead = _PHOTOS_AHEAD_PER_THREAD * n_threads
+    waiting: deque[Future[T | PhotoError]] = deque()
     with ThreadPoolExecutor(n_threads, thread_name_prefix="photos") as threads:
         try:
             for path in paths:
-                waiting.append(threads.submit(_try_to_open, path, side_px))
-                if len(waiting) > _PHOTOS_AHEAD_PER_THREAD * n_threads:
+                waiting.append(threads.submit(_try_to_convert, path, convert, side_px))
+                if len(waiting) > n_ahead:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -161,12 +190,13 @@ def to_rgb(photo: Image.Image) -> Image.Image:
     return rgb
 
 
-def _try_to_open(path: Path, side_px: int | None) -> Image.Image | PhotoError:
+def _try_to_convert(path: Path, convert: Callable[[Image.Image], T], side_px: int | None) -> T | PhotoError:
     try:
-        return open_photo(path, side_px=side_px)
+        photo = open_photo(path, side_px=side_px)
     except PhotoError as error:
         # A fresh error: the caught one would keep a half-decoded photo alive through its traceback.
         return PhotoError(error.path, error.reason)
+    return convert(photo)
 
 
 def _check_file(path: Path) -> None:

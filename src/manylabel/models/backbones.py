@@ -60,13 +60,20 @@ class Backbone(nn.Module):
 
     def forward(self, photos: Tensor) -> Tensor:
         """Return features [n, n_features] of normalised photos [n, 3, side_px, side_px]."""
-        features: Tensor = self.network(photos)
-        # A few encoders of timm, made for language models, keep their patches apart.
-        if features.ndim == 3:
-            return features.mean(dim=1)  # [n, n_patches, n_features] -> [n, n_features]
-        if features.ndim == 4:
-            return features.mean(dim=(2, 3))  # [n, n_features, rows, columns] -> [n, n_features]
-        return features
+        return pool_features(self.network(photos))
+
+
+def pool_features(features: Tensor) -> Tensor:
+    """Return features [n, n_features] of what a network gives.
+
+    A few encoders of timm, made for language models, keep their patches apart, [n, n_patches, n_features];
+    some networks keep rows and columns, [n, n_features, rows, columns].
+    """
+    if features.ndim == 3:
+        return features.mean(dim=1)
+    if features.ndim == 4:
+        return features.mean(dim=(2, 3))
+    return features
 
 
 def build_backbone(name: str, *, side_px: int | None = None, seed: int = 0) -> Backbone:

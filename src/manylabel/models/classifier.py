@@ -65,9 +65,12 @@ class Classifier(nn.Module):
 
     def features(self, pixels: Tensor) -> Tensor:
         """Return features [n, n_features] of pixels [n, side_px, side_px, 3], uint8 or float in [0, 255]."""
-        photos = (pixels - self.pixel_mean) / self.pixel_std
-        features: Tensor = self.backbone(photos.permute(0, 3, 1, 2))  # [n, 3, side_px, side_px]
+        features: Tensor = self.backbone(self.normalise(pixels))
         return features
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """Return what the backbone takes [n, 3, side_px, side_px] of pixels as for ``features``."""
+        return ((pixels - self.pixel_mean) / self.pixel_std).permute(0, 3, 1, 2)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return logits [n, n_labels] of pixels [n, side_px, side_px, 3], uint8 or float in [0, 255]."""
@@ -93,9 +96,18 @@ class Classifier(nn.Module):
             targets: Targets of the training photos [n_photos, n_labels], NaN where unknown.
             pos_weight: Weight of a positive in the loss [n_labels], above 0.
         """
-        # Half a photo more on each side keeps the odds of a label without positives or negatives finite.
-        odds = (np.nansum(targets == 1, axis=0) + 0.5) / (np.nansum(targets == 0, axis=0) + 0.5)
-        self._output_layer.bias.copy_(torch.as_tensor(np.log(odds * pos_weight)))
+        self._output_layer.bias.copy_(torch.as_tensor(prior_log_odds(targets) + np.log(pos_weight)))
+
+    @torch.no_grad()
+    def set_output(self, *, weights: Tensor, bias: Tensor) -> None:
+        """Set what the last layer computes.
+
+        Args:
+            weights: [n_features of that layer, n_labels].
+            bias: [n_labels].
+        """
+        self._output_layer.weight.copy_(weights.T)
+        self._output_layer.bias.copy_(bias)
 
     @torch.no_grad()
     def undo_loss_weight(self, pos_weight: FloatArray) -> None:
@@ -123,6 +135,21 @@ class Classifier(nn.Module):
         if not isinstance(last, nn.Linear):
             raise ValueError("the last module of a head is a linear layer that gives logits; use build_head")
         return last
+
+
+def prior_log_odds(targets: FloatArray) -> FloatArray:
+    """Return the log odds of each label [n_labels] that fit its frequency best.
+
+    Args:
+        targets: [n_photos, n_labels], NaN where unknown.
+
+    Examples:
+        >>> prior_log_odds(np.array([[1.0, 0.0], [0.0, np.nan]])).round(1)
+        array([ 0. , -1.1])
+    """
+    # Half a photo more on each side keeps the odds of a label without positives or negatives finite.
+    odds = ((targets == 1).sum(axis=0) + 0.5) / ((targets == 0).sum(axis=0) + 0.5)
+    return np.asarray(np.log(odds))
 
 
 def build_classifier(

@@ -1,87 +1,271 @@
-"""Write predictions to files.
+"""Write predictions to files while they come.
 
-In:  predictions.
-Out: a CSV or JSON file, chosen by its ending.
+In:  predictions, part by part.
+Out: CSV, JSON, JSON Lines or Parquet files, chosen by their ending; a row per photo, in the order of the
+     photos; complete or absent.
 """
 
 import csv
 import io
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from errno import EISDIR
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, BinaryIO, Protocol
 
-from manylabel.errors import OutputError
-from manylabel.files import write_atomically
+import numpy as np
+
+from manylabel.errors import MissingExtraError, OutputError, PhotoError
+from manylabel.files import new_file
 from manylabel.predictors.batch import Predictions
+
+_ROWS_PER_GROUP = 8192
+_FIRST_COLUMNS = ("image", "labels", "error")
+
+
+class RowWriter(Protocol):
+    """Write predictions to an open file; one per form."""
+
+    def write(self, predictions: Predictions) -> None:
+        """Write the next rows."""
+
+    def close(self) -> None:
+        """Write what comes after the last row; the file itself stays open."""
+
+
+@contextmanager
+def open_prediction_files(paths: Sequence[Path]) -> Iterator[Callable[[Predictions], None]]:
+    """Open files for predictions; they appear once the block has ended without an error.
+
+    Args:
+        paths: Each ends in .csv, .json, .jsonl or .parquet.
+
+    Yields:
+        What writes the next predictions to all of them.
+
+    Raises:
+        OutputError: An ending is unknown, or a file cannot be written.
+        MissingExtraError: Parquet files are asked for, and pyarrow is not installed.
+    """
+    for path in paths:
+        check_form(path)
+    with ExitStack() as stack:
+        writers = {}
+        for path in paths:
+            if path not in writers:
+                with _explained(path):
+                    writers[path] = FORMS[path.suffix.lower()](stack.enter_context(_new_file(path)))
+
+        def write(predictions: Predictions) -> None:
+            for path, writer in writers.items():
+                with _explained(path):
+                    writer.write(predictions)
+
+        yield write
+        for path, writer in writers.items():
+            with _explained(path):
+                writer.close()
+
+
+def _new_file(path: Path) -> AbstractContextManager[BinaryIO]:
+    if path.is_dir():  # which would be noticed only after all the work
+        raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(path))
+    return new_file(path)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write predictions in the form that the file's ending names.
 
     Args:
-        path: Ends in .csv or .json.
+        path: Ends in .csv, .json, .jsonl or .parquet.
         predictions: What to write.
 
     Raises:
         OutputError: The ending is unknown, or the file cannot be written.
+        MissingExtraError: A Parquet file is asked for, and pyarrow is not installed.
     """
-    check_form(path)
-    try:
-        write_atomically(path, FORMS[path.suffix.lower()](predictions).encode())
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+    with open_prediction_files([path]) as write:
+        write(predictions)
 
 
 def check_form(path: Path) -> None:
-    """Check that a file's ending is known; call it before long work.
+    """Check that a file of this ending can be written; call it before long work.
 
     Raises:
-        OutputError: It is not.
+        OutputError: The ending is unknown.
+        MissingExtraError: It is a Parquet file, and pyarrow is not installed.
     """
-    if path.suffix.lower() not in FORMS:
+    ending = path.suffix.lower()
+    if ending not in FORMS:
         raise OutputError(f"{path}: unknown ending '{path.suffix}'; known: {', '.join(FORMS)}")
+    if ending == ".parquet" and find_spec("pyarrow") is None:
+        raise MissingExtraError("Writing Parquet files", "parquet")
 
 
-def to_csv(predictions: Predictions) -> str:
-    """Return columns image, labels (joined by ``;``, most probable first), error, then the probabilities.
+class CsvRows:
+    """Write columns image, labels (joined by ``;``, most probable first), error, then the probabilities.
 
     A photo that could not be read has its reason under error and no probabilities.
     """
-    scores = predictions.scores
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(["image", "labels", "error", *scores.labels])
-    for row, name in enumerate(scores.names):
-        values = (f"{score:.6f}" for score in scores.values[row])
-        writer.writerow([name, ";".join(predictions.labels_of(row)), "", *values])
-    for failure in predictions.failures:
-        writer.writerow([str(failure.path), "", failure.reason, *[""] * len(scores.labels)])
-    return text.getvalue()
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+        self._csv = csv.writer(self._text)
+        self._has_heading = False
+
+    def write(self, predictions: Predictions) -> None:
+        """Write the next rows."""
+        scores = predictions.scores
+        if not self._has_heading:
+            self._csv.writerow([*_FIRST_COLUMNS, *scores.labels])
+            self._has_heading = True
+        for answer in predictions.in_order():
+            if isinstance(answer, PhotoError):
+                self._csv.writerow([str(answer.path), "", answer.reason, *[""] * len(scores.labels)])
+            else:
+                values = (f"{score:.6f}" for score in scores.values[answer])
+                said = ";".join(predictions.labels_of(answer))
+                self._csv.writerow([scores.names[answer], said, "", *values])
+
+    def close(self) -> None:
+        """Write what is still waiting."""
+        self._text.detach()
 
 
-def to_json(predictions: Predictions) -> str:
-    """Return an object with thresholds, photos (image, labels, scores) and unreadable ones (image, error)."""
-    scores = predictions.scores
-    photos = [
-        {
-            "image": name,
-            "labels": predictions.labels_of(row),
-            "scores": {
-                label: round(float(score), 6)
-                for label, score in zip(scores.labels, scores.values[row], strict=True)
-            },
-        }
-        for row, name in enumerate(scores.names)
-    ]
-    whole = {
-        "thresholds": dict(zip(scores.labels, predictions.thresholds.tolist(), strict=True)),
-        "photos": photos,
-        "unreadable": [
-            {"image": str(failure.path), "error": failure.reason} for failure in predictions.failures
-        ],
+class JsonRows:
+    """Write an object with thresholds, photos (image, labels, scores) and unreadable ones (image, error)."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._n_photos: int | None = None
+        self._unreadable: list[dict[str, str]] = []
+
+    def write(self, predictions: Predictions) -> None:
+        """Write the next photos; the unreadable ones wait for the end."""
+        if self._n_photos is None:
+            named = zip(predictions.scores.labels, predictions.thresholds.tolist(), strict=True)
+            self._say(f'{{\n"thresholds": {_to_json(dict(named))},\n"photos": [')
+            self._n_photos = 0
+        for answer in predictions.in_order():
+            row = _to_row(predictions, answer)
+            if isinstance(answer, PhotoError):
+                self._unreadable.append(row)
+            else:
+                self._say(f"{',' if self._n_photos else ''}\n{_to_json(row)}")
+                self._n_photos += 1
+
+    def close(self) -> None:
+        """Close the photos and write the unreadable ones."""
+        if self._n_photos is None:
+            self._say('{\n"photos": [')
+        rows = ",\n".join(map(_to_json, self._unreadable))
+        self._say(f'\n],\n"unreadable": [\n{rows}\n]\n}}\n')
+
+    def _say(self, text: str) -> None:
+        self._file.write(text.encode())
+
+
+class JsonLineRows:
+    """Write an object per line: image, labels and scores, or image and error."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def write(self, predictions: Predictions) -> None:
+        """Write the next lines."""
+        for answer in predictions.in_order():
+            self._file.write(f"{_to_json(_to_row(predictions, answer))}\n".encode())
+
+    def close(self) -> None:
+        """Do nothing: the last line is complete."""
+
+
+class ParquetRows:
+    """Write columns image, labels (a list), error, then a float column per label, null where not read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._writer: Any = None
+        self._waiting: list[Any] = []
+
+    def write(self, predictions: Predictions) -> None:
+        """Take the next rows; they are written in groups that are worth reading one by one."""
+        self._waiting.append(_to_arrow(predictions))
+        if sum(part.num_rows for part in self._waiting) >= _ROWS_PER_GROUP:
+            self._write_group()
+
+    def close(self) -> None:
+        """Write the last rows and the directory of the file."""
+        self._write_group()
+        if self._writer is not None:
+            self._writer.close()
+
+    def _write_group(self) -> None:
+        import pyarrow  # not at the top: an extra
+        from pyarrow import parquet
+
+        if not self._waiting:
+            return
+        group = pyarrow.concat_tables(self._waiting)
+        self._waiting = []
+        if self._writer is None:
+            self._writer = parquet.ParquetWriter(self._file, group.schema, compression="zstd")
+        self._writer.write_table(group, row_group_size=group.num_rows)
+
+
+def _to_arrow(predictions: Predictions) -> Any:
+    import pyarrow  # not at the top: an extra
+
+    answers = list(predictions.in_order())
+    rows = [_to_row(predictions, answer) for answer in answers]
+    columns = {
+        "image": pyarrow.array([row["image"] for row in rows], pyarrow.string()),
+        "labels": pyarrow.array([row.get("labels") for row in rows], pyarrow.list_(pyarrow.string())),
+        "error": pyarrow.array([row.get("error") for row in rows], pyarrow.string()),
     }
-    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+    values = np.full((len(answers), len(predictions.scores.labels)), np.nan, dtype=np.float32)
+    is_read = np.array([not isinstance(answer, PhotoError) for answer in answers], dtype=bool)
+    values[is_read] = predictions.scores.values
+    for column, label in enumerate(predictions.scores.labels):
+        # A label may be called as one of the other columns are.
+        name = f"{label} (score)" if label in _FIRST_COLUMNS else label
+        columns[name] = pyarrow.array(values[:, column], pyarrow.float32(), mask=~is_read)
+    return pyarrow.table(columns)
 
 
-FORMS: dict[str, Callable[[Predictions], str]] = {".csv": to_csv, ".json": to_json}
+def _to_row(predictions: Predictions, answer: int | PhotoError) -> dict[str, Any]:
+    if isinstance(answer, PhotoError):
+        return {"image": str(answer.path), "error": answer.reason}
+    scores = predictions.scores
+    return {
+        "image": scores.names[answer],
+        "labels": predictions.labels_of(answer),
+        "scores": {
+            label: round(float(score), 6)
+            for label, score in zip(scores.labels, scores.values[answer], strict=True)
+        },
+    }
+
+
+def _to_json(values: object) -> str:
+    return json.dumps(values, ensure_ascii=False)
+
+
+FORMS: dict[str, Callable[[BinaryIO], RowWriter]] = {
+    ".csv": CsvRows,
+    ".json": JsonRows,
+    ".jsonl": JsonLineRows,
+    ".parquet": ParquetRows,
+}
 """What writes predictions, by the ending of the file."""

@@ -8,22 +8,22 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from manylabel.bundle import WEIGHTS_FILE, read_bundle
+from manylabel.bundle import WEIGHTS_FILE, Bundle, read_bundle
 from manylabel.config import DeviceName, PrecisionName
 from manylabel.errors import BundleError
 from manylabel.models.backbones import build_backbone, seeded
 from manylabel.models.classifier import Classifier
 from manylabel.models.heads import build_head
 from manylabel.predictors.device import choose_device, choose_precision
-from manylabel.preprocess import resize_views
+from manylabel.predictors.scoring import Finish, average_views, score_photos
+from manylabel.preprocess import PixelArray, Preprocessing
 from manylabel.types import FloatArray, Thresholds
 
-_BATCH_SIZE = 32
+_VIEWS_PER_BATCH = 32
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[None]:
@@ -57,23 +57,34 @@ class TorchPredictor:
         return self._thresholds
 
     @property
+    def preprocessing(self) -> Preprocessing:
+        """Say how a photo becomes pixels."""
+        return self._classifier.preprocessing
+
+    @property
     def side_px(self) -> int:
         """Return the side of the square picture that the network sees."""
-        return self._classifier.preprocessing.side_px
+        return self.preprocessing.side_px
+
+    @property
+    def batch_size(self) -> int:
+        """Say how many photos are best scored together."""
+        return max(1, _VIEWS_PER_BATCH // self.preprocessing.n_views)
+
+    @property
+    def n_parallel(self) -> int:
+        """Say how many batches keep the engine busy: one, torch has done with it when ``start`` returns."""
+        return 1
 
     def predict_proba(self, photos: Sequence[Image.Image]) -> FloatArray:
         """Return probabilities [n_photos, n_labels] for upright RGB photos of any size."""
-        preprocessing = self._classifier.preprocessing
-        scores = np.empty((len(photos), len(self.labels)))
-        for start in range(0, len(photos), _BATCH_SIZE):
-            views = [resize_views(photo, preprocessing) for photo in photos[start : start + _BATCH_SIZE]]
-            pixels = torch.from_numpy(np.concatenate(views))  # [batch * n_views, side_px, side_px, 3]
-            logits = predict_pixels(self._classifier, pixels, precision=self._precision)
-            logits = logits.reshape(-1, preprocessing.n_views, len(self.labels)).mean(
-                dim=1
-            )  # [batch, n_labels]
-            scores[start : start + len(views)] = logits.sigmoid()
-        return scores
+        return score_photos(self, photos)
+
+    def start(self, pixels: PixelArray) -> Finish:
+        """Score the views of some photos; arguments and result as in ``PixelPredictor``."""
+        logits = predict_pixels(self._classifier, torch.from_numpy(pixels), precision=self._precision)
+        scores = average_views(logits.numpy(), n_views=self.preprocessing.n_views)
+        return lambda: scores
 
 
 @torch.inference_mode()
@@ -111,7 +122,27 @@ def load_predictor(
         BundleError: A file is missing, damaged or does not fit.
         ConfigError: The wanted device is not there.
     """
-    bundle = read_bundle(folder)
+    return torch_predictor(read_bundle(folder), device=device, precision=precision)
+
+
+def torch_predictor(
+    bundle: Bundle, *, device: DeviceName = "auto", precision: PrecisionName = "auto"
+) -> TorchPredictor:
+    """Put the network of a bundle on a device; arguments and errors as for ``load_predictor``."""
+    classifier = load_classifier(bundle)
+    where = choose_device(device)
+    classifier.to(where).to(memory_format=torch.channels_last)
+    return TorchPredictor(
+        classifier, thresholds=bundle.thresholds, precision=choose_precision(precision, where)
+    )
+
+
+def load_classifier(bundle: Bundle) -> Classifier:
+    """Build the network of a bundle on the CPU, with its weights, in inference mode.
+
+    Raises:
+        BundleError: The weights do not fit.
+    """
     config = bundle.config
     backbone = build_backbone(config.backbone, side_px=config.preprocessing.side_px)
     backbone.preprocessing = config.preprocessing
@@ -120,13 +151,10 @@ def load_predictor(
             config.head, backbone=config.backbone, n_features=backbone.n_features, n_labels=len(config.labels)
         )
     classifier = Classifier(backbone=backbone, head=head, labels=config.labels)
+    weights = bundle.folder / WEIGHTS_FILE
     try:
-        classifier.load_state_dict(load_file(folder / WEIGHTS_FILE))
+        classifier.load_state_dict(load_file(weights))
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1].strip()
-        raise BundleError(f"{folder / WEIGHTS_FILE}: does not fit config.json: {reason}") from error
-    where = choose_device(device)
-    classifier.to(where).to(memory_format=torch.channels_last)
-    return TorchPredictor(
-        classifier, thresholds=bundle.thresholds, precision=choose_precision(precision, where)
-    )
+        raise BundleError(f"{weights}: does not fit config.json: {reason}") from error
+    return classifier.eval()

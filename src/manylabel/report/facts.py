@@ -13,7 +13,8 @@ Out: facts, one dict of plain JSON values; null stands where something is undefi
     loss             name and pos_weight_cap as the settings say, null where they do not
     models           in the order given, each: model, init, init_note, head, tune, parameters,
                      training_seconds, inference_seconds, stage_seconds, thresholds {values, origin},
-                     pos_weight [n_labels], metrics (names of ``measure``), per_label (names of
+                     pos_weight [n_labels], weight_decay, fold_weight_decays [n_folds],
+                     metrics (names of ``measure``), per_label (names of
                      ``measure_labels``), out_of_fold (metrics of the training photos, where test photos
                      judge and folds exist too, else null), history {fold, epoch, train_loss,
                      held_out_loss, learning_rate: [n rows]},
@@ -145,6 +146,8 @@ def _describe_trial(table: LabelTable, trial: Trial) -> Facts:
         "stage_seconds": trial.stage_seconds,
         "thresholds": {"values": trial.thresholds.values, "origin": trial.thresholds.origin},
         "pos_weight": trial.pos_weight,
+        "weight_decay": trial.weight_decay,
+        "fold_weight_decays": trial.fold_weight_decays,
         **_measure_judged(table, trial.judged),
         "out_of_fold": None if out_of_fold is None else _measure_judged(table, out_of_fold)["metrics"],
         "history": {

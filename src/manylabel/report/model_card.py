@@ -43,7 +43,11 @@ manylabel predict FOLDER_OF_THIS_FILE photos/
 Written by manylabel {version}; every number stands in facts.json.
 """
 
-_LEARNED = {"head": "its head learned, the backbone stayed as it was", "full": "the whole network learned"}
+_LEARNED = {
+    "head": "its head learned, the backbone stayed as it was",
+    "top": "its head and the last stages of its backbone learned, the rest stayed as it was",
+    "full": "the whole network learned",
+}
 _SHOWN_METRICS = ("mAP", "f1_macro", "exact_match", "binary_accuracy")
 
 

@@ -40,7 +40,8 @@ def write_predictions(path: Path, trial: Trial, table: LabelTable) -> None:
 def write_history(path: Path, history: Sequence[Epoch]) -> None:
     """Write the loss of every epoch.
 
-    Columns: fold (from 1; empty for the fit that is kept), epoch, train_loss, held_out_loss, learning_rate.
+    Columns: fold (from 1; empty for the fit that is kept), epoch, train_loss, held_out_loss, learning_rate
+    (empty where a solver chose its steps).
 
     Args:
         path: The file.
@@ -52,7 +53,7 @@ def write_history(path: Path, history: Sequence[Epoch]) -> None:
             epoch.epoch,
             f"{epoch.train_loss:.6f}",
             "" if epoch.held_out_loss is None else f"{epoch.held_out_loss:.6f}",
-            f"{epoch.learning_rate:.3g}",
+            "" if epoch.learning_rate is None else f"{epoch.learning_rate:.3g}",
         ]
         for epoch in history
     ]

@@ -125,13 +125,22 @@ def random_warning(facts: FactsView) -> str | None:
     why = "; ".join(note for note in notes if note)
     return (
         f"{names} started from random weights, not from pre-trained ones{f' ({why})' if why else ''}."
-        f"{' Their backbones stayed random, only the heads learned.' if _are_frozen(randoms) else ''}"
+        f"{_what_stayed_random(randoms)}"
         f" {'This row does' if len(randoms) == 1 else 'These rows do'} not show what such a network can do."
     )
 
 
-def _are_frozen(models: Sequence[FactsView]) -> bool:
-    return all(model["tune"] == "head" for model in models)
+STAYED_RANDOM = {
+    "head": "the backbone stayed random, only the head learned",
+    "top": "the backbone stayed random below the cut",
+    "full": "",
+}
+"""What did not learn, by what did, where a network started from random weights."""
+
+
+def _what_stayed_random(models: Sequence[FactsView]) -> str:
+    whats = {STAYED_RANDOM[model["tune"]] for model in models} - {""}
+    return "".join(f" {what[0].upper()}{what[1:]}." for what in sorted(whats))
 
 
 def parts(facts: FactsView) -> str:
@@ -150,6 +159,20 @@ def top_value(facts: FactsView, column: str) -> float | None:
         return min(float(model[column]) for model in facts["models"])
     values = [model["metrics"].get(column) for model in facts["models"]]
     return max((float(value) for value in values if value is not None), default=None)
+
+
+def weight_decay(model: FactsView) -> str:
+    """Tell the weight decay of a network and of its folds.
+
+    Examples:
+        >>> weight_decay({"weight_decay": 0.482, "fold_weight_decays": [0.3, 1.0]})
+        '0.48; in the folds 0.3, 1'
+        >>> weight_decay({"weight_decay": 0.01, "fold_weight_decays": [0.01, 0.01]})
+        '0.01'
+    """
+    kept, folds = model["weight_decay"], model["fold_weight_decays"]
+    others = "; in the folds " + ", ".join(f"{decay:.2g}" for decay in folds)
+    return f"{kept:.2g}{'' if set(folds) <= {kept} else others}"
 
 
 def timings(facts: FactsView) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from manylabel.config import AugmentationConfig
 from manylabel.preprocess import PixelArray, Preprocessing, resize_views
 from manylabel.training.photo_store import PhotoStore
 from manylabel.training.prefetch import prefetch
-from manylabel.training.views import View, draw_view, jitter_colours, render_view
+from manylabel.training.views import View, colour_factors, draw_view, jitter_colours, render_view
 from manylabel.types import FloatArray, IntArray
 
 _EVALUATION_BATCH_SIZE = 32
@@ -23,16 +23,18 @@ _EVALUATION_BATCH_SIZE = 32
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FeatureBatches:
-    """Give cached features, of each photo one view drawn at random.
+    """Give cached features or activations, of each photo one view drawn at random.
 
     Attributes:
-        features: [n_photos, n_views, n_features].
+        features: [n_cached, n_views, ...]; only what a batch needs is read.
+        rows: Which of them [n_photos].
         targets: [n_photos, n_labels].
         batch_size: Photos per batch; batches of one epoch differ by at most one photo.
         rng: Source of the order and of the views.
     """
 
     features: Tensor
+    rows: IntArray
     targets: Tensor
     batch_size: int
     rng: np.random.Generator
@@ -43,11 +45,11 @@ class FeatureBatches:
         return -(-len(self.targets) // self.batch_size)
 
     def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield features [batch, n_features] and targets [batch, n_labels]."""
-        n_photos, n_views, _ = self.features.shape
-        views = self.rng.integers(n_views, size=n_photos)
-        for rows in np.array_split(self.rng.permutation(n_photos), self.n_batches):
-            yield self.features[rows, views[rows]], self.targets[rows]
+        """Yield features [batch, ...] and targets [batch, n_labels]."""
+        n_photos = len(self.rows)
+        views = self.rng.integers(self.features.shape[1], size=n_photos)
+        for batch in np.array_split(self.rng.permutation(n_photos), self.n_batches):
+            yield self.features[self.rows[batch], views[batch]], self.targets[batch]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -87,7 +89,8 @@ class PhotoBatches:
         )
         for batch, items in zip(batches, rendered, strict=True):
             pixels = torch.from_numpy(np.stack([pixels for pixels, _ in items]))
-            yield jitter_colours(pixels, [view for _, view in items]), self.targets[batch]
+            factors = torch.from_numpy(colour_factors([view for _, view in items]))
+            yield jitter_colours(pixels, factors), self.targets[batch]
 
     def _render(self, job: tuple[int, int]) -> tuple[PixelArray, View]:
         place, seed = job

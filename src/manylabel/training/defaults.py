@@ -1,15 +1,17 @@
 """What a training setting is where the user gave none; it depends on what learns.
 
 In:  the training settings of a run, some not given.
-Out: the same, all given but early stopping, which has a meaning when absent.
+Out: the same, all given but those that have a meaning when absent: early stopping and, where a linear head is
+     solved, what only the loop asks for.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
 
-from manylabel.config import TrainingConfig, TuneName
+from manylabel.config import HeadName, TrainingConfig, TuneName
 from manylabel.training.loop import LoopSettings
 
 Value = TypeVar("Value")
@@ -23,6 +25,17 @@ TUNE_DEFAULTS: dict[TuneName, dict[str, Any]] = {
         "weight_decay": 0.01,
         "ema_decay": 0.0,
         "n_views": 8,
+        "loss": "weighted_bce",
+    },
+    "top": {
+        "epochs": 10,
+        "batch_size": 32,
+        "learning_rate": 1e-3,
+        "body_learning_rate": 1e-3,
+        "weight_decay": 0.05,
+        "ema_decay": 0.98,
+        "n_views": 8,
+        "loss": "bce",
     },
     "full": {
         "epochs": 10,
@@ -32,19 +45,53 @@ TUNE_DEFAULTS: dict[TuneName, dict[str, Any]] = {
         "weight_decay": 0.05,
         "ema_decay": 0.98,
         "n_views": 1,
+        "loss": "weighted_bce",
     },
 }
 
+SOLVED_DEFAULTS: dict[str, Any] = {"n_views": 8, "loss": "bce"}
+"""Where a linear head is solved. There, weights of positives made probabilities worse and the order of photos
+no better; the weight decay is chosen."""
 
-def fill_defaults(training: TrainingConfig) -> TrainingConfig:
+_LOOP_ONLY = ("epochs", "batch_size", "learning_rate", "ema_decay", "patience", "schedule", "warmup_fraction")
+_NOT_GIVEN = TrainingConfig()
+
+
+def asks_for_loop(training: TrainingConfig) -> bool:
+    """Say whether a setting was given that means nothing to the solver of linear heads.
+
+    Examples:
+        >>> asks_for_loop(TrainingConfig(weight_decay=0.1)), asks_for_loop(TrainingConfig(epochs=60))
+        (False, True)
+    """
+    return any(getattr(training, name) != getattr(_NOT_GIVEN, name) for name in _LOOP_ONLY)
+
+
+def fill_defaults(training: TrainingConfig, *, head: HeadName = "linear") -> TrainingConfig:
     """Give every setting that was not given its default for what learns.
+
+    Args:
+        training: The settings.
+        head: What stands on the backbone: a linear head alone is solved, unless a setting asks for the loop.
 
     Examples:
         >>> filled = fill_defaults(TrainingConfig(tune="head", epochs=5))
         >>> filled.epochs, filled.batch_size
         (5, 32)
+        >>> fill_defaults(TrainingConfig(tune="head")).epochs is None
+        True
     """
-    defaults = TUNE_DEFAULTS[training.tune]
+    if training.tune == "head" and head == "linear" and not asks_for_loop(training):
+        return _fill(training, SOLVED_DEFAULTS)
+    return fill_for_loop(training)
+
+
+def fill_for_loop(training: TrainingConfig) -> TrainingConfig:
+    """Give every setting of the loop that was not given its default."""
+    return _fill(training, TUNE_DEFAULTS[training.tune])
+
+
+def _fill(training: TrainingConfig, defaults: Mapping[str, Any]) -> TrainingConfig:
     return replace(
         training, **{key: value for key, value in defaults.items() if getattr(training, key) is None}
     )

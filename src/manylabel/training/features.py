@@ -1,20 +1,18 @@
-"""Compute what a frozen backbone makes of photos, once, and keep it on disk.
+"""Compute what a frozen part of a network makes of photos, once, and keep it on disk.
 
-In:  a frozen backbone, photos, the number of views of each.
-Out: features [n_photos, n_views, n_features]; views that scores are averaged over, then augmented ones.
+In:  a frozen part of a network, photos, the number of views of each.
+Out: values [n_photos, n_views, ...]; views that scores are averaged over, then augmented ones.
 
-The cache is keyed by everything that decides a feature: the photos' pixels, the backbone's weights and
-preprocessing, the augmentation, the seed, the number type. What has another key is another file.
+The cache is keyed by everything that decides a value: the photos' pixels, the weights and the preprocessing,
+the augmentation, the seed, the number types, the engine. What has another key is another file.
 """
 
 import hashlib
 import json
-import logging
-import os
-import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -22,132 +20,187 @@ import PIL
 import timm
 import torch
 import torchvision
-from numpy.typing import NDArray
-from platformdirs import user_cache_path
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
-from torch import Tensor
+from numpy.typing import DTypeLike, NDArray
+from torch import Tensor, nn
 
+from manylabel.cache import feature_path
 from manylabel.config import AugmentationConfig
 from manylabel.models.classifier import Classifier
-from manylabel.predictors.torch_predictor import autocast
+from manylabel.models.cut import SplitBackbone
+from manylabel.models.frozen import Batch, EnginePlan, FrozenEngine, compile_frozen
 from manylabel.preprocess import PixelArray, Preprocessing, resize_views
+from manylabel.training.feature_cache import FrozenFeatures, read_or_compute
+from manylabel.training.feature_file import FeatureWriter
 from manylabel.training.photo_store import PhotoStore
 from manylabel.training.prefetch import prefetch
-from manylabel.training.views import View, draw_view, jitter_colours, plain_view, render_view
+from manylabel.training.views import View, colour_factors, draw_view, jitter_colours, plain_view, render_view
 from manylabel.types import IntArray
 
-FeatureArray = NDArray[np.float32]
-
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 3
 _BATCH_SIZE = 32
-_logger = logging.getLogger(__name__)
+_N_SAMPLE_PHOTOS = 2
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class FrozenFeatures:
-    """Hold the features of some photos.
+class FrozenPart:
+    """Hold the part of a network that stays as it is, and the engine that runs it.
 
-    Attributes:
-        values: [n_photos, n_views, n_features]; the views of an evaluation come first.
-        seconds: Wall time of computing them, also where they were computed by an earlier run.
-        is_cached: Whether they came from the cache.
+    Args:
+        classifier: The network, in inference mode, on the device where it is to run.
+        plan: Which engine runs it.
+        split: Where its backbone was cut: what passes the cut is computed, in 16 bits. Not given: the
+            features of the whole backbone, in 32 bits.
     """
 
-    values: FeatureArray
-    seconds: float
-    is_cached: bool
+    def __init__(
+        self, classifier: Classifier, plan: EnginePlan, *, split: SplitBackbone | None = None
+    ) -> None:
+        """Compile nothing yet: what is computed may lie in the cache."""
+        self.backbone, self.plan = classifier.backbone, plan
+        self.preprocessing: Preprocessing = classifier.preprocessing
+        self.shape = (classifier.n_features,) if split is None else split.cut.shape
+        self.dtype: DTypeLike = np.float32 if split is None else np.float16
+        self.what = "features" if split is None else f"activations behind {split.cut.name}"
+        network = classifier.backbone if split is None else split.below
+        self._module = _PixelsIn(classifier, network).eval()
+        self._engine: FrozenEngine | None = None
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """Return the SHA-256 of the weights that decide the values."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self._module.network.state_dict().items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().data)
+        return digest.hexdigest()
+
+    def run(self, batches: Iterator[Batch]) -> Iterator[NDArray[np.float32]]:
+        """Yield values of batches of pixels [batch, side_px, side_px, 3] and colour factors [batch, 3]."""
+        first = next(batches)
+        if self._engine is None:
+            sample = tuple(array[:_N_SAMPLE_PHOTOS] for array in first)
+            self._engine = compile_frozen(self._module, self.plan, sample=sample)
+        yield from self._engine.run(chain([first], batches))
+
+
+class _PixelsIn(nn.Module):
+    """Vary the colours of pixels, normalise them, run a network on them."""
+
+    def __init__(self, classifier: Classifier, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        # Not as a module of this one: its head is no part of what is computed.
+        self._normalise = classifier.normalise
+
+    def forward(self, pixels: Tensor, factors: Tensor) -> Tensor:
+        """Return what the network gives for pixels [n, side_px, side_px, 3] and colour factors [n, 3]."""
+        values: Tensor = self.network(self._normalise(jitter_colours(pixels, factors)))
+        return values
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureSettings:
-    """Say which views of a photo are computed, and how.
+    """Say which views of a photo are computed.
 
     Attributes:
         n_augmented: Augmented views per photo, beside those that its scores are averaged over.
         augmentation: How augmented views vary.
         seed: Seed of the views; together with a photo's pixels it decides them.
-        precision: Number type of the forward pass.
         cache: Folder of the cache; None computes without one.
     """
 
     n_augmented: int
     augmentation: AugmentationConfig
     seed: int
-    precision: torch.dtype
     cache: Path | None
 
 
-def default_cache() -> Path:
-    """Return the folder of the feature cache: MANYLABEL_CACHE, or the user's cache folder."""
-    given = os.environ.get("MANYLABEL_CACHE")
-    return Path(given) if given else user_cache_path("manylabel")
-
-
 def frozen_features(
-    classifier: Classifier,
+    part: FrozenPart,
     store: PhotoStore,
     rows: IntArray,
     *,
     settings: FeatureSettings,
     on_photo: Callable[[int], None] = lambda n_done: None,
 ) -> FrozenFeatures:
-    """Return the features of some photos from the cache, or compute and cache them.
+    """Return what a frozen part makes of some photos, from the cache, or compute and cache it.
 
     Args:
-        classifier: Its backbone is used, frozen, on the device where it lies.
+        part: What is computed, and how.
         store: The photos.
         rows: Which photos [n_photos].
-        settings: Which views, and how.
+        settings: Which views.
         on_photo: Hears how many photos are done.
+
+    Raises:
+        PhotoError: A photo that is read again has changed, or cannot be read any more.
+        ConfigError: MANYLABEL_CACHE_GB is no positive number.
+        OutputError: The disk lost what had been written.
     """
-    if not len(rows):
-        nothing = np.empty(
-            (0, classifier.preprocessing.n_views + settings.n_augmented, classifier.n_features),
-            dtype=np.float32,
-        )
-        return FrozenFeatures(values=nothing, seconds=0.0, is_cached=False)
-    key = _cache_key(classifier, [store.hashes[row] for row in rows], settings)
-    file = None if settings.cache is None else settings.cache / "features" / f"{key}.safetensors"
-    n_views = classifier.preprocessing.n_views + settings.n_augmented
-    shape = (len(rows), n_views, classifier.n_features)
-    cached = None if file is None else _read_cached(file, shape)
-    if cached is not None:
-        on_photo(len(rows))
-        return cached
-    started = time.perf_counter()
-    values = _compute(classifier, store, rows, settings, on_photo)
-    features = FrozenFeatures(values=values, seconds=time.perf_counter() - started, is_cached=False)
-    if file is not None:
-        _write_cached(file, features)
-    return features
+    try:
+        return _stored_features(part, store, rows, settings, dtype=part.dtype, on_photo=on_photo)
+    except OverflowError:
+        return _stored_features(part, store, rows, settings, dtype=np.float32, on_photo=on_photo)
 
 
-def _compute(
-    classifier: Classifier,
+def _stored_features(
+    part: FrozenPart,
     store: PhotoStore,
     rows: IntArray,
     settings: FeatureSettings,
+    *,
+    dtype: DTypeLike,
     on_photo: Callable[[int], None],
-) -> FeatureArray:
-    device = next(classifier.parameters()).device
-    n_views = classifier.preprocessing.n_views + settings.n_augmented
-    values = np.empty((len(rows) * n_views, classifier.n_features), dtype=np.float32)
-    classifier.eval()
-    done = 0
-    with torch.inference_mode(), autocast(device, settings.precision):
-        for pixels in _batches_of_views(store, rows, classifier.preprocessing, settings):
-            batch = classifier.features(pixels.to(device))  # [batch, n_features]
-            values[done : done + len(batch)] = batch.float().cpu().numpy()
-            done += len(batch)
+) -> FrozenFeatures:
+    n_views = part.preprocessing.n_views + settings.n_augmented
+    shape = (len(rows), n_views, *part.shape)
+    if not len(rows):
+        return FrozenFeatures(values=np.empty(shape, dtype=dtype), seconds=0.0, is_cached=False)
+
+    def compute(writer: FeatureWriter) -> None:
+        done = 0
+        for values in part.run(_batches_of_views(store, rows, part.preprocessing, settings)):
+            writer.append(_cast(values, dtype))
+            done += len(values)
             on_photo(done // n_views)
-    return values.reshape(len(rows), n_views, classifier.n_features)
+
+    key = _cache_key(part, [store.hashes[row] for row in rows], settings, dtype=dtype)
+    features = read_or_compute(
+        None if settings.cache is None else feature_path(settings.cache, key),
+        shape=shape,
+        dtype=dtype,
+        metadata={
+            "network": part.backbone.name,
+            "n_photos": str(len(rows)),
+            "n_views": str(n_views),
+            "what": part.what,
+        },
+        compute=compute,
+    )
+    if features.is_cached:
+        on_photo(len(rows))
+    return features
+
+
+def _cast(values: NDArray[np.float32], dtype: DTypeLike) -> NDArray[np.floating]:
+    """Return values in another number type.
+
+    Raises:
+        OverflowError: One is too large for it.
+    """
+    with np.errstate(over="ignore"):
+        cast = values.astype(dtype)
+    if not np.isfinite(cast).all() and np.isfinite(values).all():
+        raise OverflowError(f"{np.abs(values).max():.3g} is too large for {np.dtype(dtype)}")
+    return cast
 
 
 def _batches_of_views(
     store: PhotoStore, rows: IntArray, preprocessing: Preprocessing, settings: FeatureSettings
-) -> Iterator[Tensor]:
-    """Yield pixels [batch, side_px, side_px, 3]: photo by photo, first the views of an evaluation."""
+) -> Iterator[Batch]:
+    """Yield pixels [batch, side_px, side_px, 3] and colour factors [batch, 3].
+
+    They come photo by photo, first the views of an evaluation.
+    """
 
     def render(row: int) -> tuple[PixelArray, list[View]]:
         photo = store[row]
@@ -164,59 +217,24 @@ def _batches_of_views(
     n_photos = max(1, _BATCH_SIZE // (preprocessing.n_views + settings.n_augmented))
     batches = [rows[start : start + n_photos].tolist() for start in range(0, len(rows), n_photos)]
     for items in prefetch(batches, render=render):
-        pixels = torch.from_numpy(np.concatenate([pixels for pixels, _ in items]))
-        yield jitter_colours(pixels, [view for _, views in items for view in views])
+        pixels = np.concatenate([pixels for pixels, _ in items])
+        yield pixels, colour_factors([view for _, views in items for view in views])
 
 
-def _cache_key(classifier: Classifier, hashes: list[str], settings: FeatureSettings) -> str:
+def _cache_key(part: FrozenPart, hashes: list[str], settings: FeatureSettings, *, dtype: DTypeLike) -> str:
+    plan = part.plan
     decides = {
         "format": _FORMAT_VERSION,
         "photos": hashes,
-        "weights": _weights_hash(classifier.backbone),
-        "backbone": classifier.backbone.name,
-        "preprocessing": classifier.preprocessing.to_dict(),
+        "weights": part.weights_hash,
+        "backbone": part.backbone.name,
+        "what": part.what,
+        "dtype": np.dtype(dtype).name,
+        "preprocessing": part.preprocessing.to_dict(),
         "augmentation": asdict(settings.augmentation),
         "n_augmented": settings.n_augmented,
         "seed": settings.seed,
-        "precision": str(settings.precision),
-        "device": next(classifier.parameters()).device.type,
+        "engine": [plan.name, plan.version, plan.device.type, str(plan.precision)],
         "versions": [torch.__version__, torchvision.__version__, timm.__version__, PIL.__version__],
     }
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
-
-
-def _weights_hash(backbone: torch.nn.Module) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(backbone.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().data)
-    return digest.hexdigest()
-
-
-def _read_cached(file: Path, shape: tuple[int, int, int]) -> FrozenFeatures | None:
-    """Return the features of a cache file, or None where there is none or it is damaged."""
-    try:
-        with safe_open(file, framework="numpy") as opened:
-            values = opened.get_tensor("features")
-            seconds = float((opened.metadata() or {})["seconds"])
-        if values.shape != shape or values.dtype != np.float32:
-            raise ValueError(f"features {values.dtype}{[*values.shape]}, expected float32{[*shape]}")
-    except FileNotFoundError:
-        return None
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        _logger.warning("%s is damaged (%s); its features are computed again", file.name, error)
-        return None
-    return FrozenFeatures(values=values, seconds=seconds, is_cached=True)
-
-
-def _write_cached(file: Path, features: FrozenFeatures) -> None:
-    """Write under a temporary name, then rename; a cache that cannot be written stops nothing."""
-    temporary = file.with_suffix(f".{os.getpid()}.partial")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        save_file({"features": features.values}, temporary, metadata={"seconds": repr(features.seconds)})
-        temporary.replace(file)
-    except (OSError, SafetensorError) as error:
-        _logger.warning("features could not be cached in %s: %s", file.parent, error)
-        with suppress(OSError):
-            temporary.unlink()

@@ -45,25 +45,33 @@ class PhotoStore:
         """Return one photo, upright RGB, its shorter side at least ``side_px`` where the file has that much.
 
         Raises:
-            PhotoError: The file has been lost or damaged since it was first read.
+            PhotoError: The file has been lost, damaged or changed since it was first read.
         """
         pixels = self._pixels[row]
         if pixels is not None:
             return Image.fromarray(pixels)
         path = self._paths[row]
         assert path is not None, "only photos with a file are left out of memory"
-        return open_photo(path, side_px=self._side_px)
+        photo = open_photo(path, side_px=self._side_px)
+        # What is computed from the photo is cached under the hash of what it was.
+        if _hash(np.asarray(photo)) != self.hashes[row]:
+            raise PhotoError(path, "the file changed during the run; start again once nothing writes to it")
+        return photo
 
     def add(self, photo: Image.Image, *, path: Path | None = None) -> None:
         """Append a photo; one that has a file to be read again from stays decoded only while memory lasts."""
         pixels = np.asarray(photo, dtype=np.uint8)
-        self.hashes.append(hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest())
+        self.hashes.append(_hash(pixels))
         self._paths.append(path)
         if path is None or pixels.nbytes <= self._free_bytes:
             self._free_bytes -= pixels.nbytes
             self._pixels.append(pixels)
         else:
             self._pixels.append(None)
+
+
+def _hash(pixels: PixelArray) -> str:
+    return hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest()
 
 
 def read_store(

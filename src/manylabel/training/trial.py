@@ -112,6 +112,8 @@ def run_trial(start: Classifier, provenance: Provenance, experiment: Experiment)
         pos_weight=final.pos_weight,
         test=test,
         out_of_fold=_judge_folds(fold_scores, experiment),
+        weight_decay=final.weight_decay,
+        fold_weight_decays=tuple(fit.weight_decay for fit in fold_fits),
         history=tuple(epoch for fit in fits for epoch in fit.history),
         training_seconds=experiment.store.read_seconds * share_read
         + learner.prepared_seconds
@@ -140,7 +142,8 @@ def seconds_per_photo(predictor: TorchPredictor, store: PhotoStore) -> float:
 
 def _make_learner(start: Classifier, provenance: Provenance, experiment: Experiment) -> AnyLearner:
     config, split, listener = experiment.config, experiment.split, experiment.listener
-    training = fill_for_start(fill_defaults(config.training), is_pretrained=provenance.init != "random")
+    filled = fill_defaults(config.training, head=config.model.head)
+    training = fill_for_start(filled, is_pretrained=provenance.init != "random")
     name = start.backbone.name
     lesson = Lesson(
         start=start,
@@ -171,7 +174,8 @@ def _cross_validate(
         fit = learner.fit(_fit_rows(others, held_out, experiment, fold=number))
         scores[held_out] = learner.scores(fit, held_out)
         # Only losses and seconds are looked at later: the weights of every fold would fill the memory.
-        fits.append(replace(fit, classifier=learner.lesson.start))
+        start = learner.lesson.start
+        fits.append(replace(fit, classifier=start, module=start))
     return fits, scores[split.train]
 
 

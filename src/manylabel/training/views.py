@@ -7,10 +7,12 @@ The study flipped photos and varied brightness, contrast and saturation; a rando
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -108,24 +110,26 @@ def render_view(photo: Image.Image, view: View, *, preprocessing: Preprocessing)
     return pixels[:, ::-1] if view.is_flipped else pixels
 
 
-def jitter_colours(pixels: Tensor, views: list[View]) -> Tensor:
+def colour_factors(views: Sequence[View]) -> NDArray[np.float32]:
+    """Return the factors of brightness, contrast and saturation of some views [n_views, 3]."""
+    factors = [(view.brightness, view.contrast, view.saturation) for view in views]
+    return np.array(factors, dtype=np.float32).reshape(-1, 3)
+
+
+def jitter_colours(pixels: Tensor, factors: Tensor) -> Tensor:
     """Change brightness, then contrast, then saturation, each photo by its own factors.
 
     Args:
         pixels: [batch, side_px, side_px, 3], 0 to 255, uint8.
-        views: One per photo.
+        factors: Of brightness, contrast and saturation [batch, 3]; 1 changes nothing.
 
     Returns:
         Pixels of the same shape, float32, clipped to 0 to 255.
     """
-
-    def factors(name: str) -> Tensor:
-        values = torch.tensor([getattr(view, name) for view in views], dtype=torch.float32)
-        return values.to(pixels.device).view(-1, 1, 1, 1)
-
+    brightness, contrast, saturation = factors.view(-1, 3, 1, 1, 1).unbind(dim=1)  # [batch, 1, 1, 1] each
     luma = torch.tensor(_LUMA, device=pixels.device)
-    jittered = (pixels.float() * factors("brightness")).clamp_(0, 255)
+    jittered = (pixels.float() * brightness).clamp(0, 255)
     mean_grey = (jittered * luma).sum(dim=-1).mean(dim=(1, 2)).view(-1, 1, 1, 1)
-    jittered = torch.lerp(mean_grey.expand_as(jittered), jittered, factors("contrast")).clamp_(0, 255)
+    jittered = torch.lerp(mean_grey.expand_as(jittered), jittered, contrast).clamp(0, 255)
     grey = (jittered * luma).sum(dim=-1, keepdim=True)  # [batch, side_px, side_px, 1]
-    return torch.lerp(grey.expand_as(jittered), jittered, factors("saturation")).clamp_(0, 255)
+    return torch.lerp(grey.expand_as(jittered), jittered, saturation).clamp(0, 255)

@@ -18,9 +18,12 @@ from torch import Tensor, nn
 
 from manylabel.config import AugmentationConfig, TrainingConfig
 from manylabel.models.classifier import Classifier
+from manylabel.models.frozen import EnginePlan, plan_engine
 from manylabel.predictors.device import choose_device, choose_precision, open_accelerator
 from manylabel.training.batches import as_tensor
-from manylabel.training.defaults import loop_settings
+from manylabel.training.defaults import given, loop_settings
+from manylabel.training.feature_cache import FrozenFeatures
+from manylabel.training.features import FeatureSettings, FrozenPart, frozen_features
 from manylabel.training.loop import Batches, HeldOutLoss, Watch, train_loop
 from manylabel.training.losses import Loss, binary_cross_entropy, label_weights
 from manylabel.training.photo_store import PhotoStore
@@ -74,20 +77,35 @@ class FitRows:
     val: IntArray
     fold: int | None = None
 
+    @property
+    def stage(self) -> str:
+        """Name the fit for those who hear of progress."""
+        return "training" if self.fold is None else f"fold {self.fold + 1}"
+
+    def thin_watched(self) -> IntArray:
+        """Return so many of the watched photos that looking at them costs little."""
+        # Evenly from all of them: in file order the first ones may be of one kind.
+        n_watched = min(len(self.watched), _MAX_WATCHED)
+        return self.watched[np.linspace(0, len(self.watched) - 1, n_watched).astype(np.int64)]
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Fit:
     """Hold one trained network.
 
     Attributes:
-        classifier: The network, its loss weights undone; it shares a frozen backbone with the start.
+        classifier: The network, its loss weights undone; it shares with the start what was frozen.
+        module: What learned: the classifier or a part of it.
         pos_weight: Weight of a positive per label [n_labels] that the loss used.
+        weight_decay: Weight decay that the fit used.
         history: Loss per epoch.
         seconds: Wall time of the fit.
     """
 
     classifier: Classifier
+    module: nn.Module
     pos_weight: FloatArray
+    weight_decay: float
     history: tuple[Epoch, ...]
     seconds: float
 
@@ -149,7 +167,11 @@ class Learner(ABC):
 
     @abstractmethod
     def outputs(self, module: nn.Module, rows: IntArray) -> Iterator[Tensor]:
-        """Yield logits [batch, n_labels] of what ``fit`` trained: a classifier, or its head."""
+        """Yield logits [batch, n_labels] of what ``fit`` trained."""
+
+    def scores(self, fit: Fit, rows: IntArray) -> FloatArray:
+        """Return probabilities [n_rows, n_labels] of photos that need not have been seen."""
+        return self.probabilities(fit.module, rows)
 
     def seeds(self, rows: FitRows) -> list[int]:
         """Return what the order, the views and the dropout of a fit are drawn from."""
@@ -157,8 +179,12 @@ class Learner(ABC):
 
     def pos_weight(self, rows: FitRows) -> FloatArray:
         """Return the weight of a positive per label [n_labels] in the loss of a fit."""
+        return self.weigh(self.lesson.targets[rows.train])
+
+    def weigh(self, targets: FloatArray) -> FloatArray:
+        """Return the weight of a positive per label [n_labels] in a loss on these targets."""
         training = self.lesson.training
-        return label_weights(self.lesson.targets[rows.train], name=training.loss, cap=training.pos_weight_cap)
+        return label_weights(targets, name=given(training.loss), cap=training.pos_weight_cap)
 
     @torch.no_grad()
     def mean_loss(self, module: nn.Module, rows: IntArray, *, loss: Loss) -> float:
@@ -169,12 +195,37 @@ class Learner(ABC):
 
     @torch.inference_mode()
     def probabilities(self, module: nn.Module, rows: IntArray) -> FloatArray:
-        """Return probabilities [n_rows, n_labels] of photos that need not have been seen."""
+        """Return probabilities [n_rows, n_labels]."""
         if len(rows) == 0:
             return np.empty((0, self.lesson.targets.shape[1]))
         module.eval()
         logits = torch.cat([*self.outputs(module, rows)])
         return logits.cpu().double().sigmoid().numpy()
+
+    def engine_plan(self) -> EnginePlan:
+        """Say what runs the frozen part of the network."""
+        training = self.lesson.training
+        return plan_engine(
+            training.engine,
+            device=self.device,
+            precision=choose_precision(training.precision, self.device),
+        )
+
+    def frozen_features(
+        self, part: FrozenPart, rows: IntArray, stage: str, *, n_augmented: int
+    ) -> FrozenFeatures:
+        """Return what the frozen part makes of some photos: [n_rows, n_views + n_augmented, ...]."""
+        lesson = self.lesson
+        settings = FeatureSettings(
+            n_augmented=n_augmented, augmentation=lesson.augmentation, seed=lesson.seed, cache=lesson.cache
+        )
+        return frozen_features(
+            part,
+            lesson.store,
+            rows,
+            settings=settings,
+            on_photo=lambda n_done: lesson.on_step(stage, n_done, len(rows)),
+        )
 
     def train(self, classifier: Classifier, module: nn.Module, batches: Batches, rows: FitRows) -> Fit:
         """Train ``module``, the classifier or its head, and undo the weights of the loss."""
@@ -183,15 +234,14 @@ class Learner(ABC):
         settings = loop_settings(lesson.training, precision=self.precision)
         pos_weight = self.pos_weight(rows)
         loss = binary_cross_entropy(torch.tensor(pos_weight, dtype=torch.float32, device=self.device))
-        stage = "training" if rows.fold is None else f"fold {rows.fold + 1}"
-        # Evenly from all of them: in file order the first ones may be of one kind.
-        n_watched = min(len(rows.watched), _MAX_WATCHED)
-        watched = rows.watched[np.linspace(0, len(rows.watched) - 1, n_watched).astype(np.int64)]
+        watched = rows.thin_watched()
         watching = Stopwatch()
         watch = Watch(
-            held_out=watching.around(partial(self.mean_loss, rows=watched, loss=loss)) if n_watched else None,
+            held_out=watching.around(partial(self.mean_loss, rows=watched, loss=loss))
+            if len(watched)
+            else None,
             validation=partial(self.mean_loss, rows=rows.val, loss=loss) if len(rows.val) else None,
-            on_epoch=lambda n_done: lesson.on_step(stage, n_done, settings.epochs),
+            on_epoch=lambda n_done: lesson.on_step(rows.stage, n_done, settings.epochs),
         )
         with torch.random.fork_rng():
             torch.manual_seed(int(np.random.SeedSequence(self.seeds(rows)).generate_state(1)[0]))
@@ -206,7 +256,9 @@ class Learner(ABC):
         classifier.undo_loss_weight(pos_weight)
         return Fit(
             classifier=classifier,
+            module=module,
             pos_weight=pos_weight,
+            weight_decay=settings.weight_decay,
             history=tuple(replace(epoch, fold=rows.fold) for epoch in history),
             # The curve of the held-out photos is for the report: training would do without it.
             seconds=time.perf_counter() - started - watching.seconds,

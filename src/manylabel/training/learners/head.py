@@ -2,24 +2,34 @@
 
 In:  a network at its start, photos, targets.
 Out: fits: a trained head each, on the backbone that all of them share.
+
+A linear head is solved: its loss has one minimum, which is found in seconds. Any other head, a setting that
+only means something to the loop, and photos too many to hold at once take the loop.
 """
 
 import copy
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from manylabel.models.classifier import Classifier
-from manylabel.predictors.device import choose_precision
 from manylabel.training.batches import FeatureBatches, as_tensor
-from manylabel.training.defaults import given
-from manylabel.training.features import FeatureSettings, frozen_features
+from manylabel.training.decay import choose_decay
+from manylabel.training.defaults import asks_for_loop, fill_for_loop, given
+from manylabel.training.features import FrozenPart
 from manylabel.training.learners.base import Fit, FitRows, Learner, Lesson, threads
-from manylabel.types import FloatArray, IntArray
+from manylabel.training.linear_head import LinearHead, feature_spread, solve_linear_head
+from manylabel.training.logistic import MAX_STEPS
+from manylabel.training.losses import binary_cross_entropy
+from manylabel.types import Epoch, FloatArray, IntArray
 
 _SMALL_HEAD = 1_000_000
+_SMALL_PRODUCT = 2**22
+_MOST_VALUES = 2**26  # 256 MiB: 4096 photos in 8 views of 2048 features
 
 
 class HeadLearner(Learner):
@@ -40,41 +50,37 @@ class HeadLearner(Learner):
         self.precision = torch.float32
         lesson.start.to(self.device).to(memory_format=torch.channels_last)
         n_augmented = given(lesson.training.n_views) - 1
-        self._views, self.prepared_seconds = self._features(train_rows, "features", n_augmented=n_augmented)
-        others, _ = self._features(other_rows, "features of other photos", n_augmented=0)
+        part = FrozenPart(lesson.start.eval(), self.engine_plan())
+        views = self.frozen_features(part, train_rows, "features", n_augmented=n_augmented)
+        others = self.frozen_features(part, other_rows, "features of other photos", n_augmented=0)
+        self.prepared_seconds = views.seconds
         n_views = lesson.start.preprocessing.n_views
-        self._plain = torch.cat([self._views[:, :n_views], others])  # [n_photos, n_views, n_features]
+        self._views = torch.tensor(views.values, device=self.device)  # [n_train, n_views + ..., n_features]
+        others_plain = torch.tensor(others.values, device=self.device)
+        self._plain = torch.cat([self._views[:, :n_views], others_plain])  # [n_photos, n_views, n_features]
         self._places = np.full(len(lesson.store), -1)
         self._places[np.concatenate([train_rows, other_rows])] = np.arange(len(self._plain))
-
-    def _features(self, rows: IntArray, stage: str, *, n_augmented: int) -> tuple[Tensor, float]:
-        """Return features [n_rows, n_views + n_augmented, n_features], and the seconds that they took."""
-        lesson = self.lesson
-        settings = FeatureSettings(
-            n_augmented=n_augmented,
-            augmentation=lesson.augmentation,
-            seed=lesson.seed,
-            precision=choose_precision(lesson.training.precision, self.device),
-            cache=lesson.cache,
+        is_linear = len(lesson.start.head) == 2
+        self._is_solved = (
+            is_linear and not asks_for_loop(lesson.training) and self._views.numel() <= _MOST_VALUES
         )
-        features = frozen_features(
-            lesson.start,
-            lesson.store,
-            rows,
-            settings=settings,
-            on_photo=lambda n_done: lesson.on_step(stage, n_done, len(rows)),
-        )
-        return torch.tensor(features.values, device=self.device), features.seconds
+        if not self._is_solved:
+            self.lesson = replace(lesson, training=fill_for_loop(lesson.training))
 
     def fit(self, rows: FitRows) -> Fit:
         """Train a fresh head."""
-        start, places = self.lesson.start, self._places[rows.train]
+        start, views = self.lesson.start, self._views[self._places[rows.train]]
         classifier = Classifier(backbone=start.backbone, head=copy.deepcopy(start.head), labels=start.labels)
         classifier.to(self.device)
-        classifier.standardise_features(self._views[places].flatten(end_dim=1))
+        classifier.standardise_features(views.flatten(end_dim=1))
+        return self._solve(classifier, views, rows) if self._is_solved else self._loop(classifier, rows)
+
+    def _loop(self, classifier: Classifier, rows: FitRows) -> Fit:
+        """Let the loop train a head."""
         classifier.start_at_prior(self.lesson.targets[rows.train], pos_weight=self.pos_weight(rows))
         batches = FeatureBatches(
-            features=self._views[places],
+            features=self._views,
+            rows=self._places[rows.train],
             targets=as_tensor(self.lesson.targets[rows.train]),
             batch_size=given(self.lesson.training.batch_size),
             rng=np.random.default_rng(self.seeds(rows)),
@@ -82,11 +88,64 @@ class HeadLearner(Learner):
         with threads(1 if self.is_cheap else torch.get_num_threads()):
             return self.train(classifier, classifier.head, batches, rows)
 
+    def _solve(self, classifier: Classifier, views: Tensor, rows: FitRows) -> Fit:
+        """Solve a linear head on views [n_photos, n_views, n_features]."""
+        started = time.perf_counter()
+        targets, pos_weight = self.lesson.targets[rows.train], self.pos_weight(rows)
+        with threads(1 if views.numel() <= _SMALL_PRODUCT else torch.get_num_threads()), torch.no_grad():
+            standardised = classifier.head[0](views)
+            decay = self.lesson.training.weight_decay
+            if decay is None:
+                rng = np.random.default_rng([*self.seeds(rows), 3])
+                scaled = standardised / feature_spread(standardised)
+                scored = scaled[:, : self._plain.shape[1]].mean(dim=1)
+                decay = choose_decay(scaled.mean(dim=1), scored, targets, weigh=self.weigh, rng=rng)
+            course = _Course(self, classifier, rows, pos_weight=pos_weight)
+            solve_linear_head(standardised, targets, pos_weight=pos_weight, decay=decay, on_step=course.hear)
+        self.lesson.on_step(rows.stage, MAX_STEPS, MAX_STEPS)
+        classifier.undo_loss_weight(pos_weight)
+        return Fit(
+            classifier=classifier,
+            module=classifier.head,
+            pos_weight=pos_weight,
+            weight_decay=decay,
+            history=tuple(course.history),
+            seconds=time.perf_counter() - started - course.watching_seconds,
+        )
+
     def outputs(self, module: nn.Module, rows: IntArray) -> Iterator[Tensor]:
         """Yield logits [batch, n_labels]."""
         views = self._plain[self._places[rows]]  # [n_rows, n_views, n_features]
         yield module(views.flatten(end_dim=1)).unflatten(0, views.shape[:2]).mean(dim=1)
 
-    def scores(self, fit: Fit, rows: IntArray) -> FloatArray:
-        """Return probabilities [n_rows, n_labels]."""
-        return self.probabilities(fit.classifier.head, rows)
+
+class _Course:
+    """Write down the losses of a solver, step by step; each is a pass over all photos."""
+
+    def __init__(
+        self, learner: HeadLearner, classifier: Classifier, rows: FitRows, *, pos_weight: FloatArray
+    ) -> None:
+        self.learner, self.classifier, self.rows = learner, classifier, rows
+        self.watched = rows.thin_watched()
+        self.loss = binary_cross_entropy(torch.tensor(pos_weight, dtype=torch.float32, device=learner.device))
+        self.history: list[Epoch] = []
+        self.watching_seconds = 0.0
+
+    def hear(self, head: LinearHead) -> None:
+        """Put the head into the classifier, and measure it."""
+        started = time.perf_counter()
+        self.classifier.set_output(weights=head.weights, bias=head.bias)
+        held_out = None
+        if len(self.watched):
+            held_out = self.learner.mean_loss(self.classifier.head, self.watched, loss=self.loss)
+        epoch = Epoch(
+            fold=self.rows.fold,
+            epoch=len(self.history) + 1,
+            train_loss=head.loss,
+            held_out_loss=held_out,
+            learning_rate=None,
+        )
+        self.history.append(epoch)
+        # The last step is told at the end: nobody knows before how many there are.
+        self.learner.lesson.on_step(self.rows.stage, min(len(self.history), MAX_STEPS - 1), MAX_STEPS)
+        self.watching_seconds += time.perf_counter() - started

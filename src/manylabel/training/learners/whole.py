@@ -20,7 +20,7 @@ from manylabel.training.batches import PhotoBatches, as_tensor, evaluation_batch
 from manylabel.training.defaults import fill_defaults, fill_for_start, given
 from manylabel.training.learners.base import NO_ROWS, Fit, FitRows, Learner, Lesson
 from manylabel.training.learners.head import HeadLearner
-from manylabel.types import FloatArray, IntArray
+from manylabel.types import IntArray
 
 _HEAD_FIRST_VIEWS = 2
 
@@ -97,7 +97,3 @@ class WholeLearner(Learner):
             with autocast(self.device, self.precision):
                 logits = module(pixels.to(self.device)).float()  # [batch * n_views, n_labels]
             yield logits.unflatten(0, (-1, self.lesson.start.preprocessing.n_views)).mean(dim=1)
-
-    def scores(self, fit: Fit, rows: IntArray) -> FloatArray:
-        """Return probabilities [n_rows, n_labels]."""
-        return self.probabilities(fit.classifier, rows)

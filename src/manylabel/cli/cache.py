@@ -1,0 +1,30 @@
+"""``manylabel cache``: show what the feature cache holds, or empty it.
+
+In:  the folder and the limit, from the environment.
+Out: a table on the screen; with --clear, fewer files.
+"""
+
+from typing import Annotated
+
+import typer
+
+from manylabel.cli.screen import format_bytes, show_cache, show_line
+
+
+def cache(
+    *,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove everything from the cache.")] = False,
+) -> None:
+    """Show the features that training keeps on disk, or remove them.
+
+    The folder is MANYLABEL_CACHE, or the user's cache folder. Above MANYLABEL_CACHE_GB gigabytes (20 where
+    it is not set), what was not used for longest is removed.
+    """
+    from manylabel.cache import clear_cache, list_cache
+
+    if not clear:
+        show_cache(list_cache())
+        return
+    cleared = clear_cache()
+    freed = f"{format_bytes(cleared.n_bytes)} freed, {cleared.n_files} sets of features removed"
+    show_line(f"{cleared.folder}: {freed}")

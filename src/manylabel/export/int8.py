@@ -1,0 +1,205 @@
+"""Make an 8-bit version of a bundle, and measure what that costs and gains.
+
+In:  a bundle; photos like those that it will score, with labels or without.
+Out: the folder ``int8`` in the bundle: the model, and in facts.json how it compares with the 32-bit one.
+
+Weights and activations become 8-bit integers (post-training quantisation by NNCF); their ranges are read from
+a few hundred photos, the calibration. Whatever is measured is measured on other photos.
+"""
+
+import io
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from manylabel.bundle import Bundle, read_bundle
+from manylabel.config import DataConfig
+from manylabel.data.find import find_photos
+from manylabel.data.photos import convert_photos
+from manylabel.data.readers import read_table
+from manylabel.errors import InputError, MissingExtraError, OutputError, PhotoError
+from manylabel.export.comparison import Comparison, compare_engines
+from manylabel.predictors.engine_files import INT8_FOLDER, write_engine
+from manylabel.predictors.engines import converted_model, open_converted
+from manylabel.preprocess import PixelArray, resize_photo
+from manylabel.quiet_imports import has_openvino, import_nncf, import_openvino
+from manylabel.types import IntArray, LabelTable, Listener, Progress, ignore_progress
+
+if TYPE_CHECKING:
+    import openvino
+
+MAX_CALIBRATION = 300
+
+_FORMAT_VERSION = 1
+_ATTENTION = {"ScaledDotProductAttention", "Softmax"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Int8Export:
+    """Hold what an export made.
+
+    Attributes:
+        folder: Where the 8-bit version lies.
+        n_calibration: Photos that its ranges were read from.
+        comparison: How it compares with the 32-bit version; None without labels.
+        failures: An error for each calibration photo that could not be read.
+    """
+
+    folder: Path
+    n_calibration: int
+    comparison: Comparison | None
+    failures: tuple[PhotoError, ...]
+
+
+def export(
+    bundle: Path | str,
+    photos: Path | str,
+    labels: Path | str | None = None,
+    *,
+    form: DataConfig | None = None,
+    listener: Listener = ignore_progress,
+) -> Int8Export:
+    """Make the 8-bit version of a bundle; one that was made before is replaced.
+
+    Args:
+        bundle: Folder that training wrote; the 8-bit version goes into its folder ``int8``.
+        photos: Folder of photos like those that shall be scored; up to 300 of them calibrate.
+        labels: Table of their labels, to measure both versions on photos that did not calibrate: on the test
+            part where the table names one, else on the photos that are left.
+        form: Format and delimiter of the table; its paths are not used.
+        listener: Hears of progress.
+
+    Raises:
+        InputError: The bundle, the photos or the table cannot be used, or there are too few photos.
+        MissingExtraError: OpenVINO or NNCF is not installed.
+    """
+    opened = read_bundle(Path(bundle))
+    check_installed()
+    table = None if labels is None else _read_labels(Path(photos), Path(labels), form)
+    paths, judged = _choose_photos(Path(photos), table)
+    pixels, failures = _read_pixels(paths, opened, listener)
+    full = _load(converted_model(opened))
+    quantised = quantise(full, pixels)
+    comparison = None
+    if table is not None and judged is not None:
+        engines = {
+            "fp32": open_converted(opened, full, precision="fp32"),
+            "int8": open_converted(opened, quantised),
+        }
+        comparison = compare_engines(engines, table.take(judged), origin=_origin(table), listener=listener)
+    folder = opened.folder / INT8_FOLDER
+    try:
+        write_engine(folder, quantised, facts=_facts(opened, len(pixels), comparison))
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written: {error.strerror or error}") from error
+    return Int8Export(
+        folder=folder, n_calibration=len(pixels), comparison=comparison, failures=tuple(failures)
+    )
+
+
+def check_installed() -> None:
+    """Check that everything needed is there.
+
+    Raises:
+        MissingExtraError: It is not.
+    """
+    if not has_openvino():
+        raise MissingExtraError("Making an 8-bit version", "int8,openvino")
+    try:
+        import_nncf()
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("Making an 8-bit version", "int8") from error
+
+
+def quantise(model: "openvino.Model", pixels: Sequence[PixelArray]) -> "openvino.Model":
+    """Return an 8-bit version of a model.
+
+    Args:
+        model: Stays as it is.
+        pixels: What to read the ranges from, each [1, side_px, side_px, 3].
+    """
+    nncf = import_nncf()
+    nncf.set_log_level(logging.ERROR)
+    has_attention = bool(_ATTENTION & {layer.get_type_name() for layer in model.get_ops()})
+    with redirect_stdout(io.StringIO()):  # NNCF draws bars of its own
+        return nncf.quantize(
+            model,
+            nncf.Dataset(pixels),
+            preset=nncf.QuantizationPreset.MIXED,
+            model_type=nncf.ModelType.TRANSFORMER if has_attention else None,
+            subset_size=len(pixels),
+        )
+
+
+def _read_labels(photos: Path, labels: Path, form: DataConfig | None) -> LabelTable:
+    form = DataConfig() if form is None else form
+    return read_table(labels, photos=photos, format=form.format, delimiter=form.delimiter, for_training=False)
+
+
+def _choose_photos(folder: Path, table: LabelTable | None) -> tuple[list[Path], IntArray | None]:
+    """Return the files that calibrate, and the rows of the table that judge."""
+    # The same photos every time: two exports of one bundle can be compared.
+    rng = np.random.default_rng(0)
+    if table is None:
+        found = find_photos(folder)
+        if not found:
+            raise InputError(f"no photo found in {folder}; give a folder of photos like those to be scored")
+        chosen = np.sort(rng.permutation(len(found))[:MAX_CALIBRATION])
+        return [found[row] for row in chosen], None
+    is_test = np.array([part == "test" for part in table.parts])
+    if is_test.any() and not is_test.all():
+        calibrating, judged = (
+            rng.permutation(np.flatnonzero(~is_test))[:MAX_CALIBRATION],
+            np.flatnonzero(is_test),
+        )
+    else:
+        if table.n_photos < 2:
+            raise InputError(f"{table.source}: one photo cannot both calibrate and judge; give at least two")
+        mixed = rng.permutation(table.n_photos)
+        n_calibrating = min(MAX_CALIBRATION, table.n_photos // 2)
+        calibrating, judged = mixed[:n_calibrating], np.sort(mixed[n_calibrating:])
+    return [table.photos[row] for row in np.sort(calibrating)], judged
+
+
+def _origin(table: LabelTable) -> str:
+    is_test = {part == "test" for part in table.parts}
+    return "the table's test part" if is_test == {True, False} else "photos that did not calibrate"
+
+
+def _read_pixels(
+    paths: Sequence[Path], bundle: Bundle, listener: Listener
+) -> tuple[list[PixelArray], list[PhotoError]]:
+    preprocessing = bundle.config.preprocessing
+    pixels, failures = list[PixelArray](), list[PhotoError]()
+    read = convert_photos(
+        paths, lambda photo: resize_photo(photo, preprocessing), side_px=preprocessing.side_px
+    )
+    for n_done, photo in enumerate(read, start=1):
+        if isinstance(photo, PhotoError):
+            failures.append(photo)
+        else:
+            pixels.append(photo[None])  # [1, side_px, side_px, 3]
+        listener(Progress(subject="photos", stage="calibrating", done=n_done, total=len(paths)))
+    if not pixels:
+        problems = "\n".join(map(str, failures[:10]))
+        raise InputError(f"not one photo can be read to calibrate; the first problems:\n{problems}")
+    return pixels, failures
+
+
+def _load(model: "openvino.Model | Path") -> "openvino.Model":
+    return import_openvino().Core().read_model(str(model)) if isinstance(model, Path) else model
+
+
+def _facts(bundle: Bundle, n_calibration: int, comparison: Comparison | None) -> Mapping[str, Any]:
+    return {
+        "format_version": _FORMAT_VERSION,
+        "bundle": bundle.facts["sha256"],
+        "n_calibration": n_calibration,
+        "comparison": None if comparison is None else asdict(comparison),
+        "versions": {"openvino": import_openvino().get_version(), "nncf": import_nncf().__version__},
+    }

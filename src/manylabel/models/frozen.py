@@ -1,0 +1,173 @@
+"""Compile a frozen part of a network for this machine.
+
+In:  a module that is not trained, e.g. a backbone up to a cut; batches of its inputs.
+Out: its outputs, batch by batch, through the fastest engine that computes the same as torch.
+
+OpenVINO runs networks on CPUs faster than torch does; everywhere else, and where OpenVINO is missing or
+computes something else, torch does it.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from manylabel.config import TrainingEngineName
+from manylabel.errors import MissingExtraError
+from manylabel.models.openvino_model import to_openvino
+from manylabel.quiet_imports import has_openvino, import_openvino
+
+if TYPE_CHECKING:
+    import openvino
+
+Batch = tuple[NDArray[Any], ...]
+"""The inputs of a module for some photos, photos first in each."""
+
+_MAX_ERRORS = {torch.float32: 1e-3, torch.bfloat16: 5e-2}
+_IN_FLIGHT = 2
+_logger = logging.getLogger(__name__)
+
+
+class FrozenEngine(Protocol):
+    """Run a frozen module; one class per engine."""
+
+    def run(self, batches: Iterable[Batch]) -> Iterator[NDArray[np.float32]]:
+        """Yield the outputs of batch after batch; the next batches are asked for while one is computed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnginePlan:
+    """Say which engine is going to run.
+
+    Attributes:
+        name: "openvino" or "torch".
+        version: Its version: another one may compute slightly other numbers.
+        device: Where it computes.
+        precision: Number type of the forward pass.
+    """
+
+    name: TrainingEngineName
+    version: str
+    device: torch.device
+    precision: torch.dtype
+
+
+def plan_engine(wish: TrainingEngineName, *, device: torch.device, precision: torch.dtype) -> EnginePlan:
+    """Choose the engine, without loading it.
+
+    Args:
+        wish: "auto" takes OpenVINO on CPUs where it is installed, else torch.
+        device: Where to compute; OpenVINO is used on CPUs only.
+        precision: Number type of the forward pass.
+
+    Raises:
+        MissingExtraError: OpenVINO was asked for and is not installed.
+    """
+    is_there = has_openvino()
+    if wish == "openvino" and not is_there:
+        raise MissingExtraError("training.engine=openvino", "train")
+    name: TrainingEngineName = (
+        "openvino" if wish != "torch" and is_there and device.type == "cpu" else "torch"
+    )
+    return EnginePlan(name=name, version=version(name), device=device, precision=precision)
+
+
+def compile_frozen(module: nn.Module, plan: EnginePlan, *, sample: Batch) -> FrozenEngine:
+    """Compile a module.
+
+    Args:
+        module: In inference mode, on the device of the plan; takes tensors, gives one tensor, photos first.
+        plan: Which engine to use.
+        sample: Inputs of a few photos. The engine has to give what torch gives for them, up to a relative
+            error of 0.001 (5 % in bf16): else torch is taken and a warning says so.
+    """
+    with_torch = _TorchEngine(module, plan)
+    if plan.name == "torch":
+        return with_torch
+    try:
+        engine = _OpenVinoEngine(module, plan, sample=sample)
+        error = relative_error(next(engine.run([sample])), next(with_torch.run([sample])))
+    except RuntimeError as problem:
+        reason = str(problem).strip().partition("\n")[0]
+        _logger.warning("OpenVINO cannot run this network (%s); torch does it, more slowly", reason)
+        return with_torch
+    if not error <= _MAX_ERRORS[plan.precision]:
+        _logger.warning(
+            "OpenVINO computes something else than torch (relative error %.2g); torch does it, more slowly",
+            error,
+        )
+        return with_torch
+    return engine
+
+
+def relative_error(values: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    """Return the length of the difference as a share of the length of what was expected.
+
+    Examples:
+        >>> relative_error(np.array([3.0, 4.5], np.float32), np.array([3.0, 4.0], np.float32))
+        0.1
+    """
+    length = float(np.linalg.norm(expected.ravel()))
+    return float(np.linalg.norm((values - expected).ravel())) / max(length, 1e-12)
+
+
+class _TorchEngine:
+    """Run a module through torch."""
+
+    def __init__(self, module: nn.Module, plan: EnginePlan) -> None:
+        self.module, self.plan = module, plan
+
+    def run(self, batches: Iterable[Batch]) -> Iterator[NDArray[np.float32]]:
+        """Yield outputs in float32."""
+        for batch in batches:
+            yield self._infer(batch)
+
+    @torch.inference_mode()
+    def _infer(self, batch: Batch) -> NDArray[np.float32]:
+        device, precision = self.plan.device, self.plan.precision
+        inputs = [torch.from_numpy(array).to(device) for array in batch]
+        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+            outputs: Tensor = self.module(*inputs)
+        return outputs.float().cpu().numpy()
+
+
+class _OpenVinoEngine:
+    """Run a module through OpenVINO, two batches in flight."""
+
+    def __init__(self, module: nn.Module, plan: EnginePlan, *, sample: Sequence[NDArray[Any]]) -> None:
+        openvino = import_openvino()
+        numbers = "bf16" if plan.precision == torch.bfloat16 else "f32"
+        settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": numbers}
+        compiled = openvino.Core().compile_model(to_openvino(module, sample=sample), "CPU", settings)
+        self._requests = [compiled.create_infer_request() for _ in range(_IN_FLIGHT)]
+
+    def run(self, batches: Iterable[Batch]) -> Iterator[NDArray[np.float32]]:
+        """Yield outputs in float32."""
+        idle = deque(self._requests)
+        # The engine reads the arrays of a batch in place: they live until it is done.
+        busy: deque[tuple[openvino.InferRequest, Batch]] = deque()
+        for batch in batches:
+            if not idle:
+                yield self._take(busy, idle)
+            request = idle.popleft()
+            request.start_async(dict(enumerate(batch)), share_inputs=True)
+            busy.append((request, batch))
+        while busy:
+            yield self._take(busy, idle)
+
+    def _take(
+        self, busy: "deque[tuple[openvino.InferRequest, Batch]]", idle: "deque[openvino.InferRequest]"
+    ) -> NDArray[np.float32]:
+        request, _ = busy[0]
+        request.wait()
+        busy.popleft()
+        outputs = np.array(request.get_output_tensor(0).data, dtype=np.float32)
+        idle.append(request)
+        return outputs

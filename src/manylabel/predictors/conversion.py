@@ -1,0 +1,65 @@
+"""Convert the network of a bundle for OpenVINO.
+
+In:  a bundle.
+Out: a model that gives the same logits as torch does, or an error.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from manylabel.bundle import Bundle
+from manylabel.errors import EngineError
+from manylabel.models.classifier import Classifier
+from manylabel.models.openvino_model import pixels_to_openvino
+from manylabel.predictors.openvino_predictor import compile_model
+from manylabel.predictors.torch_predictor import load_classifier, predict_pixels
+
+if TYPE_CHECKING:
+    import openvino
+
+MAX_DIFFERENCE = 1e-3
+"""Largest difference of the logits, relative to their size. Sums in another order give about 1e-6, wrong
+layers far more than this."""
+
+_N_CHECKED = 3
+
+
+def convert_bundle(bundle: Bundle) -> "openvino.Model":
+    """Convert the network of a bundle and compare both on a few photos of noise.
+
+    Raises:
+        BundleError: The weights do not fit.
+        EngineError: OpenVINO cannot compute this network as torch does.
+        ModuleNotFoundError: OpenVINO is not installed.
+    """
+    classifier = load_classifier(bundle)
+    try:
+        model = pixels_to_openvino(classifier, side_px=classifier.preprocessing.side_px)
+        difference = logit_difference(model, classifier)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise EngineError(f"{bundle.folder}: OpenVINO cannot take this network: {reason}") from error
+    if not difference <= MAX_DIFFERENCE:  # also where it is no number
+        raise EngineError(
+            f"{bundle.folder}: OpenVINO does not compute this network as torch does: logits differ by "
+            f"{difference:.1e} of their size, at most {MAX_DIFFERENCE:.0e} is expected"
+        )
+    return model
+
+
+def logit_difference(model: "openvino.Model", classifier: Classifier) -> float:
+    """Return how far the logits of both lie apart on photos of noise, relative to the size of torch's.
+
+    Args:
+        model: Made from the classifier.
+        classifier: On the CPU, in inference mode.
+    """
+    side_px = classifier.preprocessing.side_px
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(256, size=(_N_CHECKED, side_px, side_px, 3), dtype=np.uint8)
+    compiled = compile_model(model, precision="fp32", aim="latency")
+    ours = np.array(compiled.create_infer_request().infer({0: pixels})[0], dtype=np.float64)
+    theirs = predict_pixels(classifier, torch.from_numpy(pixels), precision=torch.float32).numpy()
+    return float(np.linalg.norm(ours - theirs) / max(float(np.linalg.norm(theirs)), 1e-9))

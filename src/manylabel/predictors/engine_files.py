@@ -1,0 +1,107 @@
+"""Keep OpenVINO models on disk.
+
+In:  a model, and facts about it.
+Out: a folder, complete or absent, and its reading back; whatever is not as it was written is refused.
+
+    model.xml   layers and shapes
+    model.bin   numbers
+    facts.json  what it was made from, and the SHA-256 of the other two
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from manylabel.bundle import CONFIG_FILE, WEIGHTS_FILE, Bundle
+from manylabel.cache import default_cache
+from manylabel.errors import BundleError
+from manylabel.files import file_sha256, new_folder
+from manylabel.quiet_imports import import_openvino
+
+if TYPE_CHECKING:
+    import openvino
+
+MODEL_FILE = "model.xml"
+NUMBERS_FILE = "model.bin"
+FACTS_FILE = "facts.json"
+INT8_FOLDER = "int8"
+
+_FORMAT_VERSION = 1
+_CHECKED_FILES = (MODEL_FILE, NUMBERS_FILE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineFiles:
+    """Hold where a model lies whose files are as they were written.
+
+    Attributes:
+        model: The file to give to OpenVINO.
+        facts: What was written beside it.
+    """
+
+    model: Path
+    facts: Mapping[str, Any]
+
+
+def write_engine(folder: Path, model: "openvino.Model", *, facts: Mapping[str, Any]) -> None:
+    """Write a model, its numbers as they are; what lies there is replaced once all is written.
+
+    Args:
+        folder: The folder to make.
+        model: The model.
+        facts: JSON values; "sha256" is added.
+
+    Raises:
+        OSError: The disk is full or the folder cannot be written to.
+        OutputError: The place is taken by a file, or cannot be written to.
+    """
+    openvino = import_openvino()
+    with new_folder(folder, overwrite=True) as partial:
+        try:
+            openvino.save_model(model, str(partial / MODEL_FILE), compress_to_fp16=False)
+        except RuntimeError as error:  # OpenVINO's word for a full disk
+            raise OSError(f"{folder}: cannot be written: {error}") from error
+        hashes = {name: file_sha256(partial / name) for name in _CHECKED_FILES}
+        text = json.dumps({**facts, "sha256": hashes}, indent=2, ensure_ascii=False) + "\n"
+        (partial / FACTS_FILE).write_text(text, encoding="utf-8")
+
+
+def read_engine(folder: Path) -> EngineFiles:
+    """Check a model's files against their hashes.
+
+    Raises:
+        BundleError: A file is missing or has changed since it was written.
+    """
+    try:
+        facts = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
+        for name in _CHECKED_FILES:
+            if file_sha256(folder / name) != facts["sha256"][name]:
+                raise BundleError(
+                    f"{folder / name}: has changed since it was written (its SHA-256 is not the one in "
+                    f"{FACTS_FILE})"
+                )
+    except FileNotFoundError as error:
+        raise BundleError(f"{error.filename}: is missing") from error
+    except OSError as error:
+        raise BundleError(f"{error.filename}: cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"{folder / FACTS_FILE}: is damaged: {error}") from error
+    return EngineFiles(model=folder / MODEL_FILE, facts=facts)
+
+
+def cached_engine(bundle: Bundle) -> Path:
+    """Return the folder in the user's cache where the converted model of a bundle belongs.
+
+    Its name comes from everything that decides the model: another bundle, or another OpenVINO, is another
+    folder.
+    """
+    decides = {
+        "format": _FORMAT_VERSION,
+        "files": {name: bundle.facts["sha256"][name] for name in (CONFIG_FILE, WEIGHTS_FILE)},
+        "openvino": import_openvino().get_version(),
+    }
+    key = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+    return default_cache() / "engines" / key

@@ -1,0 +1,144 @@
+"""Predict with OpenVINO, without torch.
+
+In:  an OpenVINO model of pixels [n, side_px, side_px, 3], uint8, that gives logits; upright RGB photos.
+Out: probabilities [n_photos, n_labels].
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, assert_never
+
+import numpy as np
+from PIL import Image
+
+from manylabel.config import PrecisionName
+from manylabel.errors import ConfigError
+from manylabel.predictors.scoring import Finish, average_views, score_photos
+from manylabel.preprocess import PixelArray, Preprocessing
+from manylabel.quiet_imports import import_openvino
+from manylabel.types import FloatArray, Thresholds
+
+if TYPE_CHECKING:
+    import openvino
+
+Aim = Literal["latency", "throughput"]
+"""Whether one photo shall be ready soon, or many photos in the shortest time."""
+
+# Larger batches are no faster on a CPU; small ones let reading and computing overlap from the start.
+_VIEWS_PER_BATCH = 8
+
+
+class OpenVinoPredictor:
+    """Turn photos into scores through OpenVINO on the CPU.
+
+    Args:
+        model: The model, or its file.
+        labels: The label names, one per logit.
+        thresholds: Thresholds that came with it.
+        preprocessing: How photos become pixels.
+        precision: Numbers to compute in; "auto" takes bf16 where the processor has it.
+        aim: What to be fast at.
+
+    Raises:
+        ConfigError: bf16 is asked for, and the processor does not have it.
+        ModuleNotFoundError: OpenVINO is not installed.
+    """
+
+    def __init__(
+        self,
+        model: "openvino.Model | Path",
+        *,
+        labels: Sequence[str],
+        thresholds: Thresholds,
+        preprocessing: Preprocessing,
+        precision: PrecisionName = "auto",
+        aim: Aim = "throughput",
+    ) -> None:
+        """Compile the model for this machine."""
+        self._labels = tuple(labels)
+        self._thresholds = thresholds
+        self._preprocessing = preprocessing
+        self._compiled = compile_model(model, precision=precision, aim=aim)
+        self._idle: list[Any] = []
+        n_requests = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        # One more than can run: it begins the moment that another ends.
+        self._n_parallel = 1 if aim == "latency" else n_requests + 1
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Name the labels, in the order of the columns."""
+        return self._labels
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Return the thresholds that came with the model."""
+        return self._thresholds
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """Say how a photo becomes pixels."""
+        return self._preprocessing
+
+    @property
+    def batch_size(self) -> int:
+        """Say how many photos are best scored together."""
+        return max(1, _VIEWS_PER_BATCH // self._preprocessing.n_views)
+
+    @property
+    def n_parallel(self) -> int:
+        """Say how many batches keep the engine busy."""
+        return self._n_parallel
+
+    def predict_proba(self, photos: Sequence[Image.Image]) -> FloatArray:
+        """Return probabilities [n_photos, n_labels] for upright RGB photos of any size."""
+        return score_photos(self, photos)
+
+    def start(self, pixels: PixelArray) -> Finish:
+        """Begin to score; arguments and result as in ``PixelPredictor``."""
+        request = self._idle.pop() if self._idle else self._compiled.create_infer_request()
+        request.start_async({0: pixels})
+
+        def finish() -> FloatArray:
+            request.wait()
+            logits = np.array(request.get_output_tensor(0).data, dtype=np.float64)
+            self._idle.append(request)
+            return average_views(logits, n_views=self._preprocessing.n_views)
+
+        return finish
+
+
+def compile_model(
+    model: "openvino.Model | Path", *, precision: PrecisionName, aim: Aim
+) -> "openvino.CompiledModel":
+    """Compile a model for the CPU; arguments and errors as for ``OpenVinoPredictor``."""
+    openvino = import_openvino()
+    settings = {
+        "PERFORMANCE_HINT": aim.upper(),
+        "INFERENCE_PRECISION_HINT": _number_type(precision),
+    }
+    source = str(model) if isinstance(model, Path) else model
+    return openvino.Core().compile_model(source, "CPU", settings)
+
+
+def has_native_bf16() -> bool:
+    """Say whether this processor computes in bf16 natively, which is where it is faster."""
+    core = import_openvino().Core()
+    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def _number_type(precision: PrecisionName) -> Literal["f32", "bf16"]:
+    match precision:
+        case "fp32":
+            return "f32"
+        case "auto":
+            return "bf16" if has_native_bf16() else "f32"
+        case "bf16":
+            # OpenVINO would compute in 32-bit floats without a word.
+            if not has_native_bf16():
+                raise ConfigError(
+                    "precision: 'bf16' was asked for, which OpenVINO cannot compute in on this processor; "
+                    "'auto' takes what is there, the engine 'torch' emulates it"
+                )
+            return "bf16"
+        case _:
+            assert_never(precision)

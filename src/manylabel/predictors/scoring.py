@@ -1,0 +1,73 @@
+"""What all engines share between pixels and scores.
+
+In:  photos, or the logits of their views.
+Out: probabilities [n_photos, n_labels].
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+from manylabel.preprocess import PixelArray, Preprocessing, resize_views
+from manylabel.types import FloatArray, Predictor
+
+Finish = Callable[[], FloatArray]
+
+
+class PixelPredictor(Predictor, Protocol):
+    """Turn the pixels of photos into scores, several batches at a time where the engine can."""
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """Say how a photo becomes pixels."""
+
+    @property
+    def batch_size(self) -> int:
+        """Say how many photos are best scored together."""
+
+    @property
+    def n_parallel(self) -> int:
+        """Say how many batches keep the engine busy."""
+
+    def start(self, pixels: PixelArray) -> Finish:
+        """Begin to score the views of some photos.
+
+        Args:
+            pixels: [n_photos * n_views, side_px, side_px, 3].
+
+        Returns:
+            What waits for the scores [n_photos, n_labels] and gives them; to be called once.
+        """
+
+
+def score_photos(predictor: PixelPredictor, photos: Sequence[Image.Image]) -> FloatArray:
+    """Return probabilities [n_photos, n_labels] for upright RGB photos of any size."""
+    scores = np.empty((len(photos), len(predictor.labels)))
+    for start in range(0, len(photos), predictor.batch_size):
+        views = [
+            resize_views(photo, predictor.preprocessing)
+            for photo in photos[start : start + predictor.batch_size]
+        ]
+        scores[start : start + len(views)] = predictor.start(np.concatenate(views))()
+    return scores
+
+
+def average_views(logits: FloatArray, *, n_views: int) -> FloatArray:
+    """Turn the logits of each photo's views into its scores.
+
+    Args:
+        logits: [n_photos * n_views, n_labels], double precision: it keeps the order of scores near 0 and 1,
+            which average precision looks at.
+        n_views: Views per photo, at least 1.
+
+    Returns:
+        Probabilities [n_photos, n_labels]: the sigmoid of the mean logit.
+
+    Examples:
+        >>> average_views(np.array([[2.0, -800.0], [-2.0, -800.0]]), n_views=2)
+        array([[0.5, 0. ]])
+    """
+    mean = logits.reshape(-1, n_views, logits.shape[1]).mean(axis=1)  # [n_photos, n_labels]
+    return np.asarray(np.exp(-np.logaddexp(0.0, -mean)))

@@ -1,0 +1,135 @@
+"""Learn the head and the last stages of the backbone on cached activations.
+
+In:  a network at its start, photos, targets.
+Out: fits: a trained network each; what lies below the cut is shared by all of them and by the start.
+"""
+
+import copy
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from manylabel.models.classifier import Classifier
+from manylabel.models.cut import UpperPart, split_backbone
+from manylabel.predictors.torch_predictor import autocast
+from manylabel.training.batches import FeatureBatches, as_tensor
+from manylabel.training.defaults import given
+from manylabel.training.feature_file import FeatureArray
+from manylabel.training.features import FrozenPart
+from manylabel.training.learners.base import Fit, FitRows, Learner, Lesson
+from manylabel.types import IntArray
+
+_SCORING_BATCH_SIZE = 64
+
+
+class Top(nn.Module):
+    """Turn activations at a cut into logits.
+
+    Attributes:
+        backbone: What lies above the cut; the loop gives parameters of this name the rate of the body.
+        head: Turns features into logits.
+    """
+
+    def __init__(self, backbone: UpperPart, head: nn.Sequential) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+    def forward(self, activations: Tensor) -> Tensor:
+        """Return logits [n, n_labels] of activations [n, ...] at the cut, 16-bit or 32-bit."""
+        activations = activations.float()
+        if activations.ndim == 4:
+            activations = activations.contiguous(memory_format=torch.channels_last)
+        logits: Tensor = self.head(self.backbone(activations))
+        return logits
+
+
+class TopLearner(Learner):
+    """Learn what lies above a cut of the backbone.
+
+    Args:
+        lesson: What to learn.
+        train_rows: Photos that any fit may learn from; their activations are computed in all views.
+        other_rows: All other photos that will be scored.
+    """
+
+    is_cheap = False
+
+    def __init__(self, lesson: Lesson, *, train_rows: IntArray, other_rows: IntArray) -> None:
+        """Compute the activations of all photos."""
+        super().__init__(lesson)
+        start = lesson.start.to(self.device).to(memory_format=torch.channels_last).eval()
+        self._split = split_backbone(start.backbone, lesson.training.cut)
+        part = FrozenPart(start, self.engine_plan(), split=self._split)
+        n_augmented = given(lesson.training.n_views) - 1
+        train = self.frozen_features(part, train_rows, "activations", n_augmented=n_augmented)
+        others = self.frozen_features(part, other_rows, "activations of other photos", n_augmented=0)
+        self.prepared_seconds = train.seconds
+        self._values = (_as_tensor(train.values), _as_tensor(others.values))  # [n_rows, n_views, ...] each
+        self._places = np.full(len(lesson.store), -1)
+        self._places[train_rows] = np.arange(len(train_rows))
+        self._places[other_rows] = len(train_rows) + np.arange(len(other_rows))
+
+    def fit(self, rows: FitRows) -> Fit:
+        """Train a copy of what lies above the cut."""
+        lesson = self.lesson
+        classifier, top = self._copy()
+        classifier.standardise_features(self._features(top, rows.train))
+        classifier.start_at_prior(lesson.targets[rows.train], pos_weight=self.pos_weight(rows))
+        batches = FeatureBatches(
+            features=self._values[0],
+            rows=self._places[rows.train],
+            targets=as_tensor(lesson.targets[rows.train]),
+            batch_size=given(lesson.training.batch_size),
+            rng=np.random.default_rng(self.seeds(rows)),
+        )
+        return self.train(classifier, top, batches, rows)
+
+    def _copy(self) -> tuple[Classifier, Top]:
+        """Return a copy of the network, and of its part above the cut; what lies below is not copied."""
+        start = self.lesson.start
+        below = [*self._split.below.parameters(), *self._split.below.buffers()]
+        # In one call, so that both copies are made of the same modules.
+        backbone, above = copy.deepcopy(
+            (start.backbone, self._split.above), {id(tensor): tensor for tensor in below}
+        )
+        classifier = Classifier(backbone=backbone, head=copy.deepcopy(start.head), labels=start.labels)
+        return classifier.to(self.device), Top(above, classifier.head)
+
+    @torch.inference_mode()
+    def _features(self, top: Top, rows: IntArray) -> Tensor:
+        """Return the features of the plain views of some photos [n_rows, n_features]."""
+        top.eval()
+        # A head without layers gives what the backbone gives.
+        bare = Top(top.backbone, nn.Sequential())
+        return torch.cat([*self.outputs(bare, rows)])
+
+    def outputs(self, module: nn.Module, rows: IntArray) -> Iterator[Tensor]:
+        """Yield logits [batch, n_labels]."""
+        n_views = self.lesson.start.preprocessing.n_views
+        for start in range(0, len(rows), _SCORING_BATCH_SIZE):
+            values = self._plain(rows[start : start + _SCORING_BATCH_SIZE], n_views)
+            with autocast(self.device, self.precision):
+                logits = module(values.flatten(end_dim=1).to(self.device)).float()
+            yield logits.unflatten(0, (-1, n_views)).mean(dim=1)
+
+    def _plain(self, rows: IntArray, n_views: int) -> Tensor:
+        """Return the activations that scores are averaged over [n_rows, n_views, ...]."""
+        train, others = self._values
+        return torch.stack(
+            [
+                train[place, :n_views] if place < len(train) else others[place - len(train), :n_views]
+                for place in self._places[rows]
+            ]
+        )
+
+
+def _as_tensor(values: FeatureArray) -> Tensor:
+    """Return a tensor that reads the same memory or file."""
+    with warnings.catch_warnings():
+        # A file of the cache cannot be written to; nobody tries.
+        warnings.filterwarnings("ignore", message=".*not writable", category=UserWarning)
+        return torch.from_numpy(values)

@@ -1,0 +1,200 @@
+"""The 8-bit version of a bundle."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from manylabel.apply import predict
+from manylabel.errors import BundleError, InputError, MissingExtraError, OutputError
+from manylabel.export import int8
+from manylabel.export.int8 import _choose_photos, export
+from manylabel.models.openvino_model import pixels_to_openvino
+from manylabel.predictors.engines import open_predictor
+from manylabel.predictors.openvino_predictor import compile_model
+from manylabel.types import LabelTable, Progress
+
+pytest.importorskip("openvino")
+pytest.importorskip("nncf")
+
+
+class Pixels(nn.Module):
+    """Let layers see pixels as they come from photos."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return logits [n, n_labels]."""
+        logits: torch.Tensor = self.layers(pixels.permute(0, 3, 1, 2) / 255)
+        return logits
+
+
+@pytest.fixture(scope="module")
+def exported(shapes_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a bundle with an 8-bit version, to be read and not changed."""
+    bundle = Path(shutil.copytree(shapes_bundle, tmp_path_factory.mktemp("exported") / "bundle"))
+    trained_on = shapes_bundle.parent
+    export(bundle, trained_on / "images", trained_on / "labels.csv")
+    return bundle
+
+
+@pytest.fixture
+def copied(exported: Path, tmp_path: Path) -> Path:
+    """Return a bundle with an 8-bit version that may be changed."""
+    return Path(shutil.copytree(exported, tmp_path / "copy"))
+
+
+def test_an_8_bit_version_computes_about_the_same() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = Pixels(
+            nn.Conv2d(3, 16, 3, stride=2), nn.ReLU(), nn.AvgPool2d(7), nn.Flatten(), nn.Linear(16, 4)
+        )
+    rng = np.random.default_rng(0)
+    pixels = [255 * (rng.random((1, 16, 16, 3)) < share).astype(np.uint8) for share in (0.2, 0.4, 0.6, 0.8)]
+    full = pixels_to_openvino(network, side_px=16)
+    small = int8.quantise(full, pixels)
+
+    ours, theirs = (
+        np.concatenate([compile_model(model, precision="fp32", aim="latency")(photo)[0] for photo in pixels])
+        for model in (small, full)
+    )
+    assert not np.array_equal(ours, theirs)
+    # The brightest photo may be cut: ranges come from the mean of the largest values of each photo.
+    assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.95
+
+
+def test_the_8_bit_version_is_read_back_and_used(exported: Path, shapes_table: LabelTable) -> None:
+    small, full = (
+        predict(exported, shapes_table.photos, engine=engine, precision="fp32").scores.values
+        for engine in ("int8", "torch")
+    )
+
+    # A network of random weights tells photos apart by tiny differences, which 8 bits round.
+    assert 0 < np.abs(small - full).mean() < 0.2
+
+
+def test_the_facts_hold_both_side_by_side(exported: Path) -> None:
+    facts = json.loads((exported / "int8" / "facts.json").read_text(encoding="utf-8"))
+    comparison = facts["comparison"]
+
+    assert facts["n_calibration"] == 16
+    assert comparison["n_photos"] == 16
+    assert comparison["judged_on"] == "photos that did not calibrate"
+    assert list(comparison["engines"]) == ["fp32", "int8"]
+    for row in comparison["engines"].values():
+        assert 0 <= row["mAP"] <= 1
+        assert 0 <= row["exact_match"] <= 1
+        assert row["ms_per_photo"] > 0
+    assert facts["sha256"].keys() == {"model.xml", "model.bin"}
+    weights = (exported / "int8" / "model.bin").stat().st_size
+    assert weights < (exported / "weights.safetensors").stat().st_size / 2
+
+
+def test_without_labels_nothing_is_measured_and_progress_is_told(copied: Path, shapes_folder: Path) -> None:
+    (shapes_folder / "images" / "03.png").write_bytes(b"no photo")
+    heard: list[Progress] = []
+
+    made = export(copied, shapes_folder / "images", listener=heard.append)
+
+    assert made.comparison is None
+    assert made.n_calibration == 31
+    assert [failure.path.name for failure in made.failures] == ["03.png"]
+    assert heard[-1] == Progress("photos", "calibrating", 32, 32)
+
+
+@pytest.mark.parametrize("name", ["model.bin", "model.xml", "facts.json"])
+def test_a_changed_file_is_refused(name: str, copied: Path) -> None:
+    file = copied / "int8" / name
+    file.write_bytes(file.read_bytes()[:-10])
+
+    with pytest.raises(BundleError, match=rf"{name}: .*make it anew: manylabel export"):
+        open_predictor(copied, engine="int8")
+
+
+def test_the_version_of_other_weights_is_refused(copied: Path) -> None:
+    facts = json.loads((copied / "int8" / "facts.json").read_text(encoding="utf-8"))
+    facts["bundle"]["weights.safetensors"] = "another"
+    (copied / "int8" / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+
+    with pytest.raises(BundleError, match="was made from other weights than those of the bundle"):
+        open_predictor(copied, engine="int8")
+
+
+def test_a_stopped_export_leaves_what_was_there(
+    copied: Path, shapes_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = sorted(path.relative_to(copied) for path in copied.rglob("*"))
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("openvino.save_model", stop)
+    with pytest.raises(KeyboardInterrupt):
+        export(copied, shapes_folder / "images")
+
+    assert sorted(path.relative_to(copied) for path in copied.rglob("*")) == before
+
+
+def test_a_full_disk_is_told(copied: Path, shapes_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill_disk(*_: object, **__: object) -> None:
+        raise RuntimeError("cannot write")
+
+    monkeypatch.setattr("openvino.save_model", fill_disk)
+    with pytest.raises(OutputError, match="int8: cannot be written"):
+        export(copied, shapes_folder / "images")
+
+
+def test_photos_that_judge_did_not_calibrate(shapes_table: LabelTable) -> None:
+    paths, judged = _choose_photos(Path("unused"), shapes_table)
+
+    assert judged is not None
+    assert len(paths) == len(judged) == 16
+    assert {shapes_table.photos[row] for row in judged}.isdisjoint(paths)
+
+
+def test_a_given_test_part_judges(shapes_table: LabelTable) -> None:
+    parts = (*["train"] * 20, *["test"] * 12)
+    table = replace(shapes_table, parts=parts)  # type: ignore[arg-type]  # mypy sees str
+
+    paths, judged = _choose_photos(Path("unused"), table)
+
+    assert judged is not None
+    assert judged.tolist() == list(range(20, 32))
+    assert sorted(paths) == sorted(table.photos[:20])
+
+
+def test_one_photo_cannot_do_both(shapes_table: LabelTable) -> None:
+    with pytest.raises(InputError, match="one photo cannot both calibrate and judge"):
+        _choose_photos(Path("unused"), shapes_table.take(np.array([0])))
+
+
+def test_no_photos_are_told(copied: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"no photo found in .*empty"):
+        export(copied, tmp_path / "empty")
+
+    (tmp_path / "empty" / "a.jpg").write_bytes(b"no photo")
+    with pytest.raises(InputError, match="not one photo can be read to calibrate"):
+        export(copied, tmp_path / "empty")
+
+
+def test_a_missing_library_is_told_with_the_command_that_installs_it(
+    copied: Path, shapes_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise ModuleNotFoundError("No module named 'nncf'")
+
+    monkeypatch.setattr(int8, "import_nncf", refuse)
+    with pytest.raises(MissingExtraError, match=r"pip install 'manylabel\[int8\]'"):
+        export(copied, shapes_folder / "images")
+    monkeypatch.setattr(int8, "has_openvino", lambda: False)
+    with pytest.raises(MissingExtraError, match=r"pip install 'manylabel\[int8,openvino\]'"):
+        export(copied, shapes_folder / "images")

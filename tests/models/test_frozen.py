@@ -1,0 +1,127 @@
+"""Frozen modules through an engine: what comes out is what torch gives, or torch does it."""
+
+import logging
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from manylabel.errors import MissingExtraError
+from manylabel.models import frozen
+from manylabel.models.frozen import Batch, EnginePlan, compile_frozen, plan_engine
+
+CPU = torch.device("cpu")
+
+
+class Small(nn.Module):
+    """Take pixels and factors, as frozen parts of networks do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.layer = nn.Conv2d(3, 4, 3)
+
+    def forward(self, pixels: Tensor, factors: Tensor) -> Tensor:
+        """Return [n, 4] of pixels [n, 8, 8, 3] and factors [n, 3]."""
+        photos = (pixels.float() / 255 * factors[:, None, None, :]).permute(0, 3, 1, 2)
+        return torch.relu(self.layer(photos)).mean(dim=(2, 3))
+
+
+def batches(*sizes: int) -> list[Batch]:
+    """Draw batches of some sizes."""
+    rng = np.random.default_rng(0)
+    return [
+        (
+            rng.integers(256, size=(size, 8, 8, 3), dtype=np.uint8),
+            rng.uniform(0.8, 1.2, size=(size, 3)).astype(np.float32),
+        )
+        for size in sizes
+    ]
+
+
+def plan(engine: str = "openvino", precision: torch.dtype = torch.float32) -> EnginePlan:
+    """Return a plan for the CPU."""
+    return plan_engine(engine, device=CPU, precision=precision)  # type: ignore[arg-type]
+
+
+def test_openvino_gives_what_torch_gives_in_order_for_batches_of_any_size() -> None:
+    given, module = batches(3, 5, 1, 5, 2), Small().eval()
+
+    outputs = [*compile_frozen(module, plan(), sample=given[0]).run(given)]
+
+    with torch.inference_mode():
+        expected = [module(*map(torch.from_numpy, batch)).numpy() for batch in given]
+    assert [len(output) for output in outputs] == [3, 5, 1, 5, 2]
+    for output, right in zip(outputs, expected, strict=True):
+        np.testing.assert_allclose(output, right, rtol=1e-4, atol=1e-5)
+
+
+def test_an_engine_can_run_again_and_on_nothing() -> None:
+    given = batches(2)
+    engine = compile_frozen(Small().eval(), plan(), sample=given[0])
+
+    first, second = [*engine.run(given)], [*engine.run(given)]
+
+    np.testing.assert_array_equal(first[0], second[0])
+    assert [*engine.run([])] == []
+
+
+def test_bf16_stays_near_float32() -> None:
+    given, module = batches(4), Small().eval()
+    exact = next(compile_frozen(module, plan("torch"), sample=given[0]).run(given))
+    rough = next(compile_frozen(module, plan("torch", torch.bfloat16), sample=given[0]).run(given))
+
+    assert rough.dtype == np.float32
+    assert 0 < frozen.relative_error(rough, exact) < 0.05
+
+
+def test_another_result_than_that_of_torch_is_not_used_and_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    given, module = batches(2), Small().eval()
+    honest = frozen._OpenVinoEngine.run
+
+    def wrong(engine: frozen._OpenVinoEngine, todo: list[Batch]) -> Iterator[np.ndarray]:
+        for output in honest(engine, todo):
+            yield output * 1.01
+
+    monkeypatch.setattr(frozen._OpenVinoEngine, "run", wrong)
+    with caplog.at_level(logging.WARNING):
+        engine = compile_frozen(module, plan(), sample=given[0])
+
+    assert isinstance(engine, frozen._TorchEngine)
+    assert "OpenVINO computes something else than torch (relative error 0.01)" in caplog.text
+
+
+def test_what_openvino_cannot_convert_is_left_to_torch_and_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("no conversion rule for aten::strange")
+
+    monkeypatch.setattr(frozen, "to_openvino", refuse)
+    with caplog.at_level(logging.WARNING):
+        engine = compile_frozen(Small().eval(), plan(), sample=batches(2)[0])
+
+    assert isinstance(engine, frozen._TorchEngine)
+    assert "OpenVINO cannot run this network (no conversion rule for aten::strange)" in caplog.text
+
+
+def test_without_openvino_auto_takes_torch_and_a_wish_for_it_names_the_way_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(frozen, "has_openvino", lambda: False)
+
+    assert plan("auto").name == "torch"
+    with pytest.raises(MissingExtraError, match="pip install"):
+        plan("openvino")
+
+
+def test_openvino_is_for_cpus_only() -> None:
+    chosen = plan_engine("auto", device=torch.device("cuda"), precision=torch.bfloat16)
+
+    assert (chosen.name, chosen.precision) == ("torch", torch.bfloat16)
+    assert plan("auto").name == "openvino"
