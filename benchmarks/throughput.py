@@ -27,7 +27,7 @@ from manylabel.data.find import find_photos
 NETWORK = "mobilenet_v2"
 PACKAGES = ("manylabel", "openvino", "onnxruntime", "torch", "torchvision", "numpy", "pillow")
 
-FEW = {"256 px": 256, "12 MP": 16}
+FEW = {"256 px": 64, "12 MP": 8}
 """How many photos of each size are scored before the measured rest."""
 
 

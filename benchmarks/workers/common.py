@@ -46,10 +46,17 @@ def marginal_rate(
         score: Scores photo files.
         photos: The files.
         n_few: How many of them are few.
+
+    Raises:
+        ValueError: All photos took no longer than few of them: the machine is busy with something else.
     """
     score(photos[:n_few])  # whatever is made once and kept, e.g. a converted network, is made now
     seconds_few = _seconds(lambda: score(photos[:n_few]))
     seconds_all = _seconds(lambda: score(photos))
+    if seconds_all <= seconds_few:
+        raise ValueError(
+            f"{len(photos)} photos took {seconds_all:.1f} s, {n_few} of them {seconds_few:.1f} s"
+        )
     rate = (len(photos) - n_few) / (seconds_all - seconds_few)
     return {
         "photos_per_second": rate,

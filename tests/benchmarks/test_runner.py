@@ -114,3 +114,11 @@ def test_weights_under_the_names_of_timm_give_the_same_features(settings: Settin
 def test_results_are_plain_json(results: Path) -> None:
     for path in results.glob("*.json"):
         assert json.loads(path.read_text(encoding="utf-8"))["part"] == path.stem
+
+
+def test_a_busy_machine_is_told_in_place_of_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter([0.0, 9.0, 10.0, 12.0])
+    monkeypatch.setattr("benchmarks.workers.common.time.perf_counter", lambda: next(ticks))
+
+    with pytest.raises(ValueError, match=r"100 photos took 2\.0 s, 20 of them 9\.0 s"):
+        marginal_rate(lambda photos: None, [Path("a.jpg")] * 100, n_few=20)
