@@ -3,6 +3,7 @@
 #     make PYTHON=python3.12 test      another Python
 #     make VENV=/some/env test         an environment of your own, used as it is
 #     make WORKERS=8 test              more test processes
+#     make BENCH='latency' bench       one part of the benchmarks; see python -m benchmarks --help
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -13,6 +14,9 @@ STAMP := $(VENV)/installed
 # A moved checkout counts as a change: the scripts of an environment carry its path.
 STATE := $(CURDIR) $(shell cksum < pyproject.toml)
 DEMO := runs/demo
+BENCH ?= all
+BENCH_VENV ?= benchmarks/.venv
+PEERS := benchmarks/requirements.txt
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
@@ -27,7 +31,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-drawn test-real test-slow check format
+.PHONY: help setup demo test test-drawn test-real test-slow bench check format
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +68,18 @@ test-real: setup  ## Run the tests on real photos and weights; skipped where the
 
 test-slow: setup  ## Run the tests that take longer
 	$(BIN)/python -m pytest -q -rs -m 'slow and not network and not gpu'
+
+# The peers live apart: they pull in a lot, and none of it may change what manylabel runs with.
+bench: setup  ## Measure manylabel beside its peers, hours; results and docs/benchmarks.md are written as it goes
+	@$(BIN)/python -c 'import nncf, openvino, psutil' 2>/dev/null \
+		|| $(BIN)/python -m pip install --progress-bar off --quiet nncf openvino psutil
+	@if [ '$(origin BENCH_VENV)' = file ] && ! cmp -s $(PEERS) $(BENCH_VENV)/installed; then \
+		echo 'Installing the other tools into $(BENCH_VENV), once: about 7 GB and several minutes'; \
+		$(PYTHON) -m venv $(BENCH_VENV) \
+			&& $(BENCH_VENV)/bin/python -m pip install --progress-bar off --quiet -r $(PEERS) \
+			&& cp $(PEERS) $(BENCH_VENV)/installed; \
+	fi
+	PYTHONPATH=src BENCH_VENV=$(BENCH_VENV) $(BIN)/python -m benchmarks $(BENCH)
 
 check: setup  ## Check format, lint, types and import contracts
 	$(BIN)/python -m ruff format --check .

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+# They import what is installed in an environment of its own only.
+collect_ignore_glob = ["benchmarks/peers/[!_c]*.py"]
+
 
 @pytest.fixture(autouse=True)
 def feature_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

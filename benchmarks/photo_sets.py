@@ -1,0 +1,99 @@
+"""The real photos and weights that the benchmarks use.
+
+In:  folders that the user names.
+Out: photo sets, networks, and their weights under the names of timm.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.cases import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoSet:
+    """Name a set of labelled photos below the data folder.
+
+    Attributes:
+        folder: Its folder.
+        labels: Its table in that folder: columns image, labels, split.
+    """
+
+    folder: str
+    labels: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """Name a network and its weights.
+
+    Attributes:
+        manylabel: What manylabel calls it.
+        timm: What timm, and so every peer, calls it.
+        file: Its weights below the weights folder.
+    """
+
+    manylabel: str
+    timm: str
+    file: str
+
+
+SETS = {
+    "scenes_160": PhotoSet(folder="scenes", labels="labels_160.csv"),
+    "ucmerced": PhotoSet(folder="ucmerced", labels="labels.csv"),
+}
+
+NETWORKS = {
+    "mobilenet_v2": Network(
+        manylabel="mobilenet_v2", timm="mobilenetv2_100", file="mobilenet_v2.safetensors"
+    ),
+    "vit_tiny_patch16_224": Network(
+        manylabel="timm/vit_tiny_patch16_224",
+        timm="vit_tiny_patch16_224",
+        file="vit_tiny_patch16_224.safetensors",
+    ),
+}
+
+
+def photos_of(settings: Settings, name: str) -> Path:
+    """Return the folder of a set's photos and table."""
+    return settings.data / SETS[name].folder
+
+
+def labels_of(settings: Settings, name: str) -> Path:
+    """Return the table of a set."""
+    return photos_of(settings, name) / SETS[name].labels
+
+
+def timm_weights(settings: Settings, network: Network) -> Path:
+    """Return where ``convert_weights`` puts the weights of a network under timm's names."""
+    return settings.work / "weights" / f"{network.timm}.safetensors"
+
+
+def convert_weights(settings: Settings, network: Network) -> None:
+    """Write the weights of a network's body under timm's names, so that every peer loads the same numbers.
+
+    timm and torchvision define the same layers in the same order: only the names differ.
+    """
+    import timm
+    from safetensors.torch import load_file, save_file
+
+    target = timm_weights(settings, network)
+    if target.is_file():
+        return
+    weights = load_file(settings.weights / network.file)
+    own = timm.create_model(network.timm, num_classes=0).state_dict()
+    given = list(own)
+    if not set(own) <= set(weights):
+        given = _torchvision_names(network.manylabel, set(weights))
+    weights = {name: weights[old] for name, old in zip(own, given, strict=True)}
+    target.parent.mkdir(parents=True, exist_ok=True)
+    save_file(weights, target.with_suffix(".partial"))
+    target.with_suffix(".partial").replace(target)
+
+
+def _torchvision_names(network: str, present: set[str]) -> list[str]:
+    """List the names of a file in the order of the layers."""
+    from torchvision import models
+
+    return [name for name in models.get_model(network).state_dict() if name in present]

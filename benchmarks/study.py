@@ -1,0 +1,66 @@
+"""Part (d): the whole study, stage by stage: four networks, 200 photos, 5 folds, a report.
+
+In:  the drawn sample set.
+Out: cases; each gives seconds in all and per stage.
+"""
+
+import json
+from functools import partial
+from pathlib import Path
+
+from benchmarks.cases import (
+    OUT,
+    Case,
+    Settings,
+    Values,
+    manylabel_command,
+    manylabel_environment,
+)
+from manylabel.data.sample import draw_sample
+
+N_PHOTOS = 200
+
+VARIANTS: dict[str, tuple[str, ...]] = {"demo": ("--recipe", "demo", "--folds", "5")}
+"""Ways to run the study: what is added to ``manylabel compare PHOTOS LABELS``."""
+
+
+def list_cases(settings: Settings) -> list[Case]:
+    """List the ways to run the study."""
+    return [_case(settings, variant) for variant in VARIANTS]
+
+
+def sample_folder(settings: Settings) -> Path:
+    """Return where ``draw`` puts the sample set."""
+    return settings.work / "postcards"
+
+
+def draw(settings: Settings) -> None:
+    """Draw the sample set once."""
+    if not sample_folder(settings).exists():
+        draw_sample(sample_folder(settings), n_photos=N_PHOTOS)
+
+
+def _case(settings: Settings, variant: str) -> Case:
+    folder = sample_folder(settings)
+    return Case(
+        key={"variant": variant},
+        command=manylabel_command(
+            settings,
+            *("compare", str(folder / "images"), str(folder / "labels.csv")),
+            *VARIANTS[variant],
+            *("--out", f"{OUT}/run"),
+        ),
+        environment=manylabel_environment(),
+        read=read_stages,
+        packages=("manylabel", "openvino", "torch", "torchvision", "numpy", "pillow"),
+        prepare=partial(draw, settings),
+    )
+
+
+def read_stages(out: Path) -> Values:
+    """Read the seconds per stage, under ``"<network>: <stage>"`` for those of a network, and the best mAP."""
+    facts = json.loads((out / "run" / "facts.json").read_text(encoding="utf-8"))
+    stages = dict(facts["run"]["stage_seconds"])
+    for model in facts["models"]:
+        stages |= {f"{model['model']}: {stage}": seconds for stage, seconds in model["stage_seconds"].items()}
+    return {**stages, "best_mAP": max(model["metrics"]["mAP"] for model in facts["models"])}

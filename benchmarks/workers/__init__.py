@@ -1,0 +1,1 @@
+"""What runs inside a measured process of its own; each writes values.json."""

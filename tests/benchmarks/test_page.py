@@ -1,0 +1,87 @@
+"""The page comes from the results alone."""
+
+from pathlib import Path
+
+from PIL import Image
+
+from benchmarks.page import write_page
+from tests.benchmarks.conftest import PARTS, TRAINING, records_of, trained
+
+NOTES = """
+intro = "How it was measured."
+repeat = "Run it."
+[parts]
+latency = "One photo."
+[tools]
+fastai = "As documented."
+[tried]
+study = "Fewer views were tried."
+throughput = "Never shown: this goal is reached."
+"""
+
+
+def page_of(results: Path, tmp_path: Path) -> str:
+    notes = tmp_path / "notes.toml"
+    notes.write_text(NOTES, encoding="utf-8")
+    write_page(results, notes=notes, page=tmp_path / "docs" / "benchmarks.md")
+    return (tmp_path / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+
+
+def test_every_goal_is_reached_or_missed_by_a_number(results: Path, tmp_path: Path) -> None:
+    page = page_of(results, tmp_path)
+
+    assert "| 97.2 in 100 s (manylabel top) | missed by a factor of 1.1 in time |" in page
+    assert "| 160 s | missed by a factor of 1.1 |" in page
+    assert "| 1/9.0 (OpenVINO int8) | reached |" in page
+    assert "| 4.5 times | missed by a factor of 1.3 |" in page
+    assert "| 90 % | reached |" in page
+    assert "| 15.2 times, 94.0 against 92.5 (manylabel quick) | reached |" in page
+    assert "scenes_160, MobileNetV2: test mAP of at least 94.5 | - | not measured |" in page
+
+
+def test_remarks_stand_under_missed_goals_only(results: Path, tmp_path: Path) -> None:
+    page = page_of(results, tmp_path)
+
+    assert "* Fewer views were tried." in page
+
+
+def test_a_failed_tool_is_named_with_its_error(results: Path, tmp_path: Path) -> None:
+    page = page_of(results, tmp_path)
+
+    assert "| hf_trainer | failed |" in page
+    assert "* ucmerced mobilenet_v2 hf_trainer failed: `ValueError: no such thing`" in page
+
+
+def test_a_peer_that_is_better_than_everything_is_missed_in_points(tmp_path: Path) -> None:
+    from benchmarks.goals import judge_goals
+
+    records = records_of(
+        ({**TRAINING, "tool": "manylabel quick"}, trained(40.0, 94.0)),
+        ({**TRAINING, "tool": "fastai"}, trained(600.0, 95.5)),
+    )
+    (line,) = [line for line in judge_goals({"training": records}) if line.name == "peer fastai"]
+
+    assert line.measured == "94.0 against 95.5 (manylabel quick)"
+    assert line.verdict == "missed by 1.5 points of mAP"
+
+
+def test_the_plot_is_drawn(results: Path, tmp_path: Path) -> None:
+    page = page_of(results, tmp_path)
+
+    assert "(images/benchmarks.png)" in page
+    with Image.open(tmp_path / "docs" / "images" / "benchmarks.png") as plot:
+        assert plot.width >= 500
+
+
+def test_without_results_the_page_says_that_nothing_was_measured(tmp_path: Path) -> None:
+    page = page_of(tmp_path / "nowhere", tmp_path)
+
+    assert "not measured" in page
+    assert "images/benchmarks.png" not in page
+
+
+def test_growth_is_ordered_by_the_number_of_photos(results: Path, tmp_path: Path) -> None:
+    page = page_of(results, tmp_path)
+
+    assert page.index("| 200 | 20 | 100.0 | 1.00 |") < page.index("| 2,000 | 60 | 30.0 | 2.00 |")
+    assert PARTS["growth"][0]["key"] == {"size": "2000"}
