@@ -1,6 +1,7 @@
 """The 8-bit version of a bundle."""
 
 import json
+import logging
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -51,7 +52,7 @@ def copied(exported: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(exported, tmp_path / "copy"))
 
 
-def test_an_8_bit_version_computes_about_the_same() -> None:
+def test_an_8_bit_version_computes_about_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = Pixels(
@@ -60,7 +61,10 @@ def test_an_8_bit_version_computes_about_the_same() -> None:
     rng = np.random.default_rng(0)
     pixels = [255 * (rng.random((1, 16, 16, 3)) < share).astype(np.uint8) for share in (0.2, 0.4, 0.6, 0.8)]
     full = pixels_to_openvino(network, side_px=16)
+    levels = [handler.level for handler in logging.getLogger().handlers]
     small = int8.quantise(full, pixels)
+    assert [handler.level for handler in logging.getLogger().handlers] == levels
+    assert capsys.readouterr().out == ""
 
     ours, theirs = (
         np.concatenate([compile_model(model, precision="fp32", aim="latency")(photo)[0] for photo in pixels])

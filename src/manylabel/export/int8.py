@@ -9,8 +9,8 @@ a few hundred photos, the calibration. Whatever is measured is measured on other
 
 import io
 import logging
-from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,10 +124,8 @@ def quantise(model: "openvino.Model", pixels: Sequence[PixelArray]) -> "openvino
         pixels: What to read the ranges from, each [1, side_px, side_px, 3].
     """
     nncf = import_nncf()
-    # Not nncf.set_log_level: it also changes the handlers of the program.
-    logging.getLogger("nncf").setLevel(logging.ERROR)
     has_attention = bool(_ATTENTION & {layer.get_type_name() for layer in model.get_ops()})
-    with redirect_stdout(io.StringIO()):  # NNCF draws bars of its own
+    with _quiet_nncf():
         return nncf.quantize(
             model,
             nncf.Dataset(pixels),
@@ -135,6 +133,19 @@ def quantise(model: "openvino.Model", pixels: Sequence[PixelArray]) -> "openvino
             model_type=nncf.ModelType.TRANSFORMER if has_attention else None,
             subset_size=len(pixels),
         )
+
+
+@contextmanager
+def _quiet_nncf() -> Iterator[None]:
+    """Silence bars and messages; NNCF's own switch would also change handlers that are not its own."""
+    logger = logging.getLogger("nncf")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _read_labels(photos: Path, labels: Path, form: DataConfig | None) -> LabelTable:
