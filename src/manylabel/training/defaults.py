@@ -31,7 +31,7 @@ TUNE_DEFAULTS: dict[TuneName, dict[str, Any]] = {
         "epochs": 10,
         "batch_size": 32,
         "learning_rate": 1e-3,
-        "body_learning_rate": 1e-3,
+        "body_learning_rate": 5e-4,
         "weight_decay": 0.05,
         "ema_decay": 0.98,
         "n_views": 8,
