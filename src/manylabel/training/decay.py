@@ -20,6 +20,7 @@ from manylabel.types import FloatArray, IntArray
 DECAYS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 DEFAULT_DECAY = 1.0
 _MIN_PHOTOS = 20
+_PRIOR_PHOTOS = 1000
 _N_FOLDS = 5
 _MANY_PHOTOS = 1000
 
@@ -55,7 +56,23 @@ def choose_decay(
     losses = held_out_losses(learned @ basis, scored @ basis, targets, folds=folds, weigh=weigh)
     if not len(losses):
         return DEFAULT_DECAY
-    return lowest(losses.mean(axis=0))
+    return shrunk(lowest(losses.mean(axis=0)), n_photos=len(targets))
+
+
+def shrunk(decay: float, *, n_photos: int) -> float:
+    """Draw a decay below the default one towards it, the more the fewer photos it was chosen on.
+
+    With 160 photos the loss hardly tells 0.3 from 1, and choices below 1 made the order of held-out photos
+    worse: out of fold by 0.9 mAP on natural scenes and 0.4 on aerial photos.
+
+    Examples:
+        >>> round(shrunk(0.25, n_photos=100), 2), round(shrunk(0.25, n_photos=30_000), 2)
+        (0.88, 0.26)
+        >>> shrunk(10.0, n_photos=100)
+        10.0
+    """
+    trust = n_photos / (n_photos + _PRIOR_PHOTOS)
+    return float(DEFAULT_DECAY * (decay / DEFAULT_DECAY) ** trust) if decay < DEFAULT_DECAY else decay
 
 
 def lowest(losses: FloatArray) -> float:
