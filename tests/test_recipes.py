@@ -57,7 +57,15 @@ def test_the_recipe_of_the_study_is_the_study_as_published() -> None:
         model=ModelConfig(
             names=("vgg16", "googlenet", "resnet50", "vit_b_16"), head="study", fallback="error"
         ),
-        training=TrainingConfig(tune="full", head_first=False, loss="weighted_bce"),
+        training=TrainingConfig(
+            tune="full",
+            head_first=False,
+            loss="weighted_bce",
+            epochs=10,
+            batch_size=32,
+            learning_rate=3e-4,
+            body_learning_rate=2e-4,
+        ),
         augmentation=AugmentationConfig(
             horizontal_flip=0.5, brightness=0.2, contrast=0.2, saturation=0.2, crop_scale=1.0
         ),
