@@ -342,3 +342,8 @@ def test_the_config_of_a_run_is_a_recipe(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text(config_to_toml(config), encoding="utf-8")
     assert load_recipe(str(path)) == config
+
+
+def test_a_cut_without_tuning_the_top_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"training\.cut: given 'layer3', but only training\.tune=top cuts"):
+        check_config(RunConfig(training=TrainingConfig(tune="full", cut="layer3")))

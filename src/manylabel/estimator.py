@@ -36,7 +36,8 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     Args:
         backbone: Name of the network, as ``manylabel models`` lists them.
         head: What stands on the backbone.
-        tune: What learns: the head on cached features, or the whole network.
+        tune: What learns: the head on cached features, the top of the network on cached activations, or
+            all of it.
         weights: File of pre-trained weights; not given: the official ones.
         settings: Any other setting as ``"section.key=value"``, e.g. ``["training.epochs=20"]``.
         random_state: Seed of every random choice.

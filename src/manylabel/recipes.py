@@ -149,6 +149,11 @@ def check_config(config: RunConfig) -> None:
         manylabel.errors.ConfigError: split.folds: given 1, expected at least 2
     """
     _replace(config, {key: get_setting(config, key) for key in setting_kinds()})
+    if config.training.cut is not None and config.training.tune != "top":
+        raise ConfigError(
+            f"training.cut: given '{config.training.cut}', but only training.tune=top cuts a backbone, "
+            f"not {config.training.tune}"
+        )
 
 
 def config_to_toml(config: RunConfig) -> str:

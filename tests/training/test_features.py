@@ -14,8 +14,9 @@ from safetensors.numpy import save_file
 
 from manylabel.cache import list_cache
 from manylabel.config import AugmentationConfig, TrainingEngineName
-from manylabel.errors import PhotoError
+from manylabel.errors import PhotoError, WeightsError
 from manylabel.models.classifier import Classifier
+from manylabel.models.cut import split_backbone
 from manylabel.models.frozen import plan_engine
 from manylabel.models.heads import build_head
 from manylabel.preprocess import resize_photo, resize_views
@@ -380,5 +381,51 @@ def test_a_photo_that_changes_during_the_run_leaves_no_features(
     photos(seed=1)[0].save(paths[-1])
 
     with pytest.raises(PhotoError, match=r"5\.png: the file changed during the run"):
+        frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings)
+    assert not cache_files(settings)
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_activations_too_large_for_16_bits_are_kept_in_32(
+    engine: TrainingEngineName, tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings
+) -> None:
+    with torch.no_grad():
+        tiny_classifier.backbone.network.get_parameter("0.weight").mul_(1e7)
+    plan = plan_engine(engine, device=torch.device("cpu"), precision=torch.float32)
+    split = split_backbone(tiny_classifier.backbone, "2")
+    part = FrozenPart(tiny_classifier.eval(), plan, split=split)
+
+    first = frozen_features(part, store, ROWS, settings=settings)
+    again = frozen_features(part, store, ROWS, settings=settings)
+
+    assert first.values.dtype == np.float32
+    assert first.values.max() > np.finfo(np.float16).max
+    np.testing.assert_array_equal(again.values, first.values)
+
+
+def test_activations_behind_a_cut_are_kept_in_16_bits(
+    tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings
+) -> None:
+    plan = plan_engine("torch", device=torch.device("cpu"), precision=torch.float32)
+    split = split_backbone(tiny_classifier.backbone, "2")
+    part = FrozenPart(tiny_classifier.eval(), plan, split=split)
+
+    values = frozen_features(part, store, ROWS, settings=settings).values
+
+    assert values.dtype == np.float16
+    assert values.shape == (N_PHOTOS, 3, *split.cut.shape)
+    pixels = torch.tensor(resize_photo(store[0], tiny_classifier.preprocessing))[None]
+    with torch.inference_mode():
+        expected = split.below(tiny_classifier.normalise(pixels))[0]
+    np.testing.assert_allclose(values[0, 0], expected, rtol=2e-3, atol=2e-3)
+
+
+def test_a_network_that_gives_no_numbers_is_told_and_nothing_is_kept(
+    tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings
+) -> None:
+    with torch.no_grad():
+        tiny_classifier.backbone.network.get_parameter("0.weight").fill_(torch.inf)
+
+    with pytest.raises(WeightsError, match="no finite numbers"):
         frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings)
     assert not cache_files(settings)

@@ -11,7 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -72,11 +72,18 @@ def plan_engine(wish: TrainingEngineName, *, device: torch.device, precision: to
     """
     is_there = has_openvino()
     if wish == "openvino" and not is_there:
-        raise MissingExtraError("training.engine=openvino", "train")
+        raise MissingExtraError("training.engine=openvino", "openvino")
     name: TrainingEngineName = (
         "openvino" if wish != "torch" and is_there and device.type == "cpu" else "torch"
     )
-    return EnginePlan(name=name, version=version(name), device=device, precision=precision)
+    return EnginePlan(name=name, version=_version(name), device=device, precision=precision)
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def compile_frozen(module: nn.Module, plan: EnginePlan, *, sample: Batch) -> FrozenEngine:
@@ -94,7 +101,7 @@ def compile_frozen(module: nn.Module, plan: EnginePlan, *, sample: Batch) -> Fro
     try:
         engine = _OpenVinoEngine(module, plan, sample=sample)
         error = relative_error(next(engine.run([sample])), next(with_torch.run([sample])))
-    except RuntimeError as problem:
+    except (ImportError, RuntimeError) as problem:
         reason = str(problem).strip().partition("\n")[0]
         _logger.warning("OpenVINO cannot run this network (%s); torch does it, more slowly", reason)
         return with_torch
@@ -153,14 +160,19 @@ class _OpenVinoEngine:
         idle = deque(self._requests)
         # The engine reads the arrays of a batch in place: they live until it is done.
         busy: deque[tuple[openvino.InferRequest, Batch]] = deque()
-        for batch in batches:
-            if not idle:
+        try:
+            for batch in batches:
+                if not idle:
+                    yield self._take(busy, idle)
+                request = idle.popleft()
+                request.start_async(dict(enumerate(batch)), share_inputs=True)
+                busy.append((request, batch))
+            while busy:
                 yield self._take(busy, idle)
-            request = idle.popleft()
-            request.start_async(dict(enumerate(batch)), share_inputs=True)
-            busy.append((request, batch))
-        while busy:
-            yield self._take(busy, idle)
+        finally:
+            # Whoever stops early leaves requests that cannot be started again before they are done.
+            for request, _ in busy:
+                request.wait()
 
     def _take(
         self, busy: "deque[tuple[openvino.InferRequest, Batch]]", idle: "deque[openvino.InferRequest]"

@@ -1,7 +1,7 @@
 """Choose the weight decay of a solved head.
 
 In:  features and targets of the training photos of one fit, and how to weigh positives.
-Out: one decay for all labels, where the loss of held-out photos is lowest.
+Out: one decay for all labels, near where the loss of held-out photos is lowest.
 
 Photos that a fit does not learn from never enter this module: the fit of a fold chooses from its own training
 photos by an inner cross-validation.
@@ -85,6 +85,8 @@ def lowest(losses: FloatArray) -> float:
         >>> round(lowest(np.array([9.0, 4.0, 1.0, 0.0, 1.0, 4.0])), 2), lowest(np.arange(6.0))
         (1.0, 0.03)
     """
+    if np.ptp(losses) == 0:
+        return DEFAULT_DECAY
     best = int(np.argmin(losses))
     if best in (0, len(DECAYS) - 1):
         return DECAYS[best]

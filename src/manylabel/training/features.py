@@ -10,6 +10,7 @@ the augmentation, the seed, the number types, the engine. What has another key i
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import chain
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 
 from manylabel.cache import feature_path
 from manylabel.config import AugmentationConfig
+from manylabel.errors import WeightsError
 from manylabel.models.classifier import Classifier
 from manylabel.models.cut import SplitBackbone
 from manylabel.models.frozen import Batch, EnginePlan, FrozenEngine, compile_frozen
@@ -36,9 +38,8 @@ from manylabel.training.prefetch import prefetch
 from manylabel.training.views import View, colour_factors, draw_view, jitter_colours, plain_view, render_view
 from manylabel.types import IntArray
 
-_FORMAT_VERSION = 3
+_FORMAT_VERSION = 4
 _BATCH_SIZE = 32
-_N_SAMPLE_PHOTOS = 2
 
 
 class FrozenPart:
@@ -77,7 +78,9 @@ class FrozenPart:
         """Yield values of batches of pixels [batch, side_px, side_px, 3] and colour factors [batch, 3]."""
         first = next(batches)
         if self._engine is None:
-            sample = tuple(array[:_N_SAMPLE_PHOTOS] for array in first)
+            # From both ends of the batch: neighbours may be views of one photo.
+            ends = np.array([0, -1])
+            sample = tuple(array[ends] for array in first)
             self._engine = compile_frozen(self._module, self.plan, sample=sample)
         yield from self._engine.run(chain([first], batches))
 
@@ -135,11 +138,11 @@ def frozen_features(
         PhotoError: A photo that is read again has changed, or cannot be read any more.
         ConfigError: MANYLABEL_CACHE_GB is no positive number.
         OutputError: The disk lost what had been written.
+        WeightsError: The network gives infinite values.
     """
-    try:
+    with suppress(OverflowError):
         return _stored_features(part, store, rows, settings, dtype=part.dtype, on_photo=on_photo)
-    except OverflowError:
-        return _stored_features(part, store, rows, settings, dtype=np.float32, on_photo=on_photo)
+    return _stored_features(part, store, rows, settings, dtype=np.float32, on_photo=on_photo)
 
 
 def _stored_features(
@@ -186,10 +189,13 @@ def _cast(values: NDArray[np.float32], dtype: DTypeLike) -> NDArray[np.floating]
 
     Raises:
         OverflowError: One is too large for it.
+        WeightsError: One is no number.
     """
+    if not np.isfinite(values).all():
+        raise WeightsError("the network gives values that are no finite numbers for some photos of this run")
     with np.errstate(over="ignore"):
         cast = values.astype(dtype)
-    if not np.isfinite(cast).all() and np.isfinite(values).all():
+    if not np.isfinite(cast).all():
         raise OverflowError(f"{np.abs(values).max():.3g} is too large for {np.dtype(dtype)}")
     return cast
 
@@ -231,9 +237,10 @@ def _cache_key(part: FrozenPart, hashes: list[str], settings: FeatureSettings, *
         "what": part.what,
         "dtype": np.dtype(dtype).name,
         "preprocessing": part.preprocessing.to_dict(),
-        "augmentation": asdict(settings.augmentation),
-        "n_augmented": settings.n_augmented,
-        "seed": settings.seed,
+        # The views of an evaluation are the same whatever the seed.
+        "augmented": [settings.n_augmented, settings.seed, asdict(settings.augmentation)]
+        if settings.n_augmented
+        else None,
         "engine": [plan.name, plan.version, plan.device.type, str(plan.precision)],
         "versions": [torch.__version__, torchvision.__version__, timm.__version__, PIL.__version__],
     }

@@ -49,6 +49,7 @@ class WholeLearner(Learner):
                 pos_weight_cap=training.pos_weight_cap,
                 precision=training.precision,
                 device=training.device,
+                engine=training.engine,
             )
             filled = fill_for_start(fill_defaults(head_settings), is_pretrained=True)
             head_lesson = replace(lesson, training=filled)
