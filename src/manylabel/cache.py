@@ -182,7 +182,7 @@ def list_cache(folder: Path | None = None) -> CacheContents:
 
 
 def clear_cache(folder: Path | None = None) -> ClearedCache:
-    """Remove everything from the cache; files that others put into the folder stay.
+    """Remove all features from the cache; files that others put into the folder stay.
 
     Runs that are under way go on: what they have read stays theirs, what they write is written anew.
 

@@ -13,7 +13,7 @@ from manylabel.cli.screen import format_bytes, show_cache, show_line
 
 def cache(
     *,
-    clear: Annotated[bool, typer.Option("--clear", help="Remove everything from the cache.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all cached features.")] = False,
 ) -> None:
     """Show the features that training keeps on disk, or remove them.
 

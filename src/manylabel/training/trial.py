@@ -25,7 +25,8 @@ from manylabel.training.learners import LEARNERS, AnyLearner, Fit, FitRows, Less
 from manylabel.training.photo_store import PhotoStore
 from manylabel.types import FloatArray, IntArray, Judged, Listener, Progress, Split, Thresholds, Trial
 
-_N_TIMED_PHOTOS = 15
+_N_TIMED_PHOTOS, _LEAST_TIMED_PHOTOS = 15, 5
+_ENOUGH_SECONDS = 3.0
 _N_WARM_UP_PHOTOS = 3
 _N_INNER_FOLDS = 5
 _MIN_PHOTOS_FOR_INNER_FOLDS = 20
@@ -130,14 +131,17 @@ def seconds_per_photo(predictor: TorchPredictor, store: PhotoStore) -> float:
 
     Args:
         predictor: What is timed.
-        store: Up to 15 of its photos are timed, after 3 that warm up.
+        store: Up to 15 of its photos are timed after 3 that warm up; at least 5, then no more once 3 seconds
+            have passed.
     """
     rows = np.arange(_N_WARM_UP_PHOTOS + _N_TIMED_PHOTOS) % len(store)
-    seconds = []
+    seconds: list[float] = []
     for photo in [store[row] for row in rows.tolist()]:
         started = time.perf_counter()
         predictor.predict_proba([photo])
         seconds.append(time.perf_counter() - started)
+        if sum(seconds) > _ENOUGH_SECONDS and len(seconds) >= _N_WARM_UP_PHOTOS + _LEAST_TIMED_PHOTOS:
+            break
     return statistics.median(seconds[_N_WARM_UP_PHOTOS:])
 
 
