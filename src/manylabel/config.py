@@ -122,8 +122,8 @@ class TrainingConfig:
 
     weight_decay: float | None = None
     """Decoupled weight decay of AdamW. Where a linear head is solved (see epochs): d in the penalty
-    d/2 * |w|^2 on the loss of a label, with w how far one standard deviation of a feature moves the logit;
-    not given: chosen of 0.03 to 10 by a cross-validation within the training photos of each fit."""
+    d/2 * |w|^2 on the loss of a label; not given: chosen of 0.03 to 10 by a cross-validation within the
+    training photos of each fit."""
 
     schedule: ScheduleName = "one_cycle"
     """How the learning rate moves after warm-up: down a cosine wave ("one_cycle" warms up along one too),

@@ -225,6 +225,7 @@ class Trial:
         training_seconds: Wall time of one fit from photos on, median over the fits.
         inference_seconds: Median wall time of one photo, pixels to probabilities.
         stage_seconds: Wall time of each stage of this trial.
+        logit_scale: What the logits of the kept network were multiplied with after the fit.
     """
 
     model: str
@@ -244,6 +245,7 @@ class Trial:
     training_seconds: float
     inference_seconds: float
     stage_seconds: dict[str, float]
+    logit_scale: float = 1.0
 
     @property
     def judged(self) -> Judged:

@@ -120,6 +120,7 @@ def run_trial(start: Classifier, provenance: Provenance, experiment: Experiment)
         + statistics.median(fit.seconds for fit in fits),
         inference_seconds=inference_seconds,
         stage_seconds=stages,
+        logit_scale=final.logit_scale,
     )
     return TrainedNetwork(trial=trial, classifier=final.classifier, predictor=predictor)
 
