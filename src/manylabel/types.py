@@ -226,6 +226,7 @@ class Trial:
         inference_seconds: Median wall time of one photo, pixels to probabilities.
         stage_seconds: Wall time of each stage of this trial.
         step_seconds: Where the time of all training steps went; empty where none were taken.
+        logit_scale: What the logits of the kept network were multiplied with after the fit.
     """
 
     model: str
@@ -246,6 +247,7 @@ class Trial:
     inference_seconds: float
     stage_seconds: dict[str, float]
     step_seconds: dict[str, float] = field(default_factory=dict)
+    logit_scale: float = 1.0
 
     @property
     def judged(self) -> Judged:

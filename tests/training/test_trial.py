@@ -434,13 +434,13 @@ def test_the_decay_of_a_fold_is_chosen_without_its_targets(
 ) -> None:
     monkeypatch.setattr(decay, "_MIN_PHOTOS", 10)
     chosen: list[FloatArray] = []
-    measure = decay.held_out_losses
+    measure = decay.held_out_logits
 
     def remember(*args: Any, **rest: Any) -> FloatArray:
         chosen.append(measure(*args, **rest))
         return chosen[-1]
 
-    monkeypatch.setattr(decay, "held_out_losses", remember)
+    monkeypatch.setattr(decay, "held_out_logits", remember)
     fold = IN_FOLDS.folds[1]
     for targets in (shapes_table.targets, with_lies(shapes_table, fold)):
         run_tiny(split=IN_FOLDS, training=SOLVED, targets=targets)

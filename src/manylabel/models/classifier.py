@@ -110,6 +110,16 @@ class Classifier(nn.Module):
         self._output_layer.bias.copy_(bias)
 
     @torch.no_grad()
+    def scale_output(self, scale: float) -> None:
+        """Multiply all logits.
+
+        Args:
+            scale: Above 0, so that the order of photos stays.
+        """
+        self._output_layer.weight.mul_(scale)
+        self._output_layer.bias.mul_(scale)
+
+    @torch.no_grad()
     def undo_loss_weight(self, pos_weight: FloatArray) -> None:
         """Make probabilities honest again after a training with weighted positives.
 

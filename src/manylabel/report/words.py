@@ -165,14 +165,16 @@ def weight_decay(model: FactsView) -> str:
     """Tell the weight decay of a network and of its folds.
 
     Examples:
-        >>> weight_decay({"weight_decay": 0.482, "fold_weight_decays": [0.3, 1.0]})
-        '0.48; in the folds 0.3, 1'
-        >>> weight_decay({"weight_decay": 0.01, "fold_weight_decays": [0.01, 0.01]})
+        >>> weight_decay({"weight_decay": 0.482, "fold_weight_decays": [0.3, 1.0], "logit_scale": 1.31})
+        '0.48; in the folds 0.3, 1; logits times 1.3 afterwards'
+        >>> weight_decay({"weight_decay": 0.01, "fold_weight_decays": [0.01, 0.01], "logit_scale": 1.0})
         '0.01'
     """
     kept, folds = model["weight_decay"], model["fold_weight_decays"]
     others = "; in the folds " + ", ".join(f"{decay:.2g}" for decay in folds)
-    return f"{kept:.2g}{'' if set(folds) <= {kept} else others}"
+    scale = model["logit_scale"]
+    after = "" if scale == 1 else f"; logits times {scale:.2g} afterwards"
+    return f"{kept:.2g}{'' if set(folds) <= {kept} else others}{after}"
 
 
 def timings(facts: FactsView) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """Choose the weight decay of a solved head.
 
 In:  features and targets of the training photos of one fit, and how to weigh positives.
-Out: one decay for all labels, near where the loss of held-out photos is lowest.
+Out: one decay for all labels, and what to multiply logits with afterwards.
 
 Photos that a fit does not learn from never enter this module: the fit of a fold chooses from its own training
 photos by an inner cross-validation.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,8 +20,8 @@ from manylabel.types import FloatArray, IntArray
 
 DECAYS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 DEFAULT_DECAY = 1.0
+_SCALES = np.geomspace(0.5, 4.0, 31)
 _MIN_PHOTOS = 20
-_PRIOR_PHOTOS = 1000
 _N_FOLDS = 5
 _MANY_PHOTOS = 1000
 
@@ -28,13 +29,29 @@ Weigh = Callable[[FloatArray], FloatArray]
 """Returns the weight of a positive per label [n_labels] for targets [n_photos, n_labels]."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Hold what was chosen.
+
+    Attributes:
+        decay: Weight of the penalty.
+        scale: What the logits of the solved head are multiplied with: a strong decay ranks photos better and
+            makes probabilities timid, and this takes the timidity out.
+    """
+
+    decay: float
+    scale: float = 1.0
+
+
 def choose_decay(
     learned: Tensor, scored: Tensor, targets: FloatArray, *, weigh: Weigh, rng: np.random.Generator
-) -> float:
-    """Choose one decay for all labels.
+) -> Choice:
+    """Choose one decay and one scale for all labels: those with the lowest loss of held-out photos.
 
-    Between the decays that are tried, the loss is taken as a parabola over the logarithm of the decay:
-    choices that jump from fold to fold would make the scores of folds hard to compare.
+    The curve is flat and a hundred photos are few: of the decays whose loss is within one standard error of
+    the lowest, photo by photo, the one nearest to 1 is taken (the rule of Breiman, Friedman, Olshen and Stone
+    1984, "Classification and regression trees", section 3.4.3, with 1 for the simplest model). Choices that
+    follow chance would also make the scores of different folds hard to compare.
 
     Args:
         learned: What is learned from, one row per photo [n_photos, n_features], about centred.
@@ -44,65 +61,66 @@ def choose_decay(
         rng: Source of the inner folds.
 
     Returns:
-        The decay, between the smallest and the largest of ``DECAYS``. With fewer than 20 photos there is
-        nothing to choose by: 1.
+        One of ``DECAYS``, and its scale. With fewer than 20 photos there is nothing to choose by: 1 and 1.
     """
-    if len(targets) < _MIN_PHOTOS:
-        return DEFAULT_DECAY
+    if len(targets) < _MIN_PHOTOS or np.isnan(targets).all():
+        return Choice(decay=DEFAULT_DECAY)
     folds = stratified_folds(targets, n_folds=_N_FOLDS, rng=rng)
     if len(targets) >= _MANY_PHOTOS:
         folds = folds[:1]  # so many tell decays apart by themselves
     basis = span(learned)
-    losses = held_out_losses(learned @ basis, scored @ basis, targets, folds=folds, weigh=weigh)
-    if not len(losses):
-        return DEFAULT_DECAY
-    return shrunk(lowest(losses.mean(axis=0)), n_photos=len(targets))
+    logits = held_out_logits(learned @ basis, scored @ basis, targets, folds=folds, weigh=weigh)
+    losses = scaled_losses(logits, targets[np.concatenate(folds)])  # [n_scales, n_judged, n_decays]
+    if losses.shape[1] == 0:
+        return Choice(decay=DEFAULT_DECAY)
+    best_scales = losses.mean(axis=1).argmin(axis=0)
+    place = nearest_good(losses[best_scales, :, np.arange(len(DECAYS))].T)
+    return Choice(decay=DECAYS[place], scale=float(_SCALES[best_scales[place]]))
 
 
-def shrunk(decay: float, *, n_photos: int) -> float:
-    """Draw a decay below the default one towards it, the more the fewer photos it was chosen on.
-
-    With 160 photos the loss hardly tells 0.3 from 1, and choices below 1 made the order of held-out photos
-    worse: out of fold by 0.9 mAP on natural scenes and 0.4 on aerial photos.
-
-    Examples:
-        >>> round(shrunk(0.25, n_photos=100), 2), round(shrunk(0.25, n_photos=30_000), 2)
-        (0.88, 0.26)
-        >>> shrunk(10.0, n_photos=100)
-        10.0
-    """
-    trust = n_photos / (n_photos + _PRIOR_PHOTOS)
-    return float(DEFAULT_DECAY * (decay / DEFAULT_DECAY) ** trust) if decay < DEFAULT_DECAY else decay
-
-
-def lowest(losses: FloatArray) -> float:
-    """Return the decay at the lowest point of the parabola through the lowest loss and its neighbours.
+def scaled_losses(logits: FloatArray, targets: FloatArray) -> FloatArray:
+    """Return the mean cross-entropy of the known cells of each photo with every scale and decay.
 
     Args:
-        losses: One per decay of ``DECAYS``.
+        logits: [n_photos, n_decays, n_labels].
+        targets: [n_photos, n_labels], NaN where unknown.
+
+    Returns:
+        Losses [n_scales, n_judged, n_decays] of the photos with any known cell.
+    """
+    has_known = ~np.isnan(targets).all(axis=1)
+    known, judged = targets[has_known, None], logits[has_known]
+    return np.stack(
+        [np.nanmean(np.logaddexp(0, scale * judged) - known * scale * judged, axis=2) for scale in _SCALES]
+    )
+
+
+def nearest_good(losses: FloatArray) -> int:
+    """Return the place in ``DECAYS`` nearest to 1 whose loss cannot be told from the lowest.
+
+    Args:
+        losses: [n_photos, n_decays].
 
     Examples:
-        >>> round(lowest(np.array([9.0, 4.0, 1.0, 0.0, 1.0, 4.0])), 2), lowest(np.arange(6.0))
-        (1.0, 0.03)
+        >>> DECAYS[nearest_good(np.array([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]]))]
+        0.03
+        >>> DECAYS[nearest_good(np.array([[0.0, 2.0, 3.0, 4.0, 5.0, 6.0], [9.0, 8.0, 7.0, 6.0, 5.0, 4.0]]))]
+        1.0
     """
-    if np.ptp(losses) == 0:
-        return DEFAULT_DECAY
-    best = int(np.argmin(losses))
-    if best in (0, len(DECAYS) - 1):
-        return DECAYS[best]
-    before, here, after = losses[best - 1 : best + 2]
-    shift = (before - after) / (2 * (before - 2 * here + after))  # in [-0.5, 0.5] steps
-    neighbour = DECAYS[best + 1] if shift > 0 else DECAYS[best - 1]
-    return float(DECAYS[best] * (neighbour / DECAYS[best]) ** abs(shift))
+    means = losses.mean(axis=0)
+    excess = losses - losses[:, [int(np.argmin(means))]]
+    error = excess.std(axis=0) / np.sqrt(len(losses))
+    good = np.flatnonzero(excess.mean(axis=0) <= error)
+    usual = DECAYS.index(DEFAULT_DECAY)
+    return int(good[np.argmin(np.abs(good - usual))])
 
 
-def held_out_losses(
+def held_out_logits(
     learned: Tensor, scored: Tensor, targets: FloatArray, *, folds: tuple[IntArray, ...], weigh: Weigh
 ) -> FloatArray:
-    """Return the loss of held-out photos with every decay [n_photos with any known cell, n_decays].
+    """Return logits of held-out photos with every decay [n_held_out, n_decays, n_labels], fold by fold.
 
-    All folds, decays and labels are solved together. The loss is the mean over the known cells of a photo, of
-    probabilities from which the weights of positives are taken out.
+    All folds, decays and labels are solved together. The weights of positives are taken out.
     """
     n_labels, device = targets.shape[1], learned.device
     is_train = np.ones((len(folds), len(targets)), dtype=bool)
@@ -119,8 +137,7 @@ def held_out_losses(
     logits = (scored @ found.weights + found.bias).cpu().double().numpy()
     logits = logits.reshape(len(targets), len(folds), len(DECAYS), n_labels)
     logits = logits - np.log(np.stack(pos_weights))[:, None]  # of each fold
-    losses = [_mean_losses(logits[held_out, fold], targets[held_out]) for fold, held_out in enumerate(folds)]
-    return np.concatenate(losses)
+    return np.concatenate([logits[held_out, fold] for fold, held_out in enumerate(folds)])
 
 
 def span(features: Tensor) -> Tensor:
@@ -140,15 +157,3 @@ def span(features: Tensor) -> Tensor:
     is_used = squares > 1e-9 * squares[-1].clamp(min=1e-12)
     basis: Tensor = rows.T @ (vectors[:, is_used] / squares[is_used].sqrt())
     return basis.to(features)
-
-
-def _mean_losses(logits: FloatArray, targets: FloatArray) -> FloatArray:
-    """Return the mean cross-entropy of every photo [n_photos with any known cell, n_decays].
-
-    Args:
-        logits: [n_photos, n_decays, n_labels].
-        targets: [n_photos, n_labels], NaN where unknown.
-    """
-    has_known = ~np.isnan(targets).all(axis=1)
-    cells = np.logaddexp(0, logits) - targets[:, None] * logits
-    return np.asarray(np.nanmean(cells[has_known], axis=2))

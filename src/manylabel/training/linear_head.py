@@ -62,14 +62,16 @@ def solve_linear_head(
 
 
 def feature_spread(features: Tensor) -> Tensor:
-    """Return what each feature is divided by before decay weighs on it [n_features]: its deviation.
+    """Return what each feature is divided by before decay weighs on it [n_features].
 
-    Decay then holds down how far a feature moves a logit, whatever the size of the feature. A twentieth of
+    It is the square root of the deviation: decay then falls half on the weight of a feature and half on what
+    the feature does to a logit. Of the powers 0, 1/2, 3/4, 1 and 3/2, a half gave the best probabilities and
+    order (160 of 1600 training photos of natural scenes, judged on the others; three draws). A twentieth of
     the mean deviation is added: what hardly varies stays small.
 
     Args:
         features: [n_photos, n_views, n_features].
     """
     deviations = features.flatten(end_dim=1).std(dim=0, correction=0)
-    spread = deviations + _LEAST_SPREAD * deviations.mean()
+    spread = (deviations + _LEAST_SPREAD * deviations.mean()).sqrt()
     return torch.where(spread > 0, spread, 1.0)

@@ -115,9 +115,11 @@ class _Descent:
         self.bias = problems.start.clone()
         self.logits = self.bias.expand(n_photos, n_views, -1).clone()
         self.losses = self._losses(self.logits)
-        # A diagonal guess at the curvature: how fast each weight may move.
-        spread = problems.start.sigmoid() * (1 - problems.start.sigmoid()) * problems.weights.sum(dim=0)
-        guess = spread * self.rows.square().mean(dim=0)[:, None] + self.decay  # [n_features, n_problems]
+        # The diagonal of the curvature at the start: how fast each weight may move.
+        variance = problems.start.sigmoid() * (1 - problems.start.sigmoid())
+        counts = self.counts.expand_as(self.logits).flatten(end_dim=1)
+        guess = variance * (self.rows.square().T @ counts) + self.decay  # [n_features, n_problems]
+        spread = variance * problems.weights.sum(dim=0)
         self.pace = 1 / guess.clamp(min=_TINY)
         self.bias_pace = 1 / spread.clamp(min=_TINY)
         positives = (problems.weights * problems.targets).sum(dim=0)

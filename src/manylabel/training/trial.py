@@ -122,6 +122,7 @@ def run_trial(start: Classifier, provenance: Provenance, experiment: Experiment)
         inference_seconds=inference_seconds,
         stage_seconds=stages,
         step_seconds=learner.step_seconds,
+        logit_scale=final.logit_scale,
     )
     return TrainedNetwork(trial=trial, classifier=final.classifier, predictor=predictor)
 

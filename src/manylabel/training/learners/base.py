@@ -100,6 +100,7 @@ class Fit:
         weight_decay: Weight decay that the fit used.
         history: Loss per epoch.
         seconds: Wall time of the fit.
+        logit_scale: What the logits were multiplied with afterwards.
     """
 
     classifier: Classifier
@@ -108,6 +109,7 @@ class Fit:
     weight_decay: float
     history: tuple[Epoch, ...]
     seconds: float
+    logit_scale: float = 1.0
 
 
 class Stopwatch:

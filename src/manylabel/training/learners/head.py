@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from manylabel.models.classifier import Classifier
 from manylabel.training.batches import FeatureBatches, as_tensor
-from manylabel.training.decay import choose_decay
+from manylabel.training.decay import Choice, choose_decay
 from manylabel.training.defaults import asks_for_loop, fill_for_loop, given
 from manylabel.training.features import FrozenPart
 from manylabel.training.learners.base import Fit, FitRows, Learner, Lesson, threads
@@ -94,21 +94,26 @@ class HeadLearner(Learner):
         targets, pos_weight = self.lesson.targets[rows.train], self.pos_weight(rows)
         with threads(1 if views.numel() <= _SMALL_PRODUCT else torch.get_num_threads()), torch.no_grad():
             standardised = classifier.head[0](views)
-            decay = self.lesson.training.weight_decay
-            if decay is None:
+            if self.lesson.training.weight_decay is not None:
+                choice = Choice(decay=self.lesson.training.weight_decay)
+            else:
                 rng = np.random.default_rng([*self.seeds(rows), 3])
                 scaled = standardised / feature_spread(standardised)
                 scored = scaled[:, : self._plain.shape[1]].mean(dim=1)
-                decay = choose_decay(scaled.mean(dim=1), scored, targets, weigh=self.weigh, rng=rng)
+                choice = choose_decay(scaled.mean(dim=1), scored, targets, weigh=self.weigh, rng=rng)
             course = _Course(self, classifier, rows, pos_weight=pos_weight)
-            solve_linear_head(standardised, targets, pos_weight=pos_weight, decay=decay, on_step=course.hear)
+            solve_linear_head(
+                standardised, targets, pos_weight=pos_weight, decay=choice.decay, on_step=course.hear
+            )
         self.lesson.on_step(rows.stage, MAX_STEPS, MAX_STEPS)
         classifier.undo_loss_weight(pos_weight)
+        classifier.scale_output(choice.scale)
         return Fit(
             classifier=classifier,
             module=classifier.head,
             pos_weight=pos_weight,
-            weight_decay=decay,
+            weight_decay=choice.decay,
+            logit_scale=choice.scale,
             history=tuple(course.history),
             seconds=time.perf_counter() - started - course.watching_seconds,
         )
