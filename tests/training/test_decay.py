@@ -102,7 +102,7 @@ def test_unknown_cells_are_neither_learned_nor_judged() -> None:
 
     losses = [scaled_losses(logits, order) for logits in (first, second)]
     assert np.isfinite(losses).all()
-    np.testing.assert_allclose(*losses, atol=1e-4)
+    np.testing.assert_allclose(losses[0], losses[1], atol=1e-4)
 
 
 def test_timid_logits_are_scaled_up_and_bold_ones_down() -> None:

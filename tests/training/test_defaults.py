@@ -1,6 +1,6 @@
 """What a training setting is where the user gave none."""
 
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import pytest
 import torch
@@ -30,9 +30,17 @@ def test_what_a_solver_has_no_use_for_stays_open() -> None:
     assert filled.loss == "bce"
 
 
-@pytest.mark.parametrize("name", ["epochs", "batch_size", "learning_rate", "patience"])
-def test_a_setting_of_the_loop_fills_in_the_others(name: str) -> None:
-    filled = fill_defaults(replace(TrainingConfig(), **{name: 1}))
+@pytest.mark.parametrize(
+    "given",
+    [
+        TrainingConfig(epochs=1),
+        TrainingConfig(batch_size=1),
+        TrainingConfig(learning_rate=1.0),
+        TrainingConfig(patience=1),
+    ],
+)
+def test_a_setting_of_the_loop_fills_in_the_others(given: TrainingConfig) -> None:
+    filled = fill_defaults(given)
 
     assert None not in (filled.epochs, filled.batch_size, filled.learning_rate, filled.weight_decay)
     assert filled.loss == "weighted_bce"
