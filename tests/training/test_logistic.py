@@ -49,8 +49,8 @@ def test_the_minimum_is_that_of_scikit_learn(decay: float, pos_weight: float) ->
         weights = np.where(targets[:, label] == 1, pos_weight, 1.0)
         theirs = LogisticRegression(C=1 / (decay * len(targets)), tol=1e-10, max_iter=10_000)
         theirs.fit(features[:, 0].numpy(), targets[:, label], sample_weight=weights)
-        np.testing.assert_allclose(found.weights[:, label], theirs.coef_[0], atol=5e-4)
-        np.testing.assert_allclose(found.bias[label], theirs.intercept_[0], atol=5e-4)
+        np.testing.assert_allclose(found.weights[:, label], theirs.coef_[0], rtol=1e-3, atol=5e-4)
+        np.testing.assert_allclose(found.bias[label], theirs.intercept_[0], rtol=1e-3, atol=5e-4)
 
 
 def test_views_count_as_parts_of_their_photo() -> None:
