@@ -6,6 +6,7 @@ Out: benchmarks/results/<part>.json, docs/benchmarks.md, docs/images/benchmarks.
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -42,6 +43,8 @@ _HERE = Path(__file__).parent
 
 def main() -> None:
     """Run what was asked for."""
+    # Ends as Ctrl-C does: the process that is being measured ends too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     given = read_arguments()
     settings = Settings(
         data=given.data.resolve(),
