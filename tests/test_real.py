@@ -70,6 +70,17 @@ def test_160_photos_of_scenes_and_a_frozen_body_reach_the_documented_scores(real
 
 
 @pytest.mark.slow
+def test_160_photos_of_scenes_and_a_tuned_top_reach_the_documented_scores(real_runs: RealRuns) -> None:
+    facts = real_runs.facts(
+        "scenes/labels_160.csv", "training.tune=top", "evaluation.tta=4", networks=MOBILENET
+    )
+
+    judged = metrics_of(facts, "mobilenet_v2")
+    assert judged["mAP"] >= 0.935
+    assert judged["exact_match"] >= 0.72
+
+
+@pytest.mark.slow
 def test_aerial_photos_and_a_frozen_body_reach_the_documented_score(real_runs: RealRuns) -> None:
     facts = real_runs.facts(
         "ucmerced/labels.csv",
