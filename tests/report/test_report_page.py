@@ -327,6 +327,7 @@ def test_losses_are_those_of_the_kept_fit_or_else_of_the_folds() -> None:
         ([0.9, 0.5, 0.3, 0.35, 0.4], "rises again after epoch 3"),
         ([0.9, 0.7, 0.5, 0.4, 0.3], "still falls at the end"),
         ([0.9, 0.4, 0.3, 0.3, 0.301], "is flat at the end"),
+        ([0.9, 0.4, 0.3], "has only 3 points: too few to see where it goes"),
     ],
 )
 def test_the_caption_of_the_losses_says_how_they_end(

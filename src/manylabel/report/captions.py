@@ -14,6 +14,7 @@ from manylabel.report.plots.losses import mean_curve, read_losses
 from manylabel.report.words import FactsView, n_things, percent
 
 _FEW_POSITIVES = 5
+_FEW_EPOCHS = 4
 
 
 def see_losses(facts: FactsView) -> str:
@@ -28,7 +29,9 @@ def see_losses(facts: FactsView) -> str:
     line += ", the mean of the folds" if len(losses.held_out) > 1 else ""
     lowest, earlier = int(np.argmin(held_out)), held_out[-1 - len(held_out) // 4]
     n_since = len(held_out) - 1 - lowest
-    if held_out[-1] > 1.05 * held_out[lowest] and n_since > len(held_out) // 10:
+    if len(held_out) < _FEW_EPOCHS:
+        end = f"has only {n_things(len(held_out), 'point')}: too few to see where it goes"
+    elif held_out[-1] > 1.05 * held_out[lowest] and n_since > len(held_out) // 10:
         end = f"rises again after epoch {lowest + 1}: from there on it learned its training photos by heart"
     elif n_since == 0 and held_out[-1] < 0.97 * earlier:
         end = "still falls at the end, so more epochs may help"
