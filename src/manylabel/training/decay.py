@@ -35,8 +35,8 @@ class Choice:
 
     Attributes:
         decay: Weight of the penalty.
-        scale: What the logits of the solved head are multiplied with: a strong decay ranks photos better and
-            makes probabilities timid, and this takes the timidity out.
+        scale: What the logits of the solved head are multiplied with: a strong decay makes probabilities
+            timid, and this takes the timidity out.
     """
 
     decay: float
