@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from manylabel.config import HeadName
 from manylabel.models.backbones import seeded
 from manylabel.models.classifier import Classifier, build_classifier
+from manylabel.models.modes import autocast
+from manylabel.quiet_imports import import_nncf, import_openvino
 
 Pixels = NDArray[np.uint8]
 Engine = Callable[[Pixels], Any]
@@ -57,7 +59,7 @@ def torch_engine(network: nn.Module, *, precision: torch.dtype) -> Engine:
 
     @torch.inference_mode()
     def run(pixels: Pixels) -> Tensor:
-        with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+        with autocast(torch.device("cpu"), precision):
             probabilities: Tensor = network(torch.from_numpy(pixels))
         return probabilities
 
@@ -66,7 +68,7 @@ def torch_engine(network: nn.Module, *, precision: torch.dtype) -> Engine:
 
 def to_openvino(network: nn.Module, *, batch_size: int) -> Any:
     """Convert a network to OpenVINO, for batches of one size."""
-    import openvino
+    openvino = import_openvino()
 
     model = openvino.convert_model(network, example_input=torch.from_numpy(random_pixels(batch_size)))
     model.reshape([batch_size, SIDE_PX, SIDE_PX, 3])
@@ -75,8 +77,7 @@ def to_openvino(network: nn.Module, *, batch_size: int) -> Any:
 
 def quantised(model: Any, *, is_transformer: bool, file: Path) -> Any:
     """Return a model in int8, made by NNCF from a few photos once and kept in a file."""
-    import nncf
-    import openvino
+    nncf, openvino = import_nncf(), import_openvino()
 
     if file.is_file():
         return openvino.Core().read_model(file)
@@ -90,6 +91,6 @@ def quantised(model: Any, *, is_transformer: bool, file: Path) -> Any:
 
 def openvino_engine(model: Any, *, hint: str) -> Any:
     """Compile a model for the hint "LATENCY" or "THROUGHPUT"."""
-    import openvino
+    openvino = import_openvino()
 
     return openvino.Core().compile_model(model, "CPU", {"PERFORMANCE_HINT": hint})

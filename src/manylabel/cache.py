@@ -25,7 +25,7 @@ from manylabel.errors import ConfigError, OutputError
 _DEFAULT_LIMIT_GB = 20.0
 _BYTES_PER_GB = 10**9
 _SECONDS_PER_DAY = 24 * 60 * 60
-_LENGTH_BYTES = 8
+LENGTH_BYTES = 8
 _MAX_HEADER_BYTES = 1_000_000
 # The user may name any folder: only files with names like ours are ever listed or removed.
 _FEATURES = re.compile(r"[0-9a-f]{64}\.safetensors")
@@ -218,9 +218,9 @@ def read_header(file: IO[bytes]) -> bytes:
     Raises:
         ValueError: It is no such file.
     """
-    prefix = file.read(_LENGTH_BYTES)
+    prefix = file.read(LENGTH_BYTES)
     n_bytes = int.from_bytes(prefix, "little")
-    if len(prefix) < _LENGTH_BYTES or n_bytes > _MAX_HEADER_BYTES:
+    if len(prefix) < LENGTH_BYTES or n_bytes > _MAX_HEADER_BYTES:
         raise ValueError("it is no safetensors file")
     header = file.read(n_bytes)
     if not header.startswith(b"{"):

@@ -14,7 +14,7 @@ from rich.console import Console
 from manylabel.apply import Evaluation
 from manylabel.cli import screen
 from manylabel.cli.main import main
-from manylabel.cli.screen import Said, show_evaluation, show_predictions, show_progress
+from manylabel.cli.screen import Said, show_evaluation, show_progress
 from manylabel.errors import PhotoError
 from manylabel.predictors.batch import Predictions
 from manylabel.types import Progress, Scores
@@ -35,6 +35,13 @@ def predictions(n_photos: int) -> Predictions:
         failures=(PhotoError(Path("[b]roken.jpg"), "the file is empty"),),
         failure_rows=np.array([n_photos]),
     )
+
+
+def show_predictions(predicted: Predictions) -> None:
+    """Print predictions that come all at once."""
+    said = Said()
+    said.add(predicted)
+    said.show()
 
 
 def test_predictions_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,8 @@ from manylabel.bundle import FACTS_FILE, WEIGHTS_FILE
 from manylabel.errors import BundleError
 from manylabel.files import file_sha256
 from manylabel.models.classifier import Classifier, build_classifier
-from manylabel.predictors.torch_predictor import TorchPredictor, autocast, load_predictor, save_weights
+from manylabel.models.modes import autocast
+from manylabel.predictors.torch_predictor import TorchPredictor, load_predictor, save_weights
 from manylabel.preprocess import resize_views
 from manylabel.types import Thresholds
 

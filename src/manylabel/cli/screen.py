@@ -279,13 +279,6 @@ class Said:
             )
 
 
-def show_predictions(predictions: "Predictions") -> None:
-    """Print the labels of each photo with their probabilities, and the photos that could not be read."""
-    said = Said()
-    said.add(predictions)
-    said.show()
-
-
 def show_failures(failures: Sequence[PhotoError]) -> None:
     """List the photos that could not be read, on stderr."""
     for failure in failures:

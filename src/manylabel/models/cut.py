@@ -18,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from manylabel.errors import ConfigError, did_you_mean
 from manylabel.models.backbones import Backbone, pool_features
+from manylabel.models.modes import evaluating
 
 _AIM = 0.25
 _SHARES = (0.08, 0.45)
@@ -177,18 +178,15 @@ class _Trace:
         self.backbone = backbone
         self.network = backbone.network
         tracer = _Tracer()
-        was_training = self.network.training
-        # In inference mode no layer is left out by chance, and batch norm reads its statistics.
-        self.network.eval()
         try:
-            self.graph = tracer.trace(self.network, concrete_args=_defaults(self.network))
+            # In inference mode no layer is left out by chance, and batch norm reads its statistics.
+            with evaluating(self.network):
+                self.graph = tracer.trace(self.network, concrete_args=_defaults(self.network))
         except (fx.proxy.TraceError, TypeError, ValueError, RuntimeError, AttributeError, NameError) as error:
             reason = str(error).strip().partition("\n")[0]
             raise ConfigError(
                 f"{backbone.name} cannot be cut in two ({reason}); use training.tune=head or full"
             ) from error
-        finally:
-            self.network.train(was_training)
         self.outputs = tracer.outputs
 
     def cuts(self) -> dict[str, Cut]:
@@ -263,12 +261,8 @@ class _Trace:
         meter = _Meter(fx.GraphModule(self.network, self.graph))
         side = self.backbone.preprocessing.side_px
         weight = next(self.network.parameters())
-        was_training = self.network.training
-        self.network.eval()
-        try:
+        with evaluating(self.network):
             meter.run(torch.zeros(1, 3, side, side, device=weight.device, dtype=weight.dtype))
-        finally:
-            self.network.train(was_training)
         return meter
 
 

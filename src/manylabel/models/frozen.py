@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from manylabel.config import TrainingEngineName
 from manylabel.errors import MissingExtraError
+from manylabel.models.modes import autocast
 from manylabel.models.openvino_model import to_openvino
 from manylabel.quiet_imports import has_openvino, import_openvino
 
@@ -114,7 +115,7 @@ def compile_frozen(module: nn.Module, plan: EnginePlan, *, sample: Batch) -> Fro
     return engine
 
 
-def relative_error(values: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+def relative_error(values: NDArray[np.floating], expected: NDArray[np.floating]) -> float:
     """Return the length of the difference as a share of the length of what was expected.
 
     Examples:
@@ -138,9 +139,8 @@ class _TorchEngine:
 
     @torch.inference_mode()
     def _infer(self, batch: Batch) -> NDArray[np.float32]:
-        device, precision = self.plan.device, self.plan.precision
-        inputs = [torch.from_numpy(array).to(device) for array in batch]
-        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+        inputs = [torch.from_numpy(array).to(self.plan.device) for array in batch]
+        with autocast(self.plan.device, self.plan.precision):
             outputs: Tensor = self.module(*inputs)
         return outputs.float().cpu().numpy()
 

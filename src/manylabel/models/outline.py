@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
+from manylabel.models.modes import evaluating
+
 _FILLERS: tuple[Callable[..., Any], ...] = (
     torch.Tensor.normal_,
     torch.Tensor.uniform_,
@@ -69,13 +71,9 @@ def outline_output(network: nn.Module, shape: Sequence[int]) -> Tensor:
         >>> outline_output(nn.Conv2d(3, 8, 3), (1, 3, 32, 32)).shape
         torch.Size([1, 8, 30, 30])
     """
-    was_training = network.training
-    network.eval()
     state = {
         name: value.to("meta") for name, value in (*network.named_parameters(), *network.named_buffers())
     }
-    try:
+    with evaluating(network):
         output: Tensor = functional_call(network, state, (torch.empty(*shape, device="meta"),))
-    finally:
-        network.train(was_training)
     return output

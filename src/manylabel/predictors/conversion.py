@@ -12,6 +12,7 @@ import torch
 from manylabel.bundle import Bundle
 from manylabel.errors import EngineError
 from manylabel.models.classifier import Classifier
+from manylabel.models.frozen import relative_error
 from manylabel.models.openvino_model import pixels_to_openvino
 from manylabel.predictors.openvino_predictor import compile_model
 from manylabel.predictors.torch_predictor import load_classifier, predict_pixels
@@ -62,4 +63,4 @@ def logit_difference(model: "openvino.Model", classifier: Classifier) -> float:
     compiled = compile_model(model, precision="fp32", aim="latency")
     ours = np.array(compiled.create_infer_request().infer({0: pixels})[0], dtype=np.float64)
     theirs = predict_pixels(classifier, torch.from_numpy(pixels), precision=torch.float32).numpy()
-    return float(np.linalg.norm(ours - theirs) / max(float(np.linalg.norm(theirs)), 1e-9))
+    return relative_error(ours, theirs)

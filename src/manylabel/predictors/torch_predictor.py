@@ -5,7 +5,6 @@ Out: probabilities [n_photos, n_labels].
 """
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import torch
@@ -18,17 +17,13 @@ from manylabel.errors import BundleError
 from manylabel.models.backbones import build_backbone, seeded
 from manylabel.models.classifier import Classifier
 from manylabel.models.heads import build_head
+from manylabel.models.modes import autocast
 from manylabel.predictors.device import choose_device, choose_precision
 from manylabel.predictors.scoring import Finish, average_views, score_photos
 from manylabel.preprocess import PixelArray, Preprocessing
 from manylabel.types import FloatArray, Thresholds
 
 _VIEWS_PER_BATCH = 32
-
-
-def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[None]:
-    """Let torch choose ``precision`` for the operations that bear it; float32 changes nothing."""
-    return torch.autocast(device.type, precision, enabled=precision != torch.float32)
 
 
 class TorchPredictor:

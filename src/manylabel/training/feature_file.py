@@ -24,7 +24,7 @@ from typing import IO, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from manylabel.cache import read_header
+from manylabel.cache import LENGTH_BYTES, read_header
 from manylabel.errors import OutputError
 
 FeatureArray = NDArray[np.floating]
@@ -32,7 +32,6 @@ FeatureArray = NDArray[np.floating]
 _FORMAT = "manylabel features 1"
 _DTYPES: dict[str, np.dtype[np.floating]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
 _ALIGNMENT = 64
-_LENGTH_BYTES = 8
 _SECONDS_DIGITS = 24
 _CHUNK_BYTES = 4 * 1024**2
 _CHECKSUM = re.compile(rb'"crc32": "[0-9a-f]{8}"')
@@ -90,7 +89,7 @@ def _read(file: IO[bytes], *, shape: tuple[int, ...], dtype: np.dtype[np.floatin
     expected = {"features": _tensor(shape, dtype)}
     if header != expected:
         raise ValueError(f"it holds {json.dumps(header)}, expected {json.dumps(expected)}")
-    start, n_bytes = _LENGTH_BYTES + len(text), math.prod(shape) * dtype.itemsize
+    start, n_bytes = LENGTH_BYTES + len(text), math.prod(shape) * dtype.itemsize
     n_given = os.fstat(file.fileno()).st_size - start
     if n_given != n_bytes:
         raise ValueError(f"it has {n_given:,} bytes of features, expected {n_bytes:,}")
@@ -211,7 +210,7 @@ class FeatureWriter:
         assert self._partial is not None, "an open file has a name"
         header = _header(self._shape, self._dtype, self._metadata, seconds=seconds)
         file.seek(0)
-        _write(file, _with_checksum(header, _checksum(header[_LENGTH_BYTES:], self._crc32)))
+        _write(file, _with_checksum(header, _checksum(header[LENGTH_BYTES:], self._crc32)))
         os.fsync(file.fileno())
         if os.name == "nt":  # an open file cannot be renamed there
             file.close()
@@ -289,8 +288,8 @@ def _header(
     }
     assert not ours.keys() & metadata.keys(), "these keys are taken"
     text = json.dumps({"__metadata__": {**ours, **metadata}, "features": _tensor(shape, dtype)}).encode()
-    n_bytes = -(-(_LENGTH_BYTES + len(text)) // _ALIGNMENT) * _ALIGNMENT - _LENGTH_BYTES
-    return n_bytes.to_bytes(_LENGTH_BYTES, "little") + text.ljust(n_bytes)
+    n_bytes = -(-(LENGTH_BYTES + len(text)) // _ALIGNMENT) * _ALIGNMENT - LENGTH_BYTES
+    return n_bytes.to_bytes(LENGTH_BYTES, "little") + text.ljust(n_bytes)
 
 
 def _tensor(shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> dict[str, object]:

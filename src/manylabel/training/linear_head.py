@@ -1,7 +1,7 @@
 """Fit one linear head to features, by solving.
 
-In:  standardised features [n_photos, n_views, n_features], targets, the weights of positives, a decay.
-Out: weights [n_features, n_labels] and biases [n_labels] for the same features.
+In:  standardised, scaled features [n_photos, n_views, n_features], targets, weights of positives, a decay.
+Out: weights [n_features, n_labels] and biases [n_labels] for the standardised features.
 """
 
 from collections.abc import Callable
@@ -33,9 +33,10 @@ class LinearHead:
 
 
 def solve_linear_head(
-    features: Tensor,
+    scaled: Tensor,
     targets: FloatArray,
     *,
+    spread: Tensor,
     pos_weight: FloatArray,
     decay: float,
     on_step: Callable[[LinearHead], None],
@@ -43,22 +44,23 @@ def solve_linear_head(
     """Find the head with the lowest loss; the last that is heard of is the one.
 
     Args:
-        features: [n_photos, n_views, n_features]; the loss of a photo is the mean over its views.
+        scaled: Features divided by ``spread`` [n_photos, n_views, n_features]; the loss of a photo is the
+            mean over its views.
         targets: [n_photos, n_labels], NaN where unknown.
+        spread: What they were divided by [n_features]; the head is for features that are not.
         pos_weight: Weight of a positive per label [n_labels].
         decay: Weight of the penalty.
         on_step: Hears of every step.
     """
-    spread = feature_spread(features)
-    n_known = torch.from_numpy((~np.isnan(targets)).sum(axis=0)).to(features)
+    n_known = torch.from_numpy((~np.isnan(targets)).sum(axis=0)).to(scaled)
     share_known = n_known / n_known.sum().clamp(min=1)
 
     def hear(step: Step) -> None:
         loss = float((step.losses * share_known).sum())
         on_step(LinearHead(weights=step.weights / spread[:, None], bias=step.bias, loss=loss))
 
-    problems = label_problems(targets, pos_weight=pos_weight, decay=decay, device=features.device)
-    solve(features / spread, problems, on_step=hear)
+    problems = label_problems(targets, pos_weight=pos_weight, decay=decay, device=scaled.device)
+    solve(scaled, problems, on_step=hear)
 
 
 def feature_spread(features: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from manylabel.predictors.device import choose_precision
 from manylabel.predictors.torch_predictor import TorchPredictor
 from manylabel.training.defaults import fill_defaults, fill_for_start
 from manylabel.training.learners import LEARNERS, AnyLearner, Fit, FitRows, Lesson
+from manylabel.training.learners.base import NO_ROWS
 from manylabel.training.photo_store import PhotoStore
 from manylabel.types import FloatArray, IntArray, Judged, Listener, Progress, Split, Thresholds, Trial
 
@@ -30,7 +31,6 @@ _ENOUGH_SECONDS = 3.0
 _N_WARM_UP_PHOTOS = 3
 _N_INNER_FOLDS = 5
 _MIN_PHOTOS_FOR_INNER_FOLDS = 20
-_NO_ROWS: IntArray = np.empty(0, dtype=np.int64)
 
 THRESHOLD_AIMS: dict[ThresholdName, str] = {
     "f1": "best F1 per label",
@@ -188,7 +188,7 @@ def _cross_validate(
 def _fit_rows(train: IntArray, watched: IntArray, experiment: Experiment, *, fold: int | None) -> FitRows:
     """Say which photos a fit learns from; early stopping goes by validation photos, else by some of these."""
     if experiment.config.training.patience is None:
-        return FitRows(train=train, watched=watched, val=_NO_ROWS, fold=fold)
+        return FitRows(train=train, watched=watched, val=NO_ROWS, fold=fold)
     if len(experiment.split.val):
         return FitRows(train=train, watched=watched, val=experiment.split.val, fold=fold)
     rng = np.random.default_rng([experiment.config.seed, 2, 0 if fold is None else 1 + fold])

@@ -94,16 +94,22 @@ class HeadLearner(Learner):
         targets, pos_weight = self.lesson.targets[rows.train], self.pos_weight(rows)
         with threads(1 if views.numel() <= _SMALL_PRODUCT else torch.get_num_threads()), torch.no_grad():
             standardised = classifier.head[0](views)
+            spread = feature_spread(standardised)
+            scaled = standardised / spread
             if self.lesson.training.weight_decay is not None:
                 choice = Choice(decay=self.lesson.training.weight_decay)
             else:
                 rng = np.random.default_rng([*self.seeds(rows), 3])
-                scaled = standardised / feature_spread(standardised)
                 scored = scaled[:, : self._plain.shape[1]].mean(dim=1)
                 choice = choose_decay(scaled.mean(dim=1), scored, targets, weigh=self.weigh, rng=rng)
             course = _Course(self, classifier, rows, pos_weight=pos_weight)
             solve_linear_head(
-                standardised, targets, pos_weight=pos_weight, decay=choice.decay, on_step=course.hear
+                scaled,
+                targets,
+                spread=spread,
+                pos_weight=pos_weight,
+                decay=choice.decay,
+                on_step=course.hear,
             )
         self.lesson.on_step(rows.stage, MAX_STEPS, MAX_STEPS)
         classifier.undo_loss_weight(pos_weight)

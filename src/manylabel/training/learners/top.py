@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from manylabel.models.classifier import Classifier
 from manylabel.models.cut import UpperPart, split_backbone
-from manylabel.predictors.torch_predictor import autocast
+from manylabel.models.modes import autocast
 from manylabel.training.batches import FeatureBatches, as_tensor
 from manylabel.training.defaults import given
 from manylabel.training.feature_file import FeatureArray

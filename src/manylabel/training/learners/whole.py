@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from manylabel.config import TrainingConfig
 from manylabel.models.classifier import Classifier
-from manylabel.predictors.torch_predictor import autocast
+from manylabel.models.modes import autocast
 from manylabel.training.batches import PhotoBatches, as_tensor, evaluation_batches
 from manylabel.training.defaults import fill_defaults, fill_for_start, given
 from manylabel.training.learners.base import NO_ROWS, Fit, FitRows, Learner, Lesson
