@@ -23,6 +23,7 @@ any_preprocessing = st.builds(
     interpolation=st.sampled_from(["bilinear", "bicubic"]),
     crop_fraction=st.floats(0.1, 1.0),
     n_views=st.integers(1, MAX_VIEWS),
+    orientation=st.sampled_from(["upright", "any"]),
 )
 
 
@@ -40,9 +41,16 @@ def test_the_settings_come_back_from_json() -> None:
         interpolation="bicubic",
         fit="crop",
         n_views=3,
+        orientation="any",
     )
     back = Preprocessing.from_dict(json.loads(json.dumps(given_settings.to_dict())))
     assert back == given_settings
+
+
+def test_settings_from_before_there_was_an_orientation_mean_upright_photos() -> None:
+    old = Preprocessing().to_dict()
+    del old["orientation"]
+    assert Preprocessing.from_dict(old) == Preprocessing(orientation="upright")
 
 
 def test_an_unknown_setting_is_not_ignored() -> None:
@@ -166,3 +174,16 @@ def test_more_views_start_with_the_same_ones() -> None:
     few = resize_views(photo, Preprocessing(side_px=16, n_views=3))
     many = resize_views(photo, Preprocessing(side_px=16, n_views=MAX_VIEWS))
     np.testing.assert_array_equal(many[:3], few)
+
+
+def test_a_photo_without_an_upper_side_is_seen_in_all_eight_ways_to_lay_it_down() -> None:
+    photo = draw_smooth(32, 32)
+    lying = Preprocessing(side_px=32, n_views=MAX_VIEWS, orientation="any")
+
+    seen = resize_views(photo, lying)
+
+    np.testing.assert_array_equal(seen[0], np.asarray(photo))
+    np.testing.assert_array_equal(seen[1], np.asarray(photo)[:, ::-1])
+    assert len({view.tobytes() for view in seen}) == MAX_VIEWS
+    turned = resize_views(photo.transpose(Image.Transpose.ROTATE_90), lying)
+    assert {view.tobytes() for view in turned} == {view.tobytes() for view in seen}

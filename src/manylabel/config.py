@@ -25,6 +25,7 @@ FormatName = Literal[
 HeadName = Literal["linear", "mlp", "study"]
 InitName = Literal["official", "random"]
 FitName = Literal["squash", "crop"]
+OrientationName = Literal["upright", "any"]
 TuneName = Literal["head", "top", "full"]
 ScheduleName = Literal["one_cycle", "cosine", "constant"]
 LossName = Literal["weighted_bce", "bce"]
@@ -99,6 +100,10 @@ class ModelConfig:
     fit: FitName = "squash"
     """How a photo becomes square: "squash" keeps all of it, "crop" keeps its shape and loses the borders,
     where labels may be."""
+
+    orientation: OrientationName = "upright"
+    """Whether photos have an upper side: "upright", or "any" for those taken from above or through a
+    microscope. Those are turned by quarters in training, and evaluation.tta averages over turned views."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,8 +210,9 @@ class EvaluationConfig:
     or always 0.5."""
 
     tta: int = 1
-    """Views of a photo whose logits are averaged into its scores (test-time augmentation), in [1, 7]:
-    the photo itself, its mirror image, its middle, its corners. Each view costs as much time as the first."""
+    """Views of a photo whose logits are averaged into its scores (test-time augmentation), in [1, 8]:
+    the photo itself, its mirror image, its middle, its corners; with model.orientation=any the photo turned
+    and mirrored. Each view costs as much time as the first."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,11 +8,13 @@ One definition for training, prediction, export and serving; it travels inside e
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from manylabel.config import FitName, OrientationName
 
 PixelArray = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
@@ -27,10 +29,12 @@ _VIEWS = (
     ((0.2, 0.0, 0.8), False),
     ((0.0, 0.2, 0.8), True),
     ((0.2, 0.2, 0.8), False),
+    ((0.1, 0.1, 0.8), True),
 )
 """Left, upper and side as shares of what an evaluation sees, and whether the view is mirrored."""
 
 MAX_VIEWS = len(_VIEWS)
+N_QUARTER_TURNS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,16 +48,18 @@ class Preprocessing:
         interpolation: How pixels are resampled; always with anti-aliasing.
         fit: "squash" keeps the whole photo and changes its shape, "crop" keeps the shape and cuts the centre.
         crop_fraction: Share of the shorter side that "crop" keeps, in (0, 1].
-        n_views: Views of a photo whose logits are averaged into its scores, 1 to 7.
+        n_views: Views of a photo whose logits are averaged into its scores, 1 to 8.
+        orientation: "upright", or "any" where photos have no upper side: views are turned and mirrored.
     """
 
     side_px: int = 224
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
-    fit: Literal["squash", "crop"] = "squash"
+    fit: FitName = "squash"
     crop_fraction: float = 0.875
     n_views: int = 1
+    orientation: OrientationName = "upright"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -113,11 +119,18 @@ def resize_photo(photo: Image.Image, preprocessing: Preprocessing, *, box: Box |
     return np.asarray(resized, dtype=np.uint8)
 
 
+def turn(pixels: PixelArray, *, n_quarter_turns: int, is_mirrored: bool) -> PixelArray:
+    """Mirror square pixels [side_px, side_px, 3] left to right, then turn them counter-clockwise; no copy."""
+    mirrored = pixels[:, ::-1] if is_mirrored else pixels
+    return np.rot90(mirrored, n_quarter_turns)
+
+
 def resize_views(photo: Image.Image, preprocessing: Preprocessing) -> PixelArray:
     """Resample a photo to all the views that its scores are averaged over.
 
-    First comes the plain photo, then its mirror image, then its middle and its four corners, every other one
-    mirrored.
+    First comes the plain photo, then its mirror image. Of upright photos follow the middle and the four
+    corners, every other one mirrored, and the mirrored middle; of photos without an upper side the other six
+    ways to lay the whole photo down.
 
     Args:
         photo: Upright RGB photo.
@@ -126,6 +139,20 @@ def resize_views(photo: Image.Image, preprocessing: Preprocessing) -> PixelArray
     Returns:
         Pixels [n_views, side_px, side_px, 3].
     """
+    n_views = preprocessing.n_views
+    match preprocessing.orientation:
+        case "any":
+            pixels = resize_photo(photo, preprocessing)
+            ways = [(n, is_mirrored) for n in (0, 2, 1, 3) for is_mirrored in (False, True)]
+            turned = [turn(pixels, n_quarter_turns=n, is_mirrored=mirrored) for n, mirrored in ways[:n_views]]
+            return np.stack(turned)
+        case "upright":
+            return np.stack(_upright_views(photo, preprocessing))
+        case _:
+            assert_never(preprocessing.orientation)
+
+
+def _upright_views(photo: Image.Image, preprocessing: Preprocessing) -> list[PixelArray]:
     left, upper, right, lower = evaluation_box(photo.size, preprocessing)
     width, height = right - left, lower - upper
     views = []
@@ -134,5 +161,5 @@ def resize_views(photo: Image.Image, preprocessing: Preprocessing) -> PixelArray
         # Rounding must not leave the photo: Pillow refuses a box that does.
         inside = (box[0], box[1], min(box[2], right), min(box[3], lower))
         pixels = resize_photo(photo, preprocessing, box=inside)
-        views.append(pixels[:, ::-1] if is_mirrored else pixels)
-    return np.stack(views)
+        views.append(turn(pixels, n_quarter_turns=0, is_mirrored=is_mirrored))
+    return views

@@ -71,7 +71,7 @@ _RULES = {
     "training.patience": _at_least(1),
     "training.n_views": _at_least(1),
     "training.pos_weight_cap": _at_least(1),
-    "evaluation.tta": _within("[1, 7]"),
+    "evaluation.tta": _within("[1, 8]"),
     "augmentation.horizontal_flip": _within("[0, 1]"),
     "augmentation.brightness": _within("[0, 1)"),
     "augmentation.contrast": _within("[0, 1)"),

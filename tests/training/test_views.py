@@ -1,5 +1,8 @@
 """Augmented views of a photo."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms import functional
 
-from manylabel.config import AugmentationConfig
+from manylabel.config import AugmentationConfig, OrientationName
 from manylabel.preprocess import Preprocessing, resize_photo
 from manylabel.training.views import (
     View,
@@ -35,7 +38,7 @@ def factors_of(*views: View) -> torch.Tensor:
     return torch.from_numpy(colour_factors(views))
 
 
-def view(**changes: float) -> View:
+def view(**changes: Any) -> View:
     """Return a view of all of a photo of 30 x 20 pixels."""
     factors = {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, **changes}
     return View(box=(0, 0, 30, 20), is_flipped=False, **factors)
@@ -118,6 +121,27 @@ def test_factors_stay_within_what_may_vary() -> None:
         assert factors.min() < 1 - 0.9 * most
         assert factors.max() > 1 + 0.9 * most
     assert np.mean([drawn.is_flipped for drawn in views]) == pytest.approx(0.25, abs=0.07)
+
+
+@pytest.mark.parametrize(("orientation", "turns"), [("upright", {0}), ("any", {0, 1, 2, 3})])
+def test_only_photos_without_an_upper_side_are_turned(orientation: OrientationName, turns: set[int]) -> None:
+    preprocessing = replace(PREPROCESSING, orientation=orientation)
+    rng = np.random.default_rng(0)
+    drawn = [
+        draw_view((30, 20), preprocessing=preprocessing, augmentation=NOTHING_VARIES, rng=rng)
+        for _ in range(50)
+    ]
+
+    assert {view.n_quarter_turns for view in drawn} == turns
+
+
+def test_a_turned_view_is_mirrored_first() -> None:
+    photo = Image.fromarray(noise(16, 16))
+    drawn = replace(plain_view(photo.size, preprocessing=PREPROCESSING), is_flipped=True, n_quarter_turns=1)
+
+    pixels = render_view(photo, drawn, preprocessing=replace(PREPROCESSING, side_px=16))
+
+    np.testing.assert_array_equal(pixels, np.rot90(np.asarray(photo)[:, ::-1]))
 
 
 def test_a_flipped_view_is_mirrored_left_to_right() -> None:

@@ -38,7 +38,7 @@ def start_classifiers(
                 name, labels=labels, head=model.head, side_px=model.side_px, fit=model.fit
             )
         backbone = classifier.backbone
-        backbone.preprocessing = replace(backbone.preprocessing, n_views=tta)
+        backbone.preprocessing = replace(backbone.preprocessing, n_views=tta, orientation=model.orientation)
         provenance = load_weights(
             backbone, init=model.init, file=files.get(name), fallback=model.fallback, seed=seed
         )

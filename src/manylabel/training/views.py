@@ -3,7 +3,8 @@
 In:  an upright RGB photo, what may vary, a generator.
 Out: uint8 pixels [side_px, side_px, 3] of one view, and the colour changes that are applied to a whole batch.
 
-The study flipped photos and varied brightness, contrast and saturation; a random resized crop is added.
+The study flipped photos and varied brightness, contrast and saturation; a random resized crop is added, and
+quarter turns of photos that have no upper side.
 """
 
 import math
@@ -17,7 +18,15 @@ from PIL import Image
 from torch import Tensor
 
 from manylabel.config import AugmentationConfig
-from manylabel.preprocess import Box, PixelArray, Preprocessing, evaluation_box, resize_photo
+from manylabel.preprocess import (
+    N_QUARTER_TURNS,
+    Box,
+    PixelArray,
+    Preprocessing,
+    evaluation_box,
+    resize_photo,
+    turn,
+)
 
 _LONGEST = 4 / 3
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow and torchvision weigh red, green and blue
@@ -33,6 +42,7 @@ class View:
         brightness: Factor of all values, 1 for no change.
         contrast: Factor of the distance to the mean grey, 1 for no change.
         saturation: Factor of the distance to the pixel's own grey, 1 for no change.
+        n_quarter_turns: Quarter turns counter-clockwise, after mirroring.
     """
 
     box: Box
@@ -40,6 +50,7 @@ class View:
     brightness: float
     contrast: float
     saturation: float
+    n_quarter_turns: int = 0
 
 
 def plain_view(size: tuple[int, int], *, preprocessing: Preprocessing) -> View:
@@ -74,6 +85,7 @@ def draw_view(
         brightness=1 + augmentation.brightness * rng.uniform(-1, 1),
         contrast=1 + augmentation.contrast * rng.uniform(-1, 1),
         saturation=1 + augmentation.saturation * rng.uniform(-1, 1),
+        n_quarter_turns=int(rng.integers(N_QUARTER_TURNS)) if preprocessing.orientation == "any" else 0,
     )
 
 
@@ -101,13 +113,13 @@ def draw_box(whole: Box, *, min_scale: float, rng: np.random.Generator) -> Box:
 
 
 def render_view(photo: Image.Image, view: View, *, preprocessing: Preprocessing) -> PixelArray:
-    """Cut, resize and mirror; colours are left to ``jitter_colours``, which handles a batch at once.
+    """Cut, resize, mirror and turn; colours are left to ``jitter_colours``, which handles a batch at once.
 
     Returns:
         Pixels [side_px, side_px, 3].
     """
     pixels = resize_photo(photo, preprocessing, box=view.box)
-    return pixels[:, ::-1] if view.is_flipped else pixels
+    return turn(pixels, n_quarter_turns=view.n_quarter_turns, is_mirrored=view.is_flipped)
 
 
 def colour_factors(views: Sequence[View]) -> NDArray[np.float32]:
