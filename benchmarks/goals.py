@@ -13,6 +13,9 @@ Records = Mapping[str, Sequence[Record]]
 """Records by part."""
 
 OURS = "manylabel"
+JUDGED = "manylabel top"
+"""The one way to train that is held against goals and peers: no test score chooses among several."""
+
 NETWORK = "mobilenet_v2"
 
 
@@ -73,18 +76,15 @@ def _accuracy_goals(records: Records) -> Iterator[Line]:
             if most_seconds is None
             else f" in under {most_seconds:.0f} s, from photos to report, cold cache"
         )
-        ours = [
-            record for record in find(records, "training", set=photo_set, network=NETWORK) if is_ours(record)
-        ]
+        ours = find(records, "training", set=photo_set, network=NETWORK, tool=JUDGED)
         if not ours:
             yield Line(name=photo_set, goal=goal, measured="", miss="")
             continue
-        best = max(ours, key=lambda record: record["medians"]["mAP"])
-        points, seconds = 100 * best["medians"]["mAP"], best["medians"]["seconds"]
+        points, seconds = 100 * ours[0]["medians"]["mAP"], ours[0]["medians"]["seconds"]
         misses = [f"{least - points:.1f} points"] if points < least else []
         if most_seconds is not None and seconds > most_seconds:
             misses.append(f"a factor of {seconds / most_seconds:.1f} in time")
-        words = f"{points:.1f} in {seconds:.0f} s ({best['key']['tool']})"
+        words = f"{points:.1f} in {seconds:.0f} s ({JUDGED})"
         yield Line(name=photo_set, goal=goal, measured=words, miss=" and ".join(misses))
 
 
@@ -133,13 +133,12 @@ def _rate(records: Records, **key: str) -> float | None:
 
 
 def _peer_goals(records: Records) -> Iterator[Line]:
-    """Compare with every peer the fastest of ours that is at least as good."""
+    """Compare with every peer."""
     for peer in find(records, "training"):
         if is_ours(peer):
             continue
         key = peer["key"]
-        rivals = find(records, "training", set=key["set"], network=key["network"])
-        ours = [record for record in rivals if is_ours(record)]
+        ours = find(records, "training", set=key["set"], network=key["network"], tool=JUDGED)
         goal = f"{key['set']}, {key['network']}: 10 times as fast as {key['tool']} at an equal or better mAP"
         yield Line(name=f"peer {key['tool']}", goal=goal, **_against(peer, ours))
 
@@ -147,16 +146,12 @@ def _peer_goals(records: Records) -> Iterator[Line]:
 def _against(peer: Record, ours: Sequence[Record]) -> dict[str, str]:
     if not ours:
         return {"measured": "", "miss": ""}
-    good = [record for record in ours if record["medians"]["mAP"] >= peer["medians"]["mAP"]]
-    if not good:
-        best = max(ours, key=lambda record: record["medians"]["mAP"])
-        points = 100 * (peer["medians"]["mAP"] - best["medians"]["mAP"])
-        words = f"{_points(best)} against {_points(peer)} ({best['key']['tool']})"
-        return {"measured": words, "miss": f"{points:.1f} points of mAP"}
-    fast = min(good, key=lambda record: record["medians"]["seconds"])
-    ratio = peer["medians"]["seconds"] / fast["medians"]["seconds"]
-    words = f"{ratio:.1f} times, {_points(fast)} against {_points(peer)} ({fast['key']['tool']})"
-    return {"measured": words, "miss": _short_of(ratio, 10)}
+    ratio = peer["medians"]["seconds"] / ours[0]["medians"]["seconds"]
+    points = 100 * (peer["medians"]["mAP"] - ours[0]["medians"]["mAP"])
+    misses = [f"{points:.1f} points of mAP"] if points > 0 else []
+    misses += [f"{short} in time" for short in [_short_of(ratio, 10)] if short]
+    words = f"{ratio:.1f} times, {_points(ours[0])} against {_points(peer)} ({JUDGED})"
+    return {"measured": words, "miss": " and ".join(misses)}
 
 
 def _points(record: Record) -> str:

@@ -6,7 +6,7 @@ Out: text. Ratios stand beside absolute numbers: the former are the claims.
 
 from collections.abc import Iterable, Sequence
 
-from benchmarks.goals import Line, Records, find, is_ours
+from benchmarks.goals import JUDGED, Line, Records, find
 from benchmarks.latency import ENGINES, NETWORKS
 from benchmarks.results import Record
 
@@ -51,7 +51,11 @@ def training_tables(records: Records) -> str:
 def _training_table(of_pair: Sequence[Record]) -> str:
     header = ["Tool", "test mAP", "exact match", "exact match at 0.5", "seconds", "times ours", "training s"]
     header += ["peak memory, GiB", "runs"]
-    ours = [record["medians"]["seconds"] for record in of_pair if record["medians"] and is_ours(record)]
+    ours = [
+        record["medians"]["seconds"]
+        for record in of_pair
+        if record["medians"] and record["key"]["tool"] == JUDGED
+    ]
     return table(header, (_training_row(record, ours) for record in _fastest_first(of_pair)))
 
 

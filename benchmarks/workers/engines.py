@@ -5,7 +5,6 @@ Out: calls that turn such photos into probabilities [n, n_labels].
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,13 +16,12 @@ from manylabel.config import HeadName
 from manylabel.models.backbones import seeded
 from manylabel.models.classifier import Classifier, build_classifier
 from manylabel.models.modes import autocast
-from manylabel.quiet_imports import import_nncf, import_openvino
+from manylabel.quiet_imports import import_openvino
 
 Pixels = NDArray[np.uint8]
 Engine = Callable[[Pixels], Any]
 
 N_LABELS, SIDE_PX = 10, 224
-_N_CALIBRATION_PHOTOS = 16
 
 
 class Probabilities(nn.Module):
@@ -73,20 +71,6 @@ def to_openvino(network: nn.Module, *, batch_size: int) -> Any:
     model = openvino.convert_model(network, example_input=torch.from_numpy(random_pixels(batch_size)))
     model.reshape([batch_size, SIDE_PX, SIDE_PX, 3])
     return model
-
-
-def quantised(model: Any, *, is_transformer: bool, file: Path) -> Any:
-    """Return a model in int8, made by NNCF from a few photos once and kept in a file."""
-    nncf, openvino = import_nncf(), import_openvino()
-
-    if file.is_file():
-        return openvino.Core().read_model(file)
-    photos = [random_pixels(_N_CALIBRATION_PHOTOS)[row : row + 1] for row in range(_N_CALIBRATION_PHOTOS)]
-    kind = nncf.ModelType.TRANSFORMER if is_transformer else None
-    small = nncf.quantize(model, nncf.Dataset(photos), model_type=kind, subset_size=len(photos))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    openvino.save_model(small, file)
-    return openvino.Core().read_model(file)
 
 
 def openvino_engine(model: Any, *, hint: str) -> Any:

@@ -6,19 +6,19 @@ Out: milliseconds.
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from benchmarks.workers.common import median_milliseconds, worker_parser, write_values
-from benchmarks.workers.engines import (
-    Engine,
-    build_network,
-    openvino_engine,
-    quantised,
-    to_openvino,
-    torch_engine,
-)
+from benchmarks.workers.engines import SIDE_PX, Engine, Pixels, build_network, torch_engine
 from benchmarks.workers.engines import random_pixels as draw
+from manylabel.export.int8 import quantise
+from manylabel.models.openvino_model import pixels_to_openvino
+from manylabel.predictors.openvino_predictor import compile_model
+from manylabel.quiet_imports import import_openvino
+
+_N_CALIBRATION_PHOTOS = 16
 
 ENGINES: dict[str, Callable[[str, Path], Engine]] = {
     "torch fp32": lambda network, work: torch_engine(
@@ -34,19 +34,30 @@ ENGINES: dict[str, Callable[[str, Path], Engine]] = {
 
 
 def _openvino(network: str) -> Engine:
-    model = to_openvino(build_network(network, head="study"), batch_size=1)
-    return _call(openvino_engine(model, hint="LATENCY"))
+    """Convert and compile a network as manylabel's own predictor does."""
+    model = pixels_to_openvino(build_network(network, head="study"), side_px=SIDE_PX)
+    return _call(compile_model(model, precision="auto", aim="latency"))
 
 
 def _openvino_int8(network: str, work: Path) -> Engine:
-    model = to_openvino(build_network(network, head="study"), batch_size=1)
+    """Quantise a network as ``manylabel export --int8`` does, once, and keep it in a file."""
     file = work / "int8" / f"{network}.xml"
-    small = quantised(model, is_transformer=network.startswith("vit_"), file=file)
-    return _call(openvino_engine(small, hint="LATENCY"))
+    if not file.is_file():
+        model = pixels_to_openvino(build_network(network, head="study"), side_px=SIDE_PX)
+        photos = draw(_N_CALIBRATION_PHOTOS)
+        small = quantise(model, [photos[row : row + 1] for row in range(len(photos))])
+        file.parent.mkdir(parents=True, exist_ok=True)
+        import_openvino().save_model(small, file)
+    return _call(compile_model(file, precision="auto", aim="latency"))
 
 
-def _call(compiled: Engine) -> Engine:
-    return lambda pixels: compiled(pixels)
+def _call(compiled: Any) -> Engine:
+    request = compiled.create_infer_request()
+
+    def run(pixels: Pixels) -> Any:
+        return request.infer({0: pixels}, share_inputs=True)
+
+    return run
 
 
 def main() -> None:
