@@ -13,6 +13,7 @@ from manylabel.cache import (
     cache_limit_bytes,
     clear_cache,
     default_cache,
+    engine_folder,
     feature_path,
     list_cache,
     make_room,
@@ -30,6 +31,16 @@ def save(folder: Path, letter: str, *, n_bytes: int = 1000, age: float = 0.0, **
     header = json.dumps({"__metadata__": metadata}).encode()
     content = len(header).to_bytes(8, "little") + header
     path.write_bytes(content.ljust(n_bytes, b"\0"))
+    os.utime(path, (time.time() - age, time.time() - age))
+    return path
+
+
+def save_engine(folder: Path, letter: str, *, age: float = 0.0) -> Path:
+    """Put a converted network into the cache, last used some seconds ago."""
+    path = engine_folder(folder, letter * 64)
+    path.mkdir(parents=True)
+    (path / "model.bin").write_bytes(bytes(500))
+    (path / "facts.json").write_text(json.dumps({"network": "resnet50"}), encoding="utf-8")
     os.utime(path, (time.time() - age, time.time() - age))
     return path
 
@@ -82,8 +93,28 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path: Path, caplog: pytest
 
     assert letters(tmp_path) == "ade"
     assert caplog.messages == [
-        "cache: removed the 2 least recently used files to stay below 3e-06 GB (MANYLABEL_CACHE_GB)"
+        "cache: removed the 2 least recently used entries to stay below 3e-06 GB (MANYLABEL_CACHE_GB)"
     ]
+
+
+def test_converted_networks_count_and_go_like_features(tmp_path: Path) -> None:
+    network = save_engine(tmp_path, "e", age=200)
+    save(tmp_path, "a", age=100)
+
+    found = {entry.what: entry for entry in list_cache(tmp_path).entries}
+    assert (found["converted network"].network, found["converted network"].path) == ("resnet50", network)
+    assert found["converted network"].n_bytes > 500
+
+    make_room(save(tmp_path, "b"), limit_bytes=2000)
+    assert not network.exists()
+    assert letters(tmp_path) == "ab"
+
+    newest = save_engine(tmp_path, "f")
+    make_room(newest, limit_bytes=10)
+    assert (newest.exists(), letters(tmp_path)) == (True, "")
+
+    assert clear_cache(tmp_path).n_entries == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_cache_within_its_limit_keeps_everything(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -166,7 +197,7 @@ def test_files_that_vanish_meanwhile_are_no_error(tmp_path: Path, monkeypatch: p
         return found
 
     monkeypatch.setattr(Path, "stat", lose)
-    assert [file.path.name[0] for file in list_cache(tmp_path).files][-2:] == ["c", "a"]
+    assert [file.path.name[0] for file in list_cache(tmp_path).entries][-2:] == ["c", "a"]
     make_room(feature_path(tmp_path, "d" * 64), limit_bytes=10)
     clear_cache(tmp_path)
 
@@ -197,7 +228,7 @@ def test_the_cache_is_listed_by_last_use(tmp_path: Path) -> None:
     assert contents.limit_bytes == 20 * 10**9
     assert contents.n_bytes == 4009
     assert [
-        (file.path.name[0], file.network, file.n_photos, file.n_views, file.what) for file in contents.files
+        (file.path.name[0], file.network, file.n_photos, file.n_views, file.what) for file in contents.entries
     ] == [
         ("b", None, None, None, None),
         ("a", "resnet50", 200, 4, "features"),
@@ -206,11 +237,11 @@ def test_the_cache_is_listed_by_last_use(tmp_path: Path) -> None:
 
 
 def test_no_cache_is_an_empty_one(feature_cache: Path) -> None:
-    assert list_cache().files == ()
+    assert list_cache().entries == ()
     assert list_cache().folder == feature_cache
     assert clear_cache().n_bytes == 0
     feature_cache.touch()
-    assert list_cache().files == ()
+    assert list_cache().entries == ()
 
 
 def test_clearing_removes_everything_that_is_ours_and_nothing_else(tmp_path: Path) -> None:
@@ -222,7 +253,7 @@ def test_clearing_removes_everything_that_is_ours_and_nothing_else(tmp_path: Pat
 
     cleared = clear_cache(tmp_path)
 
-    assert (cleared.folder, cleared.n_files, cleared.n_bytes) == (tmp_path, 2, 2004)
+    assert (cleared.folder, cleared.n_entries, cleared.n_bytes) == (tmp_path, 2, 2004)
     assert [path.name for path in folder.iterdir()] == ["model.safetensors"]
 
     (folder / "model.safetensors").unlink()

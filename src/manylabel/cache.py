@@ -1,6 +1,6 @@
-"""Keep the folder of cached features: where it lies, what is in it, how large it may grow.
+"""Keep the cache of features and converted networks: where it lies, what is in it, how large it may grow.
 
-In:  MANYLABEL_CACHE (the folder) and MANYLABEL_CACHE_GB (its limit); the files that training wrote.
+In:  MANYLABEL_CACHE (the folder) and MANYLABEL_CACHE_GB (its limit); what training and prediction wrote.
 Out: paths, a listing, fewer files.
 
 Several processes may use the folder at once, so every file may vanish at any moment; that is no error.
@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -29,20 +30,23 @@ LENGTH_BYTES = 8
 _MAX_HEADER_BYTES = 1_000_000
 # The user may name any folder: only files with names like ours are ever listed or removed.
 _FEATURES = re.compile(r"[0-9a-f]{64}\.safetensors")
-_LEFT_BEHIND = re.compile(r"[0-9a-f]{64}\.(.*\.)?(partial|lock)")
+_ENGINES = re.compile(r"[0-9a-f]{64}")
+_LEFT_BEHIND = re.compile(r"\.?[0-9a-f]{64}\.(.*\.)?(partial|lock|old)")
+_FEATURES_FOLDER, _ENGINES_FOLDER = "features", "engines"
+_ENGINE_FACTS = "facts.json"
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class CachedFile:
-    """Describe one file of the cache; None is what a damaged file does not tell.
+class CacheEntry:
+    """Describe a file of features or the folder of a converted network; None is what it does not tell.
 
     Attributes:
-        path: The file.
-        network: Network that computed it.
+        path: The file or folder.
+        network: Network that computed it, or that it is.
         n_photos: How many photos it holds.
         n_views: Views of each.
-        what: What was kept of them, e.g. "features".
+        what: What was kept, e.g. "features".
         n_bytes: Size on disk.
         last_used: Seconds since the epoch when it was last read or written.
     """
@@ -63,17 +67,17 @@ class CacheContents:
     Attributes:
         folder: Where it lies.
         limit_bytes: The size above which the files that were not used for longest are removed.
-        files: What it holds, last used first.
+        entries: What it holds, last used first.
     """
 
     folder: Path
     limit_bytes: int
-    files: tuple[CachedFile, ...]
+    entries: tuple[CacheEntry, ...]
 
     @property
     def n_bytes(self) -> int:
-        """Return the size of all files together."""
-        return sum(file.n_bytes for file in self.files)
+        """Return the size of all entries together."""
+        return sum(entry.n_bytes for entry in self.entries)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +86,12 @@ class ClearedCache:
 
     Attributes:
         folder: Where the cache lies.
-        n_files: How many sets of features were removed.
+        n_entries: How many sets of features and converted networks were removed.
         n_bytes: How much was freed.
     """
 
     folder: Path
-    n_files: int
+    n_entries: int
     n_bytes: int
 
 
@@ -124,36 +128,47 @@ def feature_path(folder: Path, key: str) -> Path:
         folder: Folder of the cache.
         key: Hash of everything that decides the features, 64 hexadecimal digits.
     """
-    return folder / "features" / f"{key}.safetensors"
+    return folder / _FEATURES_FOLDER / f"{key}.safetensors"
+
+
+def engine_folder(folder: Path, key: str) -> Path:
+    """Return the folder of a converted network.
+
+    Args:
+        folder: Folder of the cache.
+        key: Hash of everything that decides the network, 64 hexadecimal digits.
+    """
+    return folder / _ENGINES_FOLDER / key
 
 
 def mark_used(path: Path) -> None:
-    """Note that a file was read just now; a folder that cannot be written to stays as it is."""
+    """Note that an entry was read just now; a disk that cannot be written to stays as it is."""
     with suppress(OSError):
         os.utime(path)
 
 
 def make_room(newest: Path, *, limit_bytes: int) -> None:
-    """Remove the files that were not used for longest until the cache is no larger than its limit.
+    """Remove the entries that were not used for longest until the cache is no larger than its limit.
 
     What a killed process left half-written more than a day ago goes too.
 
     Args:
-        newest: The file that was just written; it stays even where it is larger than the limit.
+        newest: The entry that was just written; it stays even where it is larger than the limit.
         limit_bytes: The limit.
     """
-    _remove_left_behind(newest.parent)
-    known = sorted(_stats(newest.parent, _FEATURES), key=lambda known: (known[1].st_mtime_ns, known[0].name))
-    n_bytes, n_removed = sum(stat.st_size for _, stat in known), 0
-    for path, stat in known:
+    folder = newest.parent.parent
+    _remove_left_behind(folder)
+    entries = sorted(_entries(folder), key=lambda entry: (entry.last_used, entry.path.name))
+    n_bytes, n_removed = sum(entry.n_bytes for entry in entries), 0
+    for entry in entries:
         if n_bytes <= limit_bytes:
             break
         # Where a file in use cannot be removed (Windows), another one goes.
-        if path != newest and _remove(path) is None:
-            n_bytes, n_removed = n_bytes - stat.st_size, n_removed + 1
+        if entry.path != newest and _remove(entry.path) is None:
+            n_bytes, n_removed = n_bytes - entry.n_bytes, n_removed + 1
     if n_removed:
         _logger.info(
-            "cache: removed the %d least recently used files to stay below %g GB (MANYLABEL_CACHE_GB)",
+            "cache: removed the %d least recently used entries to stay below %g GB (MANYLABEL_CACHE_GB)",
             n_removed,
             limit_bytes / _BYTES_PER_GB,
         )
@@ -173,16 +188,15 @@ def list_cache(folder: Path | None = None) -> CacheContents:
         0
     """
     folder = default_cache() if folder is None else folder
-    files = [_describe(path, stat) for path, stat in _stats(folder / "features", _FEATURES)]
     return CacheContents(
         folder=folder,
         limit_bytes=cache_limit_bytes(),
-        files=tuple(sorted(files, key=lambda file: (-file.last_used, file.path.name))),
+        entries=tuple(sorted(_entries(folder), key=lambda entry: (-entry.last_used, entry.path.name))),
     )
 
 
 def clear_cache(folder: Path | None = None) -> ClearedCache:
-    """Remove all features from the cache; files that others put into the folder stay.
+    """Remove all features and converted networks from the cache; files that others put into the folder stay.
 
     Runs that are under way go on: what they have read stays theirs, what they write is written anew.
 
@@ -193,20 +207,21 @@ def clear_cache(folder: Path | None = None) -> ClearedCache:
         OutputError: Some files cannot be removed; the others are.
     """
     folder = default_cache() if folder is None else folder
-    n_files, n_bytes, problems = 0, 0, []
-    for pattern in (_FEATURES, _LEFT_BEHIND):
-        for path, stat in _stats(folder / "features", pattern):
-            error = _remove(path)
-            if error is not None:
-                problems.append(f"{path}: cannot be removed: {error.strerror or error}")
-                continue
-            n_files += pattern is _FEATURES
-            n_bytes += stat.st_size
-    with suppress(OSError):
-        (folder / "features").rmdir()
+    entries = [(entry.path, entry.n_bytes) for entry in _entries(folder)]
+    left_behind = [(path, stat.st_size) for path, stat in _left_behind(folder)]
+    problems, n_bytes = [], 0
+    for path, size in [*entries, *left_behind]:
+        error = _remove(path)
+        if error is None:
+            n_bytes += size
+        else:
+            problems.append(f"{path}: cannot be removed: {error.strerror or error}")
+    for name in (_FEATURES_FOLDER, _ENGINES_FOLDER):
+        with suppress(OSError):
+            (folder / name).rmdir()
     if problems:
         raise OutputError("\n".join(problems))
-    return ClearedCache(folder=folder, n_files=n_files, n_bytes=n_bytes)
+    return ClearedCache(folder=folder, n_entries=len(entries), n_bytes=n_bytes)
 
 
 def read_header(file: IO[bytes]) -> bytes:
@@ -230,11 +245,34 @@ def read_header(file: IO[bytes]) -> bytes:
     return header
 
 
-def _describe(path: Path, stat: os.stat_result) -> CachedFile:
+def _entries(folder: Path) -> Iterator[CacheEntry]:
+    """Yield everything that may be removed to make room."""
+    for path, stat in _stats(folder / _FEATURES_FOLDER, _FEATURES):
+        yield _describe_features(path, stat)
+    for path, stat in _stats(folder / _ENGINES_FOLDER, _ENGINES):
+        yield _describe_engine(path, stat)
+
+
+def _describe_engine(path: Path, stat: os.stat_result) -> CacheEntry:
+    network = None
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        network = str(json.loads((path / _ENGINE_FACTS).read_text(encoding="utf-8"))["network"])
+    return CacheEntry(
+        path=path,
+        network=network,
+        n_photos=None,
+        n_views=None,
+        what="converted network",
+        n_bytes=sum(part.st_size for _, part in _stats(path, re.compile(".*"))),
+        last_used=stat.st_mtime,
+    )
+
+
+def _describe_features(path: Path, stat: os.stat_result) -> CacheEntry:
     metadata: dict[str, str] = {}
     with suppress(OSError, ValueError, KeyError, TypeError), path.open("rb") as file:
         metadata = dict(json.loads(read_header(file))["__metadata__"])
-    return CachedFile(
+    return CacheEntry(
         path=path,
         network=metadata.get("network"),
         n_photos=_number(metadata.get("n_photos")),
@@ -261,16 +299,26 @@ def _stats(folder: Path, pattern: re.Pattern[str]) -> Iterator[tuple[Path, os.st
                 yield path, path.stat()
 
 
+def _left_behind(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    for name in (_FEATURES_FOLDER, _ENGINES_FOLDER):
+        yield from _stats(folder / name, _LEFT_BEHIND)
+
+
 def _remove_left_behind(folder: Path) -> None:
-    for path, stat in _stats(folder, _LEFT_BEHIND):
+    for path, stat in _left_behind(folder):
         if time.time() - stat.st_mtime > _SECONDS_PER_DAY:
             _remove(path)
 
 
 def _remove(path: Path) -> OSError | None:
-    """Remove a file, and return why that was not possible."""
+    """Remove a file or folder, and return why that was not possible."""
     try:
-        path.unlink(missing_ok=True)
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except FileNotFoundError:
+        return None
     except OSError as error:
         return error
     return None

@@ -298,7 +298,7 @@ def test_head_and_number_of_labels_go_together(run: Run) -> None:
 
 def test_an_empty_cache_is_shown(run: Run, feature_cache: Path) -> None:
     assert run("cache") == Answer(
-        0, f"Folder: {feature_cache}\nLimit:  20.0 GB\nUsed:   0 B, 0 sets of features\n", ""
+        0, f"Folder: {feature_cache}\nLimit:  20.0 GB\nUsed:   0 B, 0 entries\n", ""
     )
 
 
@@ -323,7 +323,7 @@ def test_the_cache_is_shown_in_80_columns_and_cleared(
     shown = run("cache")
     lines = shown.stdout.splitlines()
     assert shown.code == 0
-    assert lines[2] == f"Used:   {n_bytes} B, 2 sets of features"
+    assert lines[2] == f"Used:   {n_bytes} B, 2 entries"
     assert lines[3].split() == ["Network", "Photos", "Views", "What", "Size", "Last", "used"]
     assert max(map(len, lines[3:])) <= 80
     assert ["?", "?", "?", "?", "7", "B"] in [line.split()[:6] for line in lines]
@@ -331,7 +331,7 @@ def test_the_cache_is_shown_in_80_columns_and_cleared(
     assert "activations" in shown.stdout
 
     cleared = run("cache", "--clear")
-    assert cleared == Answer(0, f"{feature_cache}: {n_bytes} B freed, 2 sets of features removed\n", "")
+    assert cleared == Answer(0, f"{feature_cache}: {n_bytes} B freed, 2 entries removed\n", "")
     assert not list(feature_cache.rglob("*.safetensors"))
 
 

@@ -348,7 +348,7 @@ def test_a_file_says_what_it_holds(
 ) -> None:
     frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings)
 
-    [file] = list_cache(settings.cache).files
+    [file] = list_cache(settings.cache).entries
     assert (file.network, file.n_photos, file.n_views, file.what) == ("tiny", N_PHOTOS, 3, "features")
 
 

@@ -306,11 +306,11 @@ def show_models(models: Sequence["ModelInfo"]) -> None:
 
 
 def show_cache(contents: "CacheContents") -> None:
-    """Print where the feature cache lies, how full it is, and what it holds."""
+    """Print where the cache lies, how full it is, and what it holds."""
     show_line(f"Folder: {contents.folder}")
     show_line(f"Limit:  {format_bytes(contents.limit_bytes)}")
-    show_line(f"Used:   {format_bytes(contents.n_bytes)}, {len(contents.files)} sets of features")
-    if not contents.files:
+    show_line(f"Used:   {format_bytes(contents.n_bytes)}, {format_entries(len(contents.entries))}")
+    if not contents.entries:
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("Network", overflow="fold")
@@ -319,20 +319,30 @@ def show_cache(contents: "CacheContents") -> None:
     table.add_column("What", overflow="fold")
     table.add_column("Size", justify="right", no_wrap=True)
     table.add_column("Last used", no_wrap=True)
-    for file in contents.files:
+    for entry in contents.entries:
         table.add_row(
-            escape(_or_unknown(file.network)),
-            _or_unknown(file.n_photos),
-            _or_unknown(file.n_views),
-            escape(_or_unknown(file.what)),
-            format_bytes(file.n_bytes),
-            f"{datetime.fromtimestamp(file.last_used):%Y-%m-%d %H:%M}",
+            escape(_or_unknown(entry.network)),
+            _or_unknown(entry.n_photos),
+            _or_unknown(entry.n_views),
+            escape(_or_unknown(entry.what)),
+            format_bytes(entry.n_bytes),
+            f"{datetime.fromtimestamp(entry.last_used):%Y-%m-%d %H:%M}",
         )
     _stdout.print(table)
 
 
 def _or_unknown(value: object) -> str:
     return "?" if value is None else str(value)
+
+
+def format_entries(number: int) -> str:
+    """Count what the cache holds.
+
+    Examples:
+        >>> format_entries(1), format_entries(2)
+        ('1 entry', '2 entries')
+    """
+    return "1 entry" if number == 1 else f"{number} entries"
 
 
 def format_bytes(n_bytes: int) -> str:

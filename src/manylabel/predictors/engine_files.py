@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manylabel.bundle import CONFIG_FILE, WEIGHTS_FILE, Bundle
-from manylabel.cache import default_cache
+from manylabel.cache import default_cache, engine_folder
 from manylabel.errors import BundleError
 from manylabel.files import file_sha256, new_folder
 from manylabel.quiet_imports import import_openvino
@@ -104,4 +104,4 @@ def cached_engine(bundle: Bundle) -> Path:
         "openvino": import_openvino().get_version(),
     }
     key = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
-    return default_cache() / "engines" / key
+    return engine_folder(default_cache(), key)

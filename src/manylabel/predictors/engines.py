@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 from manylabel.bundle import WEIGHTS_FILE, Bundle, read_bundle
+from manylabel.cache import cache_limit_bytes, make_room, mark_used
 from manylabel.config import DeviceName, EngineName, PrecisionName
 from manylabel.errors import BundleError, ConfigError, EngineError, MissingExtraError, OutputError
 from manylabel.predictors.engine_files import INT8_FOLDER, cached_engine, read_engine, write_engine
@@ -106,11 +107,14 @@ def converted_model(bundle: Bundle) -> "openvino.Model | Path":
         BundleError: The weights do not fit.
         EngineError: OpenVINO cannot compute the network as torch does.
         MissingExtraError: It has to be converted, and torch is not installed.
+        ConfigError: MANYLABEL_CACHE_GB is no positive number.
     """
-    place = cached_engine(bundle)
+    place, limit_bytes = cached_engine(bundle), cache_limit_bytes()
     if place.exists():
         try:
-            return read_engine(place).model
+            model_file = read_engine(place).model
+            mark_used(place)
+            return model_file
         except BundleError as error:
             _logger.warning("%s; the network is converted again", error)
     try:
@@ -119,9 +123,12 @@ def converted_model(bundle: Bundle) -> "openvino.Model | Path":
         raise MissingExtraError("Converting a bundle for OpenVINO", "train") from error
     model = convert_bundle(bundle)
     try:
-        write_engine(place, model, facts={"bundle": bundle.facts["sha256"]})
+        facts = {"bundle": bundle.facts["sha256"], "network": bundle.config.backbone}
+        write_engine(place, model, facts=facts)
     except (OSError, OutputError) as error:
         _logger.warning("the converted network could not be kept in %s: %s", place.parent, error)
+    else:
+        make_room(place, limit_bytes=limit_bytes)
     return model
 
 
