@@ -173,8 +173,8 @@ class Learner(ABC):
         """Train a fresh network."""
 
     @abstractmethod
-    def outputs(self, module: nn.Module, rows: IntArray) -> Iterator[Tensor]:
-        """Yield logits [batch, n_labels] of what ``fit`` trained."""
+    def outputs(self, module: nn.Module, rows: IntArray, *, n_views: int) -> Iterator[Tensor]:
+        """Yield logits [batch, n_labels] of what ``fit`` trained, averaged over its first views."""
 
     def scores(self, fit: Fit, rows: IntArray) -> FloatArray:
         """Return probabilities [n_rows, n_labels] of photos that need not have been seen."""
@@ -195,9 +195,9 @@ class Learner(ABC):
 
     @torch.no_grad()
     def mean_loss(self, module: nn.Module, rows: IntArray, *, loss: Loss) -> float:
-        """Measure the mean loss over the known cells of some photos."""
+        """Measure the mean loss over the known cells of some photos, each seen once: it is measured often."""
         module.eval()
-        logits = torch.cat([*self.outputs(module, rows)])
+        logits = torch.cat([*self.outputs(module, rows, n_views=1)])
         return float(loss(logits, as_tensor(self.lesson.targets[rows]).to(logits.device)))
 
     @torch.inference_mode()
@@ -206,7 +206,8 @@ class Learner(ABC):
         if len(rows) == 0:
             return np.empty((0, self.lesson.targets.shape[1]))
         module.eval()
-        logits = torch.cat([*self.outputs(module, rows)])
+        n_views = self.lesson.start.preprocessing.n_views
+        logits = torch.cat([*self.outputs(module, rows, n_views=n_views)])
         return logits.cpu().double().sigmoid().numpy()
 
     def engine_plan(self) -> EnginePlan:

@@ -124,9 +124,9 @@ class HeadLearner(Learner):
             seconds=time.perf_counter() - started - course.watching_seconds,
         )
 
-    def outputs(self, module: nn.Module, rows: IntArray) -> Iterator[Tensor]:
-        """Yield logits [batch, n_labels]."""
-        views = self._plain[self._places[rows]]  # [n_rows, n_views, n_features]
+    def outputs(self, module: nn.Module, rows: IntArray, *, n_views: int) -> Iterator[Tensor]:
+        """Yield logits [batch, n_labels], averaged over views."""
+        views = self._plain[self._places[rows], :n_views]  # [n_rows, n_views, n_features]
         yield module(views.flatten(end_dim=1)).unflatten(0, views.shape[:2]).mean(dim=1)
 
 

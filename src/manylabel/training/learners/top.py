@@ -101,15 +101,14 @@ class TopLearner(Learner):
 
     @torch.inference_mode()
     def _features(self, top: Top, rows: IntArray) -> Tensor:
-        """Return the features of the plain views of some photos [n_rows, n_features]."""
+        """Return the features of some photos, each as it is [n_rows, n_features]."""
         top.eval()
         # A head without layers gives what the backbone gives.
         bare = Top(top.backbone, nn.Sequential())
-        return torch.cat([*self.outputs(bare, rows)])
+        return torch.cat([*self.outputs(bare, rows, n_views=1)])
 
-    def outputs(self, module: nn.Module, rows: IntArray) -> Iterator[Tensor]:
-        """Yield logits [batch, n_labels]."""
-        n_views = self.lesson.start.preprocessing.n_views
+    def outputs(self, module: nn.Module, rows: IntArray, *, n_views: int) -> Iterator[Tensor]:
+        """Yield logits [batch, n_labels], averaged over views."""
         for start in range(0, len(rows), _SCORING_BATCH_SIZE):
             values = self._plain(rows[start : start + _SCORING_BATCH_SIZE], n_views)
             with autocast(self.device, self.precision):
@@ -117,7 +116,7 @@ class TopLearner(Learner):
             yield logits.unflatten(0, (-1, n_views)).mean(dim=1)
 
     def _plain(self, rows: IntArray, n_views: int) -> Tensor:
-        """Return the activations that scores are averaged over [n_rows, n_views, ...]."""
+        """Return the activations of views that scores may be averaged over [n_rows, n_views, ...]."""
         train, others = self._values
         return torch.stack(
             [

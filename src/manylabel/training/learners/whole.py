@@ -92,9 +92,10 @@ class WholeLearner(Learner):
         # The whole network goes on under the same loss, so its weights, just undone, are put back.
         classifier.undo_loss_weight(1 / self.pos_weight(rows))
 
-    def outputs(self, module: nn.Module, rows: IntArray) -> Iterator[Tensor]:
-        """Yield logits [batch, n_labels]."""
-        for pixels in evaluation_batches(self.lesson.store, rows, self.lesson.start.preprocessing):
+    def outputs(self, module: nn.Module, rows: IntArray, *, n_views: int) -> Iterator[Tensor]:
+        """Yield logits [batch, n_labels], averaged over views."""
+        preprocessing = replace(self.lesson.start.preprocessing, n_views=n_views)
+        for pixels in evaluation_batches(self.lesson.store, rows, preprocessing):
             with autocast(self.device, self.precision):
                 logits = module(pixels.to(self.device)).float()  # [batch * n_views, n_labels]
-            yield logits.unflatten(0, (-1, self.lesson.start.preprocessing.n_views)).mean(dim=1)
+            yield logits.unflatten(0, (-1, n_views)).mean(dim=1)
