@@ -33,7 +33,7 @@ from benchmarks.photo_sets import (
 
 MANYLABEL_VARIANTS: dict[str, tuple[str, ...]] = {
     "manylabel quick": ("--recipe", "quick"),
-    "manylabel top": ("--tune", "top"),
+    "manylabel top": ("--tune", "top", "--set", "evaluation.tta=4"),
 }
 """Ways to run manylabel: what is added to ``manylabel compare ... --models NAME --weights FILE``."""
 
