@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from manylabel.errors import MissingExtraError
+from manylabel.errors import ConfigError, MissingExtraError
 from manylabel.models import frozen
 from manylabel.models.frozen import Batch, EnginePlan, compile_frozen, plan_engine
 
@@ -125,3 +125,5 @@ def test_openvino_is_for_cpus_only() -> None:
 
     assert (chosen.name, chosen.precision) == ("torch", torch.bfloat16)
     assert plan("auto").name == "openvino"
+    with pytest.raises(ConfigError, match=r"'openvino' computes on the CPU, this run computes on 'cuda'"):
+        plan_engine("openvino", device=torch.device("cuda"), precision=torch.float32)

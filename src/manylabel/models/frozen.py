@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from manylabel.config import TrainingEngineName
-from manylabel.errors import MissingExtraError
+from manylabel.errors import ConfigError, MissingExtraError
 from manylabel.models.modes import autocast
 from manylabel.models.openvino_model import to_openvino
 from manylabel.quiet_imports import has_openvino, import_openvino
@@ -69,8 +69,14 @@ def plan_engine(wish: TrainingEngineName, *, device: torch.device, precision: to
         precision: Number type of the forward pass.
 
     Raises:
-        MissingExtraError: OpenVINO was asked for and is not installed.
+        ConfigError: OpenVINO was asked for on another device than a CPU.
+        MissingExtraError: It was asked for and is not installed.
     """
+    if wish == "openvino" and device.type != "cpu":
+        raise ConfigError(
+            f"training.engine: 'openvino' computes on the CPU, this run computes on '{device.type}'; 'auto' "
+            "takes torch there, and training.device=cpu stays on the CPU"
+        )
     is_there = has_openvino()
     if wish == "openvino" and not is_there:
         raise MissingExtraError("training.engine=openvino", "openvino")
