@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 MAX_CALIBRATION = 300
 
 _FORMAT_VERSION = 1
+_NOT_CALIBRATING = "photos that did not calibrate but may have trained"
 _ATTENTION = {"ScaledDotProductAttention", "Softmax"}
 
 
@@ -180,7 +181,7 @@ def _choose_photos(folder: Path, table: LabelTable | None) -> tuple[list[Path], 
 
 def _origin(table: LabelTable) -> str:
     is_test = {part == "test" for part in table.parts}
-    return "the table's test part" if is_test == {True, False} else "photos that did not calibrate"
+    return "the table's test part" if is_test == {True, False} else _NOT_CALIBRATING
 
 
 def _read_pixels(
