@@ -6,6 +6,7 @@ Out: words for the results; no host and no user name.
 
 import json
 import os
+import platform
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,8 @@ def describe_machine() -> Mapping[str, str]:
     flags = cpu_flags()
     return {
         **gather_machine(),
+        # Without the release: another kernel is no other machine.
+        "system": f"{platform.system()} ({platform.machine()})",
         "flags": " ".join(flag for flag in _FLAGS if flag in flags),
         "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
     }

@@ -4,11 +4,13 @@ In:  cached features or photos, and the targets of the same photos.
 Out: inputs [batch, ...] and targets [batch, n_labels], every photo once per epoch, each time in another view.
 """
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from manylabel.config import AugmentationConfig
@@ -128,3 +130,10 @@ def evaluation_batches(store: PhotoStore, rows: IntArray, preprocessing: Preproc
 def as_tensor(targets: FloatArray) -> Tensor:
     """Return targets as float32 on the CPU, NaN kept."""
     return torch.from_numpy(np.array(targets, dtype=np.float32))
+
+
+def shared_tensor(values: NDArray[np.floating]) -> Tensor:
+    """Return a tensor that reads the memory or file of an array; it may be read-only."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*not writable", category=UserWarning)
+        return torch.from_numpy(values)

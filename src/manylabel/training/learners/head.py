@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from manylabel.models.classifier import Classifier
-from manylabel.training.batches import FeatureBatches, as_tensor
+from manylabel.training.batches import FeatureBatches, as_tensor, shared_tensor
 from manylabel.training.decay import Choice, choose_decay
 from manylabel.training.defaults import asks_for_loop, fill_for_loop, given
 from manylabel.training.features import FrozenPart
@@ -55,8 +55,8 @@ class HeadLearner(Learner):
         others = self.frozen_features(part, other_rows, "features of other photos", n_augmented=0)
         self.prepared_seconds = views.seconds
         n_views = lesson.start.preprocessing.n_views
-        self._views = torch.tensor(views.values, device=self.device)  # [n_train, n_views + ..., n_features]
-        others_plain = torch.tensor(others.values, device=self.device)
+        self._views = shared_tensor(views.values).to(self.device)  # [n_train, n_views + ..., n_features]
+        others_plain = shared_tensor(others.values).to(self.device)
         self._plain = torch.cat([self._views[:, :n_views], others_plain])  # [n_photos, n_views, n_features]
         self._places = np.full(len(lesson.store), -1)
         self._places[np.concatenate([train_rows, other_rows])] = np.arange(len(self._plain))

@@ -5,7 +5,6 @@ Out: fits: a trained network each; what lies below the cut is shared by all of t
 """
 
 import copy
-import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,9 +14,8 @@ from torch import Tensor, nn
 from manylabel.models.classifier import Classifier
 from manylabel.models.cut import UpperPart, split_backbone
 from manylabel.models.modes import autocast
-from manylabel.training.batches import FeatureBatches, as_tensor
+from manylabel.training.batches import FeatureBatches, as_tensor, shared_tensor
 from manylabel.training.defaults import given
-from manylabel.training.feature_file import FeatureArray
 from manylabel.training.features import FrozenPart
 from manylabel.training.learners.base import Fit, FitRows, Learner, Lesson
 from manylabel.types import IntArray
@@ -68,7 +66,10 @@ class TopLearner(Learner):
         train = self.frozen_features(part, train_rows, "activations", n_augmented=n_augmented)
         others = self.frozen_features(part, other_rows, "activations of other photos", n_augmented=0)
         self.prepared_seconds = train.seconds
-        self._values = (_as_tensor(train.values), _as_tensor(others.values))  # [n_rows, n_views, ...] each
+        self._values = (
+            shared_tensor(train.values),
+            shared_tensor(others.values),
+        )  # [n_rows, n_views, ...] each
         self._places = np.full(len(lesson.store), -1)
         self._places[train_rows] = np.arange(len(train_rows))
         self._places[other_rows] = len(train_rows) + np.arange(len(other_rows))
@@ -124,11 +125,3 @@ class TopLearner(Learner):
                 for place in self._places[rows]
             ]
         )
-
-
-def _as_tensor(values: FeatureArray) -> Tensor:
-    """Return a tensor that reads the same memory or file."""
-    with warnings.catch_warnings():
-        # A file of the cache cannot be written to; nobody tries.
-        warnings.filterwarnings("ignore", message=".*not writable", category=UserWarning)
-        return torch.from_numpy(values)
