@@ -33,7 +33,8 @@ _FEATURES = re.compile(r"[0-9a-f]{64}\.safetensors")
 _ENGINES = re.compile(r"[0-9a-f]{64}")
 _LEFT_BEHIND = re.compile(r"\.?[0-9a-f]{64}\.(.*\.)?(partial|lock|old)")
 _FEATURES_FOLDER, _ENGINES_FOLDER = "features", "engines"
-_ENGINE_FACTS = "facts.json"
+_ANYTHING = re.compile(".*")
+ENGINE_FACTS_FILE = "facts.json"
 _logger = logging.getLogger(__name__)
 
 
@@ -158,14 +159,14 @@ def make_room(newest: Path, *, limit_bytes: int) -> None:
     """
     folder = newest.parent.parent
     _remove_left_behind(folder)
-    entries = sorted(_entries(folder), key=lambda entry: (entry.last_used, entry.path.name))
-    n_bytes, n_removed = sum(entry.n_bytes for entry in entries), 0
-    for entry in entries:
+    found = sorted(_found(folder), key=lambda known: (known[2].st_mtime_ns, known[0].name))
+    n_bytes, n_removed = sum(size for _, size, _ in found), 0
+    for path, size, _ in found:
         if n_bytes <= limit_bytes:
             break
         # Where a file in use cannot be removed (Windows), another one goes.
-        if entry.path != newest and _remove(entry.path) is None:
-            n_bytes, n_removed = n_bytes - entry.n_bytes, n_removed + 1
+        if path != newest and _remove(path) is None:
+            n_bytes, n_removed = n_bytes - size, n_removed + 1
     if n_removed:
         _logger.info(
             "cache: removed the %d least recently used entries to stay below %g GB (MANYLABEL_CACHE_GB)",
@@ -188,10 +189,11 @@ def list_cache(folder: Path | None = None) -> CacheContents:
         0
     """
     folder = default_cache() if folder is None else folder
+    entries = [_describe(*found) for found in _found(folder)]
     return CacheContents(
         folder=folder,
         limit_bytes=cache_limit_bytes(),
-        entries=tuple(sorted(_entries(folder), key=lambda entry: (-entry.last_used, entry.path.name))),
+        entries=tuple(sorted(entries, key=lambda entry: (-entry.last_used, entry.path.name))),
     )
 
 
@@ -207,7 +209,7 @@ def clear_cache(folder: Path | None = None) -> ClearedCache:
         OutputError: Some files cannot be removed; the others are.
     """
     folder = default_cache() if folder is None else folder
-    entries = [(entry.path, entry.n_bytes) for entry in _entries(folder)]
+    entries = [(path, size) for path, size, _ in _found(folder)]
     left_behind = [(path, stat.st_size) for path, stat in _left_behind(folder)]
     problems, n_bytes = [], 0
     for path, size in [*entries, *left_behind]:
@@ -245,42 +247,37 @@ def read_header(file: IO[bytes]) -> bytes:
     return header
 
 
-def _entries(folder: Path) -> Iterator[CacheEntry]:
-    """Yield everything that may be removed to make room."""
+def _found(folder: Path) -> Iterator[tuple[Path, int, os.stat_result]]:
+    """Yield everything that may be removed to make room, and its size; nothing is opened."""
     for path, stat in _stats(folder / _FEATURES_FOLDER, _FEATURES):
-        yield _describe_features(path, stat)
+        yield path, stat.st_size, stat
     for path, stat in _stats(folder / _ENGINES_FOLDER, _ENGINES):
-        yield _describe_engine(path, stat)
+        yield path, sum(part.st_size for _, part in _stats(path, _ANYTHING)), stat
 
 
-def _describe_engine(path: Path, stat: os.stat_result) -> CacheEntry:
-    network = None
+def _describe(path: Path, n_bytes: int, stat: os.stat_result) -> CacheEntry:
+    is_engine = path.parent.name == _ENGINES_FOLDER
+    metadata: dict[str, Any] = {}
     with suppress(OSError, ValueError, KeyError, TypeError):
-        network = str(json.loads((path / _ENGINE_FACTS).read_text(encoding="utf-8"))["network"])
-    return CacheEntry(
-        path=path,
-        network=network,
-        n_photos=None,
-        n_views=None,
-        what="converted network",
-        n_bytes=sum(part.st_size for _, part in _stats(path, re.compile(".*"))),
-        last_used=stat.st_mtime,
-    )
-
-
-def _describe_features(path: Path, stat: os.stat_result) -> CacheEntry:
-    metadata: dict[str, str] = {}
-    with suppress(OSError, ValueError, KeyError, TypeError), path.open("rb") as file:
-        metadata = dict(json.loads(read_header(file))["__metadata__"])
+        metadata = _read_engine_facts(path) if is_engine else _read_metadata(path)
     return CacheEntry(
         path=path,
         network=metadata.get("network"),
         n_photos=_number(metadata.get("n_photos")),
         n_views=_number(metadata.get("n_views")),
-        what=metadata.get("what"),
-        n_bytes=stat.st_size,
+        what="converted network" if is_engine else metadata.get("what"),
+        n_bytes=n_bytes,
         last_used=stat.st_mtime,
     )
+
+
+def _read_metadata(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return dict(json.loads(read_header(file))["__metadata__"])
+
+
+def _read_engine_facts(path: Path) -> dict[str, Any]:
+    return {"network": str(json.loads((path / ENGINE_FACTS_FILE).read_text(encoding="utf-8"))["network"])}
 
 
 def _number(text: Any) -> int | None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manylabel.bundle import CONFIG_FILE, WEIGHTS_FILE, Bundle
-from manylabel.cache import default_cache, engine_folder
+from manylabel.cache import ENGINE_FACTS_FILE, default_cache, engine_folder
 from manylabel.errors import BundleError
 from manylabel.files import file_sha256, new_folder
 from manylabel.quiet_imports import import_openvino
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MODEL_FILE = "model.xml"
 NUMBERS_FILE = "model.bin"
-FACTS_FILE = "facts.json"
+FACTS_FILE = ENGINE_FACTS_FILE
 INT8_FOLDER = "int8"
 
 _FORMAT_VERSION = 1

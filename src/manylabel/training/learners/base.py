@@ -174,7 +174,7 @@ class Learner(ABC):
 
     @abstractmethod
     def outputs(self, module: nn.Module, rows: IntArray, *, n_views: int) -> Iterator[Tensor]:
-        """Yield logits [batch, n_labels] of what ``fit`` trained, averaged over its first views."""
+        """Yield logits [batch, n_labels] of what ``fit`` trained, averaged over a photo's views."""
 
     def scores(self, fit: Fit, rows: IntArray) -> FloatArray:
         """Return probabilities [n_rows, n_labels] of photos that need not have been seen."""

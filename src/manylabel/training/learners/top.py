@@ -66,10 +66,8 @@ class TopLearner(Learner):
         train = self.frozen_features(part, train_rows, "activations", n_augmented=n_augmented)
         others = self.frozen_features(part, other_rows, "activations of other photos", n_augmented=0)
         self.prepared_seconds = train.seconds
-        self._values = (
-            shared_tensor(train.values),
-            shared_tensor(others.values),
-        )  # [n_rows, n_views, ...] each
+        # [n_rows, n_views, ...] each
+        self._values = (shared_tensor(train.values), shared_tensor(others.values))
         self._places = np.full(len(lesson.store), -1)
         self._places[train_rows] = np.arange(len(train_rows))
         self._places[other_rows] = len(train_rows) + np.arange(len(other_rows))
