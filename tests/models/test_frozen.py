@@ -10,13 +10,14 @@ from torch import Tensor, nn
 
 from manylabel.errors import ConfigError, MissingExtraError
 from manylabel.models import frozen
-from manylabel.models.frozen import Batch, EnginePlan, compile_frozen, plan_engine
+from manylabel.models.frozen import EnginePlan, compile_frozen, plan_engine
+from manylabel.preprocess import PixelArray
 
 CPU = torch.device("cpu")
 
 
 class Small(nn.Module):
-    """Take pixels and factors, as frozen parts of networks do."""
+    """Take pixels, as frozen parts of networks do."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,22 +25,16 @@ class Small(nn.Module):
             torch.manual_seed(0)
             self.layer = nn.Conv2d(3, 4, 3)
 
-    def forward(self, pixels: Tensor, factors: Tensor) -> Tensor:
-        """Return [n, 4] of pixels [n, 8, 8, 3] and factors [n, 3]."""
-        photos = (pixels.float() / 255 * factors[:, None, None, :]).permute(0, 3, 1, 2)
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return [n, 4] of pixels [n, 8, 8, 3]."""
+        photos = (pixels.float() / 255).permute(0, 3, 1, 2)
         return torch.relu(self.layer(photos)).mean(dim=(2, 3))
 
 
-def batches(*sizes: int) -> list[Batch]:
+def batches(*sizes: int) -> list[PixelArray]:
     """Draw batches of some sizes."""
     rng = np.random.default_rng(0)
-    return [
-        (
-            rng.integers(256, size=(size, 8, 8, 3), dtype=np.uint8),
-            rng.uniform(0.8, 1.2, size=(size, 3)).astype(np.float32),
-        )
-        for size in sizes
-    ]
+    return [rng.integers(256, size=(size, 8, 8, 3), dtype=np.uint8) for size in sizes]
 
 
 def plan(engine: str = "openvino", precision: torch.dtype = torch.float32) -> EnginePlan:
@@ -53,7 +48,7 @@ def test_openvino_gives_what_torch_gives_in_order_for_batches_of_any_size() -> N
     outputs = [*compile_frozen(module, plan(), sample=given[0]).run(given)]
 
     with torch.inference_mode():
-        expected = [module(*map(torch.from_numpy, batch)).numpy() for batch in given]
+        expected = [module(torch.from_numpy(batch)).numpy() for batch in given]
     assert [len(output) for output in outputs] == [3, 5, 1, 5, 2]
     for output, right in zip(outputs, expected, strict=True):
         np.testing.assert_allclose(output, right, rtol=1e-4, atol=1e-5)
@@ -84,7 +79,7 @@ def test_another_result_than_that_of_torch_is_not_used_and_said(
     given, module = batches(2), Small().eval()
     honest = frozen._OpenVinoEngine.run
 
-    def wrong(engine: frozen._OpenVinoEngine, todo: list[Batch]) -> Iterator[np.ndarray]:
+    def wrong(engine: frozen._OpenVinoEngine, todo: list[PixelArray]) -> Iterator[np.ndarray]:
         for output in honest(engine, todo):
             yield output * 1.01
 
@@ -102,7 +97,7 @@ def test_what_openvino_cannot_convert_is_left_to_torch_and_said(
     def refuse(*_: object, **__: object) -> None:
         raise RuntimeError("no conversion rule for aten::strange")
 
-    monkeypatch.setattr(frozen, "to_openvino", refuse)
+    monkeypatch.setattr(frozen, "pixels_to_openvino", refuse)
     with caplog.at_level(logging.WARNING):
         engine = compile_frozen(Small().eval(), plan(), sample=batches(2)[0])
 

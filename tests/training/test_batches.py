@@ -91,6 +91,15 @@ def test_order_and_views_change_from_epoch_to_epoch() -> None:
     assert views_of_first != views_of_second
 
 
+def test_a_photo_shows_every_view_before_any_comes_again() -> None:
+    batches = feature_batches(n_photos=7)
+    epochs = [dict(join(batches.epoch())[0].tolist()) for _ in range(6)]
+
+    for photo in range(7):
+        views = [views_of_epoch[photo] for views_of_epoch in epochs]
+        assert set(views[:3]) == set(views[3:]) == {0, 1, 2}
+
+
 def test_a_seed_decides_order_and_views() -> None:
     first, second, third = (join(feature_batches(seed=seed).epoch())[0] for seed in (5, 5, 6))
 
@@ -107,14 +116,14 @@ def test_photos_come_once_per_epoch_with_their_own_targets(store: PhotoStore) ->
     assert batches.n_batches == 3
     assert sorted(targets[:, 0].tolist()) == [40, 60, 80, 100, 120, 140, 160]
     assert pixels.shape == (7, 16, 16, 3)
-    torch.testing.assert_close(pixels, targets.float()[:, :, None, None].expand_as(pixels), atol=1e-3, rtol=0)
+    assert torch.equal(pixels, targets[:, :, None, None].byte().expand_as(pixels))
 
 
 def test_photos_are_seen_in_another_view_in_every_epoch(store: PhotoStore) -> None:
     batches = photo_batches(store, augmentation=AugmentationConfig(brightness=0.5))
     (first, _), (second, _) = join(batches.epoch()), join(batches.epoch())
 
-    assert not set(first[:, 0, 0, 0].tolist()) & set(second[:, 0, 0, 0].tolist())
+    assert set(first[:, 0, 0, 0].tolist()) != set(second[:, 0, 0, 0].tolist())
 
 
 def test_a_seed_decides_order_and_pixels_of_photos(store: PhotoStore) -> None:

@@ -15,11 +15,9 @@ from manylabel.config import AugmentationConfig, OrientationName
 from manylabel.preprocess import Preprocessing, resize_photo
 from manylabel.training.views import (
     View,
-    colour_factors,
+    change_colours,
     draw_box,
     draw_view,
-    jitter_colours,
-    plain_view,
     render_view,
 )
 
@@ -32,10 +30,6 @@ NOTHING_VARIES = AugmentationConfig(
 def noise(height: int, width: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     """Draw pixels [height, width, 3] that differ everywhere."""
     return np.random.default_rng(0).integers(256, size=(height, width, 3), dtype=np.uint8)
-
-
-def factors_of(*views: View) -> torch.Tensor:
-    return torch.from_numpy(colour_factors(views))
 
 
 def view(**changes: Any) -> View:
@@ -74,23 +68,15 @@ def test_crops_take_all_places_and_both_shapes() -> None:
     assert (widths > heights).mean() == pytest.approx(0.5, abs=0.15)
 
 
-def test_nothing_varies_where_nothing_may() -> None:
+def test_where_nothing_may_vary_a_view_is_what_a_predictor_sees() -> None:
+    photo, crop = Image.fromarray(noise(20, 30)), Preprocessing(side_px=16, fit="crop")
     drawn = draw_view(
-        (30, 20), preprocessing=PREPROCESSING, augmentation=NOTHING_VARIES, rng=np.random.default_rng(0)
+        photo.size, preprocessing=crop, augmentation=NOTHING_VARIES, rng=np.random.default_rng(0)
     )
 
-    assert drawn == plain_view((30, 20), preprocessing=PREPROCESSING)
-
-
-def test_the_plain_view_is_what_a_predictor_sees() -> None:
-    photo, crop = Image.fromarray(noise(20, 30)), Preprocessing(side_px=16, fit="crop")
-    plain = plain_view(photo.size, preprocessing=crop)
-
-    pixels = render_view(photo, plain, preprocessing=crop)
+    pixels = render_view(photo, drawn, preprocessing=crop)
 
     np.testing.assert_array_equal(pixels, resize_photo(photo, crop))
-    batch = torch.from_numpy(pixels.copy())[None]
-    torch.testing.assert_close(jitter_colours(batch, factors_of(plain)), batch.float(), atol=1e-3, rtol=0)
 
 
 def test_the_same_generator_draws_the_same_view() -> None:
@@ -137,7 +123,7 @@ def test_only_photos_without_an_upper_side_are_turned(orientation: OrientationNa
 
 def test_a_turned_view_is_mirrored_first() -> None:
     photo = Image.fromarray(noise(16, 16))
-    drawn = replace(plain_view(photo.size, preprocessing=PREPROCESSING), is_flipped=True, n_quarter_turns=1)
+    drawn = replace(view(), box=(0, 0, 16, 16), is_flipped=True, n_quarter_turns=1)
 
     pixels = render_view(photo, drawn, preprocessing=replace(PREPROCESSING, side_px=16))
 
@@ -157,22 +143,23 @@ def test_a_flipped_view_is_mirrored_left_to_right() -> None:
 @pytest.mark.parametrize("factor", [0.6, 1.0, 1.7])
 @pytest.mark.parametrize("name", ["brightness", "contrast", "saturation"])
 def test_colours_change_as_in_torchvision(name: str, factor: float) -> None:
-    pixels = torch.from_numpy(noise(20, 30))[None]
+    pixels = noise(20, 30)
     adjust = getattr(functional, f"adjust_{name}")
-    expected = 255 * adjust(pixels.permute(0, 3, 1, 2) / 255, factor).permute(0, 2, 3, 1)
+    expected = 255 * adjust(torch.from_numpy(pixels).permute(2, 0, 1) / 255, factor).permute(1, 2, 0)
 
-    jittered = jitter_colours(pixels, factors_of(view(**{name: factor})))
+    changed = change_colours(pixels, view(**{name: factor}))
 
-    torch.testing.assert_close(jittered, expected, atol=0.1, rtol=0)
+    assert changed.dtype == np.uint8
+    np.testing.assert_allclose(changed, expected, atol=1)
 
 
-def test_each_photo_of_a_batch_has_its_own_colours() -> None:
-    views = [view(brightness=0.5), view(contrast=1.5), view(saturation=0.2)]
-    pixels = torch.from_numpy(np.stack([noise(20, 30)] * 3))
+def test_brightness_contrast_and_saturation_follow_one_another() -> None:
+    pixels = 100 + noise(20, 30) // 8  # far from both ends: nothing is clipped on the way
+    expected = torch.from_numpy(pixels).permute(2, 0, 1) / 255
+    expected = functional.adjust_brightness(expected, 1.2)
+    expected = functional.adjust_contrast(expected, 0.7)
+    expected = functional.adjust_saturation(expected, 1.4)
 
-    together = jitter_colours(pixels, factors_of(*views))
+    changed = change_colours(pixels, view(brightness=1.2, contrast=0.7, saturation=1.4))
 
-    alone = [jitter_colours(pixels[place : place + 1], factors_of(views[place])) for place in range(3)]
-    torch.testing.assert_close(together, torch.cat(alone))
-    assert together.dtype == torch.float32
-    assert 0 <= float(together.min()) < float(together.max()) <= 255
+    np.testing.assert_allclose(changed, 255 * expected.permute(1, 2, 0), atol=1)

@@ -1,17 +1,15 @@
 """Turn a torch network into an OpenVINO model.
 
-In:  a network, and a sample of its inputs.
-Out: a model of the same inputs, for any number of photos, that computes the same in 32-bit floats.
+In:  a network of pixels.
+Out: a model of pixels, for any number of photos, that computes the same in 32-bit floats.
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 from torch.jit._trace import TracerWarning
 
@@ -21,31 +19,26 @@ if TYPE_CHECKING:
     import openvino
 
 
-def to_openvino(module: nn.Module, *, sample: Sequence[NDArray[Any]]) -> "openvino.Model":
-    """Convert a network.
+def pixels_to_openvino(module: nn.Module, *, side_px: int) -> "openvino.Model":
+    """Convert a network of pixels.
 
     Args:
-        module: Takes the arrays of ``sample`` as tensors and gives one tensor; it is put into inference mode
-            and must lie on the CPU, its weights in 32-bit floats.
-        sample: Inputs of two photos or more, photos first in each: of one, a network may be traced that can
-            only take one. All sizes but the number of photos stay fixed.
+        module: Takes pixels [n, side_px, side_px, 3], uint8, and gives one tensor; it is put into inference
+            mode and must lie on the CPU, its weights in 32-bit floats.
+        side_px: Side of the photos; only their number stays open.
 
     Raises:
         ModuleNotFoundError: OpenVINO is not installed.
         RuntimeError: The network cannot be traced, or uses what OpenVINO does not know.
     """
     openvino = import_openvino()
-    example = tuple(torch.from_numpy(array) for array in sample)
-    inputs = [([-1, *array.shape[1:]], openvino.Type(array.dtype)) for array in sample]
+    # Of one photo, a network may be traced that can only take one.
+    example = torch.zeros(2, side_px, side_px, 3, dtype=torch.uint8)
     with _quiet_tracing(), torch.no_grad():
         # Not torch.export: it takes several times as long (ViT-B: 24 s against 4 s) for the same model.
         traced = torch.jit.trace(module.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
-        return openvino.convert_model(traced, example_input=example, input=inputs)
-
-
-def pixels_to_openvino(module: nn.Module, *, side_px: int) -> "openvino.Model":
-    """Convert a network of pixels [n, side_px, side_px, 3], uint8; errors as for ``to_openvino``."""
-    return to_openvino(module, sample=[np.zeros((2, side_px, side_px, 3), dtype=np.uint8)])
+        shape = [-1, side_px, side_px, 3]
+        return openvino.convert_model(traced, example_input=example, input=[(shape, openvino.Type.u8)])
 
 
 @contextmanager

@@ -7,6 +7,8 @@ Out: inputs [batch, ...] and targets [batch, n_labels], every photo once per epo
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, count
 
 import numpy as np
 import torch
@@ -17,7 +19,7 @@ from manylabel.config import AugmentationConfig
 from manylabel.preprocess import PixelArray, Preprocessing, resize_views
 from manylabel.training.photo_store import PhotoStore
 from manylabel.training.prefetch import prefetch
-from manylabel.training.views import View, colour_factors, draw_view, jitter_colours, render_view
+from manylabel.training.views import draw_view, render_view
 from manylabel.types import FloatArray, IntArray
 
 _EVALUATION_BATCH_SIZE = 32
@@ -25,7 +27,9 @@ _EVALUATION_BATCH_SIZE = 32
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FeatureBatches:
-    """Give cached features or activations, of each photo one view drawn at random.
+    """Give cached features or activations, of each photo one view per epoch.
+
+    A photo shows all its views, in a random order of its own, before it shows one again.
 
     Attributes:
         features: [n_cached, n_views, ...]; only what a batch needs is read.
@@ -48,10 +52,15 @@ class FeatureBatches:
 
     def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield features [batch, ...] and targets [batch, n_labels]."""
-        n_photos = len(self.rows)
-        views = self.rng.integers(self.features.shape[1], size=n_photos)
-        for batch in np.array_split(self.rng.permutation(n_photos), self.n_batches):
+        views = next(self._views_of_epochs)
+        for batch in np.array_split(self.rng.permutation(len(self.rows)), self.n_batches):
             yield self.features[self.rows[batch], views[batch]], self.targets[batch]
+
+    @cached_property
+    def _views_of_epochs(self) -> Iterator[IntArray]:
+        """Yield the view of each photo [n_photos], epoch after epoch without end."""
+        views = np.tile(np.arange(self.features.shape[1]), (len(self.rows), 1))  # [n_photos, n_views]
+        return chain.from_iterable(self.rng.permuted(views, axis=1).T for _ in count())
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -83,18 +92,16 @@ class PhotoBatches:
         return -(-len(self.rows) // self.batch_size)
 
     def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield pixels [batch, side_px, side_px, 3] from 0 to 255 and targets [batch, n_labels]."""
+        """Yield pixels [batch, side_px, side_px, 3], uint8, and targets [batch, n_labels]."""
         seeds = self.rng.integers(2**63, size=len(self.rows))
         batches = np.array_split(self.rng.permutation(len(self.rows)), self.n_batches)
         rendered = prefetch(
             [[(place, seeds[place]) for place in batch] for batch in batches], render=self._render
         )
         for batch, items in zip(batches, rendered, strict=True):
-            pixels = torch.from_numpy(np.stack([pixels for pixels, _ in items]))
-            factors = torch.from_numpy(colour_factors([view for _, view in items]))
-            yield jitter_colours(pixels, factors), self.targets[batch]
+            yield torch.from_numpy(np.stack(items)), self.targets[batch]
 
-    def _render(self, job: tuple[int, int]) -> tuple[PixelArray, View]:
+    def _render(self, job: tuple[int, int]) -> PixelArray:
         place, seed = job
         photo = self.store[self.rows[place]]
         view = draw_view(
@@ -103,7 +110,7 @@ class PhotoBatches:
             augmentation=self.augmentation,
             rng=np.random.default_rng(seed),
         )
-        return render_view(photo, view, preprocessing=self.preprocessing), view
+        return render_view(photo, view, preprocessing=self.preprocessing)
 
 
 def evaluation_batches(store: PhotoStore, rows: IntArray, preprocessing: Preprocessing) -> Iterator[Tensor]:

@@ -29,16 +29,16 @@ from manylabel.config import AugmentationConfig
 from manylabel.errors import WeightsError
 from manylabel.models.classifier import Classifier
 from manylabel.models.cut import SplitBackbone
-from manylabel.models.frozen import Batch, EnginePlan, FrozenEngine, compile_frozen
+from manylabel.models.frozen import EnginePlan, FrozenEngine, compile_frozen
 from manylabel.preprocess import PixelArray, Preprocessing, resize_views
 from manylabel.training.feature_cache import FrozenFeatures, read_or_compute
 from manylabel.training.feature_file import FeatureWriter
 from manylabel.training.photo_store import PhotoStore
 from manylabel.training.prefetch import prefetch
-from manylabel.training.views import View, colour_factors, draw_view, jitter_colours, plain_view, render_view
+from manylabel.training.views import draw_view, render_view
 from manylabel.types import IntArray
 
-_FORMAT_VERSION = 4
+_FORMAT_VERSION = 5
 _BATCH_SIZE = 32
 
 
@@ -74,19 +74,17 @@ class FrozenPart:
             digest.update(tensor.detach().cpu().contiguous().numpy().data)
         return digest.hexdigest()
 
-    def run(self, batches: Iterator[Batch]) -> Iterator[NDArray[np.float32]]:
-        """Yield values of batches of pixels [batch, side_px, side_px, 3] and colour factors [batch, 3]."""
+    def run(self, batches: Iterator[PixelArray]) -> Iterator[NDArray[np.float32]]:
+        """Yield values of batches of pixels [batch, side_px, side_px, 3]."""
         first = next(batches)
         if self._engine is None:
             # From both ends of the batch: neighbours may be views of one photo.
-            ends = np.array([0, -1])
-            sample = tuple(array[ends] for array in first)
-            self._engine = compile_frozen(self._module, self.plan, sample=sample)
+            self._engine = compile_frozen(self._module, self.plan, sample=first[[0, -1]])
         yield from self._engine.run(chain([first], batches))
 
 
 class _PixelsIn(nn.Module):
-    """Vary the colours of pixels, normalise them, run a network on them."""
+    """Normalise pixels, run a network on them."""
 
     def __init__(self, classifier: Classifier, network: nn.Module) -> None:
         super().__init__()
@@ -94,9 +92,9 @@ class _PixelsIn(nn.Module):
         # Not as a module of this one: its head is no part of what is computed.
         self._normalise = classifier.normalise
 
-    def forward(self, pixels: Tensor, factors: Tensor) -> Tensor:
-        """Return what the network gives for pixels [n, side_px, side_px, 3] and colour factors [n, 3]."""
-        values: Tensor = self.network(self._normalise(jitter_colours(pixels, factors)))
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return what the network gives for pixels [n, side_px, side_px, 3]."""
+        values: Tensor = self.network(self._normalise(pixels))
         return values
 
 
@@ -202,29 +200,23 @@ def _cast(values: NDArray[np.float32], dtype: DTypeLike) -> NDArray[np.floating]
 
 def _batches_of_views(
     store: PhotoStore, rows: IntArray, preprocessing: Preprocessing, settings: FeatureSettings
-) -> Iterator[Batch]:
-    """Yield pixels [batch, side_px, side_px, 3] and colour factors [batch, 3].
+) -> Iterator[PixelArray]:
+    """Yield pixels [batch, side_px, side_px, 3], photo by photo, first the views of an evaluation."""
 
-    They come photo by photo, first the views of an evaluation.
-    """
-
-    def render(row: int) -> tuple[PixelArray, list[View]]:
+    def render(row: int) -> PixelArray:
         photo = store[row]
-        evaluated = resize_views(photo, preprocessing)  # [n_views, side_px, side_px, 3]
-        plain = plain_view(photo.size, preprocessing=preprocessing)
         rng = np.random.default_rng([settings.seed, int(store.hashes[row][:15], 16)])
         augmented = [
             draw_view(photo.size, preprocessing=preprocessing, augmentation=settings.augmentation, rng=rng)
             for _ in range(settings.n_augmented)
         ]
         drawn = [render_view(photo, view, preprocessing=preprocessing) for view in augmented]
-        return np.stack([*evaluated, *drawn]), [plain] * len(evaluated) + augmented
+        return np.stack([*resize_views(photo, preprocessing), *drawn])
 
     n_photos = max(1, _BATCH_SIZE // (preprocessing.n_views + settings.n_augmented))
     batches = [rows[start : start + n_photos].tolist() for start in range(0, len(rows), n_photos)]
-    for items in prefetch(batches, render=render):
-        pixels = np.concatenate([pixels for pixels, _ in items])
-        yield pixels, colour_factors([view for _, views in items for view in views])
+    for views in prefetch(batches, render=render):
+        yield np.concatenate(views)
 
 
 def _cache_key(part: FrozenPart, hashes: list[str], settings: FeatureSettings, *, dtype: DTypeLike) -> str:
