@@ -91,6 +91,29 @@ def test_another_result_than_that_of_torch_is_not_used_and_said(
     assert "OpenVINO computes something else than torch (relative error 0.01)" in caplog.text
 
 
+@pytest.mark.parametrize(("error", "is_used"), [(0.08, True), (0.1, False)])
+def test_in_bf16_an_engine_may_err_a_little_more_than_torch_does(
+    error: float, is_used: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, module = batches(2), Small().eval()
+    exact = next(compile_frozen(module, plan("torch"), sample=given[0]).run(given))
+    of_torch = frozen._TorchEngine.run
+
+    def rounding(engine: frozen._TorchEngine, todo: list[PixelArray]) -> Iterator[np.ndarray]:
+        for output in of_torch(engine, todo):
+            yield exact * 1.06 if engine.plan.precision == torch.bfloat16 else output
+
+    def erring(engine: frozen._OpenVinoEngine, todo: list[PixelArray]) -> Iterator[np.ndarray]:
+        for _ in todo:
+            yield exact * (1 + error)
+
+    monkeypatch.setattr(frozen._TorchEngine, "run", rounding)
+    monkeypatch.setattr(frozen._OpenVinoEngine, "run", erring)
+    engine = compile_frozen(module, plan("openvino", torch.bfloat16), sample=given[0])
+
+    assert isinstance(engine, frozen._OpenVinoEngine) == is_used
+
+
 def test_what_openvino_cannot_convert_is_left_to_torch_and_said(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import openvino
 
 _MAX_ERRORS = {torch.float32: 1e-3, torch.bfloat16: 5e-2}
+_MAX_RATIO = 1.5
 _IN_FLIGHT = 2
 _logger = logging.getLogger(__name__)
 
@@ -98,28 +99,40 @@ def compile_frozen(module: nn.Module, plan: EnginePlan, *, sample: PixelArray) -
         module: In inference mode, on the device of the plan; takes pixels, gives one tensor, photos first.
         plan: Which engine to use.
         sample: Pixels of a few photos [n, side_px, side_px, 3]. The engine has to give what torch gives for
-            them in 32 bits, up to a relative error of 0.001 (5 % in bf16): else torch is taken and a warning
-            says so.
+            them in 32 bits, up to a relative error of 0.001, in bf16 of 5 % or half as much again as torch
+            errs in bf16: else torch is taken and a warning says so.
     """
     with_torch = _TorchEngine(module, plan)
     if plan.name == "torch":
         return with_torch
     try:
         engine = _OpenVinoEngine(module, plan, side_px=sample.shape[1])
-        # In 32 bits: two engines that both round to 16 bits differ by more than either errs.
-        exact = _TorchEngine(module, replace(plan, precision=torch.float32))
-        error = relative_error(next(engine.run([sample])), next(exact.run([sample])))
+        error, bound = _error_and_bound(engine, with_torch, sample)
     except (ImportError, RuntimeError) as problem:
         reason = str(problem).strip().partition("\n")[0]
         _logger.warning("OpenVINO cannot run this network (%s); torch does it, more slowly", reason)
         return with_torch
-    if not error <= _MAX_ERRORS[plan.precision]:
+    if not error <= bound:
         _logger.warning(
             "OpenVINO computes something else than torch (relative error %.2g); torch does it, more slowly",
             error,
         )
         return with_torch
     return engine
+
+
+def _error_and_bound(
+    engine: FrozenEngine, with_torch: "_TorchEngine", sample: PixelArray
+) -> tuple[float, float]:
+    """Return how far an engine is from exact outputs, and how far it may be."""
+    plan = with_torch.plan
+    # In 32 bits: two engines that both round to 16 bits differ by more than either errs.
+    exact = next(_TorchEngine(with_torch.module, replace(plan, precision=torch.float32)).run([sample]))
+    error, bound = relative_error(next(engine.run([sample])), exact), _MAX_ERRORS[plan.precision]
+    if error > bound and plan.precision != torch.float32:
+        # Some photos suffer more from 16 bits than others, whatever computes.
+        bound = max(bound, _MAX_RATIO * relative_error(next(with_torch.run([sample])), exact))
+    return error, bound
 
 
 def relative_error(values: NDArray[np.floating], expected: NDArray[np.floating]) -> float:
