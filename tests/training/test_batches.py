@@ -25,6 +25,7 @@ def feature_batches(*, n_photos: int = 10, batch_size: int = 4, seed: int = 0) -
     features = torch.tensor([[[photo, view] for view in range(3)] for photo in range(n_photos)])
     return FeatureBatches(
         features=features,
+        views=np.arange(3),
         rows=np.arange(n_photos),
         targets=torch.arange(n_photos)[:, None],
         batch_size=batch_size,
@@ -98,6 +99,13 @@ def test_a_photo_shows_every_view_before_any_comes_again() -> None:
     for photo in range(7):
         views = [views_of_epoch[photo] for views_of_epoch in epochs]
         assert set(views[:3]) == set(views[3:]) == {0, 1, 2}
+
+
+def test_only_some_views_are_learned_from() -> None:
+    batches = replace(feature_batches(), views=np.array([0, 2]))
+
+    views = [set(join(batches.epoch())[0][:, 1].tolist()) for _ in range(4)]
+    assert set.union(*views) == {0, 2}
 
 
 def test_a_seed_decides_order_and_views() -> None:

@@ -46,6 +46,7 @@ def store() -> PhotoStore:
 def settings(feature_cache: Path) -> FeatureSettings:
     """Return settings with a cache."""
     return FeatureSettings(
+        n_plain=1,
         n_augmented=2,
         augmentation=AugmentationConfig(),
         seed=0,
@@ -82,11 +83,10 @@ def test_the_first_view_is_what_a_predictor_sees(
 def test_views_that_scores_are_averaged_over_come_before_augmented_ones(
     tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings
 ) -> None:
-    backbone = tiny_classifier.backbone
-    backbone.preprocessing = replace(backbone.preprocessing, n_views=4)
-    computed = frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings)
+    computed = frozen_features(part_of(tiny_classifier), store, ROWS, settings=replace(settings, n_plain=4))
 
-    pixels = np.concatenate([resize_views(photo, backbone.preprocessing) for photo in photos()])
+    preprocessing = replace(tiny_classifier.preprocessing, n_views=4)
+    pixels = np.concatenate([resize_views(photo, preprocessing) for photo in photos()])
     with torch.inference_mode():
         expected = tiny_classifier.features(torch.from_numpy(pixels)).reshape(N_PHOTOS, 4, 8)
     assert computed.values.shape == (N_PHOTOS, 4 + settings.n_augmented, 8)

@@ -1,12 +1,14 @@
 """Tuning the top: what learned above the cut is in the whole network; what lies below is nobody's copy."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from manylabel.cache import list_cache
 from manylabel.config import AugmentationConfig, TrainingConfig
 from manylabel.errors import ConfigError
 from manylabel.models.classifier import Classifier
@@ -27,7 +29,13 @@ def store(shapes_table: LabelTable) -> PhotoStore:
 
 
 def learner_of(
-    classifier: Classifier, store: PhotoStore, table: LabelTable, cache: Path, *, cut: str | None = "2"
+    classifier: Classifier,
+    store: PhotoStore,
+    table: LabelTable,
+    cache: Path,
+    *,
+    cut: str | None = "2",
+    is_cross_validated: bool = True,
 ) -> TopLearner:
     """Return a learner of what lies above a cut, in full precision on the CPU."""
     training = TrainingConfig(
@@ -40,6 +48,7 @@ def learner_of(
         training=fill_for_start(fill_defaults(training), is_pretrained=True),
         augmentation=AugmentationConfig(),
         seed=0,
+        is_cross_validated=is_cross_validated,
         cache=cache,
         on_step=lambda stage, done, total: None,
     )
@@ -94,3 +103,20 @@ def test_a_cut_that_does_not_exist_is_told(
 ) -> None:
     with pytest.raises(ConfigError, match=r"training\.cut: tiny cannot be cut behind 'layer9'"):
         learner_of(tiny_classifier, store, shapes_table, feature_cache, cut="layer9")
+
+
+@pytest.mark.parametrize(("is_cross_validated", "n_views_of_training"), [(True, 3 + 1), (False, 1 + 1)])
+def test_photos_that_only_learn_are_not_seen_in_the_views_of_scores(
+    is_cross_validated: bool,
+    n_views_of_training: int,
+    tiny_classifier: Classifier,
+    store: PhotoStore,
+    shapes_table: LabelTable,
+    feature_cache: Path,
+) -> None:
+    backbone = tiny_classifier.backbone
+    backbone.preprocessing = replace(backbone.preprocessing, n_views=3)
+    learner_of(tiny_classifier, store, shapes_table, feature_cache, is_cross_validated=is_cross_validated)
+
+    computed = {entry.n_photos: entry.n_views for entry in list_cache(feature_cache).entries}
+    assert computed == {len(TRAIN): n_views_of_training, len(OTHERS): 3}

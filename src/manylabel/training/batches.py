@@ -32,14 +32,16 @@ class FeatureBatches:
     A photo shows all its views, in a random order of its own, before it shows one again.
 
     Attributes:
-        features: [n_cached, n_views, ...]; only what a batch needs is read.
-        rows: Which of them [n_photos].
+        features: [n_cached, n_cached_views, ...]; only what a batch needs is read.
+        views: Which of the views, of every photo [n_views].
+        rows: Which of the photos [n_photos].
         targets: [n_photos, n_labels].
         batch_size: Photos per batch; batches of one epoch differ by at most one photo.
         rng: Source of the order and of the views.
     """
 
     features: Tensor
+    views: IntArray
     rows: IntArray
     targets: Tensor
     batch_size: int
@@ -59,7 +61,7 @@ class FeatureBatches:
     @cached_property
     def _views_of_epochs(self) -> Iterator[IntArray]:
         """Yield the view of each photo [n_photos], epoch after epoch without end."""
-        views = np.tile(np.arange(self.features.shape[1]), (len(self.rows), 1))  # [n_photos, n_views]
+        views = np.tile(self.views, (len(self.rows), 1))  # [n_photos, n_views]
         return chain.from_iterable(self.rng.permuted(views, axis=1).T for _ in count())
 
 

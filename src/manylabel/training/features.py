@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -103,12 +103,14 @@ class FeatureSettings:
     """Say which views of a photo are computed.
 
     Attributes:
-        n_augmented: Augmented views per photo, beside those that its scores are averaged over.
+        n_plain: Views per photo that scores are averaged over, the photo itself first.
+        n_augmented: Augmented views per photo, beside those.
         augmentation: How augmented views vary.
         seed: Seed of the views; together with a photo's pixels it decides them.
         cache: Folder of the cache; None computes without one.
     """
 
+    n_plain: int
     n_augmented: int
     augmentation: AugmentationConfig
     seed: int
@@ -152,14 +154,15 @@ def _stored_features(
     dtype: DTypeLike,
     on_photo: Callable[[int], None],
 ) -> FrozenFeatures:
-    n_views = part.preprocessing.n_views + settings.n_augmented
+    preprocessing = replace(part.preprocessing, n_views=settings.n_plain)
+    n_views = settings.n_plain + settings.n_augmented
     shape = (len(rows), n_views, *part.shape)
     if not len(rows):
         return FrozenFeatures(values=np.empty(shape, dtype=dtype), seconds=0.0, is_cached=False)
 
     def compute(writer: FeatureWriter) -> None:
         done = 0
-        for values in part.run(_batches_of_views(store, rows, part.preprocessing, settings)):
+        for values in part.run(_batches_of_views(store, rows, preprocessing, settings)):
             writer.append(_cast(values, dtype))
             done += len(values)
             on_photo(done // n_views)
@@ -213,7 +216,7 @@ def _batches_of_views(
         drawn = [render_view(photo, view, preprocessing=preprocessing) for view in augmented]
         return np.stack([*resize_views(photo, preprocessing), *drawn])
 
-    n_photos = max(1, _BATCH_SIZE // (preprocessing.n_views + settings.n_augmented))
+    n_photos = max(1, _BATCH_SIZE // (settings.n_plain + settings.n_augmented))
     batches = [rows[start : start + n_photos].tolist() for start in range(0, len(rows), n_photos)]
     for views in prefetch(batches, render=render):
         yield np.concatenate(views)
@@ -228,7 +231,7 @@ def _cache_key(part: FrozenPart, hashes: list[str], settings: FeatureSettings, *
         "backbone": part.backbone.name,
         "what": part.what,
         "dtype": np.dtype(dtype).name,
-        "preprocessing": part.preprocessing.to_dict(),
+        "preprocessing": replace(part.preprocessing, n_views=settings.n_plain).to_dict(),
         # The views of an evaluation are the same whatever the seed.
         "augmented": [settings.n_augmented, settings.seed, asdict(settings.augmentation)]
         if settings.n_augmented

@@ -158,6 +158,7 @@ def _make_learner(start: Classifier, provenance: Provenance, experiment: Experim
         training=training,
         augmentation=config.augmentation,
         seed=config.seed,
+        is_cross_validated=bool(split.folds),
         cache=experiment.cache,
         on_step=lambda stage, done, total: listener(
             Progress(subject=name, stage=stage, done=done, total=total)

@@ -47,6 +47,7 @@ class Lesson:
         training: The settings, all filled in.
         augmentation: How views vary.
         seed: Seed of everything that is drawn.
+        is_cross_validated: Whether photos that one fit learns from are scored by another.
         cache: Folder of the feature cache; None for no cache.
         on_step: Hears of progress.
     """
@@ -57,6 +58,7 @@ class Lesson:
     training: TrainingConfig
     augmentation: AugmentationConfig
     seed: int
+    is_cross_validated: bool
     cache: Path | None
     on_step: OnStep
 
@@ -220,12 +222,16 @@ class Learner(ABC):
         )
 
     def frozen_features(
-        self, part: FrozenPart, rows: IntArray, stage: str, *, n_augmented: int
+        self, part: FrozenPart, rows: IntArray, stage: str, *, n_plain: int, n_augmented: int
     ) -> FrozenFeatures:
-        """Return what the frozen part makes of some photos: [n_rows, n_views + n_augmented, ...]."""
+        """Return what the frozen part makes of some photos: [n_rows, n_plain + n_augmented, ...]."""
         lesson = self.lesson
         settings = FeatureSettings(
-            n_augmented=n_augmented, augmentation=lesson.augmentation, seed=lesson.seed, cache=lesson.cache
+            n_plain=n_plain,
+            n_augmented=n_augmented,
+            augmentation=lesson.augmentation,
+            seed=lesson.seed,
+            cache=lesson.cache,
         )
         return frozen_features(
             part,

@@ -49,12 +49,13 @@ class HeadLearner(Learner):
         # Features are a few numbers per photo: in bf16 the loop would lose digits and gain no time.
         self.precision = torch.float32
         lesson.start.to(self.device).to(memory_format=torch.channels_last)
-        n_augmented = given(lesson.training.n_views) - 1
+        n_views, n_augmented = lesson.start.preprocessing.n_views, given(lesson.training.n_views) - 1
         part = FrozenPart(lesson.start.eval(), self.engine_plan())
-        views = self.frozen_features(part, train_rows, "features", n_augmented=n_augmented)
-        others = self.frozen_features(part, other_rows, "features of other photos", n_augmented=0)
+        views = self.frozen_features(part, train_rows, "features", n_plain=n_views, n_augmented=n_augmented)
+        others = self.frozen_features(
+            part, other_rows, "features of other photos", n_plain=n_views, n_augmented=0
+        )
         self.prepared_seconds = views.seconds
-        n_views = lesson.start.preprocessing.n_views
         self._views = shared_tensor(views.values).to(self.device)  # [n_train, n_views + ..., n_features]
         others_plain = shared_tensor(others.values).to(self.device)
         self._plain = torch.cat([self._views[:, :n_views], others_plain])  # [n_photos, n_views, n_features]
@@ -80,6 +81,7 @@ class HeadLearner(Learner):
         classifier.start_at_prior(self.lesson.targets[rows.train], pos_weight=self.pos_weight(rows))
         batches = FeatureBatches(
             features=self._views,
+            views=np.arange(self._views.shape[1]),
             rows=self._places[rows.train],
             targets=as_tensor(self.lesson.targets[rows.train]),
             batch_size=given(self.lesson.training.batch_size),

@@ -62,11 +62,18 @@ class TopLearner(Learner):
         start = lesson.start.to(self.device).to(memory_format=torch.channels_last).eval()
         self._split = split_backbone(start.backbone, lesson.training.cut)
         part = FrozenPart(start, self.engine_plan(), split=self._split)
-        n_augmented = given(lesson.training.n_views) - 1
-        train = self.frozen_features(part, train_rows, "activations", n_augmented=n_augmented)
-        others = self.frozen_features(part, other_rows, "activations of other photos", n_augmented=0)
+        n_views, n_augmented = lesson.start.preprocessing.n_views, given(lesson.training.n_views) - 1
+        # More than one view of a photo that never leaves training would be computed for nothing.
+        n_plain = n_views if lesson.is_cross_validated else 1
+        train = self.frozen_features(
+            part, train_rows, "activations", n_plain=n_plain, n_augmented=n_augmented
+        )
+        others = self.frozen_features(
+            part, other_rows, "activations of other photos", n_plain=n_views, n_augmented=0
+        )
         self.prepared_seconds = train.seconds
-        # [n_rows, n_views, ...] each
+        # [n_rows, n_views, ...] each; of a training photo n_plain views are there to be scored
+        self._n_plain = n_plain
         self._values = (shared_tensor(train.values), shared_tensor(others.values))
         self._places = np.full(len(lesson.store), -1)
         self._places[train_rows] = np.arange(len(train_rows))
@@ -80,6 +87,8 @@ class TopLearner(Learner):
         classifier.start_at_prior(lesson.targets[rows.train], pos_weight=self.pos_weight(rows))
         batches = FeatureBatches(
             features=self._values[0],
+            # Those that training photos are scored by depend on the split: no fit learns from them.
+            views=np.r_[0, self._n_plain : self._values[0].shape[1]],
             rows=self._places[rows.train],
             targets=as_tensor(lesson.targets[rows.train]),
             batch_size=given(lesson.training.batch_size),
@@ -117,6 +126,8 @@ class TopLearner(Learner):
     def _plain(self, rows: IntArray, n_views: int) -> Tensor:
         """Return the activations of views that scores may be averaged over [n_rows, n_views, ...]."""
         train, others = self._values
+        is_scored = n_views <= self._n_plain or (self._places[rows] >= len(train)).all()
+        assert is_scored, "these photos learn in every fit"
         return torch.stack(
             [
                 train[place, :n_views] if place < len(train) else others[place - len(train), :n_views]
