@@ -157,8 +157,13 @@ class TrainingConfig:
     pre-trained; random ones have none worth keeping."""
 
     head_first: bool | None = None
-    """Whether the head learns on the frozen backbone before the whole network learns. Not given: only where
-    the weights were pre-trained."""
+    """Whether the head learns on the frozen backbone before the top or the whole network learns. Not given:
+    only where the weights were pre-trained."""
+
+    learned_share: float | None = None
+    """Share of the way from the start of training to its end at which the weights stay, in (0, 1]; where the
+    head learned first, less than 1 makes scores of other photos more reliable. Not given: 0.6 with tune=top
+    after the head, else 1."""
 
     n_views: int | None = None
     """Views of each photo that the head or the top learns from: the photo itself and augmented versions of

@@ -66,6 +66,7 @@ _RULES = {
     "training.learning_rate": _above(0),
     "training.body_learning_rate": _at_least(0),
     "training.weight_decay": _at_least(0),
+    "training.learned_share": _within("(0, 1]"),
     "training.warmup_fraction": _within("[0, 1)"),
     "training.ema_decay": _within("[0, 1)"),
     "training.patience": _at_least(1),

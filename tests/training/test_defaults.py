@@ -7,11 +7,17 @@ import pytest
 import torch
 
 from manylabel.config import HeadName, TrainingConfig, TuneName
-from manylabel.training.defaults import TUNE_DEFAULTS, fill_defaults, fill_for_start, loop_settings
+from manylabel.training.defaults import (
+    TOP_LEARNED_SHARE,
+    TUNE_DEFAULTS,
+    fill_defaults,
+    fill_for_start,
+    loop_settings,
+)
 from manylabel.training.loop import LoopSettings
 
 # Their absence has a meaning of its own.
-MAY_STAY_OPEN = {"cut", "patience", "freeze_batch_norm", "head_first"}
+MAY_STAY_OPEN = {"cut", "patience", "freeze_batch_norm", "head_first", "learned_share"}
 
 
 LOOP_ONLY = {"epochs", "batch_size", "learning_rate", "body_learning_rate", "ema_decay", "weight_decay"}
@@ -58,6 +64,22 @@ def test_filling_in_twice_changes_nothing() -> None:
     for training in (TrainingConfig(tune="full"), TrainingConfig(), TrainingConfig(epochs=3)):
         filled = fill_defaults(training)
         assert fill_defaults(filled) == filled
+
+
+@pytest.mark.parametrize(
+    ("training", "is_pretrained", "share"),
+    [
+        (TrainingConfig(tune="top"), True, TOP_LEARNED_SHARE),
+        (TrainingConfig(tune="top", head_first=False), True, 1.0),
+        (TrainingConfig(tune="top"), False, 1.0),
+        (TrainingConfig(tune="full"), True, 1.0),
+        (TrainingConfig(tune="full", learned_share=0.25), True, 0.25),
+    ],
+)
+def test_only_weights_that_started_well_are_moved_back_towards_their_start(
+    training: TrainingConfig, is_pretrained: bool, share: float
+) -> None:
+    assert fill_for_start(training, is_pretrained=is_pretrained).learned_share == share
 
 
 def test_the_loop_gets_what_was_set() -> None:

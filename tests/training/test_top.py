@@ -3,10 +3,12 @@
 import copy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from manylabel.cache import list_cache
 from manylabel.config import AugmentationConfig, TrainingConfig
@@ -14,7 +16,7 @@ from manylabel.errors import ConfigError
 from manylabel.models.classifier import Classifier
 from manylabel.predictors.torch_predictor import TorchPredictor
 from manylabel.training.defaults import fill_defaults, fill_for_start
-from manylabel.training.learners import FitRows, Lesson, TopLearner
+from manylabel.training.learners import FitRows, HeadLearner, Lesson, TopLearner
 from manylabel.training.photo_store import PhotoStore, read_store
 from manylabel.types import IntArray, LabelTable, Thresholds
 
@@ -34,18 +36,18 @@ def learner_of(
     table: LabelTable,
     cache: Path,
     *,
-    cut: str | None = "2",
     is_cross_validated: bool = True,
+    **changes: Any,
 ) -> TopLearner:
-    """Return a learner of what lies above a cut, in full precision on the CPU."""
+    """Return a learner of what lies above a cut, in full precision on the CPU, some settings changed."""
     training = TrainingConfig(
-        tune="top", cut=cut, epochs=3, n_views=2, batch_size=8, precision="fp32", device="cpu", engine="torch"
+        tune="top", cut="2", epochs=3, n_views=2, batch_size=8, precision="fp32", device="cpu", engine="torch"
     )
     lesson = Lesson(
         start=classifier,
         store=store,
         targets=table.targets,
-        training=fill_for_start(fill_defaults(training), is_pretrained=True),
+        training=fill_for_start(fill_defaults(replace(training, **changes)), is_pretrained=True),
         augmentation=AugmentationConfig(),
         seed=0,
         is_cross_validated=is_cross_validated,
@@ -85,6 +87,57 @@ def test_only_what_lies_above_the_cut_learns_and_the_start_stays(
     # What did not learn is not copied for every fold.
     first = fit.classifier.backbone.network.get_parameter("0.weight")
     assert first is tiny_classifier.backbone.network.get_parameter("0.weight")
+
+
+@pytest.mark.parametrize("head_first", [True, False])
+def test_the_head_starts_as_the_head_alone_would_learn_or_at_the_prior(
+    head_first: bool,
+    tiny_classifier: Classifier,
+    store: PhotoStore,
+    shapes_table: LabelTable,
+    feature_cache: Path,
+) -> None:
+    rows = FitRows(train=TRAIN, watched=NONE, val=NONE)
+    learner = learner_of(tiny_classifier, store, shapes_table, feature_cache, head_first=head_first)
+    still = learner_of(
+        tiny_classifier,
+        store,
+        shapes_table,
+        feature_cache,
+        head_first=head_first,
+        learning_rate=1e-12,
+        body_learning_rate=0.0,
+    )
+    head = TrainingConfig(
+        tune="head", n_views=2, weight_decay=3.0, precision="fp32", device="cpu", engine="torch"
+    )
+    lesson = replace(
+        learner.lesson, training=fill_for_start(fill_defaults(head, head="linear"), is_pretrained=True)
+    )
+    alone = HeadLearner(lesson, train_rows=TRAIN, other_rows=OTHERS)
+
+    started, solved = (maker.scores(maker.fit(rows), OTHERS) for maker in (still, alone))
+
+    # What passes the cut is kept in 16 bits.
+    assert np.allclose(started, solved, atol=2e-3) == head_first
+
+
+def test_a_share_of_what_was_learned_is_kept(
+    tiny_classifier: Classifier, store: PhotoStore, shapes_table: LabelTable, feature_cache: Path
+) -> None:
+    def weights(learned_share: float) -> dict[str, Tensor]:
+        learner = learner_of(tiny_classifier, store, shapes_table, feature_cache, learned_share=learned_share)
+        fit = learner.fit(FitRows(train=TRAIN, watched=NONE, val=NONE))
+        return fit.classifier.state_dict()
+
+    quarter, half, whole = weights(0.25), weights(0.5), weights(1.0)
+
+    floats = {name: value for name, value in half.items() if value.is_floating_point()}
+    for name, value in floats.items():
+        torch.testing.assert_close(value, quarter[name] + (whole[name] - quarter[name]) / 3)
+    assert not torch.equal(quarter["head.1.weight"], whole["head.1.weight"])
+    body = "backbone.network.3.weight"
+    torch.testing.assert_close(half[body], (tiny_classifier.state_dict()[body] + whole[body]) / 2)
 
 
 def test_the_same_seed_trains_the_same_network_and_folds_differ(

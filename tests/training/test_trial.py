@@ -28,7 +28,8 @@ NONE: IntArray = np.empty(0, dtype=np.int64)
 SOLVED: dict[str, Any] = {"tune": "head", "epochs": None, "batch_size": None}
 WAYS: tuple[dict[str, Any], ...] = (
     {"tune": "head"},
-    {"tune": "top", "cut": "2"},
+    {"tune": "top", "cut": "2", "head_first": False},
+    {"tune": "top", "cut": "2", "head_first": True},
     SOLVED,
     {"tune": "full", "head_first": False},
     {"tune": "full", "head_first": True},
@@ -265,7 +266,9 @@ def test_the_predictor_says_what_the_trial_says(way: Way, run_tiny: RunTiny, sto
     network = run_tiny(training=way)
     photos = [store[row] for row in HOLD_OUT.test.tolist()]
 
-    np.testing.assert_allclose(network.predictor.predict_proba(photos), scores_of(network), atol=1e-5)
+    # What passes a cut is kept in 16 bits.
+    atol = 5e-4 if way["tune"] == "top" else 1e-5
+    np.testing.assert_allclose(network.predictor.predict_proba(photos), scores_of(network), atol=atol)
     np.testing.assert_array_equal(network.predictor.thresholds.values, network.trial.thresholds.values)
 
 

@@ -30,8 +30,8 @@ TUNE_DEFAULTS: dict[TuneName, dict[str, Any]] = {
     "top": {
         "epochs": 10,
         "batch_size": 32,
-        "learning_rate": 1e-3,
-        "body_learning_rate": 5e-4,
+        "learning_rate": 3e-4,
+        "body_learning_rate": 1e-3,
         "weight_decay": 0.05,
         "ema_decay": 0.98,
         "n_views": 8,
@@ -48,6 +48,8 @@ TUNE_DEFAULTS: dict[TuneName, dict[str, Any]] = {
         "loss": "weighted_bce",
     },
 }
+
+TOP_LEARNED_SHARE = 0.6
 
 SOLVED_DEFAULTS: dict[str, Any] = {"n_views": 8, "loss": "bce"}
 """Where a linear head is solved. There, weights of positives made probabilities worse and the order of photos
@@ -110,10 +112,13 @@ def fill_for_start(training: TrainingConfig, *, is_pretrained: bool) -> Training
         True
     """
     freeze, head_first = training.freeze_batch_norm, training.head_first
+    head_first = is_pretrained if head_first is None else head_first
+    usual_share = TOP_LEARNED_SHARE if training.tune == "top" and head_first else 1.0
     return replace(
         training,
         freeze_batch_norm=is_pretrained if freeze is None else freeze,
-        head_first=is_pretrained if head_first is None else head_first,
+        head_first=head_first,
+        learned_share=usual_share if training.learned_share is None else training.learned_share,
     )
 
 

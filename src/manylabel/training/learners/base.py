@@ -4,9 +4,10 @@ In:  a network at its start, photos, targets.
 Out: ``Learner``, whose subclasses say what learns and from what.
 """
 
+import copy
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -148,6 +149,25 @@ def threads(number: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@torch.no_grad()
+def go_back(module: nn.Module, start: Mapping[str, Tensor], *, learned_share: float) -> None:
+    """Move the weights of a module back towards those at the start.
+
+    What the whole way gains on the training photos, a part of it gains on others (Wortsman et al. 2022,
+    "Robust fine-tuning of zero-shot models", arXiv:2109.01903, section 3).
+
+    Args:
+        module: Trained; changed in place.
+        start: Its weights before training, with a head that fitted them.
+        learned_share: Share of the way that is kept, in (0, 1].
+    """
+    if learned_share == 1:
+        return
+    for name, value in module.state_dict().items():
+        if value.is_floating_point():
+            value.copy_(torch.lerp(start[name], value, learned_share))
+
+
 class Learner(ABC):
     """Fit networks and score photos.
 
@@ -245,6 +265,7 @@ class Learner(ABC):
         """Train ``module``, the classifier or its head, and undo the weights of the loss."""
         started = time.perf_counter()
         lesson = self.lesson
+        start = copy.deepcopy(module.state_dict())
         settings = loop_settings(lesson.training, precision=self.precision)
         pos_weight = self.pos_weight(rows)
         loss = binary_cross_entropy(torch.tensor(pos_weight, dtype=torch.float32, device=self.device))
@@ -268,6 +289,7 @@ class Learner(ABC):
                 accelerator=open_accelerator(lesson.training.device),
                 watch=watch,
             )
+        go_back(module, start, learned_share=given(lesson.training.learned_share))
         classifier.undo_loss_weight(pos_weight)
         return Fit(
             classifier=classifier,

@@ -39,26 +39,29 @@ class HeadLearner(Learner):
         lesson: What to learn.
         train_rows: Photos that any fit may learn from; their features are computed in all views.
         other_rows: All other photos that will be scored; their features are computed once.
+        features: Of the photos to learn from, where they are known and no others will be scored
+            [n_train, n_views, n_features].
     """
 
-    def __init__(self, lesson: Lesson, *, train_rows: IntArray, other_rows: IntArray) -> None:
-        """Compute the features of all photos."""
+    def __init__(
+        self,
+        lesson: Lesson,
+        *,
+        train_rows: IntArray,
+        other_rows: IntArray,
+        features: Tensor | None = None,
+    ) -> None:
+        """Compute the features of all photos, unless they are known."""
         super().__init__(lesson)
         # Heads of the study have up to 25 million parameters: a few more fits of those do matter.
         self.is_cheap = sum(parameter.numel() for parameter in lesson.start.head.parameters()) < _SMALL_HEAD
         # Features are a few numbers per photo: in bf16 the loop would lose digits and gain no time.
         self.precision = torch.float32
-        lesson.start.to(self.device).to(memory_format=torch.channels_last)
-        n_views, n_augmented = lesson.start.preprocessing.n_views, given(lesson.training.n_views) - 1
-        part = FrozenPart(lesson.start.eval(), self.engine_plan())
-        views = self.frozen_features(part, train_rows, "features", n_plain=n_views, n_augmented=n_augmented)
-        others = self.frozen_features(
-            part, other_rows, "features of other photos", n_plain=n_views, n_augmented=0
-        )
-        self.prepared_seconds = views.seconds
-        self._views = shared_tensor(views.values).to(self.device)  # [n_train, n_views + ..., n_features]
-        others_plain = shared_tensor(others.values).to(self.device)
-        self._plain = torch.cat([self._views[:, :n_views], others_plain])  # [n_photos, n_views, n_features]
+        if features is None:
+            # [n_train, n_views + ..., n_features], [n_photos, n_views, n_features]
+            self._views, self._plain = self._compute(train_rows, other_rows)
+        else:
+            self._views, self._plain = features, features[:, :1]
         self._places = np.full(len(lesson.store), -1)
         self._places[np.concatenate([train_rows, other_rows])] = np.arange(len(self._plain))
         is_linear = len(lesson.start.head) == 2
@@ -67,6 +70,20 @@ class HeadLearner(Learner):
         )
         if not self._is_solved:
             self.lesson = replace(lesson, training=fill_for_loop(lesson.training))
+
+    def _compute(self, train_rows: IntArray, other_rows: IntArray) -> tuple[Tensor, Tensor]:
+        """Return all views of the photos to learn from, and of all photos those that scores come from."""
+        start, training = self.lesson.start, self.lesson.training
+        start.to(self.device).to(memory_format=torch.channels_last)
+        n_views, n_augmented = start.preprocessing.n_views, given(training.n_views) - 1
+        part = FrozenPart(start.eval(), self.engine_plan())
+        train = self.frozen_features(part, train_rows, "features", n_plain=n_views, n_augmented=n_augmented)
+        others = self.frozen_features(
+            part, other_rows, "features of other photos", n_plain=n_views, n_augmented=0
+        )
+        self.prepared_seconds = train.seconds
+        views, others_plain = (shared_tensor(found.values).to(self.device) for found in (train, others))
+        return views, torch.cat([views[:, :n_views], others_plain])
 
     def fit(self, rows: FitRows) -> Fit:
         """Train a fresh head."""

@@ -5,7 +5,9 @@ Out: fits: a trained network each; what lies below the cut is shared by all of t
 """
 
 import copy
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,10 +19,17 @@ from manylabel.models.modes import autocast
 from manylabel.training.batches import FeatureBatches, as_tensor, shared_tensor
 from manylabel.training.defaults import given
 from manylabel.training.features import FrozenPart
-from manylabel.training.learners.base import Fit, FitRows, Learner, Lesson
+from manylabel.training.learners.base import NO_ROWS, Fit, FitRows, Learner, Lesson
+from manylabel.training.learners.head import HeadLearner
+from manylabel.training.learners.head_first import (
+    HEAD_FIRST_VIEWS,
+    head_first_lesson,
+    start_with_trained_head,
+)
 from manylabel.types import IntArray
 
 _SCORING_BATCH_SIZE = 64
+_HEAD_FIRST_DECAY = 3.0
 
 
 class Top(nn.Module):
@@ -78,23 +87,40 @@ class TopLearner(Learner):
         self._places = np.full(len(lesson.store), -1)
         self._places[train_rows] = np.arange(len(train_rows))
         self._places[other_rows] = len(train_rows) + np.arange(len(other_rows))
+        # No fit learns from views that are there for scores: how many there are depends on the split.
+        self._learned_views = np.r_[0, n_plain : train.values.shape[1]]
+        self._head_learner: HeadLearner | None = None
+        if given(lesson.training.head_first):
+            self._head_learner = HeadLearner(
+                head_first_lesson(lesson, weight_decay=_HEAD_FIRST_DECAY),
+                train_rows=train_rows,
+                other_rows=NO_ROWS,
+                features=self._features(train_rows, views=self._learned_views[:HEAD_FIRST_VIEWS]),
+            )
 
     def fit(self, rows: FitRows) -> Fit:
         """Train a copy of what lies above the cut."""
         lesson = self.lesson
+        started = time.perf_counter()
         classifier, top = self._copy()
-        classifier.standardise_features(self._features(top, rows.train))
-        classifier.start_at_prior(lesson.targets[rows.train], pos_weight=self.pos_weight(rows))
+        if self._head_learner is not None:
+            start_with_trained_head(classifier, self._head_learner, rows)
+        else:
+            classifier.standardise_features(
+                self._features(rows.train, views=self._learned_views[:1]).flatten(end_dim=1)
+            )
+            classifier.start_at_prior(lesson.targets[rows.train], pos_weight=self.pos_weight(rows))
+        head_seconds = time.perf_counter() - started
         batches = FeatureBatches(
             features=self._values[0],
-            # Those that training photos are scored by depend on the split: no fit learns from them.
-            views=np.r_[0, self._n_plain : self._values[0].shape[1]],
+            views=self._learned_views,
             rows=self._places[rows.train],
             targets=as_tensor(lesson.targets[rows.train]),
             batch_size=given(lesson.training.batch_size),
             rng=np.random.default_rng(self.seeds(rows)),
         )
-        return self.train(classifier, top, batches, rows)
+        fit = self.train(classifier, top, batches, rows)
+        return replace(fit, seconds=fit.seconds + head_seconds)
 
     def _copy(self) -> tuple[Classifier, Top]:
         """Return a copy of the network, and of its part above the cut; what lies below is not copied."""
@@ -107,13 +133,19 @@ class TopLearner(Learner):
         classifier = Classifier(backbone=backbone, head=copy.deepcopy(start.head), labels=start.labels)
         return classifier.to(self.device), Top(above, classifier.head)
 
-    @torch.inference_mode()
-    def _features(self, top: Top, rows: IntArray) -> Tensor:
-        """Return the features of some photos, each as it is [n_rows, n_features]."""
-        top.eval()
+    @torch.no_grad()
+    def _features(self, train_rows: IntArray, *, views: IntArray) -> Tensor:
+        """Return features of training photos before anything learned [n_rows, n_views, n_features]."""
+        self._split.above.eval()
         # A head without layers gives what the backbone gives.
-        bare = Top(top.backbone, nn.Sequential())
-        return torch.cat([*self.outputs(bare, rows, n_views=1)])
+        start = Top(self._split.above, nn.Sequential())
+        features = []
+        for places in np.array_split(self._places[train_rows], -(-len(train_rows) // _SCORING_BATCH_SIZE)):
+            activations = self._values[0][places[:, None], views]  # [batch, n_views, ...]
+            with autocast(self.device, self.precision):
+                found = start(activations.flatten(end_dim=1).to(self.device)).float()
+            features.append(found.unflatten(0, activations.shape[:2]))
+        return torch.cat(features)
 
     def outputs(self, module: nn.Module, rows: IntArray, *, n_views: int) -> Iterator[Tensor]:
         """Yield logits [batch, n_labels], averaged over views."""
