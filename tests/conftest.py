@@ -82,7 +82,7 @@ def shapes_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         out=str(folder / "bundle"),
         data=DataConfig(photos=str(folder / "images"), labels=str(folder / "labels.csv")),
         model=ModelConfig(names=("squeezenet1_1",), init="random", side_px=64),
-        training=TrainingConfig(epochs=20, n_views=2, precision="fp32", engine="torch"),
+        training=TrainingConfig(tune="head", epochs=20, n_views=2, precision="fp32", engine="torch"),
     )
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MANYLABEL_CACHE", str(folder / "cache"))

@@ -115,7 +115,8 @@ def test_an_evaluation_measures_what_predictions_say(shapes_bundle: Path, shapes
 
     predictions = predict(shapes_bundle, shapes_table.photos)
     expected = measure(shapes_table.targets, predictions.scores.values, predictions.decisions)
-    assert judged.metrics == pytest.approx(expected)
+    # On processors that compute in 16 bits, batches of another size round otherwise.
+    assert judged.metrics == pytest.approx(expected, abs=0.02)
     assert judged.n_photos == 32
     assert judged.labels == shapes_table.labels
     assert judged.per_label["n_positive"].tolist() == [16, 16, 16]

@@ -38,7 +38,7 @@ def test_settings_can_be_read_changed_and_cloned() -> None:
     assert twin.get_params() == classifier.get_params()
     assert twin.get_params()["head"] == "mlp"
     assert twin.set_params(tune="full").tune == "full"
-    assert classifier.tune == "head"
+    assert classifier.tune == "top"
 
 
 def test_a_clone_of_a_trained_classifier_is_untrained(shapes_table: LabelTable) -> None:
@@ -83,7 +83,11 @@ def test_a_label_counts_as_present_from_its_threshold_on(shapes_table: LabelTabl
 
 def test_it_learns(shapes_table: LabelTable) -> None:
     classifier = small(
-        "training.epochs=60", "training.learning_rate=0.01", "evaluation.thresholds=half", head="mlp"
+        "training.epochs=60",
+        "training.learning_rate=0.01",
+        "evaluation.thresholds=half",
+        head="mlp",
+        tune="head",
     )
 
     classifier.fit(shapes_table.photos, shapes_table.targets)

@@ -78,8 +78,12 @@ def test_the_quick_recipe_trains_a_head_on_frozen_features() -> None:
     assert (quick.training.tune, quick.model.head) == ("head", "linear")
 
 
-def test_quick_and_study_come_with_manylabel() -> None:
-    assert {"quick", "study"} <= set(recipe_names())
+def test_the_standard_recipe_holds_the_defaults() -> None:
+    assert load_recipe("standard") == RunConfig()
+
+
+def test_standard_quick_and_study_come_with_manylabel() -> None:
+    assert {"standard", "quick", "study"} <= set(recipe_names())
 
 
 # load_recipe

@@ -110,7 +110,7 @@ class ModelConfig:
 class TrainingConfig:
     """How a network learns. Values not given depend on `tune`; every run saves those that it used."""
 
-    tune: TuneName = "head"
+    tune: TuneName = "top"
     """What learns: the head on cached features of a frozen backbone; the top, that is the head and the last
     stages of the backbone, on cached activations; or the full network."""
 

@@ -64,7 +64,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         backbone: str = "mobilenet_v2",
         *,
         head: HeadName = "linear",
-        tune: TuneName = "head",
+        tune: TuneName = "top",
         weights: str | Path | None = None,
         settings: Sequence[str] = (),
         random_state: int = 0,

@@ -119,7 +119,7 @@ def get_setting(config: RunConfig, key: str) -> Any:
 
     Examples:
         >>> get_setting(RunConfig(), "training.tune")
-        'head'
+        'top'
     """
     section, _, name = key.rpartition(".")
     return getattr(getattr(config, section) if section else config, name)

@@ -17,6 +17,7 @@ from manylabel.cache import feature_path
 from manylabel.cli.main import main
 from manylabel.errors import MissingExtraError
 from manylabel.predictors.batch import Predictions, stream_files
+from manylabel.predictors.openvino_predictor import has_native_bf16
 from manylabel.training.feature_file import FeatureWriter
 
 QUICK = (
@@ -96,7 +97,8 @@ def test_comparing_prints_one_table_and_writes_the_report(run: Run, images: Path
     assert Path("runs/first/models/squeezenet1_1/config.json").is_file()
     facts = json.loads(Path("runs/first/facts.json").read_text(encoding="utf-8"))
     assert facts["run"]["command"].startswith("manylabel compare")
-    assert facts["run"]["recipe"] == "quick"
+    assert facts["run"]["recipe"] == "standard"
+    assert facts["models"][0]["tune"] == "top"
 
 
 def test_a_trained_network_predicts_and_is_judged(run: Run, images: Path, labels: Path) -> None:
@@ -405,7 +407,9 @@ def test_the_engine_may_be_chosen(run: Run, images: Path, labels: Path, shapes_b
         [json.loads(line)["scores"] for line in Path(name).read_text(encoding="utf-8").splitlines()]
         for name in ("openvino.jsonl", "torch.jsonl")
     )
-    assert all(row == pytest.approx(other, abs=1e-4) for row, other in zip(ours, theirs, strict=True))
+    # Where the processor computes in 16 bits, each engine rounds in its own way.
+    atol = 0.05 if has_native_bf16() else 1e-4
+    assert all(row == pytest.approx(other, abs=atol) for row, other in zip(ours, theirs, strict=True))
     assert judged.code == 2
     assert "has no 8-bit version yet; make one: manylabel export" in judged.said
 

@@ -33,7 +33,7 @@ def test_everything_is_filled_in_but_what_has_a_meaning_when_absent(tune: TuneNa
 
 
 def test_what_a_solver_has_no_use_for_stays_open() -> None:
-    filled = fill_defaults(TrainingConfig())
+    filled = fill_defaults(TrainingConfig(tune="head"))
 
     assert {f.name for f in fields(filled) if getattr(filled, f.name) is None} == MAY_STAY_OPEN | LOOP_ONLY
     assert filled.loss == "bce"
@@ -42,7 +42,7 @@ def test_what_a_solver_has_no_use_for_stays_open() -> None:
 @pytest.mark.parametrize("name", ["epochs", "batch_size", "learning_rate", "patience"])
 def test_a_setting_of_the_loop_fills_in_the_others(name: str) -> None:
     one: dict[str, Any] = {name: 1}
-    filled = fill_defaults(replace(TrainingConfig(), **one))
+    filled = fill_defaults(replace(TrainingConfig(tune="head"), **one))
 
     assert None not in (filled.epochs, filled.batch_size, filled.learning_rate, filled.weight_decay)
     assert filled.loss == "weighted_bce"
@@ -61,7 +61,11 @@ def test_what_was_given_stays_also_where_it_is_zero(tune: TuneName) -> None:
 
 
 def test_filling_in_twice_changes_nothing() -> None:
-    for training in (TrainingConfig(tune="full"), TrainingConfig(), TrainingConfig(epochs=3)):
+    for training in (
+        TrainingConfig(tune="full"),
+        TrainingConfig(tune="head"),
+        TrainingConfig(tune="head", epochs=3),
+    ):
         filled = fill_defaults(training)
         assert fill_defaults(filled) == filled
 

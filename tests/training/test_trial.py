@@ -51,7 +51,9 @@ Way = dict[str, Any]
 
 def training(**changes: Any) -> TrainingConfig:
     """Return settings that take no time and compute in full precision on the CPU."""
-    quick = TrainingConfig(epochs=2, n_views=2, batch_size=8, precision="fp32", device="cpu", engine="torch")
+    quick = TrainingConfig(
+        tune="head", epochs=2, n_views=2, batch_size=8, precision="fp32", device="cpu", engine="torch"
+    )
     return replace(quick, **changes)
 
 

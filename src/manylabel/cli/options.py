@@ -25,7 +25,7 @@ from manylabel.config import (
 )
 from manylabel.recipes import apply_settings, field_docs, load_recipe, replace_settings
 
-DEFAULT_RECIPE = "quick"
+DEFAULT_RECIPE = "standard"
 
 
 def _of(section: type, name: str, *flags: str, metavar: str | None = None) -> Any:
