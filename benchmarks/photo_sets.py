@@ -17,10 +17,14 @@ class PhotoSet:
     Attributes:
         folder: Its folder.
         labels: Its table in that folder: columns image, labels, split.
+        side_px: Side of the squares that convolutional networks see: that of the photos where they are small.
+        is_from_above: Whether its photos have no upper side; every tool is told so that can be told.
     """
 
     folder: str
     labels: str
+    side_px: int = 224
+    is_from_above: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,16 +35,18 @@ class Network:
         manylabel: What manylabel calls it.
         timm: What timm, and so every peer, calls it.
         file: Its weights below the weights folder.
+        side_px: The side that it is made for; None where it takes any.
     """
 
     manylabel: str
     timm: str
     file: str
+    side_px: int | None = None
 
 
 SETS = {
     "scenes_160": PhotoSet(folder="scenes", labels="labels_160.csv"),
-    "ucmerced": PhotoSet(folder="ucmerced", labels="labels.csv"),
+    "ucmerced": PhotoSet(folder="ucmerced", labels="labels.csv", side_px=256, is_from_above=True),
 }
 
 NETWORKS = {
@@ -51,6 +57,7 @@ NETWORKS = {
         manylabel="timm/vit_tiny_patch16_224",
         timm="vit_tiny_patch16_224",
         file="vit_tiny_patch16_224.safetensors",
+        side_px=224,
     ),
 }
 
@@ -63,6 +70,12 @@ def photos_of(settings: Settings, name: str) -> Path:
 def labels_of(settings: Settings, name: str) -> Path:
     """Return the table of a set."""
     return photos_of(settings, name) / SETS[name].labels
+
+
+def side_of(photo_set: str, network: str) -> int:
+    """Return the side in pixels of the squares that a network sees of a set."""
+    made_for = NETWORKS[network].side_px
+    return SETS[photo_set].side_px if made_for is None else made_for
 
 
 def timm_weights(settings: Settings, network: Network) -> Path:

@@ -28,6 +28,7 @@ from benchmarks.photo_sets import (
     convert_weights,
     labels_of,
     photos_of,
+    side_of,
     timm_weights,
 )
 
@@ -78,6 +79,8 @@ def _manylabel_case(settings: Settings, tool: str, photo_set: str, network: str)
         *("--models", NETWORKS[network].manylabel),
         *("--weights", str(settings.weights / NETWORKS[network].file)),
         *MANYLABEL_VARIANTS[tool],
+        *("--set", f"model.side_px={side_of(photo_set, network)}"),
+        *(("--set", "model.orientation=any") if SETS[photo_set].is_from_above else ()),
         *("--out", f"{OUT}/run"),
     )
     return Case(
@@ -97,6 +100,8 @@ def _peer_case(settings: Settings, tool: str, photo_set: str, network: str) -> C
         *("--photos", str(photos_of(settings, photo_set))),
         *("--labels", str(labels_of(settings, photo_set))),
         *("--network", entry.timm, "--weights", str(timm_weights(settings, entry))),
+        *("--side-px", str(side_of(photo_set, network))),
+        *(("--from-above",) if SETS[photo_set].is_from_above else ()),
         *words,
         *("--out", OUT),
     ]

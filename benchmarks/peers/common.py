@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SIDE_PX = 224
 N_WORKERS = 2
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -53,6 +52,8 @@ class Job:
         weights: Pre-trained weights for it, in the names of timm.
         epochs: Passes over the training photos.
         learning_rate: Peak learning rate; None leaves it to the peer's own default.
+        side_px: Side of the squares that the network sees, in pixels.
+        from_above: Whether the photos have no upper side, so that they may be mirrored top to bottom too.
         out: Folder for scores and seconds.
     """
 
@@ -63,6 +64,8 @@ class Job:
     weights: Path
     epochs: int
     learning_rate: float | None
+    side_px: int
+    from_above: bool
     out: Path
 
     def part(self, name: str) -> list[Row]:
@@ -106,6 +109,8 @@ def read_job(*, epochs: int, learning_rate: float | None) -> Job:
     parser.add_argument("--network", required=True)
     parser.add_argument("--epochs", type=int, default=epochs)
     parser.add_argument("--learning-rate", type=float, default=learning_rate)
+    parser.add_argument("--side-px", type=int, required=True)
+    parser.add_argument("--from-above", action="store_true")
     given = vars(parser.parse_args())
     rows = read_rows(given.pop("labels"))
     names = tuple(sorted({name for row in rows for name in row.labels}))

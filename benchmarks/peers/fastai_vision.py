@@ -26,9 +26,10 @@ from fastai.vision.all import (
     vision_learner,
 )
 
-from common import N_WORKERS, SIDE_PX, Job, Stopwatch, read_job, write_scores
+from common import N_WORKERS, Job, Stopwatch, read_job, write_scores
 
-EPOCHS, RESIZE_PX = 5, 256
+EPOCHS = 5
+RESIZE = 256 / 224
 BATCH_SIZE, SMALL_BATCH_SIZE, FEW_PHOTOS = 64, 16, 640
 
 
@@ -60,8 +61,11 @@ def build_learner(job: Job) -> Learner:
         splitter=IndexSplitter(range(len(job.part("train")), len(rows))),
         get_x=ColReader("photo"),
         get_y=ColReader("labels", label_delim=";"),
-        item_tfms=Resize(RESIZE_PX),
-        batch_tfms=[*aug_transforms(size=SIDE_PX), Normalize.from_stats(*job.mean_std, cuda=False)],
+        item_tfms=Resize(round(job.side_px * RESIZE)),
+        batch_tfms=[
+            *aug_transforms(size=job.side_px, flip_vert=job.from_above),
+            Normalize.from_stats(*job.mean_std, cuda=False),
+        ],
     )
     batch_size = SMALL_BATCH_SIZE if len(job.part("train")) < FEW_PHOTOS else BATCH_SIZE
     data = block.dataloaders(table, bs=batch_size, num_workers=N_WORKERS)

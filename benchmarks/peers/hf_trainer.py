@@ -18,6 +18,7 @@ from torchvision.transforms import (
     Normalize,
     RandomHorizontalFlip,
     RandomResizedCrop,
+    RandomVerticalFlip,
     Resize,
     ToTensor,
 )
@@ -29,7 +30,7 @@ from transformers import (
     set_seed,
 )
 
-from common import N_WORKERS, SIDE_PX, Job, Row, Stopwatch, read_job, write_scores
+from common import N_WORKERS, Job, Row, Stopwatch, read_job, write_scores
 
 EPOCHS, BATCH_SIZE, LEARNING_RATE = 5, 8, 2e-5
 
@@ -56,8 +57,9 @@ def main() -> None:
     job = read_job(epochs=EPOCHS, learning_rate=LEARNING_RATE)
     set_seed(0)
     last = [ToTensor(), Normalize(*job.mean_std)]
-    augment = Compose([RandomResizedCrop(SIDE_PX), RandomHorizontalFlip(), *last])
-    plain = Compose([Resize(SIDE_PX), CenterCrop(SIDE_PX), *last])
+    flips = [RandomHorizontalFlip(), *([RandomVerticalFlip()] if job.from_above else [])]
+    augment = Compose([RandomResizedCrop(job.side_px), *flips, *last])
+    plain = Compose([Resize(job.side_px), CenterCrop(job.side_px), *last])
     trainer = Trainer(
         model=build_model(job),
         args=training_arguments(job),

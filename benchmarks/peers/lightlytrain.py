@@ -18,7 +18,7 @@ import torch
 from lightly_train._models.timm import timm as timm_wrapper
 from safetensors.torch import load_file
 
-from common import N_WORKERS, SIDE_PX, Job, Row, Stopwatch, read_job, write_scores
+from common import N_WORKERS, Job, Row, Stopwatch, read_job, write_scores
 
 EPOCHS, BATCH_SIZE, LEARNING_RATE = 10, 16, 3e-4
 
@@ -72,7 +72,11 @@ def train(job: Job, tables: dict[str, str]) -> None:
             "lr": job.learning_rate,
             "lr_warmup_steps": steps // 10,
         },
-        transform_args={"image_size": (SIDE_PX, SIDE_PX), "normalize": {"mean": mean, "std": std}},
+        transform_args={
+            "image_size": (job.side_px, job.side_px),
+            "normalize": {"mean": mean, "std": std},
+            "random_flip": {"horizontal_prob": 0.5, "vertical_prob": 0.5 if job.from_above else 0.0},
+        },
     )
 
 

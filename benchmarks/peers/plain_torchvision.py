@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms import v2
 
-from common import N_WORKERS, SIDE_PX, Job, Row, Stopwatch, read_job, timm_network, write_scores
+from common import N_WORKERS, Job, Row, Stopwatch, read_job, timm_network, write_scores
 
 EPOCHS, BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY = 10, 32, 3e-3, 0.05
 SMALL_BATCH_SIZE, FEW_PHOTOS = 16, 640
@@ -40,10 +40,9 @@ def main() -> None:
     job = read_job(epochs=EPOCHS, learning_rate=LEARNING_RATE)
     torch.manual_seed(0)
     last = [v2.ToDtype(torch.float32, scale=True), v2.Normalize(*job.mean_std)]
-    augment = v2.Compose(
-        [v2.RandomResizedCrop(SIDE_PX, antialias=True, scale=(0.35, 1)), v2.RandomHorizontalFlip(), *last]
-    )
-    plain = v2.Compose([v2.Resize((SIDE_PX, SIDE_PX), antialias=True), *last])
+    flips = [v2.RandomHorizontalFlip(), *([v2.RandomVerticalFlip()] if job.from_above else [])]
+    augment = v2.Compose([v2.RandomResizedCrop(job.side_px, antialias=True, scale=(0.35, 1)), *flips, *last])
+    plain = v2.Compose([v2.Resize((job.side_px, job.side_px), antialias=True), *last])
     batch_size = SMALL_BATCH_SIZE if len(job.part("train")) < FEW_PHOTOS else BATCH_SIZE
     loaded = {"num_workers": N_WORKERS, "persistent_workers": True, "batch_size": batch_size}
     training = DataLoader(Photos(job, job.part("train"), augment), shuffle=True, drop_last=True, **loaded)

@@ -14,11 +14,11 @@ from torchvision import models
 from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms import v2
 
-from benchmarks.peers.common import IMAGENET_MEAN, IMAGENET_STD, SIDE_PX
+from benchmarks.peers.common import IMAGENET_MEAN, IMAGENET_STD
 from benchmarks.workers.common import marginal_rate, worker_parser, write_values
 from manylabel.data.find import find_photos
 
-N_LABELS, BATCH_SIZE, N_WORKERS = 10, 32, 2
+N_LABELS, SIDE_PX, BATCH_SIZE, N_WORKERS = 10, 224, 32, 2
 
 
 class Photos(Dataset[Tensor]):
