@@ -36,7 +36,11 @@ def head_first_lesson(lesson: Lesson, *, weight_decay: float | None = None) -> L
         device=training.device,
         engine=training.engine,
     )
-    return replace(lesson, training=fill_for_start(fill_defaults(settings), is_pretrained=True))
+    return replace(
+        lesson,
+        training=fill_for_start(fill_defaults(settings), is_pretrained=True),
+        on_step=lambda stage, done, total: lesson.on_step(f"head first: {stage}", done, total),
+    )
 
 
 def start_with_trained_head(classifier: Classifier, head_learner: HeadLearner, rows: FitRows) -> None:
