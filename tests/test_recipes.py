@@ -351,3 +351,12 @@ def test_the_config_of_a_run_is_a_recipe(tmp_path: Path) -> None:
 def test_a_cut_without_tuning_the_top_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"training\.cut: given 'layer3', but only training\.tune=top cuts"):
         check_config(RunConfig(training=TrainingConfig(tune="full", cut="layer3")))
+
+
+@pytest.mark.parametrize(
+    "training",
+    [TrainingConfig(tune="head", learned_share=0.5), TrainingConfig(head_first=False, learned_share=0.5)],
+)
+def test_nothing_is_moved_back_towards_a_head_that_had_not_learned(training: TrainingConfig) -> None:
+    with pytest.raises(ConfigError, match=r"training\.learned_share: given 0\.5, but only what starts from"):
+        check_config(RunConfig(training=training))

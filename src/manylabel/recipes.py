@@ -149,10 +149,16 @@ def check_config(config: RunConfig) -> None:
         manylabel.errors.ConfigError: split.folds: given 1, expected at least 2
     """
     _replace(config, {key: get_setting(config, key) for key in setting_kinds()})
-    if config.training.cut is not None and config.training.tune != "top":
+    training = config.training
+    if training.cut is not None and training.tune != "top":
         raise ConfigError(
-            f"training.cut: given '{config.training.cut}', but only training.tune=top cuts a backbone, "
-            f"not {config.training.tune}"
+            f"training.cut: given '{training.cut}', but only training.tune=top cuts a backbone, "
+            f"not {training.tune}"
+        )
+    if training.learned_share is not None and (training.tune == "head" or training.head_first is False):
+        raise ConfigError(
+            f"training.learned_share: given {training.learned_share:g}, but only what starts from a trained "
+            "head can be moved back towards its start: training.tune=top or full, not head_first=false"
         )
 
 

@@ -78,6 +78,7 @@ def test_filling_in_twice_changes_nothing() -> None:
         (TrainingConfig(tune="top"), False, 1.0),
         (TrainingConfig(tune="full"), True, 1.0),
         (TrainingConfig(tune="full", learned_share=0.25), True, 0.25),
+        (TrainingConfig(tune="full", learned_share=0.25), False, 1.0),
     ],
 )
 def test_only_weights_that_started_well_are_moved_back_towards_their_start(

@@ -113,12 +113,14 @@ def fill_for_start(training: TrainingConfig, *, is_pretrained: bool) -> Training
     """
     freeze, head_first = training.freeze_batch_norm, training.head_first
     head_first = is_pretrained if head_first is None else head_first
-    usual_share = TOP_LEARNED_SHARE if training.tune == "top" and head_first else 1.0
+    learned_share = training.learned_share
+    if learned_share is None:
+        learned_share = TOP_LEARNED_SHARE if training.tune == "top" else 1.0
     return replace(
         training,
         freeze_batch_norm=is_pretrained if freeze is None else freeze,
         head_first=head_first,
-        learned_share=usual_share if training.learned_share is None else training.learned_share,
+        learned_share=learned_share if head_first else 1.0,
     )
 
 

@@ -159,10 +159,8 @@ def go_back(module: nn.Module, start: Mapping[str, Tensor], *, learned_share: fl
     Args:
         module: Trained; changed in place.
         start: Its weights before training, with a head that fitted them.
-        learned_share: Share of the way that is kept, in (0, 1].
+        learned_share: Share of the way that is kept, in (0, 1).
     """
-    if learned_share == 1:
-        return
     for name, value in module.state_dict().items():
         if value.is_floating_point():
             value.copy_(torch.lerp(start[name], value, learned_share))
@@ -265,7 +263,8 @@ class Learner(ABC):
         """Train ``module``, the classifier or its head, and undo the weights of the loss."""
         started = time.perf_counter()
         lesson = self.lesson
-        start = copy.deepcopy(module.state_dict())
+        learned_share = given(lesson.training.learned_share)
+        start = {} if learned_share == 1 else copy.deepcopy(module.state_dict())
         settings = loop_settings(lesson.training, precision=self.precision)
         pos_weight = self.pos_weight(rows)
         loss = binary_cross_entropy(torch.tensor(pos_weight, dtype=torch.float32, device=self.device))
@@ -289,7 +288,8 @@ class Learner(ABC):
                 accelerator=open_accelerator(lesson.training.device),
                 watch=watch,
             )
-        go_back(module, start, learned_share=given(lesson.training.learned_share))
+        if start:
+            go_back(module, start, learned_share=learned_share)
         classifier.undo_loss_weight(pos_weight)
         return Fit(
             classifier=classifier,
