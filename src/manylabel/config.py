@@ -162,8 +162,8 @@ class TrainingConfig:
 
     learned_share: float | None = None
     """Share of the way from the start of training to its end at which the weights stay, in (0, 1]; where the
-    head learned first, less than 1 makes scores of other photos more reliable. Not given: 0.6 with tune=top
-    after the head, else 1."""
+    head learned first, less than 1 makes scores of other photos more accurate. Not given: with tune=top after
+    the head, what suits the validation photos best, 0.6 with fewer than 40 of them; else 1."""
 
     n_views: int | None = None
     """Views of each photo that the head or the top learns from: the photo itself and augmented versions of

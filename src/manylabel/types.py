@@ -227,6 +227,7 @@ class Trial:
         stage_seconds: Wall time of each stage of this trial.
         step_seconds: Where the time of all training steps went; empty where none were taken.
         logit_scale: What the logits of the kept network were multiplied with after the fit.
+        learned_share: Share of the way from the start of training that the kept network stands at, in (0, 1].
     """
 
     model: str
@@ -248,6 +249,7 @@ class Trial:
     stage_seconds: dict[str, float]
     step_seconds: dict[str, float] = field(default_factory=dict)
     logit_scale: float = 1.0
+    learned_share: float = 1.0
 
     @property
     def judged(self) -> Judged:

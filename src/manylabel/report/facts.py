@@ -15,6 +15,7 @@ Out: facts, one dict of plain JSON values; null stands where something is undefi
                      training_seconds, inference_seconds, stage_seconds, step_seconds,
                      thresholds {values, origin},
                      pos_weight [n_labels], weight_decay, fold_weight_decays [n_folds], logit_scale,
+                     learned_share,
                      metrics (names of ``measure``), per_label (names of
                      ``measure_labels``), out_of_fold (metrics of the training photos, where test photos
                      judge and folds exist too, else null), history {fold, epoch, train_loss,
@@ -151,6 +152,7 @@ def _describe_trial(table: LabelTable, trial: Trial) -> Facts:
         "weight_decay": trial.weight_decay,
         "fold_weight_decays": trial.fold_weight_decays,
         "logit_scale": trial.logit_scale,
+        "learned_share": trial.learned_share,
         **_measure_judged(table, trial.judged),
         "out_of_fold": None if out_of_fold is None else _measure_judged(table, out_of_fold)["metrics"],
         "history": {

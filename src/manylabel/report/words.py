@@ -161,20 +161,24 @@ def top_value(facts: FactsView, column: str) -> float | None:
     return max((float(value) for value in values if value is not None), default=None)
 
 
-def weight_decay(model: FactsView) -> str:
-    """Tell the weight decay of a network and of its folds.
+def chosen_in_training(model: FactsView) -> str:
+    """Tell the weight decay of a network and of its folds, and what was done to its weights afterwards.
 
     Examples:
-        >>> weight_decay({"weight_decay": 0.482, "fold_weight_decays": [0.3, 1.0], "logit_scale": 1.31})
-        '0.48; in the folds 0.3, 1; logits times 1.3 afterwards'
-        >>> weight_decay({"weight_decay": 0.01, "fold_weight_decays": [0.01, 0.01], "logit_scale": 1.0})
-        '0.01'
+        >>> of_folds = {"weight_decay": 0.482, "fold_weight_decays": [0.3, 1.0]}
+        >>> chosen_in_training({**of_folds, "logit_scale": 1.31, "learned_share": 1.0})
+        'weight decay 0.48; in the folds 0.3, 1; logits times 1.3 afterwards'
+        >>> alone = {"weight_decay": 0.01, "fold_weight_decays": [0.01, 0.01]}
+        >>> chosen_in_training({**alone, "logit_scale": 1.0, "learned_share": 0.6})
+        'weight decay 0.01; 0.6 of the way from the start kept'
     """
     kept, folds = model["weight_decay"], model["fold_weight_decays"]
     others = "; in the folds " + ", ".join(f"{decay:.2g}" for decay in folds)
     scale = model["logit_scale"]
     after = "" if scale == 1 else f"; logits times {scale:.2g} afterwards"
-    return f"{kept:.2g}{'' if set(folds) <= {kept} else others}{after}"
+    share = model["learned_share"]
+    way = "" if share == 1 else f"; {share:g} of the way from the start kept"
+    return f"weight decay {kept:.2g}{'' if set(folds) <= {kept} else others}{after}{way}"
 
 
 def timings(facts: FactsView) -> dict[str, Any]:

@@ -49,8 +49,6 @@ TUNE_DEFAULTS: dict[TuneName, dict[str, Any]] = {
     },
 }
 
-TOP_LEARNED_SHARE = 0.6
-
 SOLVED_DEFAULTS: dict[str, Any] = {"n_views": 8, "loss": "bce"}
 """Where a linear head is solved. There, weights of positives made probabilities worse and the order of photos
 no better; the weight decay is chosen."""
@@ -113,14 +111,12 @@ def fill_for_start(training: TrainingConfig, *, is_pretrained: bool) -> Training
     """
     freeze, head_first = training.freeze_batch_norm, training.head_first
     head_first = is_pretrained if head_first is None else head_first
-    learned_share = training.learned_share
-    if learned_share is None:
-        learned_share = TOP_LEARNED_SHARE if training.tune == "top" else 1.0
+    learned_share = training.learned_share if head_first else 1.0
     return replace(
         training,
         freeze_batch_norm=is_pretrained if freeze is None else freeze,
         head_first=head_first,
-        learned_share=learned_share if head_first else 1.0,
+        learned_share=1.0 if learned_share is None and training.tune != "top" else learned_share,
     )
 
 

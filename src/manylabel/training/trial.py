@@ -22,7 +22,6 @@ from manylabel.predictors.device import choose_precision
 from manylabel.predictors.torch_predictor import TorchPredictor
 from manylabel.training.defaults import fill_defaults, fill_for_start
 from manylabel.training.learners import LEARNERS, AnyLearner, Fit, FitRows, Lesson
-from manylabel.training.learners.base import NO_ROWS
 from manylabel.training.photo_store import PhotoStore
 from manylabel.types import FloatArray, IntArray, Judged, Listener, Progress, Split, Thresholds, Trial
 
@@ -123,6 +122,7 @@ def run_trial(start: Classifier, provenance: Provenance, experiment: Experiment)
         stage_seconds=stages,
         step_seconds=learner.step_seconds,
         logit_scale=final.logit_scale,
+        learned_share=final.learned_share,
     )
     return TrainedNetwork(trial=trial, classifier=final.classifier, predictor=predictor)
 
@@ -188,9 +188,7 @@ def _cross_validate(
 
 def _fit_rows(train: IntArray, watched: IntArray, experiment: Experiment, *, fold: int | None) -> FitRows:
     """Say which photos a fit learns from; early stopping goes by validation photos, else by some of these."""
-    if experiment.config.training.patience is None:
-        return FitRows(train=train, watched=watched, val=NO_ROWS, fold=fold)
-    if len(experiment.split.val):
+    if len(experiment.split.val) or experiment.config.training.patience is None:
         return FitRows(train=train, watched=watched, val=experiment.split.val, fold=fold)
     rng = np.random.default_rng([experiment.config.seed, 2, 0 if fold is None else 1 + fold])
     rest, held_out = stratified_holdout(

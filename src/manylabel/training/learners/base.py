@@ -4,10 +4,9 @@ In:  a network at its start, photos, targets.
 Out: ``Learner``, whose subclasses say what learns and from what.
 """
 
-import copy
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,12 +24,14 @@ from manylabel.training.batches import as_tensor
 from manylabel.training.defaults import given, loop_settings
 from manylabel.training.feature_cache import FrozenFeatures
 from manylabel.training.features import FeatureSettings, FrozenPart, frozen_features
+from manylabel.training.learners.interpolation import Interpolation
 from manylabel.training.loop import Batches, HeldOutLoss, Watch, train_loop
 from manylabel.training.losses import Loss, binary_cross_entropy, label_weights
 from manylabel.training.photo_store import PhotoStore
 from manylabel.types import Epoch, FloatArray, IntArray
 
 _MIN_WATCHED, _MAX_WATCHED = 40, 256
+_MIN_CHOOSING = 40
 NO_ROWS: IntArray = np.empty(0, dtype=np.int64)
 
 OnStep = Callable[[str, int, int], None]
@@ -71,7 +72,7 @@ class FitRows:
     Attributes:
         train: Learned from.
         watched: Their loss is measured after every epoch for its curve; it decides nothing.
-        val: A part of the training photos kept for early stopping; may be empty.
+        val: Not learned from: they choose how much is learned; may be empty.
         fold: Number of the fold; None for the fit that is kept.
     """
 
@@ -104,6 +105,7 @@ class Fit:
         history: Loss per epoch.
         seconds: Wall time of the fit.
         logit_scale: What the logits were multiplied with afterwards.
+        learned_share: Share of the way from the start of training that was kept.
     """
 
     classifier: Classifier
@@ -113,6 +115,7 @@ class Fit:
     history: tuple[Epoch, ...]
     seconds: float
     logit_scale: float = 1.0
+    learned_share: float = 1.0
 
 
 class Stopwatch:
@@ -147,23 +150,6 @@ def threads(number: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@torch.no_grad()
-def go_back(module: nn.Module, start: Mapping[str, Tensor], *, learned_share: float) -> None:
-    """Move the weights of a module back towards those at the start.
-
-    What the whole way gains on the training photos, a part of it gains on others (Wortsman et al. 2022,
-    "Robust fine-tuning of zero-shot models", arXiv:2109.01903, section 3).
-
-    Args:
-        module: Trained; changed in place.
-        start: Its weights before training, with a head that fitted them.
-        learned_share: Share of the way that is kept, in (0, 1).
-    """
-    for name, value in module.state_dict().items():
-        if value.is_floating_point():
-            value.copy_(torch.lerp(start[name], value, learned_share))
 
 
 class Learner(ABC):
@@ -263,18 +249,18 @@ class Learner(ABC):
         """Train ``module``, the classifier or its head, and undo the weights of the loss."""
         started = time.perf_counter()
         lesson = self.lesson
-        learned_share = given(lesson.training.learned_share)
-        start = {} if learned_share == 1 else copy.deepcopy(module.state_dict())
+        kept_start = Interpolation(module) if lesson.training.learned_share != 1 else None
         settings = loop_settings(lesson.training, precision=self.precision)
         pos_weight = self.pos_weight(rows)
         loss = binary_cross_entropy(torch.tensor(pos_weight, dtype=torch.float32, device=self.device))
         watched = rows.thin_watched()
+        validation = partial(self.mean_loss, rows=rows.val, loss=loss) if len(rows.val) else None
         watching = Stopwatch()
         watch = Watch(
             held_out=watching.around(partial(self.mean_loss, rows=watched, loss=loss))
             if len(watched)
             else None,
-            validation=partial(self.mean_loss, rows=rows.val, loss=loss) if len(rows.val) else None,
+            validation=None if lesson.training.patience is None else validation,
             on_epoch=lambda n_done: lesson.on_step(rows.stage, n_done, settings.epochs),
             on_time=self._add_seconds,
         )
@@ -288,14 +274,17 @@ class Learner(ABC):
                 accelerator=open_accelerator(lesson.training.device),
                 watch=watch,
             )
-        if start:
-            go_back(module, start, learned_share=learned_share)
+        chooses = validation if len(rows.val) >= _MIN_CHOOSING else None
+        share = lesson.training.learned_share
+        if kept_start is not None:
+            share = kept_start.interpolate(share, chooses)
         classifier.undo_loss_weight(pos_weight)
         return Fit(
             classifier=classifier,
             module=module,
             pos_weight=pos_weight,
             weight_decay=settings.weight_decay,
+            learned_share=given(share),
             history=tuple(replace(epoch, fold=rows.fold) for epoch in history),
             # The curve of the held-out photos is for the report: training would do without it.
             seconds=time.perf_counter() - started - watching.seconds,

@@ -1,0 +1,63 @@
+"""Keep a part of what training changed: weights between those before and those after it.
+
+In:  a module before training, the same module after it.
+Out: the module, its weights somewhere on the way between.
+
+What the whole way gains on the training photos, a part of it gains on others (Wortsman et al. 2022, "Robust
+fine-tuning of zero-shot models", arXiv:2109.01903, section 3).
+"""
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from manylabel.training.loop import HeldOutLoss
+
+USUAL_SHARE = 0.6
+SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
+
+
+class Interpolation:
+    """Remember the weights of a module before it is trained, to go back towards them.
+
+    Args:
+        module: Is going to be trained; its head fits its other weights already.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        """Copy its weights."""
+        self._module = module
+        self._start = copy.deepcopy(module.state_dict())
+
+    def interpolate(self, share: float | None, validation: HeldOutLoss | None) -> float:
+        """Move the trained module back towards its start.
+
+        Args:
+            share: Share of the way to keep, in (0, 1]; not given: that of ``SHARES`` with the lowest loss.
+            validation: Measures the loss of photos that did not train; without it the usual share is kept.
+
+        Returns:
+            The share that was kept.
+        """
+        end = copy.deepcopy(self._module.state_dict())
+        if share is None:
+            share = USUAL_SHARE if validation is None else self._choose(end, validation)
+        self._stand(end, share)
+        return share
+
+    def _choose(self, end: Mapping[str, Tensor], validation: HeldOutLoss) -> float:
+        losses = {}
+        for share in SHARES:
+            self._stand(end, share)
+            losses[share] = validation(self._module)
+        return min(SHARES, key=lambda share: losses[share])
+
+    def _stand(self, end: Mapping[str, Tensor], share: float) -> None:
+        self._module.load_state_dict(
+            {
+                name: torch.lerp(self._start[name], value, share) if value.is_floating_point() else value
+                for name, value in end.items()
+            }
+        )
