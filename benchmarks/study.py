@@ -21,10 +21,10 @@ from manylabel.data.sample import draw_sample
 N_PHOTOS = 200
 
 STUDY_NETWORKS = "vgg16,googlenet,resnet50,vit_b_16"
-JUDGED = "frozen, 224 px, 4 views"
+JUDGED_VARIANT = "frozen, 224 px, 4 views"
 VARIANTS: dict[str, tuple[str, ...]] = {
     "demo": ("--recipe", "demo", "--folds", "5"),
-    JUDGED: (
+    JUDGED_VARIANT: (
         *("--recipe", "quick", "--models", STUDY_NETWORKS, "--set", "model.fallback=random"),
         *("--set", "training.n_views=4", "--folds", "5"),
     ),

@@ -70,7 +70,7 @@ def prepare(settings: Settings) -> None:
         settings,
         *("train", str(photos_of(settings, "scenes_160")), str(labels), "--model", NETWORK),
         *("--weights", str(settings.weights / NETWORKS[NETWORK].file)),
-        *("--set", "training.n_views=1", "--epochs", "5", "--out", str(bundle)),
+        *("--recipe", "quick", "--set", "training.n_views=1", "--out", str(bundle)),
     )
     environment = manylabel_environment(str(settings.work / "cache"))
     subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=True, stdout=sys.stderr)

@@ -3,10 +3,10 @@
 In:  photos, labels, weights; see ``common.read_job``.
 Out: scores of the test photos, seconds.
 
-Three settings depart from its defaults, each in its favour: 100,000 steps become epochs, the warm-up of 500
-steps becomes a tenth of all, and bf16 is used only on processors that compute in it. It requires a "val"
-part: where the table has none, it is shown one batch of training photos and the last weights are kept, else
-the best on "val".
+Four settings depart from its defaults, each in its favour: 100,000 steps become epochs, the warm-up of 500
+steps becomes a tenth of all, bf16 is used only on processors that compute in it, and photos from above are
+mirrored top to bottom too. It requires a "val" part: where the table has none, it is shown one batch of
+training photos and the last weights are kept, else the best on "val".
 """
 
 import csv

@@ -163,15 +163,16 @@ class TrainingConfig:
     learned_share: float | None = None
     """Share of the way from the start of training to its end at which the weights stay, in (0, 1]; where the
     head learned first, less than 1 makes scores of other photos more accurate. Not given: with tune=top after
-    the head, what suits the validation photos best, 0.6 with fewer than 40 of them; else 1."""
+    the head, what suits the validation photos best, 0.6 with fewer than 40 of them; else 1. Networks of
+    random weights keep all."""
 
     n_views: int | None = None
     """Views of each photo that the head or the top learns from: the photo itself and augmented versions of
-    it. Views of evaluation.tta come on top."""
+    it. Views of evaluation.tta come on top; a head learns from those too."""
 
     loss: LossName | None = None
     """Binary cross-entropy, positives weighted by n_negative / n_positive of each label, or plain. Not given:
-    plain where a linear head is solved (see epochs), else weighted."""
+    plain with tune=top and where a linear head is solved (see epochs), else weighted."""
 
     pos_weight_cap: float = 20.0
     """Largest weight of a positive, at least 1."""
@@ -212,7 +213,8 @@ class EvaluationConfig:
 
     thresholds: ThresholdName = "f1"
     """What each label's threshold aims at on photos that training did not see: best F1, most right cells,
-    or always 0.5."""
+    or always 0.5. Those are validation photos or those of folds; without both, a small head is fitted to
+    inner folds, and with tune=top or full 0.5 is taken."""
 
     tta: int = 1
     """Views of a photo whose logits are averaged into its scores (test-time augmentation), in [1, 8]:

@@ -44,7 +44,8 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
     Attributes:
         classes_: The labels [n_labels]: names, or column numbers where ``y`` had no names.
-        thresholds_: The score from which on a label counts as present [n_labels].
+        thresholds_: The score from which on a label counts as present [n_labels]; 0.5 unless ``tune`` is
+            "head": only a head is cheap enough to fit it to inner folds for their sake.
         n_parameters_: Number of parameters of the network.
 
     Examples:

@@ -22,6 +22,7 @@ from manylabel.data.split import make_split, write_split
 from manylabel.errors import ConfigError, TableError
 from manylabel.files import check_apart, new_folder, write_atomically
 from manylabel.models.classifier import Classifier
+from manylabel.models.cut import split_backbone
 from manylabel.models.start import start_classifiers, weights_files
 from manylabel.models.weights import Provenance
 from manylabel.predictors.device import choose_device
@@ -204,6 +205,9 @@ def prepare(config: RunConfig, *, clock: RunClock, listener: Listener) -> Prepar
         starts = start_classifiers(
             config.model, labels=table.labels, tta=config.evaluation.tta, seed=config.seed
         )
+        if config.training.tune == "top":
+            for start, _ in starts:
+                split_backbone(start.backbone, config.training.cut)  # refused now where it cannot be cut
     with clock.timed("reading photos"):
         sides_px = sorted({start.preprocessing.side_px for start, _ in starts})
         table, stores = read_all_photos(table, sides_px=sides_px, listener=listener)

@@ -149,17 +149,19 @@ def check_config(config: RunConfig) -> None:
         manylabel.errors.ConfigError: split.folds: given 1, expected at least 2
     """
     _replace(config, {key: get_setting(config, key) for key in setting_kinds()})
-    training = config.training
+    training, problems = config.training, []
     if training.cut is not None and training.tune != "top":
-        raise ConfigError(
+        problems.append(
             f"training.cut: given '{training.cut}', but only training.tune=top cuts a backbone, "
             f"not {training.tune}"
         )
     if training.learned_share is not None and (training.tune == "head" or training.head_first is False):
-        raise ConfigError(
+        problems.append(
             f"training.learned_share: given {training.learned_share:g}, but only what starts from a trained "
             "head can be moved back towards its start: training.tune=top or full, not head_first=false"
         )
+    if problems:
+        raise ConfigError("\n".join(problems))
 
 
 def config_to_toml(config: RunConfig) -> str:

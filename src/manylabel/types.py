@@ -90,7 +90,8 @@ class Split:
 
     Attributes:
         train: Row numbers that a model learns from.
-        val: Row numbers for early stopping and thresholds, and for nothing else; may be empty.
+        val: Row numbers that choose: when to stop, how much of what was learned to keep, thresholds; may be
+            empty.
         test: Row numbers that only judge; empty in a cross-validation without a test part.
         folds: Held-out row numbers of each fold, a partition of ``train``. Empty without cross-validation.
         origin: Where the split comes from, in words, e.g. ``"given in labels.csv"``.

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.cases import Case, Values
 from benchmarks.results import Record, Setup, add_run, write_records
-from benchmarks.study import JUDGED
+from benchmarks.study import JUDGED_VARIANT
 
 SETUP = Setup(
     machine={"processor": "Test 9000", "cores": "2"},
@@ -76,7 +76,7 @@ PARTS = {
     ),
     "study": records_of(
         (
-            {"variant": JUDGED},
+            {"variant": JUDGED_VARIANT},
             {"seconds": 160.0, "peak_mib": 1024.0, "vgg16: features": 100.0, "best_mAP": 0.5},
         )
     ),

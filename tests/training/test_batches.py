@@ -129,9 +129,13 @@ def test_photos_come_once_per_epoch_with_their_own_targets(store: PhotoStore) ->
 
 def test_photos_are_seen_in_another_view_in_every_epoch(store: PhotoStore) -> None:
     batches = photo_batches(store, augmentation=AugmentationConfig(brightness=0.5))
-    (first, _), (second, _) = join(batches.epoch()), join(batches.epoch())
+    first, second = (
+        {float(target): float(photo[0, 0, 0]) for photo, target in zip(*join(batches.epoch()), strict=True)}
+        for _ in range(2)
+    )
 
-    assert set(first[:, 0, 0, 0].tolist()) != set(second[:, 0, 0, 0].tolist())
+    # Greys are whole numbers: one of seven may be drawn twice.
+    assert sum(first[photo] != second[photo] for photo in first) >= 5
 
 
 def test_a_seed_decides_order_and_pixels_of_photos(store: PhotoStore) -> None:

@@ -13,10 +13,11 @@ from torch import Tensor
 from manylabel.cache import list_cache
 from manylabel.config import AugmentationConfig, TrainingConfig
 from manylabel.errors import ConfigError
-from manylabel.models.classifier import Classifier
+from manylabel.models.classifier import Classifier, build_classifier
 from manylabel.predictors.torch_predictor import TorchPredictor
-from manylabel.training.defaults import fill_defaults, fill_for_start
-from manylabel.training.learners import FitRows, HeadLearner, Lesson, TopLearner
+from manylabel.training.defaults import TUNE_DEFAULTS, fill_defaults, fill_for_start
+from manylabel.training.learners import Fit, FitRows, HeadLearner, Lesson, TopLearner, base
+from manylabel.training.learners.interpolation import SHARES, USUAL_SHARE
 from manylabel.training.photo_store import PhotoStore, read_store
 from manylabel.types import IntArray, LabelTable, Thresholds
 
@@ -173,3 +174,48 @@ def test_photos_that_only_learn_are_not_seen_in_the_views_of_scores(
 
     computed = {entry.n_photos: entry.n_views for entry in list_cache(feature_cache).entries}
     assert computed == {len(TRAIN): n_views_of_training, len(OTHERS): 3}
+
+
+@pytest.mark.parametrize(("limit", "is_chosen"), [(8, True), (9, False)])
+def test_enough_validation_photos_choose_how_much_is_kept(
+    limit: int,
+    is_chosen: bool,
+    tiny_classifier: Classifier,
+    store: PhotoStore,
+    shapes_table: LabelTable,
+    feature_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(base, "_MIN_CHOOSING", limit)
+    # With labels turned round, what was learned is wrong for them: as little as possible is kept.
+    targets = shapes_table.targets.copy()
+    targets[OTHERS] = 1 - targets[OTHERS]
+    turned = replace(shapes_table, targets=targets)
+    learner = learner_of(
+        tiny_classifier, store, turned, feature_cache, learning_rate=0.1, body_learning_rate=0.1, epochs=20
+    )
+
+    fit = learner.fit(FitRows(train=TRAIN, watched=NONE, val=OTHERS))
+
+    assert fit.learned_share == (SHARES[0] if is_chosen else USUAL_SHARE)
+
+
+def test_a_head_that_is_not_solved_learns_first_with_its_own_decay(
+    shapes_table: LabelTable, feature_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = build_classifier("squeezenet1_1", labels=shapes_table.labels, head="mlp", side_px=32)
+    decays: list[float] = []
+    train = HeadLearner.train
+
+    def remember(learner: HeadLearner, *args: Any) -> Fit:
+        fit = train(learner, *args)
+        decays.append(fit.weight_decay)
+        return fit
+
+    monkeypatch.setattr(HeadLearner, "train", remember)
+    store = read_store(shapes_table.photos, side_px=32)[0]
+    learner = learner_of(classifier, store, shapes_table, feature_cache, cut=None)
+    fit = learner.fit(FitRows(train=TRAIN, watched=NONE, val=NONE))
+
+    assert decays == [TUNE_DEFAULTS["head"]["weight_decay"]]
+    assert fit.weight_decay == TUNE_DEFAULTS["top"]["weight_decay"]

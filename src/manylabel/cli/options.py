@@ -62,7 +62,7 @@ Recipe = Annotated[
     str,
     typer.Option(
         "--recipe",
-        help="Settings to start from: quick, study, demo, or a .toml file such as config.toml of a run.",
+        help="Settings to start from: standard, quick, study, demo, or a .toml file as every run saves one.",
         metavar="NAME|FILE",
     ),
 ]

@@ -7,6 +7,8 @@ Out: Markdown for the README.md of a bundle, in the form that the Hugging Face h
 from collections.abc import Mapping
 from typing import Any
 
+from manylabel.report.words import LEARNED
+
 _CARD = """\
 ---
 library_name: manylabel
@@ -43,11 +45,6 @@ manylabel predict FOLDER_OF_THIS_FILE photos/
 Written by manylabel {version}; every number stands in facts.json.
 """
 
-_LEARNED = {
-    "head": "its head learned, the backbone stayed as it was",
-    "top": "its head and the last stages of its backbone learned, the rest stayed as it was",
-    "full": "the whole network learned",
-}
 _SHOWN_METRICS = ("mAP", "f1_macro", "exact_match", "binary_accuracy")
 
 
@@ -65,7 +62,7 @@ def model_card(facts: Mapping[str, Any]) -> str:
         n_labels=len(data["labels"]),
         head=model["head"],
         parameters=model["parameters"],
-        learned=_LEARNED[model["tune"]],
+        learned=LEARNED[model["tune"]],
         init_note=model["init_note"],
         n_train=data["parts"]["train"],
         n_judged=facts["judged"]["n_photos"],

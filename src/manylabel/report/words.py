@@ -138,6 +138,14 @@ STAYED_RANDOM = {
 """What did not learn, by what did, where a network started from random weights."""
 
 
+LEARNED = {
+    "head": "its head learned, the backbone stayed as it was",
+    "top": "its head and the last stages of its backbone learned, the rest stayed as it was",
+    "full": "the whole network learned",
+}
+"""What learned, by the setting."""
+
+
 def _what_stayed_random(models: Sequence[FactsView]) -> str:
     whats = {STAYED_RANDOM[model["tune"]] for model in models} - {""}
     return "".join(f" {what[0].upper()}{what[1:]}." for what in sorted(whats))
@@ -146,7 +154,11 @@ def _what_stayed_random(models: Sequence[FactsView]) -> str:
 def parts(facts: FactsView) -> str:
     """Say how the photos were divided, and by whom."""
     sizes, n_folds = facts["data"]["parts"], facts["data"]["n_folds"]
-    kinds = {"train": "to learn from", "val": "to stop and choose thresholds by", "test": "to judge by"}
+    kinds = {
+        "train": "to learn from",
+        "val": "to choose by when to stop, how much to keep, and thresholds",
+        "test": "to judge by",
+    }
     shares = ", ".join(f"{sizes[part]:,} {purpose}" for part, purpose in kinds.items() if sizes[part])
     folds = f", in {n_folds} folds" if n_folds else ""
     origin = f" ({facts['data']['split_origin']})" if facts["data"]["split_origin"] else ""

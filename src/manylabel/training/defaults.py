@@ -1,8 +1,8 @@
 """What a training setting is where the user gave none; it depends on what learns.
 
 In:  the training settings of a run, some not given.
-Out: the same, all given but those that have a meaning when absent: early stopping and, where a linear head is
-     solved, what only the loop asks for.
+Out: the same, all given but those that have a meaning when absent: early stopping, a share that validation
+     photos choose and, where a linear head is solved, what only the loop asks for.
 """
 
 from collections.abc import Mapping
@@ -103,7 +103,7 @@ def fill_for_start(training: TrainingConfig, *, is_pretrained: bool) -> Training
     Args:
         training: The settings.
         is_pretrained: Whether the backbone starts from pre-trained weights: only then are its statistics
-            worth keeping, and its features worth a trained head before they change.
+            worth keeping, its features worth a trained head before they change, and the way back to both.
 
     Examples:
         >>> fill_for_start(TrainingConfig(head_first=False), is_pretrained=True).freeze_batch_norm

@@ -187,7 +187,7 @@ def _cross_validate(
 
 
 def _fit_rows(train: IntArray, watched: IntArray, experiment: Experiment, *, fold: int | None) -> FitRows:
-    """Say which photos a fit learns from; early stopping goes by validation photos, else by some of these."""
+    """Say which photos a fit learns from, and which choose; early stopping takes some of these if need be."""
     if len(experiment.split.val) or experiment.config.training.patience is None:
         return FitRows(train=train, watched=watched, val=experiment.split.val, fold=fold)
     rng = np.random.default_rng([experiment.config.seed, 2, 0 if fold is None else 1 + fold])

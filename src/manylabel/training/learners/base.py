@@ -274,7 +274,8 @@ class Learner(ABC):
                 accelerator=open_accelerator(lesson.training.device),
                 watch=watch,
             )
-        chooses = validation if len(rows.val) >= _MIN_CHOOSING else None
+        n_choosing = (~np.isnan(lesson.targets[rows.val]).all(axis=1)).sum()
+        chooses = validation if n_choosing >= _MIN_CHOOSING else None
         share = lesson.training.learned_share
         if kept_start is not None:
             share = kept_start.interpolate(share, chooses)

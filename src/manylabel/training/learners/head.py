@@ -41,6 +41,8 @@ class HeadLearner(Learner):
         other_rows: All other photos that will be scored; their features are computed once.
         features: Of the photos to learn from, where they are known and no others will be scored
             [n_train, n_views, n_features].
+        decay: Weight decay of a solved head where the settings give none; not given: chosen on the training
+            photos of each fit.
     """
 
     def __init__(
@@ -50,9 +52,11 @@ class HeadLearner(Learner):
         train_rows: IntArray,
         other_rows: IntArray,
         features: Tensor | None = None,
+        decay: float | None = None,
     ) -> None:
         """Compute the features of all photos, unless they are known."""
         super().__init__(lesson)
+        self._decay = decay if lesson.training.weight_decay is None else lesson.training.weight_decay
         # Heads of the study have up to 25 million parameters: a few more fits of those do matter.
         self.is_cheap = sum(parameter.numel() for parameter in lesson.start.head.parameters()) < _SMALL_HEAD
         # Features are a few numbers per photo: in bf16 the loop would lose digits and gain no time.
@@ -115,8 +119,8 @@ class HeadLearner(Learner):
             standardised = classifier.head[0](views)
             spread = feature_spread(standardised)
             scaled = standardised / spread
-            if self.lesson.training.weight_decay is not None:
-                choice = Choice(decay=self.lesson.training.weight_decay)
+            if self._decay is not None:
+                choice = Choice(decay=self._decay)
             else:
                 rng = np.random.default_rng([*self.seeds(rows), 3])
                 scored = scaled[:, : self._plain.shape[1]].mean(dim=1)

@@ -18,18 +18,12 @@ from manylabel.training.learners.head import HeadLearner
 HEAD_FIRST_VIEWS = 2
 
 
-def head_first_lesson(lesson: Lesson, *, weight_decay: float | None = None) -> Lesson:
-    """Return what the head is given to learn before the rest of a lesson.
-
-    Args:
-        lesson: The whole lesson.
-        weight_decay: Of the head, where it is solved; not given: chosen on its training photos.
-    """
+def head_first_lesson(lesson: Lesson) -> Lesson:
+    """Return what the head is given to learn before the rest of a lesson."""
     training = lesson.training
     settings = TrainingConfig(
         tune="head",
         n_views=HEAD_FIRST_VIEWS,
-        weight_decay=weight_decay,
         loss=training.loss,
         pos_weight_cap=training.pos_weight_cap,
         precision=training.precision,

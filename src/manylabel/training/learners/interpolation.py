@@ -41,23 +41,21 @@ class Interpolation:
         Returns:
             The share that was kept.
         """
-        end = copy.deepcopy(self._module.state_dict())
         if share is None:
-            share = USUAL_SHARE if validation is None else self._choose(end, validation)
-        self._stand(end, share)
+            share = USUAL_SHARE if validation is None else self._choose(validation)
+        self._stand(self._module.state_dict(), share)
         return share
 
-    def _choose(self, end: Mapping[str, Tensor], validation: HeldOutLoss) -> float:
-        losses = {}
+    def _choose(self, validation: HeldOutLoss) -> float:
+        end, losses = copy.deepcopy(self._module.state_dict()), {}
         for share in SHARES:
             self._stand(end, share)
             losses[share] = validation(self._module)
+        self._module.load_state_dict(end)
         return min(SHARES, key=lambda share: losses[share])
 
+    @torch.no_grad()
     def _stand(self, end: Mapping[str, Tensor], share: float) -> None:
-        self._module.load_state_dict(
-            {
-                name: torch.lerp(self._start[name], value, share) if value.is_floating_point() else value
-                for name, value in end.items()
-            }
-        )
+        for name, value in self._module.state_dict().items():
+            if value.is_floating_point():
+                value.copy_(torch.lerp(self._start[name], end[name], share))

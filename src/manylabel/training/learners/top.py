@@ -91,12 +91,15 @@ class TopLearner(Learner):
         self._learned_views = np.r_[0, n_plain : train.values.shape[1]]
         self._head_learner: HeadLearner | None = None
         if given(lesson.training.head_first):
+            started = time.perf_counter()
             self._head_learner = HeadLearner(
-                head_first_lesson(lesson, weight_decay=_HEAD_FIRST_DECAY),
+                head_first_lesson(lesson),
                 train_rows=train_rows,
                 other_rows=NO_ROWS,
                 features=self._features(train_rows, views=self._learned_views[:HEAD_FIRST_VIEWS]),
+                decay=_HEAD_FIRST_DECAY,
             )
+            self.prepared_seconds += time.perf_counter() - started
 
     def fit(self, rows: FitRows) -> Fit:
         """Train a copy of what lies above the cut."""
