@@ -358,5 +358,7 @@ def test_a_cut_without_tuning_the_top_is_refused() -> None:
     [TrainingConfig(tune="head", learned_share=0.5), TrainingConfig(head_first=False, learned_share=0.5)],
 )
 def test_nothing_is_moved_back_towards_a_head_that_had_not_learned(training: TrainingConfig) -> None:
-    with pytest.raises(ConfigError, match=r"training\.learned_share: given 0\.5, but only what starts from"):
+    with pytest.raises(
+        ConfigError, match=r"training\.learned_share: given 0\.5, but it is for training\.tune=top"
+    ):
         check_config(RunConfig(training=training))

@@ -157,8 +157,8 @@ def check_config(config: RunConfig) -> None:
         )
     if training.learned_share is not None and (training.tune == "head" or training.head_first is False):
         problems.append(
-            f"training.learned_share: given {training.learned_share:g}, but only what starts from a trained "
-            "head can be moved back towards its start: training.tune=top or full, not head_first=false"
+            f"training.learned_share: given {training.learned_share:g}, but it is for training.tune=top or "
+            "full after a head that learned first; leave it out"
         )
     if problems:
         raise ConfigError("\n".join(problems))

@@ -161,7 +161,8 @@ def test_no_hub_in_reach_names_the_file_and_three_ways_out(caches: Path) -> None
         "https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth, into "
         f"{caches / 'torch' / 'hub' / 'checkpoints'}\n"
         "  2. give a file of weights: --weights squeezenet1_1=FILE (.pth or .safetensors)\n"
-        "  3. start from random weights, which need many more photos: --init random"
+        "  3. start from random weights, which need many more photos: --init random --tune head, "
+        "for a trial"
     )
 
 

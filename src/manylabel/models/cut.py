@@ -97,7 +97,8 @@ def split_backbone(backbone: Backbone, cut: str | None = None) -> SplitBackbone:
         raise ConfigError(f"{backbone.name} cannot be cut: no module passes all on; use tune=head or full")
     name = choose_cut(list(cuts.values())).name if cut is None else cut
     if name not in cuts:
-        known = ", ".join(sorted(cuts, key=_nesting)[:12])
+        near = sorted(cuts.values(), key=lambda cut: (_nesting(cut.name), abs(cut.share_above - _AIM)))
+        known = ", ".join(cut.name for cut in near[:8])
         hint = did_you_mean(name, list(cuts))
         raise ConfigError(
             f"training.cut: {backbone.name} cannot be cut behind '{name}'{hint or ';'} "

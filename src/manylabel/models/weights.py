@@ -99,7 +99,7 @@ def load_weights(
 def _ways_out(name: str, official: OfficialFile | None, reason: str) -> str:
     ways = [] if official is None else [official.placing]
     ways += [f"give a file of weights: --weights {name}=FILE (.pth or .safetensors)"]
-    ways += ["start from random weights, which need many more photos: --init random"]
+    ways += ["start from random weights, which need many more photos: --init random --tune head, for a trial"]
     numbered = [f"\n  {number}. {way}" for number, way in enumerate(ways, start=1)]
     return f"{name}: {reason}. Ways out:{''.join(numbered)}"
 
