@@ -20,13 +20,12 @@ from manylabel.data.sample import draw_sample
 
 N_PHOTOS = 200
 
-STUDY_NETWORKS = "vgg16,googlenet,resnet50,vit_b_16"
 JUDGED_VARIANT = "frozen, 224 px, 4 views"
 VARIANTS: dict[str, tuple[str, ...]] = {
     "demo": ("--recipe", "demo", "--folds", "5"),
     JUDGED_VARIANT: (
-        *("--recipe", "quick", "--models", STUDY_NETWORKS, "--set", "model.fallback=random"),
-        *("--set", "training.n_views=4", "--folds", "5"),
+        *("--recipe", "demo", "--set", "model.side_px=224", "--set", "training.n_views=4"),
+        *("--folds", "5"),
     ),
 }
 """Ways to run the study: what is added to ``manylabel compare PHOTOS LABELS``."""

@@ -144,19 +144,20 @@ class TopLearner(Learner):
         start = Top(self._split.above, nn.Sequential())
         features = []
         for places in np.array_split(self._places[train_rows], -(-len(train_rows) // _SCORING_BATCH_SIZE)):
-            activations = self._values[0][places[:, None], views]  # [batch, n_views, ...]
-            with autocast(self.device, self.precision):
-                found = start(activations.flatten(end_dim=1).to(self.device)).float()
-            features.append(found.unflatten(0, activations.shape[:2]))
+            features.append(self._run(start, self._values[0][places[:, None], views]))
         return torch.cat(features)
 
     def outputs(self, module: nn.Module, rows: IntArray, *, n_views: int) -> Iterator[Tensor]:
         """Yield logits [batch, n_labels], averaged over views."""
         for start in range(0, len(rows), _SCORING_BATCH_SIZE):
             values = self._plain(rows[start : start + _SCORING_BATCH_SIZE], n_views)
-            with autocast(self.device, self.precision):
-                logits = module(values.flatten(end_dim=1).to(self.device)).float()
-            yield logits.unflatten(0, (-1, n_views)).mean(dim=1)
+            yield self._run(module, values).mean(dim=1)
+
+    def _run(self, module: nn.Module, activations: Tensor) -> Tensor:
+        """Return what a module makes of activations [n_rows, n_views, ...]: [n_rows, n_views, n_outputs]."""
+        with autocast(self.device, self.precision):
+            outputs: Tensor = module(activations.flatten(end_dim=1).to(self.device)).float()
+        return outputs.reshape(*activations.shape[:2], -1)
 
     def _plain(self, rows: IntArray, n_views: int) -> Tensor:
         """Return the activations of views that scores may be averaged over [n_rows, n_views, ...]."""
