@@ -230,6 +230,7 @@ def test_an_evaluation_is_written_with_null_for_what_is_undefined(tmp_path: Path
         metrics={"mAP": 0.123456789, "f1_macro": float("nan")},
         per_label={"average_precision": np.array([0.5, np.nan]), "n_positive": np.array([2.0, 0.0])},
         n_photos=2,
+        engine="torch, fp32",
         notes=("a note",),
         failures=(),
     )
@@ -238,6 +239,7 @@ def test_an_evaluation_is_written_with_null_for_what_is_undefined(tmp_path: Path
 
     assert json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8")) == {
         "n_photos": 2,
+        "engine": "torch, fp32",
         "metrics": {"mAP": 0.123457, "f1_macro": None},
         "labels": {
             "sea": {"average_precision": 0.5, "n_positive": 2.0},

@@ -1,6 +1,7 @@
 """Files and folders that appear complete or not at all."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from manylabel.files import (
     printable,
     write_atomically,
 )
+
+OLD = re.compile(r"old\.txt|old/old\.txt")
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -76,16 +79,36 @@ def test_a_new_file_that_was_stopped_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_new_folder_appears_only_when_it_is_complete(tmp_path: Path) -> None:
     place = tmp_path / "runs" / "first"
-    with new_folder(place, overwrite=False) as partial:
+    with new_folder(place, replaces=None) as partial:
         (partial / "report.html").write_text("done", encoding="utf-8")
         assert not place.exists()
 
     assert contents(tmp_path) == {"runs/first/report.html": b"done"}
 
 
+def test_files_that_no_run_wrote_are_named_and_stay(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "run" / "old.txt", b"old")
+    write_atomically(tmp_path / "run" / ".DS_Store", b"of the system")
+    (tmp_path / "run" / "old").mkdir()
+    check_free(tmp_path / "run", replaces=OLD)
+
+    for name in ("photo.jpg", "old/a.txt", "zoo/old.txt", "notes old.txt", "old.txt.bak"):
+        write_atomically(tmp_path / "run" / name, b"mine")
+    with (
+        pytest.raises(
+            OutputError,
+            match=r"run: holds what this command does not write: notes old\.txt, old.txt\.bak, old/a\.txt "
+            r"and 2 more; choose another folder, or move that away",
+        ),
+        new_folder(tmp_path / "run", replaces=OLD),
+    ):
+        pytest.fail("the block must not run")
+    assert contents(tmp_path / "run")["photo.jpg"] == b"mine"
+
+
 def test_an_empty_folder_is_free(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    with new_folder(tmp_path / "run", overwrite=False) as partial:
+    with new_folder(tmp_path / "run", replaces=None) as partial:
         (partial / "new.txt").write_text("new", encoding="utf-8")
 
     assert contents(tmp_path) == {"run/new.txt": b"new"}
@@ -96,7 +119,7 @@ def test_a_taken_folder_stays_as_it_is(tmp_path: Path) -> None:
 
     with (
         pytest.raises(OutputError, match=r"run: exists already; choose another folder, .* --overwrite"),
-        new_folder(tmp_path / "run", overwrite=False),
+        new_folder(tmp_path / "run", replaces=None),
     ):
         pytest.fail("the block must not run")
 
@@ -105,7 +128,7 @@ def test_a_taken_folder_stays_as_it_is(tmp_path: Path) -> None:
 
 def test_overwriting_leaves_nothing_of_the_old_folder(tmp_path: Path) -> None:
     write_atomically(tmp_path / "run" / "old.txt", b"old")
-    with new_folder(tmp_path / "run", overwrite=True) as partial:
+    with new_folder(tmp_path / "run", replaces=OLD) as partial:
         (partial / "new.txt").write_text("new", encoding="utf-8")
         assert contents(tmp_path / "run") == {"old.txt": b"old"}
 
@@ -119,7 +142,7 @@ def test_a_block_that_raises_leaves_the_old_folder_and_no_other(
     write_atomically(tmp_path / "run" / "old.txt", b"old")
 
     def fill_and_stop() -> None:
-        with new_folder(tmp_path / "run", overwrite=True) as partial:
+        with new_folder(tmp_path / "run", replaces=OLD) as partial:
             (partial / "new.txt").write_text("new", encoding="utf-8")
             raise error
 
@@ -132,7 +155,7 @@ def test_a_block_that_raises_leaves_the_old_folder_and_no_other(
 
 def test_folders_made_on_the_way_go_with_a_block_that_raises(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
-    with pytest.raises(KeyboardInterrupt), new_folder(tmp_path / "taken" / "runs" / "run", overwrite=False):
+    with pytest.raises(KeyboardInterrupt), new_folder(tmp_path / "taken" / "runs" / "run", replaces=None):
         raise KeyboardInterrupt
 
     assert [path.name for path in tmp_path.rglob("*")] == ["taken"]
@@ -150,7 +173,7 @@ def test_an_old_folder_comes_back_when_the_new_one_cannot_take_its_place(
         return rename(path, target)
 
     monkeypatch.setattr(Path, "rename", stop_at_the_new_one)
-    with pytest.raises(KeyboardInterrupt), new_folder(tmp_path / "run", overwrite=True):
+    with pytest.raises(KeyboardInterrupt), new_folder(tmp_path / "run", replaces=OLD):
         pass
 
     assert contents(tmp_path) == {"run/old.txt": b"old"}
@@ -158,7 +181,7 @@ def test_an_old_folder_comes_back_when_the_new_one_cannot_take_its_place(
 
 def test_what_a_killed_process_of_the_same_number_left_does_not_stop_the_next(tmp_path: Path) -> None:
     write_atomically(tmp_path / f".run.{os.getpid()}.partial" / "half.txt", b"half")
-    with new_folder(tmp_path / "run", overwrite=False) as partial:
+    with new_folder(tmp_path / "run", replaces=None) as partial:
         (partial / "new.txt").write_text("new", encoding="utf-8")
 
     assert contents(tmp_path) == {"run/new.txt": b"new"}
@@ -167,7 +190,7 @@ def test_what_a_killed_process_of_the_same_number_left_does_not_stop_the_next(tm
 def test_the_working_folder_can_be_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    with new_folder(Path(), overwrite=False) as partial:
+    with new_folder(Path(), replaces=None) as partial:
         (partial / "new.txt").write_text("new", encoding="utf-8")
 
     assert contents(tmp_path) == {"here/new.txt": b"new"}
@@ -176,19 +199,19 @@ def test_the_working_folder_can_be_filled(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_link_to_a_folder_stays_a_link(tmp_path: Path) -> None:
     write_atomically(tmp_path / "disk" / "run" / "old.txt", b"old")
     (tmp_path / "latest").symlink_to(tmp_path / "disk" / "run")
-    with new_folder(tmp_path / "latest", overwrite=True) as partial:
+    with new_folder(tmp_path / "latest", replaces=OLD) as partial:
         (partial / "new.txt").write_text("new", encoding="utf-8")
 
     assert (tmp_path / "latest").is_symlink()
     assert contents(tmp_path / "disk") == {"run/new.txt": b"new"}
 
 
-@pytest.mark.parametrize("overwrite", [False, True])
-def test_a_file_is_no_free_place(tmp_path: Path, *, overwrite: bool) -> None:
+@pytest.mark.parametrize("replaces", [None, OLD])
+def test_a_file_is_no_free_place(tmp_path: Path, replaces: re.Pattern[str] | None) -> None:
     (tmp_path / "run").write_text("a file", encoding="utf-8")
 
     with pytest.raises(OutputError, match=r"run: is a file; choose a folder that does not exist yet"):
-        check_free(tmp_path / "run", overwrite=overwrite)
+        check_free(tmp_path / "run", replaces=replaces)
 
 
 def test_a_folder_below_a_file_cannot_be_made(tmp_path: Path) -> None:
@@ -196,7 +219,7 @@ def test_a_folder_below_a_file_cannot_be_made(tmp_path: Path) -> None:
 
     with (
         pytest.raises(OutputError, match=r"file/run: cannot be written: Not a directory"),
-        new_folder(tmp_path / "file" / "run", overwrite=False),
+        new_folder(tmp_path / "file" / "run", replaces=None),
     ):
         pytest.fail("the block must not run")
 
@@ -205,9 +228,9 @@ def test_a_mounted_disk_is_refused_before_the_work(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(Path, "is_mount", lambda path: path.name == "disk")
     (tmp_path / "disk").mkdir()
 
-    check_free(tmp_path / "disk" / "run", overwrite=False)
+    check_free(tmp_path / "disk" / "run", replaces=None)
     with pytest.raises(OutputError, match=r"disk: is where a disk is mounted; choose a folder inside it"):
-        check_free(tmp_path / "disk", overwrite=True)
+        check_free(tmp_path / "disk", replaces=OLD)
 
 
 def test_a_folder_that_holds_what_is_read_is_not_replaced(tmp_path: Path) -> None:

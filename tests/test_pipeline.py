@@ -26,6 +26,7 @@ from manylabel.config import (
     TrainingConfig,
 )
 from manylabel.errors import ConfigError, InputError, OutputError, TableError
+from manylabel.files import write_atomically
 from manylabel.pipeline import compare, file_name, read_all_photos, train
 from manylabel.recipes import load_recipe
 from manylabel.training.photo_store import read_store
@@ -277,13 +278,32 @@ def test_a_taken_place_is_told_before_anything_is_read(config: RunConfig) -> Non
 @pytest.mark.usefixtures("no_report")
 def test_overwriting_replaces_all_of_an_older_run(config: RunConfig) -> None:
     out = Path(config.out)
-    out.mkdir(parents=True)
-    (out / "older.txt").write_text("an older run", encoding="utf-8")
+    write_atomically(out / "history" / "older.csv", b"an older run")
 
     compare(replace(config, overwrite=True))
 
-    assert not (out / "older.txt").exists()
+    assert not (out / "history" / "older.csv").exists()
     assert (out / "split.csv").exists()
+
+
+@pytest.mark.usefixtures("no_report")
+def test_a_cut_that_leaves_much_to_learn_is_told(config: RunConfig, caplog: pytest.LogCaptureFixture) -> None:
+    training = replace(config.training, tune="top", cut="features.3", epochs=1)
+    with caplog.at_level(logging.WARNING):
+        compare(replace(config, training=training))
+
+    assert "usually about 25%" in caplog.text
+
+
+def test_a_folder_with_files_of_others_is_refused_before_anything_is_read(config: RunConfig) -> None:
+    out = Path(config.out)
+    write_atomically(out / "report.html", b"an older run")
+    write_atomically(out / "beach.jpg", b"the only copy")
+
+    with pytest.raises(OutputError, match=r"run: holds what this command does not write: beach\.jpg;"):
+        compare(lose_the_folder(replace(config, overwrite=True)))
+
+    assert contents(out.parent) == {"run/report.html": b"an older run", "run/beach.jpg": b"the only copy"}
 
 
 def test_a_run_that_is_stopped_between_two_networks_leaves_nothing(

@@ -35,6 +35,7 @@ class Evaluation:
         metrics: Name to value, as ``evaluation.metrics.measure`` returns them.
         per_label: Name to values [n_labels], as ``evaluation.metrics.measure_labels`` returns them.
         n_photos: Photos that were judged.
+        engine: What computed the scores, and in which numbers.
         notes: What the user should know, one sentence each.
         failures: An error for each photo that could not be read.
     """
@@ -43,6 +44,7 @@ class Evaluation:
     metrics: dict[str, float]
     per_label: dict[str, FloatArray]
     n_photos: int
+    engine: str
     notes: tuple[str, ...]
     failures: tuple[PhotoError, ...]
 
@@ -145,6 +147,7 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
         metrics=measure(judged, predictions.scores.values, predictions.decisions),
         per_label=measure_labels(judged, predictions.scores.values, predictions.decisions),
         n_photos=len(judged),
+        engine=predictor.engine,
         notes=(*table.notes, *notes),
         failures=predictions.failures,
     )
@@ -162,6 +165,7 @@ def write_evaluation(path: Path, evaluation: Evaluation) -> None:
     }
     whole = {
         "n_photos": evaluation.n_photos,
+        "engine": evaluation.engine,
         "metrics": {name: _number(value) for name, value in evaluation.metrics.items()},
         "labels": per_label,
         "notes": evaluation.notes,

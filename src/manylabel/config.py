@@ -164,8 +164,8 @@ class TrainingConfig:
     learned_share: float | None = None
     """Share of the way from the start of training to its end at which the weights stay, in (0, 1]; where the
     head learned first, less than 1 makes scores of other photos more accurate. Not given: with tune=top after
-    the head, what suits the validation photos best, 0.6 with fewer than 40 of them; else 1. Networks of
-    random weights keep all."""
+    the head, what suits the validation photos best, be it nothing, 0.6 with fewer than 40 of them; else 1.
+    Networks of random weights keep all."""
 
     n_views: int | None = None
     """Views of each photo that the head or the top learns from: the photo itself and augmented versions of
@@ -231,7 +231,7 @@ class RunConfig:
     """Folder for the report, the models and everything else that a run writes."""
 
     overwrite: bool = False
-    """Replace what lies in `out` once the new run is complete."""
+    """Replace an earlier run in `out` once the new one is complete; a folder with other files is refused."""
 
     seed: int = 0
     """Seed of every random choice; the same seed gives the same scores on one machine."""

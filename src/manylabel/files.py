@@ -6,6 +6,7 @@ Out: the file or folder, complete or absent.
 
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from manylabel.errors import OutputError
+
+_BY_THE_SYSTEM = {".DS_Store", "Thumbs.db", "desktop.ini"}
+_SHOWN = 3
 
 
 @contextmanager
@@ -69,12 +73,12 @@ def printable(name: str) -> str:
 
 
 @contextmanager
-def new_folder(path: Path, *, overwrite: bool) -> Iterator[Path]:
+def new_folder(path: Path, *, replaces: re.Pattern[str] | None) -> Iterator[Path]:
     """Fill a temporary folder; it takes its place only once everything in it is written.
 
     Args:
         path: The folder to make.
-        overwrite: Replace what lies there. Until the end of the block the old folder is left as it is.
+        replaces: As for ``check_free``. Until the end of the block the old folder is left as it is.
 
     Yields:
         The temporary folder, beside ``path``; it is removed where the block raises.
@@ -82,7 +86,7 @@ def new_folder(path: Path, *, overwrite: bool) -> Iterator[Path]:
     Raises:
         OutputError: The place is taken, or cannot be written to.
     """
-    check_free(path, overwrite=overwrite)
+    check_free(path, replaces=replaces)
     place = path.resolve()  # "." and ".." have no name to build others from
     partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
     old = place.with_name(f".{place.name}.{os.getpid()}.old")
@@ -113,10 +117,15 @@ def _remove_empty(folders: Iterable[Path]) -> None:
             folder.rmdir()
 
 
-def check_free(path: Path, *, overwrite: bool) -> None:
+def check_free(path: Path, *, replaces: re.Pattern[str] | None) -> None:
     """Check that a folder may be made; call it before long work.
 
     An empty folder counts as free.
+
+    Args:
+        path: The folder.
+        replaces: Matches the whole path, relative to the folder, of every file that may be replaced, those
+            that an earlier run wrote; not given: nothing may be.
 
     Raises:
         OutputError: Something lies there and must not be replaced, or it is no folder that could be renamed.
@@ -126,8 +135,28 @@ def check_free(path: Path, *, overwrite: bool) -> None:
     # Such a folder cannot be renamed, which would be noticed only after all the work.
     if path.resolve().is_mount():
         raise OutputError(f"{path}: is where a disk is mounted; choose a folder inside it")
-    if path.is_dir() and any(path.iterdir()) and not overwrite:
+    if not path.is_dir() or not any(path.iterdir()):
+        return
+    if replaces is None:
         raise OutputError(f"{path}: exists already; choose another folder, or replace it with --overwrite")
+    foreign = _foreign_files(path, replaces)
+    if foreign:
+        more = f" and {len(foreign) - _SHOWN} more" if len(foreign) > _SHOWN else ""
+        raise OutputError(
+            f"{path}: holds what this command does not write: {', '.join(foreign[:_SHOWN])}{more}; "
+            "choose another folder, or move that away"
+        )
+
+
+def _foreign_files(folder: Path, own: re.Pattern[str]) -> list[str]:
+    """List the files below a folder that match no name of ours, relative to it."""
+    return sorted(
+        printable(file.relative_to(folder).as_posix())
+        for file in folder.rglob("*")
+        if (file.is_symlink() or not file.is_dir())
+        and file.name not in _BY_THE_SYSTEM
+        and not own.fullmatch(file.relative_to(folder).as_posix())
+    )
 
 
 def check_apart(path: Path, inputs: Iterable[Path]) -> None:

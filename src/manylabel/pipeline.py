@@ -5,6 +5,7 @@ Out: a run directory, or one bundle.
 """
 
 import logging
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -39,6 +40,16 @@ from manylabel.training.trial import Experiment, TrainedNetwork, run_trial
 from manylabel.types import LabelTable, Listener, Split, Trial, ignore_progress
 
 _logger = logging.getLogger(__name__)
+
+_BUNDLE_FILES = (
+    r"config\.json|weights\.safetensors|thresholds\.csv|facts\.json|README\.md|split\.csv"
+    r"|int8/(model\.xml|model\.bin|facts\.json)"
+)
+_OWN_FILES = re.compile(
+    rf"{_BUNDLE_FILES}|config\.toml|report\.html|table\.(csv|md)|plots/[^/]+\.png"
+    rf"|(predictions|history)/[^/]+\.csv|models/[^/]+/({_BUNDLE_FILES})"
+)
+"""Matches what runs and bundles consist of: nothing else is ever replaced."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,7 +218,10 @@ def prepare(config: RunConfig, *, clock: RunClock, listener: Listener) -> Prepar
         )
         if config.training.tune == "top":
             for start, _ in starts:
-                split_backbone(start.backbone, config.training.cut)  # refused now where it cannot be cut
+                # Refused now where it cannot be cut.
+                caution = split_backbone(start.backbone, config.training.cut).caution()
+                if caution is not None:
+                    _logger.warning("%s", caution)
     with clock.timed("reading photos"):
         sides_px = sorted({start.preprocessing.side_px for start, _ in starts})
         table, stores = read_all_photos(table, sides_px=sides_px, listener=listener)
@@ -229,12 +243,12 @@ def open_output(config: RunConfig) -> AbstractContextManager[Path]:
     """Return the folder to fill, refused where replacing it would remove what the run reads.
 
     Raises:
-        OutputError: The place is taken, cannot be written to, or holds an input.
+        OutputError: The place is taken, cannot be written to, or holds an input or files of others.
     """
     inputs = [config.data.photos, config.data.labels, *weights_files(config.model).values()]
     if config.overwrite:
         check_apart(Path(config.out), [Path(given) for given in inputs if given])
-    return new_folder(Path(config.out), overwrite=config.overwrite)
+    return new_folder(Path(config.out), replaces=_OWN_FILES if config.overwrite else None)
 
 
 def read_labels(config: RunConfig) -> LabelTable:

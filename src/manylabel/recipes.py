@@ -192,7 +192,7 @@ def field_docs(cls: type) -> dict[str, str]:
 
     Examples:
         >>> field_docs(RunConfig)["overwrite"]
-        'Replace what lies in `out` once the new run is complete.'
+        'Replace an earlier run in `out` once the new one is complete; a folder with other files is refused.'
     """
     body = _class_bodies(cls.__module__)[cls.__name__]
     docs = {}

@@ -228,7 +228,7 @@ class Trial:
         stage_seconds: Wall time of each stage of this trial.
         step_seconds: Where the time of all training steps went; empty where none were taken.
         logit_scale: What the logits of the kept network were multiplied with after the fit.
-        learned_share: Share of the way from the start of training that the kept network stands at, in (0, 1].
+        learned_share: Share of the way from the start of training that the kept network stands at, in [0, 1].
     """
 
     model: str

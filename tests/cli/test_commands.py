@@ -115,7 +115,7 @@ def test_a_trained_network_predicts_and_is_judged(run: Run, images: Path, labels
     assert [line["image"] for line in said] == [f"{number:02}.png" for number in range(32)]
     photos = json.loads(Path("deep/said.json").read_text(encoding="utf-8"))["photos"]
     assert [";".join(photo["labels"]) for photo in photos] == [line["labels"] for line in said]
-    assert "Judged on 32 photos." in judged.stdout
+    assert "Judged on 32 photos (OpenVINO, " in judged.stdout
     assert json.loads(Path("metrics.json").read_text(encoding="utf-8"))["n_photos"] == 32
 
 
@@ -148,7 +148,7 @@ def test_photos_that_cannot_be_read_are_listed_and_the_rest_is_done(
         assert answer.code == 0
         assert "11.png: it is not a photo" in answer.said
     assert json.loads(Path("bundle/facts.json").read_text(encoding="utf-8"))["data"]["n_photos"] == 31
-    assert "Judged on 31 photos." in judged.stdout
+    assert "Judged on 31 photos (OpenVINO, " in judged.stdout
     with Path("said.csv").open(newline="", encoding="utf-8") as file:
         said = list(csv.DictReader(file))
     assert [bool(line["error"]) for line in said] == [number == 11 for number in range(32)]
@@ -204,18 +204,25 @@ def test_every_problem_of_a_table_is_told(run: Run, images: Path) -> None:
 def test_a_taken_place_stays_as_it_is_unless_it_is_to_be_replaced(
     run: Run, images: Path, labels: Path
 ) -> None:
-    Path("run").mkdir()
-    Path("run/mine.txt").write_text("mine", encoding="utf-8")
+    Path("run/history").mkdir(parents=True)
+    Path("run/history/older.csv").write_text("an older run", encoding="utf-8")
     command = ("train", images, labels, "--model", "squeezenet1_1", *QUICK, "--out", "run")
 
     refused = run(*command)
     assert refused.code == 2
     assert "run: exists already; choose another folder, or replace it with --overwrite" in refused.said
-    assert contents(Path()) == {"run/mine.txt": b"mine"}
+    assert contents(Path()) == {"run/history/older.csv": b"an older run"}
 
     assert run(*command, "--overwrite").code == 0
     assert "run/config.json" in contents(Path())
-    assert "run/mine.txt" not in contents(Path())
+    assert "run/history/older.csv" not in contents(Path())
+    assert run(*command, "--overwrite").code == 0
+
+    Path("run/mine.txt").write_text("mine", encoding="utf-8")
+    refused = run(*command, "--overwrite")
+    assert refused.code == 2
+    assert "run: holds what this command does not write: mine.txt;" in refused.said
+    assert "run/mine.txt" in contents(Path())
 
 
 def test_a_damaged_bundle_is_told(run: Run, images: Path, labels: Path, shapes_bundle: Path) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 import sys
 import time
 from pathlib import Path
@@ -112,6 +113,7 @@ def test_metrics_that_are_undefined_are_printed_without_a_number(capsys: pytest.
             **dict.fromkeys(("average_precision", "precision", "recall", "f1"), undefined),
         },
         n_photos=4,
+        engine="torch, fp32",
         notes=("[b]e careful",),
         failures=(),
     )
@@ -120,7 +122,7 @@ def test_metrics_that_are_undefined_are_printed_without_a_number(capsys: pytest.
     lines = capsys.readouterr().out.splitlines()
     assert not any("nan" in line for line in lines)
     assert any(line.startswith("[sea]") and " 0" in line for line in lines)
-    assert lines[-2:] == ["Judged on 4 photos.", "Note: [b]e careful"]
+    assert lines[-2:] == ["Judged on 4 photos (torch, fp32).", "Note: [b]e careful"]
 
 
 def test_a_stage_is_a_line_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,6 +148,21 @@ def test_a_stage_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None
     assert "[vgg]: features" in text
     assert "3/3" in text
     assert "4/8" in text
+
+
+def test_bars_fit_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
+    monkeypatch.setattr(screen, "_stderr", terminal)
+    with show_progress() as listener:
+        for subject in ("timm/vit_tiny_patch16_224", "photos"):
+            listener(Progress(subject, "activations of other photos", done=1, total=20_000))
+            listener(Progress(subject, "activations of other photos", done=20_000, total=20_000))
+
+    assert isinstance(terminal.file, io.StringIO)
+    lines = terminal.file.getvalue().replace("\x1b[2K", "\n").splitlines()
+    finished = [line for line in lines if "20000/20000" in line]
+    assert all(re.search(r"\d:\d\d$", line.strip()) for line in finished)
+    assert len(finished) >= 2
 
 
 def test_what_the_library_logs_is_shown_while_it_works(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from manylabel.export import int8
 from manylabel.export.int8 import _choose_photos, export
 from manylabel.models.openvino_model import pixels_to_openvino
 from manylabel.predictors.engines import open_predictor
-from manylabel.predictors.openvino_predictor import compile_model
+from manylabel.predictors.openvino_predictor import compile_model, has_native_bf16
 from manylabel.types import LabelTable, Progress
 
 pytest.importorskip("openvino")
@@ -92,7 +92,7 @@ def test_the_facts_hold_both_side_by_side(exported: Path) -> None:
     assert facts["n_calibration"] == 16
     assert comparison["n_photos"] == 16
     assert comparison["judged_on"] == "photos that did not calibrate but may have trained"
-    assert list(comparison["engines"]) == ["fp32", "int8"]
+    assert list(comparison["engines"]) == ["fp32", *(["bf16"] if has_native_bf16() else []), "int8"]
     for row in comparison["engines"].values():
         assert 0 <= row["mAP"] <= 1
         assert 0 <= row["exact_match"] <= 1

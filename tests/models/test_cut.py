@@ -1,5 +1,7 @@
 """Cutting a backbone in two: both parts together give what the whole gives."""
 
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -101,6 +103,18 @@ def test_tracing_leaves_the_network_in_its_mode() -> None:
 
     assert backbone.training
     assert backbone.network.training
+
+
+def test_a_cut_that_leaves_much_to_learn_asks_for_care() -> None:
+    backbone = build_backbone("squeezenet1_1", side_px=64)
+
+    caution = split_backbone(backbone, "features.3").caution()
+
+    assert caution is not None
+    assert re.search(
+        r"training.cut: \d\d% of the network's .* above 'features.3', usually about 25%", caution
+    )
+    assert split_backbone(backbone).caution() is None
 
 
 def test_where_nothing_lies_near_a_quarter_the_nearest_is_taken() -> None:

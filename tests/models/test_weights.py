@@ -160,9 +160,10 @@ def test_no_hub_in_reach_names_the_file_and_three_ways_out(caches: Path) -> None
         "  1. put squeezenet1_1-b8a52dc0.pth, from "
         "https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth, into "
         f"{caches / 'torch' / 'hub' / 'checkpoints'}\n"
-        "  2. give a file of weights: --weights squeezenet1_1=FILE (.pth or .safetensors)\n"
-        "  3. start from random weights, which need many more photos: --init random --tune head, "
-        "for a trial"
+        "  2. give a file of weights (.pth or .safetensors): --weights squeezenet1_1=FILE, in Python "
+        'weights="FILE"\n'
+        "  3. start from random weights, which need many more photos, for a trial: --init random "
+        '--tune head, in Python tune="head", settings=["model.init=random"]'
     )
 
 

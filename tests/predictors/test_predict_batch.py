@@ -22,6 +22,7 @@ class ColourPredictor:
     labels = ("red", "blue")
     thresholds = Thresholds(values=np.array([0.5, 0.25]), origin="by hand")
     preprocessing = Preprocessing(side_px=16)
+    engine = "by eye"
     batch_size = 8
     n_parallel = 2
 

@@ -17,7 +17,9 @@ def sample(
     *,
     photos: Annotated[int, typer.Option(help="How many pictures to draw.", min=1, metavar="N")] = 200,
     seed: Annotated[int, typer.Option(help="Seed of the drawing.", min=0, metavar="N")] = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what lies there.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a sample set that lies there.")
+    ] = False,
 ) -> None:
     """Draw labelled postcards to try things on."""
     from manylabel.data.sample import draw_sample

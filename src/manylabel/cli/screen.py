@@ -19,11 +19,10 @@ from rich.progress import (
     ProgressColumn,
     Task,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.progress import Progress as Bars
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from manylabel.errors import MissingExtraError, PhotoError
@@ -100,18 +99,22 @@ class _PhotosPerSecond(ProgressColumn):
 
 @contextmanager
 def show_progress() -> Iterator[Listener]:
-    """Draw a bar per network and stage with the time left; where stderr is a file, print lines.
+    """Draw a bar per network and stage with the time left, in the end the time spent, in 80 columns.
+
+    Where stderr is a file, lines are printed instead.
 
     What the library logs is shown above the bars.
     """
     bars = Bars(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        _PhotosPerSecond(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        TextColumn(
+            "{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", max_width=41)
+        ),
+        BarColumn(bar_width=12),
+        MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=9)),
+        _PhotosPerSecond(table_column=Column(no_wrap=True, min_width=6)),
+        TimeRemainingColumn(
+            compact=True, elapsed_when_finished=True, table_column=Column(no_wrap=True, min_width=5)
+        ),
         console=_stderr,
         disable=not _stderr.is_terminal,
     )
@@ -206,7 +209,7 @@ def show_evaluation(evaluation: "Evaluation") -> None:
             for column, label in enumerate(evaluation.labels)
         ],
     )
-    show_line(f"Judged on {evaluation.n_photos} photos.")
+    show_line(f"Judged on {evaluation.n_photos} photos ({evaluation.engine}).")
     for note in evaluation.notes:
         show_line(f"Note: {note}")
     show_failures(evaluation.failures)

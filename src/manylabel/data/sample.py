@@ -7,6 +7,7 @@ Picture number i depends on the seed and on i alone, so a larger set begins with
 """
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from manylabel.types import Listener, Progress, ignore_progress
 __all__ = ["SAMPLE_LABELS", "Postcard", "draw_postcard", "draw_sample"]
 
 _JPEG_QUALITY = 88
+_OWN_FILES = re.compile(r"labels\.csv|images/\d{4,}\.jpg")
 
 
 def draw_sample(
@@ -36,7 +38,7 @@ def draw_sample(
         out: Folder to make.
         n_photos: How many pictures, at least 1.
         seed: Seed of the drawing, 0 or more; the same seed gives the same pictures.
-        overwrite: Replace what lies in ``out``.
+        overwrite: Replace a sample set in ``out``.
         listener: Hears of every picture.
 
     Returns:
@@ -45,7 +47,7 @@ def draw_sample(
 
     Raises:
         ConfigError: The number of pictures or the seed is too small.
-        OutputError: The folder is taken or cannot be written to.
+        OutputError: The folder is taken, holds other files or cannot be written to.
 
     Examples:
         >>> from tempfile import TemporaryDirectory
@@ -59,7 +61,7 @@ def draw_sample(
     if seed < 0:
         raise ConfigError(f"seed is {seed}; expected 0 or more")
     out = Path(out)
-    with new_folder(out, overwrite=overwrite) as folder:
+    with new_folder(out, replaces=_OWN_FILES if overwrite else None) as folder:
         (folder / "images").mkdir()
         rows = []
         for number in range(n_photos):

@@ -26,6 +26,7 @@ from manylabel.errors import InputError, MissingExtraError, OutputError, PhotoEr
 from manylabel.export.comparison import Comparison, compare_engines
 from manylabel.predictors.engine_files import INT8_FOLDER, write_engine
 from manylabel.predictors.engines import converted_model, open_converted
+from manylabel.predictors.openvino_predictor import has_native_bf16
 from manylabel.preprocess import PixelArray, resize_photo
 from manylabel.quiet_imports import has_openvino, import_nncf, import_openvino
 from manylabel.types import IntArray, LabelTable, Listener, Progress, ignore_progress
@@ -88,10 +89,10 @@ def export(
     quantised = quantise(full, pixels)
     comparison = None
     if table is not None and judged is not None:
-        engines = {
-            "fp32": open_converted(opened, full, precision="fp32"),
-            "int8": open_converted(opened, quantised),
-        }
+        engines = {"fp32": open_converted(opened, full, precision="fp32")}
+        if has_native_bf16():
+            engines["bf16"] = open_converted(opened, full, precision="bf16")
+        engines["int8"] = open_converted(opened, quantised)
         comparison = compare_engines(engines, table.take(judged), origin=_origin(table), listener=listener)
     folder = opened.folder / INT8_FOLDER
     try:

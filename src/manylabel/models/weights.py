@@ -98,8 +98,13 @@ def load_weights(
 
 def _ways_out(name: str, official: OfficialFile | None, reason: str) -> str:
     ways = [] if official is None else [official.placing]
-    ways += [f"give a file of weights: --weights {name}=FILE (.pth or .safetensors)"]
-    ways += ["start from random weights, which need many more photos: --init random --tune head, for a trial"]
+    ways += [
+        f'give a file of weights (.pth or .safetensors): --weights {name}=FILE, in Python weights="FILE"'
+    ]
+    ways += [
+        "start from random weights, which need many more photos, for a trial: --init random --tune head, "
+        'in Python tune="head", settings=["model.init=random"]'
+    ]
     numbered = [f"\n  {number}. {way}" for number, way in enumerate(ways, start=1)]
     return f"{name}: {reason}. Ways out:{''.join(numbered)}"
 

@@ -10,6 +10,7 @@ Out: a folder, complete or absent, and its reading back; whatever is not as it w
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ INT8_FOLDER = "int8"
 
 _FORMAT_VERSION = 1
 _CHECKED_FILES = (MODEL_FILE, NUMBERS_FILE)
+_OWN_FILES = re.compile("|".join(map(re.escape, (*_CHECKED_FILES, FACTS_FILE))))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +58,10 @@ def write_engine(folder: Path, model: "openvino.Model", *, facts: Mapping[str, A
 
     Raises:
         OSError: The disk is full or the folder cannot be written to.
-        OutputError: The place is taken by a file, or cannot be written to.
+        OutputError: The place is taken by something else, or cannot be written to.
     """
     openvino = import_openvino()
-    with new_folder(folder, overwrite=True) as partial:
+    with new_folder(folder, replaces=_OWN_FILES) as partial:
         try:
             openvino.save_model(model, str(partial / MODEL_FILE), compress_to_fp16=False)
         except RuntimeError as error:  # OpenVINO's word for a full disk

@@ -26,6 +26,7 @@ Aim = Literal["latency", "throughput"]
 
 # Larger batches are no faster on a CPU; small ones let reading and computing overlap from the start.
 _VIEWS_PER_BATCH = 8
+_SHORT_NAMES = {"f32": "fp32", "bf16": "bf16"}
 
 
 class OpenVinoPredictor:
@@ -58,6 +59,8 @@ class OpenVinoPredictor:
         self._labels = tuple(labels)
         self._thresholds = thresholds
         self._preprocessing = preprocessing
+        model = _read_model(model)
+        self._is_quantised = any(layer.get_type_name() == "FakeQuantize" for layer in model.get_ops())
         self._compiled = compile_model(model, precision=precision, aim=aim)
         self._idle: list[Any] = []
         n_requests = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
@@ -78,6 +81,12 @@ class OpenVinoPredictor:
     def preprocessing(self) -> Preprocessing:
         """Say how a photo becomes pixels."""
         return self._preprocessing
+
+    @property
+    def engine(self) -> str:
+        """Say what computes, and in which numbers."""
+        number_type = self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+        return f"OpenVINO, {'int8 and ' if self._is_quantised else ''}{_SHORT_NAMES[number_type]}"
 
     @property
     def batch_size(self) -> int:
@@ -116,8 +125,11 @@ def compile_model(
         "PERFORMANCE_HINT": aim.upper(),
         "INFERENCE_PRECISION_HINT": _number_type(precision),
     }
-    source = str(model) if isinstance(model, Path) else model
-    return openvino.Core().compile_model(source, "CPU", settings)
+    return openvino.Core().compile_model(_read_model(model), "CPU", settings)
+
+
+def _read_model(model: "openvino.Model | Path") -> "openvino.Model":
+    return import_openvino().Core().read_model(str(model)) if isinstance(model, Path) else model
 
 
 def has_native_bf16() -> bool:

@@ -24,6 +24,10 @@ class PixelPredictor(Predictor, Protocol):
         """Say how a photo becomes pixels."""
 
     @property
+    def engine(self) -> str:
+        """Say what computes, and in which numbers: scores of two engines differ a little."""
+
+    @property
     def batch_size(self) -> int:
         """Say how many photos are best scored together."""
 

@@ -62,6 +62,11 @@ class TorchPredictor:
         return self.preprocessing.side_px
 
     @property
+    def engine(self) -> str:
+        """Say what computes, and in which numbers."""
+        return f"torch, {'bf16' if self._precision == torch.bfloat16 else 'fp32'}"
+
+    @property
     def batch_size(self) -> int:
         """Say how many photos are best scored together."""
         return max(1, _VIEWS_PER_BATCH // self.preprocessing.n_views)

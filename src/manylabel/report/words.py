@@ -183,13 +183,20 @@ def chosen_in_training(model: FactsView) -> str:
         >>> alone = {"weight_decay": 0.01, "fold_weight_decays": [0.01, 0.01]}
         >>> chosen_in_training({**alone, "logit_scale": 1.0, "learned_share": 0.6})
         'weight decay 0.01; 0.6 of the way from the start kept'
+        >>> chosen_in_training({**alone, "logit_scale": 1.0, "learned_share": 0.0})
+        'weight decay 0.01; nothing kept of what came after the head'
     """
     kept, folds = model["weight_decay"], model["fold_weight_decays"]
     others = "; in the folds " + ", ".join(f"{decay:.2g}" for decay in folds)
     scale = model["logit_scale"]
     after = "" if scale == 1 else f"; logits times {scale:.2g} afterwards"
     share = model["learned_share"]
-    way = "" if share == 1 else f"; {share:g} of the way from the start kept"
+    way = (
+        f"; {share:g} of the way from the start kept"
+        if share
+        else "; nothing kept of what came after the head"
+    )
+    way = "" if share == 1 else way
     return f"weight decay {kept:.2g}{'' if set(folds) <= {kept} else others}{after}{way}"
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from manylabel.training.loop import HeldOutLoss
 
 USUAL_SHARE = 0.6
-SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
+SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 class Interpolation:
@@ -39,7 +39,7 @@ class Interpolation:
             validation: Measures the loss of photos that did not train; without it the usual share is kept.
 
         Returns:
-            The share that was kept.
+            The share that was kept; 0 where validation photos say that nothing was gained.
         """
         if share is None:
             share = USUAL_SHARE if validation is None else self._choose(validation)
