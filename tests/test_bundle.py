@@ -12,13 +12,24 @@ from manylabel.bundle import BundleConfig, read_bundle, write_bundle
 from manylabel.errors import BundleError, OutputError
 from manylabel.files import file_sha256, write_atomically
 from manylabel.preprocess import Preprocessing
+from manylabel.rules import parse_rules
 from manylabel.types import Thresholds
 
+LABELS = ("sea, sky", 'the "old" bridge', "Hồ Gươm")
 CONFIG = BundleConfig(
     backbone="timm/vit_tiny_patch16_224",
     head="mlp",
-    labels=("sea, sky", 'the "old" bridge', "Hồ Gươm"),
+    labels=LABELS,
     preprocessing=Preprocessing(side_px=96, fit="crop", interpolation="bicubic", crop_fraction=0.9),
+    rules=parse_rules(labels=LABELS),
+)
+WITH_RULES = replace(
+    CONFIG,
+    rules=parse_rules(
+        exclusive=('the "old" bridge | sea, sky',),
+        implies=('Hồ Gươm -> the "old" bridge',),
+        labels=LABELS,
+    ),
 )
 THRESHOLDS = Thresholds(values=np.array([0.25, 1 / 3, 0.75]), origin="best F1 per label")
 
@@ -76,7 +87,7 @@ def test_labels_keep_their_order_beyond_ten(tmp_path: Path) -> None:
     thresholds = Thresholds(values=np.linspace(0, 1, 12), origin="")
     write_bundle(
         tmp_path,
-        config=replace(CONFIG, labels=labels),
+        config=replace(CONFIG, labels=labels, rules=parse_rules(labels=labels)),
         thresholds=thresholds,
         facts={},
         card="",
@@ -87,6 +98,28 @@ def test_labels_keep_their_order_beyond_ten(tmp_path: Path) -> None:
 
     assert bundle.config.labels == labels
     np.testing.assert_array_equal(bundle.thresholds.values, thresholds.values)
+
+
+def test_rules_are_read_as_they_were_written(tmp_path: Path) -> None:
+    assert read_bundle(write(tmp_path, WITH_RULES)).config == WITH_RULES
+
+
+def test_a_bundle_without_rules_is_one_that_every_version_reads(tmp_path: Path) -> None:
+    config = json.loads((write(tmp_path) / "config.json").read_text(encoding="utf-8"))
+
+    assert config["format_version"] == 1
+    assert "rules" not in config
+
+
+def test_a_bundle_with_rules_is_refused_by_versions_that_would_break_them(tmp_path: Path) -> None:
+    config = json.loads((write(tmp_path, WITH_RULES) / "config.json").read_text(encoding="utf-8"))
+
+    assert config["format_version"] == 2
+
+
+def test_rules_about_other_labels_are_a_mistake_of_the_caller() -> None:
+    with pytest.raises(ValueError, match=r"rules about \('sea',\), the network has labels"):
+        replace(CONFIG, rules=parse_rules(labels=("sea",)))
 
 
 @pytest.mark.parametrize("name", ["config.json", "weights.safetensors", "thresholds.csv"])
@@ -137,13 +170,20 @@ def test_damaged_facts_are_told(facts: str, problem: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"format_version": 2}, "has format version 2, this manylabel reads 1; install a newer one"),
+        ({"format_version": 3}, "has format version 3, this manylabel reads 1 to 2; install a newer one"),
         ({"format_version": ...}, "is damaged: 'format_version' is missing"),
         ({"id2label": ...}, "is damaged: 'id2label' is missing"),
         ({"id2label": {"0": "sea", "2": "sky"}}, "is damaged: '1'"),
         ({"id2label": 3}, "is damaged: "),
         ({"architecture": ...}, "is damaged: 'architecture' is missing"),
         ({"preprocessing": {}}, "is damaged: 'mean'"),
+        (
+            {"rules": {"implies": ["sea -> sky"]}},
+            "is damaged: rules.implies 'sea -> sky': unknown label 'sea'",
+        ),
+        ({"rules": {"forbids": []}}, "is damaged: "),
+        ({"rules": []}, "is damaged: "),
+        ({"rules": {"implies": 3}}, "is damaged: "),
         ({"preprocessing": {"mean": [0, 0, 0], "std": [1, 1, 1], "zoom": 3}}, "is damaged: "),
     ],
 )

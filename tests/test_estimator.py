@@ -81,6 +81,20 @@ def test_a_label_counts_as_present_from_its_threshold_on(shapes_table: LabelTabl
     )
 
 
+def test_decisions_obey_rules(shapes_table: LabelTable) -> None:
+    labels = [
+        {label for label, value in zip(shapes_table.labels, row, strict=True) if value}
+        for row in shapes_table.targets
+    ]
+    free, obedient = (
+        small(*rules).fit(shapes_table.photos, labels).predict(shapes_table.photos)
+        for rules in ((), ("rules.exclusive=circle | square | triangle",))
+    )
+
+    assert free.sum(axis=1).max() > 1
+    assert obedient.sum(axis=1).max() == 1
+
+
 def test_it_learns(shapes_table: LabelTable) -> None:
     classifier = small(
         "training.epochs=60",

@@ -87,7 +87,7 @@ def test_a_comparison_writes_the_whole_run_directory(config: RunConfig) -> None:
     }
     assert any(name.startswith("plots/") for name in files)
     rows = read_csv(result.out / "table.csv")
-    assert [row["model"] for row in rows] == [*names, "all-negative", "label-prior"]
+    assert [row["model"] for row in rows] == [*names, "all-negative", "label-prior", "nearest-neighbours"]
     assert [row["init"] for row in rows][:2] == ["random", "random"]
     assert json.loads((result.out / "facts.json").read_text(encoding="utf-8")) == result.facts
     assert result.facts["run"]["recipe"] == "quick"
@@ -205,7 +205,7 @@ def test_photos_of_all_sides_have_the_same_rows(shapes_table: LabelTable) -> Non
         if progress.done == progress.total:
             shapes_table.photos[5].unlink(missing_ok=True)
 
-    table, stores = read_all_photos(shapes_table, sides_px=[30, 40], listener=lose_a_photo)
+    table, stores, _ = read_all_photos(shapes_table, sides_px=[30, 40], listener=lose_a_photo)
 
     assert table.n_photos == len(stores[30]) == len(stores[40]) == 31
     assert stores[30].hashes == stores[40].hashes

@@ -33,7 +33,7 @@ STATED_RANGES = [
         ("[data]\nzzz = 1", "unknown key 'data.zzz'. Known here: photos, labels, format, delimiter."),
         (
             "zzz = 1",
-            "unknown key 'zzz'. Known here: data, split, model, training, augmentation, evaluation.",
+            "unknown key 'zzz'. Known here: data, split, model, training, augmentation, evaluation, rules.",
         ),
         ("training = 3", "'training' is a section, not a value; give one of its keys, e.g. training.tune"),
         (

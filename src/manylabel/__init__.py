@@ -10,9 +10,11 @@ if TYPE_CHECKING:
     from manylabel.apply import evaluate, predict, predict_batches
     from manylabel.cache import clear_cache, list_cache
     from manylabel.config import RunConfig
+    from manylabel.data.check import check
     from manylabel.data.readers import read_table
     from manylabel.data.sample import draw_sample
     from manylabel.estimator import MultiLabelClassifier
+    from manylabel.labelling import suggest
     from manylabel.models.catalogue import list_models
     from manylabel.pipeline import compare, train
     from manylabel.recipes import load_recipe
@@ -23,6 +25,7 @@ __all__ = [
     "MultiLabelClassifier",
     "RunConfig",
     "__version__",
+    "check",
     "clear_cache",
     "compare",
     "draw_sample",
@@ -33,12 +36,14 @@ __all__ = [
     "predict",
     "predict_batches",
     "read_table",
+    "suggest",
     "train",
 ]
 
 _HOMES = {
     "MultiLabelClassifier": "manylabel.estimator",
     "RunConfig": "manylabel.config",
+    "check": "manylabel.data.check",
     "clear_cache": "manylabel.cache",
     "compare": "manylabel.pipeline",
     "draw_sample": "manylabel.data.sample",
@@ -49,6 +54,7 @@ _HOMES = {
     "predict": "manylabel.apply",
     "predict_batches": "manylabel.apply",
     "read_table": "manylabel.data.readers",
+    "suggest": "manylabel.labelling",
     "train": "manylabel.pipeline",
 }
 

@@ -3,7 +3,7 @@
 In:  what a model is: labels, thresholds, preprocessing, the names of its parts, its weights.
 Out: a folder of plain files, complete or absent, and its reading back.
 
-    config.json          in Hugging Face's manner: labels, backbone, head, preprocessing
+    config.json          in Hugging Face's manner: labels, backbone, head, preprocessing, rules between labels
     weights.safetensors  all weights
     thresholds.csv       one threshold per label
     facts.json           how it was trained and judged, and the SHA-256 of the other files
@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 
 from manylabel.config import HeadName
-from manylabel.errors import BundleError, OutputError
+from manylabel.errors import BundleError, ConfigError, OutputError
 from manylabel.files import file_sha256
 from manylabel.preprocess import Preprocessing
+from manylabel.rules import LabelRules, parse_rules
 from manylabel.types import Thresholds
 
 CONFIG_FILE = "config.json"
@@ -31,7 +32,8 @@ THRESHOLDS_FILE = "thresholds.csv"
 FACTS_FILE = "facts.json"
 CARD_FILE = "README.md"
 
-_FORMAT_VERSION = 1
+# What has no rules can be read by every version; one that knew nothing of rules would break them.
+_FORMAT_VERSION, _FORMAT_VERSION_WITH_RULES = 1, 2
 _CHECKED_FILES = (CONFIG_FILE, WEIGHTS_FILE, THRESHOLDS_FILE)
 
 
@@ -44,12 +46,22 @@ class BundleConfig:
         head: Name of the head.
         labels: The label names, in the order of the outputs.
         preprocessing: How photos become numbers.
+        rules: What decisions obey, maybe nothing.
+
+    Raises:
+        ValueError: The rules are about other labels.
     """
 
     backbone: str
     head: HeadName
     labels: tuple[str, ...]
     preprocessing: Preprocessing
+    rules: LabelRules
+
+    def __post_init__(self) -> None:
+        """Check that labels and rules fit together."""
+        if self.rules.labels != self.labels:
+            raise ValueError(f"rules about {self.rules.labels}, the network has labels {self.labels}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,8 +170,9 @@ def _entry(values: Mapping[str, Any], key: str, path: Path) -> Any:
 
 
 def _config_to_dict(config: BundleConfig) -> dict[str, Any]:
+    rules = _rule_texts(config.rules)
     return {
-        "format_version": _FORMAT_VERSION,
+        "format_version": _FORMAT_VERSION_WITH_RULES if rules else _FORMAT_VERSION,
         "problem_type": "multi_label_classification",
         "architecture": config.backbone,
         "head": config.head,
@@ -167,25 +180,34 @@ def _config_to_dict(config: BundleConfig) -> dict[str, Any]:
         "id2label": {str(number): label for number, label in enumerate(config.labels)},
         "label2id": {label: number for number, label in enumerate(config.labels)},
         "preprocessing": config.preprocessing.to_dict(),
+        **({"rules": rules} if rules else {}),
     }
+
+
+def _rule_texts(rules: LabelRules) -> dict[str, list[str]]:
+    """Return rules as ``parse_rules`` takes them, without the kinds of which there are none."""
+    kinds = dict.fromkeys(rule.kind for rule in rules.rules)
+    return {kind: [rule.text for rule in rules.rules if rule.kind == kind] for kind in kinds}
 
 
 def _config_from_dict(values: Mapping[str, Any], path: Path) -> BundleConfig:
     version = _entry(values, "format_version", path)
-    if version != _FORMAT_VERSION:
+    if version not in (_FORMAT_VERSION, _FORMAT_VERSION_WITH_RULES):
         raise BundleError(
-            f"{path}: has format version {version}, this manylabel reads {_FORMAT_VERSION}; "
-            "install a newer one"
+            f"{path}: has format version {version}, this manylabel reads {_FORMAT_VERSION} to "
+            f"{_FORMAT_VERSION_WITH_RULES}; install a newer one"
         )
     id2label = _entry(values, "id2label", path)
     try:
+        labels = tuple(id2label[str(number)] for number in range(len(id2label)))
         return BundleConfig(
             backbone=_entry(values, "architecture", path),
             head=_entry(values, "head", path),
-            labels=tuple(id2label[str(number)] for number in range(len(id2label))),
+            labels=labels,
             preprocessing=Preprocessing.from_dict(_entry(values, "preprocessing", path)),
+            rules=parse_rules(**values.get("rules", {}), labels=labels),
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError, ConfigError) as error:
         raise BundleError(f"{path}: is damaged: {error}") from error
 
 

@@ -33,7 +33,7 @@ PrecisionName = Literal["auto", "fp32", "bf16"]
 TrainingEngineName = Literal["auto", "openvino", "torch"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 EngineName = Literal["auto", "openvino", "torch", "int8"]
-ThresholdName = Literal["f1", "accuracy", "half"]
+ThresholdName = Literal["f1", "accuracy", "cost", "precision", "recall", "half"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,14 +213,53 @@ class EvaluationConfig:
     """How scores become decisions."""
 
     thresholds: ThresholdName = "f1"
-    """What each label's threshold aims at on photos that training did not see: best F1, most right cells,
-    or always 0.5. Those are validation photos or those of folds; without both, a small head is fitted to
-    inner folds, and with tune=top or full 0.5 is taken."""
+    """What each label's threshold aims at on photos that training did not see: the best F score ("f1"; see
+    beta), most right cells ("accuracy"), least cost (see cost_missed), a target precision or recall (see
+    target), or always 0.5 ("half"). Those photos are validation photos or those of folds; see inner_folds."""
+
+    beta: float = 1.0
+    """With thresholds=f1: how many times as much recall counts as precision, above 0."""
+
+    target: float = 0.9
+    """With thresholds=precision or recall: what each label shall reach, in (0, 1)."""
+
+    cost_missed: float = 1.0
+    """With thresholds=cost: what it costs to miss a label that is there, above 0."""
+
+    cost_false: float = 1.0
+    """With thresholds=cost: what it costs to give a label that is not there, above 0."""
+
+    calibrate: bool = True
+    """Whether scores are calibrated on photos that training did not see, so that of the photos with a score
+    of 0.7 seven in ten carry the label; left out where it would not lower the log loss of further photos."""
+
+    inner_folds: bool = True
+    """Whether, where neither validation photos nor folds are given, a few more fits, each without a fifth of
+    the training photos, give scores to choose thresholds, calibration and training.learned_share by. They
+    stop at 300 photos, or at all with a small head; with tune=full there are none."""
+
+    learning_curve: bool = True
+    """Whether heads also learn from a quarter, a half and three quarters of the training photos, to tell
+    whether more photos would help; for 40 to 4,000 training photos."""
 
     tta: int = 1
     """Views of a photo whose logits are averaged into its scores (test-time augmentation), in [1, 8]:
     the photo itself, its mirror image, its middle, its corners; with model.orientation=any the photo turned
     and mirrored. Each view costs as much time as the first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RulesConfig:
+    """What is certain about labels: photos that break a rule are told, and every decision obeys all rules."""
+
+    exclusive: tuple[str, ...] = ()
+    """Labels of which a photo has no more than one, e.g. ["day | night"]."""
+
+    implies: tuple[str, ...] = ()
+    """Labels that never come without another one, e.g. ["boat -> water"]: where a boat is, there is water."""
+
+    at_least_one: tuple[str, ...] = ()
+    """Labels of which a photo has one or more, e.g. ["day | night"]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,3 +281,4 @@ class RunConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    rules: RulesConfig = field(default_factory=RulesConfig)

@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,9 +18,11 @@ import numpy as np
 from manylabel.bundle import BundleConfig, write_bundle
 from manylabel.cache import cache_limit_bytes, default_cache
 from manylabel.config import RunConfig
+from manylabel.data.check import Check, check_table
+from manylabel.data.checks.seen import SeenPhotos, look_at_photos
 from manylabel.data.readers import read_table
 from manylabel.data.split import make_split, write_split
-from manylabel.errors import ConfigError, TableError
+from manylabel.errors import ConfigError, PhotoError, TableError
 from manylabel.files import check_apart, new_folder, write_atomically
 from manylabel.models.classifier import Classifier
 from manylabel.models.cut import split_backbone
@@ -34,12 +36,15 @@ from manylabel.report.model_card import model_card
 from manylabel.report.render import write_report
 from manylabel.report.run_info import RunInfo, gather_run_info
 from manylabel.report.trial_files import write_history, write_predictions
+from manylabel.rules import LabelRules, parse_rules
 from manylabel.training.defaults import fill_defaults
+from manylabel.training.held_out import threshold_aim
 from manylabel.training.photo_store import PhotoStore, read_store
 from manylabel.training.trial import Experiment, TrainedNetwork, run_trial
-from manylabel.types import LabelTable, Listener, Split, Trial, ignore_progress
+from manylabel.types import IntArray, LabelTable, Listener, Split, Trial, ignore_progress
 
 _logger = logging.getLogger(__name__)
+_WARNINGS_SHOWN = 5
 
 _BUNDLE_FILES = (
     r"config\.json|weights\.safetensors|thresholds\.csv|facts\.json|README\.md|split\.csv"
@@ -124,7 +129,7 @@ def compare(
             write_network(folder / "models" / file_name(network.trial.model), network, run, clock=clock)
             write_trial(folder, network.trial, run.table)
             trials.append(network.trial)
-        facts = collect_facts(run.table, run.split, trials, clock.run_info(run.config))
+        facts = run.facts(trials, clock)
         write_report(facts, run.table, out=folder)
         write_split(folder / "split.csv", run.table, run.split)
         # Whoever runs these settings again decides anew whether something may be replaced.
@@ -176,6 +181,8 @@ class PreparedRun:
         split: Which of them train, choose and judge.
         starts: The networks with their weights, and where these came from.
         stores: The photos, by the side in pixels that networks see.
+        check: What is to be known of photos and labels before anything is learned from them.
+        rules: What is certain about the labels; decisions obey it.
     """
 
     config: RunConfig
@@ -183,6 +190,8 @@ class PreparedRun:
     split: Split
     starts: tuple[tuple[Classifier, Provenance], ...]
     stores: dict[int, PhotoStore]
+    check: Check
+    rules: LabelRules
 
     def experiment(self, start: Classifier, *, listener: Listener) -> Experiment:
         """Return what the trial of one network needs."""
@@ -193,6 +202,18 @@ class PreparedRun:
             config=self.config,
             cache=default_cache(),
             listener=listener,
+            rules=self.rules,
+        )
+
+    def facts(self, trials: Sequence[Trial], clock: RunClock) -> Facts:
+        """Return everything that is to be told about some trials."""
+        return collect_facts(
+            self.table,
+            self.split,
+            trials,
+            clock.run_info(self.config),
+            check=self.check,
+            aim=threshold_aim(self.config.evaluation),
         )
 
 
@@ -211,6 +232,7 @@ def prepare(config: RunConfig, *, clock: RunClock, listener: Listener) -> Prepar
     _logger.info("labels: %s", table.source)
     for note in table.notes:
         _logger.info("note: %s", note)
+    rules = parse_rules(**asdict(config.rules), labels=table.labels)
     split_table(table, config)  # what cannot be split is told now, not after all photos were read
     with clock.timed("building networks"):
         starts = start_classifiers(
@@ -224,19 +246,49 @@ def prepare(config: RunConfig, *, clock: RunClock, listener: Listener) -> Prepar
                     _logger.warning("%s", caution)
     with clock.timed("reading photos"):
         sides_px = sorted({start.preprocessing.side_px for start, _ in starts})
-        table, stores = read_all_photos(table, sides_px=sides_px, listener=listener)
-    split = split_table(table, config)
-    return PreparedRun(config=config, table=table, split=split, starts=starts, stores=stores)
+        table, stores, failures = read_all_photos(table, sides_px=sides_px, listener=listener)
+    with clock.timed("checking photos and labels"):
+        store = stores[sides_px[-1]]
+        seen = look_at_photos(table, store.fingerprints, side_px=store.side_px, failures=failures)
+        split, check = split_and_check(table, seen, rules, config)
+    return PreparedRun(
+        config=config, table=table, split=split, starts=starts, stores=stores, check=check, rules=rules
+    )
 
 
-def split_table(table: LabelTable, config: RunConfig) -> Split:
-    """Split the photos as the settings say."""
+def split_table(table: LabelTable, config: RunConfig, *, groups: IntArray | None = None) -> Split:
+    """Split the photos as the settings say, those of a group to the same side."""
     return make_split(
         table,
         config=config.split,
         carve_val=config.training.patience is not None,
         rng=np.random.default_rng(config.seed),
+        groups=groups,
     )
+
+
+def split_and_check(
+    table: LabelTable, seen: SeenPhotos, rules: LabelRules, config: RunConfig
+) -> tuple[Split, Check]:
+    """Split the photos, copies to the same side, and look for what a user should know before training.
+
+    Raises:
+        TableError: Training makes no sense.
+    """
+    split = split_table(table, config, groups=seen.duplicates.groups)
+    check = check_table(table, seen=seen, split=split, rules=rules)
+    errors = check.of_level("error")
+    if errors:
+        raise TableError([finding.text for finding in errors])
+    # Photos that cannot be read were told one by one when they were read.
+    warnings = [finding for finding in check.of_level("warning") if finding.kind != "unreadable"]
+    for finding in warnings[:_WARNINGS_SHOWN]:
+        _logger.warning("check: %s", finding.text)
+    if len(warnings) > _WARNINGS_SHOWN:
+        _logger.warning(
+            "check: and %d more warnings; see the report, or manylabel check", len(warnings) - _WARNINGS_SHOWN
+        )
+    return split, check
 
 
 def open_output(config: RunConfig) -> AbstractContextManager[Path]:
@@ -263,7 +315,7 @@ def read_labels(config: RunConfig) -> LabelTable:
 
 def read_all_photos(
     table: LabelTable, *, sides_px: Sequence[int], listener: Listener
-) -> tuple[LabelTable, dict[int, PhotoStore]]:
+) -> tuple[LabelTable, dict[int, PhotoStore], list[PhotoError]]:
     """Read every photo once per side; leave out those that cannot be read, and say so.
 
     Args:
@@ -271,10 +323,13 @@ def read_all_photos(
         sides_px: Sides in pixels that networks see, at least one.
         listener: Hears of progress.
 
+    Returns:
+        The table of the readable photos, the stores by their sides, and the errors of the other photos.
+
     Raises:
         TableError: No photo can be read.
     """
-    stores = {}
+    stores, lost = {}, list[PhotoError]()
     for side_px in sides_px:
         stores[side_px], readable, failures = read_store(table.photos, side_px=side_px, listener=listener)
         if len(readable) == 0:
@@ -284,15 +339,17 @@ def read_all_photos(
             for note in listed:
                 _logger.warning("%s", note)
             table = replace(table.take(readable), notes=table.notes + listed)
+            lost += failures
             if len(stores) > 1:
                 # Lost since it was read for another side: the rows of all stores must be those of the table.
-                return read_all_photos(table, sides_px=sides_px, listener=listener)
-    return table, stores
+                table, stores, more = read_all_photos(table, sides_px=sides_px, listener=listener)
+                return table, stores, lost + more
+    return table, stores, lost
 
 
 def write_network(folder: Path, network: TrainedNetwork, run: PreparedRun, *, clock: RunClock) -> Facts:
     """Write a trained network as a bundle; return the facts that go with it."""
-    facts = collect_facts(run.table, run.split, [network.trial], clock.run_info(run.config))
+    facts = run.facts([network.trial], clock)
     classifier = network.classifier
     write_bundle(
         folder,
@@ -301,6 +358,7 @@ def write_network(folder: Path, network: TrainedNetwork, run: PreparedRun, *, cl
             head=run.config.model.head,
             labels=classifier.labels,
             preprocessing=classifier.preprocessing,
+            rules=run.rules,
         ),
         thresholds=network.trial.thresholds,
         facts=facts,

@@ -47,6 +47,7 @@ def _are_names(names: Sequence[str]) -> bool:
 
 
 _SOME_TEXT = _Rule("some text", bool)
+_NO_EMPTY_TEXT = _Rule("no empty text", all)
 
 _RULES = {
     "out": _SOME_TEXT,
@@ -58,7 +59,7 @@ _RULES = {
     "split.folds": _at_least(2),
     "split.val_fraction": _within("(0, 1)"),
     "model.names": _Rule("at least one name, none twice", _are_names),
-    "model.weights": _Rule("no empty text", all),
+    "model.weights": _NO_EMPTY_TEXT,
     # Below this the strides of the usual networks leave no pixel.
     "model.side_px": _at_least(32),
     "training.epochs": _at_least(1),
@@ -72,12 +73,19 @@ _RULES = {
     "training.patience": _at_least(1),
     "training.n_views": _at_least(1),
     "training.pos_weight_cap": _at_least(1),
+    "evaluation.beta": _above(0),
+    "evaluation.target": _within("(0, 1)"),
+    "evaluation.cost_missed": _above(0),
+    "evaluation.cost_false": _above(0),
     "evaluation.tta": _within("[1, 8]"),
     "augmentation.horizontal_flip": _within("[0, 1]"),
     "augmentation.brightness": _within("[0, 1)"),
     "augmentation.contrast": _within("[0, 1)"),
     "augmentation.saturation": _within("[0, 1)"),
     "augmentation.crop_scale": _within("(0, 1]"),
+    "rules.exclusive": _NO_EMPTY_TEXT,
+    "rules.implies": _NO_EMPTY_TEXT,
+    "rules.at_least_one": _NO_EMPTY_TEXT,
 }
 
 _EXPECTED = {

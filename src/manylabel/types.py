@@ -94,6 +94,8 @@ class Split:
             empty.
         test: Row numbers that only judge; empty in a cross-validation without a test part.
         folds: Held-out row numbers of each fold, a partition of ``train``. Empty without cross-validation.
+        groups: Number of the group that each photo of the table belongs to [n_photos]: near-copies share one;
+            None where every photo stands for itself.
         origin: Where the split comes from, in words, e.g. ``"given in labels.csv"``.
 
     Raises:
@@ -104,6 +106,7 @@ class Split:
     val: IntArray
     test: IntArray
     folds: tuple[IntArray, ...] = ()
+    groups: IntArray | None = None
     origin: str = ""
 
     def __post_init__(self) -> None:
@@ -205,6 +208,44 @@ class Judged:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Choosing:
+    """Hold what a network says about the photos that chose its calibration and its thresholds.
+
+    Attributes:
+        judged: Its scores and decisions, those of each fold by what was chosen on the others.
+        raw_scores: Its scores before calibration [n_rows, n_labels].
+        folds: Places in these rows that belong to each fold.
+        origin: Which photos these are, in words.
+    """
+
+    judged: Judged
+    raw_scores: FloatArray
+    folds: tuple[IntArray, ...]
+    origin: str
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LearningCurve:
+    """Hold how well heads rank held-out photos that learned from fewer or more photos.
+
+    Attributes:
+        n_photos: Photos that they learned from, rising [n_sizes].
+        values: mAP of photos that they did not learn from [n_sizes].
+        bands: Its 95 % intervals over photos like these [n_sizes, 2].
+        label_values: Average precision of each label [n_sizes, n_labels].
+        gain: What the last doubling of the photos added to the mAP.
+        gain_band: Its 95 % interval [2].
+    """
+
+    n_photos: IntArray
+    values: FloatArray
+    bands: FloatArray
+    label_values: FloatArray
+    gain: float
+    gain_band: FloatArray
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Trial:
     """Hold everything that training one network gave, apart from the network itself.
 
@@ -221,7 +262,8 @@ class Trial:
         weight_decay: Weight decay of the fit that is kept, given or chosen.
         fold_weight_decays: The same of the fit of each fold; empty without folds.
         test: Scores of the test photos; None where the split has none.
-        out_of_fold: Scores of every training photo by a model that did not see it; None without folds.
+        out_of_fold: Scores of training photos by a model that did not see them: of all of them where the
+            split has folds, else of those that inner folds held out; None without any.
         history: Loss per epoch.
         training_seconds: Wall time of one fit from photos on, median over the fits.
         inference_seconds: Median wall time of one photo, pixels to probabilities.
@@ -229,6 +271,13 @@ class Trial:
         step_seconds: Where the time of all training steps went; empty where none were taken.
         logit_scale: What the logits of the kept network were multiplied with after the fit.
         learned_share: Share of the way from the start of training that the kept network stands at, in [0, 1].
+        choosing: The photos that chose calibration and thresholds; None where none were kept from training.
+        is_calibrated: Whether the probabilities were calibrated after training.
+        calibration: Why, or why not, in words.
+        threshold_notes: What cannot be promised of the thresholds, a sentence each.
+        neighbours: What the nearest neighbours on the features of the frozen backbone say about the judged
+            photos; None where their features were not computed.
+        learning_curve: Whether more photos would help; None where it was not measured.
     """
 
     model: str
@@ -251,6 +300,12 @@ class Trial:
     step_seconds: dict[str, float] = field(default_factory=dict)
     logit_scale: float = 1.0
     learned_share: float = 1.0
+    choosing: Choosing | None = None
+    is_calibrated: bool = False
+    calibration: str = "not calibrated"
+    threshold_notes: tuple[str, ...] = ()
+    neighbours: Judged | None = None
+    learning_curve: LearningCurve | None = None
 
     @property
     def judged(self) -> Judged:

@@ -469,3 +469,93 @@ def test_an_export_says_what_it_lacks(
 
     assert answer.code == 2
     assert problem in answer.said
+
+
+def test_photos_worth_labelling_are_listed_and_written(run: Run, images: Path, shapes_bundle: Path) -> None:
+    Path("some.csv").write_text("image,circle\n00.png,1\n01.png,0\n", encoding="utf-8")
+
+    answer = run("suggest", shapes_bundle, images, "--labels", "some.csv", "--n", "4", "--out", "next.csv")
+
+    assert answer.code == 0
+    lines = answer.stdout.splitlines()
+    with Path("next.csv").open(newline="", encoding="utf-8") as file:
+        written = [row["image"] for row in csv.DictReader(file)]
+    assert [line.split()[0] for line in lines[1:5]] == written
+    assert lines[5:] == [
+        "Chosen from 30 unlabelled photos, the most useful first.",
+        "Note: 2 photos are labelled by some.csv and left out",
+        "Suggestions: next.csv",
+    ]
+    assert run("suggest", shapes_bundle, images, "--out", "next.txt").code == 2
+
+
+def test_a_check_lists_what_breaks_rules(run: Run, images: Path, labels: Path) -> None:
+    rule = ("--set", "rules.exclusive=circle | square")
+    answer = run("check", images, labels, *rule, "--out", "found.json")
+
+    assert answer.code == 0
+    assert "rule 'circle | square': broken by the labels of 8 photos: '06.png'" in answer.stdout
+    found = json.loads(Path("found.json").read_text(encoding="utf-8"))
+    (broken,) = [finding for finding in found["findings"] if finding["kind"] == "rule_broken"]
+    assert len(broken["photos"]) == 8
+    assert broken["labels"] == ["circle", "square"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "problem"),
+    [
+        (
+            "rules.implies=circle -> squar",
+            "rules.implies 'circle -> squar': unknown label 'squar'; did you mean",
+        ),
+        ("rules.implies=circle", "rules.implies 'circle': expected two labels joined by '->'"),
+        ("training.epochs=3", "--set training.epochs=3: a check only looks at rules"),
+    ],
+)
+def test_rules_that_cannot_be_used_are_told(
+    setting: str, problem: str, run: Run, images: Path, labels: Path
+) -> None:
+    answer = run("check", images, labels, "--set", setting)
+
+    assert answer.code == 2
+    assert problem in answer.said
+
+
+def test_a_contradiction_is_told_before_photos_are_read(
+    run: Run, images: Path, labels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "read_all_photos", lambda *_, **__: pytest.fail("photos were read"))
+
+    answer = run(
+        *("train", images, labels, "--model", "squeezenet1_1", *QUICK, "--out", "shapes"),
+        *("--set", "rules.implies=circle -> square", "--set", "rules.exclusive=circle | square"),
+    )
+
+    assert answer.code == 2
+    assert "no photo that may have 'circle'" in answer.said
+    assert not Path("shapes").exists()
+
+
+def test_all_decisions_of_a_run_and_of_its_bundle_obey_the_rules(
+    run: Run, images: Path, labels: Path
+) -> None:
+    rules = ("exclusive=circle | square | triangle", "at_least_one=circle | square | triangle")
+    command = ("compare", images, labels, *ONE_NETWORK, "--tune", "head")
+    ruled = run(*command, "--out", "ruled", *(word for rule in rules for word in ("--set", f"rules.{rule}")))
+    free = run(*command, "--out", "free")
+    predicted = run("predict", "ruled/models/squeezenet1_1", images, "--out", "said.csv")
+
+    assert (ruled.code, free.code, predicted.code) == (0, 0, 0)
+    assert "check: rule 'circle | square | triangle'" in ruled.said
+    own, without = (read_csv(Path(name, "predictions/squeezenet1_1.csv")) for name in ("ruled", "free"))
+    assert {row["part"] for row in own} == {"test", "out-of-fold"}
+    for decided in ([row["predicted"] for row in own], [row["labels"] for row in read_csv(Path("said.csv"))]):
+        assert set(decided) <= {"circle", "square", "triangle"}
+    assert not {row["predicted"] for row in without} <= {"circle", "square", "triangle"}
+    assert [row["circle"] for row in own] == [row["circle"] for row in without]
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a file."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))

@@ -174,6 +174,74 @@ def test_a_given_split_without_training_photos_is_an_error() -> None:
         split_of(give_parts(0, 2, 8))
 
 
+# --- groups
+
+
+def test_copies_stay_on_one_side_and_the_origin_says_so() -> None:
+    table, groups = draw_table(60), np.arange(60) // 3
+    config = SplitConfig(test_fraction=0.2)
+    split = make_split(table, config=config, rng=np.random.default_rng(0), carve_val=True, groups=groups)
+    parts = (split.train, split.val, split.test)
+    assert sum(len(np.unique(groups[rows])) for rows in parts) == 20
+    assert split.origin == (
+        "12 of 60 photos for the test, drawn label by label, copies kept together; "
+        f"{len(split.val)} of 48 for validation, drawn label by label, copies kept together"
+    )
+
+
+def test_copies_stay_in_one_fold() -> None:
+    table, groups = draw_table(40), np.arange(40) % 15
+    split = make_split(table, config=SplitConfig(folds=4), rng=np.random.default_rng(0), groups=groups)
+    assert sum(len(np.unique(groups[fold])) for fold in split.folds) == 15
+
+
+def test_groups_without_copies_change_nothing() -> None:
+    table = draw_table(40)
+    grouped = make_split(
+        table, config=SplitConfig(), rng=np.random.default_rng(0), groups=np.arange(40)[::-1].copy()
+    )
+    assert same(grouped, split_of(table))
+    assert grouped.origin == split_of(table).origin
+
+
+def test_given_parts_that_cut_a_group_stay_as_they_are() -> None:
+    table = give_parts(20, 5, 10)
+    groups = np.zeros(35, dtype=np.int64)
+    split = make_split(table, config=SplitConfig(), rng=np.random.default_rng(0), groups=groups)
+    assert split.test.tolist() == rows_of(table, "test")
+
+
+@pytest.mark.parametrize(
+    ("config", "n_groups", "said"),
+    [
+        (
+            SplitConfig(folds=5),
+            3,
+            "split.folds: 5 given, expected 2 to 3, the number of training photos that are no copies of one "
+            "another; try 3",
+        ),
+        (
+            SplitConfig(folds=5),
+            1,
+            "split.folds: 5 given, but the 12 training photos are copies of one another, and copies stay "
+            "together; add other photos",
+        ),
+        (
+            SplitConfig(test_fraction=0.25),
+            1,
+            "split.test_fraction: 0.25 given, but the 12 training photos are copies of one another, and "
+            "copies stay together; add other photos",
+        ),
+    ],
+)
+def test_groups_that_cannot_be_divided_are_an_error(config: SplitConfig, n_groups: int, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        make_split(
+            draw_table(12), config=config, rng=np.random.default_rng(0), groups=np.arange(12) % n_groups
+        )
+    assert str(caught.value) == said
+
+
 # --- settings that do not fit
 
 

@@ -21,6 +21,9 @@ patient = settings(deadline=None, max_examples=60)
 SEEDS = st.integers(0, 2**32 - 1)
 FRACTIONS = st.floats(0.01, 0.99)
 
+# Photos of the folds before there were groups.
+FOLDS_OF_SEED_0 = [[7, 8, 9, 11], [0, 1, 4, 6], [2, 3, 5, 10]]
+
 
 @st.composite
 def any_targets(draw: st.DrawFn) -> FloatArray:
@@ -93,6 +96,97 @@ def test_both_sides_of_a_holdout_have_every_label_of_two_photos(
     for part in parts:
         if len(part) >= enough.sum():
             assert (targets[part].sum(axis=0) >= 1)[enough].all()
+
+
+@st.composite
+def grouped_targets(draw: st.DrawFn) -> tuple[FloatArray, IntArray]:
+    """Draw targets and at least two groups of photos, some of them large."""
+    targets = draw(any_targets())
+    numbers = st.integers(0, draw(st.integers(1, len(targets))))
+    groups = draw(st.lists(numbers, min_size=len(targets), max_size=len(targets)))
+    groups[:2] = [0, 1]
+    return targets, np.array(groups)
+
+
+def is_cut(groups: IntArray, parts: tuple[IntArray, ...]) -> bool:
+    return sum(len(np.unique(groups[rows])) for rows in parts) > len(np.unique(groups))
+
+
+@patient
+@given(grouped_targets(), SEEDS, st.data())
+def test_folds_keep_groups_together_and_differ_by_no_more_than_the_largest(
+    drawn: tuple[FloatArray, IntArray], seed: int, data: st.DataObject
+) -> None:
+    targets, groups = drawn
+    n_folds = data.draw(st.integers(2, len(np.unique(groups))))
+    folds = stratified_folds(targets, n_folds=n_folds, rng=np.random.default_rng(seed), groups=groups)
+    assert not is_cut(groups, folds)
+    assert sorted(np.concatenate(folds).tolist()) == list(range(len(targets)))
+    sizes = np.array([len(fold) for fold in folds])
+    assert sizes.min() >= 1
+    assert np.abs(sizes - len(targets) / n_folds).max() <= np.bincount(groups).max()
+
+
+@patient
+@given(grouped_targets(), SEEDS, FRACTIONS)
+def test_a_holdout_keeps_groups_together_and_its_size_within_the_largest(
+    drawn: tuple[FloatArray, IntArray], seed: int, fraction: float
+) -> None:
+    targets, groups = drawn
+    parts = stratified_holdout(targets, fraction=fraction, rng=np.random.default_rng(seed), groups=groups)
+    assert not is_cut(groups, parts)
+    assert sorted(np.concatenate(parts).tolist()) == list(range(len(targets)))
+    assert min(map(len, parts)) >= 1
+    wanted = min(max(round(fraction * len(targets)), 1), len(targets) - 1)
+    assert abs(len(parts[1]) - wanted) <= np.bincount(groups).max()
+
+
+@patient
+@given(any_targets(), SEEDS, FRACTIONS)
+def test_groups_of_one_photo_change_nothing(targets: FloatArray, seed: int, fraction: float) -> None:
+    groups = np.random.default_rng(seed).permutation(len(targets)) + 5
+    for given_groups in (None, groups):
+        generator = np.random.default_rng(seed)
+        folds = stratified_folds(targets, n_folds=2, rng=generator, groups=given_groups)
+        parts = stratified_holdout(targets, fraction=fraction, rng=generator, groups=given_groups)
+        found = [rows.tolist() for rows in (*folds, *parts)]
+        if given_groups is None:
+            expected = found
+    assert found == expected
+
+
+def test_what_is_drawn_without_groups_is_what_it_always_was() -> None:
+    targets = draw_targets(12, [0.5, 0.2], seed=0)
+    folds = stratified_folds(targets, n_folds=3, rng=np.random.default_rng(0))
+    assert [fold.tolist() for fold in folds] == FOLDS_OF_SEED_0
+
+
+def test_labels_are_shared_out_among_groups() -> None:
+    groups = np.arange(200) // 4
+    targets = draw_targets(50, [0.1, 0.3, 0.5], seed=0).repeat(4, axis=0)
+    folds = stratified_folds(targets, n_folds=5, rng=np.random.default_rng(0), groups=groups)
+    assert [len(fold) for fold in folds] == [40] * 5
+    # All four photos of a group carry the same labels, so that counts go in steps of four.
+    assert deviation(targets, folds) <= 4
+
+
+def test_more_folds_than_groups_are_a_mistake_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="n_folds is 3, expected 2 to 2, the number of groups of photos"):
+        stratified_folds(
+            np.zeros((4, 1)), n_folds=3, rng=np.random.default_rng(0), groups=np.array([0, 0, 1, 1])
+        )
+
+
+def test_one_group_cannot_be_divided() -> None:
+    with pytest.raises(ValueError, match="4 photos in one group cannot be divided in two"):
+        stratified_holdout(
+            np.zeros((4, 1)), fraction=0.5, rng=np.random.default_rng(0), groups=np.zeros(4, dtype=np.int64)
+        )
+
+
+def test_groups_of_another_number_of_photos_are_a_mistake_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="groups are given for 3 photos, expected 4"):
+        stratified_folds(np.zeros((4, 1)), n_folds=2, rng=np.random.default_rng(0), groups=np.arange(3))
 
 
 @patient

@@ -4,6 +4,7 @@ In:  small random tables with ties and unknown cells.
 Out: failed tests where a threshold is worse than another, or depends on what it must not see.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +14,24 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from manylabel.config import ThresholdName
-from manylabel.evaluation.metrics import binary_accuracy, f1_micro
-from manylabel.evaluation.thresholds import choose_thresholds, cross_fit_thresholds
+from manylabel.evaluation.guarantees import guarantee
+from manylabel.evaluation.metrics import (
+    binary_accuracy,
+    class_precision,
+    class_recall,
+    exact_match,
+    f1_macro,
+    f1_micro,
+    precision,
+    recall,
+)
+from manylabel.evaluation.thresholds import (
+    ChosenThresholds,
+    ThresholdAim,
+    choose_thresholds,
+    cross_fit_thresholds,
+    threshold_benefit,
+)
 from manylabel.types import FloatArray
 
 NAN = float("nan")
@@ -23,6 +40,21 @@ ANY_SCORES = st.one_of(st.sampled_from((0.0, 0.2, 0.5, 1.0)), st.floats(0, 1))
 methods = st.sampled_from(("f1", "accuracy", "half"))
 fitted = st.sampled_from(FITTED)
 few_examples = settings(max_examples=40)
+RECALL = ThresholdAim(method="recall", target=0.8)
+PRECISION = ThresholdAim(method="precision", target=0.6)
+COSTLY_MISSES = ThresholdAim(method="cost", cost_missed=4, cost_false=1)
+AIMS = (
+    ThresholdAim(method="f1"),
+    ThresholdAim(method="f1", beta=2),
+    ThresholdAim(method="f1", beta=0.5),
+    ThresholdAim(method="accuracy"),
+    ThresholdAim(method="half"),
+    COSTLY_MISSES,
+    ThresholdAim(method="cost", cost_missed=0.5, cost_false=3),
+    PRECISION,
+    RECALL,
+)
+aims = st.sampled_from(AIMS)
 
 
 class Case(NamedTuple):
@@ -39,6 +71,17 @@ def cases(draw: st.DrawFn, *, max_labels: int = 4) -> Case:
 
 def choose(case: Case, method: ThresholdName) -> FloatArray:
     return choose_thresholds(case.targets, case.scores, method=method).values
+
+
+def choose_by(case: Case, aim: ThresholdAim) -> ChosenThresholds:
+    return choose_thresholds(case.targets, case.scores, aim=aim)
+
+
+def drawn(n_photos: int, n_labels: int, *, seed: int = 0) -> Case:
+    """Draw honest scores: the chance of a label is its score."""
+    generator = np.random.default_rng(seed)
+    scores = generator.random((n_photos, n_labels))
+    return Case((generator.random(scores.shape) < scores).astype(np.float64), scores)
 
 
 def common_threshold(case: Case, method: ThresholdName) -> float:
@@ -64,32 +107,175 @@ def test_no_threshold_is_better_for_a_single_label(
 
 
 @few_examples
-@given(cases(), methods)
-def test_thresholds_are_probabilities(case: Case, method: ThresholdName) -> None:
-    values = choose(case, method)
+@given(cases(), aims)
+def test_thresholds_are_probabilities(case: Case, aim: ThresholdAim) -> None:
+    values = choose_by(case, aim).values
     assert values.shape == (case.targets.shape[1],)
     assert ((values >= 0) & (values <= 1)).all()
 
 
 @few_examples
-@given(cases(), fitted, st.randoms(use_true_random=False))
-def test_order_of_photos_changes_nothing(
-    case: Case, method: ThresholdName, random: np.random.Generator
-) -> None:
+@given(cases(), aims, st.randoms(use_true_random=False))
+def test_order_of_photos_changes_nothing(case: Case, aim: ThresholdAim, random: np.random.Generator) -> None:
     rows = list(range(len(case.targets)))
     random.shuffle(rows)
     shuffled = Case(case.targets[rows], case.scores[rows])
-    np.testing.assert_array_equal(choose(shuffled, method), choose(case, method))
+    np.testing.assert_array_equal(choose_by(shuffled, aim).values, choose_by(case, aim).values)
 
 
 @few_examples
-@given(cases(), fitted, st.data())
+@given(cases(), aims, st.data())
 def test_scores_under_unknown_cells_change_nothing(
-    case: Case, method: ThresholdName, data: st.DataObject
+    case: Case, aim: ThresholdAim, data: st.DataObject
 ) -> None:
     other = data.draw(arrays(np.float64, case.scores.shape, elements=st.one_of(ANY_SCORES, st.just(NAN))))
-    changed = Case(case.targets, np.where(np.isnan(case.targets), other, case.scores))
-    np.testing.assert_array_equal(choose(changed, method), choose(case, method))
+    changed = choose_by(Case(case.targets, np.where(np.isnan(case.targets), other, case.scores)), aim)
+    np.testing.assert_array_equal(changed.values, choose_by(case, aim).values)
+    assert changed.notes == choose_by(case, aim).notes
+
+
+@pytest.mark.parametrize("beta", [0.25, 0.5, 1.0, 3.0])
+@pytest.mark.parametrize("n_photos", [3, 30, 300])
+def test_no_threshold_has_a_better_f_beta_for_a_single_label(n_photos: int, beta: float) -> None:
+    case = drawn(n_photos, 1)
+
+    def f_beta(threshold: float) -> float:
+        decisions = case.scores >= threshold
+        hits = ((case.targets == 1) & decisions).sum()
+        missed, false = ((case.targets == 1) & ~decisions).sum(), ((case.targets == 0) & decisions).sum()
+        return float((1 + beta**2) * hits / max((1 + beta**2) * hits + beta**2 * missed + false, 1e-9))
+
+    value = f_beta(float(choose_by(case, ThresholdAim(method="f1", beta=beta)).values[0]))
+    assert value >= max(f_beta(other) for other in case.scores.ravel()) - 1e-12
+
+
+@few_examples
+@given(cases(max_labels=1), st.sampled_from((0.5, 0.8, 0.95)))
+def test_recall_that_is_not_promised_is_reached_on_these_photos_with_as_few_decisions_as_can_be(
+    case: Case, target: float
+) -> None:
+    chosen = choose_by(case, ThresholdAim(method="recall", target=target))
+    assume((case.targets == 1).any() and not chosen.is_guaranteed[0])
+    known = ~np.isnan(case.targets)
+    decisions = chosen.decide(case.scores)
+    assert recall(case.targets, decisions)[0] >= target
+    for other in case.scores[known]:
+        if recall(case.targets, case.scores >= other)[0] >= target:
+            assert (known & decisions).sum() <= (known & (case.scores >= other)).sum()
+
+
+@few_examples
+@given(cases(max_labels=1), st.sampled_from((0.3, 0.6, 0.9)))
+def test_precision_that_is_not_promised_is_reached_on_these_photos_with_most_hits_or_is_the_highest(
+    case: Case, target: float
+) -> None:
+    chosen = choose_by(case, ThresholdAim(method="precision", target=target))
+    assume((case.targets == 1).any() and not chosen.is_guaranteed[0])
+    reached = {
+        (precision(case.targets, decisions)[0], recall(case.targets, decisions)[0])
+        for decisions in (case.scores >= other for other in case.scores[~np.isnan(case.targets)])
+    }
+    decisions = chosen.decide(case.scores)
+    value = (precision(case.targets, decisions)[0], recall(case.targets, decisions)[0])
+    enough = [(hits, right) for right, hits in reached if right >= target]
+    assert value[::-1] == max(enough) if enough else value[0] == max(reached)[0]
+
+
+def test_a_precision_that_is_reached_anyway_is_no_reason_for_errors_without_hits() -> None:
+    case = Case(np.array([[1.0], [1.0], [0.0]]), np.array([[0.9], [0.8], [0.6]]))
+    assert choose_by(case, PRECISION).values[0] == pytest.approx(0.7)
+
+
+@few_examples
+@given(cases(), st.sampled_from((PRECISION, RECALL)))
+def test_promised_thresholds_stand_and_the_others_are_pulled_to_the_safe_side_only(
+    case: Case, aim: ThresholdAim
+) -> None:
+    chosen, kept = choose_by(case, aim), guarantee(*case, aim=aim)
+    np.testing.assert_array_equal(chosen.is_guaranteed, kept.is_guaranteed)
+    np.testing.assert_array_equal(chosen.values[kept.is_guaranteed], kept.values[kept.is_guaranteed])
+    assert len(chosen.notes) == (~kept.is_guaranteed).sum()
+    for label in np.flatnonzero(~kept.is_guaranteed & (kept.n_positive > 0)):
+        own = choose_by(column(case, int(label)), aim).values[0]
+        sign = 1 if aim is PRECISION else -1
+        assert sign * chosen.values[label] >= sign * own
+
+
+def test_more_recall_needs_lower_thresholds_promised_or_not() -> None:
+    case = drawn(40, 6)
+    case.targets[:, :2] *= case.scores[:, :2] > 0.8
+    values = [
+        choose_by(case, ThresholdAim(method="recall", target=target))
+        for target in np.linspace(0.05, 0.99, 40)
+    ]
+    assert all((more.values <= few.values).all() for few, more in pairwise(values))
+    assert {flag for chosen in values for flag in chosen.is_guaranteed.tolist()} == {True, False}
+
+
+@pytest.mark.parametrize("case", [drawn(20_000, 3), drawn(2000, 100)])
+@pytest.mark.parametrize(("missed", "false"), [(1.0, 1.0), (4.0, 1.0), (0.5, 2.0)])
+def test_with_many_honest_scores_cost_thresholds_are_those_of_theory(
+    case: Case, missed: float, false: float
+) -> None:
+    aim = ThresholdAim(method="cost", cost_missed=missed, cost_false=false)
+    assert choose_by(case, aim).values.mean() == pytest.approx(false / (missed + false), abs=0.04)
+
+
+@pytest.mark.parametrize("constant", [0.0, 1.0, NAN])
+def test_where_nothing_can_be_learned_cost_thresholds_are_those_of_theory(constant: float) -> None:
+    case = Case(np.full((30, 2), constant), np.random.default_rng(0).random((30, 2)))
+    np.testing.assert_allclose(choose_by(case, COSTLY_MISSES).values, 0.2)
+
+
+def test_only_the_ratio_of_costs_counts() -> None:
+    case = drawn(60, 3)
+    tenfold = ThresholdAim(method="cost", cost_missed=40, cost_false=10)
+    np.testing.assert_array_equal(choose_by(case, tenfold).values, choose_by(case, COSTLY_MISSES).values)
+
+
+@few_examples
+@given(cases(), st.sampled_from((0.0, 1.0, NAN)), aims)
+def test_a_label_of_one_kind_leaves_the_thresholds_finite(
+    case: Case, constant: float, aim: ThresholdAim
+) -> None:
+    case.targets[:, 0] = constant
+    assert np.isfinite(choose_by(case, aim).values).all()
+
+
+@few_examples
+@given(cases(), fitted)
+def test_a_method_is_short_for_its_aim(case: Case, method: ThresholdName) -> None:
+    by_aim = choose_by(case, ThresholdAim(method=method))
+    np.testing.assert_array_equal(choose(case, method), by_aim.values)
+    assert not by_aim.is_guaranteed.any()
+    assert by_aim.notes == ()
+
+
+@pytest.mark.parametrize("given_twice", [False, True])
+def test_either_a_method_or_an_aim_is_given(given_twice: bool) -> None:
+    aim, method = (RECALL, "f1") if given_twice else (None, None)
+    with pytest.raises(ValueError, match="by either method or aim"):
+        choose_thresholds(np.zeros((3, 1)), np.zeros((3, 1)), aim=aim, method=method)  # type: ignore[arg-type]
+
+
+def test_notes_name_the_labels() -> None:
+    case = Case(np.array([[1.0, 0.0]] * 7 + [[0.0, 1.0]] * 9), np.full((16, 2), 0.5))
+    chosen = choose_thresholds(*case, aim=ThresholdAim(method="recall", target=0.9), labels=["boat", "sea"])
+    assert chosen.is_guaranteed.tolist() == [False, True]
+    note = "7 positives are too few to promise 90 % recall; 9 would do (on these photos: 100 %)"
+    assert chosen.notes == (f"label 'boat': {note}",)
+    assert chosen.origin == "90 % recall on 16 photos, promised for 1 of 2 labels"
+    assert choose_by(case, ThresholdAim(method="recall", target=0.9)).notes == (f"label '1': {note}",)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3), (200, 1), (5, 1000)])
+@pytest.mark.parametrize("aim", AIMS)
+def test_one_photo_one_label_and_a_thousand_labels_are_no_special_cases(
+    aim: ThresholdAim, shape: tuple[int, int]
+) -> None:
+    case = drawn(*shape)
+    folds = np.array_split(np.arange(shape[0]), 3)
+    assert np.isfinite(threshold_benefit(*case, folds, aim=aim).cross_fitted.binary_accuracy)
 
 
 @few_examples
@@ -251,3 +437,78 @@ def test_folds_that_are_no_partition_are_refused(folds: list[list[int]]) -> None
     rows = [np.array(fold, dtype=np.int64) for fold in folds]
     with pytest.raises(ValueError, match="not a partition of the 3 photos"):
         cross_fit_thresholds(np.zeros((3, 1)), np.zeros((3, 1)), rows, method="f1")
+
+
+def test_benefit_measures_the_decisions_that_it_names() -> None:
+    case, folds = drawn(60, 4), np.array_split(np.arange(60), 5)
+    benefit = threshold_benefit(*case, folds, aim=COSTLY_MISSES)
+    decisions = {
+        "half": case.scores >= 0.5,
+        "optimistic": choose_by(case, COSTLY_MISSES).decide(case.scores),
+        "cross_fitted": cross_fit_thresholds(*case, folds, aim=COSTLY_MISSES),
+    }
+    for name, decided in decisions.items():
+        quality = getattr(benefit, name)
+        assert quality.f1_macro == f1_macro(case.targets, decided)
+        assert quality.exact_match == exact_match(case.targets, decided)
+        assert quality.binary_accuracy == binary_accuracy(case.targets, decided)
+        assert quality.precision_macro == class_precision(case.targets, decided)
+        assert quality.recall_macro == class_recall(case.targets, decided)
+        missed, false = (case.targets > decided).sum(), (case.targets < decided).sum()
+        assert quality.cost == pytest.approx((4 * missed + false) / 60)
+    assert benefit.cross_fitted.cost < benefit.half.cost
+
+
+def test_benefit_on_noise_is_seen_on_the_own_photos_only() -> None:
+    generator = np.random.default_rng(3)
+    targets, scores = (generator.random((60, 30)) < 0.5).astype(np.float64), generator.random((60, 30))
+    folds = np.array_split(np.arange(60), 5)
+    benefit = threshold_benefit(targets, scores, folds, aim=ThresholdAim(method="accuracy"))
+    assert benefit.optimistic.binary_accuracy > 0.52
+    assert benefit.cross_fitted.binary_accuracy < 0.51
+
+
+@few_examples
+@given(cases(), aims, st.data())
+def test_scores_under_unknown_cells_do_not_change_the_benefit(
+    case: Case, aim: ThresholdAim, data: st.DataObject
+) -> None:
+    folds = np.array_split(np.arange(len(case.targets)), 3)
+    other = data.draw(arrays(np.float64, case.scores.shape, elements=st.one_of(ANY_SCORES, st.just(NAN))))
+    changed = np.where(np.isnan(case.targets), other, case.scores)
+    before, after = (threshold_benefit(case.targets, s, folds, aim=aim) for s in (case.scores, changed))
+    for name in ("half", "optimistic", "cross_fitted"):
+        np.testing.assert_equal(vars(getattr(after, name)), vars(getattr(before, name)))
+    assert after.sentence == before.sentence
+
+
+FOLDS = (np.array([0, 2]), np.array([1, 3]))
+
+
+@pytest.mark.parametrize(
+    ("aim", "scores", "words"),
+    [
+        (ThresholdAim(method="f1"), (0.4, 0.4, 0.2, 0.1), "raise macro-F1 from 0.0 to 100.0 on photos they"),
+        (
+            ThresholdAim(method="half"),
+            (0.6, 0.4, 0.2, 0.1),
+            "leave macro-F1 at 66.7 on photos they did not see",
+        ),
+        (ThresholdAim(method="accuracy"), (0.9, 0.6, 0.7, 0.1), "lower binary accuracy from 75.0 to 50.0 on"),
+        (COSTLY_MISSES, (0.4, 0.4, 0.2, 0.1), "lower the cost of a photo from 2.00 to"),
+        (RECALL, (0.4, 0.4, 0.2, 0.1), "raise macro-recall from 0.0 to 100.0 on photos"),
+        (PRECISION, (0.4, 0.4, 0.6, 0.1), "raise macro-precision from 0.0 to"),
+    ],
+)
+def test_benefit_is_told_in_a_sentence(aim: ThresholdAim, scores: tuple[float, ...], words: str) -> None:
+    benefit = threshold_benefit(
+        np.array([[1.0], [1.0], [0.0], [0.0]]), np.array(scores).reshape(4, 1), FOLDS, aim=aim
+    )
+    assert benefit.sentence.startswith(f"thresholds {words}")
+    assert "photos they did not see; on their own photos it looks like " in benefit.sentence
+
+
+@pytest.mark.parametrize("aim", AIMS)
+def test_benefit_without_known_labels_says_so(aim: ThresholdAim) -> None:
+    benefit = threshold_benefit(np.full((4, 2), NAN), np.full((4, 2), 0.5), FOLDS, aim=aim)
+    assert benefit.sentence.endswith("no photo has a known label")

@@ -81,8 +81,9 @@ def test_the_8_bit_version_is_read_back_and_used(exported: Path, shapes_table: L
         for engine in ("int8", "torch")
     )
 
-    # A network of random weights tells photos apart by tiny differences, which 8 bits round.
-    assert 0 < np.abs(small - full).mean() < 0.2
+    # A network of random weights tells photos apart by tiny differences, which its calibrated head makes
+    # large and 8 bits round.
+    assert 0 < np.abs(small - full).mean() < 0.35
 
 
 def test_the_facts_hold_both_side_by_side(exported: Path) -> None:

@@ -65,7 +65,7 @@ def test_a_second_time_nothing_is_converted_and_the_scores_are_the_same(
     fresh = scores(shapes_bundle, shapes_table)
     monkeypatch.setattr(conversion, "convert_bundle", lambda bundle: pytest.fail("converted again"))
 
-    np.testing.assert_allclose(scores(shapes_bundle, shapes_table), fresh, atol=1e-6)
+    np.testing.assert_allclose(scores(shapes_bundle, shapes_table), fresh, atol=1e-5)
     assert [path.name for path in (cache / "engines").glob("*/model.xml")] == ["model.xml"]
 
 
@@ -92,7 +92,7 @@ def test_a_truncated_file_of_the_cache_is_made_anew(
     whole = (converted / "model.bin").read_bytes()
     (converted / "model.bin").write_bytes(whole[:-100])
 
-    np.testing.assert_allclose(scores(shapes_bundle, shapes_table), fresh, atol=1e-6)
+    np.testing.assert_allclose(scores(shapes_bundle, shapes_table), fresh, atol=1e-5)
 
     assert "model.bin: has changed since it was written" in caplog.text
     assert "the network is converted again" in caplog.text

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from manylabel.bundle import BundleConfig
 from manylabel.errors import ConfigError
 from manylabel.models.classifier import Classifier, build_classifier
 from manylabel.models.openvino_model import pixels_to_openvino
@@ -15,6 +16,7 @@ from manylabel.predictors import openvino_predictor
 from manylabel.predictors.openvino_predictor import Aim, OpenVinoPredictor, compile_model, has_native_bf16
 from manylabel.predictors.torch_predictor import TorchPredictor
 from manylabel.quiet_imports import import_openvino
+from manylabel.rules import parse_rules
 from manylabel.types import Thresholds
 
 pytest.importorskip("openvino")
@@ -62,9 +64,14 @@ def of(file: Path, classifier: Classifier, aim: Aim = "throughput") -> OpenVinoP
     """Open that file."""
     return OpenVinoPredictor(
         file,
-        labels=classifier.labels,
+        config=BundleConfig(
+            backbone="squeezenet1_1",
+            head="mlp",
+            labels=classifier.labels,
+            preprocessing=classifier.preprocessing,
+            rules=parse_rules(labels=classifier.labels),
+        ),
         thresholds=HALF,
-        preprocessing=classifier.preprocessing,
         precision="fp32",
         aim=aim,
     )

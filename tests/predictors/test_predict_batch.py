@@ -13,6 +13,7 @@ from manylabel.errors import PhotoError
 from manylabel.predictors.batch import Predictions, join_predictions, predict_files, stream_files
 from manylabel.predictors.scoring import Finish, score_photos
 from manylabel.preprocess import PixelArray, Preprocessing
+from manylabel.rules import parse_rules
 from manylabel.types import FloatArray, Progress, Thresholds
 
 
@@ -21,6 +22,7 @@ class ColourPredictor:
 
     labels = ("red", "blue")
     thresholds = Thresholds(values=np.array([0.5, 0.25]), origin="by hand")
+    rules = parse_rules(labels=("red", "blue"))
     preprocessing = Preprocessing(side_px=16)
     engine = "by eye"
     batch_size = 8
@@ -86,6 +88,18 @@ def test_each_label_is_decided_by_its_own_threshold(paths: list[Path]) -> None:
     np.testing.assert_array_equal(predictions.decisions[:, 0], predictions.scores.values[:, 0] >= 0.5)
     assert predictions.decisions[:, 1].all()
     np.testing.assert_array_equal(predictions.thresholds, [0.5, 0.25])
+
+
+def test_decisions_obey_the_rules_of_the_predictor(paths: list[Path]) -> None:
+    predictor = ColourPredictor()
+    predictor.rules = parse_rules(exclusive=("red | blue",), labels=("red", "blue"))
+    free, ruled = predict(paths), predict(paths, predictor)
+
+    assert free.decisions.all(axis=1).any()
+    assert not ruled.decisions.all(axis=1).any()
+    is_both = free.decisions.all(axis=1)
+    np.testing.assert_array_equal(ruled.decisions[~is_both], free.decisions[~is_both])
+    assert ruled.decisions[is_both].any(axis=1).all()
 
 
 def test_labels_are_named_the_most_probable_first(paths: list[Path]) -> None:

@@ -2,15 +2,18 @@
 
 import csv
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from manylabel.report.facts import RunInfo, collect_facts
+from manylabel.data.check import Check, Finding
+from manylabel.report.facts import RunInfo
 from manylabel.report.tables import table_rows, write_table
 from manylabel.types import Epoch, FloatArray, Judged, LabelTable, Split, Thresholds, Trial
+from tests.report.conftest import NOTHING_MORE, facts_of, with_everything
 
 UNKNOWN = np.nan
 TARGETS = np.array(
@@ -62,6 +65,7 @@ def make_trial(model: str = "tiny", *, scores: FloatArray = TEST_SCORES) -> Tria
         fold_weight_decays=(),
         test=judge([4, 5], scores),
         out_of_fold=None,
+        **NOTHING_MORE,
         history=(Epoch(fold=None, epoch=1, train_loss=0.7, held_out_loss=0.8, learning_rate=0.1),),
         training_seconds=12.3456789,
         inference_seconds=0.0123,
@@ -70,7 +74,7 @@ def make_trial(model: str = "tiny", *, scores: FloatArray = TEST_SCORES) -> Tria
 
 
 def test_metrics_of_a_model_equal_those_computed_by_hand() -> None:
-    model = collect_facts(make_table(), make_split(), [make_trial()], RUN)["models"][0]
+    model = facts_of(make_table(), make_split(), [make_trial()], RUN)["models"][0]
     assert model["metrics"]["binary_accuracy"] == pytest.approx(4 / 5)
     assert model["metrics"]["exact_match"] == 0.5
     assert model["metrics"]["mAP"] == 1.0
@@ -80,13 +84,13 @@ def test_metrics_of_a_model_equal_those_computed_by_hand() -> None:
 
 
 def test_a_label_without_a_positive_has_null_where_nothing_can_be_said() -> None:
-    model = collect_facts(make_table(), make_split(), [make_trial()], RUN)["models"][0]
+    model = facts_of(make_table(), make_split(), [make_trial()], RUN)["models"][0]
     assert model["per_label"]["average_precision"] == [1.0, 1.0, None]
     assert model["curves"]["labels"][2] is None
 
 
 def test_the_curve_over_all_labels_leaves_unknown_cells_out() -> None:
-    curves = collect_facts(make_table(), make_split(), [make_trial()], RUN)["models"][0]["curves"]
+    curves = facts_of(make_table(), make_split(), [make_trial()], RUN)["models"][0]["curves"]
     assert curves["overall"]["precision"] == [0.4, 0.5, 0.6667, 1.0, 1.0]
     assert curves["overall"]["recall"] == [1.0, 1.0, 1.0, 1.0, 0.5]
 
@@ -98,7 +102,7 @@ def test_a_long_curve_is_thinned_out_but_keeps_its_ends() -> None:
     scores = np.clip(0.5 * targets[4:] + rng.random((1996, 3)) / 2, 0, 1)
     split = Split(train=np.arange(4), val=np.array([], dtype=np.int64), test=rows)
     trial = replace(make_trial(), test=judge(rows.tolist(), scores))
-    curve = collect_facts(make_table(targets), split, [trial], RUN)["models"][0]["curves"]["overall"]
+    curve = facts_of(make_table(targets), split, [trial], RUN)["models"][0]["curves"]["overall"]
     assert 100 < len(curve["recall"]) <= 151
     assert curve["recall"][0] == 1.0
     assert curve["precision"][0] == pytest.approx(np.mean(targets[4:]), abs=1e-3)
@@ -106,7 +110,7 @@ def test_a_long_curve_is_thinned_out_but_keeps_its_ends() -> None:
 
 
 def test_baselines_answer_the_same_photos_from_training_prevalences() -> None:
-    nothing, prior = collect_facts(make_table(), make_split(), [make_trial()], RUN)["baselines"]
+    nothing, prior = facts_of(make_table(), make_split(), [make_trial()], RUN)["baselines"]
     assert [nothing["model"], prior["model"]] == ["all-negative", "label-prior"]
     assert (nothing["metrics"]["binary_accuracy"], nothing["metrics"]["exact_match"]) == (0.6, 0.0)
     assert (prior["metrics"]["binary_accuracy"], prior["metrics"]["exact_match"]) == (0.6, 0.5)
@@ -116,7 +120,7 @@ def test_the_prior_of_a_fold_is_counted_on_the_other_folds() -> None:
     scores = np.array([[0.9, 0.1, 0.1], [0.8, 0.9, 0.2], [0.2, 0.2, 0.1], [0.7, 0.3, 0.1]])
     trial = replace(make_trial(), test=None, out_of_fold=judge([0, 1, 2, 3], scores))
     split = replace(make_split(folds=([0, 2], [1, 3])), test=np.array([], dtype=np.int64))
-    facts = collect_facts(make_table(), split, [trial], RUN)
+    facts = facts_of(make_table(), split, [trial], RUN)
     # Photos 0 and 2 are scored by 1 and 3 (boat 1, lake 1, moon 0), photos 1 and 3 by 0 and 2 (1/2, 0, 0).
     right_cells = (2 + 1) + (2 + 2)  # photos 0: boat and moon, 2: moon, 1: boat and moon, 3: boat and moon
     assert facts["baselines"][1]["metrics"]["binary_accuracy"] == pytest.approx(right_cells / 11)
@@ -128,13 +132,13 @@ def test_the_prior_of_a_fold_is_counted_on_the_other_folds() -> None:
 def test_out_of_fold_metrics_stand_beside_those_of_the_test_photos() -> None:
     wrong = 1 - np.nan_to_num(TARGETS[:4])
     trial = replace(make_trial(), out_of_fold=judge([0, 1, 2, 3], wrong))
-    model = collect_facts(make_table(), make_split(folds=([0, 1], [2, 3])), [trial], RUN)["models"][0]
+    model = facts_of(make_table(), make_split(folds=([0, 1], [2, 3])), [trial], RUN)["models"][0]
     assert model["metrics"]["exact_match"] == 0.5
     assert model["out_of_fold"]["exact_match"] == 0.0
 
 
 def test_data_are_counted_per_label_part_and_pair() -> None:
-    data = collect_facts(make_table(), make_split(), [make_trial()], RUN)["data"]
+    data = facts_of(make_table(), make_split(), [make_trial()], RUN)["data"]
     assert data["labels"][1] == {
         "name": "lake", "n_positive": 2, "n_negative": 3, "n_unknown": 1, "train": 1, "val": 0, "test": 1
     }  # fmt: skip
@@ -144,7 +148,7 @@ def test_data_are_counted_per_label_part_and_pair() -> None:
 
 
 def test_the_gallery_tells_right_missed_wrong_and_unknown_apart() -> None:
-    gallery = collect_facts(make_table(), make_split(), [make_trial()], RUN)["gallery"]
+    gallery = facts_of(make_table(), make_split(), [make_trial()], RUN)["gallery"]
     assert [(photo["group"], photo["name"]) for photo in gallery] == [("right", "5.jpg"), ("wrong", "4.jpg")]
     assert gallery[0]["right"] == [{"label": "lake", "score": 0.7}]
     assert gallery[0]["unknown"] == [{"label": "moon", "score": 0.8}]
@@ -163,7 +167,7 @@ def test_the_gallery_shows_the_worst_first_and_no_photo_twice() -> None:
         train=np.array([], dtype=np.int64), val=np.array([], dtype=np.int64), test=np.arange(n_photos)
     )
     trial = replace(make_trial(), test=judge(list(range(n_photos)), scores))
-    gallery = collect_facts(make_table(targets), split, [trial], RUN)["gallery"]
+    gallery = facts_of(make_table(targets), split, [trial], RUN)["gallery"]
     rows = {
         group: [photo["row"] for photo in gallery if photo["group"] == group] for group in ("missed", "wrong")
     }
@@ -173,14 +177,92 @@ def test_the_gallery_shows_the_worst_first_and_no_photo_twice() -> None:
 
 def test_the_best_model_is_that_with_the_highest_map() -> None:
     worse = np.array([[0.2, 0.6, 0.1], [0.4, 0.5, 0.8]])
-    facts = collect_facts(
-        make_table(), make_split(), [make_trial("bad", scores=worse), make_trial("good")], RUN
-    )
+    facts = facts_of(make_table(), make_split(), [make_trial("bad", scores=worse), make_trial("good")], RUN)
     assert facts["models"][facts["best"]]["model"] == "good"
 
 
+def make_copies(*, differ: bool) -> tuple[LabelTable, Split]:
+    """Return photos of which 0 and 4 are copies of each other, and 1 and 2."""
+    targets = TARGETS.copy()
+    targets[[4, 2]] = targets[[0, 1]]
+    targets[4, 1] = float(differ)
+    split = replace(make_split(), groups=np.array([0, 1, 1, 3, 0, 5]))
+    return make_table(targets), split
+
+
+def found(kind: str, *rows: int) -> Check:
+    return Check(findings=(Finding(level="warning", kind=kind, text="copies", photos=rows),))
+
+
+def test_copies_with_different_labels_are_shown_with_what_differs() -> None:
+    table, split = make_copies(differ=True)
+    (group,) = facts_of(table, split, [make_trial()], RUN, check=found("copies_differ", 0, 4))["copies"]
+    assert group == {
+        "contested": ["lake"],
+        "photos": [
+            {"row": 0, "name": "0.jpg", "part": "train", "present": []},
+            {"row": 4, "name": "4.jpg", "part": "test", "present": ["lake"]},
+        ],
+    }
+
+
+def test_copies_across_the_split_are_shown_though_their_labels_agree() -> None:
+    table, split = make_copies(differ=False)
+    (group,) = facts_of(table, split, [make_trial()], RUN, check=found("leak", 4))["copies"]
+    assert group["contested"] == []
+    assert [photo["part"] for photo in group["photos"]] == ["train", "test"]
+
+
+def test_a_check_that_found_no_copies_shows_none() -> None:
+    table, split = make_copies(differ=True)
+    assert facts_of(table, split, [make_trial()], RUN)["copies"] == []
+    ungrouped = replace(split, groups=None)
+    assert facts_of(table, ungrouped, [make_trial()], RUN, check=found("leak", 4))["copies"] == []
+
+
+def test_the_best_networks_are_compared_where_there_are_many() -> None:
+    good, bad = TEST_SCORES, np.array([[0.2, 0.6, 0.1], [0.4, 0.5, 0.8]])
+    trials = [make_trial(f"bad{number}", scores=bad) for number in range(8)] + [
+        make_trial("good", scores=good)
+    ]
+    pairs = facts_of(make_table(), make_split(), trials, RUN)["comparisons"]
+    assert len(pairs) == 2 * 8 * 7 / 2
+    names = {pair["first"] for pair in pairs} | {pair["second"] for pair in pairs}
+    assert names == {"good", *(f"bad{number}" for number in range(7))}
+    of_good = [
+        pair for pair in pairs if "good" in (pair["first"], pair["second"]) and pair["metric"] == "mAP"
+    ]
+    assert all(pair["sentence"].startswith("good is better than bad") for pair in of_good)
+
+
+def test_a_suspicious_cell_has_the_probability_that_it_is_right() -> None:
+    cells = facts_of(make_table(), make_split(), [make_trial()], RUN)["suspects"]["cells"]
+    assert len(cells) == 5  # the known cells of the judged photos
+    assert [cell["quality"] for cell in cells] == sorted(cell["quality"] for cell in cells)
+    assert (cells[0]["name"], cells[0]["label"], cells[0]["given"], cells[0]["score"]) == (
+        "4.jpg", "lake", 0, 0.6
+    )  # fmt: skip
+
+
+def test_a_calibration_that_was_left_out_is_told_apart() -> None:
+    trial = with_everything(make_trial(), make_table())
+    facts = facts_of(make_table(), make_split(), [trial], RUN)
+    assert facts["models"][0]["calibration"]["is_used"]
+    trial = replace(
+        trial, is_calibrated=False, calibration="left out: it would have made the log loss worse (0.1 -> 0.2)"
+    )
+    assert not facts_of(make_table(), make_split(), [trial], RUN)["models"][0]["calibration"]["is_used"]
+
+
+def test_facts_with_everything_are_plain_json() -> None:
+    trial = with_everything(make_trial(), make_table())
+    facts = facts_of(make_table(), make_split(), [trial], RUN)
+    assert json.loads(json.dumps(facts, allow_nan=False)) == facts
+    assert [baseline["model"] for baseline in facts["baselines"]][2] == "nearest-neighbours"
+
+
 def test_facts_are_plain_json() -> None:
-    facts = collect_facts(make_table(), make_split(), [make_trial()], RUN)
+    facts = facts_of(make_table(), make_split(), [make_trial()], RUN)
     assert json.loads(json.dumps(facts, allow_nan=False)) == facts
     assert facts["format_version"] == 1
 
@@ -190,12 +272,15 @@ def test_facts_hold_no_folder_of_this_machine() -> None:
         make_table(), source="/home/ada/labels.csv as one-hot", notes=("/home/ada/p/1.jpg: empty",)
     )
     trial = replace(make_trial(), init="random", init_note="random weights: /home/ada/w.pth could not be had")
-    assert "ada" not in json.dumps(collect_facts(table, make_split(), [trial], RUN))
+    unreadable = Finding(level="warning", kind="unreadable", text="not read: /home/ada/1.jpg")
+    assert "/ada" not in json.dumps(
+        facts_of(table, make_split(), [trial], RUN, check=Check(findings=(unreadable,)))
+    )
 
 
 def test_the_loss_is_read_from_the_settings() -> None:
     run = replace(RUN, config_toml='[training]\nloss = "weighted_bce"\npos_weight_cap = 20.0\n')
-    facts = collect_facts(make_table(), make_split(), [make_trial()], run)
+    facts = facts_of(make_table(), make_split(), [make_trial()], run)
     assert facts["loss"] == {"name": "weighted_bce", "pos_weight_cap": 20.0}
 
 
@@ -212,21 +297,24 @@ def test_the_loss_is_read_from_the_settings() -> None:
 )
 def test_trials_that_cannot_be_compared_are_refused(trials: list[Trial], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        collect_facts(make_table(), make_split(), trials, RUN)
+        facts_of(make_table(), make_split(), trials, RUN)
 
 
 def test_the_csv_table_has_the_documented_columns_and_order(tmp_path: Path) -> None:
-    facts = collect_facts(make_table(), make_split(), [make_trial("first"), make_trial("second")], RUN)
+    facts = facts_of(make_table(), make_split(), [make_trial("first"), make_trial("second")], RUN)
     write_table(facts, tmp_path)
     with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [
         "model", "binary_accuracy", "exact_match", "mAP", "f1_macro", "f1_micro", "f1_samples", "auroc_macro",
         "hamming_loss", "CP", "CR", "CF1", "OP", "OR", "OF1", "coverage_error", "ranking_loss",
-        "training_seconds", "inference_seconds", "parameters", "init",
+        "training_seconds", "inference_seconds", "parameters", "init", "binary_accuracy_low",
+        "binary_accuracy_high", "exact_match_low", "exact_match_high", "mAP_low", "mAP_high", "f1_macro_low",
+        "f1_macro_high",
     ]  # fmt: skip
     assert [row["model"] for row in rows] == ["first", "second", "all-negative", "label-prior"]
     assert rows[0]["binary_accuracy"] == "0.8"
+    assert 0 <= float(rows[0]["binary_accuracy_low"]) < 0.8 < float(rows[0]["binary_accuracy_high"]) <= 1
     assert rows[0]["training_seconds"] == "12.3457"
     assert (rows[0]["parameters"], rows[0]["init"]) == ("1234", "official")
     assert {rows[2][name] for name in ("training_seconds", "inference_seconds", "parameters", "init")} == {""}
@@ -235,20 +323,22 @@ def test_the_csv_table_has_the_documented_columns_and_order(tmp_path: Path) -> N
 def test_what_is_undefined_is_an_empty_cell(tmp_path: Path) -> None:
     targets = TARGETS.copy()
     targets[4:] = UNKNOWN
-    facts = collect_facts(make_table(targets), make_split(), [make_trial()], RUN)
+    facts = facts_of(make_table(targets), make_split(), [make_trial()], RUN)
     assert table_rows(facts)[0]["mAP"] is None
     write_table(facts, tmp_path)
-    assert "tiny,,,,,,,,,,,,,,,,,12.3457,0.0123,1234,official" in (tmp_path / "table.csv").read_text(
-        encoding="utf-8"
-    )
+    assert "tiny,,,,,,,,,,,,,,,,,12.3457,0.0123,1234,official,,,,,,,,\n" in (
+        tmp_path / "table.csv"
+    ).read_text(encoding="utf-8")
 
 
 def test_the_markdown_table_is_rounded_and_marks_random_weights(tmp_path: Path) -> None:
     trial = replace(make_trial("a|b"), init="random", init_note="random weights: x.pth could not be had")
-    write_table(collect_facts(make_table(), make_split(), [trial], RUN), tmp_path)
+    write_table(facts_of(make_table(), make_split(), [trial], RUN), tmp_path)
     lines = (tmp_path / "table.md").read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("| Model | Binary accuracy | Exact match | mAP | F1 macro |")
-    assert lines[2] == (
-        "| a\\|b | 80.0 % | 50.0 % | 100.0 % | 55.6 % | 12.3 s | 12.3 ms | 1,234 | random (not pre-trained) |"
+    assert re.fullmatch(
+        r"\| a\\\|b \| 80.0 % \[.*\] \| 50.0 % \[.*\] \| 100.0 % \[.*\] \| 55.6 % \[.*\]"
+        r" \| 12.3 s \| 12.3 ms \| 1,234 \| random \(not pre-trained\) \|",
+        lines[2],
     )
     assert "a\\|b: random weights: x.pth could not be had" in lines

@@ -8,6 +8,7 @@ import pytest
 
 from manylabel.report.trial_files import given_labels, write_history, write_predictions
 from manylabel.types import Epoch, Judged, LabelTable, Thresholds, Trial
+from tests.report.conftest import NOTHING_MORE
 
 LABELS = ("sea", "sky", "sun")
 TABLE = LabelTable(
@@ -42,6 +43,7 @@ def trial(*, test: Judged | None, out_of_fold: Judged | None) -> Trial:
         fold_weight_decays=(),
         test=test,
         out_of_fold=out_of_fold,
+        **NOTHING_MORE,
         history=(),
         training_seconds=0.0,
         inference_seconds=0.0,

@@ -12,11 +12,14 @@ import torch
 from PIL import Image
 
 from manylabel.config import EvaluationConfig, RunConfig, ThresholdName, TrainingConfig, TuneName
-from manylabel.evaluation.thresholds import choose_thresholds
+from manylabel.evaluation import decision_rule
+from manylabel.evaluation.decision_rule import learn_decision_rule
+from manylabel.evaluation.thresholds import ThresholdAim
 from manylabel.models.classifier import Classifier
 from manylabel.models.weights import Provenance
 from manylabel.training import decay, features, trial
 from manylabel.training.decay import DECAYS, DEFAULT_DECAY
+from manylabel.training.held_out import Crossed, cross_validate
 from manylabel.training.learners import FitRows, HeadLearner, head
 from manylabel.training.photo_store import PhotoStore, read_store, store_of_images
 from manylabel.training.trial import Experiment, TrainedNetwork, run_trial, seconds_per_photo
@@ -91,6 +94,26 @@ def run_tiny(
     return run
 
 
+@pytest.fixture
+def crossed(monkeypatch: pytest.MonkeyPatch) -> list[Crossed]:
+    """Return the list of all cross-validations that are going to be made."""
+    made: list[Crossed] = []
+
+    def cross_validate_and_remember(*args: Any) -> Crossed | None:
+        result = cross_validate(*args)
+        made.extend([] if result is None else [result])
+        return result
+
+    monkeypatch.setattr(trial, "cross_validate", cross_validate_and_remember)
+    return made
+
+
+@pytest.fixture
+def worthwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep chosen thresholds whatever they gain: a tiny network says little."""
+    monkeypatch.setattr(decision_rule, "_are_worthwhile", lambda *_: True)
+
+
 def with_lies(table: LabelTable, rows: IntArray) -> FloatArray:
     """Return the targets of a table with those of some photos changed, and with them how many there are."""
     targets = table.targets.copy()
@@ -163,29 +186,34 @@ def test_the_pixels_of_test_photos_decide_nothing(
 @pytest.mark.parametrize("patience", [None, 1])
 @pytest.mark.parametrize("way", WAYS)
 def test_a_fold_is_scored_without_its_targets(
-    way: Way, patience: int | None, run_tiny: RunTiny, shapes_table: LabelTable
+    way: Way, patience: int | None, run_tiny: RunTiny, shapes_table: LabelTable, crossed: list[Crossed]
 ) -> None:
     fold, settings = IN_FOLDS.folds[1], {**way, "patience": patience}
-    honest = out_of_fold(run_tiny(split=IN_FOLDS, training=settings))
-    lied_to = out_of_fold(run_tiny(split=IN_FOLDS, training=settings, targets=with_lies(shapes_table, fold)))
+    run_tiny(split=IN_FOLDS, training=settings)
+    run_tiny(split=IN_FOLDS, training=settings, targets=with_lies(shapes_table, fold))
 
+    honest, lied_to = crossed
     np.testing.assert_array_equal(honest.rows, IN_FOLDS.train)
-    np.testing.assert_array_equal(honest.scores[fold], lied_to.scores[fold])
+    np.testing.assert_array_equal(honest.scores[:, fold], lied_to.scores[:, fold])
     others = np.setdiff1d(IN_FOLDS.train, fold)
-    assert not np.array_equal(honest.scores[others], lied_to.scores[others])
+    assert not np.array_equal(honest.scores[:, others], lied_to.scores[:, others])
 
 
-def test_a_fold_is_decided_by_thresholds_of_the_other_folds(
-    run_tiny: RunTiny, shapes_table: LabelTable
+@pytest.mark.parametrize("way", WAYS)
+def test_a_fold_is_calibrated_and_decided_by_the_other_folds(
+    way: Way, run_tiny: RunTiny, shapes_table: LabelTable, crossed: list[Crossed]
 ) -> None:
-    judged, targets = out_of_fold(run_tiny(split=IN_FOLDS)), shapes_table.targets[IN_FOLDS.train]
+    judged = out_of_fold(run_tiny(split=IN_FOLDS, training=way))
 
-    for fold in IN_FOLDS.folds:
-        others = np.setdiff1d(IN_FOLDS.train, fold)
-        thresholds = choose_thresholds(targets[others], judged.scores[others], method="f1")
-        np.testing.assert_array_equal(judged.decisions[fold], thresholds.decide(judged.scores[fold]))
+    held_out = crossed[0].held_out(shapes_table.targets)
+    for number, fold in enumerate(IN_FOLDS.folds):
+        rule = learn_decision_rule(held_out.without(number), aim=ThresholdAim(method="f1"))
+        scores = rule.score(held_out.scores[:, fold])
+        np.testing.assert_array_equal(judged.scores[fold], scores)
+        np.testing.assert_array_equal(judged.decisions[fold], rule.thresholds.decide(scores))
 
 
+@pytest.mark.usefixtures("worthwhile")
 def test_validation_photos_choose_thresholds_and_do_not_teach(
     run_tiny: RunTiny, shapes_table: LabelTable
 ) -> None:
@@ -338,6 +366,7 @@ def test_unknown_cells_and_labels_are_borne(way: Way, run_tiny: RunTiny, shapes_
         ),
     ],
 )
+@pytest.mark.usefixtures("worthwhile")
 def test_thresholds_come_from_photos_that_did_not_teach(
     split: Split, tune: TuneName, method: ThresholdName, origin: str, run_tiny: RunTiny
 ) -> None:
@@ -380,8 +409,9 @@ def test_a_trial_holds_all_that_the_report_shows(run_tiny: RunTiny, tiny_classif
         "features",
         "cross-validation",
         "training",
-        "thresholds",
+        "calibration and thresholds",
         "scoring",
+        "learning curve",
         "timing one photo",
     ]
 
@@ -428,7 +458,7 @@ def test_a_setting_of_the_loop_asks_for_the_loop(given: Way, run_tiny: RunTiny) 
 def test_too_many_photos_take_the_loop(run_tiny: RunTiny, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(head, "_MOST_VALUES", 24 * 2 * 8 - 1)
     told = run_tiny(training=SOLVED).trial
-    assert len(told.history) == 60
+    assert len([epoch for epoch in told.history if epoch.fold is None]) == 60
 
     monkeypatch.setattr(head, "_MOST_VALUES", 24 * 2 * 8)
     assert run_tiny(training=SOLVED).trial.history[0].learning_rate is None

@@ -13,6 +13,7 @@ import typer
 
 from manylabel import __version__
 from manylabel.cli.cache import cache
+from manylabel.cli.check import check
 from manylabel.cli.compare import compare
 from manylabel.cli.evaluate import evaluate
 from manylabel.cli.export import export
@@ -20,6 +21,7 @@ from manylabel.cli.models import models
 from manylabel.cli.predict import predict
 from manylabel.cli.sample import sample
 from manylabel.cli.screen import show_error
+from manylabel.cli.suggest import suggest
 from manylabel.cli.train import train
 from manylabel.errors import ManylabelError
 
@@ -50,7 +52,7 @@ def stoppable(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (compare, train, evaluate, predict, export, models, sample, cache):
+for command in (check, compare, train, evaluate, predict, suggest, export, models, sample, cache):
     app.command()(stoppable(command))
 
 

@@ -26,13 +26,13 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from manylabel.errors import MissingExtraError, PhotoError
-from manylabel.report.words import STAYED_RANDOM
 from manylabel.types import Listener, Progress
 
 if TYPE_CHECKING:
     from manylabel.apply import Evaluation
     from manylabel.cache import CacheContents
     from manylabel.export.int8 import Int8Export
+    from manylabel.labelling import Suggestions
     from manylabel.models.catalogue import ModelInfo
     from manylabel.predictors.batch import Predictions
 
@@ -55,6 +55,7 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
 }
 """The table of results in 80 columns: by heading, the column of ``table_rows`` and how it is written."""
 
+_SHORT_NAMES = {"nearest-neighbours": "neighbours"}
 _stderr = Console(stderr=True)
 _stdout = Console()
 
@@ -64,9 +65,9 @@ def show_error(text: str) -> None:
     _stderr.print(f"error: {text}", style="red", markup=False, highlight=False, soft_wrap=True)
 
 
-def show_line(text: str) -> None:
+def show_line(text: str, *, style: str = "") -> None:
     """Print a line to stdout, as it is."""
-    _stdout.print(text, markup=False, highlight=False, soft_wrap=True)
+    _stdout.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -152,21 +153,20 @@ def show_progress() -> Iterator[Listener]:
 def show_facts(facts: Mapping[str, Any]) -> None:
     """Print the table of results, and what the user should know about it."""
     from manylabel.report.tables import table_rows
+    from manylabel.report.trust_words import terminal_lines, untrained_lines
 
     rows = [
-        [row["model"], *("" if row[key] is None else write(row[key]) for key, write in COLUMNS.values())]
+        [
+            _SHORT_NAMES.get(row["model"], row["model"]),
+            *("" if row[key] is None else write(row[key]) for key, write in COLUMNS.values()),
+        ]
         for row in table_rows(facts)
     ]
     show_table(["Model", *COLUMNS], rows)
-    judged = facts["judged"]
-    on = {"test": "test photos", "out_of_fold": "photos, each by a network that did not see it"}[
-        judged["part"]
-    ]
-    show_line(f"Judged on {judged['n_photos']} {on}.")
-    for model in facts["models"]:
-        if model["init"] == "random":
-            parts = [model["init_note"], STAYED_RANDOM[model["tune"]]]
-            show_line(f"{model['model']} is not pre-trained: {'; '.join(part for part in parts if part)}.")
+    for line in terminal_lines(facts):
+        _stdout.print(line, markup=False, highlight=False)
+    for line in untrained_lines(facts):
+        show_line(line)
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -213,6 +213,26 @@ def show_evaluation(evaluation: "Evaluation") -> None:
     for note in evaluation.notes:
         show_line(f"Note: {note}")
     show_failures(evaluation.failures)
+
+
+def show_suggestions(suggestions: "Suggestions") -> None:
+    """Print the photos that are most worth labelling next."""
+    scores = suggestions.scores
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("Photo", overflow="fold")
+    table.add_column("Uncertainty", justify="right")
+    table.add_column("Unsure about", overflow="fold")
+    for row, name in enumerate(scores.names):
+        unsure = [
+            f"{label} {scores.values[row, scores.labels.index(label)]:.0%}"
+            for label in suggestions.unsure_labels(row)
+        ]
+        table.add_row(escape(name), f"{suggestions.uncertainty[row]:.2f}", escape(", ".join(unsure)))
+    _stdout.print(table)
+    show_line(f"Chosen from {suggestions.n_unlabelled} unlabelled photos, the most useful first.")
+    for note in suggestions.notes:
+        show_line(f"Note: {note}")
+    show_failures(suggestions.failures)
 
 
 def show_int8(exported: "Int8Export") -> None:

@@ -5,10 +5,8 @@ Out: upright RGB photos, or a ``PhotoError`` that says in plain words what is wr
 """
 
 import os
-import re
 import stat
 import struct
-import warnings
 import zlib
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -17,13 +15,13 @@ from contextlib import suppress
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from threading import Lock
-from typing import IO, Any, TypeVar
+from typing import IO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from manylabel.data.quiet_pillow import quiet_pillow
 from manylabel.errors import PhotoError
 
 # Pillow also opens formats that start other programs (EPS) or hold no photo; those stay out. The first five
@@ -163,6 +161,24 @@ def convert_photos(
                 photo.cancel()
 
 
+def read_sizes(paths: Sequence[Path]) -> NDArray[np.int64]:
+    """Return width and height of photos as they lie in their files [n_photos, 2]; no pixel is decoded.
+
+    A photo that cannot be read has 0 and 0.
+    """
+    with ThreadPoolExecutor(thread_name_prefix="sizes") as threads:
+        sizes = list(threads.map(_read_size, paths))
+    return np.array(sizes, dtype=np.int64).reshape(-1, 2)
+
+
+def _read_size(path: Path) -> tuple[int, int]:
+    try:
+        with path.open("rb") as file, quiet_pillow:
+            return _open(file, path).size
+    except (PhotoError, *_DECODER_ERRORS):
+        return 0, 0
+
+
 def to_rgb(photo: Image.Image) -> Image.Image:
     """Convert a photo of any colour mode to RGB.
 
@@ -216,7 +232,7 @@ def _check_file(path: Path) -> None:
 def _read(file: IO[bytes], *, path: Path, side_px: int | None) -> Image.Image:
     if side_px is not None and side_px < 1:
         raise ValueError(f"side_px is {side_px}, expected at least 1")
-    with _quiet_pillow:
+    with quiet_pillow:
         try:
             return _decode(_open(file, path), side_px)
         except _DECODER_ERRORS as error:
@@ -345,41 +361,3 @@ def _explain_system(error: OSError) -> str:
             return "permission to read it is denied"
         case _:
             return f"the system cannot read it: {error.strerror or error}"
-
-
-class _QuietPillow:
-    """Keep Pillow's warnings away from the user while photos are read, in any number of threads.
-
-    They (many pixels, a damaged EXIF block) are no reason to stop and nothing that a user can act on.
-    ``warnings.catch_warnings`` saves and restores the whole list of filters, which two threads leave in
-    disorder (https://docs.python.org/3/library/warnings.html#warnings.catch_warnings). Here one filter,
-    which concerns Pillow's modules alone, is put in by the first reader and taken out by the last.
-    """
-
-    _FILTER = ("ignore", None, Warning, re.compile(r"(PIL|pillow_heif)\."), 0)
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._n_readers = 0
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._n_readers += 1
-            if self._FILTER not in warnings.filters:
-                self._filters().insert(0, self._FILTER)
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._n_readers -= 1
-            if not self._n_readers:
-                with suppress(ValueError):
-                    self._filters().remove(self._FILTER)
-
-    @staticmethod
-    def _filters() -> list[Any]:
-        # filterwarnings() would also make every warning of the program that was shown once appear again.
-        assert isinstance(warnings.filters, list), "Python keeps its filters in a list"
-        return warnings.filters
-
-
-_quiet_pillow = _QuietPillow()

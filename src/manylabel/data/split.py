@@ -1,12 +1,14 @@
 """Decide which photos train, which choose and which judge.
 
-In:  a table of labels, with or without parts given in it, the settings and a random generator.
+In:  a table of labels, with or without parts given in it, the settings and a random generator; maybe groups
+     of photos that stay together.
 Out: a ``Split``, and ``split.csv`` to keep it.
 """
 
 import csv
 import io
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, get_args
 
@@ -18,20 +20,26 @@ from manylabel.errors import ConfigError, OutputError, TableError, did_you_mean
 from manylabel.files import write_atomically
 from manylabel.types import FloatArray, IntArray, LabelTable, Part, Split
 
-__all__ = ["make_split", "read_split", "stratified_folds", "stratified_holdout", "write_split"]
+__all__ = ["given_split", "make_split", "read_split", "stratified_folds", "stratified_holdout", "write_split"]
 
 _COLUMNS = ("image", "part", "fold")
 _PARTS: tuple[Part, ...] = get_args(Part)
 
 
 def make_split(
-    table: LabelTable, *, config: SplitConfig, rng: np.random.Generator, carve_val: bool = False
+    table: LabelTable,
+    *,
+    config: SplitConfig,
+    rng: np.random.Generator,
+    carve_val: bool = False,
+    groups: IntArray | None = None,
 ) -> Split:
     """Split as the table says, and draw what it does not say.
 
     Given parts stay as they are. With ``config.folds`` the training photos are divided into folds and nothing
     else is held out: without given test photos, every photo gets an out-of-fold score. Without folds and
-    without given test photos, ``config.test_fraction`` of the training photos is held out.
+    without given test photos, ``config.test_fraction`` of the training photos is held out. What is drawn
+    keeps the photos of a group together; given parts may cut one.
 
     Args:
         table: The photos with their targets and given parts.
@@ -39,27 +47,40 @@ def make_split(
         rng: Source of chance; the test photos and the folds do not depend on ``carve_val``.
         carve_val: Set aside ``config.val_fraction`` of the training photos for validation where none are
             given. Not with folds: who trains without one fold takes validation photos from the others.
+        groups: Number of each photo's group [n_photos], e.g. of near-copies. Not given: each photo is by
+            itself.
 
     Returns:
         A split that uses every photo; row numbers are sorted.
 
     Raises:
-        ConfigError: A fraction or the number of folds does not fit the photos.
+        ConfigError: A fraction or the number of folds does not fit the photos or their groups.
         TableError: Only some photos have a part, or none is left to train on.
     """
     train, val, test = _given_parts(table)
     origin = [] if all(part is None for part in table.parts) else [f"given in {table.source}"]
+    drawn = _Drawer(targets=table.targets, groups=groups, rng=rng)
     folds: tuple[IntArray, ...] = ()
     if config.folds is not None:
-        folds = _draw_folds(train, table.targets, n_folds=config.folds, rng=rng)
-        origin.append(f"{config.folds} folds of {len(train)} photos, drawn label by label")
+        folds = drawn.folds(train, n_folds=config.folds)
+        origin.append(f"{config.folds} folds of {len(train)} photos, {drawn.manner(train)}")
     elif not len(test):
-        train, test = _hold_out(train, table.targets, "test_fraction", config.test_fraction, rng=rng)
-        origin.append(f"{len(test)} of {len(train) + len(test)} photos for the test, drawn label by label")
+        whole = train
+        train, test = drawn.holdout(train, "test_fraction", config.test_fraction)
+        origin.append(f"{len(test)} of {len(whole)} photos for the test, {drawn.manner(whole)}")
     if carve_val and not len(val) and not folds:
-        train, val = _hold_out(train, table.targets, "val_fraction", config.val_fraction, rng=rng)
-        origin.append(f"{len(val)} of {len(train) + len(val)} for validation, drawn label by label")
-    return Split(train=train, val=val, test=test, folds=folds, origin="; ".join(origin))
+        whole = train
+        train, val = drawn.holdout(train, "val_fraction", config.val_fraction)
+        origin.append(f"{len(val)} of {len(whole)} for validation, {drawn.manner(whole)}")
+    return Split(train=train, val=val, test=test, folds=folds, groups=groups, origin="; ".join(origin))
+
+
+def given_split(table: LabelTable) -> Split | None:
+    """Return the split that the table gives to all of its photos; None where it gives none, or not to all."""
+    if not table.n_photos or any(part is None for part in table.parts):
+        return None
+    train, val, test = (_sorted(row for row, of in enumerate(table.parts) if of == part) for part in _PARTS)
+    return Split(train=train, val=val, test=test, origin=f"given in {table.source}")
 
 
 def write_split(path: Path, table: LabelTable, split: Split) -> None:
@@ -129,33 +150,73 @@ def _given_parts(table: LabelTable) -> tuple[IntArray, IntArray, IntArray]:
     return train, val, test
 
 
-def _draw_folds(
-    rows: IntArray, targets: FloatArray, *, n_folds: int, rng: np.random.Generator
-) -> tuple[IntArray, ...]:
-    if len(rows) < 2:
-        raise ConfigError(
-            f"split.folds: {n_folds} given for {len(rows)} training photo(s), "
-            "expected at least 2 photos to divide; add photos"
-        )
-    if not 2 <= n_folds <= len(rows):
-        raise ConfigError(
-            f"split.folds: {n_folds} given, expected 2 to {len(rows)}, the number of training photos; try 5"
-        )
-    return tuple(rows[fold] for fold in stratified_folds(targets[rows], n_folds=n_folds, rng=rng))
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Drawer:
+    """Divide some of the photos by chance, label by label, and whole groups where there are any."""
 
+    targets: FloatArray
+    groups: IntArray | None
+    rng: np.random.Generator
 
-def _hold_out(
-    rows: IntArray, targets: FloatArray, key: str, fraction: float, *, rng: np.random.Generator
-) -> tuple[IntArray, IntArray]:
-    if not 0 < fraction < 1:
-        raise ConfigError(f"split.{key}: {fraction} given, expected a share above 0 and below 1, such as 0.2")
-    if len(rows) < 2:
-        raise ConfigError(
-            f"split.{key}: {fraction} given for {len(rows)} training photo(s), "
-            "expected at least 2 photos to hold some out from; add photos"
+    def folds(self, rows: IntArray, *, n_folds: int) -> tuple[IntArray, ...]:
+        """Divide rows into folds."""
+        if len(rows) < 2:
+            raise ConfigError(
+                f"split.folds: {n_folds} given for {len(rows)} training photo(s), "
+                "expected at least 2 photos to divide; add photos"
+            )
+        if not 2 <= n_folds <= len(rows):
+            raise ConfigError(
+                f"split.folds: {n_folds} given, expected 2 to {len(rows)}, "
+                "the number of training photos; try 5"
+            )
+        self._check_groups(rows, "folds", n_folds)
+        n_groups = self._n_groups(rows)
+        if n_folds > n_groups:
+            raise ConfigError(
+                f"split.folds: {n_folds} given, expected 2 to {n_groups}, the number of training photos that "
+                f"are no copies of one another; try {min(5, n_groups)}"
+            )
+        folds = stratified_folds(
+            self.targets[rows], n_folds=n_folds, rng=self.rng, groups=self._groups_of(rows)
         )
-    rest, held_out = stratified_holdout(targets[rows], fraction=fraction, rng=rng)
-    return rows[rest], rows[held_out]
+        return tuple(rows[fold] for fold in folds)
+
+    def holdout(self, rows: IntArray, key: str, fraction: float) -> tuple[IntArray, IntArray]:
+        """Divide rows into the rest and those held out."""
+        if not 0 < fraction < 1:
+            raise ConfigError(
+                f"split.{key}: {fraction} given, expected a share above 0 and below 1, such as 0.2"
+            )
+        if len(rows) < 2:
+            raise ConfigError(
+                f"split.{key}: {fraction} given for {len(rows)} training photo(s), "
+                "expected at least 2 photos to hold some out from; add photos"
+            )
+        self._check_groups(rows, key, fraction)
+        rest, held_out = stratified_holdout(
+            self.targets[rows], fraction=fraction, rng=self.rng, groups=self._groups_of(rows)
+        )
+        return rows[rest], rows[held_out]
+
+    def manner(self, rows: IntArray) -> str:
+        """Say how rows were divided."""
+        is_grouped = self._n_groups(rows) < len(rows)
+        return "drawn label by label" + (", copies kept together" if is_grouped else "")
+
+    def _check_groups(self, rows: IntArray, key: str, given: float) -> None:
+        """Refuse to divide photos that all belong together."""
+        if self._n_groups(rows) < 2:
+            raise ConfigError(
+                f"split.{key}: {given} given, but the {len(rows)} training photos are copies of one another, "
+                "and copies stay together; add other photos"
+            )
+
+    def _groups_of(self, rows: IntArray) -> IntArray | None:
+        return None if self.groups is None else self.groups[rows]
+
+    def _n_groups(self, rows: IntArray) -> int:
+        return len(rows) if self.groups is None else len(np.unique(self.groups[rows]))
 
 
 class _Row(NamedTuple):

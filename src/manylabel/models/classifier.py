@@ -120,6 +120,19 @@ class Classifier(nn.Module):
         self._output_layer.bias.mul_(scale)
 
     @torch.no_grad()
+    def calibrate(self, *, slopes: FloatArray, offsets: FloatArray) -> None:
+        """Multiply the logits and add to them.
+
+        Args:
+            slopes: What each label's logits are multiplied with [n_labels], above 0.
+            offsets: What is then added [n_labels].
+        """
+        layer = self._output_layer
+        slope, offset = (torch.as_tensor(values).to(layer.bias) for values in (slopes, offsets))
+        layer.weight.mul_(slope[:, None])
+        layer.bias.mul_(slope).add_(offset)
+
+    @torch.no_grad()
     def undo_loss_weight(self, pos_weight: FloatArray) -> None:
         """Make probabilities honest again after a training with weighted positives.
 

@@ -20,6 +20,7 @@ from manylabel.data.photos import convert_photos
 from manylabel.errors import PhotoError
 from manylabel.predictors.scoring import Finish, PixelPredictor
 from manylabel.preprocess import PixelArray, resize_views
+from manylabel.rules import respect
 from manylabel.types import IntArray, Listener, Progress, Scores, ignore_progress
 
 
@@ -159,7 +160,7 @@ class _Part:
             scores=Scores(
                 names=tuple(names[row] for row in self.rows), labels=predictor.labels, values=values
             ),
-            decisions=predictor.thresholds.decide(values),
+            decisions=respect(predictor.rules, values, predictor.thresholds),
             thresholds=predictor.thresholds.values,
             rows=np.array(self.rows, dtype=np.int64),
             failures=tuple(

@@ -84,9 +84,8 @@ def open_converted(
     """Open a model that was made from a bundle; arguments and errors as for ``OpenVinoPredictor``."""
     return OpenVinoPredictor(
         model,
-        labels=bundle.config.labels,
+        config=bundle.config,
         thresholds=bundle.thresholds,
-        preprocessing=bundle.config.preprocessing,
         precision=precision,
         aim=aim,
     )

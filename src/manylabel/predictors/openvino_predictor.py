@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal, assert_never
 import numpy as np
 from PIL import Image
 
+from manylabel.bundle import BundleConfig
 from manylabel.config import PrecisionName
 from manylabel.errors import ConfigError
 from manylabel.predictors.scoring import Finish, average_views, score_photos
 from manylabel.preprocess import PixelArray, Preprocessing
 from manylabel.quiet_imports import import_openvino
+from manylabel.rules import LabelRules
 from manylabel.types import FloatArray, Thresholds
 
 if TYPE_CHECKING:
@@ -34,9 +36,9 @@ class OpenVinoPredictor:
 
     Args:
         model: The model, or its file.
-        labels: The label names, one per logit.
+        config: What it was made from: the label names, one per logit, their rules, and how photos become
+            pixels.
         thresholds: Thresholds that came with it.
-        preprocessing: How photos become pixels.
         precision: Numbers to compute in; "auto" takes bf16 where the processor has it.
         aim: What to be fast at.
 
@@ -49,16 +51,14 @@ class OpenVinoPredictor:
         self,
         model: "openvino.Model | Path",
         *,
-        labels: Sequence[str],
+        config: BundleConfig,
         thresholds: Thresholds,
-        preprocessing: Preprocessing,
         precision: PrecisionName = "auto",
         aim: Aim = "throughput",
     ) -> None:
         """Compile the model for this machine."""
-        self._labels = tuple(labels)
+        self._config = config
         self._thresholds = thresholds
-        self._preprocessing = preprocessing
         model = _read_model(model)
         self._is_quantised = any(layer.get_type_name() == "FakeQuantize" for layer in model.get_ops())
         self._compiled = compile_model(model, precision=precision, aim=aim)
@@ -70,7 +70,7 @@ class OpenVinoPredictor:
     @property
     def labels(self) -> tuple[str, ...]:
         """Name the labels, in the order of the columns."""
-        return self._labels
+        return self._config.labels
 
     @property
     def thresholds(self) -> Thresholds:
@@ -78,9 +78,14 @@ class OpenVinoPredictor:
         return self._thresholds
 
     @property
+    def rules(self) -> LabelRules:
+        """Return the rules that decisions obey."""
+        return self._config.rules
+
+    @property
     def preprocessing(self) -> Preprocessing:
         """Say how a photo becomes pixels."""
-        return self._preprocessing
+        return self._config.preprocessing
 
     @property
     def engine(self) -> str:
@@ -91,7 +96,7 @@ class OpenVinoPredictor:
     @property
     def batch_size(self) -> int:
         """Say how many photos are best scored together."""
-        return max(1, _VIEWS_PER_BATCH // self._preprocessing.n_views)
+        return max(1, _VIEWS_PER_BATCH // self.preprocessing.n_views)
 
     @property
     def n_parallel(self) -> int:
@@ -111,7 +116,7 @@ class OpenVinoPredictor:
             request.wait()
             logits = np.array(request.get_output_tensor(0).data, dtype=np.float64)
             self._idle.append(request)
-            return average_views(logits, n_views=self._preprocessing.n_views)
+            return average_views(logits, n_views=self.preprocessing.n_views)
 
         return finish
 

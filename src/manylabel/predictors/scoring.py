@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from manylabel.preprocess import PixelArray, Preprocessing, resize_views
+from manylabel.rules import LabelRules
 from manylabel.types import FloatArray, Predictor
 
 Finish = Callable[[], FloatArray]
@@ -18,6 +19,10 @@ Finish = Callable[[], FloatArray]
 
 class PixelPredictor(Predictor, Protocol):
     """Turn the pixels of photos into scores, several batches at a time where the engine can."""
+
+    @property
+    def rules(self) -> LabelRules:
+        """Return the rules that decisions obey."""
 
     @property
     def preprocessing(self) -> Preprocessing:

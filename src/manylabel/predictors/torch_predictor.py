@@ -21,6 +21,7 @@ from manylabel.models.modes import autocast
 from manylabel.predictors.device import choose_device, choose_precision
 from manylabel.predictors.scoring import Finish, average_views, score_photos
 from manylabel.preprocess import PixelArray, Preprocessing
+from manylabel.rules import LabelRules, parse_rules
 from manylabel.types import FloatArray, Thresholds
 
 _VIEWS_PER_BATCH = 32
@@ -33,11 +34,20 @@ class TorchPredictor:
         classifier: The network; used where it lies, in inference mode.
         thresholds: Thresholds that came with it.
         precision: Number type of the forward pass.
+        rules: What decisions obey; not given: nothing.
     """
 
-    def __init__(self, classifier: Classifier, *, thresholds: Thresholds, precision: torch.dtype) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        *,
+        thresholds: Thresholds,
+        precision: torch.dtype,
+        rules: LabelRules | None = None,
+    ) -> None:
         """Switch the classifier to inference."""
         self._classifier = classifier.eval()
+        self._rules = parse_rules(labels=classifier.labels) if rules is None else rules
         self._thresholds = thresholds
         self._precision = precision
 
@@ -50,6 +60,11 @@ class TorchPredictor:
     def thresholds(self) -> Thresholds:
         """Return the thresholds that came with the model."""
         return self._thresholds
+
+    @property
+    def rules(self) -> LabelRules:
+        """Return the rules that decisions obey."""
+        return self._rules
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -133,7 +148,10 @@ def torch_predictor(
     where = choose_device(device)
     classifier.to(where).to(memory_format=torch.channels_last)
     return TorchPredictor(
-        classifier, thresholds=bundle.thresholds, precision=choose_precision(precision, where)
+        classifier,
+        thresholds=bundle.thresholds,
+        precision=choose_precision(precision, where),
+        rules=bundle.config.rules,
     )
 
 

@@ -10,7 +10,10 @@ import numpy as np
 
 from manylabel.report.plots.counts import conditional_shares
 from manylabel.report.plots.curves import MAX_PANELS
+from manylabel.report.plots.honesty import n_honest, panels_of
+from manylabel.report.plots.learning import curve_of
 from manylabel.report.plots.losses import mean_curve, read_losses
+from manylabel.report.trust_words import against_baselines, interval
 from manylabel.report.words import FactsView, n_things, percent
 
 _FEW_POSITIVES = 5
@@ -40,6 +43,43 @@ def see_losses(facts: FactsView) -> str:
     return f"{line}. For {best['model']} it {end}."
 
 
+def see_intervals(facts: FactsView) -> str:
+    """Say between which numbers the best network lies, and whether that is above the baselines."""
+    best = facts["models"][facts["best"]]
+    n_photos = n_things(facts["judged"]["n_known"], "photo")
+    text = f"The line through a marker is its 95 % interval: what other {n_photos} of this kind could show."
+    span = interval(best["intervals"]["mAP"])
+    return f"{text} The mAP of {best['model']} lies at {span}. {against_baselines(facts)}" if span else text
+
+
+def see_reliability(facts: FactsView) -> str:
+    """Say in how many groups of cells the probabilities of the best network agree with the truth."""
+    best = facts["models"][facts["best"]]
+    panels = panels_of(best["calibration"])
+    counts = [f"{n_honest(panel)} of {len(panel['mean_score'])}" for panel in panels.values()]
+    before = f", before calibration in {counts[0]}" if len(counts) > 1 else ""
+    return (
+        f"Where probabilities are honest, the points lie on the dashed line: of all labels scored 30 %, three"
+        f" in ten are there. Those of {best['model']} agree with it, within the 95 % band, in"
+        f" {counts[-1]} groups{before}."
+    )
+
+
+def see_learning_curve(facts: FactsView) -> str:
+    """Say how far the mAP rose with the photos."""
+    found = curve_of(facts)
+    if found is None:
+        return ""
+    name, curve = found
+    values = [
+        f"{percent(value)} with {n:,}" for n, value in zip(curve["n_photos"], curve["values"], strict=True)
+    ]
+    return (
+        f"Held-out photos, ranked by heads on the frozen backbone of {name} that learned from ever more"
+        f" photos: mAP {values[0]}, {values[-1]} photos. The band holds the 95 % intervals."
+    )
+
+
 def see_average_precision(facts: FactsView) -> str:
     """Name the easiest and the hardest label."""
     best = facts["models"][facts["best"]]
@@ -53,7 +93,9 @@ def see_average_precision(facts: FactsView) -> str:
     if easiest != hardest:
         text += f" and “{names[hardest]}” worst ({percent(values[hardest], digits=0)})"
     n_rare = sum(1 for label in judged if counts[label] < _FEW_POSITIVES)
-    text += "; the numbers on the right count the judged photos that carry the label."
+    text += (
+        "; a line is the 95 % interval, and the numbers on the right count the judged photos with the label."
+    )
     if n_rare:
         stand = "is" if n_rare == 1 else "are"
         text += (
@@ -123,6 +165,9 @@ CAPTIONS: dict[str, Callable[[FactsView], str]] = {
     "average_precision": see_average_precision,
     "precision_recall": see_precision_recall,
     "precision_recall_labels": see_label_curves,
+    "intervals": see_intervals,
+    "reliability": see_reliability,
+    "learning_curve": see_learning_curve,
     "label_counts": see_label_counts,
     "labels_per_photo": see_labels_per_photo,
     "co_occurrence": see_co_occurrence,

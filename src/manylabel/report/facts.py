@@ -9,6 +9,11 @@ Out: facts, one dict of plain JSON values; null stands where something is undefi
                      labels [{name, n_positive, n_negative, n_unknown, train, val, test: n positives there}],
                      labels_per_photo [n photos with 0, 1, 2, ... labels],
                      co_occurrence [n_labels][n_labels]: n photos with both; its diagonal is n_positive
+    check            what a look at photos and labels found before training, as ``data.check.as_dict``
+                     returns it
+    copies           groups of photos that are copies of each other, at most 6, those with different labels
+                     first: each {contested: labels that some carry and others do not, photos [{row, name,
+                     part, present: contested labels that it carries}]}
     judged           part ("test" or "out_of_fold"), n_photos, n_known: those with any known label
     loss             name and pos_weight_cap as the settings say, null where they do not
     models           in the order given, each: model, init, init_note, head, tune, parameters,
@@ -20,8 +25,22 @@ Out: facts, one dict of plain JSON values; null stands where something is undefi
                      ``measure_labels``), out_of_fold (metrics of the training photos, where test photos
                      judge and folds exist too, else null), history {fold, epoch, train_loss,
                      held_out_loss, learning_rate: [n rows]},
-                     curves {overall, labels [n_labels]}, each {precision, recall} or null
-    baselines        the same photos answered without looking: model, metrics, per_label
+                     curves {overall, labels [n_labels]}, each {precision, recall} or null,
+                     intervals {metric: [low, high]}, label_intervals {average_precision, f1: [n_labels]
+                     of [low, high]}: 95 %, by resampling the judged photos,
+                     calibration null or {note, is_used, origin, n_photos, before, after}, the latter two
+                     {log_loss, brier [n_labels], calibration_error [n_labels], reliability {mean_score,
+                     share_present, n_cells, low, high}} of photos that chose, each calibrated by others,
+                     benefit null or {half, optimistic, cross_fitted, sentence}: what thresholds gain,
+                     threshold_notes, what cannot be promised,
+                     learning_curve null or {n_photos, values, bands, label_values, gain, gain_band}
+    baselines        the same photos answered without looking, and by the nearest neighbours on the features
+                     of the best network: model, metrics, per_label, intervals, label_intervals
+    comparisons      of every two networks (of the 8 best where there are more), by mAP and exact match:
+                     first, second, metric, difference, interval, is_distinguishable, sentence
+    suspects         null or {n_photos, n_expected, cells}: given labels that are probably wrong by what the
+                     best network says without having learned from them; each cell {row, name, label, given,
+                     score, quality: the probability that the given label is right}
     best             position in ``models`` of the highest mAP
     gallery          photos of the best model: row, name, group ("right", "missed", "wrong"), and
                      right, missed, wrong, unknown: [{label, score}]
@@ -36,10 +55,23 @@ from typing import Any
 
 import numpy as np
 
+from manylabel.data.check import Check
+from manylabel.data.check import as_dict as check_as_dict
 from manylabel.evaluation.baselines import Baseline, all_negative, label_prior
+from manylabel.evaluation.intervals import Bootstrap
 from manylabel.evaluation.metrics import measure, measure_labels, precision_recall_curve
-from manylabel.report.gallery import choose_photos
+from manylabel.evaluation.thresholds import ThresholdAim
+from manylabel.report.gallery import choose_copies, choose_photos
 from manylabel.report.run_info import RunInfo, gather_run_info, hide_folders_in_sentence
+from manylabel.report.trust import (
+    describe_benefit,
+    describe_calibration,
+    describe_comparisons,
+    describe_curve,
+    describe_intervals,
+    describe_suspects,
+    draw_intervals,
+)
 from manylabel.types import FloatArray, IntArray, Judged, LabelTable, Split, Trial
 
 __all__ = ["FORMAT_VERSION", "Facts", "RunInfo", "collect_facts", "gather_run_info"]
@@ -51,7 +83,15 @@ Facts = dict[str, Any]
 _N_CURVE_POINTS = 150
 
 
-def collect_facts(table: LabelTable, split: Split, trials: Sequence[Trial], run: RunInfo) -> Facts:
+def collect_facts(
+    table: LabelTable,
+    split: Split,
+    trials: Sequence[Trial],
+    run: RunInfo,
+    *,
+    check: Check,
+    aim: ThresholdAim,
+) -> Facts:
     """Compute everything about a run.
 
     Args:
@@ -59,6 +99,8 @@ def collect_facts(table: LabelTable, split: Split, trials: Sequence[Trial], run:
         split: Which photos trained, chose and judged.
         trials: The trained networks, in the order to show them; at least one, all judged on the same photos.
         run: How the run was made.
+        check: What was found before training.
+        aim: What thresholds aim at.
 
     Returns:
         Facts, ready for ``json.dumps(facts, allow_nan=False)``.
@@ -68,13 +110,21 @@ def collect_facts(table: LabelTable, split: Split, trials: Sequence[Trial], run:
             different photos.
     """
     _check_trials(table, trials)
-    models = [_describe_trial(table, trial) for trial in trials]
+    models = [_describe_trial(table, trial, aim=aim) for trial in trials]
     best = max(range(len(models)), key=lambda position: _merit(models[position]["metrics"]))
     judged = trials[0].judged
+    baselines = _answer_simply(table, split, judged, trials[best].neighbours)
+    bootstrap = draw_intervals(
+        table, split, [*(trial.judged for trial in trials), *baselines.values()], seed=run.seed
+    )
+    for position, model in enumerate(models):
+        model |= describe_intervals(bootstrap, position)
     facts = {
         "format_version": FORMAT_VERSION,
         "run": asdict(run),
         "data": _describe_data(table, split),
+        "check": _describe_check(check),
+        "copies": choose_copies(table, split, check),
         "judged": {
             "part": "out_of_fold" if trials[0].test is None else "test",
             "n_photos": len(judged.rows),
@@ -82,7 +132,9 @@ def collect_facts(table: LabelTable, split: Split, trials: Sequence[Trial], run:
         },
         "loss": _read_loss(run.config_toml),
         "models": models,
-        "baselines": _describe_baselines(table, split, judged),
+        "baselines": _describe_baselines(table, baselines, bootstrap),
+        "comparisons": describe_comparisons(bootstrap, [trial.model for trial in trials]),
+        "suspects": describe_suspects(table, trials[best]),
         "best": best,
         "gallery": choose_photos(table, trials[best].judged),
     }
@@ -103,6 +155,14 @@ def _check_trials(table: LabelTable, trials: Sequence[Trial]) -> None:
 def _merit(metrics: dict[str, float]) -> tuple[float, ...]:
     """Rank networks by mAP; where it is undefined or equal, by the next metric."""
     return tuple(float(np.nan_to_num(metrics[name], nan=-1)) for name in ("mAP", "exact_match", "f1_macro"))
+
+
+def _describe_check(check: Check) -> Facts:
+    found = check_as_dict(check)
+    findings = [
+        {**finding, "text": hide_folders_in_sentence(finding["text"])} for finding in found["findings"]
+    ]
+    return {**found, "findings": findings}
 
 
 def _describe_data(table: LabelTable, split: Split) -> Facts:
@@ -134,7 +194,7 @@ def _describe_data(table: LabelTable, split: Split) -> Facts:
     }
 
 
-def _describe_trial(table: LabelTable, trial: Trial) -> Facts:
+def _describe_trial(table: LabelTable, trial: Trial, *, aim: ThresholdAim) -> Facts:
     out_of_fold = None if trial.test is None else trial.out_of_fold
     return {
         "model": trial.model,
@@ -160,6 +220,10 @@ def _describe_trial(table: LabelTable, trial: Trial) -> Facts:
             for name in ("fold", "epoch", "train_loss", "held_out_loss", "learning_rate")
         },
         "curves": _trace_curves(table.targets[trial.judged.rows], trial.judged.scores),
+        "calibration": describe_calibration(table, trial),
+        "benefit": describe_benefit(table, trial, aim=aim),
+        "threshold_notes": trial.threshold_notes,
+        "learning_curve": describe_curve(trial),
     }
 
 
@@ -173,17 +237,30 @@ def _measure_judged(table: LabelTable, judged: Judged) -> Facts:
     }
 
 
-def _describe_baselines(table: LabelTable, split: Split, judged: Judged) -> list[Facts]:
+def _answer_simply(
+    table: LabelTable, split: Split, judged: Judged, neighbours: Judged | None
+) -> dict[str, Judged]:
+    """Return what those say about the judged photos whom a network has to beat, by their names."""
     nothing = all_negative(n_photos=len(judged.rows), n_labels=table.n_labels)
-    baselines = (nothing, _prior_of_others(table, split, judged.rows))
+    baselines = {
+        baseline.name.replace("_", "-"): Judged(
+            rows=judged.rows, scores=baseline.scores, decisions=baseline.decisions
+        )
+        for baseline in (nothing, _prior_of_others(table, split, judged.rows))
+    }
+    return baselines if neighbours is None else {**baselines, "nearest-neighbours": neighbours}
+
+
+def _describe_baselines(table: LabelTable, baselines: dict[str, Judged], bootstrap: Bootstrap) -> list[Facts]:
+    """Describe the baselines; they are the last ones that were resampled."""
+    first = len(bootstrap.models) - len(baselines)
     return [
         {
-            "model": baseline.name.replace("_", "-"),
-            **_measure_judged(
-                table, Judged(rows=judged.rows, scores=baseline.scores, decisions=baseline.decisions)
-            ),
+            "model": name,
+            **_measure_judged(table, judged),
+            **describe_intervals(bootstrap, first + place),
         }
-        for baseline in baselines
+        for place, (name, judged) in enumerate(baselines.items())
     ]
 
 

@@ -1,7 +1,8 @@
-"""Choose photos that teach something about a model, and shrink them for a page.
+"""Choose photos that teach something about a model or about the labels, and shrink them for a page.
 
-In:  the table, and what the model says about photos that it did not learn from.
-Out: photos in three groups (right, missed, wrong), each with its labels and their scores; JPEG thumbnails.
+In:  the table, what the model says about photos that it did not learn from, and what a check found.
+Out: photos in three groups (right, missed, wrong), each with its labels and their scores; photos that are
+     copies of each other; JPEG thumbnails.
 """
 
 import io
@@ -13,14 +14,18 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from manylabel.data.check import Check
 from manylabel.data.photos import open_photo
 from manylabel.evaluation.curves import BoolArray
-from manylabel.types import FloatArray, Judged, LabelTable
+from manylabel.types import FloatArray, IntArray, Judged, LabelTable, Split
 
 _N_PER_GROUP = 8
 _N_PER_LABEL = 2
 _BOX_PX = (320, 240)
 _JPEG_QUALITY = 78
+_COPY_KINDS = ("copies_differ", "leak", "exact_copies", "near_copies")
+_MOST_COPY_GROUPS = 6
+_MOST_COPIES = 4
 
 
 def choose_photos(table: LabelTable, judged: Judged) -> list[dict[str, Any]]:
@@ -54,6 +59,31 @@ def choose_photos(table: LabelTable, judged: Judged) -> list[dict[str, Any]]:
     ]
 
 
+def choose_copies(table: LabelTable, split: Split, check: Check) -> list[dict[str, Any]]:
+    """Choose groups of copies: those with different labels first, then those on both sides of the split.
+
+    Args:
+        table: Which photo carries which label.
+        split: Knows which photos are copies of each other.
+        check: Found that copies are there.
+
+    Returns:
+        At most 6 groups of at most 4 photos, in the layout that ``facts.py`` describes.
+    """
+    if split.groups is None:
+        return []
+    found = [
+        row
+        for kind in _COPY_KINDS
+        for finding in check.findings
+        if finding.kind == kind
+        for row in finding.photos
+    ]
+    numbers = dict.fromkeys(split.groups[found].tolist() if found else [])
+    groups = [np.flatnonzero(split.groups == number) for number in [*numbers][:_MOST_COPY_GROUPS]]
+    return [_describe_copies(table, split, rows[:_MOST_COPIES]) for rows in groups if len(rows) > 1]
+
+
 def make_thumbnail(path: Path) -> bytes:
     """Shrink a photo for a page.
 
@@ -71,6 +101,24 @@ def make_thumbnail(path: Path) -> bytes:
     file = io.BytesIO()
     photo.save(file, "JPEG", quality=_JPEG_QUALITY, optimize=True)
     return file.getvalue()
+
+
+def _describe_copies(table: LabelTable, split: Split, rows: IntArray) -> dict[str, Any]:
+    targets = table.targets[rows]
+    contested = np.flatnonzero((targets == 1).any(axis=0) & (targets == 0).any(axis=0))
+    parts = {"train": split.train, "val": split.val, "test": split.test}
+    return {
+        "contested": [table.labels[column] for column in contested],
+        "photos": [
+            {
+                "row": row,
+                "name": table.names[row],
+                "part": next((part for part, members in parts.items() if row in members), ""),
+                "present": [table.labels[column] for column in contested if table.targets[row, column] == 1],
+            }
+            for row in rows.tolist()
+        ],
+    }
 
 
 def _describe_photo(table: LabelTable, judged: Judged, position: int) -> dict[str, Any]:

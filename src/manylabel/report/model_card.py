@@ -4,9 +4,10 @@ In:  the facts of one network.
 Out: Markdown for the README.md of a bundle, in the form that the Hugging Face hub reads.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from manylabel.report import trust_words
 from manylabel.report.words import LEARNED
 
 _CARD = """\
@@ -23,15 +24,16 @@ A multi-label image classifier: each photo may carry none, one or several of {n_
 * Network: {model} with a {head} head, {parameters:,} parameters; {learned}. Start: {init_note}.
 * Learned from {n_train} photos, judged on {n_judged} {judged_part}.
 * Thresholds stand in `thresholds.csv`, the preprocessing in `config.json`.
+* Probabilities: {calibration}.
 
 ## How good it is
 
-| | this network | a model that always says "none" |
-| --- | --- | --- |
+| | this network | 95 % interval | a model that always says "none" |
+| --- | --- | --- | --- |
 {metrics_table}
 
-| label | positives judged on | average precision | threshold |
-| --- | --- | --- | --- |
+| label | positives judged on | average precision | 95 % interval | threshold |
+| --- | --- | --- | --- | --- |
 {labels_rows}
 
 Thresholds: {thresholds_origin}.
@@ -70,25 +72,46 @@ def model_card(facts: Mapping[str, Any]) -> str:
             facts["judged"]["part"]
         ],
         metrics_table="\n".join(
-            f"| {name} | {_percent(model['metrics'][name])} | {_percent(baseline['metrics'][name])} |"
+            f"| {name} | {_percent(model['metrics'][name])} | {_interval(model['intervals'][name])}"
+            f" | {_percent(baseline['metrics'][name])} |"
             for name in _SHOWN_METRICS
         ),
         labels_rows="\n".join(
-            f"| {_escape(label['name'])} | {n_positive} | {_percent(precision)} | {threshold:.2f} |"
-            for label, (n_positive, precision), threshold in rows
+            f"| {_escape(label['name'])} | {n_positive} | {_percent(precision)} | {_interval(ends)}"
+            f" | {threshold:.2f} |"
+            for label, (n_positive, precision, ends), threshold in rows
         ),
+        calibration=_calibration(model),
         thresholds_origin=model["thresholds"]["origin"],
         version=facts["run"]["versions"].get("manylabel", ""),
     )
 
 
-def _columns(model: Mapping[str, Any]) -> list[tuple[int, float | None]]:
+def _calibration(model: Mapping[str, Any]) -> str:
+    found = model["calibration"]
+    return (
+        "not calibrated, for no photos were kept from training"
+        if found is None
+        else trust_words.calibration_note(found)
+    )
+
+
+def _columns(model: Mapping[str, Any]) -> list[tuple[int, float | None, Sequence[float | None]]]:
     per_label = model["per_label"]
-    return [*zip(map(int, per_label["n_positive"]), per_label["average_precision"], strict=True)]
+    counts, precisions = map(int, per_label["n_positive"]), per_label["average_precision"]
+    spans = model["label_intervals"]["average_precision"]
+    return [
+        (n_positive, precision, [None, None] if precision is None else ends)
+        for n_positive, precision, ends in zip(counts, precisions, spans, strict=True)
+    ]
 
 
 def _percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.1f} %"
+
+
+def _interval(ends: Sequence[float | None]) -> str:
+    return trust_words.interval(ends).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def _escape(text: str) -> str:

@@ -8,7 +8,6 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,41 +15,44 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from manylabel.errors import PhotoError
 from manylabel.files import write_atomically
-from manylabel.report import words
+from manylabel.report import advice, trust_words, words
 from manylabel.report.captions import CAPTIONS
 from manylabel.report.gallery import make_thumbnail
 from manylabel.report.plots.draw import Picture, draw_plots
 from manylabel.report.plots.style import color_of
-from manylabel.report.tables import MAIN_COLUMNS, METRIC_HEADINGS, format_cell, table_rows, write_table
+from manylabel.report.tables import (
+    MAIN_COLUMNS,
+    MAIN_METRICS,
+    METRIC_HEADINGS,
+    format_cell,
+    format_interval,
+    table_rows,
+    write_table,
+)
 from manylabel.types import LabelTable
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SHORT_LINE = 100
 
 SECTIONS = {
-    "table": "The table",
-    "losses": "Learning curves",
-    "labels": "Which labels work",
+    "table": "Can I trust it?",
+    "labels": "Which labels work?",
+    "gallery": "What goes wrong?",
+    "suspects": "Labels that are probably wrong",
+    "check": "What the check found",
+    "honesty": "Are the probabilities honest?",
+    "next": "What should I do next?",
     "curves": "Precision against recall",
     "data": "The photos and labels",
-    "gallery": "Photos, right and wrong",
     "loss": "The loss function",
+    "losses": "How the loss fell",
     "run": "How it was run",
 }
-"""The parts of the page under the headline, in order: the name of a template, and its heading."""
+"""The parts of the page under the headline, in the order in which people ask: the name of a template, and its
+heading."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Thumbnail:
-    """Hold a photo of the gallery.
-
-    Attributes:
-        facts: What the facts say about it.
-        uri: The photo as a data URI; None where it cannot be read any more.
-    """
-
-    facts: Mapping[str, Any]
-    uri: str | None
+Thumbnails = Mapping[int, str | None]
+"""Photos of a page as data URIs by their row in the table; None for one that cannot be read any more."""
 
 
 def write_report(facts: Mapping[str, Any], table: LabelTable, *, out: Path) -> Path:
@@ -76,15 +78,13 @@ def write_report(facts: Mapping[str, Any], table: LabelTable, *, out: Path) -> P
     return report
 
 
-def render_page(
-    facts: Mapping[str, Any], *, pictures: Mapping[str, Picture], thumbnails: list[Thumbnail]
-) -> str:
+def render_page(facts: Mapping[str, Any], *, pictures: Mapping[str, Picture], thumbnails: Thumbnails) -> str:
     """Set the page.
 
     Args:
         facts: What ``collect_facts`` returned.
         pictures: The plots by name; a plot that is not there is left out.
-        thumbnails: The photos of the gallery.
+        thumbnails: The photos that it shows, ``shown_photos``.
 
     Returns:
         HTML with style, script and pictures inside.
@@ -105,13 +105,17 @@ def render_page(
         best=facts["models"][facts["best"]],
         rows=table_rows(facts),
         columns=MAIN_COLUMNS,
+        shares=MAIN_METRICS,
         headings=METRIC_HEADINGS,
         pictures=pictures,
         thumbnails=thumbnails,
         sections=SECTIONS,
         words=words,
+        trust=trust_words,
+        advice=advice,
         captions=CAPTIONS,
         cell=format_cell,
+        span=format_interval,
         color_of=color_of,
         data_uri=data_uri,
         style=(_TEMPLATES / "style.css").read_text(encoding="utf-8"),
@@ -168,8 +172,15 @@ def to_json(value: object, *, indent: str = "") -> str:
     return f"{brackets[0]}\n{body}\n{indent}{brackets[1]}"
 
 
-def _thumbnails(facts: Mapping[str, Any], table: LabelTable) -> list[Thumbnail]:
-    return [Thumbnail(facts=photo, uri=_photo_uri(table.photos[photo["row"]])) for photo in facts["gallery"]]
+def shown_photos(facts: Mapping[str, Any]) -> list[int]:
+    """Return the rows of all photos that a page shows, each once."""
+    copies = [photo for group in facts["copies"] for photo in group["photos"]]
+    shown = [*facts["gallery"], *trust_words.suspect_photos(facts), *copies]
+    return [*dict.fromkeys(photo["row"] for photo in shown)]
+
+
+def _thumbnails(facts: Mapping[str, Any], table: LabelTable) -> Thumbnails:
+    return {row: _photo_uri(table.photos[row]) for row in shown_photos(facts)}
 
 
 def _photo_uri(path: Path) -> str | None:

@@ -1,7 +1,8 @@
 """Write the table of results, for machines and for people.
 
 In:  facts.
-Out: rows for the terminal, table.csv (fractions between 0 and 1), table.md (percent, rounded).
+Out: rows for the terminal, table.csv (fractions between 0 and 1), table.md (percent, rounded); the main
+     metrics with their 95 % intervals.
 """
 
 import csv
@@ -26,6 +27,9 @@ MAIN_COLUMNS = {
     "init": "Weights",
 }
 """The columns that people are shown first, with their headings."""
+
+MAIN_METRICS = ("binary_accuracy", "exact_match", "mAP", "f1_macro")
+"""The metrics among them, which are shown with their intervals."""
 
 METRIC_HEADINGS = {
     "binary_accuracy": "Binary accuracy",
@@ -52,14 +56,27 @@ def table_rows(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
 
     Returns:
         One dict per row with the same keys in the same order: model, binary_accuracy, exact_match, mAP,
-        f1_macro, the other metrics, training_seconds, inference_seconds, parameters, init. Metrics are
+        f1_macro, the other metrics, training_seconds, inference_seconds, parameters, init, and the ends of
+        the 95 % intervals of the main metrics (binary_accuracy_low, binary_accuracy_high, ...). Metrics are
         fractions; None stands where nothing applies.
     """
-    entries = [*facts["models"], *facts["baselines"]]
     return [
-        {"model": entry["model"], **entry["metrics"], **{name: entry.get(name) for name in _FROM_TRIALS}}
-        for entry in entries
+        {
+            "model": entry["model"],
+            **entry["metrics"],
+            **{name: entry.get(name) for name in _FROM_TRIALS},
+            **_interval_columns(entry["intervals"]),
+        }
+        for entry in (*facts["models"], *facts["baselines"])
     ]
+
+
+def _interval_columns(intervals: Mapping[str, Sequence[float | None]]) -> dict[str, float | None]:
+    return {
+        f"{name}_{end}": value
+        for name in MAIN_METRICS
+        for end, value in zip(("low", "high"), intervals[name], strict=True)
+    }
 
 
 def write_table(facts: Mapping[str, Any], folder: Path) -> None:
@@ -108,6 +125,16 @@ def format_cell(column: str, value: float | str | None) -> str:
             return f"{value:.1%}".replace("%", " %")
 
 
+def format_interval(low: float | None, high: float | None) -> str:
+    r"""Write the ends of an interval of a share in percent; an empty string where they are undefined.
+
+    Examples:
+        >>> format_interval(0.7225, 0.8066), format_interval(None, None)
+        ('72.2\u201380.7', '')
+    """
+    return "" if low is None or high is None else f"{100 * low:.1f}\N{EN DASH}{100 * high:.1f}"
+
+
 def _to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     file = io.StringIO()
     writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
@@ -125,7 +152,7 @@ def _to_markdown(facts: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) ->
     """Lay out the main columns as one table, the other metrics (one per line) as a second one."""
     main = [
         list(MAIN_COLUMNS.values()),
-        *([format_cell(column, row[column]) for column in MAIN_COLUMNS] for row in rows),
+        *([_with_interval(column, row) for column in MAIN_COLUMNS] for row in rows),
     ]
     others = [name for name in facts["models"][0]["metrics"] if name not in MAIN_COLUMNS]
     rest = [
@@ -140,7 +167,17 @@ def _to_markdown(facts: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) ->
         for model in facts["models"]
         if model["init"] == "random" and model["init_note"]
     ]
-    return "\n\n".join([_markdown_table(main), *notes, _markdown_table(rest)]) + "\n"
+    compared = "\n".join(f"* {_escape_markdown(pair['sentence'])}" for pair in facts["comparisons"])
+    about = "In brackets: 95 % intervals, by resampling the judged photos."
+    parts = [_markdown_table(main), about, *notes, *([compared] if compared else []), _markdown_table(rest)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _with_interval(column: str, row: Mapping[str, Any]) -> str:
+    """Write one value, and its interval in brackets where it has one."""
+    value = format_cell(column, row[column])
+    interval = format_interval(row.get(f"{column}_low"), row.get(f"{column}_high"))
+    return f"{value} [{interval}]" if interval else value
 
 
 def _markdown_table(lines: Sequence[Sequence[str]]) -> str:

@@ -11,6 +11,8 @@ FactsView = Mapping[str, Any]
 """What ``collect_facts`` returned."""
 
 _FEW_PHOTOS = 200
+_FEW_NAMES = 2
+_TRUSTED_SHARE = 0.25
 
 
 def percent(share: float | None, *, digits: int = 1) -> str:
@@ -49,14 +51,41 @@ def n_things(n: int, thing: str) -> str:
     return f"{n:,} {thing}{'' if n == 1 else 's'}"
 
 
+def list_words(names: Sequence[str]) -> str:
+    """Join names as in a sentence.
+
+    Examples:
+        >>> list_words(["a"]), list_words(["a", "b"]), list_words(["a", "b", "c"])
+        ('a', 'a and b', 'a, b and c')
+    """
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+
+
 def headline(facts: FactsView) -> str:
-    """Name the network that is best, in one line."""
-    models, best = facts["models"], facts["models"][facts["best"]]
+    """Name the network that comes first, in one line, and those that may be as good."""
+    models, best, others = facts["models"], facts["models"][facts["best"]], rivals(facts)
     start = f"{best['model']} (random weights)" if best["init"] == "random" else best["model"]
     score = f"mAP {percent(best['metrics']['mAP'])}"
     if len(models) == 1:
         return f"{start} reaches {score}"
-    return f"{start} is the best of {len(models)} networks: {score}"
+    if best["metrics"]["mAP"] is None:
+        return f"Which of {len(models)} networks is best cannot be told: {score}"
+    if not others:
+        return f"{start} is the best of {len(models)} networks: {score}"
+    names = list_words(others) if len(others) <= _FEW_NAMES else f"{len(others)} of them"
+    return f"{start} comes first of {len(models)} networks, but {names} may be as good: {score}"
+
+
+def rivals(facts: FactsView) -> list[str]:
+    """Name the networks whose mAP cannot be told from that of the network that comes first."""
+    best = facts["models"][facts["best"]]["model"]
+    return [
+        pair["second"] if pair["first"] == best else pair["first"]
+        for pair in facts["comparisons"]
+        if pair["metric"] == "mAP"
+        and best in (pair["first"], pair["second"])
+        and not pair["is_distinguishable"]
+    ]
 
 
 def judged_on(facts: FactsView) -> str:
@@ -93,7 +122,8 @@ def _lead(facts: FactsView) -> str:
     points = 100 * (first["metrics"]["mAP"] - second["metrics"]["mAP"])
     if points < 0.05:
         return f", and its mAP equals that of {second['model']}"
-    return f", and its mAP is {points:.1f} points above that of {second['model']}"
+    doubt = ", too little to tell them apart" if second["model"] in rivals(facts) else ""
+    return f", and its mAP is {points:.1f} points above that of {second['model']}{doubt}"
 
 
 def baseline_warning(facts: FactsView) -> str:
@@ -118,7 +148,7 @@ def random_warning(facts: FactsView) -> str | None:
     randoms = [model for model in facts["models"] if model["init"] == "random"]
     if not randoms:
         return None
-    names = " and ".join(", ".join(model["model"] for model in randoms).rsplit(", ", 1))
+    names = list_words([model["model"] for model in randoms])
     notes = dict.fromkeys(
         model["init_note"].removeprefix("random weights").lstrip(":, ") for model in randoms
     )
@@ -149,6 +179,17 @@ LEARNED = {
 def _what_stayed_random(models: Sequence[FactsView]) -> str:
     whats = {STAYED_RANDOM[model["tune"]] for model in models} - {""}
     return "".join(f" {what[0].upper()}{what[1:]}." for what in sorted(whats))
+
+
+def n_wrong_labels(facts: FactsView) -> int | None:
+    """Return how many given labels are probably wrong; None where the best network is too poor to tell.
+
+    A network that misses many labels takes what it does not see for wrong. Where that comes to more than a
+    quarter of the labels that are present, the number says more about the network than about the table.
+    """
+    n_expected = None if facts["suspects"] is None else facts["suspects"]["n_expected"]
+    n_present = sum(label["n_positive"] for label in facts["data"]["labels"])
+    return None if n_expected is None or n_expected > _TRUSTED_SHARE * n_present else round(n_expected)
 
 
 def parts(facts: FactsView) -> str:

@@ -4,7 +4,6 @@ In:  photo files, or photos already in memory.
 Out: upright RGB photos by row, a content hash of each, and a list of those that cannot be read.
 """
 
-import hashlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from manylabel.data.photos import open_photo, read_photos, to_rgb
+from manylabel.data.duplicates import Fingerprint, fingerprint
+from manylabel.data.photos import convert_photos, open_photo, to_rgb
 from manylabel.errors import PhotoError
 from manylabel.preprocess import PixelArray
 from manylabel.types import IntArray, Listener, Progress, ignore_progress
@@ -24,22 +24,23 @@ class PhotoStore:
     """Give photos by row; as many as fit into memory stay decoded, the others are read again when asked for.
 
     Attributes:
-        hashes: SHA-256 of the pixels of each photo: what features are cached by.
+        fingerprints: What each photo is told apart by; features are cached by its SHA-256.
         read_seconds: Wall time that reading all photos took.
+        side_px: Side of the square picture that the networks see.
     """
 
     def __init__(self, *, side_px: int, memory_bytes: int = DEFAULT_MEMORY_BYTES) -> None:
         """Start empty; ``read_store`` and ``store_of_images`` fill it."""
-        self.hashes: list[str] = []
+        self.fingerprints: list[Fingerprint] = []
         self.read_seconds = 0.0
         self._paths: list[Path | None] = []
-        self._side_px = side_px
+        self.side_px = side_px
         self._free_bytes = memory_bytes
         self._pixels: list[PixelArray | None] = []
 
     def __len__(self) -> int:
         """Count the photos."""
-        return len(self.hashes)
+        return len(self.fingerprints)
 
     def __getitem__(self, row: int) -> Image.Image:
         """Return one photo, upright RGB, its shorter side at least ``side_px`` where the file has that much.
@@ -52,26 +53,27 @@ class PhotoStore:
             return Image.fromarray(pixels)
         path = self._paths[row]
         assert path is not None, "only photos with a file are left out of memory"
-        photo = open_photo(path, side_px=self._side_px)
+        photo = open_photo(path, side_px=self.side_px)
         # What is computed from the photo is cached under the hash of what it was.
-        if _hash(np.asarray(photo)) != self.hashes[row]:
+        if fingerprint(photo).sha256 != self.fingerprints[row].sha256:
             raise PhotoError(path, "the file changed during the run; start again once nothing writes to it")
         return photo
 
-    def add(self, photo: Image.Image, *, path: Path | None = None) -> None:
+    @property
+    def hashes(self) -> list[str]:
+        """Return the SHA-256 of the pixels of each photo."""
+        return [photo.sha256 for photo in self.fingerprints]
+
+    def add(self, photo: Image.Image, *, is_known_as: Fingerprint, path: Path | None = None) -> None:
         """Append a photo; one that has a file to be read again from stays decoded only while memory lasts."""
         pixels = np.asarray(photo, dtype=np.uint8)
-        self.hashes.append(_hash(pixels))
+        self.fingerprints.append(is_known_as)
         self._paths.append(path)
         if path is None or pixels.nbytes <= self._free_bytes:
             self._free_bytes -= pixels.nbytes
             self._pixels.append(pixels)
         else:
             self._pixels.append(None)
-
-
-def _hash(pixels: PixelArray) -> str:
-    return hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest()
 
 
 def read_store(
@@ -98,11 +100,13 @@ def read_store(
     readable: list[int] = []
     failures: list[PhotoError] = []
     store = PhotoStore(side_px=side_px, memory_bytes=memory_bytes)
-    for place, photo in enumerate(read_photos(paths, side_px=side_px)):
-        if isinstance(photo, PhotoError):
-            failures.append(photo)
+    read = convert_photos(paths, lambda photo: (photo, fingerprint(photo)), side_px=side_px)
+    for place, answer in enumerate(read):
+        if isinstance(answer, PhotoError):
+            failures.append(answer)
         else:
-            store.add(photo, path=paths[place])
+            photo, known_as = answer
+            store.add(photo, is_known_as=known_as, path=paths[place])
             readable.append(place)
         listener(Progress(subject="photos", stage="reading", done=place + 1, total=len(paths)))
     store.read_seconds = time.perf_counter() - started
@@ -118,5 +122,6 @@ def store_of_images(images: Sequence[Image.Image], *, side_px: int) -> PhotoStor
     """
     store = PhotoStore(side_px=side_px)
     for image in images:
-        store.add(to_rgb(image))
+        photo = to_rgb(image)
+        store.add(photo, is_known_as=fingerprint(photo))
     return store

@@ -6,58 +6,36 @@ Out: a trial, everything that tables and report show, and the trained network.
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from manylabel.config import RunConfig, ThresholdName
-from manylabel.data.split import stratified_folds, stratified_holdout
-from manylabel.evaluation.thresholds import choose_thresholds, cross_fit_thresholds
+from manylabel.config import RunConfig
+from manylabel.evaluation.decision_rule import DecisionRule
+from manylabel.evaluation.neighbours import nearest_neighbours
 from manylabel.models.classifier import Classifier
 from manylabel.models.weights import Provenance
 from manylabel.predictors.device import choose_precision
 from manylabel.predictors.torch_predictor import TorchPredictor
+from manylabel.rules import respect
 from manylabel.training.defaults import fill_defaults, fill_for_start
-from manylabel.training.learners import LEARNERS, AnyLearner, Fit, FitRows, Lesson
+from manylabel.training.experiment import Experiment
+from manylabel.training.held_out import choose_folds, cross_validate, judge_folds, learn_from_held_out
+from manylabel.training.learners import LEARNERS, AnyLearner, Fit, Lesson
+from manylabel.training.learners.interpolation import SHARES
+from manylabel.training.learning_curve import measure_learning_curve
 from manylabel.training.photo_store import PhotoStore
-from manylabel.types import FloatArray, IntArray, Judged, Listener, Progress, Split, Thresholds, Trial
+from manylabel.types import Judged, Progress, Thresholds, Trial
+
+__all__ = ["Experiment", "TrainedNetwork", "run_trial", "seconds_per_photo"]
 
 _N_TIMED_PHOTOS, _LEAST_TIMED_PHOTOS = 15, 5
 _ENOUGH_SECONDS = 3.0
 _N_WARM_UP_PHOTOS = 3
-_N_INNER_FOLDS = 5
-_MIN_PHOTOS_FOR_INNER_FOLDS = 20
-
-THRESHOLD_AIMS: dict[ThresholdName, str] = {
-    "f1": "best F1 per label",
-    "accuracy": "most right cells per label",
-    "half": "0.5 for every label",
-}
-"""What each way to choose thresholds aims at, in words."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Experiment:
-    """Hold what all networks of a run share.
-
-    Attributes:
-        store: The photos, one per row of ``targets``.
-        targets: [n_photos, n_labels], NaN unknown.
-        split: Which photos train, choose and judge.
-        config: The settings.
-        cache: Folder of the feature cache; None for no cache.
-        listener: Hears of progress.
-    """
-
-    store: PhotoStore
-    targets: FloatArray
-    split: Split
-    config: RunConfig
-    cache: Path | None
-    listener: Listener
+_NOT_CALIBRATED = "not calibrated: no photos were kept from training to calibrate on"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -83,48 +61,79 @@ def run_trial(start: Classifier, provenance: Provenance, experiment: Experiment)
         provenance: Where its weights came from.
         experiment: What all networks of the run share.
     """
-    split, stages = experiment.split, dict[str, float]()
+    config, split, stages = experiment.config, experiment.split, dict[str, float]()
     with _timed(stages, "features"):
         learner = _make_learner(start, provenance, experiment)
     with _timed(stages, "cross-validation"):
-        fold_fits, fold_scores = _cross_validate(learner, split, experiment)
+        crossed = cross_validate(learner, choose_folds(learner, experiment), experiment)
     with _timed(stages, "training"):
-        final = learner.fit(_fit_rows(split.train, split.test, experiment, fold=None))
-    with _timed(stages, "thresholds"):
-        thresholds = _choose_thresholds(learner, final, fold_scores, experiment)
+        final = learner.fit(experiment.fit_rows(split.train, split.test, fold=None))
+    with _timed(stages, "calibration and thresholds"):
+        rule, choosing = learn_from_held_out(learner, final, crossed, experiment)
+        final, thresholds = _settle(final, rule), _thresholds_of(rule, start)
+        out_of_fold = None if crossed is None else judge_folds(crossed, experiment)
     with _timed(stages, "scoring"):
-        test = _judge_test(learner, final, split.test, thresholds)
-    precision = choose_precision(experiment.config.training.precision, learner.device)
-    predictor = TorchPredictor(final.classifier, thresholds=thresholds, precision=precision)
+        test = _judge_test(learner, final, thresholds, experiment)
+        neighbours = _judge_neighbours(learner, experiment)
+    with _timed(stages, "learning curve"):
+        curve = measure_learning_curve(learner, experiment) if config.evaluation.learning_curve else None
+    precision = choose_precision(config.training.precision, learner.device)
+    predictor = TorchPredictor(
+        final.classifier, thresholds=thresholds, precision=precision, rules=experiment.rules
+    )
     with _timed(stages, "timing one photo"):
         inference_seconds = seconds_per_photo(predictor, experiment.store)
-    fits = [*fold_fits, final]
-    share_read = len(split.train) / len(experiment.store)
+    fold_fits = () if crossed is None else crossed.fits
     trial = Trial(
-        model=start.backbone.name,
-        init=provenance.init,
-        init_note=provenance.note,
-        head=experiment.config.model.head,
-        tune=experiment.config.training.tune,
-        parameters=start.n_parameters,
-        labels=start.labels,
+        **_describe_start(start, provenance, config),
+        **_describe_fits(final, fold_fits),
         thresholds=thresholds,
-        pos_weight=final.pos_weight,
         test=test,
-        out_of_fold=_judge_folds(fold_scores, experiment),
-        weight_decay=final.weight_decay,
-        fold_weight_decays=tuple(fit.weight_decay for fit in fold_fits),
-        history=tuple(epoch for fit in fits for epoch in fit.history),
-        training_seconds=experiment.store.read_seconds * share_read
-        + learner.prepared_seconds
-        + statistics.median(fit.seconds for fit in fits),
+        out_of_fold=out_of_fold,
+        training_seconds=_seconds_of_a_fit(learner, [*fold_fits, final], experiment),
         inference_seconds=inference_seconds,
         stage_seconds=stages,
         step_seconds=learner.step_seconds,
-        logit_scale=final.logit_scale,
-        learned_share=final.learned_share,
+        choosing=choosing,
+        is_calibrated=rule is not None and rule.calibration.is_used,
+        calibration=_NOT_CALIBRATED if rule is None else rule.calibration.note,
+        threshold_notes=() if rule is None else rule.thresholds.notes,
+        neighbours=neighbours,
+        learning_curve=curve,
     )
     return TrainedNetwork(trial=trial, classifier=final.classifier, predictor=predictor)
+
+
+def _describe_start(start: Classifier, provenance: Provenance, config: RunConfig) -> dict[str, Any]:
+    """Return what a trial tells of its network before training."""
+    return {
+        "model": start.backbone.name,
+        "init": provenance.init,
+        "init_note": provenance.note,
+        "head": config.model.head,
+        "tune": config.training.tune,
+        "parameters": start.n_parameters,
+        "labels": start.labels,
+    }
+
+
+def _describe_fits(final: Fit, fold_fits: Sequence[Fit]) -> dict[str, Any]:
+    """Return what a trial tells of its fits."""
+    return {
+        "pos_weight": final.pos_weight,
+        "weight_decay": final.weight_decay,
+        "fold_weight_decays": tuple(fit.weight_decay for fit in fold_fits),
+        "history": tuple(epoch for fit in (*fold_fits, final) for epoch in fit.history),
+        "logit_scale": final.logit_scale,
+        "learned_share": final.learned_share,
+    }
+
+
+def _seconds_of_a_fit(learner: AnyLearner, fits: Sequence[Fit], experiment: Experiment) -> float:
+    """Return the wall time of one fit, from photos on."""
+    share_read = len(experiment.split.train) / len(experiment.store)
+    reading = experiment.store.read_seconds * share_read
+    return reading + learner.prepared_seconds + statistics.median(fit.seconds for fit in fits)
 
 
 def seconds_per_photo(predictor: TorchPredictor, store: PhotoStore) -> float:
@@ -158,7 +167,7 @@ def _make_learner(start: Classifier, provenance: Provenance, experiment: Experim
         training=training,
         augmentation=config.augmentation,
         seed=config.seed,
-        is_cross_validated=bool(split.folds),
+        is_cross_validated=experiment.scores_training_photos,
         cache=experiment.cache,
         on_step=lambda stage, done, total: listener(
             Progress(subject=name, stage=stage, done=done, total=total)
@@ -168,82 +177,56 @@ def _make_learner(start: Classifier, provenance: Provenance, experiment: Experim
     return LEARNERS[training.tune](lesson, train_rows=split.train, other_rows=others)
 
 
-def _cross_validate(
-    learner: AnyLearner, split: Split, experiment: Experiment
-) -> tuple[list[Fit], FloatArray | None]:
-    """Return the fit of every fold, and the out-of-fold scores in the order of ``split.train``."""
-    if not split.folds:
-        return [], None
-    scores = np.empty((len(learner.lesson.store), learner.lesson.targets.shape[1]))
-    fits = []
-    for number, held_out in enumerate(split.folds):
-        others = np.setdiff1d(split.train, held_out)
-        fit = learner.fit(_fit_rows(others, held_out, experiment, fold=number))
-        scores[held_out] = learner.scores(fit, held_out)
-        # Only losses and seconds are looked at later: the weights of every fold would fill the memory.
-        start = learner.lesson.start
-        fits.append(replace(fit, classifier=start, module=start))
-    return fits, scores[split.train]
+def _settle(final: Fit, rule: DecisionRule | None) -> Fit:
+    """Let the network that is kept be the variant that the rule chose, calibrated."""
+    if rule is None:
+        return replace(final, way=None)
+    share = final.learned_share
+    if final.way is not None:
+        share = SHARES[rule.variant]
+        final.way.stand(share)
+    calibration = rule.calibration.calibration
+    final.classifier.calibrate(slopes=calibration.slopes, offsets=calibration.offsets)
+    return replace(final, learned_share=share, way=None)
 
 
-def _fit_rows(train: IntArray, watched: IntArray, experiment: Experiment, *, fold: int | None) -> FitRows:
-    """Say which photos a fit learns from, and which choose; early stopping takes some of these if need be."""
-    if len(experiment.split.val) or experiment.config.training.patience is None:
-        return FitRows(train=train, watched=watched, val=experiment.split.val, fold=fold)
-    rng = np.random.default_rng([experiment.config.seed, 2, 0 if fold is None else 1 + fold])
-    rest, held_out = stratified_holdout(
-        experiment.targets[train], fraction=experiment.config.split.val_fraction, rng=rng
-    )
-    return FitRows(train=train[rest], watched=watched, val=train[held_out], fold=fold)
+def _thresholds_of(rule: DecisionRule | None, start: Classifier) -> Thresholds:
+    if rule is not None:
+        return rule.thresholds
+    why = "no photos were kept from training to choose them on"
+    return Thresholds(values=np.full(len(start.labels), 0.5), origin=f"0.5 for every label; {why}")
 
 
-def _choose_thresholds(
-    learner: AnyLearner, final: Fit, fold_scores: FloatArray | None, experiment: Experiment
-) -> Thresholds:
-    """Choose thresholds on photos that training did not see: validation, else out-of-fold ones."""
-    split, targets, method = experiment.split, experiment.targets, experiment.config.evaluation.thresholds
-    rows, scores, where = split.train, fold_scores, "out-of-fold scores of the training photos"
-    if len(split.val):
-        rows, scores, where = split.val, learner.scores(final, split.val), "the validation photos"
-    elif (
-        scores is None and method != "half" and learner.is_cheap and len(rows) >= _MIN_PHOTOS_FOR_INNER_FOLDS
-    ):
-        scores = _inner_scores(learner, experiment)
-    if scores is None or method == "half":
-        why = "" if method == "half" else "; no photos were kept from training to choose them on"
-        return Thresholds(values=np.full(targets.shape[1], 0.5), origin=f"0.5 for every label{why}")
-    chosen = choose_thresholds(targets[rows], scores, method=method)
-    return replace(chosen, origin=f"{THRESHOLD_AIMS[method]} on {where} ({len(rows)} photos)")
-
-
-def _inner_scores(learner: AnyLearner, experiment: Experiment) -> FloatArray:
-    """Return out-of-fold scores of the training photos [n_train, n_labels], cross-validated."""
-    train = experiment.split.train
-    rng = np.random.default_rng([experiment.config.seed, 1])
-    folds = stratified_folds(experiment.targets[train], n_folds=_N_INNER_FOLDS, rng=rng)
-    inner = replace(experiment.split, folds=tuple(train[fold] for fold in folds))
-    _, scores = _cross_validate(learner, inner, experiment)
-    assert scores is not None, "there are folds"
-    return scores
-
-
-def _judge_folds(fold_scores: FloatArray | None, experiment: Experiment) -> Judged | None:
-    """Decide every out-of-fold photo by thresholds that were chosen on the photos of the other folds."""
-    if fold_scores is None:
-        return None
-    split, train = experiment.split, experiment.split.train
-    places = [np.searchsorted(train, held_out) for held_out in split.folds]
-    decisions = cross_fit_thresholds(
-        experiment.targets[train], fold_scores, places, method=experiment.config.evaluation.thresholds
-    )
-    return Judged(rows=train, scores=fold_scores, decisions=decisions)
-
-
-def _judge_test(learner: AnyLearner, final: Fit, test: IntArray, thresholds: Thresholds) -> Judged | None:
+def _judge_test(
+    learner: AnyLearner, final: Fit, thresholds: Thresholds, experiment: Experiment
+) -> Judged | None:
+    test = experiment.split.test
     if not len(test):
         return None
     scores = learner.scores(final, test)
-    return Judged(rows=test, scores=scores, decisions=thresholds.decide(scores))
+    return Judged(rows=test, scores=scores, decisions=respect(experiment.rules, scores, thresholds))
+
+
+def _judge_neighbours(learner: AnyLearner, experiment: Experiment) -> Judged | None:
+    """Ask the nearest neighbours about the photos that judge, those of a fold without their own fold."""
+    split, targets = experiment.split, experiment.targets
+    features = learner.backbone_features(np.arange(len(targets)))
+    if features is None:
+        return None
+    rounds = [(split.train, split.test)] if len(split.test) else []
+    rounds = rounds or [(np.setdiff1d(split.train, fold), fold) for fold in split.folds]
+    if not rounds:
+        return None
+    answers = [
+        nearest_neighbours(features[train], targets[train], features[judged]) for train, judged in rounds
+    ]
+    rows = np.concatenate([judged for _, judged in rounds])
+    order = np.argsort(rows)
+    return Judged(
+        rows=rows[order],
+        scores=np.concatenate([answer.scores for answer in answers])[order],
+        decisions=np.concatenate([answer.decisions for answer in answers])[order],
+    )
 
 
 @contextmanager

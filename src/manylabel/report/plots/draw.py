@@ -13,18 +13,24 @@ from matplotlib.figure import Figure
 
 from manylabel.report.plots.counts import draw_co_occurrence, draw_label_counts, draw_labels_per_photo
 from manylabel.report.plots.curves import draw_label_curves, draw_overall_curves
+from manylabel.report.plots.honesty import draw_reliability
+from manylabel.report.plots.intervals import draw_intervals
 from manylabel.report.plots.labels import draw_average_precision
+from manylabel.report.plots.learning import draw_learning_curve
 from manylabel.report.plots.losses import draw_losses
 from manylabel.report.plots.style import plot_style, to_png
 
 PLOTS: dict[str, Callable[[Mapping[str, Any]], Figure | None]] = {
-    "losses": draw_losses,
+    "intervals": draw_intervals,
     "average_precision": draw_average_precision,
+    "reliability": draw_reliability,
+    "learning_curve": draw_learning_curve,
     "precision_recall": draw_overall_curves,
     "precision_recall_labels": draw_label_curves,
     "label_counts": draw_label_counts,
     "labels_per_photo": draw_labels_per_photo,
     "co_occurrence": draw_co_occurrence,
+    "losses": draw_losses,
 }
 """The plots of a run by the names of their files."""
 

@@ -1,7 +1,8 @@
 """Draw which labels work.
 
 In:  facts.
-Out: one bar per label: its average precision by the best network, with markers for every network.
+Out: one bar per label: its average precision by the best network with its interval, with markers for every
+     network.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,10 +26,14 @@ def draw_average_precision(facts: Mapping[str, Any]) -> Figure:
     counts = facts["models"][0]["per_label"]
     chance = np.array(counts["n_positive"]) / np.maximum(counts["n_known"], 1)
     best = facts["best"]
+    ends = np.array(
+        facts["models"][best]["label_intervals"]["average_precision"], dtype=np.float64
+    )  # [n_labels, 2]
     order = np.lexsort((-chance, -np.nan_to_num(values[best], nan=-1)))
 
     def draw_rows(axes: Axes, labels: Sequence[int]) -> None:
         _draw_bars(axes, values[:, labels], chance=chance[labels], best=best)
+        axes.hlines(np.arange(len(labels)), *(100 * ends[labels]).T, color=color_of(best), linewidth=1.6)
         _write_counts(axes, [counts["n_positive"][label] for label in labels])
 
     names = [label["name"] for label in facts["data"]["labels"]]

@@ -24,7 +24,7 @@ from manylabel.training.batches import as_tensor
 from manylabel.training.defaults import given, loop_settings
 from manylabel.training.feature_cache import FrozenFeatures
 from manylabel.training.features import FeatureSettings, FrozenPart, frozen_features
-from manylabel.training.learners.interpolation import Interpolation
+from manylabel.training.learners.interpolation import USUAL_SHARE, Way
 from manylabel.training.loop import Batches, HeldOutLoss, Watch, train_loop
 from manylabel.training.losses import Loss, binary_cross_entropy, label_weights
 from manylabel.training.photo_store import PhotoStore
@@ -32,6 +32,8 @@ from manylabel.types import Epoch, FloatArray, IntArray
 
 _MIN_WATCHED, _MAX_WATCHED = 40, 256
 _MIN_CHOOSING = 40
+FEW_OUT_OF_FOLD = 300
+"""Out-of-fold scores that are enough to choose by where each fit takes a while."""
 NO_ROWS: IntArray = np.empty(0, dtype=np.int64)
 
 OnStep = Callable[[str, int, int], None]
@@ -106,6 +108,7 @@ class Fit:
         seconds: Wall time of the fit.
         logit_scale: What the logits were multiplied with afterwards.
         learned_share: Share of the way from the start of training that was kept.
+        way: The way itself where nothing but habit has chosen the share so far; None where it is settled.
     """
 
     classifier: Classifier
@@ -116,6 +119,7 @@ class Fit:
     seconds: float
     logit_scale: float = 1.0
     learned_share: float = 1.0
+    way: Way | None = None
 
 
 class Stopwatch:
@@ -156,12 +160,13 @@ class Learner(ABC):
     """Fit networks and score photos.
 
     Attributes:
-        is_cheap: Whether a fit costs so little that a few more for the sake of thresholds do not matter.
+        n_wanted_out_of_fold: Training photos that shall get an out-of-fold score where neither folds nor
+            validation photos were asked for: a few more fits are made for their sake.
         prepared_seconds: Wall time of what all fits share, e.g. computing features.
         step_seconds: Where the time of all steps of all fits went; empty where no step was taken.
     """
 
-    is_cheap: bool
+    n_wanted_out_of_fold: int
     prepared_seconds = 0.0
 
     def __init__(self, lesson: Lesson) -> None:
@@ -181,6 +186,10 @@ class Learner(ABC):
     @abstractmethod
     def outputs(self, module: nn.Module, rows: IntArray, *, n_views: int) -> Iterator[Tensor]:
         """Yield logits [batch, n_labels] of what ``fit`` trained, averaged over a photo's views."""
+
+    def backbone_features(self, rows: IntArray) -> FloatArray | None:
+        """Return what the frozen backbone says of photos [n_rows, n_features], if that is known."""
+        return None
 
     def scores(self, fit: Fit, rows: IntArray) -> FloatArray:
         """Return probabilities [n_rows, n_labels] of photos that need not have been seen."""
@@ -249,7 +258,7 @@ class Learner(ABC):
         """Train ``module``, the classifier or its head, and undo the weights of the loss."""
         started = time.perf_counter()
         lesson = self.lesson
-        kept_start = Interpolation(module) if lesson.training.learned_share != 1 else None
+        way = Way(module) if lesson.training.learned_share != 1 else None
         settings = loop_settings(lesson.training, precision=self.precision)
         pos_weight = self.pos_weight(rows)
         loss = binary_cross_entropy(torch.tensor(pos_weight, dtype=torch.float32, device=self.device))
@@ -274,19 +283,31 @@ class Learner(ABC):
                 accelerator=open_accelerator(lesson.training.device),
                 watch=watch,
             )
-        n_choosing = (~np.isnan(lesson.targets[rows.val]).all(axis=1)).sum()
-        chooses = validation if n_choosing >= _MIN_CHOOSING else None
-        share = lesson.training.learned_share
-        if kept_start is not None:
-            share = kept_start.interpolate(share, chooses)
-        classifier.undo_loss_weight(pos_weight)
+        if way is None:
+            classifier.undo_loss_weight(pos_weight)
+            share, is_settled = 1.0, True
+        else:
+            way.end(lambda: classifier.undo_loss_weight(pos_weight))
+            share, is_settled = self._go_back(way, rows)
         return Fit(
             classifier=classifier,
             module=module,
             pos_weight=pos_weight,
             weight_decay=settings.weight_decay,
-            learned_share=given(share),
+            learned_share=share,
+            way=None if is_settled else way,
             history=tuple(replace(epoch, fold=rows.fold) for epoch in history),
             # The curve of the held-out photos is for the report: training would do without it.
             seconds=time.perf_counter() - started - watching.seconds,
         )
+
+    def _go_back(self, way: Way, rows: FitRows) -> tuple[float, bool]:
+        """Go back a part of the way; return the share that is kept, and whether more than habit chose it."""
+        share = self.lesson.training.learned_share
+        n_choosing = (~np.isnan(self.lesson.targets[rows.val]).all(axis=1)).sum()
+        if share is None and n_choosing >= _MIN_CHOOSING:
+            n_labels = self.lesson.targets.shape[1]
+            loss = binary_cross_entropy(torch.ones(n_labels, device=self.device))
+            return way.choose(partial(self.mean_loss, rows=rows.val, loss=loss)), True
+        way.stand(USUAL_SHARE if share is None else share)
+        return (USUAL_SHARE, False) if share is None else (share, True)

@@ -21,7 +21,14 @@ from manylabel.training.batches import FeatureBatches, as_tensor, shared_tensor
 from manylabel.training.decay import Choice, choose_decay
 from manylabel.training.defaults import asks_for_loop, fill_for_loop, given
 from manylabel.training.features import FrozenPart
-from manylabel.training.learners.base import Fit, FitRows, Learner, Lesson, threads
+from manylabel.training.learners.base import (
+    FEW_OUT_OF_FOLD,
+    Fit,
+    FitRows,
+    Learner,
+    Lesson,
+    threads,
+)
 from manylabel.training.linear_head import LinearHead, feature_spread, solve_linear_head
 from manylabel.training.logistic import MAX_STEPS
 from manylabel.training.losses import binary_cross_entropy
@@ -58,7 +65,8 @@ class HeadLearner(Learner):
         super().__init__(lesson)
         self._decay = decay if lesson.training.weight_decay is None else lesson.training.weight_decay
         # Heads of the study have up to 25 million parameters: a few more fits of those do matter.
-        self.is_cheap = sum(parameter.numel() for parameter in lesson.start.head.parameters()) < _SMALL_HEAD
+        self._is_small = sum(parameter.numel() for parameter in lesson.start.head.parameters()) < _SMALL_HEAD
+        self.n_wanted_out_of_fold = len(lesson.store) if self._is_small else FEW_OUT_OF_FOLD
         # Features are a few numbers per photo: in bf16 the loop would lose digits and gain no time.
         self.precision = torch.float32
         if features is None:
@@ -108,7 +116,7 @@ class HeadLearner(Learner):
             batch_size=given(self.lesson.training.batch_size),
             rng=np.random.default_rng(self.seeds(rows)),
         )
-        with threads(1 if self.is_cheap else torch.get_num_threads()):
+        with threads(1 if self._is_small else torch.get_num_threads()):
             return self.train(classifier, classifier.head, batches, rows)
 
     def _solve(self, classifier: Classifier, views: Tensor, rows: FitRows) -> Fit:
@@ -146,6 +154,10 @@ class HeadLearner(Learner):
             history=tuple(course.history),
             seconds=time.perf_counter() - started - course.watching_seconds,
         )
+
+    def backbone_features(self, rows: IntArray) -> FloatArray:
+        """Return the features of the photos as they are [n_rows, n_features]."""
+        return self._plain[self._places[rows], 0].cpu().double().numpy()
 
     def outputs(self, module: nn.Module, rows: IntArray, *, n_views: int) -> Iterator[Tensor]:
         """Yield logits [batch, n_labels], averaged over views."""

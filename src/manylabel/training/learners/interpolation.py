@@ -8,7 +8,7 @@ fine-tuning of zero-shot models", arXiv:2109.01903, section 3).
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -19,43 +19,53 @@ USUAL_SHARE = 0.6
 SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
-class Interpolation:
-    """Remember the weights of a module before it is trained, to go back towards them.
+class Way:
+    """Hold the weights of a module before and after its training, and move it between them.
 
     Args:
         module: Is going to be trained; its head fits its other weights already.
     """
 
     def __init__(self, module: nn.Module) -> None:
-        """Copy its weights."""
+        """Copy the weights before training."""
         self._module = module
-        self._start = copy.deepcopy(module.state_dict())
+        self._start: Mapping[str, Tensor] = copy.deepcopy(module.state_dict())
+        self._end = self._start
 
-    def interpolate(self, share: float | None, validation: HeldOutLoss | None) -> float:
-        """Move the trained module back towards its start.
+    def end(self, change: Callable[[], None]) -> None:
+        """Copy the weights after training, where the module stays.
 
         Args:
-            share: Share of the way to keep, in (0, 1]; not given: that of ``SHARES`` with the lowest loss.
-            validation: Measures the loss of photos that did not train; without it the usual share is kept.
-
-        Returns:
-            The share that was kept; 0 where validation photos say that nothing was gained.
+            change: What is to be done to the module at both ends, e.g. undoing the weights of the loss.
         """
-        if share is None:
-            share = USUAL_SHARE if validation is None else self._choose(validation)
-        self._stand(self._module.state_dict(), share)
-        return share
-
-    def _choose(self, validation: HeldOutLoss) -> float:
-        end, losses = copy.deepcopy(self._module.state_dict()), {}
-        for share in SHARES:
-            self._stand(end, share)
-            losses[share] = validation(self._module)
-        self._module.load_state_dict(end)
-        return min(SHARES, key=lambda share: losses[share])
+        trained = copy.deepcopy(self._module.state_dict())
+        self._module.load_state_dict(dict(self._start))
+        change()
+        self._start = copy.deepcopy(self._module.state_dict())
+        self._module.load_state_dict(trained)
+        change()
+        self._end = copy.deepcopy(self._module.state_dict())
 
     @torch.no_grad()
-    def _stand(self, end: Mapping[str, Tensor], share: float) -> None:
+    def stand(self, share: float) -> None:
+        """Move the module to a share of the way, in [0, 1]: 0 is its start, 1 its end."""
         for name, value in self._module.state_dict().items():
-            if value.is_floating_point():
-                value.copy_(torch.lerp(self._start[name], end[name], share))
+            value.copy_(
+                torch.lerp(self._start[name], self._end[name], share)
+                if value.is_floating_point()
+                else self._end[name]
+            )
+
+    def choose(self, validation: HeldOutLoss) -> float:
+        """Move the module to that of ``SHARES`` with the lowest loss of photos that did not train.
+
+        Returns:
+            The share; 0 where nothing was gained.
+        """
+        losses = {}
+        for share in SHARES:
+            self.stand(share)
+            losses[share] = validation(self._module)
+        best = min(SHARES, key=lambda share: losses[share])
+        self.stand(best)
+        return best

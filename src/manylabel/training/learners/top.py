@@ -19,14 +19,14 @@ from manylabel.models.modes import autocast
 from manylabel.training.batches import FeatureBatches, as_tensor, shared_tensor
 from manylabel.training.defaults import given
 from manylabel.training.features import FrozenPart
-from manylabel.training.learners.base import NO_ROWS, Fit, FitRows, Learner, Lesson
+from manylabel.training.learners.base import FEW_OUT_OF_FOLD, NO_ROWS, Fit, FitRows, Learner, Lesson
 from manylabel.training.learners.head import HeadLearner
 from manylabel.training.learners.head_first import (
     HEAD_FIRST_VIEWS,
     head_first_lesson,
     start_with_trained_head,
 )
-from manylabel.types import IntArray
+from manylabel.types import FloatArray, IntArray
 
 _SCORING_BATCH_SIZE = 64
 _HEAD_FIRST_DECAY = 3.0
@@ -63,7 +63,7 @@ class TopLearner(Learner):
         other_rows: All other photos that will be scored.
     """
 
-    is_cheap = False
+    n_wanted_out_of_fold = FEW_OUT_OF_FOLD
 
     def __init__(self, lesson: Lesson, *, train_rows: IntArray, other_rows: IntArray) -> None:
         """Compute the activations of all photos."""
@@ -152,6 +152,14 @@ class TopLearner(Learner):
         for start in range(0, len(rows), _SCORING_BATCH_SIZE):
             values = self._plain(rows[start : start + _SCORING_BATCH_SIZE], n_views)
             yield self._run(module, values).mean(dim=1)
+
+    @torch.no_grad()
+    def backbone_features(self, rows: IntArray) -> FloatArray:
+        """Return the features of the photos before anything learned [n_rows, n_features]."""
+        self._split.above.eval()
+        start = Top(self._split.above, nn.Sequential())
+        features = [outputs.cpu().double().numpy() for outputs in self.outputs(start, rows, n_views=1)]
+        return np.concatenate(features)
 
     def _run(self, module: nn.Module, activations: Tensor) -> Tensor:
         """Return what a module makes of activations [n_rows, n_views, ...]: [n_rows, n_views, n_outputs]."""

@@ -1,0 +1,220 @@
+"""Check photos and labels before anything learns from them.
+
+In:  the table; what its photos tell: copies, sizes, failures; the split; and rules between labels.
+Out: a ``Check``: findings in plain sentences, the most important first.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from manylabel.config import DataConfig, RulesConfig
+from manylabel.data.checks.broken_rules import find_broken_rules
+from manylabel.data.checks.cells import find_empty_cells
+from manylabel.data.checks.copies import find_copies
+from manylabel.data.checks.counts import find_count_problems
+from manylabel.data.checks.finding import Finding, Level
+from manylabel.data.checks.relations import find_relations
+from manylabel.data.checks.seen import SeenPhotos, look_at_photos
+from manylabel.data.checks.shift import find_shift
+from manylabel.data.checks.sizes import find_odd_sizes, find_unreadable
+from manylabel.data.duplicates import fingerprint
+from manylabel.data.photos import convert_photos
+from manylabel.data.readers import read_table
+from manylabel.data.split import given_split
+from manylabel.errors import OutputError, PhotoError, TableError
+from manylabel.files import write_atomically
+from manylabel.rules import LabelRules, parse_rules
+from manylabel.types import LabelTable, Listener, Progress, Split, ignore_progress
+
+__all__ = [
+    "Check",
+    "CheckedTable",
+    "Finding",
+    "Level",
+    "as_dict",
+    "check",
+    "check_table",
+    "to_rows",
+    "write_check",
+]
+
+_SIDE_PX = 224
+_LEVELS: tuple[Level, ...] = get_args(Level)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """Hold what a check found.
+
+    Attributes:
+        findings: Errors first, then warnings, then notes; within a level the most important first.
+    """
+
+    findings: tuple[Finding, ...]
+
+    def of_level(self, level: Level) -> tuple[Finding, ...]:
+        """Return the findings of one level."""
+        return tuple(finding for finding in self.findings if finding.level == level)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CheckedTable:
+    """Hold a table and what a check of it found.
+
+    Attributes:
+        table: The readable photos and their labels.
+        check: What was found.
+    """
+
+    table: LabelTable
+    check: Check
+
+
+def check(
+    photos: Path | str,
+    labels: Path | str | None = None,
+    *,
+    form: DataConfig | None = None,
+    rules: RulesConfig | None = None,
+    listener: Listener = ignore_progress,
+) -> CheckedTable:
+    """Read photos and labels, and check them as ``train`` and ``compare`` do first.
+
+    Args:
+        photos: Folder of the photos.
+        labels: Table of labels; not given: the photo folder itself is asked.
+        form: Format and delimiter of the table; its paths are not used.
+        rules: Rules between labels. Not given: there are none.
+        listener: Hears of progress.
+
+    Raises:
+        TableError: The table cannot be read, or no photo can.
+        ConfigError: The rules name unknown labels or contradict each other.
+    """
+    form = DataConfig() if form is None else form
+    table = read_table(
+        None if labels is None else Path(labels),
+        photos=Path(photos),
+        format=form.format,
+        delimiter=form.delimiter,
+    )
+    parsed = None if rules is None else parse_rules(**asdict(rules), labels=table.labels)
+    answers = []
+    for n_done, answer in enumerate(convert_photos(table.photos, fingerprint, side_px=_SIDE_PX), start=1):
+        answers.append(answer)
+        listener(Progress(subject="photos", stage="reading", done=n_done, total=table.n_photos))
+    failures = [answer for answer in answers if isinstance(answer, PhotoError)]
+    readable = [row for row, answer in enumerate(answers) if not isinstance(answer, PhotoError)]
+    if not readable:
+        raise TableError(["not one photo can be read; the first problems:", *map(str, failures[:10])])
+    table = table.take(np.array(readable))
+    fingerprints = [answer for answer in answers if not isinstance(answer, PhotoError)]
+    seen = look_at_photos(table, fingerprints, side_px=_SIDE_PX, failures=failures)
+    found = check_table(table, seen=seen, split=given_split(table), rules=parsed)
+    return CheckedTable(table=table, check=found)
+
+
+def write_check(path: Path, checked: CheckedTable) -> None:
+    """Write what was found as JSON, photos by their names and labels by theirs.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    table = checked.table
+    found = as_dict(checked.check)
+    for finding in found["findings"]:
+        finding["photos"] = [table.names[row] for row in finding["photos"]]
+        finding["labels"] = [table.labels[column] for column in finding["labels"]]
+        finding["cells"] = [[table.names[row], table.labels[column]] for row, column in finding["cells"]]
+    whole = {
+        "source": table.source,
+        "n_photos": table.n_photos,
+        "labels": {
+            name: {
+                "n_positive": int((table.targets[:, column] == 1).sum()),
+                "n_negative": int((table.targets[:, column] == 0).sum()),
+            }
+            for column, name in enumerate(table.labels)
+        },
+        "notes": table.notes,
+        **found,
+    }
+    try:
+        write_atomically(path, (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode())
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def check_table(
+    table: LabelTable,
+    *,
+    seen: SeenPhotos | None = None,
+    split: Split | None = None,
+    rules: LabelRules | None = None,
+) -> Check:
+    r"""Check photos and labels.
+
+    Args:
+        table: The readable photos and their labels.
+        seen: What the photos tell. Not given: copies, leaks and sizes are not looked for.
+        split: Which photos train, choose and judge. Not given: all of them train.
+        rules: What is certain about the labels. Not given: nothing is.
+
+    Returns:
+        What was found; an error among it means that training makes no sense.
+
+    Raises:
+        ValueError: The copies or the sizes are those of another number of photos.
+
+    Examples:
+        >>> names = tuple(f"{number}.jpg" for number in range(160))
+        >>> targets = np.zeros((160, 2))
+        >>> targets[:3, 0] = 1
+        >>> targets[2:80, 1] = 1
+        >>> table = LabelTable(
+        ...     photos=tuple(map(Path, names)), names=names, labels=("boat", "lake"), targets=targets,
+        ...     parts=(None,) * 160, source="labels.csv",
+        ... )
+        >>> print(check_table(table).findings[0].text.replace("; ", ";\n"))
+        label 'boat': 3 positives among 160 photos: its threshold and AP can't be trusted;
+        about 10 more would help
+    """
+    findings = [
+        *([] if seen is None else find_copies(table, seen.duplicates, split)),
+        *([] if seen is None else find_unreadable(seen.failures)),
+        *find_broken_rules(table, rules),
+        *find_count_problems(table, split),
+        *find_shift(table, split),
+        *find_relations(table),
+        *([] if seen is None else find_odd_sizes(table, seen.sizes_px, side_px=seen.side_px)),
+        *find_empty_cells(table),
+    ]
+    return Check(findings=tuple(sorted(findings, key=lambda finding: _LEVELS.index(finding.level))))
+
+
+def to_rows(check: Check) -> list[tuple[str, str, str]]:
+    """Return level, kind and text of every finding, for a table.
+
+    Examples:
+        >>> to_rows(Check(findings=(Finding(level="note", kind="one_label", text="one label"),)))
+        [('note', 'one_label', 'one label')]
+    """
+    return [(finding.level, finding.kind, finding.text) for finding in check.findings]
+
+
+def as_dict(check: Check) -> dict[str, Any]:
+    """Return plain values for JSON: how many findings each level has, and the findings.
+
+    Examples:
+        >>> found = as_dict(Check(findings=(Finding(level="note", kind="one_label", text="one label"),)))
+        >>> found["counts"], found["findings"][0]["kind"]
+        ({'error': 0, 'warning': 0, 'note': 1}, 'one_label')
+    """
+    return {
+        "counts": {level: len(check.of_level(level)) for level in _LEVELS},
+        "findings": [asdict(finding) for finding in check.findings],
+    }

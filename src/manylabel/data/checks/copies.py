@@ -1,0 +1,120 @@
+"""Look what copies of photos do to labels and to the split.
+
+In:  the table, groups of copies and the split.
+Out: findings: copies on both sides of the split, copies with different labels, exact and near-copies.
+"""
+
+from collections import Counter
+
+import numpy as np
+
+from manylabel.data.checks.finding import Finding, name_photos, plain
+from manylabel.data.duplicates import DuplicateGroups
+from manylabel.data.parsing.wording import count, list_some
+from manylabel.types import IntArray, LabelTable, Split
+
+_MOST_SHOWN = 3
+
+
+def find_copies(table: LabelTable, duplicates: DuplicateGroups, split: Split | None) -> list[Finding]:
+    """Find what copies of photos do.
+
+    Args:
+        table: The photos and their labels.
+        duplicates: Which photos are copies of each other.
+        split: Which photos train, choose and judge, and the folds. Not given: no leak is found.
+
+    Raises:
+        ValueError: The groups are those of another number of photos.
+    """
+    if len(duplicates.groups) != table.n_photos:
+        raise ValueError(f"groups are given for {len(duplicates.groups)} photos, expected {table.n_photos}")
+    return [
+        *_leaks(table, duplicates.groups, split),
+        *_different_labels(table, duplicates.groups),
+        *_copies(table, duplicates),
+    ]
+
+
+def _leaks(table: LabelTable, groups: IntArray, split: Split | None) -> list[Finding]:
+    """Find photos that judge or choose and have a copy that trains."""
+    if split is None:
+        return []
+    parts = (("training", split.train), ("validation", split.val), ("test", split.test))
+    findings = []
+    for (learns, seen), (judges, held_out) in ((parts[0], parts[2]), (parts[1], parts[2]), parts[:2]):
+        leaked = held_out[np.isin(groups[held_out], groups[seen])]
+        if len(leaked):
+            text = (
+                f"copies of {learns} photos among the {judges} photos ({len(leaked):,} of {len(held_out):,}),"
+                f" so scores look better than they are; keep copies in one part:"
+                f" {name_photos(table, leaked)}"
+            )
+            findings.append(Finding(level="warning", kind="leak", text=text, photos=plain(leaked)))
+    return [*findings, *_leaks_across_folds(table, groups, split)]
+
+
+def _leaks_across_folds(table: LabelTable, groups: IntArray, split: Split) -> list[Finding]:
+    """Find training photos with a copy in another fold."""
+    n_folds_of = Counter(group for fold in split.folds for group in np.unique(groups[fold]).tolist())
+    leaked = [row for row in split.train.tolist() if n_folds_of[int(groups[row])] > 1]
+    if not leaked:
+        return []
+    text = (
+        f"{count(len(leaked), 'training photo')} with a copy in another fold, so out-of-fold scores look"
+        f" better than they are; keep copies in one fold: {name_photos(table, leaked)}"
+    )
+    return [Finding(level="warning", kind="leak", text=text, photos=plain(leaked))]
+
+
+def _different_labels(table: LabelTable, groups: IntArray) -> list[Finding]:
+    """Find copies one of which carries a label and another does not."""
+    shape = (int(groups.max(initial=-1)) + 1, table.n_labels)
+    has_present, has_absent = np.zeros((2, *shape), dtype=np.bool_)  # [n_groups, n_labels]
+    for found, value in ((has_present, 1), (has_absent, 0)):
+        rows, columns = np.nonzero(table.targets == value)
+        found[groups[rows], columns] = True
+    is_contested = has_present & has_absent
+    contested = np.flatnonzero(is_contested.any(axis=1))
+    if not len(contested):
+        return []
+    rows_of = {group: np.flatnonzero(groups == group) for group in contested[:_MOST_SHOWN].tolist()}
+    phrases = [
+        f"{name_photos(table, rows)} in"
+        f" {list_some([table.labels[column] for column in np.flatnonzero(is_contested[group])])}"
+        for group, rows in rows_of.items()
+    ]
+    n_left = len(contested) - len(phrases)
+    more = f"; and {n_left:,} more groups" if n_left > 1 else "; and 1 more group" if n_left else ""
+    cells = np.argwhere(is_contested[groups] & ~np.isnan(table.targets))
+    return [
+        Finding(
+            level="warning",
+            kind="copies_differ",
+            text=f"copies with different labels, so one may be wrong: {'; '.join(phrases)}{more}",
+            photos=plain(np.unique(cells[:, 0])),
+            labels=plain(np.unique(cells[:, 1])),
+            cells=tuple((int(row), int(column)) for row, column in cells),
+        )
+    ]
+
+
+def _copies(table: LabelTable, duplicates: DuplicateGroups) -> list[Finding]:
+    """Count exact copies and near-copies."""
+    sizes = np.bincount(duplicates.groups)
+    findings = []
+    for kind, kinds, words in (
+        ("exact_copies", {"exact"}, "the same pixels as another photo, so that it counts more than once"),
+        ("near_copies", {"near", "mirrored"}, "nearly the same picture as another photo"),
+    ):
+        copies = [copy for copy in duplicates.copies if copy.kind in kinds]
+        rows = np.unique([row for copy in copies for row in (copy.first, copy.second)]).astype(np.int64)
+        if not copies:
+            continue
+        n_mirrored = sum(copy.kind == "mirrored" for copy in copies)
+        mirrored = f", {count(n_mirrored, 'pair')} of them mirrored" if n_mirrored else ""
+        largest = int(sizes[duplicates.groups[rows]].max())
+        size = f", the largest group has {largest:,}" if largest > 2 else ""
+        text = f"{count(len(rows), 'photo')} with {words}{mirrored}{size}: {name_photos(table, rows)}"
+        findings.append(Finding(level="note", kind=kind, text=text, photos=plain(rows)))
+    return findings

@@ -1,0 +1,193 @@
+"""Look whether there is enough of every label to learn and to judge it.
+
+In:  the table, and the split where there is one.
+Out: findings: too few photos, labels that are never, always or rarely present, labels missing from a part.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from manylabel.data.checks.finding import Finding, Level, per_label
+from manylabel.data.parsing.wording import count
+from manylabel.types import IntArray, LabelTable, Split
+
+# A recall measured on n positives has a standard error of up to 0.5 / sqrt(n): 0.22 for 5 and 0.16 for 10.
+_CANNOT_BE_TRUSTED = 5
+_ROUGH = 10
+_STEP = 5
+_FEW_PHOTOS = 20
+
+
+def find_count_problems(table: LabelTable, split: Split | None) -> list[Finding]:
+    """Find what there is too little of, the gravest first.
+
+    Args:
+        table: The photos and their labels; only known cells count.
+        split: Which photos train and judge. Not given: all of them train.
+    """
+    return [
+        *_too_few_photos(table, split),
+        *_constant_labels(table),
+        *_missing_from_parts(table, split),
+        *(finding for place in _places(table, split) for finding in _rare(table, place, value=1)),
+        *(finding for place in _places(table, split) for finding in _rare(table, place, value=0)),
+        *_single_label(table),
+    ]
+
+
+def _too_few_photos(table: LabelTable, split: Split | None) -> list[Finding]:
+    rows = np.arange(table.n_photos) if split is None else split.train
+    n_photos = int((~np.isnan(table.targets[rows])).any(axis=1).sum())
+    has = f"{count(n_photos, 'photo')} with a known label to train on"
+    if n_photos < 2:
+        text = f"{has}: nothing can be learned from fewer than 2; about 100 are a start"
+        return [Finding(level="error", kind="too_few_photos", text=text)]
+    if n_photos < _FEW_PHOTOS:
+        text = (
+            f"{has}: a network can only learn these by heart; thresholds, folds and metrics mean little"
+            f" with fewer than {_FEW_PHOTOS}, and about 100 are a start"
+        )
+        return [Finding(level="warning", kind="too_few_photos", text=text)]
+    return []
+
+
+def _constant_labels(table: LabelTable) -> list[Finding]:
+    n_present, n_absent = _count_cells(table, 1), _count_cells(table, 0)
+    n_known = n_present + n_absent
+    unknown = per_label(
+        table,
+        np.flatnonzero(n_known == 0),
+        level="warning",
+        kind="only_unknown",
+        words=(
+            lambda column: "unknown on every photo: it can't be learned; fill it in or leave it out",
+            "are unknown on every photo and can't be learned",
+        ),
+    )
+    never = per_label(
+        table,
+        np.flatnonzero((n_present == 0) & (n_known > 0)),
+        level="warning",
+        kind="never_present",
+        words=(
+            lambda column: (
+                f"on none of {n_known[column]:,} photos: it can't be learned; add photos that show it"
+            ),
+            "are on no photo and can't be learned",
+        ),
+    )
+    always = per_label(
+        table,
+        np.flatnonzero((n_absent == 0) & (n_known > 0)),
+        level="warning",
+        kind="always_present",
+        words=(
+            lambda column: (
+                f"on all of {n_known[column]:,} photos: it can't be learned; add photos without it"
+            ),
+            "are on every photo and can't be learned",
+        ),
+    )
+    return [*unknown, *never, *always]
+
+
+def _missing_from_parts(table: LabelTable, split: Split | None) -> list[Finding]:
+    """Find labels with positives, none of which trains, or none of which judges."""
+    if split is None:
+        return []
+    n_present = _count_cells(table, 1)
+    findings = []
+    for rows, part, verb in ((split.train, "training", "learned"), (split.test, "test", "judged")):
+        is_missing = (n_present > 0) & ((table.targets[rows] == 1).sum(axis=0) == 0)
+        findings += per_label(
+            table,
+            np.flatnonzero(is_missing & (len(rows) > 0)),
+            level="warning",
+            kind=f"not_in_{part}",
+            words=(
+                # The loop's values are bound here: a function in a loop sees the last ones.
+                lambda column, part=part, verb=verb: (  # type: ignore[misc]
+                    f"{count(int(n_present[column]), 'positive')}, none of them among the {part} photos:"
+                    f" it can't be {verb}"
+                ),
+                f"have no positive among the {part} photos and can't be {verb}",
+            ),
+        )
+    return findings
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Place:
+    """Hold some photos, what they are called, and what rests on them."""
+
+    rows: IntArray
+    photo: str
+    kind: str
+    decides: str
+
+
+def _places(table: LabelTable, split: Split | None) -> tuple[_Place, ...]:
+    """Return the photos that decide thresholds and those that judge; the same ones without test photos."""
+    if split is None or not len(split.test):
+        return (
+            _Place(rows=np.arange(table.n_photos), photo="photo", kind="few", decides="threshold and AP"),
+        )
+    others = np.concatenate([split.train, split.val])
+    return (
+        _Place(rows=others, photo="training photo", kind="few", decides="threshold"),
+        _Place(rows=split.test, photo="test photo", kind="few_test", decides="AP"),
+    )
+
+
+def _rare(table: LabelTable, place: _Place, *, value: int) -> list[Finding]:
+    """Find labels with few positives (value 1) or few negatives (value 0), but some of both."""
+    targets = table.targets[place.rows]
+    n_cells, n_others = (targets == value).sum(axis=0), (targets == 1 - value).sum(axis=0)
+    varies = (n_cells > 0) & (n_others > 0) & ((n_cells < n_others) | ((n_cells == n_others) & (value == 1)))
+    order = np.argsort(n_cells, kind="stable")
+    order = order[varies[order]]
+    thing = "positive" if value == 1 else "negative"
+
+    def sentence(column: int, verdict: str) -> str:
+        n_cell, n_known = int(n_cells[column]), int(n_cells[column] + n_others[column])
+        more = _STEP * -(-(_ROUGH - n_cell) // _STEP)
+        return (
+            f"{count(n_cell, thing)} among {count(n_known, place.photo)}: its {place.decides} {verdict};"
+            f" about {more} more would help"
+        )
+
+    bounds: tuple[tuple[int, int, Level, str, str], ...] = (
+        (1, _CANNOT_BE_TRUSTED, "warning", f"fewer than {_CANNOT_BE_TRUSTED}", "can't be trusted"),
+        (_CANNOT_BE_TRUSTED, _ROUGH, "note", f"{_CANNOT_BE_TRUSTED} to {_ROUGH - 1}", _rough(place)),
+    )
+    findings = []
+    for least, below, level, amount, verdict in bounds:
+        findings += per_label(
+            table,
+            order[(n_cells[order] >= least) & (n_cells[order] < below)],
+            level=level,
+            kind=f"{place.kind}_{thing}s",
+            words=(
+                partial(sentence, verdict=verdict),
+                f"have {amount} {thing}s among the {place.photo}s; the {place.decides} of each {verdict}",
+            ),
+        )
+    return findings
+
+
+def _rough(place: _Place) -> str:
+    return "are rough" if " and " in place.decides else "is rough"
+
+
+def _single_label(table: LabelTable) -> list[Finding]:
+    if table.n_labels != 1:
+        return []
+    text = f"'{table.labels[0]}' is the only label: that is fine, every photo has it or not"
+    return [Finding(level="note", kind="one_label", text=text, labels=(0,))]
+
+
+def _count_cells(table: LabelTable, value: int) -> IntArray:
+    """Count the photos on which each label is present (1) or absent (0) [n_labels]."""
+    return np.asarray((table.targets == value).sum(axis=0), dtype=np.int64)

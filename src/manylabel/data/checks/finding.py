@@ -1,0 +1,80 @@
+"""Say what was found in photos and labels.
+
+In:  where it was found, how grave it is, and the words for it.
+Out: a ``Finding``; many labels with the same trouble give one sentence, not one each.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from manylabel.data.parsing.wording import list_some
+from manylabel.types import IntArray, LabelTable
+
+Level = Literal["error", "warning", "note"]
+
+_MOST_SENTENCES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Hold one thing that a user should know about photos and labels.
+
+    Attributes:
+        level: "error" stops a run, "warning" makes its results worse or less certain, "note" is good to know.
+        kind: What was found, as a fixed word, e.g. ``"few_positives"``.
+        text: The same as a plain sentence.
+        photos: Row numbers of the photos concerned; empty where it is no matter of single photos.
+        labels: Columns of the labels concerned; empty where it is no matter of single labels.
+        cells: Row and column of each cell concerned.
+    """
+
+    level: Level
+    kind: str
+    text: str
+    photos: tuple[int, ...] = ()
+    labels: tuple[int, ...] = ()
+    cells: tuple[tuple[int, int], ...] = ()
+
+
+def plain(numbers: Iterable[int] | IntArray) -> tuple[int, ...]:
+    """Turn row or column numbers into plain integers, for JSON."""
+    return tuple(int(number) for number in numbers)
+
+
+def name_photos(table: LabelTable, rows: Iterable[int] | IntArray) -> str:
+    """Name the first photos of some rows and count the rest."""
+    return list_some([table.names[row] for row in rows])
+
+
+def per_label(
+    table: LabelTable,
+    columns: Sequence[int] | IntArray,
+    *,
+    level: Level,
+    kind: str,
+    words: tuple[Callable[[int], str], str],
+) -> list[Finding]:
+    """Say the same of several labels: a sentence for each of up to 3, one sentence for more.
+
+    Args:
+        table: Names the labels.
+        columns: The labels concerned, the worst first.
+        level: As in ``Finding``.
+        kind: As in ``Finding``.
+        words: What to say of one label by its column, after its name; and of several, after their number.
+    """
+    one, several = words
+    if len(columns) <= _MOST_SENTENCES:
+        return [
+            Finding(
+                level=level,
+                kind=kind,
+                text=f"label '{table.labels[column]}': {one(column)}",
+                labels=(column,),
+            )
+            for column in plain(columns)
+        ]
+    names = list_some([table.labels[column] for column in columns])
+    text = f"{len(columns):,} labels {several}: {names}"
+    return [Finding(level=level, kind=kind, text=text, labels=plain(columns))]

@@ -1,0 +1,162 @@
+"""Learn how to decide about new photos from photos that did not train.
+
+In:  their targets, and their scores by one or several variants of a network.
+Out: a decision rule: which variant, its calibration, a threshold per label; and what such a rule says about
+     each of these photos when it was learned from the others.
+
+Nothing is judged by what was fitted to it: the variant, the calibration and the thresholds that decide about
+the photos of a fold are learned from the other folds alone (nested cross-fitting).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from manylabel.evaluation.calibration import CalibrationChoice, choose_calibration, leave_uncalibrated
+from manylabel.evaluation.curves import BoolArray
+from manylabel.evaluation.reliability import log_loss
+from manylabel.evaluation.thresholds import (
+    ChosenThresholds,
+    ThresholdAim,
+    choose_thresholds,
+    threshold_benefit,
+)
+from manylabel.rules import LabelRules, respect
+from manylabel.types import FloatArray, IntArray
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class HeldOut:
+    """Hold what is known of photos that did not train.
+
+    Attributes:
+        targets: [n_photos, n_labels]: 1 present, 0 absent, NaN unknown.
+        scores: Probabilities [n_variants, n_photos, n_labels].
+        folds: Row numbers of each fold, a partition of the photos, at least 2.
+
+    Raises:
+        ValueError: The sizes do not fit together, or the folds are not a partition.
+    """
+
+    targets: FloatArray
+    scores: FloatArray
+    folds: tuple[IntArray, ...]
+
+    def __post_init__(self) -> None:
+        """Check that sizes and folds fit together."""
+        if self.scores.shape[1:] != self.targets.shape:
+            raise ValueError(f"scores have shape {self.scores.shape}, targets {self.targets.shape}")
+        rows = np.sort(np.concatenate(self.folds))
+        if len(self.folds) < 2 or not np.array_equal(rows, np.arange(len(self.targets))):
+            raise ValueError(f"{len(self.folds)} folds are no partition of {len(self.targets)} photos")
+
+    def without(self, number: int) -> "HeldOut":
+        """Return the photos of all folds but one; a single fold that is left is divided in two."""
+        rows = np.setdiff1d(np.arange(len(self.targets)), self.folds[number])
+        rest = [np.searchsorted(rows, fold) for other, fold in enumerate(self.folds) if other != number]
+        folds = tuple(rest) if len(rest) > 1 else (rest[0][::2], rest[0][1::2])
+        return HeldOut(targets=self.targets[rows], scores=self.scores[:, rows], folds=folds)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DecisionRule:
+    """Say how scores of new photos become decisions.
+
+    Attributes:
+        variant: Place of the variant of the network that is used.
+        calibration: What makes its probabilities honest, and how much that helps.
+        thresholds: The score from which on a label counts as present, after calibration.
+        are_worthwhile: Whether thresholds like these did better than 0.5 on photos that did not choose them;
+            else they are 0.5.
+    """
+
+    variant: int
+    calibration: CalibrationChoice
+    thresholds: ChosenThresholds
+    are_worthwhile: bool
+
+    def score(self, scores: FloatArray) -> FloatArray:
+        """Return calibrated probabilities [n_photos, n_labels] of those of all variants."""
+        return self.calibration.calibration.apply(scores[self.variant])
+
+
+def learn_decision_rule(
+    held_out: HeldOut, *, aim: ThresholdAim, calibrates: bool = True, labels: Sequence[str] | None = None
+) -> DecisionRule:
+    """Learn a rule.
+
+    The variant with the lowest log loss is taken. It is calibrated where that lowers the log loss of photos
+    that the calibration was not fitted to. Thresholds are chosen on scores that were calibrated without the
+    photo that they belong to; where they are for F1 or accuracy and, chosen on all folds but one, do worse on
+    that one than 0.5 would, it is 0.5.
+
+    Args:
+        held_out: What to learn from.
+        aim: What thresholds aim at.
+        calibrates: Whether to calibrate at all.
+        labels: The label names [n_labels], for what the rule says of its thresholds.
+
+    Examples:
+        >>> targets = np.array([[1.0], [0.0], [1.0], [0.0]] * 10)
+        >>> variants = np.array([np.full((40, 1), 0.5), np.where(targets == 1, 0.8, 0.3)])
+        >>> held_out = HeldOut(targets=targets, scores=variants, folds=(np.arange(20), np.arange(20, 40)))
+        >>> rule = learn_decision_rule(held_out, aim=ThresholdAim(method="f1"))
+        >>> rule.variant, rule.thresholds.decide(rule.score(variants[:, :2])).ravel().tolist()
+        (1, [True, False])
+    """
+    variant = int(np.argmin([_loss(held_out.targets, scores) for scores in held_out.scores]))
+    scores = held_out.scores[variant]
+    calibration = (
+        choose_calibration(held_out.targets, scores, held_out.folds)
+        if calibrates
+        else leave_uncalibrated(held_out.targets, scores)
+    )
+    are_worthwhile = _are_worthwhile(held_out, calibration.scores, aim)
+    aim = aim if are_worthwhile else ThresholdAim(method="half")
+    thresholds = choose_thresholds(held_out.targets, calibration.scores, aim=aim, labels=labels)
+    return DecisionRule(
+        variant=variant, calibration=calibration, thresholds=thresholds, are_worthwhile=are_worthwhile
+    )
+
+
+def _are_worthwhile(held_out: HeldOut, scores: FloatArray, aim: ThresholdAim) -> bool:
+    """Say whether thresholds do at least as well as 0.5 on photos that did not choose them."""
+    if aim.method not in ("f1", "accuracy"):
+        return True  # what 0.5 does has nothing to do with what is asked for
+    benefit = threshold_benefit(held_out.targets, scores, held_out.folds, aim=aim)
+    name = "f1_macro" if aim.method == "f1" else "binary_accuracy"
+    return not getattr(benefit.cross_fitted, name) < getattr(benefit.half, name)
+
+
+def cross_fit_decision_rule(
+    held_out: HeldOut, *, aim: ThresholdAim, calibrates: bool = True, rules: LabelRules | None = None
+) -> tuple[FloatArray, BoolArray]:
+    """Score and decide every photo by a rule that was learned from the other folds.
+
+    Args:
+        held_out: The photos.
+        aim: What thresholds aim at.
+        calibrates: Whether to calibrate at all.
+        rules: What decisions obey; not given: nothing.
+
+    Returns:
+        Scores and decisions [n_photos, n_labels].
+    """
+    scores = np.empty(held_out.targets.shape)
+    decisions = np.zeros(held_out.targets.shape, dtype=np.bool_)
+    for number, fold in enumerate(held_out.folds):
+        rule = learn_decision_rule(held_out.without(number), aim=aim, calibrates=calibrates)
+        scores[fold] = rule.score(held_out.scores[:, fold])
+        decisions[fold] = respect(rules, scores[fold], rule.thresholds)
+    return scores, decisions
+
+
+def _loss(targets: FloatArray, scores: FloatArray) -> float:
+    loss = log_loss(targets, scores)
+    return np.inf if np.isnan(loss) else loss
+
+
+def positions(rows: IntArray, folds: Sequence[IntArray]) -> tuple[IntArray, ...]:
+    """Return where the photos of each fold stand among sorted rows."""
+    return tuple(np.searchsorted(rows, np.sort(fold)) for fold in folds)

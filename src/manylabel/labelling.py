@@ -1,0 +1,179 @@
+"""Say which photos are most worth labelling next.
+
+In:  a bundle, a folder of photos, and which of them are labelled.
+Out: the photos that would teach the network most, the most useful first.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from manylabel.bundle import Bundle, read_bundle
+from manylabel.config import DataConfig, DeviceName
+from manylabel.data.assembly.matching import PhotoIndex
+from manylabel.data.readers import find_photos, read_table
+from manylabel.errors import BundleError, ConfigError, InputError, MissingExtraError, OutputError, PhotoError
+from manylabel.evaluation.suggestions import choose_to_label, mean_entropy
+from manylabel.files import printable, write_atomically
+from manylabel.types import FloatArray, IntArray, Listener, Scores, ignore_progress
+
+_SPLIT_FILE = "split.csv"
+_PROBLEMS_SHOWN = 10
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Suggestions:
+    """Hold the photos that are most worth labelling next.
+
+    Attributes:
+        scores: What the bundle says about them, the most useful photo first.
+        uncertainty: Mean binary entropy over the labels of each, in bits: 0 sure, 1 no idea.
+        n_unlabelled: Photos that they were chosen from.
+        notes: What the user should know, one sentence each.
+        failures: An error for each photo that could not be read.
+    """
+
+    scores: Scores
+    uncertainty: FloatArray
+    n_unlabelled: int
+    notes: tuple[str, ...]
+    failures: tuple[PhotoError, ...]
+
+    def unsure_labels(self, row: int, *, most: int = 3) -> list[str]:
+        """Return the labels whose scores of one photo are nearest to 0.5, the nearest first."""
+        order = np.argsort(np.abs(self.scores.values[row] - 0.5), kind="stable")
+        return [self.scores.labels[column] for column in order[:most]]
+
+
+def suggest(  # noqa: PLR0913 - a wish of the user each
+    bundle: Path | str,
+    photos: Path | str,
+    labels: Path | str | None = None,
+    *,
+    n: int = 20,
+    form: DataConfig | None = None,
+    device: DeviceName = "auto",
+    listener: Listener = ignore_progress,
+) -> Suggestions:
+    """Choose photos that stand for many others whose labels the network does not know.
+
+    How they are chosen stands at ``evaluation.suggestions.choose_to_label``.
+
+    Args:
+        bundle: Folder that training wrote.
+        photos: Folder of photos, searched with its subfolders.
+        labels: Table of those that are labelled: they are not suggested, and neither is what looks like them.
+            Photos of which it knows no label are not labelled. Not given: those that the bundle was trained
+            and judged with, as far as they lie in the folder under their names.
+        n: How many photos to suggest, at least 1.
+        form: Format and delimiter of the table; its paths are not used.
+        device: Where to compute.
+        listener: Hears of progress.
+
+    Raises:
+        InputError: The bundle, the folder or the table cannot be used, or no unlabelled photo can be read.
+        MissingExtraError: torch is not installed.
+    """
+    if n < 1:
+        raise ConfigError(f"n: given {n}, expected at least 1")
+    try:
+        from manylabel.predictors.feature_scores import score_with_features  # not at the top: an extra, slow
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("Suggesting photos", "train") from error
+    opened, folder = read_bundle(Path(bundle)), Path(photos)
+    paths = find_photos(folder)
+    names = [printable(path.relative_to(folder).as_posix()) for path in paths]
+    if labels is None:
+        labelled, notes = _find_learned(opened, names, folder)
+    else:
+        labelled, notes = _find_labelled(Path(labels), names, folder, form)
+    if len(labelled) == len(paths):
+        raise InputError(f"{folder}: holds no photo that is not labelled; {''.join(notes) or 'it is empty'}")
+    seen = score_with_features(opened, paths, names=names, device=device, listener=listener)
+    is_labelled = np.isin(seen.rows, labelled)
+    if is_labelled.all():
+        problems = "\n".join(map(str, seen.failures[:_PROBLEMS_SHOWN]))
+        raise InputError(f"not one unlabelled photo can be read; the first problems:\n{problems}")
+    chosen = choose_to_label(
+        seen.scores[~is_labelled],
+        seen.features[~is_labelled],
+        n=n,
+        labelled_features=seen.features[is_labelled],
+    )
+    places = np.flatnonzero(~is_labelled)[chosen]
+    return Suggestions(
+        scores=Scores(
+            names=tuple(names[row] for row in seen.rows[places]),
+            labels=opened.config.labels,
+            values=seen.scores[places],
+        ),
+        uncertainty=mean_entropy(seen.scores[places]),
+        n_unlabelled=int((~is_labelled).sum()),
+        notes=tuple(notes),
+        failures=seen.failures,
+    )
+
+
+def write_suggestions(path: Path, suggestions: Suggestions) -> None:
+    """Write suggestions as CSV: image, rank from 1, uncertainty, then the probabilities of the labels.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["image", "rank", "uncertainty", *suggestions.scores.labels])
+    rows = zip(suggestions.scores.names, suggestions.uncertainty, suggestions.scores.values, strict=True)
+    for rank, (name, uncertainty, scores) in enumerate(rows, start=1):
+        writer.writerow([name, rank, f"{uncertainty:.6f}", *(f"{score:.6f}" for score in scores)])
+    try:
+        write_atomically(path, text.getvalue().encode())
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _find_labelled(
+    labels: Path, names: Sequence[str], folder: Path, form: DataConfig | None
+) -> tuple[IntArray, list[str]]:
+    """Return the rows of the photos of which a table knows any label, and what to say about them."""
+    form = DataConfig() if form is None else form
+    table = read_table(
+        labels, photos=folder, format=form.format, delimiter=form.delimiter, for_training=False
+    )
+    known = {table.names[row] for row in np.flatnonzero(~np.isnan(table.targets).all(axis=1))}
+    rows = _rows(row for row, name in enumerate(names) if name in known)
+    return rows, [f"{len(rows)} photos are labelled by {labels.name} and left out"]
+
+
+def _find_learned(bundle: Bundle, names: Sequence[str], folder: Path) -> tuple[IntArray, list[str]]:
+    """Return the rows of the photos that the split of a bundle names, and what to say about them."""
+    path = _split_file(bundle.folder)
+    if path is None:
+        return _rows(()), []
+    index = PhotoIndex(names, folder=folder)
+    matches = [index.find(name, near=folder).rows for name in _read_names(path)]
+    rows = _rows({match[0] for match in matches if len(match) == 1})
+    what = f"{len(rows)} photos have the names of photos that the bundle was trained or judged with"
+    return rows, [f"{what} and are left out; a table of labels would say it better"] if len(rows) else []
+
+
+def _split_file(bundle: Path) -> Path | None:
+    """Find the split that a bundle was trained with: beside it, or at the top of its run."""
+    places = [bundle / _SPLIT_FILE, bundle.absolute().parent.parent / _SPLIT_FILE]
+    return next((place for place in places if place.is_file()), None)
+
+
+def _read_names(path: Path) -> list[str]:
+    try:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            return [printable(line["image"]) for line in csv.DictReader(file) if line.get("image")]
+    except (OSError, csv.Error) as error:
+        raise BundleError(f"{path}: cannot be read: {error}") from error
+
+
+def _rows(rows: Iterable[int]) -> IntArray:
+    return np.array(sorted(rows), dtype=np.int64)

@@ -1,0 +1,182 @@
+"""Compute what says how far the numbers of a run can be trusted, and what to do next.
+
+In:  the table, the split and the trials.
+Out: plain values for the facts: intervals, comparisons, calibration, the benefit of thresholds, the learning
+     curve, cells that are probably wrong. The layout stands at the top of ``facts.py``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from manylabel.evaluation.compare import compare_pairs
+from manylabel.evaluation.curves import BoolArray
+from manylabel.evaluation.intervals import Bootstrap, Interval, bootstrap_metrics
+from manylabel.evaluation.label_errors import rank_label_errors
+from manylabel.evaluation.reliability import brier_score, expected_calibration_error, log_loss, reliability
+from manylabel.evaluation.thresholds import ThresholdAim, threshold_benefit
+from manylabel.types import FloatArray, Judged, LabelTable, Split, Trial
+
+N_RESAMPLES = 2000
+_COMPARED = ("mAP", "exact_match")
+_MOST_COMPARED = 8
+_N_POOLED_BINS, _N_LABEL_BINS = 10, 5
+_MOST_SUSPECTS = 40
+Facts = dict[str, Any]
+
+
+def draw_intervals(table: LabelTable, split: Split, judged: Sequence[Judged], *, seed: int) -> Bootstrap:
+    """Resample the photos that judge, whole groups of copies, the same draws for all who are judged on them.
+
+    Args:
+        table: The truth.
+        split: Knows the groups.
+        judged: Scores and decisions on the same photos, in any order of the photos.
+        seed: Seed of the draws.
+    """
+    rows = np.sort(judged[0].rows)
+    groups = rows if split.groups is None else split.groups[rows]
+    return bootstrap_metrics(
+        table.targets[rows],
+        [_in_order(each) for each in judged],
+        groups=groups,
+        n_resamples=N_RESAMPLES,
+        rng=np.random.default_rng([seed, 6]),
+    )
+
+
+def _in_order(judged: Judged) -> tuple[FloatArray, BoolArray]:
+    order = np.argsort(judged.rows)
+    return judged.scores[order], judged.decisions[order]
+
+
+def describe_intervals(bootstrap: Bootstrap, position: int) -> Facts:
+    """Return the intervals of one of those judged: of every metric, and of two of every label."""
+    model = bootstrap.models[position]
+    return {
+        "intervals": {name: _ends(interval) for name, interval in model.metrics.items()},
+        "label_intervals": {
+            name: [_ends(interval) for interval in intervals] for name, intervals in model.labels.items()
+        },
+    }
+
+
+def _ends(interval: Interval) -> list[float]:
+    return [interval.low, interval.high]
+
+
+def describe_comparisons(bootstrap: Bootstrap, names: Sequence[str]) -> list[Facts]:
+    """Compare every two of the networks with the highest mAP; all pairs of many would fill pages.
+
+    Args:
+        bootstrap: The draws, those of the networks first.
+        names: The networks.
+    """
+    merits = np.nan_to_num([model.measured["mAP"] for model in bootstrap.models[: len(names)]], nan=-1)
+    chosen = np.sort(np.argsort(-merits, kind="stable")[:_MOST_COMPARED])
+    kept = Bootstrap(
+        models=tuple(bootstrap.models[position] for position in chosen),
+        n_photos=bootstrap.n_photos,
+        n_groups=bootstrap.n_groups,
+        n_labels=bootstrap.n_labels,
+        level=bootstrap.level,
+    )
+    return [
+        {
+            "first": pair.first,
+            "second": pair.second,
+            "metric": pair.metric,
+            "difference": pair.difference,
+            "interval": _ends(pair.interval),
+            "is_distinguishable": pair.is_distinguishable,
+            "sentence": pair.sentence,
+        }
+        for pair in compare_pairs(kept, names=[names[position] for position in chosen], metrics=_COMPARED)
+    ]
+
+
+def describe_calibration(table: LabelTable, trial: Trial) -> Facts | None:
+    """Say how honest probabilities are before and after calibration; None where no photo can tell."""
+    choosing = trial.choosing
+    if choosing is None:
+        return None
+    targets = table.targets[choosing.judged.rows]
+    return {
+        "note": trial.calibration,
+        "is_used": trial.is_calibrated,
+        "origin": choosing.origin,
+        "n_photos": len(targets),
+        "before": _describe_honesty(targets, choosing.raw_scores),
+        "after": _describe_honesty(targets, choosing.judged.scores),
+    }
+
+
+def _describe_honesty(targets: FloatArray, scores: FloatArray) -> Facts:
+    pooled = reliability(targets.ravel(), scores.ravel(), n_bins=_N_POOLED_BINS)
+    return {
+        "log_loss": log_loss(targets, scores),
+        "brier": brier_score(targets, scores),
+        "calibration_error": expected_calibration_error(targets, scores, n_bins=_N_LABEL_BINS),
+        "reliability": asdict(pooled),
+    }
+
+
+def describe_benefit(table: LabelTable, trial: Trial, *, aim: ThresholdAim) -> Facts | None:
+    """Say what thresholds gain on photos that they did not see; None where 0.5 is taken anyway."""
+    choosing = trial.choosing
+    if choosing is None or aim.method == "half":
+        return None
+    targets = table.targets[choosing.judged.rows]
+    benefit = threshold_benefit(targets, choosing.judged.scores, choosing.folds, aim=aim)
+    return {
+        **{name: asdict(getattr(benefit, name)) for name in ("half", "optimistic", "cross_fitted")},
+        "sentence": benefit.sentence,
+    }
+
+
+def describe_curve(trial: Trial) -> Facts | None:
+    """Return the learning curve; None where it was not measured."""
+    return None if trial.learning_curve is None else asdict(trial.learning_curve)
+
+
+def describe_suspects(table: LabelTable, trial: Trial) -> Facts | None:
+    """Rank the cells whose given label is probably wrong, by scores of fits that did not see them.
+
+    Training photos and those that choose or judge are ranked together; none taught the fit that scored it.
+    """
+    said = [
+        judged
+        for judged in (
+            trial.out_of_fold,
+            None if trial.choosing is None else trial.choosing.judged,
+            trial.test,
+        )
+        if judged is not None
+    ]
+    if not said:
+        return None
+    rows = np.concatenate([judged.rows for judged in said])
+    rows, first = np.unique(rows, return_index=True)
+    scores = np.concatenate([judged.scores for judged in said])[first]
+    errors = rank_label_errors(table.targets[rows], scores)
+    cells = [
+        {
+            "row": int(rows[row]),
+            "name": table.names[rows[row]],
+            "label": table.labels[column],
+            "given": int(given),
+            "score": round(float(score), 4),
+            "quality": round(float(quality), 4),
+        }
+        for row, column, given, score, quality in zip(
+            errors.rows[:_MOST_SUSPECTS],
+            errors.columns[:_MOST_SUSPECTS],
+            errors.given[:_MOST_SUSPECTS],
+            errors.score[:_MOST_SUSPECTS],
+            errors.quality[:_MOST_SUSPECTS],
+            strict=True,
+        )
+    ]
+    return {"n_photos": len(rows), "n_expected": errors.n_expected, "cells": cells}

@@ -1,0 +1,228 @@
+"""Say in plain words how far the numbers can be trusted.
+
+In:  facts.
+Out: sentences without any markup; names in them come from the user and are not safe for HTML by themselves.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from manylabel.report.words import STAYED_RANDOM, FactsView, n_things, n_wrong_labels, percent, rivals
+
+MOST_SUSPECT_PHOTOS = 12
+MOST_FINDINGS = 15
+
+_MOST_PAIRS_IN_TERMINAL = 3
+_MOST_LABELS = 100
+_CARDS_OF_COPIES = {
+    "train": "training photo",
+    "val": "validation photo",
+    "test": "test photo",
+    "": "left out",
+}
+
+
+def interval(ends: Sequence[float | None] | None) -> str:
+    r"""Write the ends of an interval of a share for people; an empty string where they are undefined.
+
+    Examples:
+        >>> interval([0.7225, 0.8066]), interval([None, None]), interval(None)
+        ('72.2 to 80.7\xa0%', '', '')
+    """
+    if ends is None or ends[0] is None or ends[1] is None:
+        return ""
+    return f"{100 * ends[0]:.1f} to {percent(ends[1])}"
+
+
+def sentence(text: str) -> str:
+    """Begin with a capital letter and end with a full stop.
+
+    Examples:
+        >>> sentence("left out: it would not help"), sentence("Done."), sentence("")
+        ('Left out: it would not help.', 'Done.', '')
+    """
+    return text[:1].upper() + text[1:] + ("" if not text or text[-1] in ".!?" else ".")
+
+
+def comparisons(facts: FactsView) -> list[FactsView]:
+    """Return the comparisons, those of the network that comes first on top, mAP before exact match."""
+    best = facts["models"][facts["best"]]["model"]
+    return sorted(
+        facts["comparisons"],
+        key=lambda pair: (best not in (pair["first"], pair["second"]), pair["metric"] != "mAP"),
+    )
+
+
+def comparison_words(pair: FactsView) -> tuple[str, str]:
+    """Split a comparison into what was measured and the verdict.
+
+    Examples:
+        >>> comparison_words({"sentence": "a is better than b by 1: not distinguishable with 9 photos"})
+        ('a is better than b by 1', 'not distinguishable')
+    """
+    measured, _, verdict = pair["sentence"].rpartition(": ")
+    return measured, verdict.partition(" with ")[0]
+
+
+def terminal_lines(facts: FactsView) -> list[str]:
+    """Say under a table in a terminal on what it rests and how far it can be trusted."""
+    judged, best = facts["judged"], facts["models"][facts["best"]]
+    on = {"test": "test photos", "out_of_fold": "photos, each by a network that did not see it"}
+    spans = [
+        f"{name} {span}"
+        for name, key in (("mAP", "mAP"), ("exact match", "exact_match"))
+        if (span := interval(best["intervals"][key]))
+    ]
+    lines = [f"Judged on {judged['n_photos']} {on[judged['part']]}."]
+    if spans:
+        lines.append(f"95 % intervals of {best['model']}: {', '.join(spans)}.")
+    pairs = comparisons(facts)[:_MOST_PAIRS_IN_TERMINAL]
+    return [*lines, *(f"{pair['sentence']}." for pair in pairs)]
+
+
+def untrained_lines(facts: FactsView) -> list[str]:
+    """Name the networks that started from random weights, a line each."""
+    lines = []
+    for model in facts["models"]:
+        if model["init"] == "random":
+            parts = [model["init_note"], STAYED_RANDOM[model["tune"]]]
+            lines.append(f"{model['model']} is not pre-trained: {'; '.join(part for part in parts if part)}.")
+    return lines
+
+
+def standing(facts: FactsView) -> str:
+    """Say whether the network that comes first is really ahead of the other ones."""
+    best, others = facts["models"][facts["best"]]["model"], rivals(facts)
+    n_others = len({name for pair in facts["comparisons"] for name in (pair["first"], pair["second"])}) - 1
+    if n_others < 1:
+        return ""
+    if not others:
+        return f"By mAP, {best} can be told from every other network compared here."
+    if len(others) == n_others:
+        which = "the other network" if n_others == 1 else f"any of the {n_others} other networks"
+        return f"By mAP, {best} cannot be told from {which}: take the one that is smaller or faster."
+    return (
+        f"By mAP, {best} cannot be told from {len(others)} of the {n_others} other networks:"
+        f" among these, take the one that is smaller or faster."
+    )
+
+
+def against_baselines(facts: FactsView) -> str:
+    """Say whether the best network is surely above every baseline in mAP."""
+    best = facts["models"][facts["best"]]
+    low = best["intervals"]["mAP"][0]
+    if low is None:
+        return ""
+    close = [
+        baseline["model"]
+        for baseline in facts["baselines"]
+        if (high := baseline["intervals"]["mAP"][1]) is not None and high >= low
+    ]
+    if close:
+        return f"Its interval overlaps with that of {close[-1]}, so it is not sure that training beats it."
+    return "Its whole interval lies above those of all baselines."
+
+
+def label_trust(facts: FactsView) -> str | None:
+    """Say how sure the rarest and the most frequent label are; None without two labels."""
+    best = facts["models"][facts["best"]]
+    counts = best["per_label"]["n_positive"]
+    spans = best["label_intervals"]["average_precision"]
+    names = [label["name"] for label in facts["data"]["labels"]]
+    known = [column for column, ends in enumerate(spans) if counts[column] and None not in ends]
+    if len(known) < 2:
+        return None
+    rarest, commonest = min(known, key=counts.__getitem__), max(known, key=counts.__getitem__)
+    said = [
+        f"“{names[column]}” on {n_things(counts[column], 'photo')}: {interval(spans[column])}"
+        for column in (rarest, commonest)
+    ]
+    return (
+        f"The 95 % interval of the average precision, for the rarest and the most frequent label among the"
+        f" judged photos: {said[0]}; {said[1]}."
+    )
+
+
+def suspects(facts: FactsView) -> str:
+    """Say how many given labels are probably wrong."""
+    found = facts["suspects"]
+    if found is None:
+        return "No photo was scored by a network that had not learned from it, so labels were not checked."
+    best = facts["models"][facts["best"]]["model"]
+    on = f"on the {n_things(found['n_photos'], 'photo')} that {best} scored without having learned from them"
+    n_wrong = n_wrong_labels(facts)
+    if not found["cells"]:
+        return "No known label was scored, so none can be called wrong."
+    if n_wrong is None:
+        return (
+            f"How many given labels are wrong cannot be told {on}, for it errs too often itself. Those that"
+            f" it contradicts most:"
+        )
+    if n_wrong == 0:
+        return f"Hardly any given label looks wrong {on}. The least likely ones:"
+    wrong = "1 given label is" if n_wrong == 1 else f"{n_wrong:,} given labels are"
+    return (
+        f"About {wrong} probably wrong {on}. A network that is unsure itself makes this number too high:"
+        f" look before you change anything. The most suspicious first:"
+    )
+
+
+def suspect_photos(facts: FactsView) -> list[dict[str, Any]]:
+    """Return the photos with the most suspicious labels: row, name, cells; the worst photo first."""
+    photos: dict[int, dict[str, Any]] = {}
+    for cell in [] if facts["suspects"] is None else facts["suspects"]["cells"]:
+        photo = photos.setdefault(cell["row"], {"row": cell["row"], "name": cell["name"], "cells": []})
+        photo["cells"].append(cell)
+    return [*photos.values()][:MOST_SUSPECT_PHOTOS]
+
+
+def copies(facts: FactsView) -> list[dict[str, Any]]:
+    """Return the groups of copies, each photo with the words that belong under it."""
+    return [
+        {
+            **group,
+            "photos": [
+                {**photo, "words": _copy_words(photo, contested=group["contested"])}
+                for photo in group["photos"]
+            ],
+        }
+        for group in facts["copies"]
+    ]
+
+
+def _copy_words(photo: FactsView, *, contested: Sequence[str]) -> list[str]:
+    claims = [f"{'has' if label in photo['present'] else 'lacks'} {label}" for label in contested]
+    return [_CARDS_OF_COPIES[photo["part"]], *claims]
+
+
+def calibration(model: FactsView) -> str:
+    """Say what was done to the probabilities of a network, and on which photos that was judged."""
+    found = model["calibration"]
+    if found is None:
+        return "No photos were kept from training, so nobody can tell whether the probabilities are honest."
+    photos = n_things(found["n_photos"], "photo")
+    return f"{sentence(calibration_note(found))} Measured on {photos}: {found['origin']}."
+
+
+def calibration_note(found: FactsView) -> str:
+    r"""Say what was done to probabilities in a few words.
+
+    Examples:
+        >>> calibration_note({"note": "left out: log loss 0.1 -> 0.2"})
+        'calibration left out: log loss 0.1 → 0.2'
+    """
+    note = str(found["note"]).replace("->", "\N{RIGHTWARDS ARROW}")
+    return f"calibration {note}" if note.startswith("left out") else note
+
+
+def thresholds(model: FactsView) -> str:
+    """Say where the thresholds of a network come from and what they gain on new photos."""
+    text = sentence(model["thresholds"]["origin"])
+    return text if model["benefit"] is None else f"{text} {sentence(model['benefit']['sentence'])}"
+
+
+def frequent_labels(facts: FactsView) -> list[int]:
+    """Return the columns of the most frequent labels, in the order of the table; of few labels all."""
+    labels = facts["data"]["labels"]
+    by_count = sorted(range(len(labels)), key=lambda column: -labels[column]["n_positive"])
+    return sorted(by_count[:_MOST_LABELS])

@@ -1,0 +1,206 @@
+"""Score photos by fits that did not see them, and learn from these scores how to decide.
+
+In:  a learner, and the experiment.
+Out: out-of-fold scores; the decision rule of the network that is kept, and how it does on photos that it was
+     not learned from.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+import numpy as np
+
+from manylabel.config import EvaluationConfig, ThresholdName
+from manylabel.data.split import stratified_folds
+from manylabel.evaluation.decision_rule import (
+    DecisionRule,
+    HeldOut,
+    cross_fit_decision_rule,
+    learn_decision_rule,
+    positions,
+)
+from manylabel.evaluation.thresholds import ThresholdAim
+from manylabel.training.experiment import Experiment
+from manylabel.training.learners import AnyLearner, Fit
+from manylabel.training.learners.interpolation import SHARES
+from manylabel.types import Choosing, FloatArray, IntArray, Judged
+
+_N_FOLDS = 5
+_MIN_PHOTOS = 20
+
+THRESHOLD_AIMS: dict[ThresholdName, str] = {
+    "f1": "best F{beta:g} per label",
+    "accuracy": "most right cells per label",
+    "cost": "least cost per label",
+    "precision": "a precision of {target:.0%} per label",
+    "recall": "a recall of {target:.0%} per label",
+    "half": "0.5 for every label",
+}
+"""What each way to choose thresholds aims at, in words."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Crossed:
+    """Hold what a cross-validation gave.
+
+    Attributes:
+        fits: The fit of every fold, without its weights.
+        rows: The photos that were scored, sorted [n_rows].
+        scores: Probabilities [n_variants, n_rows, n_labels]; the variants are the shares of the way that may
+            be kept, or there is one.
+        folds: Row numbers of each fold.
+    """
+
+    fits: tuple[Fit, ...]
+    rows: IntArray
+    scores: FloatArray
+    folds: tuple[IntArray, ...]
+
+    def held_out(self, targets: FloatArray) -> HeldOut:
+        """Return the scores with their targets."""
+        return _held_out(targets[self.rows], self.scores, positions(self.rows, self.folds))
+
+
+def choose_folds(learner: AnyLearner, experiment: Experiment) -> tuple[IntArray, ...]:
+    """Return the photos that each fit of a cross-validation holds out.
+
+    Those of the split, or, where the kept network has no other photos to choose by, inner ones, as many of
+    five as it takes to score the photos that the learner wants.
+    """
+    split, train = experiment.split, experiment.split.train
+    is_wanted = experiment.config.evaluation.inner_folds and learner.n_wanted_out_of_fold > 0
+    if split.folds or len(split.val) or not is_wanted or len(train) < _MIN_PHOTOS:
+        return split.folds
+    groups = experiment.groups_of(train)
+    if groups is not None and len(np.unique(groups)) < _N_FOLDS:
+        return ()
+    rng = np.random.default_rng([experiment.config.seed, 1])
+    folds = stratified_folds(experiment.targets[train], n_folds=_N_FOLDS, rng=rng, groups=groups)
+    n_before = np.cumsum([0, *map(len, folds)])[:-1]
+    return tuple(
+        train[fold] for fold, n in zip(folds, n_before, strict=True) if n < learner.n_wanted_out_of_fold
+    )
+
+
+def cross_validate(learner: AnyLearner, folds: Sequence[IntArray], experiment: Experiment) -> Crossed | None:
+    """Score the photos of each fold by a fit that did not see them; None without folds."""
+    if not folds:
+        return None
+    train, fits, scores = experiment.split.train, list[Fit](), list[FloatArray]()
+    for number, held_out in enumerate(folds):
+        rows = experiment.fit_rows(np.setdiff1d(train, held_out), held_out, fold=number)
+        fit = learner.fit(rows)
+        scores.append(_score_variants(learner, fit, held_out))
+        # Only losses and seconds are looked at later: the weights of every fold would fill the memory.
+        start = learner.lesson.start
+        fits.append(replace(fit, classifier=start, module=start, way=None))
+    scored = np.concatenate(folds)
+    order = np.argsort(scored)
+    return Crossed(
+        fits=tuple(fits),
+        rows=scored[order],
+        scores=np.concatenate(scores, axis=1)[:, order],
+        folds=tuple(folds),
+    )
+
+
+def _score_variants(learner: AnyLearner, fit: Fit, rows: IntArray) -> FloatArray:
+    """Return the scores [n_variants, n_rows, n_labels] of all networks that a fit may end up as."""
+    if fit.way is None:
+        return learner.scores(fit, rows)[None]
+    variants = []
+    for share in SHARES:
+        fit.way.stand(share)
+        variants.append(learner.scores(fit, rows))
+    return np.stack(variants)
+
+
+def learn_from_held_out(
+    learner: AnyLearner, final: Fit, crossed: Crossed | None, experiment: Experiment
+) -> tuple[DecisionRule | None, Choosing | None]:
+    """Learn how the network that is kept decides: from validation photos, else from out-of-fold scores.
+
+    Returns:
+        The rule, and what it says about the photos that it was learned from, each fold by the others; None
+        where no photos were kept from training.
+    """
+    val, targets = experiment.split.val, experiment.targets
+    if len(val) >= 2:
+        scores = _score_variants(learner, final, val)
+        held_out = _held_out(targets[val], scores, ())
+        return _learn(
+            held_out,
+            rows=val,
+            where="the validation photos",
+            experiment=experiment,
+            labels=learner.lesson.start.labels,
+        )
+    if crossed is None:
+        return None, None
+    where = "out-of-fold scores of the training photos"
+    return _learn(
+        crossed.held_out(targets),
+        rows=crossed.rows,
+        where=where,
+        experiment=experiment,
+        labels=learner.lesson.start.labels,
+    )
+
+
+def judge_folds(crossed: Crossed, experiment: Experiment) -> Judged:
+    """Decide every out-of-fold photo by a rule that was learned on the other folds."""
+    evaluation = experiment.config.evaluation
+    scores, decisions = cross_fit_decision_rule(
+        crossed.held_out(experiment.targets),
+        aim=threshold_aim(evaluation),
+        calibrates=evaluation.calibrate,
+        rules=experiment.rules,
+    )
+    return Judged(rows=crossed.rows, scores=scores, decisions=decisions)
+
+
+def _learn(
+    held_out: HeldOut, *, rows: IntArray, where: str, experiment: Experiment, labels: Sequence[str]
+) -> tuple[DecisionRule, Choosing]:
+    evaluation = experiment.config.evaluation
+    aim = threshold_aim(evaluation)
+    rule = learn_decision_rule(held_out, aim=aim, calibrates=evaluation.calibrate, labels=labels)
+    scores, decisions = cross_fit_decision_rule(
+        held_out, aim=aim, calibrates=evaluation.calibrate, rules=experiment.rules
+    )
+    goal = THRESHOLD_AIMS[evaluation.thresholds].format(beta=evaluation.beta, target=evaluation.target)
+    origin = goal if evaluation.thresholds == "half" else f"{goal} on {where} ({len(rows)} photos)"
+    if not rule.are_worthwhile:
+        origin = f"0.5 for every label; those of {origin} did worse on photos that did not choose them"
+    return replace(rule, thresholds=replace(rule.thresholds, origin=origin)), Choosing(
+        judged=Judged(rows=rows, scores=scores, decisions=decisions),
+        raw_scores=held_out.scores[rule.variant],
+        folds=held_out.folds,
+        origin=where,
+    )
+
+
+def threshold_aim(evaluation: EvaluationConfig) -> ThresholdAim:
+    """Return what thresholds aim at by the settings; numbers that mean nothing to the method are left out."""
+    match evaluation.thresholds:
+        case "f1":
+            return ThresholdAim(method="f1", beta=evaluation.beta)
+        case "precision" | "recall":
+            return ThresholdAim(method=evaluation.thresholds, target=evaluation.target)
+        case "cost":
+            return ThresholdAim(
+                method="cost", cost_missed=evaluation.cost_missed, cost_false=evaluation.cost_false
+            )
+        case "accuracy" | "half":
+            return ThresholdAim(method=evaluation.thresholds)
+        case _:
+            assert_never(evaluation.thresholds)
+
+
+def _held_out(targets: FloatArray, scores: FloatArray, folds: tuple[IntArray, ...]) -> HeldOut:
+    """Divide the photos in folds for what is fitted to their scores, where they are not divided already."""
+    if len(folds) < 2:
+        n_folds = min(_N_FOLDS, len(targets))
+        folds = stratified_folds(targets, n_folds=n_folds, rng=np.random.default_rng(0))
+    return HeldOut(targets=targets, scores=scores, folds=folds)

@@ -1,0 +1,171 @@
+"""Ask whether more photos would help: learn from a quarter, a half, three quarters and all of them.
+
+In:  a learner, and the experiment.
+Out: how well held-out photos are ranked by heads that learned from so many photos.
+
+Linear heads on the frozen backbone learn here, whatever else was tuned: their features are known, and the
+heads of all folds are solved together, so that a curve costs a second. Every photo is scored by heads that
+did not learn from its fold; test photos take no part.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from manylabel.data.split import stratified_folds, stratified_holdout
+from manylabel.evaluation.compare import interval_of_difference
+from manylabel.evaluation.intervals import interval_of_mean_average_precision
+from manylabel.evaluation.resampled import affordable_resamples, draw_counts, measure_resampled
+from manylabel.training.decay import DEFAULT_DECAY, span
+from manylabel.training.experiment import Experiment
+from manylabel.training.learners import AnyLearner
+from manylabel.training.linear_head import feature_spread
+from manylabel.training.logistic import join_problems, label_problems, solve
+from manylabel.types import FloatArray, IntArray, LearningCurve
+
+SHARES = (0.25, 0.5, 0.75, 1.0)
+_N_FOLDS = 5
+_MIN_PHOTOS = 40
+_MAX_PHOTOS = 4000
+_N_FITTED_PHOTOS = 1000
+_MOST_ROUNDS = 4
+_N_RESAMPLES = 500
+_LEVEL = 0.95
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Round:
+    """Hold one division of the training photos into folds, and the heads' scores of all of them.
+
+    Attributes:
+        scores: Probabilities [n_shares, n_train, n_labels].
+        n_learned: Photos that a head learned from, mean over the folds [n_shares].
+    """
+
+    scores: FloatArray
+    n_learned: FloatArray
+
+
+def measure_learning_curve(learner: AnyLearner, experiment: Experiment) -> LearningCurve | None:
+    """Measure the mAP of held-out photos by how many photos taught.
+
+    Args:
+        learner: Knows the features.
+        experiment: What all networks share.
+
+    Returns:
+        The curve; None with fewer than 40 or more than 4,000 training photos, and without features.
+    """
+    train = experiment.split.train
+    if not _MIN_PHOTOS <= len(train) <= _MAX_PHOTOS:
+        return None
+    features = learner.backbone_features(train)
+    if features is None:
+        return None
+    scaled = _scale(torch.from_numpy(features).float())
+    n_rounds = int(np.clip(_N_FITTED_PHOTOS // len(train), 1, _MOST_ROUNDS))
+    rounds = []
+    for number in range(n_rounds):
+        rounds.append(_run_round(scaled, experiment, number=number))
+        learner.lesson.on_step("learning curve", number + 1, n_rounds)
+    return _summarise(rounds, experiment)
+
+
+def _scale(features: Tensor) -> Tensor:
+    """Return features [n_photos, n_dimensions] as heads see them, in as few numbers as hold them all."""
+    centred = features - features.mean(dim=0)
+    deviation = centred.std(dim=0, correction=0)
+    standardised = torch.where(deviation > 0, centred / deviation.clamp(min=1e-12), 0.0)
+    scaled = standardised / feature_spread(standardised[:, None])
+    return scaled @ span(scaled)
+
+
+def _run_round(scaled: Tensor, experiment: Experiment, *, number: int) -> _Round:
+    train = experiment.split.train
+    targets, groups = experiment.targets[train], experiment.groups_of(train)
+    rng = np.random.default_rng([experiment.config.seed, 4, number])
+    folds = stratified_folds(targets, n_folds=_N_FOLDS, rng=rng, groups=groups)
+    learned = [
+        [_draw_share(np.setdiff1d(np.arange(len(train)), fold), share, experiment, rng=rng) for fold in folds]
+        for share in SHARES
+    ]  # places among the training photos, by share and fold
+    scores = [_score_folds(scaled, targets, folds=folds, learned=of_share) for of_share in learned]
+    n_learned = [np.mean([len(places) for places in of_share]) for of_share in learned]
+    return _Round(scores=np.stack(scores), n_learned=np.array(n_learned))
+
+
+def _draw_share(
+    places: IntArray, share: float, experiment: Experiment, *, rng: np.random.Generator
+) -> IntArray:
+    """Draw a share of some places among the training photos, label by label."""
+    if share == 1:
+        return places
+    rows = experiment.split.train[places]
+    _, drawn = stratified_holdout(
+        experiment.targets[rows], fraction=share, rng=rng, groups=experiment.groups_of(rows)
+    )
+    return places[drawn]
+
+
+def _score_folds(
+    scaled: Tensor, targets: FloatArray, *, folds: tuple[IntArray, ...], learned: list[IntArray]
+) -> FloatArray:
+    """Return the scores [n_train, n_labels] of each fold by a head that learned from other photos."""
+    n_labels = targets.shape[1]
+    of_folds = []
+    for places in learned:
+        known = np.full(targets.shape, np.nan)
+        known[places] = targets[places]
+        of_folds.append(
+            label_problems(known, pos_weight=np.ones(n_labels), decay=DEFAULT_DECAY, device=scaled.device)
+        )
+    found = solve(scaled[:, None], join_problems(of_folds))
+    logits = (scaled @ found.weights + found.bias).double().sigmoid().numpy()
+    logits = logits.reshape(len(targets), len(folds), n_labels)
+    scores = np.empty(targets.shape)
+    for number, fold in enumerate(folds):
+        scores[fold] = logits[fold, number]
+    return scores
+
+
+def _summarise(rounds: list[_Round], experiment: Experiment) -> LearningCurve:
+    targets = experiment.targets[experiment.split.train]
+    groups = experiment.groups_of(experiment.split.train)
+    n_photos, n_labels = targets.shape
+    groups = np.arange(n_photos) if groups is None else groups
+    n_resamples = affordable_resamples(
+        n_photos=n_photos * len(rounds) * len(SHARES), n_labels=n_labels, wanted=_N_RESAMPLES
+    )
+    drawn = draw_counts(
+        groups,
+        n_resamples=n_resamples,
+        rng=np.random.default_rng([experiment.config.seed, 5]),
+    )
+    counts = np.concatenate([np.ones((1, n_photos), dtype=drawn.dtype), drawn])  # the first is the photos
+    measured = [
+        [measure_resampled(targets, scores, scores >= 0.5, counts=counts) for scores in one.scores]
+        for one in rounds
+    ]
+    # [n_shares, 1 + n_resamples]
+    values = np.mean([[m.metrics["mAP"] for m in of_shares] for of_shares in measured], axis=0)
+    of_labels = np.mean(
+        [[m.labels["average_precision"][0] for m in of_shares] for of_shares in measured], axis=0
+    )
+    gain = values[-1] - values[SHARES.index(0.5)]
+    bands = [
+        interval_of_mean_average_precision(of_share, targets, groups=groups, level=_LEVEL)
+        for of_share in values
+    ]
+    gain_band = interval_of_difference(
+        float(gain[0]), gain[1:], n_groups=len(np.unique(groups)), level=_LEVEL
+    )
+    return LearningCurve(
+        n_photos=np.mean([one.n_learned for one in rounds], axis=0).round().astype(np.int64),
+        values=values[:, 0],
+        bands=np.array([[band.low, band.high] for band in bands]),
+        label_values=of_labels,
+        gain=float(gain[0]),
+        gain_band=np.array([gain_band.low, gain_band.high]),
+    )

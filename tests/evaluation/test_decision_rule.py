@@ -1,0 +1,145 @@
+"""A decision rule learned from held-out photos: the variant, the calibration, the thresholds."""
+
+import numpy as np
+import pytest
+
+from manylabel.evaluation.decision_rule import (
+    HeldOut,
+    cross_fit_decision_rule,
+    learn_decision_rule,
+    positions,
+)
+from manylabel.evaluation.reliability import log_loss
+from manylabel.evaluation.thresholds import ThresholdAim
+from manylabel.types import FloatArray
+
+F1 = ThresholdAim(method="f1")
+N_PHOTOS, N_LABELS = 200, 4
+
+
+def honest_scores(rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    """Return targets, and scores that are their probabilities."""
+    scores = rng.beta(0.6, 1.4, (N_PHOTOS, N_LABELS))
+    return (rng.random(scores.shape) < scores).astype(np.float64), scores
+
+
+def held_out(targets: FloatArray, *variants: FloatArray) -> HeldOut:
+    folds = tuple(np.arange(fold, len(targets), 5) for fold in range(5))
+    return HeldOut(targets=targets, scores=np.stack(variants), folds=folds)
+
+
+def sharpened(scores: FloatArray, slope: float) -> FloatArray:
+    odds = (scores / (1 - scores)) ** slope
+    return np.asarray(odds / (1 + odds))
+
+
+def test_the_variant_with_the_lowest_loss_is_taken() -> None:
+    targets, scores = honest_scores(np.random.default_rng(0))
+    noise = np.random.default_rng(1).random(scores.shape)
+
+    rule = learn_decision_rule(held_out(targets, noise, scores, sharpened(scores, 4)), aim=F1)
+
+    assert rule.variant == 1
+
+
+def test_scores_that_say_too_much_are_calibrated_and_thresholds_follow() -> None:
+    targets, scores = honest_scores(np.random.default_rng(0))
+    loud = sharpened(scores, 4)
+
+    rule = learn_decision_rule(held_out(targets, loud), aim=F1)
+    left = learn_decision_rule(held_out(targets, loud), aim=F1, calibrates=False)
+
+    assert rule.calibration.is_used
+    assert log_loss(targets, rule.score(loud[None])) < log_loss(targets, loud) - 0.1
+    np.testing.assert_array_equal(left.score(loud[None]), loud)
+    assert np.abs(rule.thresholds.values - left.thresholds.values).max() > 0.01
+
+
+def test_what_is_said_of_a_fold_comes_from_the_others() -> None:
+    targets, scores = honest_scores(np.random.default_rng(0))
+    loud = sharpened(scores, 4)
+    turned = targets.copy()
+    turned[::5] = 1 - turned[::5]
+
+    honest, lied_to = (cross_fit_decision_rule(held_out(given, loud), aim=F1) for given in (targets, turned))
+
+    for said, said_of_lies in zip(honest, lied_to, strict=True):
+        np.testing.assert_array_equal(said[::5], said_of_lies[::5])
+        assert not np.array_equal(said, said_of_lies)
+
+
+def test_scores_under_unknown_cells_change_nothing() -> None:
+    targets, scores = honest_scores(np.random.default_rng(0))
+    is_hidden = np.random.default_rng(2).random(targets.shape) < 0.3
+    targets[is_hidden] = np.nan
+    others = np.where(is_hidden, 0.999, scores)
+
+    rules = [learn_decision_rule(held_out(targets, given), aim=F1) for given in (scores, others)]
+
+    np.testing.assert_array_equal(rules[0].thresholds.values, rules[1].thresholds.values)
+    np.testing.assert_array_equal(
+        rules[0].calibration.calibration.slopes, rules[1].calibration.calibration.slopes
+    )
+
+
+def test_thresholds_that_do_worse_than_half_on_other_photos_are_half() -> None:
+    worthwhile = []
+    for seed in range(10):
+        targets, scores = honest_scores(np.random.default_rng(seed))
+        rule = learn_decision_rule(held_out(targets[:30], scores[:30]), aim=ThresholdAim(method="accuracy"))
+        assert rule.are_worthwhile or (rule.thresholds.values == 0.5).all()
+        worthwhile.append(rule.are_worthwhile)
+    rare = np.where(targets == 1, 0.3, 0.1)
+
+    # Honest scores leave nothing to gain over 0.5; scores that never reach it leave everything.
+    assert not all(worthwhile)
+    assert learn_decision_rule(held_out(targets, rare), aim=F1, calibrates=False).are_worthwhile
+
+
+def test_a_target_is_aimed_at_whatever_half_does() -> None:
+    targets, scores = honest_scores(np.random.default_rng(0))
+
+    rule = learn_decision_rule(held_out(targets, scores), aim=ThresholdAim(method="recall", target=0.9))
+
+    assert rule.are_worthwhile
+    assert (rule.thresholds.values < 0.5).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, np.nan])
+def test_labels_that_say_nothing_are_borne(value: float) -> None:
+    targets, scores = np.full((10, 2), value), np.full((10, 2), 0.3)
+
+    rule = learn_decision_rule(held_out(targets, scores, scores), aim=F1)
+    said, decisions = cross_fit_decision_rule(held_out(targets, scores, scores), aim=F1)
+
+    assert rule.variant == 0
+    assert np.isfinite(rule.thresholds.values).all()
+    assert np.isfinite(said).all()
+    assert decisions.shape == targets.shape
+
+
+def test_of_two_folds_the_other_one_is_divided_to_learn_from() -> None:
+    targets, scores = honest_scores(np.random.default_rng(0))
+    halves = (np.arange(0, N_PHOTOS, 2), np.arange(1, N_PHOTOS, 2))
+    two = HeldOut(targets=targets, scores=scores[None], folds=halves)
+
+    rest = two.without(0)
+
+    np.testing.assert_array_equal(rest.targets, targets[1::2])
+    assert [len(fold) for fold in rest.folds] == [50, 50]
+    assert np.isfinite(cross_fit_decision_rule(two, aim=F1)[0]).all()
+
+
+def test_sizes_and_folds_that_do_not_fit_are_refused() -> None:
+    targets, scores = honest_scores(np.random.default_rng(0))
+
+    with pytest.raises(ValueError, match="1 folds are no partition of 200 photos"):
+        HeldOut(targets=targets, scores=scores[None], folds=(np.arange(200),))
+    with pytest.raises(ValueError, match=r"scores have shape \(200, 4\), targets \(200, 4\)"):
+        HeldOut(targets=targets, scores=scores, folds=(np.arange(100), np.arange(100, 200)))
+
+
+def test_places_of_folds_among_sorted_rows() -> None:
+    places = positions(np.array([2, 5, 7, 9]), [np.array([9, 2]), np.array([5, 7])])
+
+    assert [fold.tolist() for fold in places] == [[0, 3], [1, 2]]

@@ -1,0 +1,74 @@
+"""Give tests of the report trials, and the facts of a run.
+
+In:  a table, a split and trials.
+Out: their facts; a trial about which everything is known that can be.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from manylabel.data.check import Check
+from manylabel.evaluation.thresholds import ThresholdAim
+from manylabel.report.facts import Facts, RunInfo, collect_facts
+from manylabel.types import Choosing, Judged, LabelTable, LearningCurve, Split, Trial
+
+NOTHING_MORE: dict[str, Any] = {
+    "choosing": None,
+    "calibration": "not calibrated: no photos were kept from training to calibrate on",
+    "threshold_notes": (),
+    "neighbours": None,
+    "learning_curve": None,
+}
+"""What a trial says where no photos were kept from training and no features are known."""
+
+NOTHING_FOUND = Check(findings=())
+
+
+def facts_of(
+    table: LabelTable, split: Split, trials: Sequence[Trial], run: RunInfo, *, check: Check = NOTHING_FOUND
+) -> Facts:
+    """Collect the facts of a run whose thresholds aim at F1."""
+    return collect_facts(table, split, trials, run, check=check, aim=ThresholdAim(method="f1"))
+
+
+def make_curve(
+    *, gain: float = 0.03, low: float = 0.01, high: float = 0.05, n_labels: int = 3
+) -> LearningCurve:
+    """Return a curve from 40 to 160 photos; the last label gains 10 points from the last doubling."""
+    label_values = np.full((4, n_labels), 0.8)
+    label_values[-1, -1] = 0.9
+    values = np.array([0.7, 0.8, 0.82, 0.8 + gain])
+    return LearningCurve(
+        n_photos=np.array([40, 80, 120, 160]),
+        values=values,
+        bands=np.stack([values - 0.05, values + 0.05], axis=1),
+        label_values=label_values,
+        gain=gain,
+        gain_band=np.array([low, high]),
+    )
+
+
+def with_everything(trial: Trial, table: LabelTable) -> Trial:
+    """Return the trial with photos that chose, neighbours, a calibration, notes and a learning curve."""
+    judged, rows = trial.judged, np.setdiff1d(np.arange(table.n_photos), trial.judged.rows)
+    truth = np.nan_to_num(table.targets[rows], nan=0.5)
+    scores = np.clip(0.2 + 0.6 * truth + np.linspace(-0.15, 0.15, truth.size).reshape(truth.shape), 0, 1)
+    said = Judged(rows=rows, scores=scores, decisions=scores >= 0.5)
+    return replace(
+        trial,
+        out_of_fold=said,
+        choosing=Choosing(
+            judged=said,
+            raw_scores=0.5 + 0.6 * (scores - 0.5),
+            folds=(np.arange(len(rows))[::2], np.arange(len(rows))[1::2]),
+            origin="out-of-fold scores of the training photos",
+        ),
+        is_calibrated=True,
+        calibration="calibrated: log loss 0.500 -> 0.400 on photos that the calibration did not see",
+        threshold_notes=("label 'circle': 3 positives are too few to promise 90 % recall",),
+        neighbours=replace(judged, scores=1 - 0.5 * judged.scores, decisions=judged.scores < 0.5),
+        learning_curve=make_curve(n_labels=table.n_labels),
+    )

@@ -1,0 +1,464 @@
+"""What page, terminal and plots say of trust: intervals, comparisons, honesty, wrong labels, what is next."""
+
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from manylabel.cli import screen
+from manylabel.data.check import Check, Finding
+from manylabel.report import advice, trust_words
+from manylabel.report.captions import CAPTIONS, see_intervals, see_learning_curve, see_reliability
+from manylabel.report.facts import Facts, RunInfo
+from manylabel.report.plots.draw import PLOTS, draw_plots
+from manylabel.report.render import SECTIONS, render_page, shown_photos
+from manylabel.report.tables import write_table
+from manylabel.report.words import headline, result, rivals
+from manylabel.types import FloatArray, Judged, LabelTable, Split, Thresholds, Trial
+from tests.report.conftest import NOTHING_MORE, facts_of, make_curve, with_everything
+
+HOSTILE = '<b>a|b</b> & "c" {{ 7*7 }}'
+RUN = RunInfo(
+    command="manylabel compare p l", started="2026-01-02T03:04:05", seconds=9.5, seed=3, recipe="quick"
+)
+SPACE = "\N{NO-BREAK SPACE}"
+
+
+def draw_table(n_labels: int = 3, *, n_photos: int = 40, labels: Sequence[str] = ()) -> LabelTable:
+    rng = np.random.default_rng(0)
+    names = tuple(f"{row}.jpg" for row in range(n_photos))
+    return LabelTable(
+        photos=tuple(map(Path, names)),
+        names=names,
+        labels=(*labels, *(f"label {number}" for number in range(len(labels), n_labels))),
+        targets=(rng.random((n_photos, n_labels)) < 0.4).astype(np.float64),
+        parts=(None,) * n_photos,
+        source="labels.csv",
+    )
+
+
+def split_of(table: LabelTable) -> Split:
+    rows = np.arange(table.n_photos)
+    return Split(train=rows[::2], val=rows[:0], test=rows[1::2])
+
+
+def make_trial(table: LabelTable, model: str = "tiny", *, noise: float = 0.1, **changes: Any) -> Trial:
+    rows = split_of(table).test
+    truth = np.nan_to_num(table.targets[rows], nan=0.5)
+    noises: FloatArray = np.random.default_rng(1).normal(0, noise, size=truth.shape)
+    scores = np.clip(0.2 + 0.6 * truth + noises, 0, 1)
+    given: dict[str, Any] = {
+        "init": "official",
+        "init_note": "official weights",
+        "head": "linear",
+        "tune": "head",
+        "parameters": 1000,
+        "labels": table.labels,
+        "thresholds": Thresholds(values=np.full(table.n_labels, 0.5), origin="best F1 per label"),
+        "pos_weight": np.ones(table.n_labels),
+        "weight_decay": 0.01,
+        "fold_weight_decays": (),
+        "test": Judged(rows=rows, scores=scores, decisions=scores >= 0.5),
+        "out_of_fold": None,
+        "history": (),
+        "training_seconds": 12.0,
+        "inference_seconds": 0.01,
+        "stage_seconds": {},
+        **NOTHING_MORE,
+        **changes,
+    }
+    return Trial(model=model, **given)
+
+
+def whole_facts(table: LabelTable | None = None, **changes: Any) -> Facts:
+    """Return the facts of a network of which everything is known, and a poor one."""
+    table = draw_table() if table is None else table
+    trial = replace(with_everything(make_trial(table), table), **changes)
+    return facts_of(table, split_of(table), [trial, make_trial(table, "poor", noise=2)], RUN)
+
+
+def page_of(facts: Facts) -> str:
+    return render_page(facts, pictures={}, thumbnails={})
+
+
+def text_of(page: str) -> str:
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+def section_of(page: str, name: str) -> str:
+    found = re.search(rf'<section id="{name}".*?</section>', page, re.DOTALL)
+    assert found is not None
+    return text_of(found[0])
+
+
+# --- order, and pages with little to say ---
+
+
+def test_the_sections_stand_in_the_order_in_which_people_ask() -> None:
+    page = page_of(whole_facts())
+    assert re.findall(r'<section id="(\w+)"', page) == list(SECTIONS)
+    asked = ["table", "labels", "gallery", "suspects", "check", "honesty", "next"]
+    assert list(SECTIONS)[: len(asked)] == asked
+
+
+def test_every_plot_has_a_caption() -> None:
+    assert set(PLOTS) == set(CAPTIONS)
+    facts = whole_facts()
+    assert all(CAPTIONS[name](facts).endswith(".") for name in draw_plots(facts))
+
+
+def test_new_plots_are_drawn_where_there_is_something_to_show() -> None:
+    assert {"intervals", "reliability", "learning_curve"} <= set(draw_plots(whole_facts()))
+    table = draw_table()
+    little = draw_plots(facts_of(table, split_of(table), [make_trial(table)], RUN))
+    assert "intervals" in little
+    assert not {"reliability", "learning_curve"} & set(little)
+
+
+def test_a_run_without_held_out_photos_is_told_as_such() -> None:
+    table = draw_table()
+    page = page_of(facts_of(table, split_of(table), [make_trial(table, tune="full")], RUN))
+    assert "No photos were kept from training" in section_of(page, "honesty")
+    assert "was not measured" in section_of(page, "next")
+    assert "Nothing to complain about" in section_of(page, "check")
+    assert "nearest-neighbours" not in [row["model"] for row in facts_of(
+        table, split_of(table), [make_trial(table)], RUN
+    )["baselines"]]  # fmt: skip
+
+
+@pytest.mark.parametrize("n_labels", [1, 1000])
+def test_any_number_of_labels_gives_a_page_with_capped_lists(n_labels: int) -> None:
+    table = draw_table(n_labels)
+    rare = Finding(level="warning", kind="few_positives", text="rare", labels=tuple(range(n_labels)))
+    trial = replace(with_everything(make_trial(table), table), threshold_notes=("no promise",) * n_labels)
+    facts = facts_of(table, split_of(table), [trial], RUN, check=Check(findings=(rare,) * 30))
+    page = page_of(facts)
+    assert len(re.findall("No promise", page)) == min(n_labels, 12)
+    assert section_of(page, "check").count("Rare.") == trust_words.MOST_FINDINGS
+    assert "and 15 more, in facts.json" in section_of(page, "check")
+    assert len(trust_words.frequent_labels(facts)) == min(n_labels, 100)
+    assert (f"{n_labels - 5:,} more" in section_of(page, "next")) == (n_labels == 1000)
+
+
+def test_nulls_everywhere_give_a_page() -> None:
+    table = draw_table()
+    unknown = replace(table, targets=np.full(table.targets.shape, np.nan))
+    trial = replace(
+        with_everything(make_trial(unknown), unknown),
+        learning_curve=replace(
+            make_curve(), gain=np.nan, gain_band=np.full(2, np.nan), values=np.full(4, np.nan),
+            bands=np.full((4, 2), np.nan), label_values=np.full((4, 3), np.nan),
+        ),
+    )  # fmt: skip
+    facts = facts_of(unknown, split_of(unknown), [trial, make_trial(unknown, "other")], RUN)
+    page = page_of(facts)
+    assert headline(facts) == "Which of 2 networks is best cannot be told: mAP undefined"
+    assert "cannot be told: too few photos carry the labels" in section_of(page, "next")
+    assert "No known label was scored" in section_of(page, "suspects")
+    assert "cannot be compared" in section_of(page, "table")
+    assert not {"intervals", "reliability", "learning_curve"} & set(draw_plots(facts))
+    assert " nan" not in text_of(page).lower()
+    assert trust_words.terminal_lines(facts)[0] == "Judged on 20 test photos."
+    assert all("undefined" in line or "cannot" in line for line in trust_words.terminal_lines(facts)[1:])
+
+
+def test_names_stay_text_in_the_new_sections(tmp_path: Path) -> None:
+    table = draw_table(labels=(HOSTILE,))
+    table = replace(table, names=tuple(f"{HOSTILE}{name}" for name in table.names))
+    table = replace(table, targets=np.concatenate([1 - table.targets[:8], table.targets[8:]]))
+    split = replace(split_of(table), groups=np.repeat(np.arange(20), 2))
+    finding = Finding(level="note", kind="copies_differ", text=HOSTILE, photos=(0, 1), labels=(0,))
+    rare = Finding(level="warning", kind="few_positives", text=HOSTILE, labels=(0,))
+    trial = replace(with_everything(make_trial(table, HOSTILE), table), threshold_notes=(HOSTILE,))
+    trials = [trial, make_trial(table, f"{HOSTILE}2", noise=1)]
+    facts = facts_of(table, split, trials, RUN, check=Check(findings=(rare, finding)))
+    page = page_of(facts)
+    assert "<b>" not in page
+    assert "&lt;b&gt;a|b&lt;/b&gt; &amp;" in page
+    for name in ("table", "suspects", "check", "honesty", "next"):
+        found = re.search(rf'<section id="{name}".*?</section>', page, re.DOTALL)
+        assert found is not None
+        assert "a|b" in found[0], name
+    write_table(facts, tmp_path)
+    compared = [line for line in (tmp_path / "table.md").read_text("utf-8").splitlines() if line[0:2] == "* "]
+    assert compared
+    assert all("<" not in line and "a\\|b" in line for line in compared)
+
+
+# --- who is best ---
+
+
+def test_a_network_that_is_surely_ahead_is_called_the_best() -> None:
+    facts = whole_facts()
+    assert rivals(facts) == []
+    assert headline(facts).startswith("tiny is the best of 2 networks")
+    assert trust_words.standing(facts) == "By mAP, tiny can be told from every other network compared here."
+    assert "too little to tell" not in result(facts)
+
+
+def test_a_network_that_may_be_beaten_is_not_called_the_best() -> None:
+    table = draw_table()
+    trials = [make_trial(table, "a", noise=0.30), make_trial(table, "b", noise=0.31)]
+    facts = facts_of(table, split_of(table), trials, RUN)
+    first, second = (facts["models"][place]["model"] for place in (facts["best"], 1 - facts["best"]))
+    assert rivals(facts) == [second]
+    assert headline(facts).startswith(f"{first} comes first of 2 networks, but {second} may be as good: mAP")
+    assert "cannot be told from the other network" in trust_words.standing(facts)
+    section = section_of(page_of(facts), "table")
+    assert "not distinguishable" in section
+    assert "is the best" not in text_of(page_of(facts))
+
+
+def test_many_rivals_are_counted() -> None:
+    table = draw_table()
+    trials = [make_trial(table, f"net{number}", noise=0.3 + number / 100) for number in range(5)]
+    facts = facts_of(table, split_of(table), trials, RUN)
+    assert "comes first of 5 networks, but 4 of them may be as good" in headline(facts)
+    assert "any of the 4 other networks" in trust_words.standing(facts)
+
+
+def test_comparisons_of_the_first_network_come_first() -> None:
+    table = draw_table()
+    trials = [make_trial(table, "b", noise=2), make_trial(table, "c", noise=1), make_trial(table, "a")]
+    pairs = trust_words.comparisons(facts_of(table, split_of(table), trials, RUN))
+    assert ["a" in (pair["first"], pair["second"]) for pair in pairs] == 4 * [True] + 2 * [False]
+    assert [pair["metric"] for pair in pairs[:4]] == ["mAP", "mAP", "exact_match", "exact_match"]
+
+
+def test_the_first_network_is_compared_with_the_baselines() -> None:
+    facts = whole_facts()
+    assert "lies above those of all baselines" in see_intervals(facts)
+    facts["baselines"][2]["intervals"]["mAP"] = [0.9, 1.0]
+    assert "overlaps with that of nearest-neighbours" in see_intervals(facts)
+
+
+# --- intervals ---
+
+
+def test_every_main_metric_has_its_interval_on_the_page() -> None:
+    facts = whole_facts()
+    section = section_of(page_of(facts), "table")
+    entries = [*facts["models"], *facts["baselines"]]
+    for entry in entries:
+        for name in ("binary_accuracy", "exact_match", "mAP", "f1_macro"):
+            low, high = (100 * end for end in entry["intervals"][name])
+            assert f"{low:.1f}\N{EN DASH}{high:.1f}" in section
+    assert "nearest-neighbours" in section
+
+
+def test_the_rarest_and_the_most_frequent_label_show_how_sure_labels_are() -> None:
+    facts = whole_facts()
+    best = facts["models"][0]
+    best["per_label"]["n_positive"] = [2, 30, 0]
+    best["label_intervals"]["average_precision"] = [[0.2, 0.8], [0.7, 0.8], [0.0, 1.0]]
+    assert trust_words.label_trust(facts) == (
+        "The 95 % interval of the average precision, for the rarest and the most frequent label among the"
+        f" judged photos: “label 0” on 2 photos: 20.0 to 80.0{SPACE}%; “label 1” on 30 photos: 70.0 to"
+        f" 80.0{SPACE}%."
+    )
+    one = draw_table(1)
+    assert trust_words.label_trust(facts_of(one, split_of(one), [make_trial(one)], RUN)) is None
+
+
+# --- honesty ---
+
+
+def test_the_reliability_diagram_counts_honest_groups_before_and_after() -> None:
+    facts = whole_facts()
+    bins = {"mean_score": [0.1, 0.9], "share_present": [0.1, 0.9], "n_cells": [9, 9]}
+    facts["models"][0]["calibration"]["before"]["reliability"] = {
+        **bins,
+        "low": [0.3, 0.8],
+        "high": [0.5, 1.0],
+    }
+    facts["models"][0]["calibration"]["after"]["reliability"] = {
+        **bins,
+        "low": [0.0, 0.8],
+        "high": [0.5, 1.0],
+    }
+    assert "in 2 of 2 groups, before calibration in 1 of 2." in see_reliability(facts)
+
+
+def test_a_calibration_that_was_left_out_shows_what_is_kept() -> None:
+    facts = whole_facts(
+        is_calibrated=False, calibration="left out: it would have made the log loss worse (0.1 -> 0.2)"
+    )
+    section = section_of(page_of(facts), "honesty")
+    assert section.startswith(
+        "Are the probabilities honest? Calibration left out: it would have made the log loss worse"
+    )
+    assert "before calibration" not in see_reliability(facts)
+    assert "Brier score, after" not in section
+    assert "Brier score, after" in section_of(page_of(whole_facts()), "honesty")
+
+
+def test_thresholds_say_what_they_gain_and_what_they_cannot_promise() -> None:
+    facts = whole_facts()
+    section = section_of(page_of(facts), "honesty")
+    assert "Best F1 per label. Thresholds" in section
+    assert "on photos they did not see" in section
+    assert "Label 'circle': 3 positives are too few to promise 90 % recall." in section
+    assert "What cannot be promised" not in section_of(page_of(whole_facts(threshold_notes=())), "honesty")
+
+
+# --- wrong labels, copies ---
+
+
+def test_suspicious_labels_are_shown_with_what_the_table_and_the_network_say() -> None:
+    table = draw_table()
+    targets = table.targets.copy()
+    targets[1, 0] = 1 - targets[1, 0]
+    trial = with_everything(make_trial(table), table)
+    facts = facts_of(replace(table, targets=targets), split_of(table), [trial], RUN)
+    assert facts["suspects"]["cells"][0]["name"] == "1.jpg"
+    says = "yes" if targets[1, 0] else "no"
+    assert f"1.jpg label 0 : the table says {says}, tiny" in section_of(page_of(facts), "suspects")
+    assert len(trust_words.suspect_photos(facts)) <= trust_words.MOST_SUSPECT_PHOTOS
+
+
+@pytest.mark.parametrize(
+    ("n_expected", "words", "advised"),
+    [
+        (0.3, "Hardly any given label looks wrong", None),
+        (1.2, "About 1 given label is probably wrong", "About 1 given label is probably wrong"),
+        (2.4, "About 2 given labels are probably wrong", "About 2 given labels are probably wrong"),
+        (1234.4, "How many given labels are wrong cannot be told", None),
+    ],
+)
+def test_the_number_of_wrong_labels_is_told_in_words(
+    n_expected: float, words: str, advised: str | None
+) -> None:
+    facts = whole_facts()
+    facts["suspects"]["n_expected"] = n_expected
+    assert trust_words.suspects(facts).startswith(words)
+    assert advice.labels_to_look_at(facts) == advised
+
+
+def test_a_photo_with_two_suspicious_labels_is_shown_once() -> None:
+    facts = whole_facts()
+    cells = facts["suspects"]["cells"]
+    facts["suspects"]["cells"] = [cells[0], {**cells[0], "label": "label 2"}, *cells[1:]]
+    first = trust_words.suspect_photos(facts)[0]
+    assert [cell["label"] for cell in first["cells"]][1] == "label 2"
+    rows = shown_photos(facts)
+    assert len(rows) == len(set(rows))
+
+
+def test_copies_are_shown_with_their_part_and_what_differs() -> None:
+    table = draw_table()
+    targets = table.targets.copy()
+    targets[0], targets[1] = [1, 0, 0], [0, 0, 0]
+    groups = np.arange(40)
+    groups[1] = 0
+    split = replace(split_of(table), groups=groups)
+    finding = Finding(level="warning", kind="copies_differ", text="copies", photos=(0, 1))
+    trial = make_trial(table)
+    facts = facts_of(replace(table, targets=targets), split, [trial], RUN, check=Check(findings=(finding,)))
+    section = section_of(page_of(facts), "check")
+    assert "0.jpg training photo has label 0 This" in section
+    assert "1.jpg test photo lacks label 0" in section
+    assert {0, 1} <= set(shown_photos(facts))
+
+
+# --- what to do next ---
+
+
+@pytest.mark.parametrize(
+    ("gain", "low", "high", "words"),
+    [
+        (
+            0.03,
+            0.01,
+            0.05,
+            "raised the mAP of tiny by 3.0 points [1.0, 5.0], so more photos are likely to help",
+        ),
+        (0.03, -0.01, 0.05, "That may be chance, so whether more photos would help cannot be told yet"),
+        (0.001, -0.004, 0.006, "more photos of this kind would change little"),
+        (
+            -0.02,
+            -0.05,
+            -0.01,
+            "lowered the mAP of tiny by 2.0 points [-5.0, -1.0], so more photos of this kind",
+        ),
+        (0.01, -0.0001, 0.02, "raised the mAP of tiny by 1.0 points [0.0, 2.0]. That may be chance"),
+    ],
+)
+def test_the_gain_of_the_last_doubling_says_whether_more_photos_help(
+    gain: float, low: float, high: float, words: str
+) -> None:
+    facts = whole_facts(learning_curve=make_curve(gain=gain, low=low, high=high))
+    assert advice.more_photos(facts).startswith("Learning from 160 photos instead of 80")
+    assert words in advice.more_photos(facts)
+
+
+def test_the_labels_that_gain_most_are_named() -> None:
+    facts = whole_facts()
+    assert f"“label 2” (80 to 90{SPACE}%). Single labels vary" in str(advice.labels_that_gain(facts))
+    flat = replace(make_curve(), label_values=np.full((4, 3), 0.8))
+    assert advice.labels_that_gain(whole_facts(learning_curve=flat)) is None
+    table = draw_table(1)
+    assert advice.labels_that_gain(whole_facts(table)) is None
+
+
+def test_the_caption_of_the_learning_curve_names_its_ends() -> None:
+    words = f"mAP 70.0{SPACE}% with 40, 83.0{SPACE}% with 160 photos"
+    assert words in see_learning_curve(whole_facts())
+
+
+def test_rare_labels_are_told_once_at_length_and_once_by_name() -> None:
+    table = draw_table()
+    rare = Finding(level="warning", kind="few_positives", text="label 'label 1': 3 positives", labels=(1,))
+    other = Finding(level="note", kind="sizes_differ", text="sizes differ")
+    facts = facts_of(table, split_of(table), [make_trial(table)], RUN, check=Check(findings=(rare, other)))
+    page = page_of(facts)
+    assert "Label 'label 1': 3 positives." in section_of(page, "labels")
+    assert "sizes differ" not in section_of(page, "labels").lower()
+    assert "Photos with rare labels are needed most: “label 1”." in section_of(page, "next")
+    assert "warning Label 'label 1': 3 positives. note Sizes differ." in section_of(page, "check")
+
+
+def test_the_way_to_label_more_is_always_told() -> None:
+    table = draw_table()
+    facts = facts_of(table, split_of(table), [make_trial(table)], RUN)
+    assert "manylabel suggest" in section_of(page_of(facts), "next")
+
+
+# --- the terminal ---
+
+
+def test_the_terminal_says_what_the_table_rests_on(capsys: pytest.CaptureFixture[str]) -> None:
+    screen.show_facts(whole_facts())
+    lines = capsys.readouterr().out.splitlines()
+    names = [line.split()[0] for line in lines if line.strip()]
+    assert names[2:8] == ["tiny", "poor", "all-negative", "label-prior", "neighbours", "Judged"]
+    assert max(map(len, lines)) <= 80
+    text = " ".join(" ".join(lines).split())
+    assert re.search(
+        r"95 % intervals of tiny: mAP [\d.]+ to [\d.]+ %, exact match [\d.]+ to [\d.]+ %\.", text
+    )
+    assert "tiny is better than poor by" in text
+    assert "points of exact match [" in text
+
+
+def test_the_terminal_shows_three_comparisons_at_most() -> None:
+    table = draw_table()
+    trials = [make_trial(table, name, noise=noise) for name, noise in (("a", 0.1), ("b", 1), ("c", 2))]
+    lines = trust_words.terminal_lines(facts_of(table, split_of(table), trials, RUN))
+    assert len(lines) == 2 + 3
+    assert all(line.startswith("a is better than") for line in lines[2:])
+    alone = trust_words.terminal_lines(facts_of(table, split_of(table), trials[:1], RUN))
+    assert len(alone) == 2
+
+
+def test_networks_from_random_weights_are_named_under_the_table() -> None:
+    table = draw_table()
+    trial = make_trial(table, init="random", init_note="random weights: x.pth could not be had")
+    (line,) = trust_words.untrained_lines(facts_of(table, split_of(table), [trial], RUN))
+    assert line.startswith(
+        "tiny is not pre-trained: random weights: x.pth could not be had; the backbone stayed"
+    )
