@@ -27,6 +27,7 @@ from manylabel.config import (
 )
 from manylabel.data.check import as_dict, check_table
 from manylabel.data.readers import read_table
+from manylabel.evaluation.benefit import threshold_benefit
 from manylabel.evaluation.calibration import choose_calibration
 from manylabel.evaluation.compare import compare_pairs
 from manylabel.evaluation.decision_rule import HeldOut, cross_fit_decision_rule, learn_decision_rule
@@ -39,7 +40,7 @@ from manylabel.evaluation.reliability import (
     log_loss,
     reliability,
 )
-from manylabel.evaluation.thresholds import ThresholdAim, choose_thresholds, threshold_benefit
+from manylabel.evaluation.thresholds import ThresholdAim, choose_thresholds, cross_fit_thresholds
 from manylabel.pipeline import RunClock, prepare, train
 from manylabel.training.trial import run_trial
 from manylabel.types import FloatArray, IntArray, Judged, Trial, ignore_progress
@@ -119,12 +120,13 @@ def decide(targets: FloatArray, scores: FloatArray) -> object:
     crossed = cross_fit_decision_rule(held_out, aim=AIMS[0])
     return (
         (rule.variant, rule.thresholds, rule.calibration.calibration),
-        [known(np.asarray(values, dtype=np.float64), targets) for values in crossed],
+        [known(np.asarray(values, dtype=np.float64), targets) for values in vars(crossed).values()],
     )
 
 
 def gain(targets: FloatArray, scores: FloatArray) -> object:
-    return threshold_benefit(targets, scores, folds(), aim=AIMS[0])
+    decisions = cross_fit_thresholds(targets, scores, folds(), aim=AIMS[0])
+    return threshold_benefit(targets, scores, decisions=decisions, aim=AIMS[0])
 
 
 def resample(targets: FloatArray, scores: FloatArray) -> object:

@@ -236,11 +236,11 @@ class EvaluationConfig:
     inner_folds: bool = True
     """Whether, where neither validation photos nor folds are given, a few more fits, each without a fifth of
     the training photos, give scores to choose thresholds, calibration and training.learned_share by. They
-    stop at 300 photos, or at all with a small head; with tune=full there are none."""
+    stop once 300 photos have a score, with a small head 2,000; with tune=full there are none."""
 
     learning_curve: bool = True
-    """Whether heads also learn from a quarter, a half and three quarters of the training photos, to tell
-    whether more photos would help; for 40 to 4,000 training photos."""
+    """Whether linear heads learn from ever more of the training photos, up to four fifths, to tell whether
+    more photos would help; from 40 photos to 200,000 labels of photos."""
 
     tta: int = 1
     """Views of a photo whose logits are averaged into its scores (test-time augmentation), in [1, 8]:

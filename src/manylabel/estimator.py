@@ -144,7 +144,9 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         weights = () if self.weights is None else (str(self.weights),)
         model = ModelConfig(names=(self.backbone,), head=self.head, weights=weights)
         config = RunConfig(seed=self.random_state, model=model)
-        config = apply_settings(config, [f"training.tune={self.tune}", *self.settings])
+        # Nobody sees a learning curve here.
+        unseen = "evaluation.learning_curve=false"
+        config = apply_settings(config, [f"training.tune={self.tune}", unseen, *self.settings])
         check_config(config)
         return config
 

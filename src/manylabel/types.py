@@ -233,6 +233,7 @@ class LearningCurve:
         values: mAP of photos that they did not learn from [n_sizes].
         bands: Its 95 % intervals over photos like these [n_sizes, 2].
         label_values: Average precision of each label [n_sizes, n_labels].
+        label_bands: Its 95 % intervals [n_sizes, n_labels, 2].
         gain: What the last doubling of the photos added to the mAP.
         gain_band: Its 95 % interval [2].
     """
@@ -241,6 +242,7 @@ class LearningCurve:
     values: FloatArray
     bands: FloatArray
     label_values: FloatArray
+    label_bands: FloatArray
     gain: float
     gain_band: FloatArray
 

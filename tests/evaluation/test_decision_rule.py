@@ -1,5 +1,7 @@
 """A decision rule learned from held-out photos: the variant, the calibration, the thresholds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -63,7 +65,10 @@ def test_what_is_said_of_a_fold_comes_from_the_others() -> None:
 
     honest, lied_to = (cross_fit_decision_rule(held_out(given, loud), aim=F1) for given in (targets, turned))
 
-    for said, said_of_lies in zip(honest, lied_to, strict=True):
+    for said, said_of_lies in (
+        (honest.scores, lied_to.scores),
+        (honest.decisions, lied_to.decisions),
+    ):
         np.testing.assert_array_equal(said[::5], said_of_lies[::5])
         assert not np.array_equal(said, said_of_lies)
 
@@ -110,12 +115,35 @@ def test_labels_that_say_nothing_are_borne(value: float) -> None:
     targets, scores = np.full((10, 2), value), np.full((10, 2), 0.3)
 
     rule = learn_decision_rule(held_out(targets, scores, scores), aim=F1)
-    said, decisions = cross_fit_decision_rule(held_out(targets, scores, scores), aim=F1)
+    said = cross_fit_decision_rule(held_out(targets, scores, scores), aim=F1)
 
-    assert rule.variant == 0
     assert np.isfinite(rule.thresholds.values).all()
-    assert np.isfinite(said).all()
-    assert decisions.shape == targets.shape
+    assert np.isfinite(said.scores).all()
+    assert said.decisions.shape == targets.shape
+
+
+@pytest.mark.parametrize(
+    ("n_photos", "is_hidden", "variant"), [(60, False, 0), (39, False, 1), (60, True, 1)]
+)
+def test_where_too_few_photos_can_tell_the_usual_variant_is_taken(
+    n_photos: int, is_hidden: bool, variant: int
+) -> None:
+    targets, scores = (values[:n_photos] for values in honest_scores(np.random.default_rng(0)))
+    if is_hidden:
+        targets[20:] = np.nan
+    given = replace(held_out(targets, scores, sharpened(scores, 6)), usual_variant=1)
+
+    assert learn_decision_rule(given, aim=F1).variant == variant
+
+
+def test_thresholds_for_a_high_recall_are_judged_by_what_they_aim_at() -> None:
+    targets, scores = honest_scores(np.random.default_rng(0))
+    aim = ThresholdAim(method="f1", beta=3.0)
+
+    rule = learn_decision_rule(held_out(targets, scores), aim=aim)
+
+    assert rule.are_worthwhile
+    assert rule.thresholds.values.mean() < 0.3
 
 
 def test_of_two_folds_the_other_one_is_divided_to_learn_from() -> None:
@@ -127,7 +155,7 @@ def test_of_two_folds_the_other_one_is_divided_to_learn_from() -> None:
 
     np.testing.assert_array_equal(rest.targets, targets[1::2])
     assert [len(fold) for fold in rest.folds] == [50, 50]
-    assert np.isfinite(cross_fit_decision_rule(two, aim=F1)[0]).all()
+    assert np.isfinite(cross_fit_decision_rule(two, aim=F1).scores).all()
 
 
 def test_sizes_and_folds_that_do_not_fit_are_refused() -> None:

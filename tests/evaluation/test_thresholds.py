@@ -4,6 +4,7 @@ In:  small random tables with ties and unknown cells.
 Out: failed tests where a threshold is worse than another, or depends on what it must not see.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from manylabel.config import ThresholdName
+from manylabel.evaluation.benefit import ThresholdBenefit, threshold_benefit
 from manylabel.evaluation.guarantees import guarantee
 from manylabel.evaluation.metrics import (
     binary_accuracy,
@@ -30,9 +32,8 @@ from manylabel.evaluation.thresholds import (
     ThresholdAim,
     choose_thresholds,
     cross_fit_thresholds,
-    threshold_benefit,
 )
-from manylabel.types import FloatArray
+from manylabel.types import FloatArray, IntArray
 
 NAN = float("nan")
 FITTED: tuple[ThresholdName, ...] = ("f1", "accuracy")
@@ -67,6 +68,14 @@ def cases(draw: st.DrawFn, *, max_labels: int = 4) -> Case:
     shape = (draw(st.integers(0, 12)), draw(st.integers(1, max_labels)))
     targets = draw(arrays(np.float64, shape, elements=st.sampled_from((0.0, 1.0, NAN))))
     return Case(targets, draw(arrays(np.float64, shape, elements=ANY_SCORES)))
+
+
+def benefit_of(
+    targets: FloatArray, scores: FloatArray, folds: Sequence[IntArray], *, aim: ThresholdAim
+) -> ThresholdBenefit:
+    """Compare with what thresholds of the other folds decide."""
+    decisions = cross_fit_thresholds(targets, scores, folds, aim=aim)
+    return threshold_benefit(targets, scores, decisions=decisions, aim=aim)
 
 
 def choose(case: Case, method: ThresholdName) -> FloatArray:
@@ -275,7 +284,7 @@ def test_one_photo_one_label_and_a_thousand_labels_are_no_special_cases(
 ) -> None:
     case = drawn(*shape)
     folds = np.array_split(np.arange(shape[0]), 3)
-    assert np.isfinite(threshold_benefit(*case, folds, aim=aim).cross_fitted.binary_accuracy)
+    assert np.isfinite(benefit_of(*case, folds, aim=aim).cross_fitted.binary_accuracy)
 
 
 @few_examples
@@ -441,7 +450,7 @@ def test_folds_that_are_no_partition_are_refused(folds: list[list[int]]) -> None
 
 def test_benefit_measures_the_decisions_that_it_names() -> None:
     case, folds = drawn(60, 4), np.array_split(np.arange(60), 5)
-    benefit = threshold_benefit(*case, folds, aim=COSTLY_MISSES)
+    benefit = benefit_of(*case, folds, aim=COSTLY_MISSES)
     decisions = {
         "half": case.scores >= 0.5,
         "optimistic": choose_by(case, COSTLY_MISSES).decide(case.scores),
@@ -449,7 +458,7 @@ def test_benefit_measures_the_decisions_that_it_names() -> None:
     }
     for name, decided in decisions.items():
         quality = getattr(benefit, name)
-        assert quality.f1_macro == f1_macro(case.targets, decided)
+        assert quality.f_beta_macro == pytest.approx(f1_macro(case.targets, decided))
         assert quality.exact_match == exact_match(case.targets, decided)
         assert quality.binary_accuracy == binary_accuracy(case.targets, decided)
         assert quality.precision_macro == class_precision(case.targets, decided)
@@ -463,7 +472,7 @@ def test_benefit_on_noise_is_seen_on_the_own_photos_only() -> None:
     generator = np.random.default_rng(3)
     targets, scores = (generator.random((60, 30)) < 0.5).astype(np.float64), generator.random((60, 30))
     folds = np.array_split(np.arange(60), 5)
-    benefit = threshold_benefit(targets, scores, folds, aim=ThresholdAim(method="accuracy"))
+    benefit = benefit_of(targets, scores, folds, aim=ThresholdAim(method="accuracy"))
     assert benefit.optimistic.binary_accuracy > 0.52
     assert benefit.cross_fitted.binary_accuracy < 0.51
 
@@ -476,13 +485,27 @@ def test_scores_under_unknown_cells_do_not_change_the_benefit(
     folds = np.array_split(np.arange(len(case.targets)), 3)
     other = data.draw(arrays(np.float64, case.scores.shape, elements=st.one_of(ANY_SCORES, st.just(NAN))))
     changed = np.where(np.isnan(case.targets), other, case.scores)
-    before, after = (threshold_benefit(case.targets, s, folds, aim=aim) for s in (case.scores, changed))
+    before, after = (benefit_of(case.targets, s, folds, aim=aim) for s in (case.scores, changed))
     for name in ("half", "optimistic", "cross_fitted"):
         np.testing.assert_equal(vars(getattr(after, name)), vars(getattr(before, name)))
     assert after.sentence == before.sentence
 
 
 FOLDS = (np.array([0, 2]), np.array([1, 3]))
+
+
+def test_the_benefit_of_an_f_score_has_its_beta() -> None:
+    targets = np.array([[1.0], [1.0], [0.0], [0.0]])
+    scores = np.array([[0.9], [0.4], [0.3], [0.1]])
+    decisions = scores >= 0.2  # precision 2/3, recall 1
+    aim = ThresholdAim(method="f1", beta=3.0)
+
+    benefit = threshold_benefit(targets, scores, decisions=decisions, aim=aim)
+
+    assert benefit.cross_fitted.f_beta_macro == pytest.approx(10 * (2 / 3) / (9 * 2 / 3 + 1))
+    assert benefit.half.f_beta_macro == pytest.approx(10 * 0.5 / (9 + 0.5))
+    assert not benefit.is_loss
+    assert "macro-F3 from" in benefit.sentence
 
 
 @pytest.mark.parametrize(
@@ -501,7 +524,7 @@ FOLDS = (np.array([0, 2]), np.array([1, 3]))
     ],
 )
 def test_benefit_is_told_in_a_sentence(aim: ThresholdAim, scores: tuple[float, ...], words: str) -> None:
-    benefit = threshold_benefit(
+    benefit = benefit_of(
         np.array([[1.0], [1.0], [0.0], [0.0]]), np.array(scores).reshape(4, 1), FOLDS, aim=aim
     )
     assert benefit.sentence.startswith(f"thresholds {words}")
@@ -510,5 +533,5 @@ def test_benefit_is_told_in_a_sentence(aim: ThresholdAim, scores: tuple[float, .
 
 @pytest.mark.parametrize("aim", AIMS)
 def test_benefit_without_known_labels_says_so(aim: ThresholdAim) -> None:
-    benefit = threshold_benefit(np.full((4, 2), NAN), np.full((4, 2), 0.5), FOLDS, aim=aim)
+    benefit = benefit_of(np.full((4, 2), NAN), np.full((4, 2), 0.5), FOLDS, aim=aim)
     assert benefit.sentence.endswith("no photo has a known label")

@@ -46,6 +46,7 @@ def make_curve(
         values=values,
         bands=np.stack([values - 0.05, values + 0.05], axis=1),
         label_values=label_values,
+        label_bands=np.stack([label_values - 0.1, label_values + 0.1], axis=2),
         gain=gain,
         gain_band=np.array([low, high]),
     )

@@ -113,7 +113,8 @@ def test_every_plot_has_a_caption() -> None:
 
 
 def test_new_plots_are_drawn_where_there_is_something_to_show() -> None:
-    assert {"intervals", "reliability", "learning_curve"} <= set(draw_plots(whole_facts()))
+    wanted = {"intervals", "reliability", "learning_curve", "learning_curve_labels"}
+    assert wanted <= set(draw_plots(whole_facts()))
     table = draw_table()
     little = draw_plots(facts_of(table, split_of(table), [make_trial(table)], RUN))
     assert "intervals" in little
@@ -232,9 +233,12 @@ def test_comparisons_of_the_first_network_come_first() -> None:
 
 def test_the_first_network_is_compared_with_the_baselines() -> None:
     facts = whole_facts()
-    assert "lies above those of all baselines" in see_intervals(facts)
-    facts["baselines"][2]["intervals"]["mAP"] = [0.9, 1.0]
-    assert "overlaps with that of nearest-neighbours" in see_intervals(facts)
+    assert "above every baseline by more than chance" in see_intervals(facts)
+    facts["against_baselines"][2] |= {
+        "difference": 0.02, "interval": [-0.01, 0.05], "is_distinguishable": False
+    }  # fmt: skip
+    assert "not sure that training beats nearest-neighbours" in see_intervals(facts)
+    assert "2.0 points [-1.0, 5.0]" in see_intervals(facts)
 
 
 # --- intervals ---
@@ -311,13 +315,16 @@ def test_thresholds_say_what_they_gain_and_what_they_cannot_promise() -> None:
 
 def test_suspicious_labels_are_shown_with_what_the_table_and_the_network_say() -> None:
     table = draw_table()
-    targets = table.targets.copy()
-    targets[1, 0] = 1 - targets[1, 0]
     trial = with_everything(make_trial(table), table)
+    assert trial.choosing is not None
+    row = int(trial.choosing.judged.rows[1])
+    targets = table.targets.copy()
+    targets[row, 0] = 1 - targets[row, 0]
     facts = facts_of(replace(table, targets=targets), split_of(table), [trial], RUN)
-    assert facts["suspects"]["cells"][0]["name"] == "1.jpg"
-    says = "yes" if targets[1, 0] else "no"
-    assert f"1.jpg label 0 : the table says {says}, tiny" in section_of(page_of(facts), "suspects")
+    assert facts["suspects"]["cells"][0]["row"] == row
+    says = "yes" if targets[row, 0] else "no"
+    name = table.names[row]
+    assert f"{name} label 0 : the table says {says}, tiny" in section_of(page_of(facts), "suspects")
     assert len(trust_words.suspect_photos(facts)) <= trust_words.MOST_SUSPECT_PHOTOS
 
 
@@ -375,7 +382,7 @@ def test_copies_are_shown_with_their_part_and_what_differs() -> None:
             0.03,
             0.01,
             0.05,
-            "raised the mAP of tiny by 3.0 points [1.0, 5.0], so more photos are likely to help",
+            "frozen tiny by 3.0 points [1.0, 5.0], so more photos are likely to help",
         ),
         (0.03, -0.01, 0.05, "That may be chance, so whether more photos would help cannot be told yet"),
         (0.001, -0.004, 0.006, "more photos of this kind would change little"),
@@ -383,9 +390,14 @@ def test_copies_are_shown_with_their_part_and_what_differs() -> None:
             -0.02,
             -0.05,
             -0.01,
-            "lowered the mAP of tiny by 2.0 points [-5.0, -1.0], so more photos of this kind",
+            "lowered the mAP of a linear head on the frozen tiny by 2.0 points [-5.0, -1.0], so more",
         ),
-        (0.01, -0.0001, 0.02, "raised the mAP of tiny by 1.0 points [0.0, 2.0]. That may be chance"),
+        (
+            0.01,
+            -0.0001,
+            0.02,
+            "frozen tiny by 1.0 points [0.0, 2.0]. That may be chance",
+        ),
     ],
 )
 def test_the_gain_of_the_last_doubling_says_whether_more_photos_help(

@@ -17,7 +17,7 @@ from manylabel.training.experiment import Experiment
 from manylabel.training.learners.interpolation import SHARES, USUAL_SHARE
 from manylabel.training.photo_store import read_store
 from manylabel.training.trial import TrainedNetwork, run_trial
-from manylabel.types import IntArray, LabelTable, Split, ignore_progress
+from manylabel.types import FloatArray, IntArray, LabelTable, Split, ignore_progress
 
 OFFICIAL = Provenance(init="official", note="official weights tiny.pth", sha256="0")
 NONE: IntArray = np.empty(0, dtype=np.int64)
@@ -33,10 +33,16 @@ def run(tiny_classifier: Classifier, shapes_table: LabelTable, feature_cache: Pa
     store, *_ = read_store(shapes_table.photos, side_px=16)
     quick = TrainingConfig(epochs=2, n_views=2, batch_size=8, precision="fp32", device="cpu", engine="torch")
 
-    def run_tiny(*, split: Split = HOLD_OUT, training: dict[str, Any], **evaluation: Any) -> TrainedNetwork:
+    def run_tiny(
+        *,
+        split: Split = HOLD_OUT,
+        training: dict[str, Any],
+        targets: FloatArray = shapes_table.targets,
+        **evaluation: Any,
+    ) -> TrainedNetwork:
         experiment = Experiment(
             store=store,
-            targets=shapes_table.targets,
+            targets=targets,
             split=split,
             config=RunConfig(training=replace(quick, **training), evaluation=EvaluationConfig(**evaluation)),
             cache=feature_cache,
@@ -107,9 +113,56 @@ def test_out_of_fold_scores_choose_how_much_of_the_top_is_kept(
         return rule
 
     monkeypatch.setattr(held_out, "learn_decision_rule", remember)
+    monkeypatch.setattr(decision_rule, "_MIN_CHOOSING", 15)
     told = run(training=TOP).trial
 
     assert [told.learned_share] == shares
+
+
+@pytest.mark.parametrize("is_hidden", [False, True])
+def test_few_or_unknown_validation_photos_leave_the_usual_share(
+    run: Run, shapes_table: LabelTable, *, is_hidden: bool
+) -> None:
+    targets = shapes_table.targets.copy()
+    targets[16:24] = np.nan if is_hidden else targets[16:24]
+    with_val = Split(train=np.arange(16), val=np.arange(16, 24), test=np.arange(24, 32))
+
+    told = run(training=TOP, split=with_val, targets=targets).trial
+
+    assert told.learned_share == USUAL_SHARE
+    assert told.choosing is not None
+    assert told.choosing.origin == "the validation photos"
+
+
+def test_folds_and_early_stopping_keep_the_network_that_the_folds_chose(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decision_rule, "_MIN_CHOOSING", 15)
+    folds = tuple(np.arange(fold, 24, 3) for fold in range(3))
+    variants = []
+    learn = decision_rule.learn_decision_rule
+
+    def remember(scores: Any, **options: Any) -> Any:
+        rule = learn(scores, **options)
+        variants.append((len(scores.scores), SHARES[rule.variant]))
+        return rule
+
+    monkeypatch.setattr(held_out, "learn_decision_rule", remember)
+    told = run(training={**TOP, "patience": 1}, split=replace(HOLD_OUT, folds=folds)).trial
+
+    assert variants == [(len(SHARES), told.learned_share)]
+
+
+@pytest.mark.parametrize("n_groups", [1, 3])
+def test_copies_of_few_photos_are_borne(run: Run, monkeypatch: pytest.MonkeyPatch, *, n_groups: int) -> None:
+    monkeypatch.setattr(learning_curve, "_MIN_PHOTOS", 24)
+    groups = np.arange(32) % n_groups
+    with_val = Split(train=np.arange(16), val=np.arange(16, 24), test=np.arange(24, 32), groups=groups)
+
+    for split in (replace(HOLD_OUT, groups=groups), with_val):
+        told = run(training={"tune": "head", "patience": 1}, split=split).trial
+        assert told.learning_curve is None
+        assert np.isfinite(told.judged.scores).all()
 
 
 @pytest.mark.parametrize("training", [{"tune": "head"}, TOP])
@@ -163,6 +216,8 @@ def test_a_learning_curve_tells_what_more_photos_brought(
     assert curve is not None
     assert curve.n_photos.tolist() == [5, 10, 14, 19]
     assert curve.label_values.shape == (4, 3)
+    assert (curve.label_bands[..., 0] <= curve.label_values).all()
+    assert (curve.label_values <= curve.label_bands[..., 1]).all()
     assert (curve.bands[:, 0] <= curve.values).all()
     assert (curve.values <= curve.bands[:, 1]).all()
     assert curve.gain == pytest.approx(curve.values[3] - curve.values[1])

@@ -1,10 +1,10 @@
-"""Going back towards the start of training: any share of the way, or the one that held-out photos choose."""
+"""Going back towards the start of training: any share of the way."""
 
 import pytest
 import torch
 from torch import nn
 
-from manylabel.training.learners.interpolation import SHARES, Way
+from manylabel.training.learners.interpolation import Way
 
 
 def trained() -> tuple[nn.Module, Way]:
@@ -55,13 +55,3 @@ def test_both_ends_change_alike() -> None:
     assert float(weight_of(module)) == 13
     way.stand(0.0)
     assert float(weight_of(module)) == 11
-
-
-@pytest.mark.parametrize("best", SHARES)
-def test_the_share_with_the_lowest_loss_is_chosen(best: float) -> None:
-    module, way = trained()
-
-    kept = way.choose(lambda module: abs(float(weight_of(module)) - (1 + 2 * best)))
-
-    assert kept == best
-    assert float(weight_of(module)) == pytest.approx(1 + 2 * best)

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from manylabel.errors import ConfigError
 from manylabel.models.classifier import Classifier, build_classifier
 from manylabel.predictors.torch_predictor import TorchPredictor
 from manylabel.training.defaults import TUNE_DEFAULTS, fill_defaults, fill_for_start
-from manylabel.training.learners import Fit, FitRows, HeadLearner, Lesson, TopLearner, base
-from manylabel.training.learners.interpolation import SHARES, USUAL_SHARE
+from manylabel.training.learners import Fit, FitRows, HeadLearner, Lesson, TopLearner
+from manylabel.training.learners.interpolation import USUAL_SHARE
 from manylabel.training.photo_store import PhotoStore, read_store
 from manylabel.types import IntArray, LabelTable, Thresholds
 
@@ -176,28 +177,22 @@ def test_photos_that_only_learn_are_not_seen_in_the_views_of_scores(
     assert computed == {len(TRAIN): n_views_of_training, len(OTHERS): 3}
 
 
-@pytest.mark.parametrize(("limit", "is_chosen"), [(8, True), (9, False)])
-def test_enough_validation_photos_choose_how_much_is_kept(
-    limit: int,
-    is_chosen: bool,
+@pytest.mark.parametrize("val", [NONE, OTHERS])
+def test_how_much_is_kept_stays_open_unless_it_was_given(
+    val: IntArray,
     tiny_classifier: Classifier,
     store: PhotoStore,
     shapes_table: LabelTable,
     feature_cache: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(base, "_MIN_CHOOSING", limit)
-    # With labels turned round, what was learned is wrong for them: as little as possible is kept.
-    targets = shapes_table.targets.copy()
-    targets[OTHERS] = 1 - targets[OTHERS]
-    turned = replace(shapes_table, targets=targets)
-    learner = learner_of(
-        tiny_classifier, store, turned, feature_cache, learning_rate=0.1, body_learning_rate=0.1, epochs=20
-    )
+    rows = FitRows(train=TRAIN, watched=NONE, val=val)
+    learn = partial(learner_of, tiny_classifier, store, shapes_table, feature_cache)
 
-    fit = learner.fit(FitRows(train=TRAIN, watched=NONE, val=OTHERS))
+    open_fit, given = learn().fit(rows), learn(learned_share=0.3).fit(rows)
 
-    assert fit.learned_share == (SHARES[0] if is_chosen else USUAL_SHARE)
+    assert open_fit.learned_share == USUAL_SHARE
+    assert open_fit.way is not None
+    assert (given.learned_share, given.way) == (0.3, None)
 
 
 def test_a_head_that_is_not_solved_learns_first_with_its_own_decay(

@@ -13,7 +13,7 @@ from PIL import Image
 
 from manylabel.config import EvaluationConfig, RunConfig, ThresholdName, TrainingConfig, TuneName
 from manylabel.evaluation import decision_rule
-from manylabel.evaluation.decision_rule import learn_decision_rule
+from manylabel.evaluation.decision_rule import HeldOut, learn_decision_rule
 from manylabel.evaluation.thresholds import ThresholdAim
 from manylabel.models.classifier import Classifier
 from manylabel.models.weights import Provenance
@@ -21,6 +21,7 @@ from manylabel.training import decay, features, trial
 from manylabel.training.decay import DECAYS, DEFAULT_DECAY
 from manylabel.training.held_out import Crossed, cross_validate
 from manylabel.training.learners import FitRows, HeadLearner, head
+from manylabel.training.learners.interpolation import SHARES, USUAL_SHARE
 from manylabel.training.photo_store import PhotoStore, read_store, store_of_images
 from manylabel.training.trial import Experiment, TrainedNetwork, run_trial, seconds_per_photo
 from manylabel.types import FloatArray, IntArray, Judged, LabelTable, Progress, Split, ignore_progress
@@ -205,7 +206,10 @@ def test_a_fold_is_calibrated_and_decided_by_the_other_folds(
 ) -> None:
     judged = out_of_fold(run_tiny(split=IN_FOLDS, training=way))
 
-    held_out = crossed[0].held_out(shapes_table.targets)
+    scores = crossed[0].scores
+    usual = 0 if len(scores) == 1 else SHARES.index(USUAL_SHARE)
+    targets = shapes_table.targets[IN_FOLDS.train]
+    held_out = HeldOut(targets=targets, scores=scores, folds=IN_FOLDS.folds, usual_variant=usual)
     for number, fold in enumerate(IN_FOLDS.folds):
         rule = learn_decision_rule(held_out.without(number), aim=ThresholdAim(method="f1"))
         scores = rule.score(held_out.scores[:, fold])

@@ -114,8 +114,8 @@ def find_duplicates(fingerprints: Sequence[Fingerprint]) -> DuplicateGroups:
 
     Near-copies pass two tests. At most 14 of the 64 bits of their perceptual hashes differ; and their
     thumbnails correlate with at least 0.95, channel by channel without its mean, as they are or where one
-    shows 95 % of the other's width, height or both. Changes of brightness, size and quality, borders cut by
-    5 % and mirroring do not hide a copy; the same place seen from elsewhere is none.
+    shows 95 % of the other's width, height or both. Changes of brightness, size and quality and mirroring do
+    not hide a copy, borders cut by 5 % sometimes do; the same place seen from elsewhere is none.
 
     Args:
         fingerprints: One per photo.

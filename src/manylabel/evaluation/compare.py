@@ -60,7 +60,7 @@ class PairedDifference:
         ends = sorted((sign * self.interval.low, sign * self.interval.high))
         gain, low, high = (f"{scale * value:z.{digits}f}" for value in (abs(self.difference), *ends))
         verdict = f"{'' if self.is_distinguishable else 'not '}distinguishable with {self.photos}"
-        if self.difference == 0:
+        if float(gain) == 0:
             return f"{self.first} and {self.second} are equal in {metric} [{low}, {high}]: {verdict}"
         is_first_better = (self.difference > 0) != (self.metric in LOWER_IS_BETTER)
         better, worse = (self.first, self.second) if is_first_better else (self.second, self.first)

@@ -5,14 +5,16 @@ Out: a decision rule: which variant, its calibration, a threshold per label; and
      each of these photos when it was learned from the others.
 
 Nothing is judged by what was fitted to it: the variant, the calibration and the thresholds that decide about
-the photos of a fold are learned from the other folds alone (nested cross-fitting).
+the photos of a fold are learned from the scores and targets of the other folds alone (nested cross-fitting).
+Where these scores are out-of-fold ones, the fits that gave them have learned from the fold; that is left.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from manylabel.evaluation.benefit import threshold_benefit
 from manylabel.evaluation.calibration import CalibrationChoice, choose_calibration, leave_uncalibrated
 from manylabel.evaluation.curves import BoolArray
 from manylabel.evaluation.reliability import log_loss
@@ -20,10 +22,12 @@ from manylabel.evaluation.thresholds import (
     ChosenThresholds,
     ThresholdAim,
     choose_thresholds,
-    threshold_benefit,
+    cross_fit_thresholds,
 )
 from manylabel.rules import LabelRules, respect
 from manylabel.types import FloatArray, IntArray
+
+_MIN_CHOOSING = 40
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -34,6 +38,7 @@ class HeldOut:
         targets: [n_photos, n_labels]: 1 present, 0 absent, NaN unknown.
         scores: Probabilities [n_variants, n_photos, n_labels].
         folds: Row numbers of each fold, a partition of the photos, at least 2.
+        usual_variant: Place of the variant to take where too few photos can choose.
 
     Raises:
         ValueError: The sizes do not fit together, or the folds are not a partition.
@@ -42,6 +47,7 @@ class HeldOut:
     targets: FloatArray
     scores: FloatArray
     folds: tuple[IntArray, ...]
+    usual_variant: int = 0
 
     def __post_init__(self) -> None:
         """Check that sizes and folds fit together."""
@@ -56,7 +62,7 @@ class HeldOut:
         rows = np.setdiff1d(np.arange(len(self.targets)), self.folds[number])
         rest = [np.searchsorted(rows, fold) for other, fold in enumerate(self.folds) if other != number]
         folds = tuple(rest) if len(rest) > 1 else (rest[0][::2], rest[0][1::2])
-        return HeldOut(targets=self.targets[rows], scores=self.scores[:, rows], folds=folds)
+        return replace(self, targets=self.targets[rows], scores=self.scores[:, rows], folds=folds)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -81,15 +87,30 @@ class DecisionRule:
         return self.calibration.calibration.apply(scores[self.variant])
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CrossFitted:
+    """Hold what is said about every photo by a rule that was learned from the other folds.
+
+    Attributes:
+        raw_scores: Probabilities before calibration [n_photos, n_labels].
+        scores: Probabilities after it [n_photos, n_labels].
+        decisions: Which labels are given [n_photos, n_labels].
+    """
+
+    raw_scores: FloatArray
+    scores: FloatArray
+    decisions: BoolArray
+
+
 def learn_decision_rule(
     held_out: HeldOut, *, aim: ThresholdAim, calibrates: bool = True, labels: Sequence[str] | None = None
 ) -> DecisionRule:
     """Learn a rule.
 
-    The variant with the lowest log loss is taken. It is calibrated where that lowers the log loss of photos
-    that the calibration was not fitted to. Thresholds are chosen on scores that were calibrated without the
-    photo that they belong to; where they are for F1 or accuracy and, chosen on all folds but one, do worse on
-    that one than 0.5 would, it is 0.5.
+    The variant with the lowest log loss is taken, the usual one where fewer than 40 photos can tell. It is
+    calibrated where that lowers the log loss of photos that the calibration was not fitted to. Thresholds are
+    chosen on scores that were calibrated without the photo that they belong to; where they are for an F
+    score, accuracy or cost and, chosen on all folds but one, do worse on that one than 0.5 would, it is 0.5.
 
     Args:
         held_out: What to learn from.
@@ -105,7 +126,7 @@ def learn_decision_rule(
         >>> rule.variant, rule.thresholds.decide(rule.score(variants[:, :2])).ravel().tolist()
         (1, [True, False])
     """
-    variant = int(np.argmin([_loss(held_out.targets, scores) for scores in held_out.scores]))
+    variant = _choose_variant(held_out)
     scores = held_out.scores[variant]
     calibration = (
         choose_calibration(held_out.targets, scores, held_out.folds)
@@ -122,16 +143,15 @@ def learn_decision_rule(
 
 def _are_worthwhile(held_out: HeldOut, scores: FloatArray, aim: ThresholdAim) -> bool:
     """Say whether thresholds do at least as well as 0.5 on photos that did not choose them."""
-    if aim.method not in ("f1", "accuracy"):
+    if aim.method not in ("f1", "accuracy", "cost"):
         return True  # what 0.5 does has nothing to do with what is asked for
-    benefit = threshold_benefit(held_out.targets, scores, held_out.folds, aim=aim)
-    name = "f1_macro" if aim.method == "f1" else "binary_accuracy"
-    return not getattr(benefit.cross_fitted, name) < getattr(benefit.half, name)
+    decisions = cross_fit_thresholds(held_out.targets, scores, held_out.folds, aim=aim)
+    return not threshold_benefit(held_out.targets, scores, decisions=decisions, aim=aim).is_loss
 
 
 def cross_fit_decision_rule(
     held_out: HeldOut, *, aim: ThresholdAim, calibrates: bool = True, rules: LabelRules | None = None
-) -> tuple[FloatArray, BoolArray]:
+) -> CrossFitted:
     """Score and decide every photo by a rule that was learned from the other folds.
 
     Args:
@@ -139,22 +159,22 @@ def cross_fit_decision_rule(
         aim: What thresholds aim at.
         calibrates: Whether to calibrate at all.
         rules: What decisions obey; not given: nothing.
-
-    Returns:
-        Scores and decisions [n_photos, n_labels].
     """
-    scores = np.empty(held_out.targets.shape)
+    raw_scores, scores = np.empty(held_out.targets.shape), np.empty(held_out.targets.shape)
     decisions = np.zeros(held_out.targets.shape, dtype=np.bool_)
     for number, fold in enumerate(held_out.folds):
         rule = learn_decision_rule(held_out.without(number), aim=aim, calibrates=calibrates)
+        raw_scores[fold] = held_out.scores[rule.variant, fold]
         scores[fold] = rule.score(held_out.scores[:, fold])
         decisions[fold] = respect(rules, scores[fold], rule.thresholds)
-    return scores, decisions
+    return CrossFitted(raw_scores=raw_scores, scores=scores, decisions=decisions)
 
 
-def _loss(targets: FloatArray, scores: FloatArray) -> float:
-    loss = log_loss(targets, scores)
-    return np.inf if np.isnan(loss) else loss
+def _choose_variant(held_out: HeldOut) -> int:
+    n_known = (~np.isnan(held_out.targets)).any(axis=1).sum()
+    if n_known < _MIN_CHOOSING:
+        return held_out.usual_variant
+    return int(np.argmin([log_loss(held_out.targets, scores) for scores in held_out.scores]))
 
 
 def positions(rows: IntArray, folds: Sequence[IntArray]) -> tuple[IntArray, ...]:

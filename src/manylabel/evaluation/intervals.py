@@ -200,6 +200,20 @@ def interval_of_mean_average_precision(
     return _metric_intervals({"mAP": values}, support, level)["mAP"]
 
 
+def intervals_of_average_precision(
+    values: FloatArray, targets: FloatArray, *, groups: IntArray, level: float
+) -> tuple[Interval, ...]:
+    """Compute the interval of each label's average precision, or of a mean of several on the same photos.
+
+    Args:
+        values: Average precision on the photos as they are, then of every draw [1 + n_resamples, n_labels].
+        targets: Float array [n_photos, n_labels].
+        groups: Which group of near-copies each photo belongs to [n_photos].
+        level: Share of such intervals that should hold the truth.
+    """
+    return _label_intervals(values, _Support.of(targets, groups), level)
+
+
 def _intervals(resampled: ResampledMetrics, support: _Support, level: float) -> ModelIntervals:
     """Compute the intervals of one model from its draws; the first row of them counts every photo once."""
     return ModelIntervals(

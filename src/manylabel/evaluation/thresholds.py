@@ -8,7 +8,6 @@ Photos that judge a model never enter its thresholds: a threshold fitted to the 
 on looks better than it is.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
@@ -18,11 +17,6 @@ import numpy as np
 from manylabel.evaluation.curves import BoolArray, known_cells
 from manylabel.evaluation.guarantees import Objective, ThresholdAim, ThresholdMethod, guarantee
 from manylabel.evaluation.metrics import (
-    binary_accuracy,
-    class_precision,
-    class_recall,
-    exact_match,
-    f1_macro,
     precision,
     recall,
 )
@@ -30,13 +24,10 @@ from manylabel.types import FloatArray, IntArray, Thresholds
 
 __all__ = [
     "ChosenThresholds",
-    "DecisionQuality",
     "ThresholdAim",
-    "ThresholdBenefit",
     "ThresholdMethod",
     "choose_thresholds",
     "cross_fit_thresholds",
-    "threshold_benefit",
 ]
 
 # Number of photos at which a label's own threshold weighs as much as the common one. On three kinds of
@@ -45,16 +36,6 @@ __all__ = [
 _PRIOR_PHOTOS = 10.0
 # The same for costs: on the drawn scores 30 cost up to 3 % less than 10, never 1 % more.
 _PRIOR_PHOTOS_OF_COSTS = 30.0
-
-_HEADLINES: dict[ThresholdMethod, tuple[str, str]] = {
-    "f1": ("f1_macro", "macro-F1"),
-    "half": ("f1_macro", "macro-F1"),
-    "accuracy": ("binary_accuracy", "binary accuracy"),
-    "cost": ("cost", "the cost of a photo"),
-    "precision": ("precision_macro", "macro-precision"),
-    "recall": ("recall_macro", "macro-recall"),
-}
-"""The metric that the benefit of each method is told by, and its name in a sentence."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -172,99 +153,6 @@ def cross_fit_thresholds(
         thresholds = choose_thresholds(targets[others], scores[others], method=method, aim=aim)
         decisions[fold] = thresholds.decide(scores[fold])
     return decisions
-
-
-@dataclass(frozen=True, kw_only=True)
-class DecisionQuality:
-    """Hold how good decisions are: metrics by their names, NaN where nothing is known.
-
-    Shares are in [0, 1]; ``cost`` is what the wrong labels of a photo cost on average, 1 each if not given.
-    """
-
-    f1_macro: float
-    exact_match: float
-    binary_accuracy: float
-    precision_macro: float
-    recall_macro: float
-    cost: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class ThresholdBenefit:
-    """Hold what thresholds do for decisions.
-
-    Attributes:
-        half: With 0.5 for every label.
-        optimistic: With thresholds that were chosen on the very photos that are judged.
-        cross_fitted: With thresholds that were chosen on other photos, which is what new photos will see.
-        aim: What the thresholds aim at.
-    """
-
-    half: DecisionQuality
-    optimistic: DecisionQuality
-    cross_fitted: DecisionQuality
-    aim: ThresholdAim
-
-    @property
-    def sentence(self) -> str:
-        """Say in one sentence what thresholds do for the metric that is nearest to their aim."""
-        metric, name = _HEADLINES[self.aim.method]
-        before, new, own = (getattr(q, metric) for q in (self.half, self.cross_fitted, self.optimistic))
-        if math.isnan(before):
-            return "what thresholds do for new photos cannot be said: no photo has a known label"
-        template = "{:.2f}" if metric == "cost" else "{:.1%}"
-        old_text, new_text, own_text = (template.format(n).rstrip("%") for n in (before, new, own))
-        change = f"{'raise' if new > before else 'lower'} {name} from {old_text} to"
-        effect = f"{change if old_text != new_text else f'leave {name} at'} {new_text}"
-        return f"thresholds {effect} on photos they did not see; on their own photos it looks like {own_text}"
-
-
-def threshold_benefit(
-    targets: FloatArray, scores: FloatArray, folds: Sequence[IntArray], *, aim: ThresholdAim
-) -> ThresholdBenefit:
-    """Compare thresholds with 0.5 everywhere, on the photos that chose them and on others.
-
-    Args:
-        targets: Float array [n_photos, n_labels]: 1 present, 0 absent, NaN unknown.
-        scores: Out-of-fold probabilities [n_photos, n_labels].
-        folds: Row numbers of each fold, a partition of the photos.
-        aim: What the thresholds aim at.
-
-    Raises:
-        ValueError: As ``cross_fit_thresholds``.
-
-    Examples:
-        >>> targets, scores = np.array([[1.0], [1.0], [0.0], [0.0]]), np.array([[0.4], [0.4], [0.2], [0.1]])
-        >>> folds = (np.array([0, 2]), np.array([1, 3]))
-        >>> benefit = threshold_benefit(targets, scores, folds, aim=ThresholdAim(method="f1"))
-        >>> benefit.half.f1_macro, benefit.cross_fitted.f1_macro
-        (0.0, 1.0)
-    """
-
-    def judge(decisions: BoolArray) -> DecisionQuality:
-        return DecisionQuality(
-            f1_macro=f1_macro(targets, decisions),
-            exact_match=exact_match(targets, decisions),
-            binary_accuracy=binary_accuracy(targets, decisions),
-            precision_macro=class_precision(targets, decisions),
-            recall_macro=class_recall(targets, decisions),
-            cost=_cost_of_a_photo(targets, decisions, aim),
-        )
-
-    return ThresholdBenefit(
-        half=judge(scores >= 0.5),
-        optimistic=judge(choose_thresholds(targets, scores, aim=aim).decide(scores)),
-        cross_fitted=judge(cross_fit_thresholds(targets, scores, folds, aim=aim)),
-        aim=aim,
-    )
-
-
-def _cost_of_a_photo(targets: FloatArray, decisions: BoolArray, aim: ThresholdAim) -> float:
-    """Average what wrong labels cost over the photos with a known label; NaN where there are none."""
-    n_photos = (~np.isnan(targets)).any(axis=1).sum()
-    n_missed, n_false = ((targets == 1) & ~decisions).sum(), ((targets == 0) & decisions).sum()
-    cost_missed, cost_false = aim.costs
-    return float((cost_missed * n_missed + cost_false * n_false) / n_photos) if n_photos else math.nan
 
 
 def _one_aim(method: ThresholdMethod | None, aim: ThresholdAim | None) -> ThresholdAim:

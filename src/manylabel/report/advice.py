@@ -30,8 +30,8 @@ def more_photos(facts: FactsView) -> str:
     found = curve_of(facts)
     if found is None:
         return (
-            "Whether more photos would help was not measured: that takes 40 to 4,000 training photos, and a"
-            " network whose features were computed before training."
+            "Whether more photos would help was not measured: that takes at least 40 training photos, not too"
+            " many of them, and a network whose features were computed before training."
         )
     model, curve = found
     gain, (low, high) = curve["gain"], curve["gain_band"]
@@ -40,10 +40,11 @@ def more_photos(facts: FactsView) -> str:
     fewer, all_photos = curve["n_photos"][half_of(curve)], curve["n_photos"][-1]
     added = (
         f"Learning from {all_photos:,} photos instead of {fewer:,} {'raised' if gain >= 0 else 'lowered'} the"
-        f" mAP of {model} by {abs(100 * gain):.1f} points [{100 * low:z.1f}, {100 * high:z.1f}]"
+        f" mAP of a linear head on the frozen {model} by {abs(100 * gain):.1f} points"
+        f" [{100 * low:z.1f}, {100 * high:z.1f}]"
     )
     if low > 0:
-        return f"{added}, so more photos are likely to help, each doubling a little less than the last."
+        return f"{added}, so more photos are likely to help."
     if high < _SMALL_GAIN:
         return f"{added}, so more photos of this kind would change little; look at the labels first."
     return f"{added}. That may be chance, so whether more photos would help cannot be told yet."

@@ -46,8 +46,11 @@ def see_losses(facts: FactsView) -> str:
 def see_intervals(facts: FactsView) -> str:
     """Say between which numbers the best network lies, and whether that is above the baselines."""
     best = facts["models"][facts["best"]]
-    n_photos = n_things(facts["judged"]["n_known"], "photo")
-    text = f"The line through a marker is its 95 % interval: what other {n_photos} of this kind could show."
+    n_photos = n_things(facts["judged"]["n_known"], "judged photo")
+    text = (
+        f"The line through a marker is its 95 % interval: where the value over all photos of this kind"
+        f" probably lies, as far as {n_photos} can tell."
+    )
     span = interval(best["intervals"]["mAP"])
     return f"{text} The mAP of {best['model']} lies at {span}. {against_baselines(facts)}" if span else text
 
@@ -77,6 +80,14 @@ def see_learning_curve(facts: FactsView) -> str:
     return (
         f"Held-out photos, ranked by heads on the frozen backbone of {name} that learned from ever more"
         f" photos: mAP {values[0]}, {values[-1]} photos. The band holds the 95 % intervals."
+    )
+
+
+def see_label_learning_curves(facts: FactsView) -> str:
+    """Explain the small curves."""
+    return (
+        "The same, label by label, with the 95 % intervals: a curve that still rises at its right end says"
+        " that more photos of this label are likely to help; a wide band, that few photos carry it."
     )
 
 
@@ -168,6 +179,7 @@ CAPTIONS: dict[str, Callable[[FactsView], str]] = {
     "intervals": see_intervals,
     "reliability": see_reliability,
     "learning_curve": see_learning_curve,
+    "learning_curve_labels": see_label_learning_curves,
     "label_counts": see_label_counts,
     "labels_per_photo": see_labels_per_photo,
     "co_occurrence": see_co_occurrence,

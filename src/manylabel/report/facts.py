@@ -22,9 +22,9 @@ Out: facts, one dict of plain JSON values; null stands where something is undefi
                      pos_weight [n_labels], weight_decay, fold_weight_decays [n_folds], logit_scale,
                      learned_share,
                      metrics (names of ``measure``), per_label (names of
-                     ``measure_labels``), out_of_fold (metrics of the training photos, where test photos
-                     judge and folds exist too, else null), history {fold, epoch, train_loss,
-                     held_out_loss, learning_rate: [n rows]},
+                     ``measure_labels``), out_of_fold (metrics of training photos by fits that did not see
+                     them, where test photos judge, else null) of n_out_of_fold photos,
+                     history {fold, epoch, train_loss, held_out_loss, learning_rate: [n rows]},
                      curves {overall, labels [n_labels]}, each {precision, recall} or null,
                      intervals {metric: [low, high]}, label_intervals {average_precision, f1: [n_labels]
                      of [low, high]}: 95 %, by resampling the judged photos,
@@ -33,14 +33,16 @@ Out: facts, one dict of plain JSON values; null stands where something is undefi
                      share_present, n_cells, low, high}} of photos that chose, each calibrated by others,
                      benefit null or {half, optimistic, cross_fitted, sentence}: what thresholds gain,
                      threshold_notes, what cannot be promised,
-                     learning_curve null or {n_photos, values, bands, label_values, gain, gain_band}
+                     learning_curve null or {n_photos, values, bands, label_values, label_bands, gain,
+                     gain_band}
     baselines        the same photos answered without looking, and by the nearest neighbours on the features
                      of the best network: model, metrics, per_label, intervals, label_intervals
+    against_baselines  of the best network and each baseline, by mAP, in the form of ``comparisons``
     comparisons      of every two networks (of the 8 best where there are more), by mAP and exact match:
                      first, second, metric, difference, interval, is_distinguishable, sentence
-    suspects         null or {n_photos, n_expected, cells}: given labels that are probably wrong by what the
-                     best network says without having learned from them; each cell {row, name, label, given,
-                     score, quality: the probability that the given label is right}
+    suspects         null or {n_photos, n_present, n_expected, cells}: given labels that are probably wrong
+                     by what the best network says without having learned from them; each cell {row, name,
+                     label, given, score, quality: the probability that the given label is right}
     best             position in ``models`` of the highest mAP
     gallery          photos of the best model: row, name, group ("right", "missed", "wrong"), and
                      right, missed, wrong, unknown: [{label, score}]
@@ -64,6 +66,7 @@ from manylabel.evaluation.thresholds import ThresholdAim
 from manylabel.report.gallery import choose_copies, choose_photos
 from manylabel.report.run_info import RunInfo, gather_run_info, hide_folders_in_sentence
 from manylabel.report.trust import (
+    describe_against_baselines,
     describe_benefit,
     describe_calibration,
     describe_comparisons,
@@ -133,6 +136,9 @@ def collect_facts(
         "loss": _read_loss(run.config_toml),
         "models": models,
         "baselines": _describe_baselines(table, baselines, bootstrap),
+        "against_baselines": describe_against_baselines(
+            bootstrap, best, name=trials[best].model, baselines=list(baselines)
+        ),
         "comparisons": describe_comparisons(bootstrap, [trial.model for trial in trials]),
         "suspects": describe_suspects(table, trials[best]),
         "best": best,
@@ -215,6 +221,7 @@ def _describe_trial(table: LabelTable, trial: Trial, *, aim: ThresholdAim) -> Fa
         "learned_share": trial.learned_share,
         **_measure_judged(table, trial.judged),
         "out_of_fold": None if out_of_fold is None else _measure_judged(table, out_of_fold)["metrics"],
+        "n_out_of_fold": 0 if out_of_fold is None else len(out_of_fold.rows),
         "history": {
             name: [getattr(epoch, name) for epoch in trial.history]
             for name in ("fold", "epoch", "train_loss", "held_out_loss", "learning_rate")

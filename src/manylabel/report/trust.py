@@ -6,17 +6,18 @@ Out: plain values for the facts: intervals, comparisons, calibration, the benefi
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
-from manylabel.evaluation.compare import compare_pairs
+from manylabel.evaluation.benefit import threshold_benefit
+from manylabel.evaluation.compare import PairedDifference, compare_pairs
 from manylabel.evaluation.curves import BoolArray
 from manylabel.evaluation.intervals import Bootstrap, Interval, bootstrap_metrics
 from manylabel.evaluation.label_errors import rank_label_errors
 from manylabel.evaluation.reliability import brier_score, expected_calibration_error, log_loss, reliability
-from manylabel.evaluation.thresholds import ThresholdAim, threshold_benefit
+from manylabel.evaluation.thresholds import ThresholdAim
 from manylabel.types import FloatArray, Judged, LabelTable, Split, Trial
 
 N_RESAMPLES = 2000
@@ -76,25 +77,42 @@ def describe_comparisons(bootstrap: Bootstrap, names: Sequence[str]) -> list[Fac
     """
     merits = np.nan_to_num([model.measured["mAP"] for model in bootstrap.models[: len(names)]], nan=-1)
     chosen = np.sort(np.argsort(-merits, kind="stable")[:_MOST_COMPARED])
-    kept = Bootstrap(
-        models=tuple(bootstrap.models[position] for position in chosen),
-        n_photos=bootstrap.n_photos,
-        n_groups=bootstrap.n_groups,
-        n_labels=bootstrap.n_labels,
-        level=bootstrap.level,
-    )
+    kept = replace(bootstrap, models=tuple(bootstrap.models[position] for position in chosen))
+    pairs = compare_pairs(kept, names=[names[position] for position in chosen], metrics=_COMPARED)
+    return [_describe_pair(pair) for pair in pairs]
+
+
+def describe_against_baselines(
+    bootstrap: Bootstrap, best: int, *, name: str, baselines: Sequence[str]
+) -> list[Facts]:
+    """Compare the best network with each baseline by mAP, on the same draws.
+
+    Args:
+        bootstrap: The draws, those of the baselines last.
+        best: Place of the network among the first.
+        name: The network.
+        baselines: The baselines.
+    """
+    model, others = bootstrap.models[best], bootstrap.models[-len(baselines) :]
     return [
-        {
-            "first": pair.first,
-            "second": pair.second,
-            "metric": pair.metric,
-            "difference": pair.difference,
-            "interval": _ends(pair.interval),
-            "is_distinguishable": pair.is_distinguishable,
-            "sentence": pair.sentence,
-        }
-        for pair in compare_pairs(kept, names=[names[position] for position in chosen], metrics=_COMPARED)
+        _describe_pair(pair)
+        for baseline, other in zip(baselines, others, strict=True)
+        for pair in compare_pairs(
+            replace(bootstrap, models=(model, other)), names=(name, baseline), metrics=("mAP",)
+        )
     ]
+
+
+def _describe_pair(pair: PairedDifference) -> Facts:
+    return {
+        "first": pair.first,
+        "second": pair.second,
+        "metric": pair.metric,
+        "difference": pair.difference,
+        "interval": _ends(pair.interval),
+        "is_distinguishable": pair.is_distinguishable,
+        "sentence": pair.sentence,
+    }
 
 
 def describe_calibration(table: LabelTable, trial: Trial) -> Facts | None:
@@ -129,7 +147,8 @@ def describe_benefit(table: LabelTable, trial: Trial, *, aim: ThresholdAim) -> F
     if choosing is None or aim.method == "half":
         return None
     targets = table.targets[choosing.judged.rows]
-    benefit = threshold_benefit(targets, choosing.judged.scores, choosing.folds, aim=aim)
+    judged = choosing.judged
+    benefit = threshold_benefit(targets, judged.scores, decisions=judged.decisions, aim=aim)
     return {
         **{name: asdict(getattr(benefit, name)) for name in ("half", "optimistic", "cross_fitted")},
         "sentence": benefit.sentence,
@@ -144,17 +163,12 @@ def describe_curve(trial: Trial) -> Facts | None:
 def describe_suspects(table: LabelTable, trial: Trial) -> Facts | None:
     """Rank the cells whose given label is probably wrong, by scores of fits that did not see them.
 
-    Training photos and those that choose or judge are ranked together; none taught the fit that scored it.
+    Test photos are left out while there are others: labels that are corrected by what a network says of them
+    would make it look better.
     """
-    said = [
-        judged
-        for judged in (
-            trial.out_of_fold,
-            None if trial.choosing is None else trial.choosing.judged,
-            trial.test,
-        )
-        if judged is not None
-    ]
+    kept_from_training = (trial.out_of_fold, None if trial.choosing is None else trial.choosing.judged)
+    said = [judged for judged in kept_from_training if judged is not None]
+    said = said or [judged for judged in (trial.test,) if judged is not None]
     if not said:
         return None
     rows = np.concatenate([judged.rows for judged in said])
@@ -179,4 +193,5 @@ def describe_suspects(table: LabelTable, trial: Trial) -> Facts | None:
             strict=True,
         )
     ]
-    return {"n_photos": len(rows), "n_expected": errors.n_expected, "cells": cells}
+    n_present = int((table.targets[rows] == 1).sum())
+    return {"n_photos": len(rows), "n_present": n_present, "n_expected": errors.n_expected, "cells": cells}

@@ -109,18 +109,18 @@ def standing(facts: FactsView) -> str:
 
 def against_baselines(facts: FactsView) -> str:
     """Say whether the best network is surely above every baseline in mAP."""
-    best = facts["models"][facts["best"]]
-    low = best["intervals"]["mAP"][0]
-    if low is None:
+    told = [pair for pair in facts["against_baselines"] if pair["difference"] is not None]
+    if not told:
         return ""
-    close = [
-        baseline["model"]
-        for baseline in facts["baselines"]
-        if (high := baseline["intervals"]["mAP"][1]) is not None and high >= low
-    ]
+    close = [pair for pair in told if pair["difference"] < 0 or not pair["is_distinguishable"]]
     if close:
-        return f"Its interval overlaps with that of {close[-1]}, so it is not sure that training beats it."
-    return "Its whole interval lies above those of all baselines."
+        last = close[-1]
+        ends = f"[{100 * last['interval'][0]:.1f}, {100 * last['interval'][1]:.1f}]"
+        return (
+            f"It is not sure that training beats {last['second']}: the difference on the same photos is"
+            f" {100 * last['difference']:.1f} points {ends}."
+        )
+    return "On the same photos it is above every baseline by more than chance."
 
 
 def label_trust(facts: FactsView) -> str | None:

@@ -187,9 +187,10 @@ def n_wrong_labels(facts: FactsView) -> int | None:
     A network that misses many labels takes what it does not see for wrong. Where that comes to more than a
     quarter of the labels that are present, the number says more about the network than about the table.
     """
-    n_expected = None if facts["suspects"] is None else facts["suspects"]["n_expected"]
-    n_present = sum(label["n_positive"] for label in facts["data"]["labels"])
-    return None if n_expected is None or n_expected > _TRUSTED_SHARE * n_present else round(n_expected)
+    found = facts["suspects"]
+    if found is None or found["n_expected"] > _TRUSTED_SHARE * found["n_present"]:
+        return None
+    return round(float(found["n_expected"]))
 
 
 def parts(facts: FactsView) -> str:

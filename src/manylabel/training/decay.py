@@ -44,7 +44,13 @@ class Choice:
 
 
 def choose_decay(
-    learned: Tensor, scored: Tensor, targets: FloatArray, *, weigh: Weigh, rng: np.random.Generator
+    learned: Tensor,
+    scored: Tensor,
+    targets: FloatArray,
+    *,
+    weigh: Weigh,
+    rng: np.random.Generator,
+    groups: IntArray | None = None,
 ) -> Choice:
     """Choose one decay and one scale for all labels: those with the lowest loss of held-out photos.
 
@@ -59,13 +65,17 @@ def choose_decay(
         targets: [n_photos, n_labels], NaN where unknown.
         weigh: Weighs positives; it sees the targets of inner training photos only.
         rng: Source of the inner folds.
+        groups: Number of each photo's group of copies [n_photos], which stays in one fold; not given: none
+            is a copy.
 
     Returns:
-        One of ``DECAYS``, and its scale. With fewer than 20 photos there is nothing to choose by: 1 and 1.
+        One of ``DECAYS``, and its scale. With fewer than 20 photos that are no copies there is nothing to
+        choose by: 1 and 1.
     """
-    if len(targets) < _MIN_PHOTOS or np.isnan(targets).all():
+    n_groups = len(targets) if groups is None else len(np.unique(groups))
+    if n_groups < _MIN_PHOTOS or np.isnan(targets).all():
         return Choice(decay=DEFAULT_DECAY)
-    folds = stratified_folds(targets, n_folds=_N_FOLDS, rng=rng)
+    folds = stratified_folds(targets, n_folds=_N_FOLDS, rng=rng, groups=groups)
     if len(targets) >= _MANY_PHOTOS:
         folds = folds[:1]  # so many tell decays apart by themselves
     basis = span(learned)

@@ -59,10 +59,10 @@ class Experiment:
         if len(self.split.val) or self.config.training.patience is None:
             return FitRows(train=train, watched=watched, val=self.split.val, fold=fold)
         rng = np.random.default_rng([self.config.seed, 2, 0 if fold is None else 1 + fold])
+        groups = self.groups_of(train)
+        if groups is not None and len(np.unique(groups)) < 2:
+            groups = None  # copies of one photo are all there is
         rest, held_out = stratified_holdout(
-            self.targets[train],
-            fraction=self.config.split.val_fraction,
-            rng=rng,
-            groups=self.groups_of(train),
+            self.targets[train], fraction=self.config.split.val_fraction, rng=rng, groups=groups
         )
         return FitRows(train=train[rest], watched=watched, val=train[held_out], fold=fold)

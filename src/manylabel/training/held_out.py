@@ -14,6 +14,7 @@ import numpy as np
 from manylabel.config import EvaluationConfig, ThresholdName
 from manylabel.data.split import stratified_folds
 from manylabel.evaluation.decision_rule import (
+    CrossFitted,
     DecisionRule,
     HeldOut,
     cross_fit_decision_rule,
@@ -23,7 +24,7 @@ from manylabel.evaluation.decision_rule import (
 from manylabel.evaluation.thresholds import ThresholdAim
 from manylabel.training.experiment import Experiment
 from manylabel.training.learners import AnyLearner, Fit
-from manylabel.training.learners.interpolation import SHARES
+from manylabel.training.learners.interpolation import SHARES, USUAL_SHARE
 from manylabel.types import Choosing, FloatArray, IntArray, Judged
 
 _N_FOLDS = 5
@@ -57,9 +58,9 @@ class Crossed:
     scores: FloatArray
     folds: tuple[IntArray, ...]
 
-    def held_out(self, targets: FloatArray) -> HeldOut:
+    def held_out(self, experiment: Experiment) -> HeldOut:
         """Return the scores with their targets."""
-        return _held_out(targets[self.rows], self.scores, positions(self.rows, self.folds))
+        return _held_out(self.rows, self.scores, positions(self.rows, self.folds), experiment)
 
 
 def choose_folds(learner: AnyLearner, experiment: Experiment) -> tuple[IntArray, ...]:
@@ -125,57 +126,48 @@ def learn_from_held_out(
         The rule, and what it says about the photos that it was learned from, each fold by the others; None
         where no photos were kept from training.
     """
-    val, targets = experiment.split.val, experiment.targets
+    val, labels = experiment.split.val, learner.lesson.start.labels
     if len(val) >= 2:
-        scores = _score_variants(learner, final, val)
-        held_out = _held_out(targets[val], scores, ())
-        return _learn(
-            held_out,
-            rows=val,
-            where="the validation photos",
-            experiment=experiment,
-            labels=learner.lesson.start.labels,
-        )
+        held_out = _held_out(val, _score_variants(learner, final, val), (), experiment)
+        return _learn(held_out, val, "the validation photos", experiment, labels=labels)
     if crossed is None:
         return None, None
     where = "out-of-fold scores of the training photos"
-    return _learn(
-        crossed.held_out(targets),
-        rows=crossed.rows,
-        where=where,
-        experiment=experiment,
-        labels=learner.lesson.start.labels,
-    )
+    return _learn(crossed.held_out(experiment), crossed.rows, where, experiment, labels=labels)
 
 
-def judge_folds(crossed: Crossed, experiment: Experiment) -> Judged:
+def judge_folds(crossed: Crossed, choosing: Choosing | None, experiment: Experiment) -> Judged:
     """Decide every out-of-fold photo by a rule that was learned on the other folds."""
+    if choosing is not None and np.array_equal(choosing.judged.rows, crossed.rows):
+        return choosing.judged
+    said = _cross_fit(crossed.held_out(experiment), experiment)
+    return Judged(rows=crossed.rows, scores=said.scores, decisions=said.decisions)
+
+
+def _cross_fit(held_out: HeldOut, experiment: Experiment) -> CrossFitted:
     evaluation = experiment.config.evaluation
-    scores, decisions = cross_fit_decision_rule(
-        crossed.held_out(experiment.targets),
-        aim=threshold_aim(evaluation),
-        calibrates=evaluation.calibrate,
-        rules=experiment.rules,
+    return cross_fit_decision_rule(
+        held_out, aim=threshold_aim(evaluation), calibrates=evaluation.calibrate, rules=experiment.rules
     )
-    return Judged(rows=crossed.rows, scores=scores, decisions=decisions)
 
 
 def _learn(
-    held_out: HeldOut, *, rows: IntArray, where: str, experiment: Experiment, labels: Sequence[str]
+    held_out: HeldOut, rows: IntArray, where: str, experiment: Experiment, *, labels: Sequence[str]
 ) -> tuple[DecisionRule, Choosing]:
     evaluation = experiment.config.evaluation
-    aim = threshold_aim(evaluation)
-    rule = learn_decision_rule(held_out, aim=aim, calibrates=evaluation.calibrate, labels=labels)
-    scores, decisions = cross_fit_decision_rule(
-        held_out, aim=aim, calibrates=evaluation.calibrate, rules=experiment.rules
+    rule = learn_decision_rule(
+        held_out, aim=threshold_aim(evaluation), calibrates=evaluation.calibrate, labels=labels
     )
+    said = _cross_fit(held_out, experiment)
     goal = THRESHOLD_AIMS[evaluation.thresholds].format(beta=evaluation.beta, target=evaluation.target)
     origin = goal if evaluation.thresholds == "half" else f"{goal} on {where} ({len(rows)} photos)"
     if not rule.are_worthwhile:
         origin = f"0.5 for every label; those of {origin} did worse on photos that did not choose them"
+    if evaluation.thresholds in ("precision", "recall"):
+        origin += f", promised for {rule.thresholds.is_guaranteed.sum()} of {len(labels)} labels"
     return replace(rule, thresholds=replace(rule.thresholds, origin=origin)), Choosing(
-        judged=Judged(rows=rows, scores=scores, decisions=decisions),
-        raw_scores=held_out.scores[rule.variant],
+        judged=Judged(rows=rows, scores=said.scores, decisions=said.decisions),
+        raw_scores=said.raw_scores,
         folds=held_out.folds,
         origin=where,
     )
@@ -198,9 +190,16 @@ def threshold_aim(evaluation: EvaluationConfig) -> ThresholdAim:
             assert_never(evaluation.thresholds)
 
 
-def _held_out(targets: FloatArray, scores: FloatArray, folds: tuple[IntArray, ...]) -> HeldOut:
+def _held_out(
+    rows: IntArray, scores: FloatArray, folds: tuple[IntArray, ...], experiment: Experiment
+) -> HeldOut:
     """Divide the photos in folds for what is fitted to their scores, where they are not divided already."""
+    targets, groups = experiment.targets[rows], experiment.groups_of(rows)
     if len(folds) < 2:
-        n_folds = min(_N_FOLDS, len(targets))
-        folds = stratified_folds(targets, n_folds=n_folds, rng=np.random.default_rng(0))
-    return HeldOut(targets=targets, scores=scores, folds=folds)
+        n_folds = min(_N_FOLDS, len(rows) if groups is None else len(np.unique(groups)))
+        if n_folds < 2:  # copies of one photo
+            groups, n_folds = None, 2
+        rng = np.random.default_rng([experiment.config.seed, 7])
+        folds = stratified_folds(targets, n_folds=n_folds, rng=rng, groups=groups)
+    usual = SHARES.index(USUAL_SHARE) if len(scores) == len(SHARES) else 0
+    return HeldOut(targets=targets, scores=scores, folds=folds, usual_variant=usual)

@@ -71,7 +71,7 @@ def run_trial(start: Classifier, provenance: Provenance, experiment: Experiment)
     with _timed(stages, "calibration and thresholds"):
         rule, choosing = learn_from_held_out(learner, final, crossed, experiment)
         final, thresholds = _settle(final, rule), _thresholds_of(rule, start)
-        out_of_fold = None if crossed is None else judge_folds(crossed, experiment)
+        out_of_fold = None if crossed is None else judge_folds(crossed, choosing, experiment)
     with _timed(stages, "scoring"):
         test = _judge_test(learner, final, thresholds, experiment)
         neighbours = _judge_neighbours(learner, experiment)
@@ -169,6 +169,7 @@ def _make_learner(start: Classifier, provenance: Provenance, experiment: Experim
         seed=config.seed,
         is_cross_validated=experiment.scores_training_photos,
         cache=experiment.cache,
+        groups=split.groups,
         on_step=lambda stage, done, total: listener(
             Progress(subject=name, stage=stage, done=done, total=total)
         ),
@@ -210,12 +211,10 @@ def _judge_test(
 def _judge_neighbours(learner: AnyLearner, experiment: Experiment) -> Judged | None:
     """Ask the nearest neighbours about the photos that judge, those of a fold without their own fold."""
     split, targets = experiment.split, experiment.targets
-    features = learner.backbone_features(np.arange(len(targets)))
-    if features is None:
-        return None
     rounds = [(split.train, split.test)] if len(split.test) else []
     rounds = rounds or [(np.setdiff1d(split.train, fold), fold) for fold in split.folds]
-    if not rounds:
+    features = learner.backbone_features(np.arange(len(targets))) if rounds else None
+    if features is None:
         return None
     answers = [
         nearest_neighbours(features[train], targets[train], features[judged]) for train, judged in rounds

@@ -16,7 +16,7 @@ from manylabel.report.plots.curves import draw_label_curves, draw_overall_curves
 from manylabel.report.plots.honesty import draw_reliability
 from manylabel.report.plots.intervals import draw_intervals
 from manylabel.report.plots.labels import draw_average_precision
-from manylabel.report.plots.learning import draw_learning_curve
+from manylabel.report.plots.learning import draw_label_learning_curves, draw_learning_curve
 from manylabel.report.plots.losses import draw_losses
 from manylabel.report.plots.style import plot_style, to_png
 
@@ -25,6 +25,7 @@ PLOTS: dict[str, Callable[[Mapping[str, Any]], Figure | None]] = {
     "average_precision": draw_average_precision,
     "reliability": draw_reliability,
     "learning_curve": draw_learning_curve,
+    "learning_curve_labels": draw_label_learning_curves,
     "precision_recall": draw_overall_curves,
     "precision_recall_labels": draw_label_curves,
     "label_counts": draw_label_counts,

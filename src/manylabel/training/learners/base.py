@@ -31,7 +31,6 @@ from manylabel.training.photo_store import PhotoStore
 from manylabel.types import Epoch, FloatArray, IntArray
 
 _MIN_WATCHED, _MAX_WATCHED = 40, 256
-_MIN_CHOOSING = 40
 FEW_OUT_OF_FOLD = 300
 """Out-of-fold scores that are enough to choose by where each fit takes a while."""
 NO_ROWS: IntArray = np.empty(0, dtype=np.int64)
@@ -54,6 +53,7 @@ class Lesson:
         is_cross_validated: Whether photos that one fit learns from are scored by another.
         cache: Folder of the feature cache; None for no cache.
         on_step: Hears of progress.
+        groups: Number of the group of copies that each photo belongs to; None without copies.
     """
 
     start: Classifier
@@ -65,6 +65,7 @@ class Lesson:
     is_cross_validated: bool
     cache: Path | None
     on_step: OnStep
+    groups: IntArray | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -108,7 +109,7 @@ class Fit:
         seconds: Wall time of the fit.
         logit_scale: What the logits were multiplied with afterwards.
         learned_share: Share of the way from the start of training that was kept.
-        way: The way itself where nothing but habit has chosen the share so far; None where it is settled.
+        way: The way itself where nothing but habit has chosen the share so far; None where it was given.
     """
 
     classifier: Classifier
@@ -283,31 +284,20 @@ class Learner(ABC):
                 accelerator=open_accelerator(lesson.training.device),
                 watch=watch,
             )
+        share = lesson.training.learned_share
         if way is None:
             classifier.undo_loss_weight(pos_weight)
-            share, is_settled = 1.0, True
         else:
             way.end(lambda: classifier.undo_loss_weight(pos_weight))
-            share, is_settled = self._go_back(way, rows)
+            way.stand(USUAL_SHARE if share is None else share)
         return Fit(
             classifier=classifier,
             module=module,
             pos_weight=pos_weight,
             weight_decay=settings.weight_decay,
-            learned_share=share,
-            way=None if is_settled else way,
+            learned_share=USUAL_SHARE if share is None else share,
+            way=way if share is None else None,
             history=tuple(replace(epoch, fold=rows.fold) for epoch in history),
             # The curve of the held-out photos is for the report: training would do without it.
             seconds=time.perf_counter() - started - watching.seconds,
         )
-
-    def _go_back(self, way: Way, rows: FitRows) -> tuple[float, bool]:
-        """Go back a part of the way; return the share that is kept, and whether more than habit chose it."""
-        share = self.lesson.training.learned_share
-        n_choosing = (~np.isnan(self.lesson.targets[rows.val]).all(axis=1)).sum()
-        if share is None and n_choosing >= _MIN_CHOOSING:
-            n_labels = self.lesson.targets.shape[1]
-            loss = binary_cross_entropy(torch.ones(n_labels, device=self.device))
-            return way.choose(partial(self.mean_loss, rows=rows.val, loss=loss)), True
-        way.stand(USUAL_SHARE if share is None else share)
-        return (USUAL_SHARE, False) if share is None else (share, True)

@@ -35,6 +35,7 @@ from manylabel.training.losses import binary_cross_entropy
 from manylabel.types import Epoch, FloatArray, IntArray
 
 _SMALL_HEAD = 1_000_000
+_MANY_OUT_OF_FOLD = 2000
 _SMALL_PRODUCT = 2**22
 _MOST_VALUES = 2**26  # 256 MiB: 4096 photos in 8 views of 2048 features
 
@@ -66,7 +67,7 @@ class HeadLearner(Learner):
         self._decay = decay if lesson.training.weight_decay is None else lesson.training.weight_decay
         # Heads of the study have up to 25 million parameters: a few more fits of those do matter.
         self._is_small = sum(parameter.numel() for parameter in lesson.start.head.parameters()) < _SMALL_HEAD
-        self.n_wanted_out_of_fold = len(lesson.store) if self._is_small else FEW_OUT_OF_FOLD
+        self.n_wanted_out_of_fold = _MANY_OUT_OF_FOLD if self._is_small else FEW_OUT_OF_FOLD
         # Features are a few numbers per photo: in bf16 the loop would lose digits and gain no time.
         self.precision = torch.float32
         if features is None:
@@ -132,7 +133,10 @@ class HeadLearner(Learner):
             else:
                 rng = np.random.default_rng([*self.seeds(rows), 3])
                 scored = scaled[:, : self._plain.shape[1]].mean(dim=1)
-                choice = choose_decay(scaled.mean(dim=1), scored, targets, weigh=self.weigh, rng=rng)
+                groups = None if self.lesson.groups is None else self.lesson.groups[rows.train]
+                choice = choose_decay(
+                    scaled.mean(dim=1), scored, targets, weigh=self.weigh, rng=rng, groups=groups
+                )
             course = _Course(self, classifier, rows, pos_weight=pos_weight)
             solve_linear_head(
                 scaled,

@@ -13,8 +13,6 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from manylabel.training.loop import HeldOutLoss
-
 USUAL_SHARE = 0.6
 SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
@@ -55,17 +53,3 @@ class Way:
                 if value.is_floating_point()
                 else self._end[name]
             )
-
-    def choose(self, validation: HeldOutLoss) -> float:
-        """Move the module to that of ``SHARES`` with the lowest loss of photos that did not train.
-
-        Returns:
-            The share; 0 where nothing was gained.
-        """
-        losses = {}
-        for share in SHARES:
-            self.stand(share)
-            losses[share] = validation(self._module)
-        best = min(SHARES, key=lambda share: losses[share])
-        self.stand(best)
-        return best
