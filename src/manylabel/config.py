@@ -234,9 +234,9 @@ class EvaluationConfig:
     of 0.7 seven in ten carry the label; left out where it would not lower the log loss of further photos."""
 
     inner_folds: bool = True
-    """Whether, where neither validation photos nor folds are given, a few more fits, each without a fifth of
-    the training photos, give scores to choose thresholds, calibration and training.learned_share by. They
-    stop once 300 photos have a score, with a small head 2,000; with tune=full there are none."""
+    """Whether, where neither validation photos nor folds are given, a few more fits give scores to choose
+    thresholds, calibration and training.learned_share by: five without a fifth of the training photos each
+    until 2,000 have a score, with tune=top three without a third until 300 have one, with tune=full none."""
 
     learning_curve: bool = True
     """Whether linear heads learn from ever more of the training photos, up to four fifths, to tell whether

@@ -14,6 +14,8 @@ from manylabel.models.classifier import Classifier
 from manylabel.models.weights import Provenance
 from manylabel.training import held_out, learning_curve
 from manylabel.training.experiment import Experiment
+from manylabel.training.learners import TopLearner
+from manylabel.training.learners.base import InnerFolds
 from manylabel.training.learners.interpolation import SHARES, USUAL_SHARE
 from manylabel.training.photo_store import read_store
 from manylabel.training.trial import TrainedNetwork, run_trial
@@ -53,8 +55,10 @@ def run(tiny_classifier: Classifier, shapes_table: LabelTable, feature_cache: Pa
     return run_tiny
 
 
-@pytest.mark.parametrize("training", [{"tune": "head"}, TOP])
-def test_without_folds_and_validation_photos_inner_folds_choose(training: dict[str, Any], run: Run) -> None:
+@pytest.mark.parametrize(("training", "n_folds"), [({"tune": "head"}, 5), (TOP, 3)])
+def test_without_folds_and_validation_photos_inner_folds_choose(
+    training: dict[str, Any], n_folds: int, run: Run
+) -> None:
     told = run(training=training).trial
 
     assert told.out_of_fold is not None
@@ -62,7 +66,7 @@ def test_without_folds_and_validation_photos_inner_folds_choose(training: dict[s
     np.testing.assert_array_equal(told.out_of_fold.rows, HOLD_OUT.train)
     assert told.choosing.origin == "out-of-fold scores of the training photos"
     assert "best F1 per label on out-of-fold scores of the training photos" in told.thresholds.origin
-    assert {epoch.fold for epoch in told.history} == {0, 1, 2, 3, 4, None}
+    assert {epoch.fold for epoch in told.history} == {*range(n_folds), None}
 
 
 @pytest.mark.parametrize(("training", "evaluation"), [({"tune": "full"}, {}), (TOP, {"inner_folds": False})])
@@ -80,12 +84,12 @@ def test_where_fits_cost_much_or_are_not_wanted_nothing_is_chosen(
 def test_fits_of_inner_folds_stop_once_enough_photos_have_a_score(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("manylabel.training.learners.top.TopLearner.n_wanted_out_of_fold", 6)
+    monkeypatch.setattr(TopLearner, "inner_folds", InnerFolds(n_folds=4, n_photos=8))
     told = run(training=TOP).trial
 
     assert told.choosing is not None
     assert {epoch.fold for epoch in told.history} == {0, 1, None}
-    assert 6 <= len(told.choosing.judged.rows) < 24
+    assert len(told.choosing.judged.rows) == 12
 
 
 def test_copies_stay_in_one_inner_fold(run: Run) -> None:

@@ -67,21 +67,19 @@ def choose_folds(learner: AnyLearner, experiment: Experiment) -> tuple[IntArray,
     """Return the photos that each fit of a cross-validation holds out.
 
     Those of the split, or, where the kept network has no other photos to choose by, inner ones, as many of
-    five as it takes to score the photos that the learner wants.
+    them as it takes to score the photos that the learner wants.
     """
     split, train = experiment.split, experiment.split.train
-    is_wanted = experiment.config.evaluation.inner_folds and learner.n_wanted_out_of_fold > 0
-    if split.folds or len(split.val) or not is_wanted or len(train) < _MIN_PHOTOS:
+    inner = learner.inner_folds if experiment.config.evaluation.inner_folds else None
+    if split.folds or len(split.val) or inner is None or len(train) < _MIN_PHOTOS:
         return split.folds
     groups = experiment.groups_of(train)
-    if groups is not None and len(np.unique(groups)) < _N_FOLDS:
+    if groups is not None and len(np.unique(groups)) < inner.n_folds:
         return ()
     rng = np.random.default_rng([experiment.config.seed, 1])
-    folds = stratified_folds(experiment.targets[train], n_folds=_N_FOLDS, rng=rng, groups=groups)
+    folds = stratified_folds(experiment.targets[train], n_folds=inner.n_folds, rng=rng, groups=groups)
     n_before = np.cumsum([0, *map(len, folds)])[:-1]
-    return tuple(
-        train[fold] for fold, n in zip(folds, n_before, strict=True) if n < learner.n_wanted_out_of_fold
-    )
+    return tuple(train[fold] for fold, n in zip(folds, n_before, strict=True) if n < inner.n_photos)
 
 
 def cross_validate(learner: AnyLearner, folds: Sequence[IntArray], experiment: Experiment) -> Crossed | None:

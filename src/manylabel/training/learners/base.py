@@ -31,8 +31,6 @@ from manylabel.training.photo_store import PhotoStore
 from manylabel.types import Epoch, FloatArray, IntArray
 
 _MIN_WATCHED, _MAX_WATCHED = 40, 256
-FEW_OUT_OF_FOLD = 300
-"""Out-of-fold scores that are enough to choose by where each fit takes a while."""
 NO_ROWS: IntArray = np.empty(0, dtype=np.int64)
 
 OnStep = Callable[[str, int, int], None]
@@ -123,6 +121,24 @@ class Fit:
     way: Way | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class InnerFolds:
+    """Say how a learner gives out-of-fold scores to training photos.
+
+    Attributes:
+        n_folds: Folds that these photos are divided into.
+        n_photos: Photos with a score that are enough: no more folds are held out then.
+    """
+
+    n_folds: int
+    n_photos: int
+
+
+QUICK_FOLDS = InnerFolds(n_folds=5, n_photos=2000)
+SLOW_FOLDS = InnerFolds(n_folds=3, n_photos=300)
+"""Where a fit takes a while: three fits of two thirds of the photos cost half as much as five of four fifths."""
+
+
 class Stopwatch:
     """Add up the wall time of calls."""
 
@@ -161,13 +177,13 @@ class Learner(ABC):
     """Fit networks and score photos.
 
     Attributes:
-        n_wanted_out_of_fold: Training photos that shall get an out-of-fold score where neither folds nor
-            validation photos were asked for: a few more fits are made for their sake.
+        inner_folds: Which further fits are made where neither folds nor validation photos were asked for;
+            None for none.
         prepared_seconds: Wall time of what all fits share, e.g. computing features.
         step_seconds: Where the time of all steps of all fits went; empty where no step was taken.
     """
 
-    n_wanted_out_of_fold: int
+    inner_folds: InnerFolds | None
     prepared_seconds = 0.0
 
     def __init__(self, lesson: Lesson) -> None:

@@ -22,7 +22,8 @@ from manylabel.training.decay import Choice, choose_decay
 from manylabel.training.defaults import asks_for_loop, fill_for_loop, given
 from manylabel.training.features import FrozenPart
 from manylabel.training.learners.base import (
-    FEW_OUT_OF_FOLD,
+    QUICK_FOLDS,
+    SLOW_FOLDS,
     Fit,
     FitRows,
     Learner,
@@ -35,7 +36,6 @@ from manylabel.training.losses import binary_cross_entropy
 from manylabel.types import Epoch, FloatArray, IntArray
 
 _SMALL_HEAD = 1_000_000
-_MANY_OUT_OF_FOLD = 2000
 _SMALL_PRODUCT = 2**22
 _MOST_VALUES = 2**26  # 256 MiB: 4096 photos in 8 views of 2048 features
 
@@ -67,7 +67,7 @@ class HeadLearner(Learner):
         self._decay = decay if lesson.training.weight_decay is None else lesson.training.weight_decay
         # Heads of the study have up to 25 million parameters: a few more fits of those do matter.
         self._is_small = sum(parameter.numel() for parameter in lesson.start.head.parameters()) < _SMALL_HEAD
-        self.n_wanted_out_of_fold = _MANY_OUT_OF_FOLD if self._is_small else FEW_OUT_OF_FOLD
+        self.inner_folds = QUICK_FOLDS if self._is_small else SLOW_FOLDS
         # Features are a few numbers per photo: in bf16 the loop would lose digits and gain no time.
         self.precision = torch.float32
         if features is None:

@@ -19,7 +19,7 @@ from manylabel.models.modes import autocast
 from manylabel.training.batches import FeatureBatches, as_tensor, shared_tensor
 from manylabel.training.defaults import given
 from manylabel.training.features import FrozenPart
-from manylabel.training.learners.base import FEW_OUT_OF_FOLD, NO_ROWS, Fit, FitRows, Learner, Lesson
+from manylabel.training.learners.base import NO_ROWS, SLOW_FOLDS, Fit, FitRows, Learner, Lesson
 from manylabel.training.learners.head import HeadLearner
 from manylabel.training.learners.head_first import (
     HEAD_FIRST_VIEWS,
@@ -63,7 +63,7 @@ class TopLearner(Learner):
         other_rows: All other photos that will be scored.
     """
 
-    n_wanted_out_of_fold = FEW_OUT_OF_FOLD
+    inner_folds = SLOW_FOLDS
 
     def __init__(self, lesson: Lesson, *, train_rows: IntArray, other_rows: IntArray) -> None:
         """Compute the activations of all photos."""

@@ -31,7 +31,7 @@ class WholeLearner(Learner):
         other_rows: Unused, photos are scored as they are.
     """
 
-    n_wanted_out_of_fold = 0
+    inner_folds = None
 
     def __init__(self, lesson: Lesson, *, train_rows: IntArray, other_rows: IntArray) -> None:
         """Prepare what the head learns from first, where it does."""
