@@ -136,7 +136,7 @@ class InnerFolds:
 
 QUICK_FOLDS = InnerFolds(n_folds=5, n_photos=2000)
 SLOW_FOLDS = InnerFolds(n_folds=3, n_photos=300)
-"""Where a fit takes a while: three fits of two thirds of the photos cost half as much as five of four fifths."""
+"""Where a fit takes a while: three fits of two thirds of the photos cost half as much as five of 4/5."""
 
 
 class Stopwatch:
