@@ -25,6 +25,7 @@ from manylabel.evaluation.resampled import affordable_resamples, draw_counts, me
 from manylabel.training.decay import DEFAULT_DECAY, span
 from manylabel.training.experiment import Experiment
 from manylabel.training.learners import AnyLearner
+from manylabel.training.learners.base import SMALL_PRODUCT, threads
 from manylabel.training.linear_head import feature_spread
 from manylabel.training.logistic import join_problems, label_problems, solve
 from manylabel.types import FloatArray, IntArray, LearningCurve
@@ -73,9 +74,10 @@ def measure_learning_curve(learner: AnyLearner, experiment: Experiment) -> Learn
     scaled = _scale(torch.from_numpy(features).float())
     n_rounds = int(np.clip(_N_FITTED_PHOTOS // len(train), 1, _MOST_ROUNDS))
     rounds = []
-    for number in range(n_rounds):
-        rounds.append(_run_round(scaled, experiment, number=number))
-        learner.lesson.on_step("learning curve", number + 1, n_rounds)
+    with threads(1 if scaled.numel() <= SMALL_PRODUCT else torch.get_num_threads()):
+        for number in range(n_rounds):
+            rounds.append(_run_round(scaled, experiment, number=number))
+            learner.lesson.on_step("learning curve", number + 1, n_rounds)
     return _summarise(rounds, experiment)
 
 

@@ -33,6 +33,9 @@ from manylabel.types import Epoch, FloatArray, IntArray
 _MIN_WATCHED, _MAX_WATCHED = 40, 256
 NO_ROWS: IntArray = np.empty(0, dtype=np.int64)
 
+SMALL_PRODUCT = 2**22
+"""Values of features up to which one thread is as fast as several, and not hurt by other work."""
+
 OnStep = Callable[[str, int, int], None]
 """Hears the stage, the steps done and the steps in all."""
 

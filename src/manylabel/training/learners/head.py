@@ -24,6 +24,7 @@ from manylabel.training.features import FrozenPart
 from manylabel.training.learners.base import (
     QUICK_FOLDS,
     SLOW_FOLDS,
+    SMALL_PRODUCT,
     Fit,
     FitRows,
     Learner,
@@ -36,7 +37,6 @@ from manylabel.training.losses import binary_cross_entropy
 from manylabel.types import Epoch, FloatArray, IntArray
 
 _SMALL_HEAD = 1_000_000
-_SMALL_PRODUCT = 2**22
 _MOST_VALUES = 2**26  # 256 MiB: 4096 photos in 8 views of 2048 features
 
 
@@ -124,7 +124,7 @@ class HeadLearner(Learner):
         """Solve a linear head on views [n_photos, n_views, n_features]."""
         started = time.perf_counter()
         targets, pos_weight = self.lesson.targets[rows.train], self.pos_weight(rows)
-        with threads(1 if views.numel() <= _SMALL_PRODUCT else torch.get_num_threads()), torch.no_grad():
+        with threads(1 if views.numel() <= SMALL_PRODUCT else torch.get_num_threads()), torch.no_grad():
             standardised = classifier.head[0](views)
             spread = feature_spread(standardised)
             scaled = standardised / spread
