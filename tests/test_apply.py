@@ -13,6 +13,7 @@ from manylabel.apply import Evaluation, _part_of, evaluate, predict, write_evalu
 from manylabel.config import DataConfig
 from manylabel.data.align import align_targets
 from manylabel.errors import BundleError, InputError, MissingExtraError, OutputError, TableError
+from manylabel.evaluation.intervals import Interval
 from manylabel.evaluation.metrics import measure
 from manylabel.predictors.openvino_predictor import has_native_bf16
 from manylabel.types import LabelTable, Part
@@ -228,6 +229,7 @@ def test_an_evaluation_is_written_with_null_for_what_is_undefined(tmp_path: Path
     evaluation = Evaluation(
         labels=("sea", "sky"),
         metrics={"mAP": 0.123456789, "f1_macro": float("nan")},
+        intervals={"mAP": Interval(low=0.1, high=0.2), "f1_macro": Interval(low=np.nan, high=np.nan)},
         per_label={"average_precision": np.array([0.5, np.nan]), "n_positive": np.array([2.0, 0.0])},
         n_photos=2,
         engine="torch, fp32",
@@ -241,6 +243,7 @@ def test_an_evaluation_is_written_with_null_for_what_is_undefined(tmp_path: Path
         "n_photos": 2,
         "engine": "torch, fp32",
         "metrics": {"mAP": 0.123457, "f1_macro": None},
+        "intervals": {"mAP": [0.1, 0.2], "f1_macro": [None, None]},
         "labels": {
             "sea": {"average_precision": 0.5, "n_positive": 2.0},
             "sky": {"average_precision": None, "n_positive": 0.0},

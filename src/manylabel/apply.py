@@ -16,6 +16,7 @@ from manylabel.config import DataConfig, DeviceName, EngineName, PrecisionName
 from manylabel.data.align import align_targets
 from manylabel.data.readers import find_photos, read_table
 from manylabel.errors import InputError, OutputError, PhotoError, TableError
+from manylabel.evaluation.intervals import Interval, bootstrap_metrics
 from manylabel.evaluation.metrics import measure, measure_labels
 from manylabel.files import printable, write_atomically
 from manylabel.predictors.batch import Predictions, join_predictions, stream_files
@@ -33,6 +34,7 @@ class Evaluation:
     Attributes:
         labels: The label names of the bundle.
         metrics: Name to value, as ``evaluation.metrics.measure`` returns them.
+        intervals: The 95 % interval of each metric, every photo counted as one by itself.
         per_label: Name to values [n_labels], as ``evaluation.metrics.measure_labels`` returns them.
         n_photos: Photos that were judged.
         engine: What computed the scores, and in which numbers.
@@ -42,6 +44,7 @@ class Evaluation:
 
     labels: tuple[str, ...]
     metrics: dict[str, float]
+    intervals: dict[str, Interval]
     per_label: dict[str, FloatArray]
     n_photos: int
     engine: str
@@ -142,9 +145,16 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
     parts = stream_files(predictor, table.photos, names=table.names, listener=listener)
     predictions = join_predictions(list(_check_readable(parts)))
     judged = targets[predictions.rows]
+    bootstrap = bootstrap_metrics(
+        judged,
+        [(predictions.scores.values, predictions.decisions)],
+        groups=np.arange(len(judged)),
+        rng=np.random.default_rng(0),
+    )
     return Evaluation(
         labels=predictor.labels,
         metrics=measure(judged, predictions.scores.values, predictions.decisions),
+        intervals=bootstrap.models[0].metrics,
         per_label=measure_labels(judged, predictions.scores.values, predictions.decisions),
         n_photos=len(judged),
         engine=predictor.engine,
@@ -167,6 +177,10 @@ def write_evaluation(path: Path, evaluation: Evaluation) -> None:
         "n_photos": evaluation.n_photos,
         "engine": evaluation.engine,
         "metrics": {name: _number(value) for name, value in evaluation.metrics.items()},
+        "intervals": {
+            name: [_number(interval.low), _number(interval.high)]
+            for name, interval in evaluation.intervals.items()
+        },
         "labels": per_label,
         "notes": evaluation.notes,
         "unreadable": [

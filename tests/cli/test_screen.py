@@ -17,6 +17,7 @@ from manylabel.cli import screen
 from manylabel.cli.main import main
 from manylabel.cli.screen import Said, show_evaluation, show_progress
 from manylabel.errors import PhotoError
+from manylabel.evaluation.intervals import Interval
 from manylabel.predictors.batch import Predictions
 from manylabel.types import Progress, Scores
 
@@ -108,6 +109,10 @@ def test_metrics_that_are_undefined_are_printed_without_a_number(capsys: pytest.
     evaluation = Evaluation(
         labels=("[sea]",),
         metrics={"mAP": float("nan"), "exact_match": 0.25},
+        intervals={
+            "mAP": Interval(low=np.nan, high=np.nan),
+            "exact_match": Interval(low=0.05, high=0.7),
+        },
         per_label={
             "n_positive": np.array([0.0]),
             **dict.fromkeys(("average_precision", "precision", "recall", "f1"), undefined),
@@ -121,6 +126,9 @@ def test_metrics_that_are_undefined_are_printed_without_a_number(capsys: pytest.
 
     lines = capsys.readouterr().out.splitlines()
     assert not any("nan" in line for line in lines)
+    assert any(
+        line.split() == ["Exact", "match", "25.0", "%", "5.0", "%", "to", "70.0", "%"] for line in lines
+    )
     assert any(line.startswith("[sea]") and " 0" in line for line in lines)
     assert lines[-2:] == ["Judged on 4 photos (torch, fp32).", "Note: [b]e careful"]
 

@@ -186,9 +186,17 @@ def show_evaluation(evaluation: "Evaluation") -> None:
     from manylabel.report.tables import METRIC_HEADINGS, format_cell
 
     show_table(
-        ["Metric", "Value"],
+        ["Metric", "Value", "95 % interval"],
         [
-            [METRIC_HEADINGS.get(name, name), format_cell(name, _or_none(value))]
+            [
+                METRIC_HEADINGS.get(name, name),
+                format_cell(name, _or_none(value)),
+                " to ".join(
+                    format_cell(name, _or_none(end))
+                    for end in (evaluation.intervals[name].low, evaluation.intervals[name].high)
+                    if not math.isnan(end)
+                ),
+            ]
             for name, value in evaluation.metrics.items()
         ],
     )
