@@ -81,6 +81,13 @@ def test_a_label_counts_as_present_from_its_threshold_on(shapes_table: LabelTabl
     )
 
 
+def test_a_label_that_no_photo_carries_is_refused(shapes_table: LabelTable) -> None:
+    targets = np.c_[shapes_table.targets, np.zeros(32)]
+
+    with pytest.raises(TableError, match="y: no photo carries 3, so nothing can be learned of it; leave it"):
+        small().fit(shapes_table.photos, targets)
+
+
 def test_decisions_obey_rules(shapes_table: LabelTable) -> None:
     labels = [
         {label for label, value in zip(shapes_table.labels, row, strict=True) if value}

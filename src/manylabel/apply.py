@@ -198,12 +198,14 @@ def _number(value: float) -> float | None:
 
 
 def _part_of(table: LabelTable, part: Part | Literal["all"] | None) -> LabelTable:
-    if part is None:
-        part = "test" if "test" in table.parts else "all"
+    is_asked, part = part is not None, part or ("test" if "test" in table.parts else "all")
+    if part != "test" or not is_asked:
         notes = {
             "test": "judged on the test part that the table names; the others may have been learned from",
             "all": "judged on all photos of the table; those that the bundle learned from look too good "
             "(split.csv of the bundle names them)",
+            "train": "judged on training photos: those that the bundle learned from look too good",
+            "val": "judged on validation photos: those that chose thresholds look a little too good",
         }
         table = replace(table, notes=(*table.notes, notes[part]))
     if part == "all":

@@ -90,7 +90,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
                 whose columns name the labels, or a collection of label names per photo.
 
         Raises:
-            TableError: A photo cannot be read, or ``y`` does not fit ``X``.
+            TableError: A photo cannot be read, ``y`` does not fit ``X``, or no photo carries some label.
         """
         try:
             from manylabel.models.start import start_classifiers
@@ -98,6 +98,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         except ModuleNotFoundError as error:
             raise MissingExtraError("Training", "train") from error
         names, targets = read_targets(y, n_photos=len(X))
+        check_learnable(names, targets)
         config = self._config()
         [(start, provenance)] = start_classifiers(
             config.model,
@@ -171,6 +172,19 @@ def read_targets(y: Labels, *, n_photos: int) -> tuple[NDArray[Any], FloatArray]
     if not (np.isnan(targets) | np.isin(targets, (0.0, 1.0))).all():
         raise TableError(["y holds something else than 1 (present), 0 (absent) and NaN (unknown)"])
     return names, targets
+
+
+def check_learnable(names: NDArray[Any], targets: FloatArray) -> None:
+    """Check that some photo carries each label.
+
+    Raises:
+        TableError: Nothing can be learned of a label.
+    """
+    never = [str(name) for name, column in zip(names, targets.T, strict=True) if not (column == 1).any()]
+    if never:
+        raise TableError(
+            [f"y: no photo carries {', '.join(never[:10])}, so nothing can be learned of it; leave it out"]
+        )
 
 
 def _as_matrix(y: Labels) -> tuple[NDArray[Any], FloatArray]:

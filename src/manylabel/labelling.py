@@ -23,6 +23,7 @@ from manylabel.types import FloatArray, IntArray, Listener, Scores, ignore_progr
 
 _SPLIT_FILE = "split.csv"
 _PROBLEMS_SHOWN = 10
+_UNSURE = 0.4
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,9 +45,10 @@ class Suggestions:
     failures: tuple[PhotoError, ...]
 
     def unsure_labels(self, row: int, *, most: int = 3) -> list[str]:
-        """Return the labels whose scores of one photo are nearest to 0.5, the nearest first."""
-        order = np.argsort(np.abs(self.scores.values[row] - 0.5), kind="stable")
-        return [self.scores.labels[column] for column in order[:most]]
+        """Return the labels whose scores of one photo lie between 10 and 90 %, those nearest to 0.5 first."""
+        distance = np.abs(self.scores.values[row] - 0.5)
+        order = np.argsort(distance, kind="stable")[:most]
+        return [self.scores.labels[column] for column in order if distance[column] <= _UNSURE]
 
 
 def suggest(  # noqa: PLR0913 - a wish of the user each
@@ -158,7 +160,7 @@ def _find_learned(bundle: Bundle, names: Sequence[str], folder: Path) -> tuple[I
     matches = [index.find(name, near=folder).rows for name in _read_names(path)]
     rows = _rows({match[0] for match in matches if len(match) == 1})
     what = f"{len(rows)} photos have the names of photos that the bundle was trained or judged with"
-    return rows, [f"{what} and are left out; a table of labels would say it better"] if len(rows) else []
+    return rows, [f"{what} and are left out; give --labels TABLE where that is not so"] if len(rows) else []
 
 
 def _split_file(bundle: Path) -> Path | None:

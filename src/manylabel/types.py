@@ -268,7 +268,7 @@ class Trial:
             split has folds, else of those that inner folds held out; None without any.
         history: Loss per epoch.
         training_seconds: Wall time of one fit from photos on, median over the fits.
-        inference_seconds: Median wall time of one photo, pixels to probabilities.
+        inference_seconds: Shortest wall time of one photo, pixels to probabilities.
         stage_seconds: Wall time of each stage of this trial.
         step_seconds: Where the time of all training steps went; empty where none were taken.
         logit_scale: What the logits of the kept network were multiplied with after the fit.

@@ -360,7 +360,7 @@ def test_mirrored_copies_are_said_to_be_mirrored() -> None:
     finding = the(check_table(make_table(targets), seen=seen(duplicates=copies)), "near_copies")
     assert finding.level == "note"
     assert finding.text == (
-        "2 photos with nearly the same picture as another photo, 1 pair of them mirrored: '0.jpg', '1.jpg'"
+        "2 photos with nearly the same picture as another photo, 1 pair of them mirrored: '0.jpg = 1.jpg'"
     )
 
 

@@ -165,7 +165,28 @@ def test_nulls_everywhere_give_a_page() -> None:
     assert not {"intervals", "reliability", "learning_curve"} & set(draw_plots(facts))
     assert " nan" not in text_of(page).lower()
     assert trust_words.terminal_lines(facts)[0] == "Judged on 20 test photos."
-    assert all("undefined" in line or "cannot" in line for line in trust_words.terminal_lines(facts)[1:])
+    lines = trust_words.terminal_lines(facts)
+    assert all("undefined" in line or "cannot" in line for line in lines[1:-1])
+    assert lines[-1].startswith("Thresholds: ")
+
+
+def test_training_photos_apart_from_the_test_photos_are_told() -> None:
+    facts = whole_facts()
+    best = facts["models"][facts["best"]]
+    best |= {"out_of_fold": {"mAP": 0.5}, "n_out_of_fold": 100}
+    best["intervals"]["mAP"] = [0.7, 0.9]
+    assert "is 50.0\xa0%: below that interval" in trust_words.training_photos_apart(facts)
+    best["out_of_fold"] = {"mAP": 0.8}
+    assert trust_words.training_photos_apart(facts) == ""
+    best["out_of_fold"] = None
+    assert trust_words.training_photos_apart(facts) == ""
+
+
+def test_the_terminal_names_promises_that_cannot_be_made() -> None:
+    notes = [f"label '{number}': too few" for number in range(5)]
+    line = trust_words.terminal_lines(whole_facts(threshold_notes=tuple(notes)))[-1]
+    assert line.startswith("Thresholds: ")
+    assert line.endswith("label '0': too few; label '1': too few; label '2': too few; and 2 more labels.")
 
 
 def test_names_stay_text_in_the_new_sections(tmp_path: Path) -> None:

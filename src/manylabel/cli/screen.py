@@ -217,7 +217,8 @@ def show_evaluation(evaluation: "Evaluation") -> None:
             for column, label in enumerate(evaluation.labels)
         ],
     )
-    show_line(f"Judged on {evaluation.n_photos} photos ({evaluation.engine}).")
+    photos = "1 photo" if evaluation.n_photos == 1 else f"{evaluation.n_photos} photos"
+    show_line(f"Judged on {photos} ({evaluation.engine}).")
     for note in evaluation.notes:
         show_line(f"Note: {note}")
     show_failures(evaluation.failures)
@@ -235,7 +236,8 @@ def show_suggestions(suggestions: "Suggestions") -> None:
             f"{label} {scores.values[row, scores.labels.index(label)]:.0%}"
             for label in suggestions.unsure_labels(row)
         ]
-        table.add_row(escape(name), f"{suggestions.uncertainty[row]:.2f}", escape(", ".join(unsure)))
+        said = escape(", ".join(unsure)) or "(none between 10 and 90 %)"
+        table.add_row(escape(name), f"{suggestions.uncertainty[row]:.2f}", said)
     _stdout.print(table)
     show_line(f"Chosen from {suggestions.n_unlabelled} unlabelled photos, the most useful first.")
     for note in suggestions.notes:

@@ -5,13 +5,14 @@ Out: a ``Check``: findings in plain sentences, the most important first.
 """
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 
-from manylabel.config import DataConfig, RulesConfig
+from manylabel.config import DataConfig, RulesConfig, SplitConfig
 from manylabel.data.checks.broken_rules import find_broken_rules
 from manylabel.data.checks.cells import find_empty_cells
 from manylabel.data.checks.copies import find_copies
@@ -24,8 +25,8 @@ from manylabel.data.checks.sizes import find_odd_sizes, find_unreadable
 from manylabel.data.duplicates import fingerprint
 from manylabel.data.photos import convert_photos
 from manylabel.data.readers import read_table
-from manylabel.data.split import given_split
-from manylabel.errors import OutputError, PhotoError, TableError
+from manylabel.data.split import given_split, make_split
+from manylabel.errors import ConfigError, OutputError, PhotoError, TableError
 from manylabel.files import write_atomically
 from manylabel.rules import LabelRules, parse_rules
 from manylabel.types import LabelTable, Listener, Progress, Split, ignore_progress
@@ -114,8 +115,17 @@ def check(
     table = table.take(np.array(readable))
     fingerprints = [answer for answer in answers if not isinstance(answer, PhotoError)]
     seen = look_at_photos(table, fingerprints, side_px=_SIDE_PX, failures=failures)
-    found = check_table(table, seen=seen, split=given_split(table), rules=parsed)
+    found = check_table(table, seen=seen, split=_usual_split(table, seen), rules=parsed)
     return CheckedTable(table=table, check=found)
+
+
+def _usual_split(table: LabelTable, seen: SeenPhotos) -> Split | None:
+    """Return the given split, else what ``train`` would draw; None where it cannot be drawn."""
+    with suppress(ConfigError, TableError):
+        return make_split(
+            table, config=SplitConfig(), rng=np.random.default_rng(0), groups=seen.duplicates.groups
+        )
+    return given_split(table)
 
 
 def write_check(path: Path, checked: CheckedTable) -> None:

@@ -12,7 +12,6 @@ import numpy as np
 from manylabel.evaluation.curves import BoolArray
 from manylabel.evaluation.metrics import (
     binary_accuracy,
-    class_precision,
     class_recall,
     exact_match,
     precision,
@@ -36,8 +35,9 @@ _HEADLINES: dict[ThresholdMethod, tuple[str, str]] = {
 class DecisionQuality:
     """Hold how good decisions are: metrics by their names, NaN where nothing is known.
 
-    Shares are in [0, 1]; ``f_beta_macro`` has the beta of the aim, 1 if it has none; ``cost`` is what the
-    wrong labels of a photo cost on average, 1 each if not given.
+    Shares are in [0, 1]; ``f_beta_macro`` has the beta of the aim, 1 if it has none; ``precision_macro`` is
+    the mean of the labels that are given at all; ``cost`` is what the wrong labels of a photo cost on
+    average, 1 each if not given.
     """
 
     f_beta_macro: float
@@ -77,8 +77,10 @@ class ThresholdBenefit:
         metric, name = _HEADLINES[self.aim.method]
         name = f"{name}{self.aim.beta:g}" if metric == "f_beta_macro" else name
         before, new, own = (getattr(q, metric) for q in (self.half, self.cross_fitted, self.optimistic))
-        if math.isnan(before):
+        if math.isnan(self.half.exact_match):
             return "what thresholds do for new photos cannot be said: no photo has a known label"
+        if any(math.isnan(value) for value in (before, new, own)):
+            return f"what thresholds do for {name} cannot be said: no label is given to any photo"
         template = "{:.2f}" if metric == "cost" else "{:.1%}"
         old_text, new_text, own_text = (template.format(n).rstrip("%") for n in (before, new, own))
         change = f"{'raise' if new > before else 'lower'} {name} from {old_text} to"
@@ -115,7 +117,7 @@ def threshold_benefit(
             f_beta_macro=_f_beta_macro(targets, decided, beta=aim.beta),
             exact_match=exact_match(targets, decided),
             binary_accuracy=binary_accuracy(targets, decided),
-            precision_macro=class_precision(targets, decided),
+            precision_macro=_precision_of_given(targets, decided),
             recall_macro=class_recall(targets, decided),
             cost=_cost_of_a_photo(targets, decided, aim),
         )
@@ -126,6 +128,14 @@ def threshold_benefit(
         cross_fitted=judge(decisions),
         aim=aim,
     )
+
+
+def _precision_of_given(targets: FloatArray, decisions: BoolArray) -> float:
+    """Average the precision of the labels that are given to any photo: what is promised is about those."""
+    is_given = (decisions & ~np.isnan(targets)).any(axis=0)
+    values = precision(targets, decisions)[is_given]
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else math.nan
 
 
 def _f_beta_macro(targets: FloatArray, decisions: BoolArray, *, beta: float) -> float:

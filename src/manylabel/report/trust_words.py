@@ -13,6 +13,7 @@ MOST_SUSPECT_PHOTOS = 12
 MOST_FINDINGS = 15
 
 _MOST_PAIRS_IN_TERMINAL = 3
+_MOST_NOTES_IN_TERMINAL = 3
 _MOST_LABELS = 100
 _CARDS_OF_COPIES = {
     "train": "training photo",
@@ -67,17 +68,42 @@ def comparison_words(pair: FactsView) -> tuple[str, str]:
 def terminal_lines(facts: FactsView) -> list[str]:
     """Say under a table in a terminal on what it rests and how far it can be trusted."""
     judged, best = facts["judged"], facts["models"][facts["best"]]
-    on = {"test": "test photos", "out_of_fold": "photos, each by a network that did not see it"}
+    on = {"test": "test photo", "out_of_fold": "photo"}
     spans = [
         f"{name} {span}"
         for name, key in (("mAP", "mAP"), ("exact match", "exact_match"))
         if (span := interval(best["intervals"][key]))
     ]
-    lines = [f"Judged on {judged['n_photos']} {on[judged['part']]}."]
+    how = "" if judged["part"] == "test" else ", each by a network that did not see it"
+    lines = [f"Judged on {n_things(judged['n_photos'], on[judged['part']])}{how}."]
     if spans:
         lines.append(f"95 % intervals of {best['model']}: {', '.join(spans)}.")
     pairs = comparisons(facts)[:_MOST_PAIRS_IN_TERMINAL]
-    return [*lines, *(f"{pair['sentence']}." for pair in pairs)]
+    return [*lines, *(f"{pair['sentence']}." for pair in pairs), *_broken_promises(best)]
+
+
+def _broken_promises(model: FactsView) -> list[str]:
+    """Say in a terminal what thresholds cannot promise, one line, and the first reasons."""
+    notes = model["threshold_notes"]
+    if not notes:
+        return []
+    shown, n_more = notes[:_MOST_NOTES_IN_TERMINAL], len(notes) - _MOST_NOTES_IN_TERMINAL
+    more = [f"and {n_more:,} more labels"] if n_more > 0 else []
+    return [f"Thresholds: {model['thresholds']['origin']}; {'; '.join([*shown, *more])}."]
+
+
+def training_photos_apart(facts: FactsView) -> str:
+    """Say where out-of-fold training photos lie outside the interval of the test photos; else nothing."""
+    best = facts["models"][facts["best"]]
+    low, high = best["intervals"]["mAP"]
+    own = None if best["out_of_fold"] is None else best["out_of_fold"]["mAP"]
+    if own is None or low is None or low <= own <= high:
+        return ""
+    return (
+        f"On the training photos, scored by fits that did not see them and learned from fewer photos, the mAP"
+        f" of {best['model']} is {percent(own)}: {'below' if own < low else 'above'} that interval. These"
+        f" photos are of another kind, or fewer photos teach less; expect something between for new ones."
+    )
 
 
 def untrained_lines(facts: FactsView) -> list[str]:

@@ -115,6 +115,7 @@ def _copies(table: LabelTable, duplicates: DuplicateGroups) -> list[Finding]:
         mirrored = f", {count(n_mirrored, 'pair')} of them mirrored" if n_mirrored else ""
         largest = int(sizes[duplicates.groups[rows]].max())
         size = f", the largest group has {largest:,}" if largest > 2 else ""
-        text = f"{count(len(rows), 'photo')} with {words}{mirrored}{size}: {name_photos(table, rows)}"
+        pairs = list_some([f"{table.names[copy.first]} = {table.names[copy.second]}" for copy in copies])
+        text = f"{count(len(rows), 'photo')} with {words}{mirrored}{size}: {pairs}"
         findings.append(Finding(level="note", kind=kind, text=text, photos=plain(rows)))
     return findings
