@@ -240,7 +240,7 @@ class EvaluationConfig:
 
     learning_curve: bool = True
     """Whether linear heads learn from ever more of the training photos, up to four fifths, to tell whether
-    more photos would help; from 40 photos to 200,000 labels of photos."""
+    more photos would help; from 40 photos to 100,000 labels of photos."""
 
     tta: int = 1
     """Views of a photo whose logits are averaged into its scores (test-time augmentation), in [1, 8]:

@@ -231,7 +231,9 @@ def test_small_changes_are_told_with_as_many_digits_as_they_need() -> None:
     case = simulate(1000, np.full(2, 0.99), np.zeros(2), means=np.zeros(2), seed=1)
     choice = choose_calibration(*case, folds_of(1000))
     assert f"{choice.log_loss_before:.3f}" == f"{choice.log_loss_after:.3f}"
-    assert f"log loss {choice.log_loss_before:.4f} -> {choice.log_loss_after:.4f} on" in choice.note
+    assert f"({choice.log_loss_before:.4f} -> {choice.log_loss_after:.4f})" in choice.note
+    assert choice.note.startswith("left out: it would have changed the log loss by no more than chance")
+    assert not choice.is_used
 
 
 @few_examples

@@ -231,7 +231,13 @@ def test_a_learning_curve_tells_what_more_photos_brought(
 def test_without_features_there_is_no_learning_curve(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learning_curve, "_MIN_PHOTOS", 24)
 
-    assert run(training={"tune": "full"}).trial.learning_curve is None
+    without, known = (
+        run(training={"tune": "full", "head_first": head_first}).trial for head_first in (False, True)
+    )
+
+    assert (without.learning_curve, without.neighbours) == (None, None)
+    assert known.learning_curve is not None
+    assert known.neighbours is not None
 
 
 def test_too_few_photos_have_no_learning_curve(run: Run) -> None:

@@ -210,8 +210,10 @@ def test_a_fold_is_calibrated_and_decided_by_the_other_folds(
     usual = 0 if len(scores) == 1 else SHARES.index(USUAL_SHARE)
     targets = shapes_table.targets[IN_FOLDS.train]
     held_out = HeldOut(targets=targets, scores=scores, folds=IN_FOLDS.folds, usual_variant=usual)
+    aim = ThresholdAim(method="f1")
+    calibrates = learn_decision_rule(held_out, aim=aim).calibration.is_used
     for number, fold in enumerate(IN_FOLDS.folds):
-        rule = learn_decision_rule(held_out.without(number), aim=ThresholdAim(method="f1"))
+        rule = learn_decision_rule(held_out.without(number), aim=aim, calibrates=calibrates)
         scores = rule.score(held_out.scores[:, fold])
         np.testing.assert_array_equal(judged.scores[fold], scores)
         np.testing.assert_array_equal(judged.decisions[fold], rule.thresholds.decide(scores))

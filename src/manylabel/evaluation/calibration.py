@@ -190,6 +190,8 @@ def choose_calibration(
 ) -> CalibrationChoice:
     """Fit a calibration, and leave it out unless it lowers the log loss of photos that it was not fitted to.
 
+    It has to lower it by more than one standard error over the photos.
+
     Args:
         targets: Float array [n_photos, n_labels]: 1 present, 0 absent, NaN unknown.
         scores: Out-of-fold probabilities [n_photos, n_labels].
@@ -208,15 +210,30 @@ def choose_calibration(
     """
     calibrated = cross_fit_calibration(targets, scores, folds)
     before, after = log_loss(targets, scores), log_loss(targets, calibrated)
-    is_used = after < before
+    is_used = after < before and _is_more_than_chance(targets, scores, calibrated)
     return CalibrationChoice(
         calibration=fit_calibration(targets, scores) if is_used else _no_calibration(scores.shape[1]),
         scores=calibrated if is_used else scores,
         log_loss_before=before,
         log_loss_after=after,
         is_used=is_used,
-        note=_note(before, after),
+        note=_note(before, after, is_used=is_used),
     )
+
+
+def _is_more_than_chance(targets: FloatArray, scores: FloatArray, calibrated: FloatArray) -> bool:
+    """Say whether the log loss falls by more than one standard error, photo by photo.
+
+    A gain that chance explains is none, and a calibration that differs from fold to fold costs ranking.
+    """
+    gains = np.array(
+        [
+            (~np.isnan(truth)).sum() * (log_loss(truth, old) - log_loss(truth, new))
+            for truth, old, new in zip(targets, scores, calibrated, strict=True)
+            if not np.isnan(truth).all()
+        ]
+    )
+    return bool(gains.sum() > gains.std() * np.sqrt(len(gains)))
 
 
 def leave_uncalibrated(targets: FloatArray, scores: FloatArray) -> CalibrationChoice:
@@ -239,7 +256,7 @@ def _no_calibration(n_labels: int) -> Calibration:
     )
 
 
-def _note(before: float, after: float) -> str:
+def _note(before: float, after: float, *, is_used: bool) -> str:
     """Say in one sentence what a calibration did to the log loss."""
     if np.isnan(before):
         return "left out: of no photo is it known which labels it carries"
@@ -247,8 +264,10 @@ def _note(before: float, after: float) -> str:
         return f"left out: it would not have changed the log loss ({before:.3f})"
     n_digits = next((n for n in range(3, 9) if f"{before:.{n}f}" != f"{after:.{n}f}"), 9)
     change = f"{before:.{n_digits}f} -> {after:.{n_digits}f}"
-    if after < before:
+    if is_used:
         return f"calibrated: log loss {change} on photos that the calibration did not see"
+    if after < before:
+        return f"left out: it would have changed the log loss by no more than chance ({change})"
     return f"left out: it would have made the log loss worse ({change})"
 
 

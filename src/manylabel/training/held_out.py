@@ -138,15 +138,14 @@ def judge_folds(crossed: Crossed, choosing: Choosing | None, experiment: Experim
     """Decide every out-of-fold photo by a rule that was learned on the other folds."""
     if choosing is not None and np.array_equal(choosing.judged.rows, crossed.rows):
         return choosing.judged
-    said = _cross_fit(crossed.held_out(experiment), experiment)
+    calibrates = experiment.config.evaluation.calibrate
+    said = _cross_fit(crossed.held_out(experiment), experiment, calibrates=calibrates)
     return Judged(rows=crossed.rows, scores=said.scores, decisions=said.decisions)
 
 
-def _cross_fit(held_out: HeldOut, experiment: Experiment) -> CrossFitted:
-    evaluation = experiment.config.evaluation
-    return cross_fit_decision_rule(
-        held_out, aim=threshold_aim(evaluation), calibrates=evaluation.calibrate, rules=experiment.rules
-    )
+def _cross_fit(held_out: HeldOut, experiment: Experiment, *, calibrates: bool) -> CrossFitted:
+    aim = threshold_aim(experiment.config.evaluation)
+    return cross_fit_decision_rule(held_out, aim=aim, calibrates=calibrates, rules=experiment.rules)
 
 
 def _learn(
@@ -156,7 +155,8 @@ def _learn(
     rule = learn_decision_rule(
         held_out, aim=threshold_aim(evaluation), calibrates=evaluation.calibrate, labels=labels
     )
-    said = _cross_fit(held_out, experiment)
+    # Folds of which some are calibrated and some are not would spoil the ranking of all of them together.
+    said = _cross_fit(held_out, experiment, calibrates=rule.calibration.is_used)
     goal = THRESHOLD_AIMS[evaluation.thresholds].format(beta=evaluation.beta, target=evaluation.target)
     origin = goal if evaluation.thresholds == "half" else f"{goal} on {where} ({len(rows)} photos)"
     if not rule.are_worthwhile:

@@ -33,7 +33,7 @@ from manylabel.types import FloatArray, IntArray, LearningCurve
 SHARES = (0.25, 0.5, 0.75, 1.0)
 _N_FOLDS = 5
 _MIN_PHOTOS = 40
-_MAX_CELLS = 200_000
+_MAX_CELLS = 100_000
 _N_FITTED_PHOTOS = 1000
 _MOST_ROUNDS = 4
 _N_RESAMPLES = 500

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from manylabel.models.modes import autocast
 from manylabel.training.batches import PhotoBatches, as_tensor, evaluation_batches
 from manylabel.training.defaults import given
-from manylabel.training.learners.base import NO_ROWS, Fit, FitRows, Learner, Lesson
+from manylabel.training.learners.base import Fit, FitRows, Learner, Lesson
 from manylabel.training.learners.head import HeadLearner
 from manylabel.training.learners.head_first import head_first_lesson, start_with_trained_head
-from manylabel.types import IntArray
+from manylabel.types import FloatArray, IntArray
 
 
 class WholeLearner(Learner):
@@ -28,19 +28,18 @@ class WholeLearner(Learner):
     Args:
         lesson: What to learn.
         train_rows: Photos that any fit may learn from; a head that learns first needs their features.
-        other_rows: Unused, photos are scored as they are.
+        other_rows: All other photos; their features are there for comparison, where the head learns first.
     """
 
     inner_folds = None
 
     def __init__(self, lesson: Lesson, *, train_rows: IntArray, other_rows: IntArray) -> None:
         """Prepare what the head learns from first, where it does."""
-        del other_rows
         super().__init__(lesson)
         self._head_learner: HeadLearner | None = None
         if given(lesson.training.head_first):
             self._head_learner = HeadLearner(
-                head_first_lesson(lesson), train_rows=train_rows, other_rows=NO_ROWS
+                head_first_lesson(lesson), train_rows=train_rows, other_rows=other_rows
             )
             self.prepared_seconds = self._head_learner.prepared_seconds
 
@@ -65,6 +64,10 @@ class WholeLearner(Learner):
         head_seconds = time.perf_counter() - started
         fit = self.train(classifier, classifier, batches, rows)
         return replace(fit, seconds=fit.seconds + head_seconds)
+
+    def backbone_features(self, rows: IntArray) -> FloatArray | None:
+        """Return the features of photos before anything learned [n_rows, n_features], if they are known."""
+        return None if self._head_learner is None else self._head_learner.backbone_features(rows)
 
     def outputs(self, module: nn.Module, rows: IntArray, *, n_views: int) -> Iterator[Tensor]:
         """Yield logits [batch, n_labels], averaged over views."""
