@@ -69,6 +69,15 @@ def folds_of(n_photos: int, n_folds: int = 4) -> list[IntArray]:
     return [np.arange(first, n_photos, n_folds) for first in range(n_folds)]
 
 
+def photo_losses(targets: FloatArray, scores: FloatArray) -> FloatArray:
+    """Return the cross-entropy of each photo with a known label, summed over its known labels."""
+    tiny = np.finfo(np.float64).eps  # where scikit-learn's log loss, and ours, clip
+    honest = np.clip(scores, tiny, 1 - tiny)
+    losses = np.where(targets == 1, -np.log(honest), -np.log1p(-honest))
+    known = ~np.isnan(targets)
+    return np.asarray(np.where(known, losses, 0.0).sum(axis=1)[known.any(axis=1)])
+
+
 def test_with_many_photos_the_distortion_is_found_and_undone() -> None:
     slopes, offsets, means = (
         np.array([0.4, 1.0, 2.0]),
@@ -185,7 +194,12 @@ def test_cross_fitted_log_loss_never_gets_worse(case: Case, n_folds: int) -> Non
         return
     assert choice.log_loss_before == log_loss(*case)
     assert log_loss(case.targets, choice.scores) <= choice.log_loss_before
-    assert choice.is_used == (choice.log_loss_after < choice.log_loss_before)
+    crossed = cross_fit_calibration(*case, folds_of(len(case.targets), n_folds))
+    gains = photo_losses(case.targets, case.scores) - photo_losses(case.targets, crossed)
+    error = gains.std() * np.sqrt(len(gains))
+    if not np.isclose(gains.sum(), error, rtol=1e-9, atol=1e-9):
+        assert choice.is_used == (gains.sum() > error)
+    assert choice.log_loss_after < choice.log_loss_before or not choice.is_used
     if not choice.is_used:
         np.testing.assert_array_equal(choice.scores, case.scores)
         np.testing.assert_array_equal(choice.calibration.apply(case.scores), case.scores)
