@@ -198,8 +198,8 @@ def _number(value: float) -> float | None:
 
 
 def _part_of(table: LabelTable, part: Part | Literal["all"] | None) -> LabelTable:
-    is_asked, part = part is not None, part or ("test" if "test" in table.parts else "all")
-    if part != "test" or not is_asked:
+    chosen = part if part is not None else ("test" if "test" in table.parts else "all")
+    if part != "test":
         notes = {
             "test": "judged on the test part that the table names; the others may have been learned from",
             "all": "judged on all photos of the table; those that the bundle learned from look too good "
@@ -207,12 +207,12 @@ def _part_of(table: LabelTable, part: Part | Literal["all"] | None) -> LabelTabl
             "train": "judged on training photos: those that the bundle learned from look too good",
             "val": "judged on validation photos: those that chose thresholds look a little too good",
         }
-        table = replace(table, notes=(*table.notes, notes[part]))
-    if part == "all":
+        table = replace(table, notes=(*table.notes, notes[chosen]))
+    if chosen == "all":
         return table
-    rows = np.flatnonzero([given == part for given in table.parts])
+    rows = np.flatnonzero([given == chosen for given in table.parts])
     if not len(rows):
-        raise TableError([f"{table.source}: names no photo as '{part}'"])
+        raise TableError([f"{table.source}: names no photo as '{chosen}'"])
     return table.take(rows)
 
 

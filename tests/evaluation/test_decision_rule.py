@@ -9,8 +9,8 @@ from manylabel.evaluation.decision_rule import (
     HeldOut,
     cross_fit_decision_rule,
     learn_decision_rule,
-    positions,
 )
+from manylabel.evaluation.folds import positions
 from manylabel.evaluation.reliability import log_loss
 from manylabel.evaluation.thresholds import ThresholdAim
 from manylabel.types import FloatArray

@@ -12,7 +12,7 @@ import typer
 from manylabel.cli import options
 from manylabel.cli.screen import show_line, show_progress, show_table
 from manylabel.config import DataConfig, RunConfig
-from manylabel.errors import ConfigError, OutputError
+from manylabel.errors import ConfigError
 from manylabel.recipes import apply_settings, load_recipe
 
 if TYPE_CHECKING:
@@ -47,8 +47,7 @@ def check(
     from manylabel.data.check import check as run  # not at the top: --help shall not load it
     from manylabel.data.check import write_check
 
-    if out is not None and out.suffix.lower() != ".json":
-        raise OutputError(f"{out}: unknown ending '{out.suffix}'; known: .json")
+    options.check_ending(out, ".json")
     config = configure(recipe, set_ or [])
     form = DataConfig(format=format or "auto", delimiter=delimiter)
     with show_progress() as listener:

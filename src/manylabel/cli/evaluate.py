@@ -12,7 +12,6 @@ import typer
 from manylabel.cli import options
 from manylabel.cli.screen import show_evaluation, show_line, show_progress
 from manylabel.config import DataConfig
-from manylabel.errors import OutputError
 
 
 def evaluate(
@@ -39,8 +38,7 @@ def evaluate(
     from manylabel.apply import evaluate as run  # not at the top: --help shall not load it
     from manylabel.apply import write_evaluation
 
-    if out is not None and out.suffix.lower() != ".json":
-        raise OutputError(f"{out}: unknown ending '{out.suffix}'; known: .json")
+    options.check_ending(out, ".json")
     form = DataConfig(format=format or "auto", delimiter=delimiter)
     with show_progress() as listener:
         evaluation = run(

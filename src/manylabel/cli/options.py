@@ -23,6 +23,7 @@ from manylabel.config import (
     TrainingConfig,
     TuneName,
 )
+from manylabel.errors import OutputError
 from manylabel.recipes import apply_settings, field_docs, load_recipe, replace_settings
 
 DEFAULT_RECIPE = "standard"
@@ -94,6 +95,16 @@ KEYS = {
     "out": "out",
 }
 """The setting behind each option of the commands that train."""
+
+
+def check_ending(out: Path | None, ending: str) -> None:
+    """Check the ending of a file to write, if one was given.
+
+    Raises:
+        OutputError: It is another one.
+    """
+    if out is not None and out.suffix.lower() != ending:
+        raise OutputError(f"{out}: unknown ending '{out.suffix}'; known: {ending}")
 
 
 def configure(given: Mapping[str, Any]) -> RunConfig:

@@ -12,7 +12,6 @@ import typer
 from manylabel.cli import options
 from manylabel.cli.screen import show_line, show_progress, show_suggestions
 from manylabel.config import DataConfig
-from manylabel.errors import OutputError
 
 
 def suggest(
@@ -43,8 +42,7 @@ def suggest(
     from manylabel.labelling import suggest as run  # not at the top: --help shall not load it
     from manylabel.labelling import write_suggestions
 
-    if out is not None and out.suffix.lower() != ".csv":
-        raise OutputError(f"{out}: unknown ending '{out.suffix}'; known: .csv")
+    options.check_ending(out, ".csv")
     form = DataConfig(format=format or "auto", delimiter=delimiter)
     with show_progress() as listener:
         suggestions = run(bundle, photos, labels, n=n, form=form, device=device or "auto", listener=listener)

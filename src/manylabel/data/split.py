@@ -79,7 +79,7 @@ def given_split(table: LabelTable) -> Split | None:
     """Return the split that the table gives to all of its photos; None where it gives none, or not to all."""
     if not table.n_photos or any(part is None for part in table.parts):
         return None
-    train, val, test = (_sorted(row for row, of in enumerate(table.parts) if of == part) for part in _PARTS)
+    train, val, test = _rows_of_parts(table)
     return Split(train=train, val=val, test=test, origin=f"given in {table.source}")
 
 
@@ -133,6 +133,12 @@ def read_split(path: Path, table: LabelTable) -> Split:
     return Split(train=train, val=val, test=test, folds=folds, origin=f"read from {path.name}")
 
 
+def _rows_of_parts(table: LabelTable) -> tuple[IntArray, IntArray, IntArray]:
+    """Return the rows that the table marks as train, val and test."""
+    train, val, test = (_sorted(row for row, of in enumerate(table.parts) if of == part) for part in _PARTS)
+    return train, val, test
+
+
 def _given_parts(table: LabelTable) -> tuple[IntArray, IntArray, IntArray]:
     """Return the rows of train, val and test; all of them train where nothing is given."""
     without = [name for name, part in zip(table.names, table.parts, strict=True) if part is None]
@@ -144,7 +150,7 @@ def _given_parts(table: LabelTable) -> tuple[IntArray, IntArray, IntArray]:
             "give them train, val or test like the others, or give none to any; without: "
         )
         raise TableError([problem + ", ".join(without)])
-    train, val, test = (_sorted(row for row, of in enumerate(table.parts) if of == part) for part in _PARTS)
+    train, val, test = _rows_of_parts(table)
     if not len(train):
         raise TableError([f"{table.source}: the given split has no photo to train on; mark some with train"])
     return train, val, test

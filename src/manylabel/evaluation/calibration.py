@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from manylabel.evaluation.curves import BoolArray
-from manylabel.evaluation.reliability import known_probabilities, log_loss
+from manylabel.evaluation.curves import BoolArray, known_probabilities
+from manylabel.evaluation.folds import with_others
+from manylabel.evaluation.reliability import log_loss
 from manylabel.types import FloatArray, IntArray
 
 # Standard deviations of (log slope, offset) in the prior. The common ones lie around (0, 0), so widely that
@@ -175,12 +176,8 @@ def cross_fit_calibration(targets: FloatArray, scores: FloatArray, folds: Sequen
         >>> cross_fit_calibration(targets, scores, (np.array([0, 2]), np.array([1, 3]))).round(2).ravel()
         array([0.62, 0.62, 0.38, 0.38])
     """
-    rows = np.concatenate([np.empty(0, dtype=np.int64), *folds])
-    if not np.array_equal(np.sort(rows), np.arange(len(targets))):
-        raise ValueError(f"the folds are not a partition of the {len(targets)} photos that have scores")
     calibrated = np.empty(scores.shape)
-    for fold in folds:
-        others = np.setdiff1d(rows, fold)
+    for fold, others in with_others(folds, n_photos=len(targets)):
         calibrated[fold] = fit_calibration(targets[others], scores[others]).apply(scores[fold])
     return calibrated
 

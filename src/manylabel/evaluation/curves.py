@@ -39,6 +39,29 @@ def known_cells(targets: FloatArray, answers: FloatArray | BoolArray) -> BoolArr
     return ~np.isnan(targets)
 
 
+def known_probabilities(targets: FloatArray, scores: FloatArray) -> BoolArray:
+    """Find the cells whose truth is known, and check that their scores are probabilities.
+
+    Args:
+        targets: 1 present, 0 absent, NaN unknown, of any shape.
+        scores: The scores that belong to them.
+
+    Returns:
+        True where the target is known, in the shape of ``targets``.
+
+    Raises:
+        ValueError: The two differ in shape, or a score of a known cell is no probability.
+
+    Examples:
+        >>> known_probabilities(np.array([1.0, np.nan]), np.array([0.9, np.nan]))
+        array([ True, False])
+    """
+    known = known_cells(targets, scores)
+    if not ((scores[known] >= 0) & (scores[known] <= 1)).all():
+        raise ValueError("scores of known cells must be probabilities between 0 and 1, not logits or NaN")
+    return known
+
+
 def average_precision(targets: FloatArray, scores: FloatArray) -> FloatArray:
     """Compute the average precision of each label.
 

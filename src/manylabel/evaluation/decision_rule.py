@@ -175,8 +175,3 @@ def _choose_variant(held_out: HeldOut) -> int:
     if n_known < _MIN_CHOOSING:
         return held_out.usual_variant
     return int(np.argmin([log_loss(held_out.targets, scores) for scores in held_out.scores]))
-
-
-def positions(rows: IntArray, folds: Sequence[IntArray]) -> tuple[IntArray, ...]:
-    """Return where the photos of each fold stand among sorted rows."""
-    return tuple(np.searchsorted(rows, np.sort(fold)) for fold in folds)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from manylabel.evaluation.curves import BoolArray, known_cells
+from manylabel.evaluation.curves import BoolArray, known_probabilities
 from manylabel.types import FloatArray, IntArray
 
 # Cells that rates are estimated from: of a label with n given positives, the 0.3 n highest scores, and the
@@ -83,9 +83,7 @@ def rank_label_errors(targets: FloatArray, scores: FloatArray) -> LabelErrors:
         >>> errors.rows[0], errors.columns[0], errors.given[0], len(errors.rows)
         (np.int64(2), np.int64(0), np.int64(0), 7)
     """
-    known = known_cells(targets, scores)
-    if not ((scores[known] >= 0) & (scores[known] <= 1)).all():
-        raise ValueError("scores of known cells must be probabilities between 0 and 1, not logits or NaN")
+    known = known_probabilities(targets, scores)
     omission, commission = _noise_rates(targets, np.where(known, scores, np.nan))
     rows, columns = np.nonzero(known)
     given, score = targets[known], scores[known]

@@ -14,7 +14,8 @@ from typing import assert_never
 
 import numpy as np
 
-from manylabel.evaluation.curves import BoolArray, known_cells
+from manylabel.evaluation.curves import BoolArray, known_cells, known_probabilities
+from manylabel.evaluation.folds import with_others
 from manylabel.evaluation.guarantees import Objective, ThresholdAim, ThresholdMethod, guarantee
 from manylabel.evaluation.metrics import (
     precision,
@@ -96,9 +97,7 @@ def choose_thresholds(
         array([0.25])
     """
     aim = _one_aim(method, aim)
-    known = known_cells(targets, scores)
-    if not ((scores[known] >= 0) & (scores[known] <= 1)).all():
-        raise ValueError("scores of known cells must be probabilities between 0 and 1, not logits or NaN")
+    known_probabilities(targets, scores)
     match aim.method:
         case "half":
             return _chosen(np.full(targets.shape[1], 0.5), "0.5 for every label")
@@ -144,12 +143,8 @@ def cross_fit_thresholds(
         >>> cross_fit_thresholds(targets, scores, folds, method="f1").ravel()
         array([ True,  True, False, False])
     """
-    rows = np.concatenate([np.empty(0, dtype=np.int64), *folds])
-    if not np.array_equal(np.sort(rows), np.arange(len(targets))):
-        raise ValueError(f"the folds are not a partition of the {len(targets)} photos that have scores")
     decisions = np.zeros(targets.shape, dtype=np.bool_)
-    for fold in folds:
-        others = np.setdiff1d(rows, fold)
+    for fold, others in with_others(folds, n_photos=len(targets)):
         thresholds = choose_thresholds(targets[others], scores[others], method=method, aim=aim)
         decisions[fold] = thresholds.decide(scores[fold])
     return decisions

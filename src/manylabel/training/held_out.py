@@ -19,8 +19,8 @@ from manylabel.evaluation.decision_rule import (
     HeldOut,
     cross_fit_decision_rule,
     learn_decision_rule,
-    positions,
 )
+from manylabel.evaluation.folds import positions
 from manylabel.evaluation.thresholds import ThresholdAim
 from manylabel.training.experiment import Experiment
 from manylabel.training.learners import AnyLearner, Fit
