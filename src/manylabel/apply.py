@@ -137,7 +137,7 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
         photos=Path(photos),
         format=form.format,
         delimiter=form.delimiter,
-        for_training=False,
+        purpose="judging",
     )
     table = _part_of(table, part)
     predictor = open_predictor(Path(bundle), engine=engine, aim=_aim(table.n_photos))

@@ -143,9 +143,7 @@ def _find_labelled(
 ) -> tuple[IntArray, list[str]]:
     """Return the rows of the photos of which a table knows any label, and what to say about them."""
     form = DataConfig() if form is None else form
-    table = read_table(
-        labels, photos=folder, format=form.format, delimiter=form.delimiter, for_training=False
-    )
+    table = read_table(labels, photos=folder, format=form.format, delimiter=form.delimiter, purpose="judging")
     known = {table.names[row] for row in np.flatnonzero(~np.isnan(table.targets).all(axis=1))}
     rows = _rows(row for row, name in enumerate(names) if name in known)
     return rows, [f"{len(rows)} photos are labelled by {labels.name} and left out"]

@@ -13,9 +13,10 @@ import pytest
 from rich.console import Console
 
 from manylabel.apply import Evaluation
-from manylabel.cli import screen
+from manylabel.cli import console
 from manylabel.cli.main import main
-from manylabel.cli.screen import Said, show_evaluation, show_progress
+from manylabel.cli.progress import show_progress
+from manylabel.cli.screen import Said, show_evaluation
 from manylabel.errors import PhotoError
 from manylabel.evaluation.intervals import Interval
 from manylabel.predictors.batch import Predictions
@@ -84,7 +85,7 @@ def test_photos_per_second_are_shown_and_epochs_are_not(
     subject: str, monkeypatch: pytest.MonkeyPatch, *, has_rate: bool
 ) -> None:
     terminal = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
-    monkeypatch.setattr(screen, "_stderr", terminal)
+    monkeypatch.setattr(console, "stderr", terminal)
     with show_progress() as listener:
         for done in (1, 2, 3):
             listener(Progress(subject=subject, stage="scoring", done=done, total=3))
@@ -144,7 +145,7 @@ def test_a_stage_is_a_line_where_nobody_watches(capsys: pytest.CaptureFixture[st
 
 def test_a_stage_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
-    monkeypatch.setattr(screen, "_stderr", terminal)
+    monkeypatch.setattr(console, "stderr", terminal)
     with show_progress() as listener:
         listener(Progress(subject="[vgg]", stage="features", done=1, total=3))
         listener(Progress(subject="[vgg]", stage="features", done=3, total=3))
@@ -160,7 +161,7 @@ def test_a_stage_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_bars_fit_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
-    monkeypatch.setattr(screen, "_stderr", terminal)
+    monkeypatch.setattr(console, "stderr", terminal)
     with show_progress() as listener:
         for subject in ("timm/vit_tiny_patch16_224", "photos"):
             listener(Progress(subject, "activations of other photos", done=1, total=20_000))

@@ -5,6 +5,7 @@ Out: what ``manylabel.data.check`` finds.
 """
 
 import json
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from PIL import Image
 
-from manylabel.data.check import Check, Finding, as_dict, check_table, to_rows
+from manylabel.data.check import Check, Finding, as_dict, check, check_table, to_rows
 from manylabel.data.checks.exact_tests import holm, log_choose, proportions_differ
 from manylabel.data.checks.seen import SeenPhotos
 from manylabel.data.duplicates import Copy, DuplicateGroups
@@ -205,6 +207,32 @@ def test_three_photos_to_train_on_are_a_warning_that_says_what_cannot_be_learned
         "3 photos with a known label to train on: a network can only learn these by heart; thresholds, folds "
         "and metrics mean little with fewer than 20, and about 100 are a start"
     )
+
+
+def test_what_training_refuses_is_an_error_beside_what_the_photos_tell(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    for name in "abcd":
+        pixels = generator.integers(256, size=(40, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((160, 160)).save(tmp_path / f"{name}.png")
+    shutil.copy(tmp_path / "a.png", tmp_path / "e.png")
+    labels = "image,sea,moon\n" + "".join(f"{name}.png,{int(name in 'ac')},0\n" for name in "abcde")
+    (tmp_path / "labels.csv").write_text(labels)
+    checked = check(tmp_path, tmp_path / "labels.csv").check
+    refused = the(checked, "refused_label")
+    assert refused is checked.findings[0]
+    assert refused.level == "error"
+    assert refused.text.startswith("label 'moon': no photo carries it, so training would stop")
+    assert not found(checked, "never_present")
+    assert the(checked, "exact_copies").photos == (0, 4)
+
+
+def test_a_table_that_never_says_absent_is_an_error(tmp_path: Path) -> None:
+    for name in "ab":
+        Image.new("RGB", (160, 160), "red" if name == "a" else "blue").save(tmp_path / f"{name}.png")
+    (tmp_path / "labels.csv").write_text("image,sea,moon\na.png,1,\nb.png,,1\n")
+    finding = the(check(tmp_path, tmp_path / "labels.csv").check, "never_absent")
+    assert finding.level == "error"
+    assert "write 0 for absent" in finding.text
 
 
 def test_one_label_is_fine_and_noted() -> None:

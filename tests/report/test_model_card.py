@@ -10,6 +10,7 @@ import pytest
 
 from manylabel.report.facts import RunInfo
 from manylabel.report.model_card import model_card
+from manylabel.report.tables import UNDEFINED_NOTE
 from manylabel.types import Judged, LabelTable, Split, Thresholds, Trial
 from tests.report.conftest import NOTHING_MORE, facts_of, with_everything
 
@@ -90,8 +91,16 @@ def test_the_card_says_what_was_done_to_the_probabilities() -> None:
 def test_labels_cannot_break_the_card() -> None:
     lines = card_of(TRIAL).splitlines()
 
-    assert "| a\\|b | 0 |  |  | 0.50 |" in lines
+    assert "| a\\|b | 0 | \N{EN DASH} |  | 0.50 |" in lines
     assert any(line.startswith("| &lt;script> | 1 | 50.0 % | ") for line in lines)
+
+
+def test_a_dash_is_explained_where_there_is_one() -> None:
+    assert f"\n{UNDEFINED_NOTE}\n" in card_of(TRIAL)
+    known = replace(TABLE, targets=np.nan_to_num(TABLE.targets) + np.eye(6, 3, -3) * [0, 1, 0])
+    split = Split(train=np.arange(3), val=np.empty(0, np.int64), test=np.arange(3, 6))
+    run = RunInfo(command="", started="", seconds=1.0, seed=0, recipe="", versions={})
+    assert UNDEFINED_NOTE not in model_card(facts_of(known, split, [TRIAL], run))
 
 
 @pytest.mark.parametrize(

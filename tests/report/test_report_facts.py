@@ -11,7 +11,7 @@ import pytest
 
 from manylabel.data.check import Check, Finding
 from manylabel.report.facts import RunInfo
-from manylabel.report.tables import table_rows, write_table
+from manylabel.report.tables import UNDEFINED_NOTE, table_rows, write_table
 from manylabel.types import Epoch, FloatArray, Judged, LabelTable, Split, Thresholds, Trial
 from tests.report.conftest import NOTHING_MORE, facts_of, with_everything
 
@@ -320,7 +320,7 @@ def test_the_csv_table_has_the_documented_columns_and_order(tmp_path: Path) -> N
     assert {rows[2][name] for name in ("training_seconds", "inference_seconds", "parameters", "init")} == {""}
 
 
-def test_what_is_undefined_is_an_empty_cell(tmp_path: Path) -> None:
+def test_what_is_undefined_is_an_empty_cell_for_machines_and_a_dash_for_people(tmp_path: Path) -> None:
     targets = TARGETS.copy()
     targets[4:] = UNKNOWN
     facts = facts_of(make_table(targets), make_split(), [make_trial()], RUN)
@@ -329,6 +329,9 @@ def test_what_is_undefined_is_an_empty_cell(tmp_path: Path) -> None:
     assert "tiny,,,,,,,,,,,,,,,,,12.3457,0.0123,1234,official,,,,,,,,\n" in (
         tmp_path / "table.csv"
     ).read_text(encoding="utf-8")
+    text = (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert "| tiny | \N{EN DASH} | \N{EN DASH} |" in text
+    assert UNDEFINED_NOTE in text
 
 
 def test_the_markdown_table_is_rounded_and_marks_random_weights(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from manylabel.report.captions import CAPTIONS, see_intervals, see_learning_curv
 from manylabel.report.facts import Facts, RunInfo
 from manylabel.report.plots.draw import PLOTS, draw_plots
 from manylabel.report.render import SECTIONS, render_page, shown_photos
-from manylabel.report.tables import write_table
+from manylabel.report.tables import UNDEFINED_NOTE, write_table
 from manylabel.report.words import headline, result, rivals
 from manylabel.types import FloatArray, Judged, LabelTable, Split, Thresholds, Trial
 from tests.report.conftest import NOTHING_MORE, facts_of, make_curve, with_everything
@@ -113,12 +113,12 @@ def test_every_plot_has_a_caption() -> None:
 
 
 def test_new_plots_are_drawn_where_there_is_something_to_show() -> None:
-    wanted = {"intervals", "reliability", "learning_curve", "learning_curve_labels"}
+    wanted = {"intervals", "reliability", "reliability_labels", "learning_curve", "learning_curve_labels"}
     assert wanted <= set(draw_plots(whole_facts()))
     table = draw_table()
     little = draw_plots(facts_of(table, split_of(table), [make_trial(table)], RUN))
     assert "intervals" in little
-    assert not {"reliability", "learning_curve"} & set(little)
+    assert not {"reliability", "reliability_labels", "learning_curve"} & set(little)
 
 
 def test_a_run_without_held_out_photos_is_told_as_such() -> None:
@@ -476,6 +476,17 @@ def test_the_terminal_says_what_the_table_rests_on(capsys: pytest.CaptureFixture
     )
     assert "tiny is better than poor by" in text
     assert "points of exact match [" in text
+
+
+def test_the_terminal_explains_a_dash(capsys: pytest.CaptureFixture[str]) -> None:
+    table = draw_table()
+    targets = table.targets.copy()
+    targets[split_of(table).test] = np.nan
+    unknown = replace(table, targets=targets)
+    screen.show_facts(facts_of(unknown, split_of(unknown), [make_trial(unknown)], RUN))
+    text = capsys.readouterr().out
+    assert re.search(r"^tiny +(\N{EN DASH} +){4}", text, re.MULTILINE)
+    assert UNDEFINED_NOTE in " ".join(text.split())
 
 
 def test_the_terminal_shows_three_comparisons_at_most() -> None:

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from manylabel.cli.screen import format_bytes, format_entries, show_cache, show_line
+from manylabel.cli.console import show_line
+from manylabel.cli.screen import format_bytes, format_entries, show_cache
 
 
 def cache(

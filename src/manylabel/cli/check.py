@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from manylabel.cli import options
-from manylabel.cli.screen import show_line, show_progress, show_table
+from manylabel.cli.console import show_line, show_table
+from manylabel.cli.progress import show_progress
 from manylabel.config import DataConfig, RunConfig
 from manylabel.errors import ConfigError
 from manylabel.recipes import apply_settings, load_recipe

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from manylabel.cli import options
-from manylabel.cli.screen import show_int8, show_progress
+from manylabel.cli.progress import show_progress
+from manylabel.cli.screen import show_int8
 from manylabel.config import DataConfig
 from manylabel.errors import ConfigError
 

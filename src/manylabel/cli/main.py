@@ -15,12 +15,12 @@ from manylabel import __version__
 from manylabel.cli.cache import cache
 from manylabel.cli.check import check
 from manylabel.cli.compare import compare
+from manylabel.cli.console import show_error
 from manylabel.cli.evaluate import evaluate
 from manylabel.cli.export import export
 from manylabel.cli.models import models
 from manylabel.cli.predict import predict
 from manylabel.cli.sample import sample
-from manylabel.cli.screen import show_error
 from manylabel.cli.suggest import suggest
 from manylabel.cli.train import train
 from manylabel.errors import ManylabelError

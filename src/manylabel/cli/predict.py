@@ -10,7 +10,9 @@ from typing import Annotated
 import typer
 
 from manylabel.cli import options
-from manylabel.cli.screen import Said, show_line, show_progress
+from manylabel.cli.console import show_line
+from manylabel.cli.progress import show_progress
+from manylabel.cli.screen import Said
 
 
 def predict(

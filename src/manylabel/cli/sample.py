@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from manylabel.cli.screen import show_line, show_progress
+from manylabel.cli.console import show_line
+from manylabel.cli.progress import show_progress
 
 
 def sample(

@@ -1,32 +1,19 @@
-"""What commands print: progress and messages to stderr, results to stdout.
+"""What commands show of their results.
 
-In:  progress, facts, predictions, errors.
-Out: lines, bars and tables that fit a terminal of 80 columns.
+In:  facts, predictions, suggestions, what the cache holds.
+Out: lines and tables that fit a terminal of 80 columns.
 """
 
-import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as Bars
-from rich.table import Column, Table
-from rich.text import Text
+from rich.table import Table
 
-from manylabel.errors import MissingExtraError, PhotoError
-from manylabel.types import Listener, Progress
+from manylabel.cli.console import show_line, show_table, stderr, stdout
+from manylabel.errors import PhotoError
 
 if TYPE_CHECKING:
     from manylabel.apply import Evaluation
@@ -56,134 +43,36 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
 """The table of results in 80 columns: by heading, the column of ``table_rows`` and how it is written."""
 
 _SHORT_NAMES = {"nearest-neighbours": "neighbours"}
-_stderr = Console(stderr=True)
-_stdout = Console()
-
-
-def show_error(text: str) -> None:
-    """Print an error to stderr, as it is."""
-    _stderr.print(f"error: {text}", style="red", markup=False, highlight=False, soft_wrap=True)
-
-
-def show_line(text: str, *, style: str = "") -> None:
-    """Print a line to stdout, as it is."""
-    _stdout.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
-
-
-@contextmanager
-def needs_extra(what: str, extra: str) -> Iterator[None]:
-    """Turn a missing library into the command that installs it."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(what, extra) from error
-
-
-class _ScreenHandler(logging.Handler):
-    """Print what the library logs to stderr, above the bars."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print one message as it is."""
-        _stderr.print(record.getMessage(), markup=False, highlight=False, soft_wrap=True)
-
-
-class _PhotosPerSecond(ProgressColumn):
-    """Show how fast photos go through; other steps are too few for a rate."""
-
-    def render(self, task: Task) -> Text:
-        """Return the rate over the last half minute, in the end over the whole task."""
-        speed = task.finished_speed or task.speed
-        if not speed or not task.fields["counts_photos"]:
-            return Text("")
-        return Text(f"{speed:.0f}/s" if speed >= 10 else f"{speed:.1f}/s")
-
-
-@contextmanager
-def show_progress() -> Iterator[Listener]:
-    """Draw a bar per network and stage with the time left, in the end the time spent, in 80 columns.
-
-    Where stderr is a file, lines are printed instead.
-
-    What the library logs is shown above the bars.
-    """
-    bars = Bars(
-        TextColumn(
-            "{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", max_width=41)
-        ),
-        BarColumn(bar_width=12),
-        MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=9)),
-        _PhotosPerSecond(table_column=Column(no_wrap=True, min_width=6)),
-        TimeRemainingColumn(
-            compact=True, elapsed_when_finished=True, table_column=Column(no_wrap=True, min_width=5)
-        ),
-        console=_stderr,
-        disable=not _stderr.is_terminal,
-    )
-    tasks: dict[tuple[str, str], Any] = {}
-
-    def listen(progress: Progress) -> None:
-        key = (progress.subject, progress.stage)
-        if not _stderr.is_terminal:
-            if progress.done == progress.total and key not in tasks:
-                tasks[key] = None
-                line = f"{progress.subject}: {progress.stage} {progress.done}/{progress.total}"
-                _stderr.print(line, markup=False, highlight=False)
-            return
-        if key not in tasks or bars.tasks[tasks[key]].finished:
-            tasks[key] = bars.add_task(
-                escape(f"{progress.subject}: {progress.stage}"),
-                total=progress.total,
-                counts_photos=progress.subject == "photos",
-            )
-        bars.update(tasks[key], completed=progress.done, total=progress.total)
-
-    handler = _ScreenHandler()
-    logger = logging.getLogger("manylabel")
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        with bars:
-            yield listen
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
 
 
 def show_facts(facts: Mapping[str, Any]) -> None:
     """Print the table of results, and what the user should know about it."""
-    from manylabel.report.tables import table_rows
+    from manylabel.report.tables import UNDEFINED_NOTE, format_cell, has_undefined, table_rows
     from manylabel.report.trust_words import terminal_lines, untrained_lines
 
-    rows = [
+    rows = table_rows(facts)
+    shown = [
         [
             _SHORT_NAMES.get(row["model"], row["model"]),
-            *("" if row[key] is None else write(row[key]) for key, write in COLUMNS.values()),
+            *(
+                format_cell(key, None) if row[key] is None else write(row[key])
+                for key, write in COLUMNS.values()
+            ),
         ]
-        for row in table_rows(facts)
+        for row in rows
     ]
-    show_table(["Model", *COLUMNS], rows)
+    show_table(["Model", *COLUMNS], shown)
+    if has_undefined(rows):
+        stdout.print(UNDEFINED_NOTE, markup=False, highlight=False)
     for line in terminal_lines(facts):
-        _stdout.print(line, markup=False, highlight=False)
+        stdout.print(line, markup=False, highlight=False)
     for line in untrained_lines(facts):
         show_line(line)
 
 
-def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table; the first column is text, the others are numbers."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
-    for number, heading in enumerate(headings):
-        table.add_column(
-            heading, justify="left" if number == 0 else "right", overflow="fold", vertical="bottom"
-        )
-    for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
-    _stdout.print(table)
-
-
 def show_evaluation(evaluation: "Evaluation") -> None:
     """Print the metrics of all labels together, then of each one."""
-    from manylabel.report.tables import METRIC_HEADINGS, format_cell
+    from manylabel.report.tables import METRIC_HEADINGS, UNDEFINED_NOTE, format_cell
 
     show_table(
         ["Metric", "Value", "95 % interval"],
@@ -217,6 +106,9 @@ def show_evaluation(evaluation: "Evaluation") -> None:
             for column, label in enumerate(evaluation.labels)
         ],
     )
+    per_label = [float(value) for name in columns for value in evaluation.per_label[name]]
+    if any(math.isnan(value) for value in (*evaluation.metrics.values(), *per_label)):
+        stdout.print(UNDEFINED_NOTE, markup=False, highlight=False)
     photos = "1 photo" if evaluation.n_photos == 1 else f"{evaluation.n_photos} photos"
     show_line(f"Judged on {photos} ({evaluation.engine}).")
     for note in evaluation.notes:
@@ -238,7 +130,7 @@ def show_suggestions(suggestions: "Suggestions") -> None:
         ]
         said = escape(", ".join(unsure)) or "(none between 10 and 90 %)"
         table.add_row(escape(name), f"{suggestions.uncertainty[row]:.2f}", said)
-    _stdout.print(table)
+    stdout.print(table)
     show_line(f"Chosen from {suggestions.n_unlabelled} unlabelled photos, the most useful first.")
     for note in suggestions.notes:
         show_line(f"Note: {note}")
@@ -247,17 +139,21 @@ def show_suggestions(suggestions: "Suggestions") -> None:
 
 def show_int8(exported: "Int8Export") -> None:
     """Print how the 8-bit version of a bundle compares with the 32-bit one."""
+    from manylabel.report.tables import UNDEFINED, UNDEFINED_NOTE
+
     comparison = exported.comparison
     if comparison is not None:
         rows = [
             [
                 name,
-                *("" if share is None else _percent(share) for share in (row.mAP, row.exact_match)),
+                *(UNDEFINED if share is None else _percent(share) for share in (row.mAP, row.exact_match)),
                 f"{row.ms_per_photo:.1f}",
             ]
             for name, row in comparison.engines.items()
         ]
         show_table(["Engine", "mAP\n%", "Exact\nmatch %", "ms per\nphoto"], rows)
+        if any(None in (row.mAP, row.exact_match) for row in comparison.engines.values()):
+            stdout.print(UNDEFINED_NOTE, markup=False, highlight=False)
         show_line(f"Judged on {comparison.n_photos} photos: {comparison.judged_on}.")
         for note in comparison.notes:
             show_line(f"Note: {note}")
@@ -300,14 +196,14 @@ class Said:
         table.add_column("Labels", overflow="fold")
         for cells in self._rows:
             table.add_row(*(escape(cell) for cell in cells))
-        _stdout.print(table)
+        stdout.print(table)
         if self._n_photos > len(self._rows):
             n_more = self._n_photos - len(self._rows)
             show_line(f"and {n_more} more photos; --out FILE writes all of them")
         show_failures(self._failures)
         if self._n_failures > len(self._failures):
             n_more = self._n_failures - len(self._failures)
-            _stderr.print(
+            stderr.print(
                 f"and {n_more} more that cannot be read; --out FILE lists all of them", style="yellow"
             )
 
@@ -315,7 +211,7 @@ class Said:
 def show_failures(failures: Sequence[PhotoError]) -> None:
     """List the photos that could not be read, on stderr."""
     for failure in failures:
-        _stderr.print(f"not read: {failure}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        stderr.print(f"not read: {failure}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def show_models(models: Sequence["ModelInfo"]) -> None:
@@ -335,7 +231,7 @@ def show_models(models: Sequence["ModelInfo"]) -> None:
             escape(model.licence),
             "yes" if model.weights_here else "no",
         )
-    _stdout.print(table)
+    stdout.print(table)
 
 
 def show_cache(contents: "CacheContents") -> None:
@@ -361,7 +257,7 @@ def show_cache(contents: "CacheContents") -> None:
             format_bytes(entry.n_bytes),
             f"{datetime.fromtimestamp(entry.last_used):%Y-%m-%d %H:%M}",
         )
-    _stdout.print(table)
+    stdout.print(table)
 
 
 def _or_unknown(value: object) -> str:

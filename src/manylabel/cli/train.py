@@ -12,7 +12,9 @@ from typing import Annotated
 import typer
 
 from manylabel.cli import options
-from manylabel.cli.screen import needs_extra, show_facts, show_line, show_progress
+from manylabel.cli.console import needs_extra, show_line
+from manylabel.cli.progress import show_progress
+from manylabel.cli.screen import show_facts
 from manylabel.config import RunConfig
 
 

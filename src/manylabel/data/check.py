@@ -5,6 +5,7 @@ Out: a ``Check``: findings in plain sentences, the most important first.
 """
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from manylabel.data.checks.cells import find_empty_cells
 from manylabel.data.checks.copies import find_copies
 from manylabel.data.checks.counts import find_count_problems
 from manylabel.data.checks.finding import Finding, Level
+from manylabel.data.checks.refused import find_refused
 from manylabel.data.checks.relations import find_relations
 from manylabel.data.checks.seen import SeenPhotos, look_at_photos
 from manylabel.data.checks.shift import find_shift
@@ -102,7 +104,9 @@ def check(
         photos=Path(photos),
         format=form.format,
         delimiter=form.delimiter,
+        purpose="checking",
     )
+    refused = find_refused(table)
     parsed = None if rules is None else parse_rules(**asdict(rules), labels=table.labels)
     answers = []
     for n_done, answer in enumerate(convert_photos(table.photos, fingerprint, side_px=_SIDE_PX), start=1):
@@ -116,7 +120,14 @@ def check(
     fingerprints = [answer for answer in answers if not isinstance(answer, PhotoError)]
     seen = look_at_photos(table, fingerprints, side_px=_SIDE_PX, failures=failures)
     found = check_table(table, seen=seen, split=_usual_split(table, seen), rules=parsed)
-    return CheckedTable(table=table, check=found)
+    return CheckedTable(table=table, check=_put_first(refused, found))
+
+
+def _put_first(refused: Sequence[Finding], found: Check) -> Check:
+    """Begin with what training refuses; what else was found of the same labels says no more."""
+    labels = {label for finding in refused for label in finding.labels}
+    others = (finding for finding in found.findings if not finding.labels or set(finding.labels) - labels)
+    return Check(findings=(*refused, *others))
 
 
 def _usual_split(table: LabelTable, seen: SeenPhotos) -> Split | None:

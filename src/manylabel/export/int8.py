@@ -152,7 +152,7 @@ def _quiet_nncf() -> Iterator[None]:
 
 def _read_labels(photos: Path, labels: Path, form: DataConfig | None) -> LabelTable:
     form = DataConfig() if form is None else form
-    return read_table(labels, photos=photos, format=form.format, delimiter=form.delimiter, for_training=False)
+    return read_table(labels, photos=photos, format=form.format, delimiter=form.delimiter, purpose="judging")
 
 
 def _choose_photos(folder: Path, table: LabelTable | None) -> tuple[list[Path], IntArray | None]:

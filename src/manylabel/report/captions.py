@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from manylabel.report.plots.counts import conditional_shares
-from manylabel.report.plots.curves import MAX_PANELS
+from manylabel.report.plots.curves import MAX_PANELS, choose_labels
 from manylabel.report.plots.honesty import n_honest, panels_of
 from manylabel.report.plots.learning import curve_of
 from manylabel.report.plots.losses import mean_curve, read_losses
@@ -65,6 +65,19 @@ def see_reliability(facts: FactsView) -> str:
         f"Where probabilities are honest, the points lie on the dashed line: of all labels scored 30 %, three"
         f" in ten are there. Those of {best['model']} agree with it, within the 95 % band, in"
         f" {counts[-1]} groups{before}."
+    )
+
+
+def see_label_reliability(facts: FactsView) -> str:
+    """Explain the small diagrams, and count the labels that agree with the truth throughout."""
+    found = facts["models"][facts["best"]]["calibration"]
+    points = found["after" if found["is_used"] else "before"]["label_reliability"]
+    drawn = [points[label] for label in choose_labels(facts)]
+    n_agreeing = sum(1 for of_label in drawn if n_honest(of_label) == len(of_label["mean_score"]))
+    which = "all" if n_agreeing == len(drawn) else f"{n_agreeing} of {len(drawn)}"
+    return (
+        f"The same, label by label, a point for each fifth of the photos: {which} agree with the dashed line"
+        f" in every point, within the 95 % bands. By chance alone, about one honest label in five does not."
     )
 
 
@@ -178,6 +191,7 @@ CAPTIONS: dict[str, Callable[[FactsView], str]] = {
     "precision_recall_labels": see_label_curves,
     "intervals": see_intervals,
     "reliability": see_reliability,
+    "reliability_labels": see_label_reliability,
     "learning_curve": see_learning_curve,
     "learning_curve_labels": see_label_learning_curves,
     "label_counts": see_label_counts,

@@ -30,7 +30,8 @@ Out: facts, one dict of plain JSON values; null stands where something is undefi
                      of [low, high]}: 95 %, by resampling the judged photos,
                      calibration null or {note, is_used, origin, n_photos, before, after}, the latter two
                      {log_loss, brier [n_labels], calibration_error [n_labels], reliability {mean_score,
-                     share_present, n_cells, low, high}} of photos that chose, each calibrated by others,
+                     share_present, n_cells, low, high}, label_reliability [n_labels] of the same} of photos
+                     that chose, each calibrated by others,
                      benefit null or {half, optimistic, cross_fitted, sentence}: what thresholds gain,
                      threshold_notes, what cannot be promised,
                      learning_curve null or {n_photos, values, bands, label_values, label_bands, gain,

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from manylabel.report import trust_words
+from manylabel.report.tables import UNDEFINED, UNDEFINED_NOTE
 from manylabel.report.words import LEARNED
 
 _CARD = """\
@@ -36,7 +37,7 @@ A multi-label image classifier: each photo may carry none, one or several of {n_
 | --- | --- | --- | --- | --- |
 {labels_rows}
 
-Thresholds: {thresholds_origin}.
+{undefined}Thresholds: {thresholds_origin}.
 
 ## How to use it
 
@@ -81,6 +82,7 @@ def model_card(facts: Mapping[str, Any]) -> str:
             f" | {threshold:.2f} |"
             for label, (n_positive, precision, ends), threshold in rows
         ),
+        undefined=f"{UNDEFINED_NOTE}\n\n" if _has_undefined(model) else "",
         calibration=_calibration(model),
         thresholds_origin=model["thresholds"]["origin"],
         version=facts["run"]["versions"].get("manylabel", ""),
@@ -106,8 +108,13 @@ def _columns(model: Mapping[str, Any]) -> list[tuple[int, float | None, Sequence
     ]
 
 
+def _has_undefined(model: Mapping[str, Any]) -> bool:
+    shown = [model["metrics"][name] for name in _SHOWN_METRICS]
+    return None in (*shown, *model["per_label"]["average_precision"])
+
+
 def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.1f} %"
+    return UNDEFINED if share is None else f"{100 * share:.1f} %"
 
 
 def _interval(ends: Sequence[float | None]) -> str:

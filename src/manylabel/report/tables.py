@@ -44,6 +44,14 @@ METRIC_HEADINGS = {
 }
 """Headings of metrics whose names are no words; all others (mAP, CP, OF1, ...) are called by their names."""
 
+UNDEFINED = "\N{EN DASH}"
+"""What stands in place of a metric that is undefined."""
+
+UNDEFINED_NOTE = (
+    f"{UNDEFINED} means undefined: the judged photos know too little of it; average precision, for one, needs"
+    f" a photo that carries the label."
+)
+
 INIT_WORDS = {"official": "official", "file": "from a file", "random": "random (not pre-trained)"}
 """What people are told about where a network's weights came from."""
 
@@ -91,24 +99,29 @@ def write_table(facts: Mapping[str, Any], folder: Path) -> None:
     write_atomically(folder / "table.md", _to_markdown(facts, rows).encode())
 
 
+def has_undefined(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Say whether a main metric of some rows of the table is undefined."""
+    return any(row[name] is None for row in rows for name in MAIN_METRICS)
+
+
 def format_cell(column: str, value: float | str | None) -> str:
     """Write one value of the table for people.
 
     Args:
         column: Name of the column.
-        value: As in ``table_rows``; an empty string comes back for None.
+        value: As in ``table_rows``; for None a dash comes back where it is a metric, else an empty string.
 
     Examples:
         >>> format_cell("exact_match", 0.8251), format_cell("parameters", 134301514)
         ('82.5 %', '134,301,514')
         >>> format_cell("training_seconds", 485.7), format_cell("inference_seconds", 0.017)
         ('485.7 s', '17.0 ms')
-        >>> format_cell("mAP", None), format_cell("coverage_error", 2.5)
-        ('', '2.50')
+        >>> format_cell("mAP", None) == UNDEFINED, format_cell("coverage_error", 2.5)
+        (True, '2.50')
     """
     match column, value:
         case _, None:
-            return ""
+            return "" if column in _FROM_TRIALS else UNDEFINED
         case "init", str():
             return INIT_WORDS[value]
         case _, str():
@@ -169,7 +182,9 @@ def _to_markdown(facts: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) ->
     ]
     compared = "\n".join(f"* {_escape_markdown(pair['sentence'])}" for pair in facts["comparisons"])
     about = "In brackets: 95 % intervals, by resampling the judged photos."
-    parts = [_markdown_table(main), about, *notes, *([compared] if compared else []), _markdown_table(rest)]
+    undefined = [UNDEFINED_NOTE] if has_undefined(rows) else []
+    extra = [*undefined, *notes, *([compared] if compared else [])]
+    parts = [_markdown_table(main), about, *extra, _markdown_table(rest)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -138,6 +138,10 @@ def _describe_honesty(targets: FloatArray, scores: FloatArray) -> Facts:
         "brier": brier_score(targets, scores),
         "calibration_error": expected_calibration_error(targets, scores, n_bins=_N_LABEL_BINS),
         "reliability": asdict(pooled),
+        "label_reliability": [
+            asdict(reliability(targets[:, column], scores[:, column], n_bins=_N_LABEL_BINS))
+            for column in range(targets.shape[1])
+        ],
     }
 
 

@@ -59,7 +59,7 @@ def test_categories_without_annotation_are_left_out_of_training_with_a_note(tmp_
     table = read_table(folder / "labels.json", photos=folder)
     assert table.labels == ("boat", "beach")
     assert table.notes == ("labels.json, categories: no photo carries 'moon'; left out",)
-    judged = read_table(folder / "labels.json", photos=folder, for_training=False)
+    judged = read_table(folder / "labels.json", photos=folder, purpose="judging")
     assert judged.labels == ("moon", "boat", "beach")
 
 
@@ -67,7 +67,7 @@ def test_the_heading_that_roboflow_adds_is_no_label(tmp_path: Path) -> None:
     heading = {"id": 0, "name": "things", "supercategory": "none"}
     categories = [heading, *({**category, "supercategory": "things"} for category in CATEGORIES)]
     folder = put(tmp_path, "a.jpg", "b.jpg", "c.jpg", labels=document(categories=categories))
-    table = read_table(folder / "labels.json", photos=folder, for_training=False)
+    table = read_table(folder / "labels.json", photos=folder, purpose="judging")
     assert table.labels == ("boat", "beach")
     assert table.notes == (
         "labels.json, categories[0]: 'things' is the group of the other categories, not a label",

@@ -183,7 +183,7 @@ def test_many_problems_of_one_kind_are_counted_and_hide_no_other(tmp_path: Path)
 
 def test_a_table_that_judges_may_hold_labels_that_no_photo_carries(tmp_path: Path) -> None:
     put(tmp_path, {"a.jpg": "", "labels.csv": "image,x,moon\na.jpg,1,0\n"})
-    table = read_table(tmp_path / "labels.csv", photos=tmp_path, for_training=False)
+    table = read_table(tmp_path / "labels.csv", photos=tmp_path, purpose="judging")
     assert table.labels == ("x", "moon")
     assert "labels.csv, line 1: no photo carries 'moon'" in table.notes
 

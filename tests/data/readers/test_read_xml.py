@@ -153,7 +153,7 @@ def test_labels_that_a_cvat_task_offers_and_nobody_used_are_left_out_of_training
         ("lake",),
         ("annotations.xml, labels of the task: no photo carries 'moon'; left out",),
     )
-    assert read_table(None, photos=folder, for_training=False).labels == ("lake", "moon")
+    assert read_table(None, photos=folder, purpose="judging").labels == ("lake", "moon")
 
 
 def test_the_points_of_a_cvat_skeleton_are_no_labels(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_the_points_of_a_cvat_skeleton_are_no_labels(tmp_path: Path) -> None:
     text = cvat(f'<image id="0" name="a.jpg">{skeleton}</image>')
     text = text.replace("<labels>", "<labels><label><name>knee</name><parent>person</parent></label>")
     put(folder, {"annotations.xml": text})
-    assert read_table(None, photos=folder, for_training=False).labels == ("person",)
+    assert read_table(None, photos=folder, purpose="judging").labels == ("person",)
 
 
 def test_the_subsets_of_cvat_tell_the_split(tmp_path: Path) -> None:

@@ -4,7 +4,12 @@ In:  RawTable, and the photos of a folder.
 Out: LabelTable; or one TableError with every problem.
 """
 
-from manylabel.data.assembly.label_check import choose_labels, find_hopeless_labels, find_label_problems
+from manylabel.data.assembly.label_check import (
+    Purpose,
+    choose_labels,
+    find_hopeless_labels,
+    find_label_problems,
+)
 from manylabel.data.assembly.merge import fill_targets, merge_rows
 from manylabel.data.assembly.name_check import PhotoFolder, find_named_photos
 from manylabel.data.parsing.raw import RawTable
@@ -13,14 +18,14 @@ from manylabel.errors import TableError
 from manylabel.types import LabelTable
 
 
-def assemble_table(raw: RawTable, *, folder: PhotoFolder, for_training: bool) -> LabelTable:
+def assemble_table(raw: RawTable, *, folder: PhotoFolder, purpose: Purpose) -> LabelTable:
     """Match names to photos, merge what is said twice, and check the labels.
 
     Args:
         raw: What a reader read.
         folder: The photos.
-        for_training: Labels that no photo carries are a problem, and those of a catalogue are left out; else
-            both are kept, with a note.
+        purpose: For training, labels that no photo carries are a problem. Else they are kept; those of a
+            catalogue only where the table judges.
 
     Returns:
         The photos that the table names, in its order.
@@ -31,12 +36,12 @@ def assemble_table(raw: RawTable, *, folder: PhotoFolder, for_training: bool) ->
     named = find_named_photos(raw, folder)
     targets = fill_targets(raw)  # [n_rows, n_labels]
     merged = merge_rows(raw, photos=named.photos, targets=targets)
-    hopeless = find_hopeless_labels(raw, targets) if for_training else []
+    hopeless = find_hopeless_labels(raw, targets) if purpose == "training" else []
     label_problems = find_label_problems(raw, targets)
     problems = cap_problems([raw.problems, named.problems, merged.problems, label_problems or hopeless])
     if problems:
         raise TableError(problems)
-    kept, notes = choose_labels(raw, merged.targets, for_training=for_training)
+    kept, notes = choose_labels(raw, merged.targets, purpose=purpose)
     return LabelTable(
         photos=tuple(folder.photos[photo] for photo in merged.photos),
         names=tuple(folder.names[photo] for photo in merged.photos),

@@ -5,12 +5,16 @@ Out: problems, notes, and which labels are kept.
 """
 
 from collections import defaultdict
+from typing import Literal
 
 import numpy as np
 
 from manylabel.data.parsing.raw import RawTable
 from manylabel.data.parsing.wording import list_some
 from manylabel.types import FloatArray, IntArray
+
+Purpose = Literal["training", "checking", "judging"]
+"""What a table is read for: what nothing can be learned from is refused, kept, or of no matter."""
 
 
 def find_label_problems(raw: RawTable, targets: FloatArray) -> list[str]:
@@ -50,13 +54,13 @@ def find_hopeless_labels(raw: RawTable, targets: FloatArray) -> list[str]:
     return problems
 
 
-def choose_labels(raw: RawTable, targets: FloatArray, *, for_training: bool) -> tuple[IntArray, list[str]]:
+def choose_labels(raw: RawTable, targets: FloatArray, *, purpose: Purpose) -> tuple[IntArray, list[str]]:
     """Choose the labels to keep.
 
     Args:
         raw: The table.
         targets: Targets per photo [n_photos, n_labels].
-        for_training: Leave out the labels of a catalogue that no photo carries.
+        purpose: Labels of a catalogue that no photo carries are left out but where the table judges.
 
     Returns:
         Numbers of the labels that are kept, and notes.
@@ -66,10 +70,10 @@ def choose_labels(raw: RawTable, targets: FloatArray, *, for_training: bool) -> 
     names = list_some([raw.labels[label] for label in unused])
     notes = []
     kept = everything
-    if len(unused) and raw.is_catalogue and for_training:
+    if len(unused) and raw.is_catalogue and purpose != "judging":
         notes.append(f"{raw.where}: no photo carries {names}; left out")
         kept = np.setdiff1d(everything, unused)
-    elif len(unused):
+    elif len(unused) and purpose == "judging":
         notes.append(f"{raw.where}: no photo carries {names}")
     return kept, [*notes, *_describe_always_present(raw, targets), *_describe_alike(raw)]
 

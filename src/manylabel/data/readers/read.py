@@ -10,6 +10,7 @@ from typing import get_args
 
 from manylabel.config import FormatName
 from manylabel.data.assembly.assemble import assemble_table
+from manylabel.data.assembly.label_check import Purpose
 from manylabel.data.assembly.name_check import PhotoFolder
 from manylabel.data.find import PHOTO_EXTENSIONS, find_photos
 from manylabel.data.parsing.raw import LabelSource, RawTable, Reader
@@ -50,7 +51,7 @@ def read_table(
     photos: Path | str,
     format: FormatName = "auto",  # noqa: A002 - the name of the option and of the key in a recipe
     delimiter: str | None = None,
-    for_training: bool = True,
+    purpose: Purpose = "training",
 ) -> LabelTable:
     r"""Read which photo carries which label.
 
@@ -59,8 +60,8 @@ def read_table(
         photos: Folder of the photos, searched with its subfolders.
         format: Form of the labels; "auto" guesses, and ``source`` of the table says what was guessed.
         delimiter: Text between two labels of one cell; None guesses it, and ``source`` says that too.
-        for_training: Refuse a table of which nothing could be learned: labels that no photo carries, no cell
-            that says "absent". A table that only judges a model may be like that; there it is a note.
+        purpose: "training" refuses a table of which nothing could be learned: labels that no photo carries,
+            no cell that says "absent". "checking" leaves that to ``check``; "judging" is content with a note.
 
     Returns:
         The photos that the labels name, in their order, with notes on whatever was left out or assumed.
@@ -92,7 +93,7 @@ def read_table(
             f"{photos}: no photos in this folder or below it; expected files ending in {endings}"
         )
     source = LabelSource(path=photos if labels is None else Path(labels), delimiter=delimiter)
-    return assemble_table(_read_raw(source, format), folder=folder, for_training=for_training)
+    return assemble_table(_read_raw(source, format), folder=folder, purpose=purpose)
 
 
 def _read_raw(source: LabelSource, name: FormatName) -> RawTable:

@@ -15,12 +15,12 @@ from manylabel.report.plots.style import (
     GRID,
     MUTED,
     color_of,
-    grid_shape,
     marker_of,
     model_legend,
     new_figure,
     plain_text,
     quiet_axes,
+    small_panels,
 )
 
 MAX_PANELS = 30
@@ -51,15 +51,10 @@ def draw_label_curves(facts: Mapping[str, Any]) -> Figure | None:
     labels = choose_labels(facts)
     if not labels or len(facts["data"]["labels"]) == 1:
         return None
-    n_rows, n_columns = grid_shape(len(labels), max_columns=5)
-    n_columns = max(n_columns, 3)
-    figure = new_figure(height_inches=2.0 * n_rows + 0.75)
-    panels: Any = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
-    _set_range(panels[0, 0])  # all panels share it
-    for axes, label in zip(panels.ravel(), labels, strict=False):
+    figure, panels = small_panels(len(labels), panel_inches=2.0, margin_inches=0.75)
+    _set_range(panels[0])  # all panels share it
+    for axes, label in zip(panels, labels, strict=True):
         _draw_label(axes, facts, label=label)
-    for axes in panels.ravel()[len(labels) :]:
-        axes.set_visible(False)
     layout: Any = figure.get_layout_engine()
     layout.set(wspace=0.06)
     figure.supxlabel("recall, %", fontsize=8.5, color=MUTED)

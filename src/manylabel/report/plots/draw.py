@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from manylabel.report.plots.counts import draw_co_occurrence, draw_label_counts, draw_labels_per_photo
 from manylabel.report.plots.curves import draw_label_curves, draw_overall_curves
-from manylabel.report.plots.honesty import draw_reliability
+from manylabel.report.plots.honesty import draw_label_reliability, draw_reliability
 from manylabel.report.plots.intervals import draw_intervals
 from manylabel.report.plots.labels import draw_average_precision
 from manylabel.report.plots.learning import draw_label_learning_curves, draw_learning_curve
@@ -24,6 +24,7 @@ PLOTS: dict[str, Callable[[Mapping[str, Any]], Figure | None]] = {
     "intervals": draw_intervals,
     "average_precision": draw_average_precision,
     "reliability": draw_reliability,
+    "reliability_labels": draw_label_reliability,
     "learning_curve": draw_learning_curve,
     "learning_curve_labels": draw_label_learning_curves,
     "precision_recall": draw_overall_curves,

@@ -16,12 +16,12 @@ from manylabel.report.plots.curves import choose_labels
 from manylabel.report.plots.style import (
     MUTED,
     color_of,
-    grid_shape,
     marker_of,
     model_legend,
     new_figure,
     plain_text,
     quiet_axes,
+    small_panels,
 )
 
 
@@ -79,11 +79,9 @@ def draw_label_learning_curves(facts: Mapping[str, Any]) -> Figure | None:
     labels = choose_labels(facts)
     if found is None or not labels or len(facts["data"]["labels"]) == 1:
         return None
-    n_rows, n_columns = grid_shape(len(labels), max_columns=5)
-    figure = new_figure(height_inches=1.7 * n_rows + 0.5)
-    panels: Any = figure.subplots(n_rows, max(n_columns, 3), sharex=True, sharey=True, squeeze=False)
+    figure, panels = small_panels(len(labels), panel_inches=1.7, margin_inches=0.5)
     position = [model["learning_curve"] for model in facts["models"]].index(found[1])
-    for axes, label in zip(panels.ravel(), labels, strict=False):
+    for axes, label in zip(panels, labels, strict=True):
         of_label = {
             "n_photos": found[1]["n_photos"],
             "values": [values[label] for values in found[1]["label_values"]],
@@ -92,10 +90,8 @@ def draw_label_learning_curves(facts: Mapping[str, Any]) -> Figure | None:
         _draw_curve(axes, of_label, position=position, has_band=True)
         quiet_axes(axes)
         axes.set_title(plain_text(facts["data"]["labels"][label]["name"], n_letters=21))
-    for axes in panels.ravel()[len(labels) :]:
-        axes.set_visible(False)
-    panels[0, 0].set_xlim(left=0)
-    panels[0, 0].set_ylim(0, 100)
+    panels[0].set_xlim(left=0)
+    panels[0].set_ylim(0, 100)
     figure.supxlabel("photos that a head learned from", fontsize=8.5, color=MUTED)
     figure.supylabel("average precision, %", fontsize=8.5, color=MUTED)
     return figure

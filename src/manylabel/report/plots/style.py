@@ -104,6 +104,23 @@ def grid_shape(n_panels: int, *, max_columns: int) -> tuple[int, int]:
     return n_rows, math.ceil(n_panels / n_rows)
 
 
+def small_panels(n_panels: int, *, panel_inches: float, margin_inches: float) -> tuple[Figure, list[Axes]]:
+    """Make a figure of small plots with the same axes, five in a row.
+
+    Args:
+        n_panels: Plots, at least 1; rows of fewer than three keep the width of three.
+        panel_inches: Height of a row.
+        margin_inches: Height of what stands above and below the rows.
+    """
+    n_rows, n_columns = grid_shape(n_panels, max_columns=5)
+    figure = new_figure(height_inches=panel_inches * n_rows + margin_inches)
+    grid: Any = figure.subplots(n_rows, max(n_columns, 3), sharex=True, sharey=True, squeeze=False)
+    panels = list(grid.ravel())
+    for unused in panels[n_panels:]:
+        unused.set_visible(False)
+    return figure, panels[:n_panels]
+
+
 def model_legend(figure: Figure, models: Sequence[Mapping[str, Any]], extra: Sequence[Line2D] = ()) -> None:
     """Write the models with their colours and markers above a figure."""
     handles = [
