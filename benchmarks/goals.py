@@ -51,6 +51,7 @@ def judge_goals(records: Records) -> list[Line]:
         _study_goal(records),
         _latency_goal(records),
         *_throughput_goals(records),
+        *_serving_goals(records),
         *_peer_goals(records),
     ]
 
@@ -126,6 +127,19 @@ def _throughput_goals(records: Records) -> Iterator[Line]:
     else:
         miss = f"{80 - 100 * ours / bare:.0f} points" if ours < 0.8 * bare else ""
         yield Line(name=name, goal=words, measured=f"{100 * ours / bare:.0f} %", miss=miss)
+
+
+def _serving_goals(records: Records) -> Iterator[Line]:
+    """Compare the server with the engine that it runs, for every network and kind of clients."""
+    for record in find(records, "serving"):
+        network, clients = record["key"]["network"], record["key"]["clients"]
+        bare = find(records, "serving", network=network, clients="bare engine")
+        if not bare or clients == "bare engine":
+            continue
+        share = 100 * record["medians"]["photos_per_second"] / bare[0]["medians"]["photos_per_second"]
+        miss = f"{80 - share:.0f} points" if share < 80 else ""
+        goal = f"Photos per second over HTTP, {network}, {clients}: at least 80 % of the bare engine"
+        yield Line(name="serving", goal=goal, measured=f"{share:.0f} %", miss=miss)
 
 
 def _rate(records: Records, **key: str) -> float | None:

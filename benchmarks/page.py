@@ -17,6 +17,7 @@ from benchmarks.tables import (
     goals_table,
     growth_table,
     latency_table,
+    serving_table,
     study_table,
     throughput_table,
     training_tables,
@@ -33,6 +34,7 @@ PARTS = {
     "latency": "One photo, from pixels to probabilities",
     "study": "The whole study, stage by stage",
     "growth": "Growth with the number of photos",
+    "serving": "Photos per second over HTTP",
 }
 """Every part and its heading."""
 
@@ -42,6 +44,7 @@ _TABLES = {
     "latency": latency_table,
     "study": study_table,
     "growth": growth_table,
+    "serving": serving_table,
 }
 
 

@@ -156,6 +156,34 @@ def growth_table(records: Records) -> str:
     return table(["Photos", "seconds", "ms per photo", "peak memory, GiB"], rows)
 
 
+def serving_table(records: Records) -> str:
+    """Show part (f): photos per second, how long a client waits, and whether memory grows."""
+    rows = []
+    for record in find(records, "serving"):
+        key, values = record["key"], record["medians"]
+        bare = find(records, "serving", network=key["network"], clients="bare engine")
+        share = f"{100 * values['photos_per_second'] / bare[0]['medians']['photos_per_second']:.0f} %"
+        is_server = "p99_ms" in values
+        rows.append(
+            [
+                f"{key['network']}, {key['clients']}",
+                f"{values['photos_per_second']:.1f}",
+                share if bare else MISSING,
+                *(f"{values[name]:.0f}" if is_server else MISSING for name in ("p50_ms", "p99_ms")),
+                f"{values['early_mib']:.0f} to {values['late_mib']:.0f}" if is_server else MISSING,
+            ]
+        )
+    header = [
+        "Network and clients",
+        "photos/s",
+        "of the bare engine",
+        "median, ms",
+        "99th percentile, ms",
+        "memory of the server, MiB",
+    ]
+    return table(header, rows)
+
+
 def versions_list(records: Records) -> str:
     """Say with which machines, dates and versions the records were made."""
     whole = [record for part in records.values() for record in part]

@@ -33,14 +33,14 @@ FEW = {"256 px": 64, "12 MP": 8}
 
 def list_cases(settings: Settings) -> list[Case]:
     """List every way to score, on both sizes of photos; the bare engine knows no size."""
-    files = {"256 px": _small_photos(settings), "12 MP": _phone_photos(settings)}
+    files = {"256 px": small_photos(settings), "12 MP": _phone_photos(settings)}
     cases = [
         _case(settings, "bare engine", "ready pixels", worker="bare_engine", words=("--network", NETWORK))
     ]
     for photos, folder in files.items():
         where = ("--photos", str(folder), "--few", str(FEW[photos]))
         loop = (*where, "--network", NETWORK)
-        ours = (*where, "--bundle", str(_bundle(settings)))
+        ours = (*where, "--bundle", str(bundle_of(settings, NETWORK)))
         cases += [
             _case(settings, "DataLoader loop", photos, worker="dataloader_loop", words=loop),
             _case(settings, "manylabel", photos, worker="manylabel_files", words=ours),
@@ -60,23 +60,30 @@ def _case(settings: Settings, tool: str, photos: str, *, worker: str, words: tup
 
 
 def prepare(settings: Settings) -> None:
-    """Make the phone-size photos, and a bundle to score with: what it learned does not matter here."""
-    make_phone_photos(_phone_photos(settings), find_photos(_small_photos(settings)))
-    bundle = _bundle(settings)
+    """Make the phone-size photos, and a bundle to score with."""
+    make_phone_photos(_phone_photos(settings), find_photos(small_photos(settings)))
+    make_bundle(settings, NETWORK)
+
+
+def make_bundle(settings: Settings, network: str) -> None:
+    """Make a bundle to score with, where it is not there yet: what it learned does not matter here."""
+    bundle = bundle_of(settings, network)
     if bundle.exists():
         return
+    weights = settings.weights / NETWORKS[network].file if network in NETWORKS else None
+    start = ("--init", "random") if weights is None else ("--weights", str(weights))
     labels = labels_of(settings, "scenes_160")
     command = manylabel_command(
         settings,
-        *("train", str(photos_of(settings, "scenes_160")), str(labels), "--model", NETWORK),
-        *("--weights", str(settings.weights / NETWORKS[NETWORK].file)),
-        *("--recipe", "quick", "--set", "training.n_views=1", "--out", str(bundle)),
+        *("train", str(photos_of(settings, "scenes_160")), str(labels), "--model", network),
+        *(*start, "--recipe", "quick", "--set", "training.n_views=1", "--out", str(bundle)),
     )
     environment = manylabel_environment(str(settings.work / "cache"))
     subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=True, stdout=sys.stderr)
 
 
-def _small_photos(settings: Settings) -> Path:
+def small_photos(settings: Settings) -> Path:
+    """Return the folder of photos of 256 pixels."""
     return photos_of(settings, "ucmerced") / "images"
 
 
@@ -84,5 +91,6 @@ def _phone_photos(settings: Settings) -> Path:
     return settings.work / "phone_photos"
 
 
-def _bundle(settings: Settings) -> Path:
-    return settings.work / f"bundle-{source_state()}"
+def bundle_of(settings: Settings, network: str) -> Path:
+    """Return the folder of the bundle to score with."""
+    return settings.work / f"bundle-{network}-{source_state()}"

@@ -28,7 +28,7 @@ SLOW = ("matplotlib", "openpyxl", "pandas", "scipy", "sklearn")
 LIGHT = {
     ("__init__", "cache", "config", "errors", "files", "recipes", "settings"): {*HEAVY, *SLOW, "numpy"},
     ("bundle", "data", "evaluation", "preprocess", "quiet_imports", "types"): {*HEAVY, *SLOW},
-    ("report",): {*HEAVY},
+    ("report", "explain", "serve"): {*HEAVY},
 }
 
 Rule = Callable[[ast.Module, str], Iterator[str]]

@@ -40,7 +40,7 @@ def _openvino(network: str) -> Engine:
 
 
 def _openvino_int8(network: str, work: Path) -> Engine:
-    """Quantise a network as ``manylabel export --int8`` does, once, and keep it in a file."""
+    """Quantise a network as ``manylabel export --to int8`` does, once, and keep it in a file."""
     file = work / "int8" / f"{network}.xml"
     if not file.is_file():
         model = pixels_to_openvino(build_network(network, head="study"), side_px=SIDE_PX)

@@ -8,6 +8,7 @@ Out: a folder of plain files, complete or absent, and its reading back.
     thresholds.csv       one threshold per label
     facts.json           how it was trained and judged, and the SHA-256 of the other files
     README.md            the model card
+    model.onnx           the same for any engine, where it was exported; its SHA-256 is in facts.json, too
 """
 
 import csv
@@ -21,7 +22,7 @@ import numpy as np
 
 from manylabel.config import HeadName
 from manylabel.errors import BundleError, ConfigError, OutputError
-from manylabel.files import file_sha256
+from manylabel.files import file_sha256, write_atomically
 from manylabel.preprocess import Preprocessing
 from manylabel.rules import LabelRules, parse_rules
 from manylabel.types import Thresholds
@@ -31,6 +32,7 @@ WEIGHTS_FILE = "weights.safetensors"
 THRESHOLDS_FILE = "thresholds.csv"
 FACTS_FILE = "facts.json"
 CARD_FILE = "README.md"
+ONNX_FILE = "model.onnx"
 
 # What has no rules can be read by every version; one that knew nothing of rules would break them.
 _FORMAT_VERSION, _FORMAT_VERSION_WITH_RULES = 1, 2
@@ -145,6 +147,51 @@ def read_bundle(folder: Path) -> Bundle:
     return Bundle(folder=folder, config=config, thresholds=thresholds, facts=facts)
 
 
+def add_onnx(bundle: Bundle, made: Path, *, facts: Mapping[str, Any]) -> Path:
+    """Move an ONNX file into a bundle, and write its SHA-256 into facts.json.
+
+    Args:
+        bundle: What the file was made from; a file that lies there is replaced.
+        made: The file, on the same disk.
+        facts: What else to say about it in facts.json; JSON values.
+
+    Returns:
+        Where it lies now.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    path = bundle.folder / ONNX_FILE
+    exports = {"onnx": {**facts, "sha256": file_sha256(made), "bundle": bundle.facts["sha256"]}}
+    whole = {**bundle.facts, "exports": {**bundle.facts.get("exports", {}), **exports}}
+    # A kill between the two leaves a file that is not the one in facts.json: it is refused, not used.
+    made.replace(path)
+    write_atomically(bundle.folder / FACTS_FILE, _to_json(whole).encode())
+    return path
+
+
+def read_onnx(bundle: Bundle) -> Path | None:
+    """Return the ONNX file of a bundle, checked against facts.json; None where there is none.
+
+    Raises:
+        BundleError: It has changed since it was written, or was made from other weights.
+    """
+    path = bundle.folder / ONNX_FILE
+    if not path.is_file():
+        return None
+    again = f"make it anew: manylabel export {bundle.folder} --to onnx"
+    try:
+        facts = bundle.facts["exports"]["onnx"]
+        is_same, is_ours = file_sha256(path) == facts["sha256"], facts["bundle"] == bundle.facts["sha256"]
+    except (KeyError, TypeError) as error:
+        raise BundleError(f"{path}: {FACTS_FILE} says nothing of it; {again}") from error
+    if not is_same:
+        raise BundleError(f"{path}: has changed since it was exported; {again}")
+    if not is_ours:
+        raise BundleError(f"{path}: was made from other weights than those of the bundle; {again}")
+    return path
+
+
 def _to_json(values: Mapping[str, Any]) -> str:
     return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
@@ -156,7 +203,7 @@ def _read_json(folder: Path, name: str) -> dict[str, Any]:
         raise BundleError(
             f"{folder}: is no bundle: it has no {name}; give the folder that training wrote"
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{folder / name}: cannot be read: {error}") from error
     if not isinstance(values, dict):
         raise BundleError(f"{folder / name}: is damaged: expected a JSON object")
@@ -207,7 +254,7 @@ def _config_from_dict(values: Mapping[str, Any], path: Path) -> BundleConfig:
             preprocessing=Preprocessing.from_dict(_entry(values, "preprocessing", path)),
             rules=parse_rules(**values.get("rules", {}), labels=labels),
         )
-    except (KeyError, TypeError, AttributeError, ConfigError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, ConfigError) as error:
         raise BundleError(f"{path}: is damaged: {error}") from error
 
 
@@ -223,6 +270,9 @@ def _read_thresholds(path: Path, labels: tuple[str, ...], origin: str) -> Thresh
         rows = list(csv.DictReader(file))
     try:
         values = {row["label"]: float(row["threshold"]) for row in rows}
-        return Thresholds(values=np.array([values[label] for label in labels]), origin=origin)
+        ordered = np.array([values[label] for label in labels])
+        if not ((ordered >= 0) & (ordered <= 1)).all():  # also where it is no number
+            raise ValueError("a threshold lies outside 0 to 1")
+        return Thresholds(values=ordered, origin=origin)
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{path}: is damaged: {error}") from error

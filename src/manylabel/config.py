@@ -32,7 +32,8 @@ LossName = Literal["weighted_bce", "bce"]
 PrecisionName = Literal["auto", "fp32", "bf16"]
 TrainingEngineName = Literal["auto", "openvino", "torch"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
-EngineName = Literal["auto", "openvino", "torch", "int8"]
+EngineName = Literal["auto", "openvino", "torch", "int8", "onnxruntime"]
+ExportName = Literal["onnx", "openvino", "int8"]
 ThresholdName = Literal["f1", "accuracy", "cost", "precision", "recall", "half"]
 
 

@@ -141,6 +141,48 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         thresholds = replace(self.predictor_.thresholds, values=self.thresholds_)
         return respect(self.predictor_.rules, scores, thresholds).astype(np.int64)
 
+    def save_pretrained(self, folder: Path | str) -> None:
+        """Write the trained classifier as a bundle, which every command of manylabel reads.
+
+        Label names become text; thresholds are kept, settings that only concern training are not.
+
+        Args:
+            folder: Folder to make; it may exist empty.
+
+        Raises:
+            NotFittedError: It has not learned yet.
+            OutputError: The folder is taken, or cannot be written to.
+        """
+        from manylabel.pretrained import save_bundle
+
+        check_is_fitted(self)
+        thresholds = replace(self.predictor_.thresholds, values=self.thresholds_)
+        save_bundle(Path(folder), self.predictor_, head=self.head, thresholds=thresholds)
+
+    @classmethod
+    def from_pretrained(cls, name: Path | str) -> Self:
+        """Return a trained classifier.
+
+        Args:
+            name: Folder of a bundle, or a repository on the Hugging Face hub that holds one.
+
+        Raises:
+            BundleError: There is no such folder or repository, or what is there is no bundle.
+            MissingExtraError: torch or the hub's library is not installed.
+        """
+        try:
+            from manylabel.predictors.torch_predictor import torch_predictor
+            from manylabel.pretrained import find_bundle
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("Using a trained classifier from Python", "train") from error
+        bundle = find_bundle(name)
+        classifier = cls(bundle.config.backbone, head=bundle.config.head)
+        classifier.predictor_ = torch_predictor(bundle)
+        classifier.classes_ = np.array(bundle.config.labels)
+        classifier.thresholds_ = bundle.thresholds.values
+        classifier.n_parameters_ = classifier.predictor_.classifier.n_parameters
+        return classifier
+
     def _config(self) -> RunConfig:
         weights = () if self.weights is None else (str(self.weights),)
         model = ModelConfig(names=(self.backbone,), head=self.head, weights=weights)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from manylabel.bundle import BundleConfig, write_bundle
+from manylabel.bundle import BundleConfig, read_bundle, write_bundle
 from manylabel.cache import cache_limit_bytes, default_cache
 from manylabel.config import RunConfig
 from manylabel.data.check import Check, check_table
@@ -23,13 +23,16 @@ from manylabel.data.checks.seen import SeenPhotos, look_at_photos
 from manylabel.data.readers import read_table
 from manylabel.data.split import make_split, write_split
 from manylabel.errors import ConfigError, PhotoError, TableError
+from manylabel.explain.mistakes import explain_mistakes
 from manylabel.files import check_apart, new_folder, write_atomically
 from manylabel.models.classifier import Classifier
 from manylabel.models.cut import split_backbone
+from manylabel.models.located import locate
 from manylabel.models.start import start_classifiers, weights_files
 from manylabel.models.weights import Provenance
 from manylabel.predictors.device import choose_device
-from manylabel.predictors.torch_predictor import save_weights
+from manylabel.predictors.torch_locator import TorchLocator
+from manylabel.predictors.torch_predictor import load_classifier, save_weights
 from manylabel.recipes import check_config, config_to_toml
 from manylabel.report.facts import Facts, collect_facts
 from manylabel.report.model_card import model_card
@@ -130,12 +133,22 @@ def compare(
             write_trial(folder, network.trial, run.table)
             trials.append(network.trial)
         facts = run.facts(trials, clock)
-        write_report(facts, run.table, out=folder)
+        write_report(facts, run.table, out=folder, heat_maps=draw_heat_maps(facts, run.table, folder=folder))
         write_split(folder / "split.csv", run.table, run.split)
         # Whoever runs these settings again decides anew whether something may be replaced.
         settings = config_to_toml(replace(run.config, overwrite=False))
         write_atomically(folder / "config.toml", settings.encode())
     return RunResult(out=Path(config.out), facts=facts)
+
+
+def draw_heat_maps(facts: Facts, table: LabelTable, *, folder: Path) -> dict[int, tuple[str, bytes]]:
+    """Draw what the best network of a run directory saw on the photos that show its mistakes."""
+    bundle = read_bundle(folder / "models" / file_name(facts["models"][facts["best"]]["model"]))
+    located = locate(load_classifier(bundle))
+    if located is None:
+        return {}
+    locator = TorchLocator(located)
+    return explain_mistakes(locator, bundle.config.preprocessing, facts["gallery"], table)
 
 
 def train(

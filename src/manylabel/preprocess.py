@@ -8,7 +8,7 @@ One definition for training, prediction, export and serving; it travels inside e
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, assert_never
+from typing import Any, Literal, assert_never, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ _VIEWS = (
 """Left, upper and side as shares of what an evaluation sees, and whether the view is mirrored."""
 
 MAX_VIEWS = len(_VIEWS)
+MAX_SIDE_PX = 4096
 N_QUARTER_TURNS = 4
 
 
@@ -42,7 +43,7 @@ class Preprocessing:
     """Describe how photos become numbers for one network.
 
     Attributes:
-        side_px: Side of the square picture in pixels.
+        side_px: Side of the square picture in pixels, 1 to 4096.
         mean: Mean of each channel, in [0, 1].
         std: Standard deviation of each channel, in (0, 1].
         interpolation: How pixels are resampled; always with anti-aliasing.
@@ -50,6 +51,9 @@ class Preprocessing:
         crop_fraction: Share of the shorter side that "crop" keeps, in (0, 1].
         n_views: Views of a photo whose logits are averaged into its scores, 1 to 8.
         orientation: "upright", or "any" where photos have no upper side: views are turned and mirrored.
+
+    Raises:
+        ValueError: A value is none of these.
     """
 
     side_px: int = 224
@@ -60,6 +64,23 @@ class Preprocessing:
     crop_fraction: float = 0.875
     n_views: int = 1
     orientation: OrientationName = "upright"
+
+    def __post_init__(self) -> None:
+        """Check the values: they may come from a file."""
+        shares, orientations = (*self.mean, *self.std), get_args(OrientationName)
+        checks: dict[str, tuple[bool, str]] = {
+            "side_px": (_is_whole(self.side_px, most=MAX_SIDE_PX), f"1 to {MAX_SIDE_PX}"),
+            "n_views": (_is_whole(self.n_views, most=MAX_VIEWS), f"1 to {MAX_VIEWS}"),
+            "mean": (len(self.mean) == 3 and min(shares) >= 0, "three numbers in [0, 1]"),
+            "std": (len(self.std) == 3 and min(self.std) > 0 and max(shares) <= 1, "three numbers in (0, 1]"),
+            "crop_fraction": (0 < self.crop_fraction <= 1, "a number in (0, 1]"),
+            "interpolation": (self.interpolation in _RESAMPLING, " or ".join(_RESAMPLING)),
+            "fit": (self.fit in get_args(FitName), " or ".join(get_args(FitName))),
+            "orientation": (self.orientation in orientations, " or ".join(orientations)),
+        }
+        for name, (is_right, expected) in checks.items():
+            if not is_right:
+                raise ValueError(f"preprocessing: {name} is {getattr(self, name)!r}; expected {expected}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -75,6 +96,10 @@ class Preprocessing:
         """
         triples = {name: tuple(values[name]) for name in ("mean", "std")}
         return cls(**{**values, **triples})
+
+
+def _is_whole(value: object, *, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
 
 
 def evaluation_box(size: tuple[int, int], preprocessing: Preprocessing) -> Box:

@@ -61,7 +61,7 @@ _RULES = {
     "model.names": _Rule("at least one name, none twice", _are_names),
     "model.weights": _NO_EMPTY_TEXT,
     # Below this the strides of the usual networks leave no pixel.
-    "model.side_px": _at_least(32),
+    "model.side_px": _within("[32, 4096]"),
     "training.epochs": _at_least(1),
     "training.batch_size": _at_least(1),
     "training.learning_rate": _above(0),

@@ -385,7 +385,9 @@ def test_every_setting_of_an_option_is_explained(run: Run) -> None:
     [
         ("train", "Train one network"),
         ("predict", "auto takes OpenVINO on a CPU"),
-        ("export", "Make an 8-bit version"),
+        ("export", "one file for any engine"),
+        ("serve", "Address to listen on"),
+        ("explain", "Photos to explain"),
     ],
 )
 def test_help_loads_no_torch(command: str, words: str) -> None:
@@ -442,7 +444,7 @@ def test_an_8_bit_version_is_made_compared_and_used(
     pytest.importorskip("nncf")
     bundle = Path(shutil.copytree(shapes_bundle, "bundle"))
 
-    made = run("export", bundle, "--int8", "--photos", images, "--labels", labels)
+    made = run("export", bundle, "--to", "int8", "--photos", images, "--labels", labels)
     used = run("predict", bundle, images, "--engine", "int8")
 
     assert (made.code, used.code) == (0, 0)
@@ -450,16 +452,17 @@ def test_an_8_bit_version_is_made_compared_and_used(
     assert {line.split()[0] for line in lines} >= {"Engine", "fp32", "int8"}
     assert max(map(len, lines)) <= 80
     assert "Judged on 16 photos: photos that did not calibrate but may have trained." in lines
-    assert lines[-2:] == ["Calibrated on 16 photos.", "8-bit version: bundle/int8"]
+    assert lines[-2:] == ["Calibrated on 16 photos.", "Written: bundle/int8"]
     assert used.stdout.splitlines()[1].startswith("00.png")
 
 
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        ((), "say what to export: --int8"),
-        (("--int8",), "--int8 needs --photos DIR"),
-        (("--int8", "--photos", "gone"), "gone"),
+        ((), "say what to do: --to onnx, openvino or int8, or --push USER/NAME"),
+        (("--to", "int8"), "8-bit numbers need --photos DIR"),
+        (("--to", "int8", "--photos", "gone"), "gone"),
+        (("--to", "onnx", "--photos", "gone"), "gone"),
     ],
 )
 def test_an_export_says_what_it_lacks(

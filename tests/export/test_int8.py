@@ -12,9 +12,10 @@ import torch
 from torch import nn
 
 from manylabel.apply import predict
-from manylabel.errors import BundleError, InputError, MissingExtraError, OutputError
+from manylabel.errors import BundleError, ConfigError, InputError, MissingExtraError, OutputError
 from manylabel.export import int8
-from manylabel.export.int8 import _choose_photos, export
+from manylabel.export.formats import export
+from manylabel.export.int8 import _choose_photos
 from manylabel.models.openvino_model import pixels_to_openvino
 from manylabel.predictors.engines import open_predictor
 from manylabel.predictors.openvino_predictor import compile_model, has_native_bf16
@@ -42,7 +43,7 @@ def exported(shapes_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """Return a bundle with an 8-bit version, to be read and not changed."""
     bundle = Path(shutil.copytree(shapes_bundle, tmp_path_factory.mktemp("exported") / "bundle"))
     trained_on = shapes_bundle.parent
-    export(bundle, trained_on / "images", trained_on / "labels.csv")
+    export(bundle, "int8", photos=trained_on / "images", labels=trained_on / "labels.csv")
     return bundle
 
 
@@ -107,7 +108,7 @@ def test_without_labels_nothing_is_measured_and_progress_is_told(copied: Path, s
     (shapes_folder / "images" / "03.png").write_bytes(b"no photo")
     heard: list[Progress] = []
 
-    made = export(copied, shapes_folder / "images", listener=heard.append)
+    made = export(copied, "int8", photos=shapes_folder / "images", listener=heard.append)
 
     assert made.comparison is None
     assert made.n_calibration == 31
@@ -143,7 +144,7 @@ def test_a_stopped_export_leaves_what_was_there(
 
     monkeypatch.setattr("openvino.save_model", stop)
     with pytest.raises(KeyboardInterrupt):
-        export(copied, shapes_folder / "images")
+        export(copied, "int8", photos=shapes_folder / "images")
 
     assert sorted(path.relative_to(copied) for path in copied.rglob("*")) == before
 
@@ -154,7 +155,7 @@ def test_a_full_disk_is_told(copied: Path, shapes_folder: Path, monkeypatch: pyt
 
     monkeypatch.setattr("openvino.save_model", fill_disk)
     with pytest.raises(OutputError, match="int8: cannot be written"):
-        export(copied, shapes_folder / "images")
+        export(copied, "int8", photos=shapes_folder / "images")
 
 
 def test_photos_that_judge_did_not_calibrate(shapes_table: LabelTable) -> None:
@@ -181,14 +182,26 @@ def test_one_photo_cannot_do_both(shapes_table: LabelTable) -> None:
         _choose_photos(Path("unused"), shapes_table.take(np.array([0])))
 
 
+def test_without_photos_there_are_no_ranges(copied: Path) -> None:
+    with pytest.raises(ConfigError, match="8-bit numbers need --photos DIR"):
+        export(copied, "int8")
+
+
+def test_the_distance_from_torch_is_measured_and_kept(exported: Path) -> None:
+    facts = json.loads((exported / "int8" / "facts.json").read_text(encoding="utf-8"))
+    (row,) = facts["parity"]["engines"].values()
+    assert 0 < row["max_difference"] <= 1
+    assert facts["parity"]["judged_on"] == "24 photos and 4 of noise"
+
+
 def test_no_photos_are_told(copied: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"no photo found in .*empty"):
-        export(copied, tmp_path / "empty")
+        export(copied, "int8", photos=tmp_path / "empty")
 
     (tmp_path / "empty" / "a.jpg").write_bytes(b"no photo")
     with pytest.raises(InputError, match="not one photo can be read to calibrate"):
-        export(copied, tmp_path / "empty")
+        export(copied, "int8", photos=tmp_path / "empty")
 
 
 def test_a_missing_library_is_told_with_the_command_that_installs_it(
@@ -199,7 +212,7 @@ def test_a_missing_library_is_told_with_the_command_that_installs_it(
 
     monkeypatch.setattr(int8, "import_nncf", refuse)
     with pytest.raises(MissingExtraError, match=r"pip install 'manylabel\[int8\]'"):
-        export(copied, shapes_folder / "images")
+        export(copied, "int8", photos=shapes_folder / "images")
     monkeypatch.setattr(int8, "has_openvino", lambda: False)
     with pytest.raises(MissingExtraError, match=r"pip install 'manylabel\[int8,openvino\]'"):
-        export(copied, shapes_folder / "images")
+        export(copied, "int8", photos=shapes_folder / "images")

@@ -8,7 +8,8 @@ from torch import nn
 
 from manylabel.errors import ConfigError
 from manylabel.models.backbones import Backbone, build_backbone
-from manylabel.models.cut import Cut, choose_cut, list_cuts, split_backbone
+from manylabel.models.cut import choose_cut, list_cuts, split_backbone
+from manylabel.models.trace import Passage
 from manylabel.preprocess import Preprocessing
 
 FAMILIES = {
@@ -118,6 +119,8 @@ def test_a_cut_that_leaves_much_to_learn_asks_for_care() -> None:
 
 
 def test_where_nothing_lies_near_a_quarter_the_nearest_is_taken() -> None:
-    cuts = [Cut(name=name, share_above=share, shape=(4, 2, 2)) for name, share in (("a", 0.9), ("b", 0.7))]
+    cuts = [
+        Passage(name=name, share_above=share, shape=(4, 2, 2)) for name, share in (("a", 0.9), ("b", 0.7))
+    ]
 
     assert choose_cut(cuts).name == "b"

@@ -262,7 +262,9 @@ def test_where_a_gpu_may_be_torch_decides(shapes_bundle: Path, monkeypatch: pyte
 
 
 def test_an_8_bit_version_that_was_never_made_is_told(shapes_bundle: Path) -> None:
-    with pytest.raises(BundleError, match=r"has no 8-bit version yet; make one: manylabel export .* --int8"):
+    with pytest.raises(
+        BundleError, match=r"has no 8-bit version yet; make one: manylabel export .* --to int8"
+    ):
         open_predictor(shapes_bundle, engine="int8")
 
 

@@ -83,7 +83,7 @@ def whole_facts(table: LabelTable | None = None, **changes: Any) -> Facts:
 
 
 def page_of(facts: Facts) -> str:
-    return render_page(facts, pictures={}, thumbnails={})
+    return render_page(facts, pictures={}, thumbnails={}, heat_maps={})
 
 
 def text_of(page: str) -> str:

@@ -1,7 +1,7 @@
 """``manylabel export``: bring a bundle into another form.
 
-In:  a bundle, photos, labels.
-Out: an 8-bit version in the bundle, and how it compares with the 32-bit one on the screen.
+In:  a bundle, the form, perhaps photos and labels.
+Out: new files in the bundle, and how they compare with the network on the screen.
 """
 
 from pathlib import Path
@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from manylabel.cli import options
+from manylabel.cli.console import show_line
 from manylabel.cli.progress import show_progress
-from manylabel.cli.screen import show_int8
-from manylabel.config import DataConfig
+from manylabel.cli.screen import show_exported
+from manylabel.config import DataConfig, ExportName
 from manylabel.errors import ConfigError
 
 
@@ -21,34 +22,49 @@ def export(
         Path, typer.Argument(help="Folder that training wrote.", metavar="BUNDLE", show_default=False)
     ],
     *,
-    int8: Annotated[
-        bool, typer.Option("--int8", help="Make an 8-bit version, for `predict --engine int8`.")
-    ] = False,
+    to: Annotated[
+        ExportName | None,
+        typer.Option(
+            help="onnx: one file for any engine; openvino: ready for machines without torch; int8: 8-bit "
+            "numbers, for `predict --engine int8`.",
+        ),
+    ] = None,
     photos: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of photos like those to be scored; up to 300 of them set the ranges of the 8 bits.",
+            help="Folder of photos like those to be scored: the new form is compared on 24 of them; up to "
+            "300 set the ranges of 8-bit numbers, which need this.",
             metavar="DIR",
         ),
     ] = None,
     labels: Annotated[
         Path | None,
         typer.Option(
-            help="Table of their labels, to measure what is lost and gained on the other photos.",
+            help="Table of their labels, to measure what 8-bit numbers lose and gain on the other photos.",
             metavar="FILE",
+        ),
+    ] = None,
+    push: Annotated[
+        str | None,
+        typer.Option(
+            help="Copy the bundle into this repository on the Hugging Face hub; a new one is private.",
+            metavar="USER/NAME",
         ),
     ] = None,
     format: options.Format = None,  # noqa: A002 - the option's name
     delimiter: options.Delimiter = None,
 ) -> None:
-    """Bring a bundle into another form."""
-    if not int8:
-        raise ConfigError("say what to export: --int8")
-    if photos is None:
-        raise ConfigError("--int8 needs --photos DIR: a folder of photos like those to be scored")
-    from manylabel.export.int8 import export as run  # not at the top: --help shall not load it
+    """Bring a bundle into another form, compared with the network as it was, or copy it to the hub."""
+    if to is None and push is None:
+        raise ConfigError("say what to do: --to onnx, openvino or int8, or --push USER/NAME")
+    from manylabel.export.formats import export as run  # not at the top: --help shall not load it
 
-    form = DataConfig(format=format or "auto", delimiter=delimiter)
-    with show_progress() as listener:
-        exported = run(bundle, photos, labels, form=form, listener=listener)
-    show_int8(exported)
+    if to is not None:
+        form = DataConfig(format=format or "auto", delimiter=delimiter)
+        with show_progress() as listener:
+            exported = run(bundle, to, photos=photos, labels=labels, form=form, listener=listener)
+        show_exported(exported)
+    if push is not None:
+        from manylabel.pretrained import push as push_bundle
+
+        show_line(f"On the hub: {push_bundle(bundle, push, is_private=True)}")

@@ -17,10 +17,12 @@ from manylabel.cli.check import check
 from manylabel.cli.compare import compare
 from manylabel.cli.console import show_error
 from manylabel.cli.evaluate import evaluate
+from manylabel.cli.explain import explain
 from manylabel.cli.export import export
 from manylabel.cli.models import models
 from manylabel.cli.predict import predict
 from manylabel.cli.sample import sample
+from manylabel.cli.serve import serve
 from manylabel.cli.suggest import suggest
 from manylabel.cli.train import train
 from manylabel.errors import ManylabelError
@@ -52,7 +54,20 @@ def stoppable(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (check, compare, train, evaluate, predict, suggest, export, models, sample, cache):
+for command in (
+    check,
+    compare,
+    train,
+    evaluate,
+    predict,
+    explain,
+    suggest,
+    export,
+    serve,
+    models,
+    sample,
+    cache,
+):
     app.command()(stoppable(command))
 
 

@@ -52,7 +52,8 @@ Engine = Annotated[
     typer.Option(
         "--engine",
         help="What computes: auto takes OpenVINO on a CPU, else torch; int8 is fastest where the processor "
-        "has 8-bit instructions, and needs `manylabel export --int8` first.",
+        "has 8-bit instructions, and needs `manylabel export --to int8` first;"
+        " onnxruntime needs `--to onnx`.",
     ),
 ]
 Device = Annotated[DeviceName | None, _of(TrainingConfig, "device", "--device")]

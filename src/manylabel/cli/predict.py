@@ -29,7 +29,8 @@ def predict(
     out: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Also write to this file, .csv, .json, .jsonl or .parquet; may be given again.",
+            help="Also write to this file, .csv, .json, .jsonl, .parquet, .labelstudio.json or .coco.json; "
+            "may be given again.",
             metavar="FILE",
         ),
     ] = None,

@@ -18,7 +18,8 @@ from manylabel.errors import PhotoError
 if TYPE_CHECKING:
     from manylabel.apply import Evaluation
     from manylabel.cache import CacheContents
-    from manylabel.export.int8 import Int8Export
+    from manylabel.export.comparison import Comparison
+    from manylabel.export.job import Exported
     from manylabel.labelling import Suggestions
     from manylabel.models.catalogue import ModelInfo
     from manylabel.predictors.batch import Predictions
@@ -137,29 +138,42 @@ def show_suggestions(suggestions: "Suggestions") -> None:
     show_failures(suggestions.failures)
 
 
-def show_int8(exported: "Int8Export") -> None:
-    """Print how the 8-bit version of a bundle compares with the 32-bit one."""
+def show_exported(exported: "Exported") -> None:
+    """Print how an exported form compares with the network as it was."""
+    parity = exported.parity
+    show_table(
+        ["Engine", "Largest\ndifference", "Decisions\nchanged"],
+        [
+            [row.engine, f"{row.max_difference:.1g}", f"{row.n_changed} of {parity.n_decisions}"]
+            for row in parity.rows
+        ],
+    )
+    show_line(f"Probabilities beside torch in fp32, on {parity.judged_on}.")
+    if exported.comparison is not None:
+        _show_comparison(exported.comparison)
+    if exported.n_calibration is not None:
+        show_line(f"Calibrated on {exported.n_calibration} photos.")
+    show_failures(exported.failures)
+    show_line(f"Written: {exported.path}")
+
+
+def _show_comparison(comparison: "Comparison") -> None:
     from manylabel.report.tables import UNDEFINED, UNDEFINED_NOTE
 
-    comparison = exported.comparison
-    if comparison is not None:
-        rows = [
-            [
-                name,
-                *(UNDEFINED if share is None else _percent(share) for share in (row.mAP, row.exact_match)),
-                f"{row.ms_per_photo:.1f}",
-            ]
-            for name, row in comparison.engines.items()
+    rows = [
+        [
+            name,
+            *(UNDEFINED if share is None else _percent(share) for share in (row.mAP, row.exact_match)),
+            f"{row.ms_per_photo:.1f}",
         ]
-        show_table(["Engine", "mAP\n%", "Exact\nmatch %", "ms per\nphoto"], rows)
-        if any(None in (row.mAP, row.exact_match) for row in comparison.engines.values()):
-            stdout.print(UNDEFINED_NOTE, markup=False, highlight=False)
-        show_line(f"Judged on {comparison.n_photos} photos: {comparison.judged_on}.")
-        for note in comparison.notes:
-            show_line(f"Note: {note}")
-    show_line(f"Calibrated on {exported.n_calibration} photos.")
-    show_failures(exported.failures)
-    show_line(f"8-bit version: {exported.folder}")
+        for name, row in comparison.engines.items()
+    ]
+    show_table(["Engine", "mAP\n%", "Exact\nmatch %", "ms per\nphoto"], rows)
+    if any(None in (row.mAP, row.exact_match) for row in comparison.engines.values()):
+        stdout.print(UNDEFINED_NOTE, markup=False, highlight=False)
+    show_line(f"Judged on {comparison.n_photos} photos: {comparison.judged_on}.")
+    for note in comparison.notes:
+        show_line(f"Note: {note}")
 
 
 def _or_none(value: float) -> float | None:

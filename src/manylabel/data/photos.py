@@ -72,18 +72,22 @@ def open_photo(path: Path, *, side_px: int | None = None) -> Image.Image:
     try:
         _check_file(path)
         with path.open("rb") as file:
-            return _read(file, path=path, side_px=side_px)
+            return _read(file, path=path, side_px=side_px, max_pixels=None)
     except OSError as error:
         raise PhotoError(path, _explain_system(error)) from error
 
 
-def open_photo_bytes(data: bytes, *, name: str, side_px: int | None = None) -> Image.Image:
+def open_photo_bytes(
+    data: bytes, *, name: str, side_px: int | None = None, max_pixels: int | None = None
+) -> Image.Image:
     """Read a photo that is in memory, e.g. an upload.
 
     Args:
         data: Content of the photo file.
         name: What errors call it.
         side_px: As in ``open_photo``.
+        max_pixels: Width times height above which it is refused before any pixel is read. Not given: what
+            Pillow takes, 179 million.
 
     Returns:
         An RGB photo as from ``open_photo``.
@@ -100,7 +104,7 @@ def open_photo_bytes(data: bytes, *, name: str, side_px: int | None = None) -> I
     """
     if not data:
         raise PhotoError(Path(name), "the file is empty")
-    return _read(BytesIO(data), path=Path(name), side_px=side_px)
+    return _read(BytesIO(data), path=Path(name), side_px=side_px, max_pixels=max_pixels)
 
 
 def read_photos(
@@ -229,12 +233,15 @@ def _check_file(path: Path) -> None:
         raise PhotoError(path, "the file is empty")
 
 
-def _read(file: IO[bytes], *, path: Path, side_px: int | None) -> Image.Image:
+def _read(file: IO[bytes], *, path: Path, side_px: int | None, max_pixels: int | None) -> Image.Image:
     if side_px is not None and side_px < 1:
         raise ValueError(f"side_px is {side_px}, expected at least 1")
     with quiet_pillow:
         try:
-            return _decode(_open(file, path), side_px)
+            photo = _open(file, path)
+            if max_pixels is not None and photo.width * photo.height > max_pixels:
+                raise PhotoError(path, f"it has more than {max_pixels / 1e6:g} million pixels")
+            return _decode(photo, side_px)
         except _DECODER_ERRORS as error:
             raise PhotoError(path, _explain(error)) from error
 

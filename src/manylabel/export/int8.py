@@ -11,25 +11,29 @@ import io
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from manylabel.bundle import Bundle, read_bundle
+from manylabel.bundle import Bundle
 from manylabel.config import DataConfig
 from manylabel.data.find import find_photos
 from manylabel.data.photos import convert_photos
 from manylabel.data.readers import read_table
-from manylabel.errors import InputError, MissingExtraError, OutputError, PhotoError
+from manylabel.errors import ConfigError, InputError, MissingExtraError, OutputError, PhotoError
 from manylabel.export.comparison import Comparison, compare_engines
+from manylabel.export.job import Exported, ExportJob
+from manylabel.export.parity import as_facts, choose_parity_photos, compare_with_torch
 from manylabel.predictors.engine_files import INT8_FOLDER, write_engine
 from manylabel.predictors.engines import converted_model, open_converted
-from manylabel.predictors.openvino_predictor import has_native_bf16
+from manylabel.predictors.openvino_parts import LOGITS, keep_outputs
+from manylabel.predictors.openvino_predictor import has_native_bf16, read_model
+from manylabel.predictors.torch_predictor import load_classifier
 from manylabel.preprocess import PixelArray, resize_photo
 from manylabel.quiet_imports import has_openvino, import_nncf, import_openvino
-from manylabel.types import IntArray, LabelTable, Listener, Progress, ignore_progress
+from manylabel.types import IntArray, LabelTable, Listener, Progress
 
 if TYPE_CHECKING:
     import openvino
@@ -41,66 +45,47 @@ _NOT_CALIBRATING = "photos that did not calibrate but may have trained"
 _ATTENTION = {"ScaledDotProductAttention", "Softmax"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Int8Export:
-    """Hold what an export made.
+def export_int8(job: ExportJob) -> Exported:
+    """Quantise, compare and write; arguments, result and errors as in ``formats.export``.
 
-    Attributes:
-        folder: Where the 8-bit version lies.
-        n_calibration: Photos that its ranges were read from.
-        comparison: How it compares with the 32-bit version; None without labels.
-        failures: An error for each calibration photo that could not be read.
+    With a table, both versions are measured on photos that did not calibrate: on the test part where the
+    table names one, else on the photos that are left.
     """
-
-    folder: Path
-    n_calibration: int
-    comparison: Comparison | None
-    failures: tuple[PhotoError, ...]
-
-
-def export(
-    bundle: Path | str,
-    photos: Path | str,
-    labels: Path | str | None = None,
-    *,
-    form: DataConfig | None = None,
-    listener: Listener = ignore_progress,
-) -> Int8Export:
-    """Make the 8-bit version of a bundle; one that was made before is replaced.
-
-    Args:
-        bundle: Folder that training wrote; the 8-bit version goes into its folder ``int8``.
-        photos: Folder of photos like those that shall be scored; up to 300 of them calibrate.
-        labels: Table of their labels, to measure both versions on photos that did not calibrate: on the test
-            part where the table names one, else on the photos that are left.
-        form: Format and delimiter of the table; its paths are not used.
-        listener: Hears of progress.
-
-    Raises:
-        InputError: The bundle, the photos or the table cannot be used, or there are too few photos.
-        MissingExtraError: OpenVINO or NNCF is not installed.
-    """
-    opened = read_bundle(Path(bundle))
     check_installed()
-    table = None if labels is None else _read_labels(Path(photos), Path(labels), form)
-    paths, judged = _choose_photos(Path(photos), table)
-    pixels, failures = _read_pixels(paths, opened, listener)
-    full = _load(converted_model(opened))
+    if job.photos is None:
+        raise ConfigError("8-bit numbers need --photos DIR: a folder of photos like those to be scored")
+    bundle = job.bundle
+    table = None if job.labels is None else _read_labels(job.photos, job.labels, job.form)
+    paths, judged = _choose_photos(job.photos, table)
+    pixels, failures = _read_pixels(paths, bundle, job.listener)
+    full = keep_outputs(read_model(converted_model(bundle)), LOGITS)
     quantised = quantise(full, pixels)
+    parity = compare_with_torch(
+        [open_converted(bundle, quantised)],
+        bundle,
+        load_classifier(bundle),
+        on=choose_parity_photos(bundle.config.preprocessing, photos=job.photos),
+    )
     comparison = None
     if table is not None and judged is not None:
-        engines = {"fp32": open_converted(opened, full, precision="fp32")}
+        engines = {"fp32": open_converted(bundle, full, precision="fp32")}
         if has_native_bf16():
-            engines["bf16"] = open_converted(opened, full, precision="bf16")
-        engines["int8"] = open_converted(opened, quantised)
-        comparison = compare_engines(engines, table.take(judged), origin=_origin(table), listener=listener)
-    folder = opened.folder / INT8_FOLDER
+            engines["bf16"] = open_converted(bundle, full, precision="bf16")
+        engines["int8"] = open_converted(bundle, quantised)
+        judging = table.take(judged)
+        comparison = compare_engines(engines, judging, origin=_origin(table), listener=job.listener)
+    folder = bundle.folder / INT8_FOLDER
+    facts = {**_facts(bundle, len(pixels), comparison), "parity": as_facts(parity)}
     try:
-        write_engine(folder, quantised, facts=_facts(opened, len(pixels), comparison))
+        write_engine(folder, quantised, facts=facts)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written: {error.strerror or error}") from error
-    return Int8Export(
-        folder=folder, n_calibration=len(pixels), comparison=comparison, failures=tuple(failures)
+    return Exported(
+        path=folder,
+        parity=parity,
+        comparison=comparison,
+        n_calibration=len(pixels),
+        failures=tuple(failures),
     )
 
 
@@ -150,8 +135,7 @@ def _quiet_nncf() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _read_labels(photos: Path, labels: Path, form: DataConfig | None) -> LabelTable:
-    form = DataConfig() if form is None else form
+def _read_labels(photos: Path, labels: Path, form: DataConfig) -> LabelTable:
     return read_table(labels, photos=photos, format=form.format, delimiter=form.delimiter, purpose="judging")
 
 
@@ -203,10 +187,6 @@ def _read_pixels(
         problems = "\n".join(map(str, failures[:10]))
         raise InputError(f"not one photo can be read to calibrate; the first problems:\n{problems}")
     return pixels, failures
-
-
-def _load(model: "openvino.Model | Path") -> "openvino.Model":
-    return import_openvino().Core().read_model(str(model)) if isinstance(model, Path) else model
 
 
 def _facts(bundle: Bundle, n_calibration: int, comparison: Comparison | None) -> Mapping[str, Any]:

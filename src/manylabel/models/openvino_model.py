@@ -5,7 +5,7 @@ Out: a model of pixels, for any number of photos, that computes the same in 32-b
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     import openvino
 
 
-def pixels_to_openvino(module: nn.Module, *, side_px: int) -> "openvino.Model":
+def pixels_to_openvino(
+    module: nn.Module, *, side_px: int, outputs: Sequence[str] = ("values",)
+) -> "openvino.Model":
     """Convert a network of pixels.
 
     Args:
-        module: Takes pixels [n, side_px, side_px, 3], uint8, and gives one tensor; it is put into inference
-            mode and must lie on the CPU, its weights in 32-bit floats.
+        module: Takes pixels [n, side_px, side_px, 3], uint8, and gives one tensor or several; it is put into
+            inference mode and must lie on the CPU, its weights in 32-bit floats.
         side_px: Side of the photos; only their number stays open.
+        outputs: What to call what it gives.
 
     Raises:
         ModuleNotFoundError: OpenVINO is not installed.
@@ -38,7 +41,10 @@ def pixels_to_openvino(module: nn.Module, *, side_px: int) -> "openvino.Model":
         # Not torch.export: it takes several times as long (ViT-B: 24 s against 4 s) for the same model.
         traced = torch.jit.trace(module.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
         shape = [-1, side_px, side_px, 3]
-        return openvino.convert_model(traced, example_input=example, input=[(shape, openvino.Type.u8)])
+        model = openvino.convert_model(traced, example_input=example, input=[(shape, openvino.Type.u8)])
+    for output, name in zip(model.outputs, outputs, strict=True):
+        output.get_tensor().set_names({name})
+    return model
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Convert the network of a bundle for OpenVINO.
 
 In:  a bundle.
-Out: a model that gives the same logits as torch does, or an error.
+Out: a model that gives the same logits as torch does, and the activations behind them where these have
+     places, or an error.
 """
 
 from typing import TYPE_CHECKING
@@ -13,7 +14,9 @@ from manylabel.bundle import Bundle
 from manylabel.errors import EngineError
 from manylabel.models.classifier import Classifier
 from manylabel.models.frozen import relative_error
+from manylabel.models.located import locate
 from manylabel.models.openvino_model import pixels_to_openvino
+from manylabel.predictors.openvino_parts import ACTIVATIONS, LOGITS, keep_outputs
 from manylabel.predictors.openvino_predictor import compile_model
 from manylabel.predictors.torch_predictor import load_classifier, predict_pixels
 
@@ -36,8 +39,11 @@ def convert_bundle(bundle: Bundle) -> "openvino.Model":
         ModuleNotFoundError: OpenVINO is not installed.
     """
     classifier = load_classifier(bundle)
+    located = locate(classifier)
+    network, outputs = (classifier, [LOGITS]) if located is None else (located, [LOGITS, ACTIVATIONS])
     try:
-        model = pixels_to_openvino(classifier, side_px=classifier.preprocessing.side_px)
+        side_px = classifier.preprocessing.side_px
+        model = pixels_to_openvino(network, side_px=side_px, outputs=outputs)
         difference = logit_difference(model, classifier)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
@@ -54,13 +60,13 @@ def logit_difference(model: "openvino.Model", classifier: Classifier) -> float:
     """Return how far the logits of both lie apart on photos of noise, relative to the size of torch's.
 
     Args:
-        model: Made from the classifier.
+        model: Made from the classifier, with an output "logits".
         classifier: On the CPU, in inference mode.
     """
     side_px = classifier.preprocessing.side_px
     rng = np.random.default_rng(0)
     pixels = rng.integers(256, size=(_N_CHECKED, side_px, side_px, 3), dtype=np.uint8)
-    compiled = compile_model(model, precision="fp32", aim="latency")
+    compiled = compile_model(keep_outputs(model, LOGITS), precision="fp32", aim="latency")
     ours = np.array(compiled.create_infer_request().infer({0: pixels})[0], dtype=np.float64)
     theirs = predict_pixels(classifier, torch.from_numpy(pixels), precision=torch.float32).numpy()
     return relative_error(ours, theirs)

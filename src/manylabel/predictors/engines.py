@@ -10,12 +10,21 @@ from ctypes.util import find_library
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
-from manylabel.bundle import WEIGHTS_FILE, Bundle, read_bundle
+from manylabel.bundle import ONNX_FILE, WEIGHTS_FILE, Bundle, read_bundle, read_onnx
 from manylabel.cache import cache_limit_bytes, make_room, mark_used
 from manylabel.config import DeviceName, EngineName, PrecisionName
 from manylabel.errors import BundleError, ConfigError, EngineError, MissingExtraError, OutputError
-from manylabel.predictors.engine_files import INT8_FOLDER, cached_engine, read_engine, write_engine
-from manylabel.predictors.openvino_predictor import Aim, OpenVinoPredictor, has_native_bf16
+from manylabel.predictors.engine_files import (
+    INT8_FOLDER,
+    OPENVINO_FOLDER,
+    cached_engine,
+    read_engine,
+    write_engine,
+)
+from manylabel.predictors.locators import Locator, OpenVinoLocator
+from manylabel.predictors.onnx_predictor import OnnxPredictor
+from manylabel.predictors.openvino_parts import ACTIVATIONS, has_output
+from manylabel.predictors.openvino_predictor import Aim, OpenVinoPredictor, has_native_bf16, read_model
 from manylabel.predictors.scoring import PixelPredictor
 from manylabel.quiet_imports import has_openvino
 
@@ -39,7 +48,7 @@ def open_predictor(
     Args:
         folder: The bundle.
         engine: "auto" takes OpenVINO where the device is a CPU and OpenVINO is installed, else torch; "int8"
-            takes what ``export.int8.export`` made.
+            takes what ``export`` made, as does "onnxruntime".
         device: Where to compute; OpenVINO is used on the CPU.
         precision: Number type of the forward pass.
         aim: What to be fast at; torch makes no difference.
@@ -60,8 +69,27 @@ def open_predictor(
             _check_openvino(engine, device)
             model = _int8_model(bundle) if engine == "int8" else converted_model(bundle)
             return open_converted(bundle, model, precision=precision, aim=aim)
+        case "onnxruntime":
+            return _open_onnx(bundle, device=device, precision=precision)
         case _:
             assert_never(engine)
+
+
+def open_locator(folder: Path) -> Locator | None:
+    """Open the two parts of a bundle's network, for heat maps; None where it keeps no places of a photo.
+
+    Args:
+        folder: The bundle.
+
+    Raises:
+        BundleError: A file is missing, damaged or does not fit.
+        EngineError: OpenVINO cannot compute the network as torch does.
+        MissingExtraError: OpenVINO is not installed.
+    """
+    bundle = read_bundle(folder)
+    _check_openvino("openvino", "cpu")
+    model = read_model(converted_model(bundle))
+    return OpenVinoLocator(model) if has_output(model, ACTIVATIONS) else None
 
 
 def _open_best(bundle: Bundle, *, device: DeviceName, precision: PrecisionName, aim: Aim) -> PixelPredictor:
@@ -91,6 +119,18 @@ def open_converted(
     )
 
 
+def _open_onnx(bundle: Bundle, *, device: DeviceName, precision: PrecisionName) -> PixelPredictor:
+    _check_cpu("onnxruntime", device)
+    if precision == "bf16":
+        raise ConfigError("precision: ONNX Runtime computes in 32-bit floats here; leave 'bf16' out")
+    model = read_onnx(bundle)
+    if model is None:
+        raise BundleError(
+            f"{bundle.folder}: has no {ONNX_FILE} yet; make it: manylabel export {bundle.folder} --to onnx"
+        )
+    return OnnxPredictor(model, config=bundle.config, thresholds=bundle.thresholds)
+
+
 def _open_torch(bundle: Bundle, *, device: DeviceName, precision: PrecisionName) -> PixelPredictor:
     try:
         from manylabel.predictors.torch_predictor import torch_predictor  # not at the top: an extra, and slow
@@ -100,14 +140,18 @@ def _open_torch(bundle: Bundle, *, device: DeviceName, precision: PrecisionName)
 
 
 def converted_model(bundle: Bundle) -> "openvino.Model | Path":
-    """Return the converted model from the cache, or convert and cache it.
+    """Return the network of a bundle in a form that OpenVINO reads: from the bundle, else from the cache.
+
+    Where neither has one, it is converted and cached.
 
     Raises:
-        BundleError: The weights do not fit.
+        BundleError: The weights do not fit, or an exported form in the bundle is damaged.
         EngineError: OpenVINO cannot compute the network as torch does.
         MissingExtraError: It has to be converted, and torch is not installed.
         ConfigError: MANYLABEL_CACHE_GB is no positive number.
     """
+    if (bundle.folder / OPENVINO_FOLDER).is_dir():
+        return _exported_model(bundle, OPENVINO_FOLDER, command="--to openvino")
     place, limit_bytes = cached_engine(bundle), cache_limit_bytes()
     if place.exists():
         try:
@@ -116,10 +160,17 @@ def converted_model(bundle: Bundle) -> "openvino.Model | Path":
             return model_file
         except BundleError as error:
             _logger.warning("%s; the network is converted again", error)
+    return read_onnx(bundle) or _convert(bundle, place, limit_bytes=limit_bytes)
+
+
+def _convert(bundle: Bundle, place: Path, *, limit_bytes: int) -> "openvino.Model":
+    """Convert the network of a bundle and keep it in the cache."""
     try:
         from manylabel.predictors.conversion import convert_bundle  # not at the top: an extra, and slow
     except ModuleNotFoundError as error:
-        raise MissingExtraError("Converting a bundle for OpenVINO", "train") from error
+        raise MissingExtraError(
+            f"Converting {bundle.folder}, which has no exported form (export --to onnx makes one),", "train"
+        ) from error
     model = convert_bundle(bundle)
     try:
         facts = {"bundle": bundle.facts["sha256"], "network": bundle.config.backbone}
@@ -132,13 +183,18 @@ def converted_model(bundle: Bundle) -> "openvino.Model | Path":
 
 
 def _int8_model(bundle: Bundle) -> Path:
-    folder = bundle.folder / INT8_FOLDER
-    if not folder.is_dir():
+    if not (bundle.folder / INT8_FOLDER).is_dir():
         raise BundleError(
             f"{bundle.folder}: has no 8-bit version yet; make one: "
-            f"manylabel export {bundle.folder} --int8 --photos FOLDER"
+            f"manylabel export {bundle.folder} --to int8 --photos FOLDER"
         )
-    again = f"make it anew: manylabel export {bundle.folder} --int8 --photos FOLDER"
+    return _exported_model(bundle, INT8_FOLDER, command="--to int8 --photos FOLDER")
+
+
+def _exported_model(bundle: Bundle, name: str, *, command: str) -> Path:
+    """Return the model in a folder of the bundle, checked against what it was made from."""
+    folder = bundle.folder / name
+    again = f"make it anew: manylabel export {bundle.folder} {command}"
     try:
         files = read_engine(folder)
     except BundleError as error:
@@ -149,11 +205,15 @@ def _int8_model(bundle: Bundle) -> Path:
     return files.model
 
 
-def _check_openvino(engine: EngineName, device: DeviceName) -> None:
+def _check_cpu(engine: EngineName, device: DeviceName) -> None:
     if device not in ("auto", "cpu"):
         raise ConfigError(
             f"engine: '{engine}' computes on the CPU, device '{device}' was asked for; leave one out"
         )
+
+
+def _check_openvino(engine: EngineName, device: DeviceName) -> None:
+    _check_cpu(engine, device)
     if not has_openvino():
         raise MissingExtraError(f"The engine '{engine}'", "openvino")
 

@@ -1,8 +1,8 @@
 """Write predictions to files while they come.
 
 In:  predictions, part by part.
-Out: CSV, JSON, JSON Lines or Parquet files, chosen by their ending; a row per photo, in the order of the
-     photos; complete or absent.
+Out: CSV, JSON, JSON Lines, Parquet, Label Studio or COCO files, chosen by their ending; a row per photo, in
+     the order of the photos; complete or absent.
 """
 
 import csv
@@ -21,6 +21,7 @@ import numpy as np
 from manylabel.errors import MissingExtraError, OutputError, PhotoError
 from manylabel.files import new_file
 from manylabel.predictors.batch import Predictions
+from manylabel.predictors.tool_files import CocoRows, LabelStudioRows
 
 _ROWS_PER_GROUP = 8192
 _FIRST_COLUMNS = ("image", "labels", "error")
@@ -41,7 +42,7 @@ def open_prediction_files(paths: Sequence[Path]) -> Iterator[Callable[[Predictio
     """Open files for predictions; they appear once the block has ended without an error.
 
     Args:
-        paths: Each ends in .csv, .json, .jsonl or .parquet.
+        paths: Each ends in one of ``FORMS``.
 
     Yields:
         What writes the next predictions to all of them.
@@ -57,7 +58,7 @@ def open_prediction_files(paths: Sequence[Path]) -> Iterator[Callable[[Predictio
         for path in paths:
             if path not in writers:
                 with _explained(path):
-                    writers[path] = FORMS[path.suffix.lower()](stack.enter_context(_new_file(path)))
+                    writers[path] = FORMS[_ending_of(path)](stack.enter_context(_new_file(path)))
 
         def write(predictions: Predictions) -> None:
             for path, writer in writers.items():
@@ -88,7 +89,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write predictions in the form that the file's ending names.
 
     Args:
-        path: Ends in .csv, .json, .jsonl or .parquet.
+        path: Ends in one of ``FORMS``.
         predictions: What to write.
 
     Raises:
@@ -106,11 +107,16 @@ def check_form(path: Path) -> None:
         OutputError: The ending is unknown.
         MissingExtraError: It is a Parquet file, and pyarrow is not installed.
     """
-    ending = path.suffix.lower()
-    if ending not in FORMS:
-        raise OutputError(f"{path}: unknown ending '{path.suffix}'; known: {', '.join(FORMS)}")
-    if ending == ".parquet" and find_spec("pyarrow") is None:
+    if _ending_of(path) == ".parquet" and find_spec("pyarrow") is None:
         raise MissingExtraError("Writing Parquet files", "parquet")
+
+
+def _ending_of(path: Path) -> str:
+    """Return the longest known ending of a file's name."""
+    known = [ending for ending in FORMS if path.name.lower().endswith(ending)]
+    if not known:
+        raise OutputError(f"{path}: unknown ending '{path.suffix}'; known: {', '.join(FORMS)}")
+    return max(known, key=len)
 
 
 class CsvRows:
@@ -267,5 +273,7 @@ FORMS: dict[str, Callable[[BinaryIO], RowWriter]] = {
     ".json": JsonRows,
     ".jsonl": JsonLineRows,
     ".parquet": ParquetRows,
+    ".labelstudio.json": LabelStudioRows,
+    ".coco.json": CocoRows,
 }
 """What writes predictions, by the ending of the file."""

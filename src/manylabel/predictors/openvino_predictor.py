@@ -1,6 +1,7 @@
 """Predict with OpenVINO, without torch.
 
-In:  an OpenVINO model of pixels [n, side_px, side_px, 3], uint8, that gives logits; upright RGB photos.
+In:  an OpenVINO or ONNX model of pixels [n, side_px, side_px, 3], uint8, that gives logits; upright RGB
+     photos.
 Out: probabilities [n_photos, n_labels].
 """
 
@@ -13,8 +14,9 @@ from PIL import Image
 
 from manylabel.bundle import BundleConfig
 from manylabel.config import PrecisionName
-from manylabel.errors import ConfigError
-from manylabel.predictors.scoring import Finish, average_views, score_photos
+from manylabel.errors import BundleError, ConfigError
+from manylabel.predictors.openvino_parts import LOGITS, keep_outputs
+from manylabel.predictors.scoring import Finish, average_views, check_shapes, score_photos
 from manylabel.preprocess import PixelArray, Preprocessing
 from manylabel.quiet_imports import import_openvino
 from manylabel.rules import LabelRules
@@ -35,7 +37,7 @@ class OpenVinoPredictor:
     """Turn photos into scores through OpenVINO on the CPU.
 
     Args:
-        model: The model, or its file.
+        model: The model, or its file; of several outputs, the one that is called "logits" is read.
         config: What it was made from: the label names, one per logit, their rules, and how photos become
             pixels.
         thresholds: Thresholds that came with it.
@@ -59,7 +61,16 @@ class OpenVinoPredictor:
         """Compile the model for this machine."""
         self._config = config
         self._thresholds = thresholds
-        model = _read_model(model)
+        source = model
+        model = keep_outputs(read_model(model), LOGITS)
+        check_shapes(
+            [
+                [-1 if axis.is_dynamic else axis.get_length() for axis in end.get_partial_shape()]
+                for end in (model.inputs[0], model.outputs[0])
+            ],
+            config=config,
+            source=source if isinstance(source, Path) else None,
+        )
         self._is_quantised = any(layer.get_type_name() == "FakeQuantize" for layer in model.get_ops())
         self._compiled = compile_model(model, precision=precision, aim=aim)
         self._idle: list[Any] = []
@@ -130,11 +141,22 @@ def compile_model(
         "PERFORMANCE_HINT": aim.upper(),
         "INFERENCE_PRECISION_HINT": _number_type(precision),
     }
-    return openvino.Core().compile_model(_read_model(model), "CPU", settings)
+    return openvino.Core().compile_model(read_model(model), "CPU", settings)
 
 
-def _read_model(model: "openvino.Model | Path") -> "openvino.Model":
-    return import_openvino().Core().read_model(str(model)) if isinstance(model, Path) else model
+def read_model(model: "openvino.Model | Path") -> "openvino.Model":
+    """Read a model from its file, where it is not in memory yet.
+
+    Raises:
+        BundleError: OpenVINO cannot read the file.
+    """
+    if not isinstance(model, Path):
+        return model
+    try:
+        return import_openvino().Core().read_model(str(model))
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise BundleError(f"{model}: OpenVINO cannot read it: {reason}") from error
 
 
 def has_native_bf16() -> bool:

@@ -5,11 +5,14 @@ Out: probabilities [n_photos, n_labels].
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from PIL import Image
 
+from manylabel.bundle import BundleConfig
+from manylabel.errors import BundleError
 from manylabel.preprocess import PixelArray, Preprocessing, resize_views
 from manylabel.rules import LabelRules
 from manylabel.types import FloatArray, Predictor
@@ -51,6 +54,30 @@ class PixelPredictor(Predictor, Protocol):
         """
 
 
+def check_shapes(ends: Sequence[Sequence[int]], *, config: BundleConfig, source: Path | None) -> None:
+    """Check that a model from a file takes the pixels of a bundle and gives its logits.
+
+    Args:
+        ends: Shapes of input and output; -1 where any number fits.
+        config: What the file is said to be made from.
+        source: Names the file in errors; None for a model that was made here.
+
+    Raises:
+        BundleError: It does not.
+    """
+    side_px = config.preprocessing.side_px
+    expected = ([side_px, side_px, 3], [len(config.labels)])
+    for given, wanted in zip(ends, expected, strict=True):
+        fits = len(given) == 1 + len(wanted) and all(
+            axis in (-1, length) for axis, length in zip(given[1:], wanted, strict=True)
+        )
+        if not fits:
+            where = "the network" if source is None else source
+            raise BundleError(
+                f"{where}: does not fit config.json: expected {wanted} per photo, got {given[1:]}"
+            )
+
+
 def score_photos(predictor: PixelPredictor, photos: Sequence[Image.Image]) -> FloatArray:
     """Return probabilities [n_photos, n_labels] for upright RGB photos of any size."""
     scores = np.empty((len(photos), len(predictor.labels)))
@@ -61,6 +88,20 @@ def score_photos(predictor: PixelPredictor, photos: Sequence[Image.Image]) -> Fl
         ]
         scores[start : start + len(views)] = predictor.start(np.concatenate(views))()
     return scores
+
+
+def score_pixels(predictor: PixelPredictor, pixels: PixelArray) -> FloatArray:
+    """Return probabilities [n_photos, n_labels] of photos, of any number.
+
+    Args:
+        predictor: What scores.
+        pixels: Views of the photos [n_photos * n_views, side_px, side_px, 3].
+    """
+    size = predictor.batch_size * predictor.preprocessing.n_views
+    batches = [pixels[start : start + size] for start in range(0, len(pixels), size)]
+    return np.concatenate(
+        [np.empty((0, len(predictor.labels))), *(predictor.start(batch)() for batch in batches)]
+    )
 
 
 def average_views(logits: FloatArray, *, n_views: int) -> FloatArray:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from manylabel.bundle import WEIGHTS_FILE, Bundle, read_bundle
+from manylabel.bundle import CONFIG_FILE, WEIGHTS_FILE, Bundle, read_bundle
 from manylabel.config import DeviceName, PrecisionName
-from manylabel.errors import BundleError
+from manylabel.errors import BundleError, ConfigError
 from manylabel.models.backbones import build_backbone, seeded
 from manylabel.models.classifier import Classifier
 from manylabel.models.heads import build_head
@@ -50,6 +51,11 @@ class TorchPredictor:
         self._rules = parse_rules(labels=classifier.labels) if rules is None else rules
         self._thresholds = thresholds
         self._precision = precision
+
+    @property
+    def classifier(self) -> Classifier:
+        """Return the network, in inference mode."""
+        return self._classifier
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -162,7 +168,10 @@ def load_classifier(bundle: Bundle) -> Classifier:
         BundleError: The weights do not fit.
     """
     config = bundle.config
-    backbone = build_backbone(config.backbone, side_px=config.preprocessing.side_px)
+    try:
+        backbone = build_backbone(config.backbone, side_px=config.preprocessing.side_px)
+    except ConfigError as error:
+        raise BundleError(f"{bundle.folder / CONFIG_FILE}: {error}") from error
     backbone.preprocessing = config.preprocessing
     with seeded(0):
         head = build_head(
@@ -172,7 +181,7 @@ def load_classifier(bundle: Bundle) -> Classifier:
     weights = bundle.folder / WEIGHTS_FILE
     try:
         classifier.load_state_dict(load_file(weights))
-    except RuntimeError as error:
+    except (RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[-1].strip()
         raise BundleError(f"{weights}: does not fit config.json: {reason}") from error
     return classifier.eval()

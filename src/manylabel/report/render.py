@@ -55,13 +55,21 @@ Thumbnails = Mapping[int, str | None]
 """Photos of a page as data URIs by their row in the table; None for one that cannot be read any more."""
 
 
-def write_report(facts: Mapping[str, Any], table: LabelTable, *, out: Path) -> Path:
+def write_report(
+    facts: Mapping[str, Any],
+    table: LabelTable,
+    *,
+    out: Path,
+    heat_maps: Mapping[int, tuple[str, bytes]] | None = None,
+) -> Path:
     """Write everything that people read about a run.
 
     Args:
         facts: What ``collect_facts`` returned.
         table: The table that the facts were collected from; the gallery reads its photos.
         out: Folder to write to; it is made where it is missing, other files in it stay.
+        heat_maps: Of photos of the gallery, by their row: a label, and a JPEG of what speaks for it. Not
+            given: none is shown.
 
     Returns:
         The report, ``out / "report.html"``.
@@ -72,19 +80,27 @@ def write_report(facts: Mapping[str, Any], table: LabelTable, *, out: Path) -> P
     write_atomically(out / "facts.json", to_json(facts).encode())
     write_table(facts, out)
     report = out / "report.html"
-    write_atomically(
-        report, render_page(facts, pictures=pictures, thumbnails=_thumbnails(facts, table)).encode()
+    page = render_page(
+        facts, pictures=pictures, thumbnails=_thumbnails(facts, table), heat_maps=heat_maps or {}
     )
+    write_atomically(report, page.encode())
     return report
 
 
-def render_page(facts: Mapping[str, Any], *, pictures: Mapping[str, Picture], thumbnails: Thumbnails) -> str:
+def render_page(
+    facts: Mapping[str, Any],
+    *,
+    pictures: Mapping[str, Picture],
+    thumbnails: Thumbnails,
+    heat_maps: Mapping[int, tuple[str, bytes]],
+) -> str:
     """Set the page.
 
     Args:
         facts: What ``collect_facts`` returned.
         pictures: The plots by name; a plot that is not there is left out.
         thumbnails: The photos that it shows, ``shown_photos``.
+        heat_maps: As for ``write_report``.
 
     Returns:
         HTML with style, script and pictures inside.
@@ -109,6 +125,7 @@ def render_page(facts: Mapping[str, Any], *, pictures: Mapping[str, Picture], th
         headings=METRIC_HEADINGS,
         pictures=pictures,
         thumbnails=thumbnails,
+        heat_maps=heat_maps,
         sections=SECTIONS,
         words=words,
         trust=trust_words,

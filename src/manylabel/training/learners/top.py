@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from manylabel.models.classifier import Classifier
-from manylabel.models.cut import UpperPart, split_backbone
+from manylabel.models.cut import split_backbone
 from manylabel.models.modes import autocast
+from manylabel.models.trace import UpperPart
 from manylabel.training.batches import FeatureBatches, as_tensor, shared_tensor
 from manylabel.training.defaults import given
 from manylabel.training.features import FrozenPart

@@ -1,0 +1,67 @@
+"""``manylabel explain``: show what a network looked at.
+
+In:  a bundle, photos, perhaps labelled photos to find similar ones in.
+Out: a folder of heat maps with a page; a line per photo on the screen.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from manylabel.cli.console import show_line
+from manylabel.cli.progress import show_progress
+from manylabel.cli.screen import show_failures
+from manylabel.errors import ConfigError
+
+
+def explain(
+    bundle: Annotated[
+        Path, typer.Argument(help="Folder that training wrote.", metavar="BUNDLE", show_default=False)
+    ],
+    photos: Annotated[
+        list[Path], typer.Argument(help="Photos to explain.", metavar="PHOTO", show_default=False)
+    ],
+    *,
+    out: Annotated[Path, typer.Option(help="Folder to write to.", metavar="DIR", show_default=False)],
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Label to explain; may be given again. Not given: those that the network gives, else the "
+            "most probable one.",
+            metavar="NAME",
+        ),
+    ] = None,
+    among: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of labelled photos, e.g. those of the training, to show the most similar of.",
+            metavar="DIR",
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Table of the labels of --among.", metavar="FILE")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what an earlier call wrote there.")
+    ] = False,
+) -> None:
+    """Show what a network looked at, label by label."""
+    from manylabel.explain.pages import (
+        check_place,
+        write_explanations,
+    )  # not at the top: --help shall not load it
+    from manylabel.explain.run import explain as run
+
+    if (among is None) != (labels is None):
+        raise ConfigError("--among and --labels belong together: the photos, and which labels they carry")
+    check_place(out, overwrite=overwrite)
+    pair = None if among is None or labels is None else (among, labels)
+    with show_progress() as listener:
+        explained = run(bundle, photos, labels=label or (), among=pair, listener=listener)
+    write_explanations(out, explained, overwrite=overwrite)
+    for photo in explained.photos:
+        said = ", ".join(f"{found.label} {found.score:.0%}" for found in photo.labels)
+        show_line(f"{photo.path.name}: {said}")
+    show_failures(explained.failures)
+    show_line(f"Heat maps: {out / 'index.html'}")

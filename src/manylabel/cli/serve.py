@@ -1,0 +1,87 @@
+"""``manylabel serve``: answer over HTTP which labels photos carry.
+
+In:  bundles, where to listen, limits.
+Out: a running server, until Ctrl-C.
+"""
+
+import logging
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from manylabel.cli import options
+from manylabel.cli.console import show_line
+from manylabel.errors import ConfigError
+
+_TOKEN_VARIABLE = "MANYLABEL_TOKEN"
+
+
+def serve(
+    bundles: Annotated[
+        list[str],
+        typer.Argument(
+            help="Folders that training wrote, or NAME=FOLDER; the first answers where nobody names one.",
+            metavar="BUNDLE",
+            show_default=False,
+        ),
+    ],
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is every one.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
+    engine: options.Engine = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with the token that clients must send as 'Authorization: Bearer TOKEN'; not given: "
+            f"the environment variable {_TOKEN_VARIABLE}, else everybody may ask.",
+            metavar="FILE",
+        ),
+    ] = None,
+    max_request_mb: Annotated[float, typer.Option(help="Largest body of a request, in MB.")] = 64.0,
+    max_photos: Annotated[int, typer.Option(help="Most photos in a request.")] = 64,
+    max_megapixels: Annotated[float, typer.Option(help="Largest photo, in millions of pixels.")] = 64.0,
+    max_seconds: Annotated[float, typer.Option(help="Longest time for a request.")] = 60.0,
+    max_waiting: Annotated[
+        int, typer.Option(help="Most photos that wait or are worked on; beyond that the answer is 503.")
+    ] = 256,
+) -> None:
+    """Answer over HTTP which labels photos carry; with a page to drop photos on."""
+    from manylabel.serve.server import serve as run  # not at the top: --help shall not load it
+    from manylabel.serve.settings import ServeLimits
+
+    limits = ServeLimits(
+        request_mb=max_request_mb,
+        photos=max_photos,
+        megapixels=max_megapixels,
+        seconds=max_seconds,
+        waiting=max_waiting,
+    )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    run(
+        bundles,
+        host=host,
+        port=port,
+        engine=engine or "auto",
+        limits=limits,
+        token=read_token(token_file),
+        on_start=lambda url: show_line(f"Serving on {url} until Ctrl-C."),
+    )
+
+
+def read_token(file: Path | None) -> str | None:
+    """Return the token of a file, else of the environment; None where there is none.
+
+    Raises:
+        ConfigError: The file cannot be read or is empty.
+    """
+    if file is None:
+        return os.environ.get(_TOKEN_VARIABLE) or None
+    try:
+        token = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--token-file {file}: cannot be read: {error}") from error
+    if not token:
+        raise ConfigError(f"--token-file {file}: is empty; write the token into it")
+    return token

@@ -1,0 +1,1 @@
+"""Show what a network looked at, and which photos look alike to it."""

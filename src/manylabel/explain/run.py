@@ -1,0 +1,225 @@
+"""Explain what a bundle says about photos.
+
+In:  a bundle, photos, perhaps the photos that it learned from with their labels.
+Out: heat maps and the most similar photos, as values, or as PNG files and a page.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from manylabel.bundle import Bundle, read_bundle
+from manylabel.data.photos import convert_photos, open_photo
+from manylabel.data.readers import read_table
+from manylabel.errors import ConfigError, EngineError, InputError, PhotoError, did_you_mean
+from manylabel.explain.heatmaps import HeatMaps, explain_photo, mean_features
+from manylabel.explain.neighbours import nearest
+from manylabel.predictors.engines import open_locator
+from manylabel.predictors.locators import Locator
+from manylabel.predictors.scoring import average_views
+from manylabel.preprocess import Box, resize_photo
+from manylabel.rules import respect
+from manylabel.types import FloatArray, LabelTable, Listener, Progress, ignore_progress
+
+_MOST_VARIANTS = 256
+_N_NEAREST = 5
+_LONGEST_PX = 640
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbour:
+    """Hold a photo that looks like the one that is explained.
+
+    Attributes:
+        name: Its name in the table.
+        path: Its file.
+        labels: The labels that it carries.
+        cosine: How alike it is, at most 1.
+    """
+
+    name: str
+    path: Path
+    labels: tuple[str, ...]
+    cosine: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ExplainedLabel:
+    """Hold where a network saw what speaks for a label.
+
+    Attributes:
+        label: The label.
+        score: Its probability, from the photo as it is, in one view.
+        is_given: Whether the network gives it.
+        heat: How much each place speaks for it, in logits [rows, columns].
+    """
+
+    label: str
+    score: float
+    is_given: bool
+    heat: FloatArray
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Explanation:
+    """Hold why a network says what it says about a photo.
+
+    Attributes:
+        path: The photo's file.
+        photo: The photo, upright, at most 640 pixels a side.
+        box: The part of it that the network saw, as shares of its width and height.
+        labels: What is explained.
+        neighbours: The most similar photos, the most similar first.
+    """
+
+    path: Path
+    photo: Image.Image
+    box: Box
+    labels: tuple[ExplainedLabel, ...]
+    neighbours: tuple[Neighbour, ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Explanations:
+    """Hold the explanations of some photos.
+
+    Attributes:
+        photos: One per photo that could be read.
+        failures: An error for each other one.
+    """
+
+    photos: tuple[Explanation, ...]
+    failures: tuple[PhotoError, ...]
+
+
+def explain(
+    bundle: Path | str,
+    photos: Sequence[Path | str],
+    *,
+    labels: Sequence[str] = (),
+    among: tuple[Path | str, Path | str] | None = None,
+    listener: Listener = ignore_progress,
+) -> Explanations:
+    """Explain what a bundle says about photos.
+
+    Args:
+        bundle: Folder that training wrote.
+        photos: Photo files.
+        labels: The labels to explain. None given: those that the network gives, else the most probable one.
+        among: Folder and table of the photos to look for similar ones in; not given: none are looked for.
+        listener: Hears of progress.
+
+    Raises:
+        InputError: The bundle or the table cannot be used, there is no such label, or no photo can be read.
+        EngineError: The network keeps no places of a photo.
+        MissingExtraError: OpenVINO is not installed.
+    """
+    opened = read_bundle(Path(bundle))
+    columns = _columns_of(labels, opened)
+    locator = open_locator(opened.folder)
+    if locator is None:
+        raise EngineError(f"{bundle}: this network keeps no places of a photo, so it has no heat maps")
+    known = None if among is None else _look_at(opened, locator, among, listener)
+    explained, failures = [], list[PhotoError]()
+    for n_done, path in enumerate(map(Path, photos), start=1):
+        try:
+            photo = open_photo(path)
+        except PhotoError as error:
+            failures.append(error)
+        else:
+            maps = explain_photo(locator, photo, opened.config.preprocessing, most_variants=_MOST_VARIANTS)
+            photo.thumbnail((_LONGEST_PX, _LONGEST_PX), Image.Resampling.LANCZOS)
+            explained.append(
+                Explanation(
+                    path=path,
+                    photo=photo,
+                    box=maps.box,
+                    labels=_explain_labels(opened, maps, columns),
+                    neighbours=() if known is None else known.nearest(maps.features, besides=path),
+                )
+            )
+        listener(Progress(subject="photos", stage="explaining", done=n_done, total=len(photos)))
+    if not explained:
+        problems = "\n".join(map(str, failures[:10]))
+        raise InputError(f"not one photo can be read; the first problems:\n{problems}")
+    return Explanations(photos=tuple(explained), failures=tuple(failures))
+
+
+def _columns_of(labels: Sequence[str], bundle: Bundle) -> list[int]:
+    """Return the columns of the wanted labels."""
+    known = bundle.config.labels
+    for label in labels:
+        if label not in known:
+            hint = did_you_mean(label, known)
+            raise ConfigError(
+                f"{bundle.folder}: has no label '{label}'{hint or ';'} labels: {', '.join(known)}"
+            )
+    return [known.index(label) for label in labels]
+
+
+def _explain_labels(bundle: Bundle, maps: HeatMaps, columns: Sequence[int]) -> tuple[ExplainedLabel, ...]:
+    """Explain the wanted labels; where none is named, those given, else the most probable one."""
+    scores = average_views(maps.logits[None], n_views=1)  # [1, n_labels]
+    decisions = respect(bundle.config.rules, scores, bundle.thresholds)[0]
+    ranked = [int(column) for column in np.argsort(-scores[0])]
+    chosen = columns or [column for column in ranked if decisions[column]] or ranked[:1]
+    return tuple(
+        ExplainedLabel(
+            label=bundle.config.labels[column],
+            score=float(scores[0, column]),
+            is_given=bool(decisions[column]),
+            heat=maps.maps[column],
+        )
+        for column in chosen
+    )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _KnownPhotos:
+    """Hold labelled photos, and what they look like to the network [n_photos, n_channels]."""
+
+    table: LabelTable
+    features: FloatArray
+
+    def nearest(self, features: FloatArray, *, besides: Path) -> tuple[Neighbour, ...]:
+        """Return the most similar photos, the photo itself left out."""
+        rows, cosines = nearest(features, self.features, n_nearest=_N_NEAREST + 1)
+        found = [
+            Neighbour(
+                name=self.table.names[row],
+                path=self.table.photos[row],
+                labels=tuple(
+                    label
+                    for label, value in zip(self.table.labels, self.table.targets[row], strict=True)
+                    if value == 1
+                ),
+                cosine=float(cosine),
+            )
+            for row, cosine in zip(rows.tolist(), cosines.tolist(), strict=True)
+            if self.table.photos[row].resolve() != besides.resolve()
+        ]
+        return tuple(found[:_N_NEAREST])
+
+
+def _look_at(
+    bundle: Bundle, locator: Locator, among: tuple[Path | str, Path | str], listener: Listener
+) -> _KnownPhotos:
+    """Let the network look at labelled photos; those that cannot be read are left out."""
+    folder, labels = among
+    table = read_table(labels, photos=folder, purpose="judging")
+    preprocessing = bundle.config.preprocessing
+    read = convert_photos(
+        table.photos, lambda photo: resize_photo(photo, preprocessing), side_px=preprocessing.side_px
+    )
+    rows, features = [], []
+    for row, pixels in enumerate(read):
+        if not isinstance(pixels, PhotoError):
+            rows.append(row)
+            features.append(mean_features(locator, pixels))
+        listener(Progress(subject="photos", stage="comparing", done=row + 1, total=table.n_photos))
+    if not rows:
+        raise InputError(f"{folder}: not one photo of the table can be read")
+    return _KnownPhotos(table=table.take(np.array(rows)), features=np.stack(features))

@@ -1,0 +1,188 @@
+"""Write a bundle as one ONNX file that any engine can run.
+
+In:  a bundle.
+Out: ``model.onnx`` in it, compared with torch under OpenVINO and ONNX Runtime; or an error, and no file.
+
+    pixels         uint8 [n, side_px, side_px, 3], RGB, any n: normalisation is inside
+    probabilities  float32 [n, n_labels], calibrated
+    logits         float32 [n, n_labels]: what is averaged where a photo has several views
+    activations    float32 [n, ...]: what heat maps are made from, where the network has places
+
+Names, thresholds, preprocessing and rules stand in the file's metadata, as JSON.
+"""
+
+import io
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from manylabel.bundle import ONNX_FILE, Bundle, add_onnx
+from manylabel.errors import EngineError, MissingExtraError, OutputError
+from manylabel.export.job import Exported, ExportJob
+from manylabel.export.parity import (
+    as_facts,
+    check_parity,
+    check_parts,
+    choose_parity_photos,
+    compare_with_torch,
+)
+from manylabel.models.classifier import Classifier
+from manylabel.models.located import LocatedClassifier, locate
+from manylabel.predictors.engines import open_converted
+from manylabel.predictors.onnx_predictor import OnnxPredictor
+from manylabel.predictors.openvino_parts import ACTIVATIONS, LOGITS, PIXELS, PROBABILITIES
+from manylabel.predictors.scoring import PixelPredictor
+from manylabel.predictors.torch_predictor import load_classifier
+from manylabel.quiet_imports import has_openvino
+
+if TYPE_CHECKING:
+    from torch.onnx import ONNXProgram
+
+_FORMAT_VERSION = 1
+_MOST_BYTES = 2**31 - 2**20
+"""What a single ONNX file can hold: its format counts in 31 bits."""
+
+
+class _ExportedNetwork(nn.Module):
+    """Give probabilities, logits, and activations where the network has places."""
+
+    def __init__(self, network: Classifier | LocatedClassifier) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """Return the outputs of the file for pixels [n, side_px, side_px, 3], uint8."""
+        given = self.network(pixels)
+        logits, *activations = given if isinstance(given, tuple) else (given,)
+        return (torch.sigmoid(logits), logits, *activations)
+
+
+def export_onnx(job: ExportJob) -> Exported:
+    """Convert, compare and write; arguments, result and errors as in ``formats.export``."""
+    _check_installed()
+    bundle = job.bundle
+    photos = choose_parity_photos(bundle.config.preprocessing, photos=job.photos)
+    classifier = load_classifier(bundle)
+    program = convert_to_onnx(bundle, classifier)
+    try:
+        with TemporaryDirectory(dir=bundle.folder, prefix=".onnx.") as folder:
+            made = Path(folder) / ONNX_FILE
+            program.save(made, external_data=False)
+            parity = compare_with_torch(_open_both(bundle, made), bundle, classifier, on=photos)
+            check_parity(parity, bundle=bundle.folder, form=ONNX_FILE)
+            check_parts(made, bundle=bundle.folder, pixels=photos.pixels[:2])
+            path = add_onnx(bundle, made, facts={"parity": as_facts(parity), "versions": _versions()})
+    except OSError as error:
+        raise OutputError(f"{bundle.folder}: cannot be written: {error.strerror or error}") from error
+    return Exported(path=path, parity=parity)
+
+
+def _open_both(bundle: Bundle, made: Path) -> list[PixelPredictor]:
+    """Open a file with ONNX Runtime, and with OpenVINO where that is installed."""
+    engines: list[PixelPredictor] = [OnnxPredictor(made, config=bundle.config, thresholds=bundle.thresholds)]
+    return [*engines, *([open_converted(bundle, made, precision="fp32")] if has_openvino() else [])]
+
+
+def convert_to_onnx(bundle: Bundle, classifier: Classifier) -> "ONNXProgram":
+    """Convert the network of a bundle, with everything that a user of the file must know in its metadata.
+
+    Args:
+        bundle: What the file is made from.
+        classifier: Its network, on the CPU, in inference mode.
+
+    Raises:
+        EngineError: The network cannot be converted, or is too large for one file.
+    """
+    _check_size(bundle, classifier)
+    located = locate(classifier)
+    network = _ExportedNetwork(classifier if located is None else located).eval()
+    outputs = [PROBABILITIES, LOGITS, *([] if located is None else [ACTIVATIONS])]
+    side_px = classifier.preprocessing.side_px
+    # Of one photo, a network may be traced that can only take one.
+    example = torch.zeros(2, side_px, side_px, 3, dtype=torch.uint8)
+    try:
+        with _quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                network,
+                (example,),
+                input_names=[PIXELS],
+                output_names=outputs,
+                dynamic_shapes={PIXELS: {0: torch.export.Dim("n_photos")}},
+                dynamo=True,
+                verbose=False,
+            )
+    except (RuntimeError, torch.onnx.OnnxExporterError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise EngineError(f"{bundle.folder}: ONNX cannot take this network: {reason}") from error
+    if program is None:
+        raise EngineError(f"{bundle.folder}: torch gave no ONNX file for this network")
+    program.model.producer_name = "manylabel"
+    program.model.metadata_props.clear()
+    program.model.metadata_props.update(_metadata(bundle))
+    return program
+
+
+def _metadata(bundle: Bundle) -> Mapping[str, str]:
+    """Return what a user of the file must know; every value is text, as ONNX wants it."""
+    config = bundle.config
+    values = {
+        "format_version": _FORMAT_VERSION,
+        "problem_type": "multi_label_classification",
+        "labels": config.labels,
+        "thresholds": bundle.thresholds.values.tolist(),
+        "preprocessing": config.preprocessing.to_dict(),
+        "rules": [rule.text for rule in config.rules.rules],
+        "backbone": config.backbone,
+        "made_from": bundle.facts["sha256"],
+    }
+    return {f"manylabel.{key}": json.dumps(value, ensure_ascii=False) for key, value in values.items()}
+
+
+def _check_size(bundle: Bundle, classifier: Classifier) -> None:
+    n_bytes = 4 * classifier.n_parameters
+    if n_bytes > _MOST_BYTES:
+        raise EngineError(
+            f"{bundle.folder}: {n_bytes / 1e9:.1f} GB of weights, and one ONNX file holds 2.1 GB at most; "
+            "OpenVINO's own format has no such limit: manylabel export --to openvino"
+        )
+
+
+def _check_installed() -> None:
+    try:
+        import onnx  # noqa: F401 - not at the top: an extra
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("Writing ONNX", "onnx") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence what the exporter prints and warns of: steps that it takes, and its own deprecated calls."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _versions() -> dict[str, str]:
+    """Name the libraries that make a file, with their versions."""
+    import onnx
+    import onnxscript
+
+    return {"torch": torch.__version__, "onnx": onnx.__version__, "onnxscript": onnxscript.__version__}

@@ -1,0 +1,223 @@
+"""Compare exported models with the network that they were made from.
+
+In:  the network in torch; predictors of the exported model; photos, or drawn pictures, and noise.
+Out: how far probabilities lie apart; too far is an error.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from manylabel.bundle import Bundle
+from manylabel.data.find import find_photos
+from manylabel.data.photos import convert_photos
+from manylabel.data.sample import draw_postcard
+from manylabel.errors import EngineError, InputError, PhotoError
+from manylabel.models.classifier import Classifier
+from manylabel.models.frozen import relative_error
+from manylabel.predictors.locators import OpenVinoLocator
+from manylabel.predictors.openvino_parts import ACTIVATIONS, LOGITS, has_output, keep_outputs
+from manylabel.predictors.openvino_predictor import compile_model, read_model
+from manylabel.predictors.scoring import PixelPredictor, score_pixels
+from manylabel.predictors.torch_predictor import TorchPredictor
+from manylabel.preprocess import PixelArray, Preprocessing, resize_views
+from manylabel.quiet_imports import has_openvino
+from manylabel.rules import respect
+from manylabel.types import FloatArray
+
+if TYPE_CHECKING:
+    import openvino
+
+MAX_DIFFERENCE = 1e-3
+"""Largest difference of two probabilities that 32-bit sums in another order may make."""
+
+_N_PHOTOS = 24
+_N_DRAWN = 12
+_N_NOISE = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParityRow:
+    """Hold how an engine's probabilities compare with torch's.
+
+    Attributes:
+        engine: What computed, and in which numbers.
+        max_difference: Largest difference of two probabilities, in [0, 1].
+        n_changed: Decisions that differ, of all photos and labels.
+    """
+
+    engine: str
+    max_difference: float
+    n_changed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """Hold how exported models compare with torch.
+
+    Attributes:
+        rows: One per engine.
+        n_decisions: Photos times labels.
+        judged_on: Which photos these were, in words.
+    """
+
+    rows: tuple[ParityRow, ...]
+    n_decisions: int
+    judged_on: str
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ParityPhotos:
+    """Hold what models are compared on.
+
+    Attributes:
+        pixels: Views of the photos [n_photos * n_views, side_px, side_px, 3].
+        origin: Which photos these are, in words.
+    """
+
+    pixels: PixelArray
+    origin: str
+
+
+def choose_parity_photos(preprocessing: Preprocessing, *, photos: Path | None) -> ParityPhotos:
+    """Take photos of a folder, else drawn pictures, and noise.
+
+    Args:
+        preprocessing: How they become pixels.
+        photos: A folder; up to 24 of its photos are taken. Not given: 12 pictures are drawn.
+
+    Raises:
+        InputError: The folder has no photo that can be read.
+    """
+    if photos is None:
+        drawn = [draw_postcard(np.random.default_rng([0, number])).image for number in range(_N_DRAWN)]
+        views = [resize_views(picture, preprocessing) for picture in drawn]
+        origin = f"{_N_DRAWN} drawn pictures"
+    else:
+        views = _read_views(photos, preprocessing)
+        origin = "1 photo" if len(views) == 1 else f"{len(views)} photos"
+    side_px, n_views = preprocessing.side_px, preprocessing.n_views
+    shape = (_N_NOISE * n_views, side_px, side_px, 3)
+    noise = np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
+    return ParityPhotos(pixels=np.concatenate([*views, noise]), origin=f"{origin} and {_N_NOISE} of noise")
+
+
+def compare_with_torch(
+    engines: Sequence[PixelPredictor],
+    bundle: Bundle,
+    classifier: Classifier,
+    *,
+    on: ParityPhotos,
+) -> Parity:
+    """Score the same pixels with torch in 32-bit floats and with every engine.
+
+    Args:
+        engines: Predictors of what was exported.
+        bundle: What it was made from.
+        classifier: Its network, on the CPU.
+        on: What to score.
+    """
+    torch_engine = TorchPredictor(classifier, thresholds=bundle.thresholds, precision=torch.float32)
+    expected = score_pixels(torch_engine, on.pixels)
+    decided = respect(bundle.config.rules, expected, bundle.thresholds)
+    rows = []
+    for engine in engines:
+        scores = score_pixels(engine, on.pixels)
+        changed = respect(bundle.config.rules, scores, bundle.thresholds) != decided
+        rows.append(
+            ParityRow(
+                engine=engine.engine,
+                max_difference=_largest_difference(scores, expected),
+                n_changed=int(changed.sum()),
+            )
+        )
+    return Parity(rows=tuple(rows), n_decisions=decided.size, judged_on=on.origin)
+
+
+def check_parity(parity: Parity, *, bundle: Path, form: str) -> None:
+    """Refuse a model that does not say what torch says.
+
+    Decisions are not looked at: where probabilities lie this near, only those at a threshold differ.
+
+    Args:
+        parity: What was measured.
+        bundle: Names the bundle in errors.
+        form: Names the form in errors.
+
+    Raises:
+        EngineError: A difference is above ``MAX_DIFFERENCE``, or no number.
+    """
+    for row in parity.rows:
+        if not row.max_difference <= MAX_DIFFERENCE:  # also where it is no number
+            raise EngineError(
+                f"{bundle}: {form} under {row.engine} does not compute this network as torch does: "
+                f"probabilities differ by up to {row.max_difference:.1e}, at most {MAX_DIFFERENCE:.0e} is "
+                "expected; nothing was written"
+            )
+
+
+def check_parts(model: "openvino.Model | Path", *, bundle: Path, pixels: PixelArray) -> None:
+    """Refuse a model whose two parts do not give together what it gives as a whole: heat maps rest on them.
+
+    Args:
+        model: The exported model, or its file. Where OpenVINO is not installed, or it has no parts, nothing
+            is checked.
+        bundle: Names the bundle in errors.
+        pixels: What to compare on [n, side_px, side_px, 3].
+
+    Raises:
+        EngineError: They do not.
+    """
+    if not has_openvino():
+        return
+    whole = read_model(model)
+    if not has_output(whole, ACTIVATIONS):
+        return
+    locator = OpenVinoLocator(whole)
+    expected = compile_model(keep_outputs(whole, LOGITS), precision="fp32", aim="latency")(pixels)[0]
+    difference = relative_error(locator.upper(locator.lower(pixels)), np.asarray(expected, dtype=np.float64))
+    if not difference <= MAX_DIFFERENCE:
+        raise EngineError(
+            f"{bundle}: the exported network cannot be taken apart for heat maps: its parts differ from the "
+            f"whole by {difference:.1e}; nothing was written"
+        )
+
+
+def as_facts(parity: Parity) -> Mapping[str, object]:
+    """Return plain values for JSON."""
+    return {
+        "judged_on": parity.judged_on,
+        "n_decisions": parity.n_decisions,
+        "engines": {
+            row.engine: {"max_difference": row.max_difference, "n_changed": row.n_changed}
+            for row in parity.rows
+        },
+    }
+
+
+def _largest_difference(scores: FloatArray, expected: FloatArray) -> float:
+    """Return the largest difference; NaN where a score is none."""
+    return float(np.abs(scores - expected).max())
+
+
+def _read_views(folder: Path, preprocessing: Preprocessing) -> list[PixelArray]:
+    found = find_photos(folder)
+    if not found:
+        raise InputError(f"no photo found in {folder}; give a folder of photos like those to be scored")
+    chosen = np.sort(np.random.default_rng(0).permutation(len(found))[:_N_PHOTOS])
+    read = list(
+        convert_photos(
+            [found[row] for row in chosen],
+            lambda photo: resize_views(photo, preprocessing),
+            side_px=preprocessing.side_px,
+        )
+    )
+    views = [photo for photo in read if not isinstance(photo, PhotoError)]
+    if not views:
+        problems = "\n".join(str(photo) for photo in read[:10])
+        raise InputError(f"not one photo can be read; the first problems:\n{problems}")
+    return views

@@ -1,0 +1,43 @@
+"""Run the two parts of a network through torch.
+
+In:  a network taken apart; pixels, or activations.
+Out: activations, or logits.
+"""
+
+import numpy as np
+import torch
+
+from manylabel.models.located import LocatedClassifier
+from manylabel.places import PlaceGrid
+from manylabel.predictors.locators import ActivationArray
+from manylabel.preprocess import PixelArray
+from manylabel.types import FloatArray
+
+
+class TorchLocator:
+    """Run both parts where the network lies, in 32-bit floats.
+
+    Args:
+        located: The network; put into inference mode.
+    """
+
+    def __init__(self, located: LocatedClassifier) -> None:
+        """Switch the network to inference."""
+        self._located = located.eval()
+        self._device = next(located.parameters()).device
+
+    @property
+    def grid(self) -> PlaceGrid:
+        """Say where the places are."""
+        return self._located.grid
+
+    @torch.inference_mode()
+    def lower(self, pixels: PixelArray) -> ActivationArray:
+        """Return activations; as in ``Locator``."""
+        return np.asarray(self._located(torch.from_numpy(pixels).to(self._device))[1].cpu().numpy())
+
+    @torch.inference_mode()
+    def upper(self, activations: ActivationArray) -> FloatArray:
+        """Return logits; as in ``Locator``."""
+        logits = self._located.upper(torch.from_numpy(activations).to(self._device))
+        return np.asarray(logits.cpu().double().numpy())

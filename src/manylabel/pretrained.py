@@ -1,0 +1,130 @@
+"""Keep a trained classifier in a folder, and find it again there or on the Hugging Face hub.
+
+In:  a classifier, or the name of a folder or of a repository on the hub.
+Out: a bundle: config.json, weights.safetensors and the rest, as ``bundle`` describes it.
+"""
+
+from pathlib import Path
+
+from manylabel.bundle import Bundle, BundleConfig, read_bundle, write_bundle
+from manylabel.config import HeadName
+from manylabel.errors import BundleError, InputError, MissingExtraError
+from manylabel.files import new_folder
+from manylabel.predictors.torch_predictor import TorchPredictor, save_weights
+from manylabel.types import Thresholds
+
+_CARD = """\
+---
+library_name: manylabel
+pipeline_tag: image-classification
+tags: [multi-label-image-classification]
+---
+
+# {backbone}: {n_labels} labels
+
+A multi-label image classifier: each photo may carry none, one or several of these labels: {labels}.
+
+```python
+from manylabel import MultiLabelClassifier
+
+classifier = MultiLabelClassifier.from_pretrained("FOLDER_OR_REPOSITORY")
+```
+
+It was kept from Python, where nothing is judged: how good it is, is not known here.
+"""
+
+
+def save_bundle(folder: Path, predictor: TorchPredictor, *, head: HeadName, thresholds: Thresholds) -> None:
+    """Write a classifier as a bundle.
+
+    Args:
+        folder: Folder to make; it may exist empty.
+        predictor: The classifier, its labels and rules.
+        head: Name of its head.
+        thresholds: One per label.
+
+    Raises:
+        OutputError: The folder is taken, or cannot be written to.
+    """
+    classifier = predictor.classifier
+    config = BundleConfig(
+        backbone=classifier.backbone.name,
+        head=head,
+        labels=classifier.labels,
+        preprocessing=classifier.preprocessing,
+        rules=predictor.rules,
+    )
+    labels = config.labels
+    card = _CARD.format(backbone=config.backbone, n_labels=len(labels), labels=", ".join(labels))
+    with new_folder(folder, replaces=None) as partial:
+        write_bundle(
+            partial,
+            config=config,
+            thresholds=thresholds,
+            facts={"made_by": "MultiLabelClassifier.save_pretrained"},
+            card=card,
+            write_weights=lambda path: save_weights(classifier, path),
+        )
+
+
+def find_bundle(name: Path | str) -> Bundle:
+    """Return a bundle by its folder, or by its repository on the hub, which is then downloaded.
+
+    Raises:
+        BundleError: It is neither, or what is there is no bundle.
+        MissingExtraError: It is no folder, and the hub's library is not installed.
+    """
+    folder = Path(name)
+    return read_bundle(folder if folder.is_dir() else _download(str(name)))
+
+
+def _download(repository: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"'{repository}' is no folder here; looking for it on the hub", "train"
+        ) from error
+    try:
+        # What else lies in a repository is not asked for.
+        wanted = ["*.json", "*.csv", "*.safetensors", "README.md"]
+        return Path(snapshot_download(repository, allow_patterns=wanted))
+    except HFValidationError as error:
+        raise BundleError(f"{repository}: no such folder, and no name of a repository on the hub") from error
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise BundleError(
+            f"{repository}: no such folder, and not to be had from the hub: {reason}"
+        ) from error
+
+
+def push(bundle: Path | str, repository: str, *, is_private: bool = False) -> str:
+    """Copy a bundle into a repository on the Hugging Face hub; the repository is made where it is missing.
+
+    Args:
+        bundle: Folder that training wrote.
+        repository: USER/NAME.
+        is_private: Whether a new repository can be seen by its owner alone.
+
+    Returns:
+        Its address.
+
+    Raises:
+        InputError: The bundle cannot be used, or the hub refuses.
+        MissingExtraError: The hub's library is not installed.
+    """
+    try:
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("Copying to the hub", "train") from error
+    folder = read_bundle(Path(bundle)).folder
+    hub = HfApi()
+    try:
+        address = hub.create_repo(repository, private=is_private, exist_ok=True)
+        hub.upload_folder(repo_id=repository, folder_path=folder, commit_message="Add a manylabel bundle")
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(f"{repository}: the hub did not take the bundle: {reason}") from error
+    return str(address)

@@ -1,0 +1,147 @@
+"""A bundle that is served.
+
+In:  photos as they were uploaded.
+Out: scores and decisions, heat maps; an error for each photo that cannot be read.
+"""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+
+from manylabel.bundle import read_bundle
+from manylabel.config import EngineName
+from manylabel.data.photos import open_photo_bytes
+from manylabel.errors import PhotoError
+from manylabel.explain.heatmaps import HeatMaps, explain_photo
+from manylabel.predictors.engines import open_locator, open_predictor
+from manylabel.predictors.locators import Locator
+from manylabel.preprocess import PixelArray, resize_views
+from manylabel.rules import respect
+from manylabel.serve.batcher import Batcher
+from manylabel.serve.settings import ServeLimits
+from manylabel.types import FloatArray
+
+_MOST_VARIANTS = 64
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Upload:
+    """Hold a photo as it came.
+
+    Attributes:
+        name: What the client calls it.
+        data: Its file.
+    """
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Judgement:
+    """Hold what a network says about a photo.
+
+    Attributes:
+        scores: Probabilities [n_labels].
+        labels: The labels given, the most probable first.
+    """
+
+    scores: FloatArray
+    labels: tuple[str, ...]
+
+
+class ServedBundle:
+    """Score uploads with a bundle, those of many requests together.
+
+    Args:
+        name: What clients call it.
+        folder: The bundle.
+        engine: What computes.
+        limits: What is refused.
+
+    Raises:
+        BundleError: A file is missing, damaged or does not fit.
+        MissingExtraError: The engine is not installed.
+    """
+
+    def __init__(
+        self, name: str, folder: Path, *, engine: EngineName = "auto", limits: ServeLimits | None = None
+    ) -> None:
+        """Open the bundle and start its thread."""
+        self.name = name
+        self._folder = folder
+        self._limits = ServeLimits() if limits is None else limits
+        self.config = read_bundle(folder).config
+        self._predictor = open_predictor(folder, engine=engine)
+        self.thresholds = self._predictor.thresholds
+        self.engine = self._predictor.engine
+        self._batcher = Batcher(self._predictor)
+        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix=f"photos of {name}")
+        self._locator: Locator | None = None
+        self._explaining = Lock()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Name the labels, in the order of the scores."""
+        return self._predictor.labels
+
+    async def judge(self, uploads: Sequence[Upload]) -> list[Judgement | PhotoError]:
+        """Return what the network says about each photo, or why it cannot be read."""
+        return list(await asyncio.gather(*(self._judge_one(upload) for upload in uploads)))
+
+    async def explain(self, upload: Upload) -> HeatMaps | None:
+        """Return the heat maps of a photo; None where the network has no places.
+
+        Raises:
+            PhotoError: It cannot be read.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._explain, upload)
+
+    def close(self) -> None:
+        """Answer what waits, then end all threads."""
+        self._batcher.close()
+        self._threads.shutdown()
+
+    async def _judge_one(self, upload: Upload) -> Judgement | PhotoError:
+        loop = asyncio.get_running_loop()
+        views = await loop.run_in_executor(self._threads, self._try_to_read, upload)
+        if isinstance(views, PhotoError):
+            return views
+        scores = await asyncio.wrap_future(self._batcher.submit(views))
+        decisions = respect(self._predictor.rules, scores[None], self.thresholds)[0]
+        order = np.argsort(-scores)
+        given = tuple(self.labels[column] for column in order if decisions[column])
+        return Judgement(scores=scores, labels=given)
+
+    def _try_to_read(self, upload: Upload) -> PixelArray | PhotoError:
+        preprocessing = self._predictor.preprocessing
+        try:
+            photo = open_photo_bytes(
+                upload.data,
+                name=upload.name,
+                side_px=preprocessing.side_px,
+                max_pixels=self._limits.pixels,
+            )
+        except PhotoError as error:
+            # A fresh error: the caught one would keep a half-decoded photo alive through its traceback.
+            return PhotoError(error.path, error.reason)
+        return resize_views(photo, preprocessing)
+
+    def _explain(self, upload: Upload) -> HeatMaps | None:
+        preprocessing = self._predictor.preprocessing
+        photo = open_photo_bytes(
+            upload.data, name=upload.name, side_px=preprocessing.side_px, max_pixels=self._limits.pixels
+        )
+        # One at a time: each takes all cores for as long as many predictions.
+        with self._explaining:
+            if self._locator is None:
+                self._locator = open_locator(self._folder)
+            if self._locator is None:
+                return None
+            return explain_photo(self._locator, photo, preprocessing, most_variants=_MOST_VARIANTS)

@@ -1,0 +1,102 @@
+"""What all requests share.
+
+In:  bundles, limits, a token.
+Out: the bundle that a request asks for, a place in the queue, leave to ask at all.
+"""
+
+import hmac
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated
+
+from fastapi import Depends, HTTPException, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from manylabel.serve.measures import Measures
+from manylabel.serve.served import ServedBundle
+from manylabel.serve.settings import ServeLimits
+
+_RETRY_SECONDS = 1
+
+
+class ServerState:
+    """Hold what all requests share.
+
+    Args:
+        bundles: What is served, at least one; the first answers where a request names none.
+        limits: What is refused.
+        token: What clients must send; None where everybody may ask.
+    """
+
+    def __init__(self, bundles: Sequence[ServedBundle], *, limits: ServeLimits, token: str | None) -> None:
+        """Begin with nobody waiting."""
+        self.bundles = {bundle.name: bundle for bundle in bundles}
+        self.limits = limits
+        self.measures = Measures()
+        self._token = token
+        self._n_waiting = 0
+
+    def choose(self, name: str | None) -> ServedBundle:
+        """Return the bundle of a name.
+
+        Raises:
+            HTTPException: 404: there is none.
+        """
+        if name is None:
+            return next(iter(self.bundles.values()))
+        if name not in self.bundles:
+            raise HTTPException(404, f"no bundle '{name}' is served; there are: {', '.join(self.bundles)}")
+        return self.bundles[name]
+
+    @contextmanager
+    def places(self, n_photos: int) -> Iterator[None]:
+        """Keep places for some photos while they are worked on.
+
+        Raises:
+            HTTPException: 503: too many wait already.
+        """
+        most = self.limits.waiting
+        if self._n_waiting + n_photos > most:
+            raise HTTPException(
+                503,
+                f"{self._n_waiting} photos wait already, and at most {most} may; try again soon",
+                headers={"Retry-After": str(_RETRY_SECONDS)},
+            )
+        self._n_waiting += n_photos
+        self.measures.waiting.set(self._n_waiting)
+        try:
+            yield
+        finally:
+            self._n_waiting -= n_photos
+            self.measures.waiting.set(self._n_waiting)
+
+    def admit(self, token: str) -> None:
+        """Let a request in.
+
+        Raises:
+            HTTPException: 401: its token is missing or wrong.
+        """
+        # In constant time: how long a wrong token takes shall not tell how much of it is right.
+        if self._token is not None and not hmac.compare_digest(token.encode(), self._token.encode()):
+            raise HTTPException(401, "the token is missing or wrong", headers={"WWW-Authenticate": "Bearer"})
+
+
+def the_server(request: Request) -> ServerState:
+    """Return what all requests of an app share."""
+    state: ServerState = request.app.state.server
+    return state
+
+
+Server = Annotated[ServerState, Depends(the_server)]
+_bearer = HTTPBearer(auto_error=False)
+
+
+def check_token(
+    server: Server, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> None:
+    """Refuse requests without the token.
+
+    Raises:
+        HTTPException: 401: the token is missing or wrong.
+    """
+    server.admit("" if given is None else given.credentials)

@@ -1,0 +1,63 @@
+// Ask the server.
+
+const TOKEN_KEY = "manylabel-token";
+
+export class NeedsToken extends Error {}
+
+export function setToken(token) {
+  sessionStorage.setItem(TOKEN_KEY, token);
+}
+
+function headers() {
+  const token = sessionStorage.getItem(TOKEN_KEY);
+  return token ? { Authorization: `Bearer ${token}` } : {};
+}
+
+// Answers of 503 say when to come back; a server that is busy shall not lose photos.
+async function ask(path, options = {}) {
+  for (let attempt = 0; ; attempt += 1) {
+    const response = await fetch(path, { ...options, headers: headers() });
+    if (response.status === 401) throw new NeedsToken();
+    if (response.status !== 503 || attempt === 20) return response;
+    const seconds = Number(response.headers.get("Retry-After")) || 1;
+    await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+  }
+}
+
+async function detailOf(response) {
+  try {
+    return (await response.json()).detail ?? response.statusText;
+  } catch {
+    return response.statusText;
+  }
+}
+
+export async function getModels() {
+  const response = await ask("/health");
+  if (!response.ok) throw new Error(await detailOf(response));
+  return Object.keys((await response.json()).models);
+}
+
+export async function getLabels(model) {
+  const response = await ask(`/labels?${new URLSearchParams({ model })}`);
+  if (!response.ok) throw new Error(await detailOf(response));
+  return (await response.json()).labels;
+}
+
+// Returns an answer per photo; one that cannot be read has an error in it.
+export async function predict(model, files) {
+  const body = new FormData();
+  for (const file of files) body.append("photos", file, file.name || "pasted");
+  const response = await ask(`/predict?${new URLSearchParams({ model })}`, { method: "POST", body });
+  const answer = await response.json().catch(() => ({ detail: response.statusText }));
+  if (answer.photos) return answer.photos;
+  throw new Error(answer.detail);
+}
+
+export async function explain(model, file, label) {
+  const body = new FormData();
+  body.append("photos", file, file.name || "pasted");
+  const response = await ask(`/explain?${new URLSearchParams({ model, label })}`, { method: "POST", body });
+  if (!response.ok) throw new Error(await detailOf(response));
+  return response.json();
+}

@@ -1,0 +1,275 @@
+// The page: photos in, labels out, thresholds to move.
+
+import { NeedsToken, explain, getLabels, getModels, predict, setToken } from "./api.js";
+import { download, toCsv } from "./csv.js";
+import { draw, inWords } from "./heatmap.js";
+
+const PHOTOS_PER_REQUEST = 4;
+const OTHERS_SHOWN = 3;
+const SLIDERS_SHOWN = 60;
+
+const byId = (id) => document.getElementById(id);
+const copyOf = (id) => byId(id).content.firstElementChild.cloneNode(true);
+const percent = (share) => `${Math.round(100 * share)} %`;
+
+const page = { model: "", labels: [], thresholds: new Map(), isMoved: false, entries: [] };
+
+function say(text) {
+  byId("status").textContent = text;
+}
+
+// At the server's own thresholds its labels are shown, for they also obey rules among labels.
+function labelsOf(answer) {
+  if (!page.isMoved) return answer.labels;
+  return page.labels
+    .map(({ name }) => name)
+    .filter((name) => answer.scores[name] >= page.thresholds.get(name))
+    .sort((a, b) => answer.scores[b] - answer.scores[a]);
+}
+
+// --- cards ---
+
+class Entry {
+  constructor(file) {
+    this.file = file;
+    this.answer = null;
+    this.showsAll = false;
+    this.explained = null;
+    this.card = copyOf("card");
+    this.image = this.card.querySelector("img");
+    this.image.src = URL.createObjectURL(file);
+    this.image.alt = file.name || "pasted photo";
+    this.image.onerror = () => this.card.querySelector(".picture").classList.add("unseen");
+    this.card.querySelector("figcaption").textContent = file.name || "pasted photo";
+    this.card.querySelector(".given").textContent = "…";
+    this.card.querySelector(".more").onclick = () => {
+      this.showsAll = !this.showsAll;
+      this.show();
+    };
+  }
+
+  setAnswer(answer) {
+    this.answer = answer;
+    this.show();
+  }
+
+  show() {
+    const { answer, card } = this;
+    if (!answer) return;
+    const given = card.querySelector(".given");
+    card.classList.toggle("failed", Boolean(answer.error));
+    if (answer.error) {
+      given.textContent = `Not read: ${answer.error}.`;
+      return;
+    }
+    const chosen = labelsOf(answer);
+    given.textContent = chosen.length ? chosen.join(", ") : "none of the labels";
+    const others = page.labels
+      .map(({ name }) => name)
+      .filter((name) => !chosen.includes(name))
+      .sort((a, b) => answer.scores[b] - answer.scores[a]);
+    const shown = this.showsAll ? others : others.slice(0, OTHERS_SHOWN);
+    const list = card.querySelector(".labels");
+    const focused = document.activeElement?.closest(".labels") === list ? document.activeElement.dataset.label : null;
+    list.replaceChildren(...[...chosen, ...shown].map((name) => this.row(name, chosen.includes(name))));
+    if (focused) [...list.querySelectorAll("button")].find((row) => row.dataset.label === focused)?.focus();
+    const more = card.querySelector(".more");
+    more.hidden = others.length <= OTHERS_SHOWN;
+    more.textContent = this.showsAll ? "Fewer labels" : `All ${page.labels.length} labels`;
+  }
+
+  row(name, isGiven) {
+    const row = copyOf("row");
+    const button = row.querySelector("button");
+    const [score, threshold] = [this.answer.scores[name], page.thresholds.get(name)];
+    button.dataset.label = name;
+    button.classList.toggle("is-given", isGiven);
+    button.setAttribute("aria-pressed", String(this.explained === name));
+    button.setAttribute(
+      "aria-label",
+      `${name}: ${percent(score)}, threshold ${percent(threshold)}, ${isGiven ? "given" : "not given"}. Show where.`,
+    );
+    button.title = "Show where in the photo";
+    row.querySelector(".name").textContent = name;
+    row.querySelector(".percent").textContent = percent(score);
+    row.querySelector(".fill").style.width = `${100 * score}%`;
+    row.querySelector(".mark").style.left = `${100 * threshold}%`;
+    button.onclick = () => this.toggleMap(name);
+    return row;
+  }
+
+  async toggleMap(name) {
+    const canvas = this.card.querySelector("canvas");
+    const words = this.card.querySelector(".explained");
+    this.explained = this.explained === name ? null : name;
+    canvas.hidden = true;
+    words.textContent = "";
+    this.show();
+    if (this.explained === null) return;
+    words.textContent = `Looking for “${name}” …`;
+    try {
+      const { map, box } = await explain(page.model, this.file, name);
+      if (this.explained !== name) return; // another label was chosen meanwhile
+      draw(canvas, map, box);
+      canvas.hidden = false;
+      words.textContent = inWords(map, name);
+    } catch (error) {
+      if (!needsToken(error)) words.textContent = `No heat map: ${error.message}.`;
+    }
+  }
+
+  remove() {
+    URL.revokeObjectURL(this.image.src);
+    this.card.remove();
+  }
+}
+
+// --- photos ---
+
+async function add(files) {
+  const entries = [...files].map((file) => new Entry(file));
+  if (!entries.length) return;
+  page.entries.push(...entries);
+  byId("photos").append(...entries.map((entry) => entry.card));
+  byId("clear").disabled = false;
+  await score(entries);
+}
+
+async function score(entries) {
+  let nDone = 0;
+  for (let start = 0; start < entries.length; start += PHOTOS_PER_REQUEST) {
+    say(`Scoring photo ${start + 1} of ${entries.length} …`);
+    const part = entries.slice(start, start + PHOTOS_PER_REQUEST);
+    try {
+      const answers = await predict(page.model, part.map((entry) => entry.file));
+      part.forEach((entry, place) => entry.setAnswer(answers[place]));
+      nDone += part.length;
+    } catch (error) {
+      if (needsToken(error)) return;
+      part.forEach((entry) => entry.setAnswer({ image: entry.file.name, labels: [], scores: {}, error: error.message }));
+    }
+    showCounts();
+  }
+  const nFailed = entries.filter((entry) => entry.answer?.error).length;
+  const failed = nFailed ? ` ${nFailed} could not be read.` : "";
+  say(`${nDone === 1 ? "1 photo" : `${nDone} photos`} scored.${failed} Click a label to see where it is.`);
+  byId("download").disabled = false;
+}
+
+function clear() {
+  page.entries.forEach((entry) => entry.remove());
+  page.entries = [];
+  byId("clear").disabled = byId("download").disabled = true;
+  showCounts();
+  say("");
+}
+
+// --- thresholds ---
+
+function showSliders() {
+  const wanted = byId("filter").value.trim().toLowerCase();
+  const found = page.labels.filter(({ name }) => name.toLowerCase().includes(wanted)).slice(0, SLIDERS_SHOWN);
+  byId("sliders").replaceChildren(...found.map(slider));
+  document.querySelector(".filter").hidden = page.labels.length <= 12;
+  byId("thresholds").hidden = !page.labels.length;
+  showCounts();
+}
+
+function slider({ name }) {
+  const item = copyOf("slider");
+  const input = item.querySelector("input");
+  item.dataset.label = name;
+  item.querySelector(".name").textContent = name;
+  input.value = String(Math.round(100 * page.thresholds.get(name)));
+  input.oninput = () => {
+    page.thresholds.set(name, Number(input.value) / 100);
+    page.isMoved = true;
+    byId("reset").disabled = false;
+    page.entries.forEach((entry) => entry.show());
+    showCounts();
+  };
+  return item;
+}
+
+function showCounts() {
+  const answers = page.entries.map((entry) => entry.answer).filter((answer) => answer && !answer.error);
+  for (const item of byId("sliders").children) {
+    const name = item.dataset.label;
+    const n = answers.filter((answer) => labelsOf(answer).includes(name)).length;
+    const threshold = percent(page.thresholds.get(name));
+    item.querySelector("output").textContent = answers.length ? `${threshold} · ${n} of ${answers.length}` : threshold;
+  }
+}
+
+function resetThresholds() {
+  page.thresholds = new Map(page.labels.map(({ name, threshold }) => [name, threshold]));
+  page.isMoved = false;
+  byId("reset").disabled = true;
+  showSliders();
+  page.entries.forEach((entry) => entry.show());
+}
+
+// --- server ---
+
+function needsToken(error) {
+  if (!(error instanceof NeedsToken)) return false;
+  byId("token-form").hidden = false;
+  byId("token").focus();
+  say("The server asks for a token.");
+  return true;
+}
+
+async function useModel(name) {
+  page.model = name;
+  page.labels = await getLabels(name);
+  resetThresholds();
+  if (page.entries.length) await score(page.entries);
+}
+
+async function begin() {
+  try {
+    const models = await getModels();
+    byId("model").replaceChildren(...models.map((name) => new Option(name, name)));
+    byId("model-choice").hidden = models.length < 2;
+    await useModel(models[0]);
+  } catch (error) {
+    if (!needsToken(error)) say(`The server does not answer: ${error.message}.`);
+  }
+}
+
+byId("files").onchange = (event) => {
+  add(event.target.files);
+  event.target.value = "";
+};
+byId("model").onchange = (event) => useModel(event.target.value);
+byId("clear").onclick = clear;
+byId("reset").onclick = resetThresholds;
+byId("filter").oninput = showSliders;
+byId("download").onclick = () => {
+  const answers = page.entries.map((entry) => entry.answer).filter(Boolean);
+  download(toCsv(answers, page.labels.map(({ name }) => name), labelsOf), "predictions.csv");
+};
+byId("token-form").onsubmit = (event) => {
+  event.preventDefault();
+  setToken(byId("token").value);
+  byId("token-form").hidden = true;
+  say("");
+  begin();
+};
+
+const drop = byId("drop");
+document.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  drop.classList.add("over");
+});
+document.addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) drop.classList.remove("over");
+});
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  drop.classList.remove("over");
+  add(event.dataTransfer.files);
+});
+document.addEventListener("paste", (event) => add(event.clipboardData.files));
+
+begin();

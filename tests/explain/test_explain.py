@@ -1,0 +1,137 @@
+"""What a network looked at."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from manylabel.bundle import read_bundle
+from manylabel.data.photos import open_photo
+from manylabel.errors import ConfigError, EngineError, InputError, OutputError
+from manylabel.explain import run as explain_run
+from manylabel.explain.heatmaps import explain_photo
+from manylabel.explain.overlay import draw_overlay
+from manylabel.explain.pages import write_explanations
+from manylabel.explain.run import explain
+from manylabel.models.located import locate
+from manylabel.predictors.engines import open_locator
+from manylabel.predictors.torch_locator import TorchLocator
+from manylabel.predictors.torch_predictor import load_classifier
+from manylabel.preprocess import Preprocessing
+from manylabel.types import LabelTable, Progress
+
+pytest.importorskip("openvino")
+
+
+def test_torch_and_openvino_draw_the_same_maps(shapes_bundle: Path, shapes_table: LabelTable) -> None:
+    located = locate(load_classifier(read_bundle(shapes_bundle)))
+    ours = open_locator(shapes_bundle)
+    assert located is not None
+    assert ours is not None
+    photo = open_photo(shapes_table.photos[7])
+    preprocessing = read_bundle(shapes_bundle).config.preprocessing
+    first, second = (
+        explain_photo(locator, photo, preprocessing, most_variants=9)
+        for locator in (ours, TorchLocator(located))
+    )
+    assert first.maps.shape == (3, 3, 3)
+    np.testing.assert_allclose(first.maps, second.maps, atol=2e-3)
+    np.testing.assert_allclose(first.features, second.features, atol=1e-3)
+
+
+def test_a_cropped_photo_is_explained_where_the_network_saw_it(shapes_bundle: Path) -> None:
+    locator = open_locator(shapes_bundle)
+    assert locator is not None
+    cropping = Preprocessing(side_px=64, fit="crop", crop_fraction=1.0)
+    maps = explain_photo(locator, Image.new("RGB", (200, 100)), cropping, most_variants=9)
+    assert maps.box == (0.25, 0.0, 0.75, 1.0)
+
+
+def test_the_wanted_labels_are_explained_else_those_given(
+    shapes_bundle: Path, shapes_table: LabelTable
+) -> None:
+    wanted = explain(shapes_bundle, shapes_table.photos[:1], labels=["triangle", "circle"])
+    assert [found.label for found in wanted.photos[0].labels] == ["triangle", "circle"]
+    for explained in explain(shapes_bundle, shapes_table.photos).photos:
+        given = [found.label for found in explained.labels if found.is_given]
+        assert len(given) == len(explained.labels) or len(explained.labels) == 1
+        scores = [found.score for found in explained.labels]
+        assert scores == sorted(scores, reverse=True)
+
+
+def test_similar_photos_are_found_and_the_photo_itself_is_not(
+    shapes_bundle: Path, shapes_folder: Path
+) -> None:
+    heard: list[Progress] = []
+    images = shapes_folder / "images"
+    explained = explain(
+        shapes_bundle,
+        [images / "00.png"],
+        among=(images, shapes_folder / "labels.csv"),
+        listener=heard.append,
+    )
+    found = explained.photos[0].neighbours
+    assert len(found) == 5
+    assert "00.png" not in [neighbour.name for neighbour in found]
+    cosines = [neighbour.cosine for neighbour in found]
+    assert cosines == sorted(cosines, reverse=True)
+    # Photo 0 is empty; the emptiest of the others look most like it.
+    assert found[0].labels == ()
+    assert heard[0] == Progress("photos", "comparing", 1, 32)
+    assert heard[-1] == Progress("photos", "explaining", 1, 1)
+
+
+def test_what_cannot_be_explained_is_told(
+    shapes_bundle: Path, shapes_table: LabelTable, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"no photo")
+    explained = explain(shapes_bundle, [tmp_path / "bad.jpg", shapes_table.photos[0]])
+    assert [failure.path.name for failure in explained.failures] == ["bad.jpg"]
+    with pytest.raises(InputError, match="not one photo can be read"):
+        explain(shapes_bundle, [tmp_path / "bad.jpg"])
+    with pytest.raises(ConfigError, match="has no label 'circl'; did you mean 'circle'"):
+        explain(shapes_bundle, shapes_table.photos, labels=["circl"])
+
+
+def test_a_network_without_places_is_told(
+    shapes_bundle: Path, shapes_table: LabelTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explain_run, "open_locator", lambda _: None)
+    with pytest.raises(EngineError, match="keeps no places of a photo"):
+        explain(shapes_bundle, shapes_table.photos)
+
+
+def test_a_page_and_a_picture_per_label_are_written(
+    shapes_bundle: Path, shapes_folder: Path, tmp_path: Path
+) -> None:
+    images = shapes_folder / "images"
+    explained = explain(
+        shapes_bundle,
+        [images / "07.png"],
+        labels=["circle", "square"],
+        among=(images, shapes_folder / "labels.csv"),
+    )
+    write_explanations(tmp_path / "out", explained)
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["001.circle.png", "001.square.png", "index.html"]
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert set(re.findall(r'src="([^"]+\.png)"', page)) == {"001.circle.png", "001.square.png"}
+    with Image.open(tmp_path / "out" / "001.circle.png") as picture:
+        assert picture.size == (60, 48)
+    assert page.count("data:image/jpeg") == 6
+    with pytest.raises(OutputError):
+        write_explanations(tmp_path / "out", explained)
+    write_explanations(tmp_path / "out", explained, overwrite=True)
+
+
+def test_the_photo_shines_through_where_a_label_is_seen() -> None:
+    heat = np.array([[-1.0, 0.0], [0.0, 4.0]])
+    picture = np.asarray(draw_overlay(Image.new("RGB", (80, 80), "white"), heat, box=(0.0, 0.0, 1.0, 1.0)))
+    assert picture[79, 79].tolist() == [255, 255, 255]
+    assert picture[0, 0].max() < 110
+    nowhere = np.asarray(
+        draw_overlay(Image.new("RGB", (8, 8), "white"), -heat.clip(0), box=(0.0, 0.0, 1.0, 1.0))
+    )
+    assert nowhere.max() < 110

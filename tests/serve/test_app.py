@@ -1,0 +1,252 @@
+"""The HTTP interface: what is asked, what is answered, what is refused."""
+
+import io
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from manylabel.apply import predict
+from manylabel.serve.app import create_app
+from manylabel.serve.served import ServedBundle
+from manylabel.serve.settings import ServeLimits
+from manylabel.types import LabelTable
+
+pytest.importorskip("openvino")
+
+
+def client_of(bundle: Path, *, limits: ServeLimits | None = None, token: str | None = None) -> TestClient:
+    """Serve a bundle under two names."""
+    limits = ServeLimits() if limits is None else limits
+    served = [ServedBundle(name, bundle, limits=limits) for name in ("first", "second")]
+    return TestClient(create_app(served, limits=limits, token=token))
+
+
+@pytest.fixture(scope="module")
+def client(shapes_bundle: Path) -> Iterator[TestClient]:
+    """Return a client of a server with the usual limits."""
+    with client_of(shapes_bundle) as client:
+        yield client
+
+
+def form_of(*photos: tuple[str, bytes]) -> list[tuple[str, tuple[str, bytes]]]:
+    return [("photos", photo) for photo in photos]
+
+
+def png(side_px: int = 32, color: str = "red") -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (side_px, side_px), color).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_many_photos_get_what_predict_says(
+    client: TestClient, shapes_bundle: Path, shapes_table: LabelTable
+) -> None:
+    photos = [(path.name, path.read_bytes()) for path in shapes_table.photos]
+    answer = client.post("/predict", files=form_of(*photos))
+    expected = predict(shapes_bundle, shapes_table.photos)
+
+    assert answer.status_code == 200
+    said = answer.json()
+    assert said["model"] == "first"
+    assert list(said["thresholds"]) == list(expected.scores.labels)
+    assert [photo["image"] for photo in said["photos"]] == [name for name, _ in photos]
+    scores = [[photo["scores"][label] for label in expected.scores.labels] for photo in said["photos"]]
+    # Batches of other photos round 16-bit numbers in another order.
+    np.testing.assert_allclose(scores, expected.scores.values, atol=0.05)
+    for photo in said["photos"]:
+        given = [label for label, score in photo["scores"].items() if score >= said["thresholds"][label]]
+        assert sorted(photo["labels"]) == sorted(given)
+
+
+def test_one_photo_may_be_the_whole_body(client: TestClient) -> None:
+    answer = client.post("/predict", content=png(), headers={"Content-Type": "image/png"})
+    assert answer.status_code == 200
+    assert answer.json()["photos"][0]["image"] == "photo"
+
+
+def test_a_bad_photo_is_named_and_the_others_are_answered(client: TestClient) -> None:
+    answer = client.post(
+        "/predict", files=form_of(("a.png", png()), ("b.png", b"no photo"), ("c.png", png()))
+    )
+    assert answer.status_code == 422
+    good, bad, other = answer.json()["photos"]
+    assert good["scores"] == other["scores"] != {}
+    assert (bad["image"], bad["scores"]) == ("b.png", {})
+    assert bad["error"].startswith("it is not a photo in a known format")
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status", "said"),
+    [
+        (b"", "image/png", 422, "the body is empty"),
+        (b"--x--\r\n", "multipart/form-data; boundary=x", 422, "the form holds no file"),
+        (b"rubbish", "multipart/form-data", 400, "boundary"),
+    ],
+)
+def test_a_request_without_a_photo_is_refused(
+    content: bytes, kind: str, status: int, said: str, client: TestClient
+) -> None:
+    answer = client.post("/predict", content=content, headers={"Content-Type": kind})
+    assert answer.status_code == status
+    assert said in answer.json()["detail"]
+
+
+def test_bundles_are_chosen_by_name(client: TestClient) -> None:
+    assert client.get("/labels?model=second").json()["model"] == "second"
+    missing = client.get("/labels?model=third")
+    assert missing.status_code == 404
+    assert missing.json()["detail"] == "no bundle 'third' is served; there are: first, second"
+
+
+def test_labels_come_with_their_thresholds(client: TestClient) -> None:
+    said = client.get("/labels").json()
+    assert [label["name"] for label in said["labels"]] == ["circle", "square", "triangle"]
+    assert all(0 <= label["threshold"] <= 1 for label in said["labels"])
+    assert said["rules"] == []
+
+
+def test_the_server_says_that_it_is_well(client: TestClient) -> None:
+    said = client.get("/health").json()
+    assert said["status"] == "ok"
+    assert list(said["models"]) == ["first", "second"]
+    assert said["models"]["first"].startswith("OpenVINO")
+
+
+def test_a_heat_map_covers_the_photo(client: TestClient, shapes_table: LabelTable) -> None:
+    content = shapes_table.photos[7].read_bytes()
+    answer = client.post("/explain?label=circle", content=content)
+    assert answer.status_code == 200
+    said = answer.json()
+    assert (said["label"], said["box"]) == ("circle", [0, 0, 1, 1])
+    assert np.array(said["map"]).shape == (3, 3)
+    assert 0 <= said["score"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("query", "content", "status", "said"),
+    [
+        ("label=moon", png(), 404, "no label 'moon'; there are: circle, square, triangle"),
+        ("", png(), 404, "no label ''"),
+        ("label=circle", b"no photo", 422, "photo: it is not a photo"),
+    ],
+)
+def test_a_heat_map_of_nothing_is_refused(
+    query: str, content: bytes, status: int, said: str, client: TestClient
+) -> None:
+    answer = client.post(f"/explain?{query}", content=content)
+    assert answer.status_code == status
+    assert said in answer.json()["detail"]
+
+
+def test_requests_are_named(client: TestClient) -> None:
+    own = client.get("/health", headers={"X-Request-ID": "mine-1.a"})
+    assert own.headers["X-Request-ID"] == "mine-1.a"
+    for odd in ("", "with space", "x" * 65):
+        assert len(client.get("/health", headers={"X-Request-ID": odd}).headers["X-Request-ID"]) == 16
+
+
+def test_requests_and_photos_are_counted_by_known_paths(shapes_bundle: Path) -> None:
+    with client_of(shapes_bundle) as client:
+        client.post("/predict", files=form_of(("a.png", png()), ("b.png", b"no photo")))
+        client.get("/secret/1")
+        client.get("/secret/2")
+        text = client.get("/metrics").text
+    assert 'manylabel_photos_total{model="first",outcome="scored"} 1.0' in text
+    assert 'manylabel_photos_total{model="first",outcome="unreadable"} 1.0' in text
+    assert 'manylabel_requests_total{path="/predict",status="422"} 1.0' in text
+    assert 'manylabel_requests_total{path="other",status="404"} 2.0' in text
+    assert "secret" not in text
+
+
+def test_a_token_guards_everything_but_the_page_and_the_health(shapes_bundle: Path) -> None:
+    with client_of(shapes_bundle, token="pass") as client:
+        for path in ("/labels", "/metrics"):
+            assert client.get(path).status_code == 401
+            assert client.get(path, headers={"Authorization": "Bearer pas"}).status_code == 401
+            assert client.get(path, headers={"Authorization": "Bearer pass"}).status_code == 200
+        refused = client.post("/predict", content=png())
+        assert refused.status_code == 401
+        assert refused.headers["WWW-Authenticate"] == "Bearer"
+        assert client.post("/explain?label=circle", content=png()).status_code == 401
+        assert client.get("/health").status_code == client.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("is_promised", [True, False])
+def test_a_body_that_is_too_large_is_refused(is_promised: bool, shapes_bundle: Path) -> None:
+    body = b"x" * 20_000
+    with client_of(shapes_bundle, limits=ServeLimits(request_mb=0.01)) as client:
+        content = body if is_promised else iter([body[:15_000], body[15_000:]])
+        answer = client.post("/predict", content=content)
+    assert answer.status_code == 413
+    assert "a request may have 0.01 MB" in answer.json()["detail"]
+
+
+def test_too_many_photos_and_too_many_pixels_are_refused(shapes_bundle: Path) -> None:
+    with client_of(shapes_bundle, limits=ServeLimits(photos=2, megapixels=0.01)) as client:
+        many = client.post("/predict", files=form_of(*[(f"{n}.png", png()) for n in range(3)]))
+        large = client.post("/predict", files=form_of(("large.png", png(101)), ("small.png", png(99))))
+    assert many.status_code == 400
+    assert "Too many files" in many.json()["detail"]
+    assert large.status_code == 422
+    refused, read = large.json()["photos"]
+    assert refused["error"] == "it has more than 0.01 million pixels"
+    assert read["error"] is None
+
+
+def test_more_than_may_wait_is_refused_with_a_time_to_come_back(shapes_bundle: Path) -> None:
+    with client_of(shapes_bundle, limits=ServeLimits(waiting=2)) as client:
+        answer = client.post("/predict", files=form_of(*[(f"{n}.png", png()) for n in range(3)]))
+        again = client.post("/predict", files=form_of(*[(f"{n}.png", png()) for n in range(2)]))
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "1"
+    assert "at most 2 may" in answer.json()["detail"]
+    assert again.status_code == 200
+
+
+def test_what_takes_too_long_is_refused(shapes_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import asyncio
+
+    async def sleep(*_: object) -> list[object]:
+        await asyncio.sleep(5)
+        return []
+
+    monkeypatch.setattr(ServedBundle, "judge", sleep)
+    with client_of(shapes_bundle, limits=ServeLimits(seconds=0.05)) as client:
+        answer = client.post("/predict", content=png())
+        text = client.get("/metrics").text
+    assert answer.status_code == 503
+    assert "not ready within 0.05 s" in answer.json()["detail"]
+    assert "manylabel_photos_waiting 0.0" in text
+
+
+def test_the_page_comes_with_everything_it_needs(client: TestClient) -> None:
+    page = client.get("/")
+    assert page.status_code == 200
+    assert "default-src 'self'" in page.headers["Content-Security-Policy"]
+    names = ["main.js", "api.js", "csv.js", "heatmap.js", "style.css", "icon.svg"]
+    for name in names:
+        assert client.get(f"/static/{name}").status_code == 200
+    assert "http" not in page.text.replace('xmlns="http', "")
+    assert client.get("/static/../app.py").status_code == 404
+
+
+def test_rules_are_obeyed_and_told(shapes_bundle: Path, tmp_path: Path) -> None:
+    import json
+
+    from manylabel.files import file_sha256
+
+    bundle = Path(shutil.copytree(shapes_bundle, tmp_path / "bundle"))
+    config = json.loads((bundle / "config.json").read_text(encoding="utf-8"))
+    config |= {"format_version": 2, "rules": {"at_least_one": ["circle | square | triangle"]}}
+    (bundle / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    facts = json.loads((bundle / "facts.json").read_text(encoding="utf-8"))
+    facts["sha256"]["config.json"] = file_sha256(bundle / "config.json")
+    (bundle / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+    with client_of(bundle) as client:
+        assert client.get("/labels").json()["rules"] == ["circle | square | triangle"]
+        assert client.post("/predict", content=png(color="white")).json()["photos"][0]["labels"]

@@ -1,0 +1,125 @@
+"""Photos of many requests, scored together."""
+
+import threading
+from concurrent.futures import Future
+
+import numpy as np
+import pytest
+
+from manylabel.predictors.scoring import Finish
+from manylabel.preprocess import PixelArray, Preprocessing
+from manylabel.rules import LabelRules, parse_rules
+from manylabel.serve.batcher import Batcher
+from manylabel.types import FloatArray, Thresholds
+
+
+class FakePredictor:
+    """Score photos by their first pixel; wait where told."""
+
+    labels = ("sea",)
+    engine = "fake"
+    preprocessing = Preprocessing(side_px=1)
+    thresholds = Thresholds(values=np.array([0.5]), origin="drawn")
+
+    def __init__(self, *, batch_size: int = 4, n_parallel: int = 2, is_free: bool = True) -> None:
+        self.batch_size = batch_size
+        self.n_parallel = n_parallel
+        self.batches: list[int] = []
+        self.free = threading.Event()
+        if is_free:
+            self.free.set()
+
+    @property
+    def rules(self) -> LabelRules:
+        return parse_rules(labels=self.labels)
+
+    def predict_proba(self, photos: object) -> FloatArray:
+        raise NotImplementedError
+
+    def start(self, pixels: PixelArray) -> Finish:
+        if pixels[0, 0, 0, 0] == 255:
+            raise RuntimeError("the engine fell over")
+        self.batches.append(len(pixels))
+
+        def finish() -> FloatArray:
+            self.free.wait(5)
+            return pixels[:, 0, 0, :1] / 100
+
+        return finish
+
+
+def photo(value: int) -> PixelArray:
+    return np.full((1, 1, 1, 3), value, dtype=np.uint8)
+
+
+def values(answers: list[Future[FloatArray]]) -> list[float]:
+    return [float(answer.result(5)[0]) for answer in answers]
+
+
+def test_everybody_gets_the_scores_of_their_own_photo() -> None:
+    batcher = Batcher(FakePredictor())
+    answers = [batcher.submit(photo(number)) for number in range(50)]
+    assert values(answers) == [number / 100 for number in range(50)]
+    batcher.close()
+
+
+def test_photos_gather_while_the_engine_is_busy() -> None:
+    predictor = FakePredictor(n_parallel=1, is_free=False)
+    batcher = Batcher(predictor)
+    first = batcher.submit(photo(1))
+    while not predictor.batches:
+        pass
+    others = [batcher.submit(photo(number)) for number in range(2, 8)]
+    predictor.free.set()
+    assert values([first, *others]) == [number / 100 for number in range(1, 8)]
+    assert predictor.batches == [1, 4, 2]
+    batcher.close()
+
+
+def test_a_failure_is_told_to_those_who_wait_and_to_no_one_else(caplog: pytest.LogCaptureFixture) -> None:
+    batcher = Batcher(FakePredictor(batch_size=1))
+    bad, good = batcher.submit(photo(255)), batcher.submit(photo(3))
+    with pytest.raises(RuntimeError, match="fell over"):
+        bad.result(5)
+    assert values([good]) == [0.03]
+    assert "could not be scored" in caplog.text
+    batcher.close()
+
+
+def test_what_nobody_waits_for_is_not_scored() -> None:
+    predictor = FakePredictor(n_parallel=1, is_free=False)
+    batcher = Batcher(predictor)
+    first = batcher.submit(photo(1))
+    while not predictor.batches:
+        pass
+    assert batcher.submit(photo(2)).cancel()
+    predictor.free.set()
+    last = batcher.submit(photo(3))
+    assert values([first, last]) == [0.01, 0.03]
+    assert sum(predictor.batches) == 2
+    batcher.close()
+
+
+def test_what_was_accepted_is_answered_at_the_end() -> None:
+    batcher = Batcher(FakePredictor(batch_size=1, n_parallel=1))
+    answers = [batcher.submit(photo(number)) for number in range(20)]
+    batcher.close()
+    assert all(answer.done() for answer in answers)
+    with pytest.raises(RuntimeError, match="closed"):
+        batcher.submit(photo(1))
+
+
+def test_many_threads_may_ask_at_once() -> None:
+    batcher = Batcher(FakePredictor())
+    found: dict[int, float] = {}
+
+    def ask(number: int) -> None:
+        found[number] = values([batcher.submit(photo(number))])[0]
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {number: number / 100 for number in range(40)}
+    batcher.close()

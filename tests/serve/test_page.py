@@ -1,0 +1,165 @@
+"""The page, as a person uses it, in a real browser."""
+
+import csv
+import io
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from manylabel.serve.app import create_app
+from manylabel.serve.served import ServedBundle
+from manylabel.types import LabelTable
+
+pytest.importorskip("openvino")
+sync_api = pytest.importorskip("playwright.sync_api")
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="module")
+def url(shapes_bundle: Path) -> Iterator[str]:
+    """Serve two bundles; one asks for no token."""
+    bundles = [ServedBundle(name, shapes_bundle) for name in ("shapes", "other")]
+    server = uvicorn.Server(uvicorn.Config(create_app(bundles), port=0, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Start a browser of the system."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"there is no browser here: none of {', '.join(BROWSERS)}")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Any, url: str) -> Iterator[Any]:
+    """Open the page; whatever its console complains about fails the test."""
+    page = browser.new_page(viewport={"width": 1100, "height": 900})
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(url)
+    page.wait_for_selector("#sliders li")
+    yield page
+    page.close()
+    # A photo that cannot be read is answered with 422, which a browser logs by itself.
+    assert [text for text in complaints if "422" not in text] == []
+
+
+def drop(page: Any, *photos: Path) -> None:
+    """Give photos to the page, and wait until all are answered."""
+    page.set_input_files("#files", [str(photo) for photo in photos])
+    page.wait_for_selector("#status:has-text('scored')")
+
+
+def test_photos_get_labels_with_probabilities(page: Any, shapes_table: LabelTable) -> None:
+    drop(page, *shapes_table.photos[:5])
+    cards = page.locator(".card")
+    assert cards.count() == 5
+    assert cards.nth(0).locator(".labels button").count() == 3
+    assert page.locator("#status").inner_text().startswith("5 photos scored.")
+    said = cards.nth(0).locator(".labels button").first.get_attribute("aria-label")
+    assert "threshold" in said
+    assert "given" in said
+
+
+def test_a_moved_threshold_changes_what_is_given(page: Any, shapes_table: LabelTable) -> None:
+    drop(page, shapes_table.photos[0])
+    given = page.locator(".given")
+    slider = page.get_by_role("slider", name="circle")
+    slider.fill("0")
+    assert "circle" in given.inner_text()
+    slider.fill("100")
+    assert "circle" not in given.inner_text()
+    assert page.locator("#sliders li", has_text="circle").locator("output").inner_text() == "100 % · 0 of 1"
+    page.get_by_role("button", name="Back to the server's").click()
+    assert page.get_by_role("button", name="Back to the server's").is_disabled()
+
+
+def test_a_label_shows_where_it_is(page: Any, shapes_table: LabelTable) -> None:
+    drop(page, shapes_table.photos[7])
+    row = page.locator('.labels button[data-label="square"]')
+    row.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("canvas:not([hidden])")
+    assert "square" in page.locator(".explained").inner_text()
+    assert row.get_attribute("aria-pressed") == "true"
+    assert page.evaluate("document.activeElement.dataset.label") == "square"
+    page.keyboard.press("Enter")
+    page.wait_for_selector("canvas[hidden]", state="attached")
+    assert page.locator(".explained").inner_text() == ""
+
+
+def test_a_bad_photo_is_told_beside_the_others(page: Any, shapes_table: LabelTable, tmp_path: Path) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"no photo")
+    drop(page, tmp_path / "bad.jpg", shapes_table.photos[0])
+    assert page.locator(".card.failed .given").inner_text().startswith("Not read: it is not a photo")
+    assert "1 could not be read" in page.locator("#status").inner_text()
+    assert page.locator(".card:not(.failed) .labels button").count() == 3
+
+
+def test_what_is_shown_is_downloaded(page: Any, shapes_table: LabelTable) -> None:
+    drop(page, *shapes_table.photos[:3])
+    page.get_by_role("slider", name="triangle").fill("0")
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download CSV").click()
+    text = Path(waiting.value.path()).read_text(encoding="utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["image"] for row in rows] == [path.name for path in shapes_table.photos[:3]]
+    assert all("triangle" in row["labels"].split(";") for row in rows)
+    assert all(0 <= float(row["circle"]) <= 1 for row in rows)
+
+
+def test_another_network_scores_the_photos_anew(page: Any, shapes_table: LabelTable) -> None:
+    drop(page, shapes_table.photos[0])
+    with page.expect_request("**/predict?model=other"):
+        page.get_by_label("Network").select_option("other")
+
+
+def test_everything_is_reached_by_keyboard(page: Any) -> None:
+    names = []
+    for _ in range(5):
+        page.keyboard.press("Tab")
+        names.append(page.evaluate("document.activeElement.id || document.activeElement.type"))
+    assert names[:2] == ["model", "files"]
+    assert names.count("range") == 3
+
+
+def test_a_token_is_asked_for_and_used(browser: Any, shapes_bundle: Path, shapes_table: LabelTable) -> None:
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app([ServedBundle("shapes", shapes_bundle)], token="pass"), port=0, log_level="error"
+        )
+    )
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    page = browser.new_page()
+    page.goto(f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}")
+    page.wait_for_selector("#token-form:not([hidden])")
+    page.locator("#token").fill("pass")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#sliders li")
+    drop(page, shapes_table.photos[0])
+    page.close()
+    server.should_exit = True
+    thread.join()

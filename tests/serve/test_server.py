@@ -1,0 +1,121 @@
+"""A server as a process: how it starts, answers, and stops."""
+
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from socket import create_server
+
+import pytest
+from PIL import Image
+
+from manylabel.errors import ConfigError
+from manylabel.serve.server import name_bundles, serve
+
+pytest.importorskip("openvino")
+
+
+@contextmanager
+def running(bundle: Path, *words: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Serve a bundle from a process without torch; yield it and its URL."""
+    program = (
+        "import sys\n"
+        "for name in ('torch', 'torchvision', 'timm'): sys.modules[name] = None\n"
+        "from manylabel.cli.main import main\nmain()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-c", program, "serve", str(bundle), "--port", "0", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        found = re.search(r"http://\S+", line)
+        assert found is not None, line
+        yield process, found[0]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def ask(url: str, data: bytes | None = None, *, token: str = "") -> tuple[int, bytes]:
+    request = urllib.request.Request(url, data=data, headers={"Authorization": f"Bearer {token}"})
+    if data is not None:
+        request.add_header("Content-Type", "image/png")
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def png(side_px: int) -> bytes:
+    file = io.BytesIO()
+    Image.effect_noise((side_px, side_px), 90).convert("RGB").save(file, "PNG")
+    return file.getvalue()
+
+
+def converted(bundle: Path) -> Path:
+    """See that the bundle's network lies converted in the cache."""
+    from manylabel.predictors.engines import open_predictor
+
+    open_predictor(bundle, engine="openvino")
+    return bundle
+
+
+def test_what_was_accepted_is_answered_before_the_server_stops(shapes_bundle: Path) -> None:
+    with running(converted(shapes_bundle)) as (process, url):
+        assert ask(f"{url}/health")[0] == 200
+        found: list[int] = []
+        content = png(1500)
+        threads = [
+            threading.Thread(target=lambda: found.append(ask(f"{url}/predict", content)[0])) for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        # Stop while photos are being read: metrics say when.
+        deadline = time.monotonic() + 20
+        while b"manylabel_photos_waiting 0.0" in ask(f"{url}/metrics")[1] and not found:
+            assert time.monotonic() < deadline
+        process.send_signal(signal.SIGTERM)
+        for thread in threads:
+            thread.join()
+        n_answered = found.count(200)
+        assert process.wait(30) in (0, -signal.SIGTERM)
+    # Those that had not been accepted when the server stopped listening fail to connect; none is lost midway.
+    assert n_answered == len(found)
+    assert n_answered >= 1
+
+
+def test_a_token_comes_from_the_environment(shapes_bundle: Path) -> None:
+    with running(converted(shapes_bundle), MANYLABEL_TOKEN="pass") as (_, url):
+        assert ask(f"{url}/labels")[0] == 401
+        assert ask(f"{url}/labels", token="pass")[0] == 200
+
+
+def test_a_port_that_is_taken_is_told(shapes_bundle: Path) -> None:
+    with create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(
+            ConfigError, match=rf"cannot listen on 127\.0\.0\.1, port {port}: .*another --port"
+        ):
+            serve([shapes_bundle], port=port)
+
+
+def test_bundles_of_the_same_name_are_told() -> None:
+    with pytest.raises(ConfigError, match="two bundles are called 'net'; name them: net=a/net other=b/net"):
+        name_bundles(["a/net", "b/net"])
+    with pytest.raises(ConfigError, match="no bundle is given"):
+        name_bundles([])
