@@ -50,7 +50,7 @@ def config(shapes_folder: Path, tmp_path: Path) -> RunConfig:
 @pytest.fixture
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the report out, which takes longer than all the rest."""
-    monkeypatch.setattr(pipeline, "write_report", lambda facts, table, *, out: None)
+    monkeypatch.setattr(pipeline, "write_report", lambda facts, table, **_: None)
 
 
 def contents(folder: Path) -> Files:

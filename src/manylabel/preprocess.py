@@ -6,6 +6,7 @@ Out: uint8 pixels [side_px, side_px, 3]; mean and standard deviation are applied
 One definition for training, prediction, export and serving; it travels inside every bundle.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, assert_never, get_args
@@ -44,8 +45,8 @@ class Preprocessing:
 
     Attributes:
         side_px: Side of the square picture in pixels, 1 to 4096.
-        mean: Mean of each channel, in [0, 1].
-        std: Standard deviation of each channel, in (0, 1].
+        mean: Mean of each channel, of pixels in [0, 1].
+        std: Standard deviation of each channel, above 0.
         interpolation: How pixels are resampled; always with anti-aliasing.
         fit: "squash" keeps the whole photo and changes its shape, "crop" keeps the shape and cuts the centre.
         crop_fraction: Share of the shorter side that "crop" keeps, in (0, 1].
@@ -67,12 +68,12 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         """Check the values: they may come from a file."""
-        shares, orientations = (*self.mean, *self.std), get_args(OrientationName)
+        orientations = get_args(OrientationName)
         checks: dict[str, tuple[bool, str]] = {
             "side_px": (_is_whole(self.side_px, most=MAX_SIDE_PX), f"1 to {MAX_SIDE_PX}"),
             "n_views": (_is_whole(self.n_views, most=MAX_VIEWS), f"1 to {MAX_VIEWS}"),
-            "mean": (len(self.mean) == 3 and min(shares) >= 0, "three numbers in [0, 1]"),
-            "std": (len(self.std) == 3 and min(self.std) > 0 and max(shares) <= 1, "three numbers in (0, 1]"),
+            "mean": (np.shape(self.mean) == (3,) and all(map(math.isfinite, self.mean)), "three numbers"),
+            "std": (np.shape(self.std) == (3,) and min(self.std) > 0, "three numbers above 0"),
             "crop_fraction": (0 < self.crop_fraction <= 1, "a number in (0, 1]"),
             "interpolation": (self.interpolation in _RESAMPLING, " or ".join(_RESAMPLING)),
             "fit": (self.fit in get_args(FitName), " or ".join(get_args(FitName))),

@@ -80,14 +80,20 @@ def test_any_body_is_answered(body: bytes, kind: str, client: TestClient) -> Non
         assert answer.status_code in (200, 400, 422)
 
 
-def test_the_description_holds_what_it_promises(client: TestClient) -> None:
-    schema = schemathesis.openapi.from_asgi("/openapi.json", client.app)
+def test_the_description_holds_what_it_promises(shapes_bundle: Path) -> None:
+    app = create_app([ServedBundle("shapes", shapes_bundle)], token="pass")
+    from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+    schema = schemathesis.openapi.from_asgi("/openapi.json", app)
     for result in schema.get_all_operations():
         operation = result.ok()
+        # Any bytes fit the description of a photo; most of them are none, and are refused with 422.
 
         @settings(max_examples=30, deadline=None)
         @given(case=operation.as_strategy())
         def ask(case: object) -> None:
-            case.call_and_validate()  # type: ignore[attr-defined]
+            case.call_and_validate(
+                headers={"Authorization": "Bearer pass"}, excluded_checks=[positive_data_acceptance]
+            )  # type: ignore[attr-defined]
 
         ask()

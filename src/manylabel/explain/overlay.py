@@ -31,7 +31,7 @@ def draw_overlay(photo: Image.Image, heat: FloatArray, *, box: Box) -> Image.Ima
     Examples:
         >>> picture = draw_overlay(Image.new("RGB", (90, 60), "white"), np.eye(3), box=(0.0, 0.0, 1.0, 1.0))
         >>> picture.size, picture.getpixel((0, 0)), picture.getpixel((89, 0))
-        ((90, 60), (255, 255, 255), (79, 81, 100))
+        ((90, 60), (255, 255, 255), (81, 84, 102))
     """
     most = float(heat.max())
     share = np.clip(heat, 0, None) / most if most > 0 else np.zeros_like(heat)  # [rows, columns]

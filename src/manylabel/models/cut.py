@@ -62,6 +62,7 @@ def split_backbone(backbone: Backbone, cut: str | None = None) -> SplitBackbone:
         ConfigError: The network cannot be traced, or cannot be cut there.
 
     Examples:
+        >>> import torch
         >>> from manylabel.models.backbones import build_backbone
         >>> parts = split_backbone(build_backbone("squeezenet1_1", side_px=64), "features.10")
         >>> parts.cut.shape
