@@ -65,10 +65,10 @@ def test_the_file_stands_alone(exported: Path) -> None:
     (given,) = session.get_inputs()
     assert (given.name, given.type, given.shape[1:]) == ("pixels", "tensor(uint8)", [64, 64, 3])
     outputs = [output.name for output in session.get_outputs()]
-    assert outputs == ["probabilities", "logits", "activations"]
+    assert outputs == ["probabilities", "logits", "features", "activations"]
     for n_photos in (1, 5):
         pixels = np.random.default_rng(0).integers(256, size=(n_photos, 64, 64, 3), dtype=np.uint8)
-        probabilities, logits, _ = session.run(None, {"pixels": pixels})
+        probabilities, logits, *_ = session.run(None, {"pixels": pixels})
         assert probabilities.shape == (n_photos, 3)
         np.testing.assert_allclose(probabilities, 1 / (1 + np.exp(-logits)), atol=1e-6)
     onnx.checker.check_model(str(exported / "model.onnx"), full_check=True)
@@ -103,7 +103,7 @@ def test_an_exported_form_is_used_without_torch_and_without_a_cache(
         env={"MANYLABEL_CACHE": str(tmp_path / "empty"), "PATH": "", "HOME": str(tmp_path)},
         check=False,
     )
-    assert done.stdout.strip() == "(1, 3) 3", done.stderr
+    assert done.stdout.strip() == "(1, 3) 7", done.stderr
 
 
 @pytest.mark.parametrize("form", ["onnx", "openvino"])
@@ -207,7 +207,7 @@ def test_the_locator_of_openvino_gives_what_torch_gives(exported: Path) -> None:
     locator = open_locator(exported)
     assert locator is not None
     pixels = np.random.default_rng(0).integers(256, size=(2, 64, 64, 3), dtype=np.uint8)
-    activations = locator.lower(pixels)
+    activations, _ = locator.lower(pixels)
     with torch.inference_mode():
         expected = load_classifier(read_bundle(exported))(torch.from_numpy(pixels)).numpy()
     np.testing.assert_allclose(locator.upper(activations), expected, atol=1e-3)

@@ -23,12 +23,12 @@ def classifier_on(backbone: Backbone) -> Classifier:
 @pytest.mark.parametrize(
     ("name", "side_px", "grid"),
     [
-        ("squeezenet1_1", 64, PlaceGrid(rows=3, columns=3, layout="channels_first")),
-        ("mobilenet_v2", 64, PlaceGrid(rows=2, columns=2, layout="channels_first")),
-        ("vgg11", 64, PlaceGrid(rows=7, columns=7, layout="channels_first")),
+        ("squeezenet1_1", 64, PlaceGrid(rows=7, columns=7, layout="channels_first")),
+        ("mobilenet_v2", 64, PlaceGrid(rows=4, columns=4, layout="channels_first")),
+        ("vgg11", 64, PlaceGrid(rows=8, columns=8, layout="channels_first")),
         ("timm/test_vit", 160, PlaceGrid(rows=10, columns=10, layout="tokens", n_further=1)),
-        ("timm/test_convnext", 160, PlaceGrid(rows=5, columns=5, layout="channels_first")),
-        ("swin_t", 64, PlaceGrid(rows=2, columns=2, layout="channels_first")),
+        ("timm/test_convnext", 160, PlaceGrid(rows=20, columns=20, layout="channels_first")),
+        ("swin_t", 64, PlaceGrid(rows=16, columns=16, layout="channels_last")),
     ],
 )
 def test_both_parts_give_what_the_whole_gives(name: str, side_px: int, grid: PlaceGrid) -> None:
@@ -38,8 +38,9 @@ def test_both_parts_give_what_the_whole_gives(name: str, side_px: int, grid: Pla
     assert located.grid == grid
     pixels = torch.randint(256, (2, side_px, side_px, 3), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        logits, activations = located(pixels.to(torch.uint8))
+        logits, features, activations = located(pixels.to(torch.uint8))
         torch.testing.assert_close(logits, classifier(pixels.to(torch.uint8)))
+        torch.testing.assert_close(features, classifier.features(pixels.to(torch.uint8)))
         torch.testing.assert_close(located.upper(activations), logits)
 
 

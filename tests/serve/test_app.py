@@ -123,7 +123,7 @@ def test_a_heat_map_covers_the_photo(client: TestClient, shapes_table: LabelTabl
     assert answer.status_code == 200
     said = answer.json()
     assert (said["label"], said["box"]) == ("circle", [0, 0, 1, 1])
-    assert np.array(said["map"]).shape == (3, 3)
+    assert np.array(said["map"]).shape == (7, 7)
     assert 0 <= said["score"] <= 1
 
 

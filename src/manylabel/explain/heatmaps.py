@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from manylabel.places import blocks_of, draw_maps, silence_places
-from manylabel.predictors.locators import ActivationArray, Locator
-from manylabel.preprocess import Box, PixelArray, Preprocessing, evaluation_box, resize_photo
+from manylabel.predictors.locators import Locator
+from manylabel.preprocess import Box, Preprocessing, evaluation_box, resize_photo
 from manylabel.types import FloatArray
 
 _VARIANTS_PER_BATCH = 32
@@ -27,8 +27,7 @@ class HeatMaps:
             speaks against it.
         box: The part of the photo that the network saw: left, upper, right, lower as shares of its width and
             height.
-        features: The mean of the activations over all places [n_channels]: what the photo looks like to the
-            network.
+        features: What the photo looks like to the network [n_features].
     """
 
     logits: FloatArray
@@ -49,7 +48,8 @@ def explain_photo(
         most_variants: Places to silence one by one, at least 4; where there are more, neighbours are silenced
             together. Time grows with it.
     """
-    activations = locator.lower(resize_photo(photo, preprocessing)[None])  # [1, *shape]
+    # [1, *shape], [1, n_features]
+    activations, features = locator.lower(resize_photo(photo, preprocessing)[None])
     whole = locator.upper(activations)[0]
     blocks = blocks_of(locator.grid, most_variants=most_variants)
     variants = silence_places(activations[0], locator.grid, blocks, batch_size=_VARIANTS_PER_BATCH)
@@ -58,22 +58,8 @@ def explain_photo(
         logits=whole,
         maps=draw_maps(whole, silenced),
         box=_seen_part(photo, preprocessing),
-        features=_mean_of_places(locator, activations),
+        features=features[0],
     )
-
-
-def mean_features(locator: Locator, pixels: PixelArray) -> FloatArray:
-    """Return what a photo looks like to the network [n_channels]: the mean of its places.
-
-    Args:
-        locator: Both parts of the network.
-        pixels: The photo [side_px, side_px, 3].
-    """
-    return _mean_of_places(locator, locator.lower(pixels[None]))
-
-
-def _mean_of_places(locator: Locator, activations: ActivationArray) -> FloatArray:
-    return np.asarray(locator.grid.places_of(activations[0]).mean(axis=0), dtype=np.float64)
 
 
 def _seen_part(photo: Image.Image, preprocessing: Preprocessing) -> Box:

@@ -1,6 +1,6 @@
 """Find the photos that look most alike to a network.
 
-In:  what photos look like to it [n_photos, n_channels].
+In:  what photos look like to it [n_photos, n_features].
 Out: the nearest, by the angle between these vectors.
 """
 
@@ -13,8 +13,8 @@ def nearest(features: FloatArray, among: FloatArray, *, n_nearest: int) -> tuple
     """Find the photos that are most alike to one.
 
     Args:
-        features: Of the photo [n_channels].
-        among: Of the others [n_photos, n_channels].
+        features: Of the photo [n_features].
+        among: Of the others [n_photos, n_features].
         n_nearest: How many to find, at least 1.
 
     Returns:

@@ -15,7 +15,7 @@ from manylabel.bundle import Bundle, read_bundle
 from manylabel.data.photos import convert_photos, open_photo
 from manylabel.data.readers import read_table
 from manylabel.errors import ConfigError, EngineError, InputError, PhotoError, did_you_mean
-from manylabel.explain.heatmaps import HeatMaps, explain_photo, mean_features
+from manylabel.explain.heatmaps import HeatMaps, explain_photo
 from manylabel.explain.neighbours import nearest
 from manylabel.predictors.engines import open_locator
 from manylabel.predictors.locators import Locator
@@ -179,7 +179,7 @@ def _explain_labels(bundle: Bundle, maps: HeatMaps, columns: Sequence[int]) -> t
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _KnownPhotos:
-    """Hold labelled photos, and what they look like to the network [n_photos, n_channels]."""
+    """Hold labelled photos, and what they look like to the network [n_photos, n_features]."""
 
     table: LabelTable
     features: FloatArray
@@ -218,7 +218,7 @@ def _look_at(
     for row, pixels in enumerate(read):
         if not isinstance(pixels, PhotoError):
             rows.append(row)
-            features.append(mean_features(locator, pixels))
+            features.append(locator.lower(pixels[None])[1][0])
         listener(Progress(subject="photos", stage="comparing", done=row + 1, total=table.n_photos))
     if not rows:
         raise InputError(f"{folder}: not one photo of the table can be read")

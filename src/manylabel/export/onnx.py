@@ -6,6 +6,7 @@ Out: ``model.onnx`` in it, compared with torch under OpenVINO and ONNX Runtime; 
     pixels         uint8 [n, side_px, side_px, 3], RGB, any n: normalisation is inside
     probabilities  float32 [n, n_labels], calibrated
     logits         float32 [n, n_labels]: what is averaged where a photo has several views
+    features       float32 [n, n_features]: what the head reads, where the network has places
     activations    float32 [n, ...]: what heat maps are made from, where the network has places
 
 Names, thresholds, preprocessing and rules stand in the file's metadata, as JSON.
@@ -38,7 +39,7 @@ from manylabel.models.classifier import Classifier
 from manylabel.models.located import LocatedClassifier, locate
 from manylabel.predictors.engines import open_converted
 from manylabel.predictors.onnx_predictor import OnnxPredictor
-from manylabel.predictors.openvino_parts import ACTIVATIONS, LOGITS, PIXELS, PROBABILITIES
+from manylabel.predictors.openvino_parts import ACTIVATIONS, FEATURES, LOGITS, PIXELS, PROBABILITIES
 from manylabel.predictors.scoring import PixelPredictor
 from manylabel.predictors.torch_predictor import load_classifier
 from manylabel.quiet_imports import has_openvino
@@ -52,7 +53,7 @@ _MOST_BYTES = 2**31 - 2**20
 
 
 class _ExportedNetwork(nn.Module):
-    """Give probabilities, logits, and activations where the network has places."""
+    """Give probabilities, logits, and where the network has places, features and activations."""
 
     def __init__(self, network: Classifier | LocatedClassifier) -> None:
         super().__init__()
@@ -61,8 +62,8 @@ class _ExportedNetwork(nn.Module):
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """Return the outputs of the file for pixels [n, side_px, side_px, 3], uint8."""
         given = self.network(pixels)
-        logits, *activations = given if isinstance(given, tuple) else (given,)
-        return (torch.sigmoid(logits), logits, *activations)
+        logits, *others = given if isinstance(given, tuple) else (given,)
+        return (torch.sigmoid(logits), logits, *others)
 
 
 def export_onnx(job: ExportJob) -> Exported:
@@ -104,7 +105,7 @@ def convert_to_onnx(bundle: Bundle, classifier: Classifier) -> "ONNXProgram":
     _check_size(bundle, classifier)
     located = locate(classifier)
     network = _ExportedNetwork(classifier if located is None else located).eval()
-    outputs = [PROBABILITIES, LOGITS, *([] if located is None else [ACTIVATIONS])]
+    outputs = [PROBABILITIES, LOGITS, *([] if located is None else [FEATURES, ACTIVATIONS])]
     side_px = classifier.preprocessing.side_px
     # Of one photo, a network may be traced that can only take one.
     example = torch.zeros(2, side_px, side_px, 3, dtype=torch.uint8)

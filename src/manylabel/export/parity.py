@@ -18,10 +18,8 @@ from manylabel.data.photos import convert_photos
 from manylabel.data.sample import draw_postcard
 from manylabel.errors import EngineError, InputError, PhotoError
 from manylabel.models.classifier import Classifier
-from manylabel.models.frozen import relative_error
-from manylabel.predictors.locators import OpenVinoLocator
-from manylabel.predictors.openvino_parts import ACTIVATIONS, LOGITS, has_output, keep_outputs
-from manylabel.predictors.openvino_predictor import compile_model, read_model
+from manylabel.predictors.locators import parts_difference
+from manylabel.predictors.openvino_predictor import read_model
 from manylabel.predictors.scoring import PixelPredictor, score_pixels
 from manylabel.predictors.torch_predictor import TorchPredictor
 from manylabel.preprocess import PixelArray, Preprocessing, resize_views
@@ -164,23 +162,15 @@ def check_parts(model: "openvino.Model | Path", *, bundle: Path, pixels: PixelAr
     """Refuse a model whose two parts do not give together what it gives as a whole: heat maps rest on them.
 
     Args:
-        model: The exported model, or its file. Where OpenVINO is not installed, or it has no parts, nothing
-            is checked.
+        model: The exported model, or its file. Where OpenVINO is not installed, nothing is checked.
         bundle: Names the bundle in errors.
         pixels: What to compare on [n, side_px, side_px, 3].
 
     Raises:
         EngineError: They do not.
     """
-    if not has_openvino():
-        return
-    whole = read_model(model)
-    if not has_output(whole, ACTIVATIONS):
-        return
-    locator = OpenVinoLocator(whole)
-    expected = compile_model(keep_outputs(whole, LOGITS), precision="fp32", aim="latency")(pixels)[0]
-    difference = relative_error(locator.upper(locator.lower(pixels)), np.asarray(expected, dtype=np.float64))
-    if not difference <= MAX_DIFFERENCE:
+    difference = parts_difference(read_model(model), pixels) if has_openvino() else None
+    if difference is not None and not difference <= MAX_DIFFERENCE:
         raise EngineError(
             f"{bundle}: the exported network cannot be taken apart for heat maps: its parts differ from the "
             f"whole by {difference:.1e}; nothing was written"

@@ -1,9 +1,11 @@
 """A classifier that also gives what it saw at each place.
 
 In:  a classifier.
-Out: the same network in two parts that share its weights: pixels to logits and activations that still have
-     rows and columns; such activations to logits.
+Out: the same network in two parts that share its weights: pixels to logits, features and activations that
+     still have rows and columns; such activations to logits.
 """
+
+import math
 
 import numpy as np
 import torch
@@ -12,11 +14,15 @@ from torch import Tensor, nn
 from manylabel.errors import ConfigError
 from manylabel.models.classifier import Classifier
 from manylabel.models.modes import evaluating
-from manylabel.models.trace import Trace
+from manylabel.models.trace import Passage, Trace, nesting
 from manylabel.places import PlaceGrid, blocks_of, find_grid, silence_places
 
 _N_TRIED = 4
 _LEAST_CHANGE = 1e-5
+
+_AIM, _LEAST_SHARE = 0.25, 0.01
+_ROWS = 14
+_COARSE_COST, _NESTING_COST = 0.5, 0.1
 
 
 class UpperClassifier(nn.Module):
@@ -54,31 +60,36 @@ class LocatedClassifier(nn.Module):
         self.register_buffer("pixel_mean", classifier.pixel_mean)
         self.register_buffer("pixel_std", classifier.pixel_std)
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits [n, n_labels] and activations [n, *shape] of pixels [n, side_px, side_px, 3]."""
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Look at pixels [n, side_px, side_px, 3].
+
+        Returns:
+            Logits [n, n_labels], features [n, n_features], activations [n, *shape].
+        """
         normalised = ((pixels - self.pixel_mean) / self.pixel_std).permute(0, 3, 1, 2)
         activations = self.below(normalised)
-        return self.upper(activations), activations
+        features = self.upper.above(activations)
+        return self.upper.head(features), features, activations
 
 
 def locate(classifier: Classifier) -> LocatedClassifier | None:
-    """Take a classifier apart where its activations have places for the last time.
+    """Take a classifier apart where its activations have places, about a quarter of its work before the end.
 
-    That is the last place where each of them still changes what the network says: behind the last block of a
-    transformer that reads its class token alone, the others no longer count.
+    Further up, a place has seen nearly the whole photo: with MobileNetV2 on drawn pictures, the strongest
+    place lay inside the thing in 49 % behind the last convolution, in 80 % a quarter of the work before.
 
     Args:
         classifier: In inference mode; the parts share its weights.
 
     Returns:
-        Both parts; None where the network cannot be traced or has no such place.
+        Both parts; None where the network cannot be traced, or silencing a place changes nothing anywhere.
     """
     try:
         trace = Trace(classifier.backbone)
     except ConfigError:
         return None
     with evaluating(classifier):
-        for passage in reversed(list(trace.passages())):
+        for passage in sorted(trace.passages(), key=_cost):
             grid = find_grid(passage.shape)
             if grid is None:
                 continue
@@ -90,12 +101,22 @@ def locate(classifier: Classifier) -> LocatedClassifier | None:
     return None
 
 
+def _cost(passage: Passage) -> float:
+    """Rate a passage, 0 at best: far from the aim, inside modules, or with few places costs."""
+    grid = find_grid(passage.shape)
+    n_rows = 1 if grid is None else grid.rows
+    distance = abs(math.log(max(passage.share_above, _LEAST_SHARE) / _AIM))
+    return (
+        distance + _NESTING_COST * nesting(passage.name) + _COARSE_COST * max(0.0, math.log2(_ROWS / n_rows))
+    )
+
+
 @torch.inference_mode()
 def _is_heard(located: LocatedClassifier, *, side_px: int) -> bool:
     """Say whether silencing places changes the features behind them."""
     noise = np.random.default_rng(0).integers(256, size=(1, side_px, side_px, 3), dtype=np.uint8)
     weight = next(located.parameters())
-    activations = located(torch.from_numpy(noise).to(weight.device))[1]
+    activations = located(torch.from_numpy(noise).to(weight.device))[2]
     blocks = blocks_of(located.grid, most_variants=_N_TRIED)
     batch = next(silence_places(activations[0].cpu().numpy(), located.grid, blocks, batch_size=_N_TRIED))
     above = located.upper.above

@@ -23,7 +23,7 @@ from manylabel.predictors.engine_files import (
 )
 from manylabel.predictors.locators import Locator, OpenVinoLocator
 from manylabel.predictors.onnx_predictor import OnnxPredictor
-from manylabel.predictors.openvino_parts import ACTIVATIONS, has_output
+from manylabel.predictors.openvino_parts import upper_part
 from manylabel.predictors.openvino_predictor import Aim, OpenVinoPredictor, has_native_bf16, read_model
 from manylabel.predictors.scoring import PixelPredictor
 from manylabel.quiet_imports import has_openvino
@@ -89,7 +89,7 @@ def open_locator(folder: Path) -> Locator | None:
     bundle = read_bundle(folder)
     _check_openvino("openvino", "cpu")
     model = read_model(converted_model(bundle))
-    return OpenVinoLocator(model) if has_output(model, ACTIVATIONS) else None
+    return None if upper_part(model) is None else OpenVinoLocator(model)
 
 
 def _open_best(bundle: Bundle, *, device: DeviceName, precision: PrecisionName, aim: Aim) -> PixelPredictor:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manylabel.places import PlaceGrid, find_grid
-from manylabel.predictors.openvino_parts import ACTIVATIONS, keep_outputs, upper_part
+from manylabel.predictors.openvino_parts import ACTIVATIONS, FEATURES, LOGITS, keep_outputs, upper_part
 from manylabel.predictors.openvino_predictor import compile_model
+from manylabel.predictors.scoring import average_views
 from manylabel.preprocess import PixelArray
 from manylabel.types import FloatArray
 
@@ -28,8 +29,8 @@ class Locator(Protocol):
     def grid(self) -> PlaceGrid:
         """Say where the places are."""
 
-    def lower(self, pixels: PixelArray) -> ActivationArray:
-        """Return activations [n, *shape] of pixels [n, side_px, side_px, 3]."""
+    def lower(self, pixels: PixelArray) -> tuple[ActivationArray, FloatArray]:
+        """Look at pixels [n, side_px, side_px, 3]: activations [n, *shape], features [n, n_features]."""
 
     def upper(self, activations: ActivationArray) -> FloatArray:
         """Return logits [n, n_labels] of activations [n, *shape]."""
@@ -39,7 +40,7 @@ class OpenVinoLocator:
     """Run both parts through OpenVINO, in 32-bit floats: what one place changes is little.
 
     Args:
-        model: Of pixels, with outputs "logits" and "activations".
+        model: Of pixels, with outputs "logits", "features" and "activations".
 
     Raises:
         ValueError: It does not give activations with places.
@@ -49,18 +50,45 @@ class OpenVinoLocator:
         """Compile both parts."""
         upper = upper_part(model)
         if upper is None:
-            raise ValueError("this model gives no activations")
+            raise ValueError("this model cannot be taken apart")
         grid = find_grid([axis.get_length() for axis in list(upper.inputs[0].get_partial_shape())[1:]])
         if grid is None:
             raise ValueError("the activations of this model have no places")
-        self.grid = grid
-        self._lower = compile_model(keep_outputs(model, ACTIVATIONS), precision="fp32", aim="latency")
+        self._grid = grid
+        self._lower = compile_model(
+            keep_outputs(model, ACTIVATIONS, FEATURES), precision="fp32", aim="latency"
+        )
         self._upper = compile_model(upper, precision="fp32", aim="latency")
 
-    def lower(self, pixels: PixelArray) -> ActivationArray:
-        """Return activations; as in ``Locator``."""
-        return np.array(self._lower.create_infer_request().infer({0: pixels})[0], dtype=np.float32)
+    @property
+    def grid(self) -> PlaceGrid:
+        """Say where the places are."""
+        return self._grid
+
+    def lower(self, pixels: PixelArray) -> tuple[ActivationArray, FloatArray]:
+        """Return activations and features; as in ``Locator``."""
+        found = self._lower.create_infer_request().infer({0: pixels})
+        return np.array(found[0], dtype=np.float32), np.array(found[1], dtype=np.float64)
 
     def upper(self, activations: ActivationArray) -> FloatArray:
         """Return logits; as in ``Locator``."""
         return np.array(self._upper.create_infer_request().infer({0: activations})[0], dtype=np.float64)
+
+
+def parts_difference(model: "openvino.Model", pixels: PixelArray) -> float | None:
+    """Return how far probabilities of both parts together lie from those of the whole model.
+
+    Args:
+        model: Of pixels.
+        pixels: What to compare on [n, side_px, side_px, 3].
+
+    Returns:
+        The largest difference; None where the model cannot be taken apart.
+    """
+    if upper_part(model) is None:
+        return None
+    locator = OpenVinoLocator(model)
+    whole = compile_model(keep_outputs(model, LOGITS), precision="fp32", aim="latency")
+    expected = np.array(whole.create_infer_request().infer({0: pixels})[0], dtype=np.float64)
+    found = locator.upper(locator.lower(pixels)[0])
+    return float(np.abs(average_views(found, n_views=1) - average_views(expected, n_views=1)).max())

@@ -32,12 +32,13 @@ class TorchLocator:
         return self._located.grid
 
     @torch.inference_mode()
-    def lower(self, pixels: PixelArray) -> ActivationArray:
-        """Return activations; as in ``Locator``."""
-        return np.asarray(self._located(torch.from_numpy(pixels).to(self._device))[1].cpu().numpy())
+    def lower(self, pixels: PixelArray) -> tuple[ActivationArray, FloatArray]:
+        """Return activations and features; as in ``Locator``."""
+        _, features, activations = self._located(torch.tensor(pixels, device=self._device))
+        return activations.cpu().numpy(), np.asarray(features.cpu().double().numpy())
 
     @torch.inference_mode()
     def upper(self, activations: ActivationArray) -> FloatArray:
         """Return logits; as in ``Locator``."""
-        logits = self._located.upper(torch.from_numpy(activations).to(self._device))
+        logits = self._located.upper(torch.tensor(activations, device=self._device))
         return np.asarray(logits.cpu().double().numpy())
