@@ -11,9 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from manylabel.bundle import read_bundle
 from manylabel.data.readers import read_table
+from manylabel.data.sample import draw_postcard, draw_sample
 from manylabel.evaluation.label_errors import rank_label_errors
+from manylabel.explain.heatmaps import explain_photo
 from manylabel.pipeline import compare
+from manylabel.predictors.engines import open_locator
 from manylabel.recipes import apply_settings, load_recipe
 from manylabel.report.facts import Facts
 
@@ -161,3 +165,25 @@ def test_a_vision_transformer_and_a_squeezenet_learn_scenes(real_runs: RealRuns)
 
     assert metrics_of(facts, vit)["mAP"] >= 0.90
     assert metrics_of(facts, squeezenet)["mAP"] >= 0.85
+
+
+def test_heat_maps_find_the_things(real_runs: RealRuns, tmp_path: Path) -> None:
+    """Compare the strongest place with the centre of the picture: docs/explain.md."""
+    table = draw_sample(tmp_path / "postcards", n_photos=160)
+    real_runs.facts(table, "training.n_views=2", networks=MOBILENET)
+    bundle = read_bundle(real_runs.out / "models" / "mobilenet_v2")
+    locator = open_locator(bundle.folder)
+    assert locator is not None
+    in_box, in_centre = list[bool](), list[bool]()
+    for number in range(40):
+        card = draw_postcard(np.random.default_rng([1, number]))
+        width, height = card.image.size
+        maps = explain_photo(locator, card.image, bundle.config.preprocessing, most_variants=64)
+        for label in card.labels:
+            heat = maps.maps[bundle.config.labels.index(label)]
+            row, column = np.unravel_index(heat.argmax(), heat.shape)
+            place = ((column + 0.5) / heat.shape[1] * width, (row + 0.5) / heat.shape[0] * height)
+            for found, (x, y) in ((in_box, place), (in_centre, (width / 2, height / 2))):
+                found.append(any(a <= x <= c and b <= y <= d for a, b, c, d in card.boxes[label]))
+    assert np.mean(in_box) >= 0.6
+    assert np.mean(in_box) >= 2 * np.mean(in_centre)

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,9 +92,9 @@ def test_the_description_holds_what_it_promises(shapes_bundle: Path) -> None:
 
         @settings(max_examples=30, deadline=None)
         @given(case=operation.as_strategy())
-        def ask(case: object) -> None:
+        def ask(case: Any) -> None:
             case.call_and_validate(
                 headers={"Authorization": "Bearer pass"}, excluded_checks=[positive_data_acceptance]
-            )  # type: ignore[attr-defined]
+            )
 
         ask()

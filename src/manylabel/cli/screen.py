@@ -142,9 +142,13 @@ def show_exported(exported: "Exported") -> None:
     """Print how an exported form compares with the network as it was."""
     parity = exported.parity
     show_table(
-        ["Engine", "Largest\ndifference", "Decisions\nchanged"],
+        ["Engine", "Mean\ndifference", "Largest\ndifference", "Decisions\nchanged"],
         [
-            [row.engine, f"{row.max_difference:.1g}", f"{row.n_changed} of {parity.n_decisions}"]
+            [
+                row.engine,
+                *(f"{difference:.1g}" for difference in (row.mean_difference, row.max_difference)),
+                f"{row.n_changed} of {parity.n_decisions}",
+            ]
             for row in parity.rows
         ],
     )

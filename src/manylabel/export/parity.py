@@ -25,7 +25,6 @@ from manylabel.predictors.torch_predictor import TorchPredictor
 from manylabel.preprocess import PixelArray, Preprocessing, resize_views
 from manylabel.quiet_imports import has_openvino
 from manylabel.rules import respect
-from manylabel.types import FloatArray
 
 if TYPE_CHECKING:
     import openvino
@@ -45,11 +44,13 @@ class ParityRow:
     Attributes:
         engine: What computed, and in which numbers.
         max_difference: Largest difference of two probabilities, in [0, 1].
+        mean_difference: Mean difference of probabilities.
         n_changed: Decisions that differ, of all photos and labels.
     """
 
     engine: str
     max_difference: float
+    mean_difference: float
     n_changed: int
 
 
@@ -129,7 +130,8 @@ def compare_with_torch(
         rows.append(
             ParityRow(
                 engine=engine.engine,
-                max_difference=_largest_difference(scores, expected),
+                max_difference=float(np.abs(scores - expected).max()),
+                mean_difference=float(np.abs(scores - expected).mean()),
                 n_changed=int(changed.sum()),
             )
         )
@@ -183,15 +185,14 @@ def as_facts(parity: Parity) -> Mapping[str, object]:
         "judged_on": parity.judged_on,
         "n_decisions": parity.n_decisions,
         "engines": {
-            row.engine: {"max_difference": row.max_difference, "n_changed": row.n_changed}
+            row.engine: {
+                "max_difference": row.max_difference,
+                "mean_difference": row.mean_difference,
+                "n_changed": row.n_changed,
+            }
             for row in parity.rows
         },
     }
-
-
-def _largest_difference(scores: FloatArray, expected: FloatArray) -> float:
-    """Return the largest difference; NaN where a score is none."""
-    return float(np.abs(scores - expected).max())
 
 
 def _read_views(folder: Path, preprocessing: Preprocessing) -> list[PixelArray]:
