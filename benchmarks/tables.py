@@ -162,13 +162,15 @@ def serving_table(records: Records) -> str:
     for record in find(records, "serving"):
         key, values = record["key"], record["medians"]
         bare = find(records, "serving", network=key["network"], clients="bare engine")
-        share = f"{100 * values['photos_per_second'] / bare[0]['medians']['photos_per_second']:.0f} %"
+        share = MISSING
+        if bare:
+            share = f"{100 * values['photos_per_second'] / bare[0]['medians']['photos_per_second']:.0f} %"
         is_server = "p99_ms" in values
         rows.append(
             [
                 f"{key['network']}, {key['clients']}",
                 f"{values['photos_per_second']:.1f}",
-                share if bare else MISSING,
+                share,
                 *(f"{values[name]:.0f}" if is_server else MISSING for name in ("p50_ms", "p99_ms")),
                 f"{values['early_mib']:.0f} to {values['late_mib']:.0f}" if is_server else MISSING,
             ]

@@ -242,3 +242,34 @@ def test_a_missing_torch_is_told_with_the_command_that_installs_it(monkeypatch: 
 
     with pytest.raises(MissingExtraError, match=r"pip install 'manylabel\[train\]'"):
         small().fit([Image.new("RGB", (64, 64))], [[1]])
+
+
+# The other checks of scikit-learn feed tables of numbers; here a row is a photo.
+@pytest.mark.parametrize(
+    "name",
+    [
+        "check_estimator_cloneable",
+        "check_estimator_repr",
+        "check_estimator_tags_renamed",
+        "check_valid_tag_types",
+        "check_no_attributes_set_in_init",
+        "check_parameters_default_constructible",
+        "check_get_params_invariance",
+        "check_set_params",
+        "check_mixin_order",
+        "check_do_not_raise_errors_in_init_or_set_params",
+    ],
+)
+def test_the_checks_of_scikit_learn_that_apply_are_passed(name: str) -> None:
+    from sklearn.utils import estimator_checks
+
+    getattr(estimator_checks, name)("MultiLabelClassifier", MultiLabelClassifier())
+
+
+def test_scikit_learn_is_told_what_the_classifier_takes() -> None:
+    tags = MultiLabelClassifier().__sklearn_tags__()
+    assert tags.estimator_type == "classifier"
+    assert tags.classifier_tags.multi_label
+    assert not tags.classifier_tags.multi_class
+    assert not tags.input_tags.two_d_array
+    assert tags.no_validation

@@ -27,8 +27,9 @@ from manylabel.config import (
 )
 from manylabel.errors import ConfigError, InputError, OutputError, TableError
 from manylabel.files import write_atomically
-from manylabel.pipeline import compare, file_name, read_all_photos, train
+from manylabel.pipeline import compare, read_all_photos, train
 from manylabel.recipes import load_recipe
+from manylabel.report.trial_files import file_name
 from manylabel.training.photo_store import read_store
 from manylabel.training.trial import run_trial
 from manylabel.types import LabelTable, Progress

@@ -81,6 +81,16 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.settings = settings
         self.random_state = random_state
 
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn that rows are photos, and that each may carry several labels."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        tags.classifier_tags.multi_class = False
+        tags.target_tags.two_d_labels = True
+        tags.input_tags.two_d_array = False
+        tags.no_validation = True
+        return tags
+
     def fit(self, X: Photos, y: Labels) -> Self:
         """Learn from labelled photos.
 

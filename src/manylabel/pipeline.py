@@ -38,7 +38,7 @@ from manylabel.report.facts import Facts, collect_facts
 from manylabel.report.model_card import model_card
 from manylabel.report.render import write_report
 from manylabel.report.run_info import RunInfo, gather_run_info
-from manylabel.report.trial_files import write_history, write_predictions
+from manylabel.report.trial_files import file_name, write_trial
 from manylabel.rules import LabelRules, parse_rules
 from manylabel.training.defaults import fill_defaults
 from manylabel.training.held_out import threshold_aim
@@ -142,13 +142,19 @@ def compare(
 
 
 def draw_heat_maps(facts: Facts, table: LabelTable, *, folder: Path) -> dict[int, tuple[str, bytes]]:
-    """Draw what the best network of a run directory saw on the photos that show its mistakes."""
+    """Draw what the best network of a run directory sees on the photos that show its mistakes.
+
+    A network may be too large to be run like this; a report without heat maps is better than none.
+    """
     bundle = read_bundle(folder / "models" / file_name(facts["models"][facts["best"]]["model"]))
     located = locate(load_classifier(bundle))
     if located is None:
         return {}
-    locator = TorchLocator(located)
-    return explain_mistakes(locator, bundle.config.preprocessing, facts["gallery"], table)
+    try:
+        return explain_mistakes(TorchLocator(located), bundle.config.preprocessing, facts["gallery"], table)
+    except RuntimeError as error:
+        _logger.warning("no heat maps in the report: %s", str(error).strip().partition("\n")[0])
+        return {}
 
 
 def train(
@@ -379,20 +385,3 @@ def write_network(folder: Path, network: TrainedNetwork, run: PreparedRun, *, cl
         write_weights=lambda path: save_weights(classifier, path),
     )
     return facts
-
-
-def write_trial(folder: Path, trial: Trial, table: LabelTable) -> None:
-    """Write the scores and the losses of one network into a run directory."""
-    name = f"{file_name(trial.model)}.csv"
-    write_predictions(folder / "predictions" / name, trial, table)
-    write_history(folder / "history" / name, trial.history)
-
-
-def file_name(model: str) -> str:
-    """Return a network's name as a file name.
-
-    Examples:
-        >>> file_name("timm/vit_tiny_patch16_224")
-        'timm--vit_tiny_patch16_224'
-    """
-    return model.replace("/", "--")

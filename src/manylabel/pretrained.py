@@ -6,12 +6,30 @@ Out: a bundle: config.json, weights.safetensors and the rest, as ``bundle`` desc
 
 from pathlib import Path
 
-from manylabel.bundle import Bundle, BundleConfig, read_bundle, write_bundle
+from manylabel.bundle import (
+    CARD_FILE,
+    CONFIG_FILE,
+    FACTS_FILE,
+    ONNX_FILE,
+    THRESHOLDS_FILE,
+    WEIGHTS_FILE,
+    Bundle,
+    BundleConfig,
+    read_bundle,
+    write_bundle,
+)
 from manylabel.config import HeadName
 from manylabel.errors import BundleError, InputError, MissingExtraError
 from manylabel.files import new_folder
+from manylabel.predictors.engine_files import INT8_FOLDER, OPENVINO_FOLDER
 from manylabel.predictors.torch_predictor import TorchPredictor, save_weights
 from manylabel.types import Thresholds
+
+_FILES = (
+    *(CONFIG_FILE, WEIGHTS_FILE, THRESHOLDS_FILE, FACTS_FILE, CARD_FILE, ONNX_FILE),
+    *(f"{OPENVINO_FOLDER}/*", f"{INT8_FOLDER}/*"),
+)
+"""What a bundle may consist of: nothing else that lies beside it goes to the hub or comes from there."""
 
 _CARD = """\
 ---
@@ -87,9 +105,7 @@ def _download(repository: str) -> Path:
             f"'{repository}' is no folder here; looking for it on the hub", "train"
         ) from error
     try:
-        # What else lies in a repository is not asked for.
-        wanted = ["*.json", "*.csv", "*.safetensors", "README.md"]
-        return Path(snapshot_download(repository, allow_patterns=wanted))
+        return Path(snapshot_download(repository, allow_patterns=[*_FILES]))
     except HFValidationError as error:
         raise BundleError(f"{repository}: no such folder, and no name of a repository on the hub") from error
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
@@ -123,7 +139,12 @@ def push(bundle: Path | str, repository: str, *, is_private: bool = False) -> st
     hub = HfApi()
     try:
         address = hub.create_repo(repository, private=is_private, exist_ok=True)
-        hub.upload_folder(repo_id=repository, folder_path=folder, commit_message="Add a manylabel bundle")
+        hub.upload_folder(
+            repo_id=repository,
+            folder_path=folder,
+            allow_patterns=[*_FILES],
+            commit_message="Add a manylabel bundle",
+        )
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise InputError(f"{repository}: the hub did not take the bundle: {reason}") from error

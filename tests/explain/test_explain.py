@@ -14,7 +14,7 @@ from manylabel.explain import run as explain_run
 from manylabel.explain.heatmaps import explain_photo
 from manylabel.explain.overlay import draw_overlay
 from manylabel.explain.pages import write_explanations
-from manylabel.explain.run import explain
+from manylabel.explain.run import ExplainedLabel, Explanation, Explanations, explain
 from manylabel.models.located import locate
 from manylabel.predictors.engines import open_locator
 from manylabel.predictors.torch_locator import TorchLocator
@@ -115,10 +115,10 @@ def test_a_page_and_a_picture_per_label_are_written(
     )
     write_explanations(tmp_path / "out", explained)
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == ["001.circle.png", "001.square.png", "index.html"]
+    assert names == ["001.1.circle.png", "001.2.square.png", "index.html"]
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
-    assert set(re.findall(r'src="([^"]+\.png)"', page)) == {"001.circle.png", "001.square.png"}
-    with Image.open(tmp_path / "out" / "001.circle.png") as picture:
+    assert set(re.findall(r'src="([^"]+\.png)"', page)) == {"001.1.circle.png", "001.2.square.png"}
+    with Image.open(tmp_path / "out" / "001.1.circle.png") as picture:
         assert picture.size == (60, 48)
     assert page.count("data:image/jpeg") == 6
     with pytest.raises(OutputError):
@@ -135,3 +135,18 @@ def test_the_photo_shines_through_where_a_label_is_seen() -> None:
         draw_overlay(Image.new("RGB", (8, 8), "white"), -heat.clip(0), box=(0.0, 0.0, 1.0, 1.0))
     )
     assert nowhere.max() < 110
+
+
+def test_labels_of_the_same_letters_have_pictures_of_their_own(tmp_path: Path) -> None:
+    found = [
+        ExplainedLabel(label=label, score=0.5, is_given=True, heat=np.eye(2)) for label in ("C++", "C#", "?")
+    ]
+    photo = Explanation(
+        path=Path("a.jpg"),
+        photo=Image.new("RGB", (20, 20)),
+        box=(0.0, 0.0, 1.0, 1.0),
+        labels=tuple(found),
+        neighbours=(),
+    )
+    write_explanations(tmp_path / "out", Explanations(photos=(photo,), failures=()))
+    assert len(list((tmp_path / "out").glob("*.png"))) == 3

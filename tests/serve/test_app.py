@@ -1,16 +1,27 @@
 """The HTTP interface: what is asked, what is answered, what is refused."""
 
+import asyncio
+import http.client
 import io
+import json
 import shutil
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import uvicorn
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
 
 from manylabel.apply import predict
+from manylabel.data.photos import open_photo_bytes
+from manylabel.errors import EngineError
+from manylabel.files import file_sha256
 from manylabel.serve.app import create_app
 from manylabel.serve.served import ServedBundle
 from manylabel.serve.settings import ServeLimits
@@ -19,11 +30,16 @@ from manylabel.types import LabelTable
 pytest.importorskip("openvino")
 
 
-def client_of(bundle: Path, *, limits: ServeLimits | None = None, token: str | None = None) -> TestClient:
+def app_of(bundle: Path, *, limits: ServeLimits | None = None, token: str | None = None) -> FastAPI:
     """Serve a bundle under two names."""
     limits = ServeLimits() if limits is None else limits
     served = [ServedBundle(name, bundle, limits=limits) for name in ("first", "second")]
-    return TestClient(create_app(served, limits=limits, token=token))
+    return create_app(served, limits=limits, token=token)
+
+
+def client_of(bundle: Path, *, limits: ServeLimits | None = None, token: str | None = None) -> TestClient:
+    """Return a client of such a server."""
+    return TestClient(app_of(bundle, limits=limits, token=token))
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +147,7 @@ def test_a_heat_map_covers_the_photo(client: TestClient, shapes_table: LabelTabl
     ("query", "content", "status", "said"),
     [
         ("label=moon", png(), 404, "no label 'moon'; there are: circle, square, triangle"),
-        ("", png(), 404, "no label ''"),
+        ("", png(), 400, "say which label to explain"),
         ("label=circle", b"no photo", 422, "photo: it is not a photo"),
     ],
 )
@@ -141,6 +157,41 @@ def test_a_heat_map_of_nothing_is_refused(
     answer = client.post(f"/explain?{query}", content=content)
     assert answer.status_code == status
     assert said in answer.json()["detail"]
+
+
+def test_one_photo_is_explained_at_a_time(client: TestClient) -> None:
+    answer = client.post("/explain?label=circle", files=form_of(("a.png", png()), ("b.png", png())))
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == "one photo is explained at a time, not 2"
+
+
+def test_heat_maps_that_cannot_be_had_are_told(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(*_: object) -> None:
+        raise EngineError("OpenVINO cannot take this network")
+
+    monkeypatch.setattr(ServedBundle, "explain", refuse)
+    answer = client.post("/explain?label=circle", content=png())
+    assert answer.status_code == 404
+    assert "no heat maps of this bundle here: OpenVINO cannot take" in answer.json()["detail"]
+
+
+def test_photos_are_scored_while_others_are_explained(
+    shapes_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = threading.Event()
+    monkeypatch.setattr("manylabel.serve.served.open_locator", lambda _: release.wait(20) and None)
+    with client_of(shapes_bundle) as client:
+        asking = [
+            threading.Thread(target=client.post, args=("/explain?label=circle",), kwargs={"content": png()})
+            for _ in range(8)
+        ]
+        for thread in asking:
+            thread.start()
+        answer = client.post("/predict", content=png())
+        release.set()
+        for thread in asking:
+            thread.join()
+    assert answer.status_code == 200
 
 
 def test_requests_are_named(client: TestClient) -> None:
@@ -186,6 +237,44 @@ def test_a_body_that_is_too_large_is_refused(is_promised: bool, shapes_bundle: P
     assert "a request may have 0.01 MB" in answer.json()["detail"]
 
 
+def test_bodies_are_bounded_together(shapes_bundle: Path) -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    def slowly() -> Iterator[bytes]:
+        yield b"x" * 6000
+        begun.set()
+        release.wait(20)
+        yield b"x"
+
+    limits = ServeLimits(request_mb=0.01, body_mb=0.01)
+    server = uvicorn.Server(uvicorn.Config(app_of(shapes_bundle, limits=limits), port=0, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        pass
+    host, port = server.servers[0].sockets[0].getsockname()[:2]
+    first = http.client.HTTPConnection(host, port)
+    sending = threading.Thread(target=first.request, args=("POST", "/predict", slowly()))
+    sending.start()
+    begun.wait(20)
+    time.sleep(0.5)  # what was sent has to arrive
+    second = http.client.HTTPConnection(host, port)
+    second.request("POST", "/predict", b"x" * 6000)
+    refused = second.getresponse()
+    said = refused.read()
+    release.set()
+    sending.join()
+    assert first.getresponse().status == 422
+    second.request("POST", "/predict", b"x" * 6000)
+    assert second.getresponse().status == 422
+    first.close()
+    second.close()
+    server.should_exit = True
+    thread.join()
+    assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
+    assert b"0.01 MB are being received already" in said
+
+
 def test_too_many_photos_and_too_many_pixels_are_refused(shapes_bundle: Path) -> None:
     with client_of(shapes_bundle, limits=ServeLimits(photos=2, megapixels=0.01)) as client:
         many = client.post("/predict", files=form_of(*[(f"{n}.png", png()) for n in range(3)]))
@@ -199,18 +288,34 @@ def test_too_many_photos_and_too_many_pixels_are_refused(shapes_bundle: Path) ->
 
 
 def test_more_than_may_wait_is_refused_with_a_time_to_come_back(shapes_bundle: Path) -> None:
-    with client_of(shapes_bundle, limits=ServeLimits(waiting=2)) as client:
-        answer = client.post("/predict", files=form_of(*[(f"{n}.png", png()) for n in range(3)]))
-        again = client.post("/predict", files=form_of(*[(f"{n}.png", png()) for n in range(2)]))
+    release = threading.Event()
+    read = open_photo_bytes
+
+    def read_later(*words: Any, **options: Any) -> Image.Image:
+        release.wait(20)
+        return read(*words, **options)
+
+    with (
+        client_of(shapes_bundle, limits=ServeLimits(waiting=3, photos=2)) as client,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr("manylabel.serve.served.open_photo_bytes", read_later)
+        two = form_of(*[(f"{n}.png", png()) for n in range(2)])
+        first = threading.Thread(target=client.post, args=("/predict",), kwargs={"files": two})
+        first.start()
+        while "manylabel_photos_waiting 2.0" not in client.get("/metrics").text:
+            pass
+        answer = client.post("/predict", files=two)
+        release.set()
+        first.join()
+        again = client.post("/predict", files=two)
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "1"
-    assert "at most 2 may" in answer.json()["detail"]
+    assert "2 photos wait already, and at most 3 may" in answer.json()["detail"]
     assert again.status_code == 200
 
 
 def test_what_takes_too_long_is_refused(shapes_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import asyncio
-
     async def sleep(*_: object) -> list[object]:
         await asyncio.sleep(5)
         return []
@@ -236,10 +341,6 @@ def test_the_page_comes_with_everything_it_needs(client: TestClient) -> None:
 
 
 def test_rules_are_obeyed_and_told(shapes_bundle: Path, tmp_path: Path) -> None:
-    import json
-
-    from manylabel.files import file_sha256
-
     bundle = Path(shutil.copytree(shapes_bundle, tmp_path / "bundle"))
     config = json.loads((bundle / "config.json").read_text(encoding="utf-8"))
     config |= {"format_version": 2, "rules": {"at_least_one": ["circle | square | triangle"]}}

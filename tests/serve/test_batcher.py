@@ -76,6 +76,20 @@ def test_photos_gather_while_the_engine_is_busy() -> None:
     batcher.close()
 
 
+def test_a_photo_that_comes_late_takes_the_free_place_beside_a_batch_that_runs() -> None:
+    predictor = FakePredictor(n_parallel=2, is_free=False)
+    batcher = Batcher(predictor)
+    answers = [batcher.submit(photo(1))]
+    while len(predictor.batches) < 1:
+        pass
+    answers.append(batcher.submit(photo(2)))
+    while len(predictor.batches) < 2:
+        pass  # it has begun, though the first has not ended
+    predictor.free.set()
+    assert values(answers) == [0.01, 0.02]
+    batcher.close()
+
+
 def test_a_failure_is_told_to_those_who_wait_and_to_no_one_else(caplog: pytest.LogCaptureFixture) -> None:
     batcher = Batcher(FakePredictor(batch_size=1))
     bad, good = batcher.submit(photo(255)), batcher.submit(photo(3))

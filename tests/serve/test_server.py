@@ -4,6 +4,7 @@ import io
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,12 +15,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from socket import create_server
+from typing import Any
 
 import pytest
+import uvicorn
 from PIL import Image
 
 from manylabel.errors import ConfigError
-from manylabel.serve.server import name_bundles, serve
+from manylabel.serve.app import create_app
+from manylabel.serve.served import ServedBundle
+from manylabel.serve.server import _take_port, impatient_protocol, name_bundles, serve
+from manylabel.serve.settings import ServeLimits
 
 pytest.importorskip("openvino")
 
@@ -109,9 +115,59 @@ def test_a_port_that_is_taken_is_told(shapes_bundle: Path) -> None:
     with create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(
-            ConfigError, match=rf"cannot listen on 127\.0\.0\.1, port {port}: .*another --port"
+            ConfigError, match=rf"cannot listen on 127\.0\.0\.1, port {port}: .*choose another port"
         ):
             serve([shapes_bundle], port=port)
+
+
+def test_a_folder_may_have_an_equals_sign_in_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "rate=0.1"
+    folder.mkdir()
+    assert name_bundles([folder, f"small={folder}"]) == {"rate=0.1": folder, "small": folder}
+
+
+def test_answers_do_not_wait_for_more_to_send() -> None:
+    with _take_port("127.0.0.1", 0) as taken:
+        # What asyncio looks at before it switches Nagle's algorithm off.
+        assert taken.proto == socket.IPPROTO_TCP
+
+
+def test_a_connection_that_asks_for_nothing_is_closed(
+    shapes_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = create_app([ServedBundle("shapes", shapes_bundle)])
+    config = uvicorn.Config(app, port=0, log_level="error", http=impatient_protocol(0.3))
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        pass
+    address = server.servers[0].sockets[0].getsockname()
+    with socket.create_connection(address) as silent, socket.create_connection(address) as half:
+        half.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n")
+        silent.settimeout(10)
+        half.settimeout(10)
+        assert silent.recv(1) == half.recv(1) == b""
+    with socket.create_connection(address) as other:
+        other.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert other.recv(15) == b"HTTP/1.1 200 OK"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"seconds": float("inf")}, "limit seconds: expected a number above 0"),
+        ({"photos": 0}, "limit photos"),
+        ({"request_mb": 1e-9}, "less than a byte"),
+        ({"photos": 9, "waiting": 8}, "limit waiting: 8 of all requests is less than photos, 9 of one"),
+        ({"request_mb": 600}, "limit body_mb"),
+    ],
+)
+def test_limits_that_let_nothing_in_are_told(limits: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        ServeLimits(**limits)
 
 
 def test_bundles_of_the_same_name_are_told() -> None:

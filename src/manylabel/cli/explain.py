@@ -58,7 +58,7 @@ def explain(
     check_place(out, overwrite=overwrite)
     pair = None if among is None or labels is None else (among, labels)
     with show_progress() as listener:
-        explained = run(bundle, photos, labels=label or (), among=pair, listener=listener)
+        explained = run(bundle, photos, labels=() if label is None else label, among=pair, listener=listener)
     write_explanations(out, explained, overwrite=overwrite)
     for photo in explained.photos:
         said = ", ".join(f"{found.label} {found.score:.0%}" for found in photo.labels)

@@ -43,6 +43,9 @@ def serve(
     max_photos: Annotated[int, typer.Option(help="Most photos in a request.")] = 64,
     max_megapixels: Annotated[float, typer.Option(help="Largest photo, in millions of pixels.")] = 64.0,
     max_seconds: Annotated[float, typer.Option(help="Longest time for a request.")] = 60.0,
+    max_body_mb: Annotated[
+        float, typer.Option(help="Most MB of bodies at the same time; beyond that the answer is 503.")
+    ] = 512.0,
     max_waiting: Annotated[
         int, typer.Option(help="Most photos that wait or are worked on; beyond that the answer is 503.")
     ] = 256,
@@ -57,13 +60,14 @@ def serve(
         megapixels=max_megapixels,
         seconds=max_seconds,
         waiting=max_waiting,
+        body_mb=max_body_mb,
     )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     run(
         bundles,
         host=host,
         port=port,
-        engine=engine or "auto",
+        engine="auto" if engine is None else engine,
         limits=limits,
         token=read_token(token_file),
         on_start=lambda url: show_line(f"Serving on {url} until Ctrl-C."),
@@ -77,7 +81,8 @@ def read_token(file: Path | None) -> str | None:
         ConfigError: The file cannot be read or is empty.
     """
     if file is None:
-        return os.environ.get(_TOKEN_VARIABLE) or None
+        token = os.environ.get(_TOKEN_VARIABLE, "")
+        return token if token else None
     try:
         token = file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:

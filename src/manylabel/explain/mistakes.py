@@ -1,6 +1,6 @@
 """Show where a network saw the labels that it gave wrongly, and what it made of those that it missed.
 
-In:  both parts of a network, and the photos of a report that show its mistakes.
+In:  both parts of the network that is kept, and the photos of a report that show mistakes.
 Out: a small picture per photo, dimmed where nothing speaks for the label in question.
 """
 
@@ -33,7 +33,7 @@ def explain_mistakes(
     """Draw heat maps of the worst mistakes: of up to 4 missed and 4 wrong labels.
 
     Args:
-        locator: Both parts of the network that made them.
+        locator: Both parts of the network that is kept. Where folds judge, it is not the one that made them.
         preprocessing: How a photo becomes its pixels.
         gallery: The photos, as ``report.facts`` describes them.
         table: Where they lie.
@@ -50,7 +50,8 @@ def explain_mistakes(
     for entry, kind in chosen:
         label = _worst_label(entry[kind], is_missed=kind == "missed")
         try:
-            photo = open_photo(table.photos[entry["row"]], side_px=min(_BOX_PX))
+            side_px = max(min(_BOX_PX), preprocessing.side_px)
+            photo = open_photo(table.photos[entry["row"]], side_px=side_px)
         except PhotoError:
             continue  # it was readable when the run began; the page says so in its place
         maps = explain_photo(locator, photo, preprocessing, most_variants=_MOST_VARIANTS)

@@ -54,8 +54,9 @@ def write_explanations(folder: Path, explanations: Explanations, *, overwrite: b
 def _write_photo(folder: Path, number: int, explained: Explanation) -> dict[str, Any]:
     """Write the pictures of a photo, and say what the page shows of it."""
     labels = []
-    for label in explained.labels:
-        name = f"{number:03}.{_as_file_name(label.label)}.png"
+    for place, label in enumerate(explained.labels, start=1):
+        # Numbered: "C++" and "C#" have the same letters.
+        name = f"{number:03}.{place}.{_as_file_name(label.label)}.png"
         draw_overlay(explained.photo, label.heat, box=explained.box).save(folder / name)
         labels.append(
             {

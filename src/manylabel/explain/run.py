@@ -124,18 +124,21 @@ def explain(
         raise EngineError(f"{bundle}: this network keeps no places of a photo, so it has no heat maps")
     known = None if among is None else _look_at(opened, locator, among, listener)
     explained, failures = [], list[PhotoError]()
+    preprocessing = opened.config.preprocessing
     for n_done, path in enumerate(map(Path, photos), start=1):
         try:
-            photo = open_photo(path)
+            # As predict reads it; and larger, for people.
+            photo, shown = (open_photo(path, side_px=side) for side in (preprocessing.side_px, _LONGEST_PX))
         except PhotoError as error:
-            failures.append(error)
+            # A fresh error: the caught one would keep a half-decoded photo alive through its traceback.
+            failures.append(PhotoError(error.path, error.reason))
         else:
-            maps = explain_photo(locator, photo, opened.config.preprocessing, most_variants=_MOST_VARIANTS)
-            photo.thumbnail((_LONGEST_PX, _LONGEST_PX), Image.Resampling.LANCZOS)
+            maps = explain_photo(locator, photo, preprocessing, most_variants=_MOST_VARIANTS)
+            shown.thumbnail((_LONGEST_PX, _LONGEST_PX), Image.Resampling.LANCZOS)
             explained.append(
                 Explanation(
                     path=path,
-                    photo=photo,
+                    photo=shown,
                     box=maps.box,
                     labels=_explain_labels(opened, maps, columns),
                     neighbours=() if known is None else known.nearest(maps.features, besides=path),
@@ -165,7 +168,8 @@ def _explain_labels(bundle: Bundle, maps: HeatMaps, columns: Sequence[int]) -> t
     scores = average_views(maps.logits[None], n_views=1)  # [1, n_labels]
     decisions = respect(bundle.config.rules, scores, bundle.thresholds)[0]
     ranked = [int(column) for column in np.argsort(-scores[0])]
-    chosen = columns or [column for column in ranked if decisions[column]] or ranked[:1]
+    given = [column for column in ranked if decisions[column]]
+    chosen = columns if len(columns) else (given if given else ranked[:1])
     return tuple(
         ExplainedLabel(
             label=bundle.config.labels[column],

@@ -61,7 +61,7 @@ def export_int8(job: ExportJob) -> Exported:
     full = keep_outputs(read_model(converted_model(bundle)), LOGITS)
     quantised = quantise(full, pixels)
     parity = compare_with_torch(
-        [open_converted(bundle, quantised)],
+        [open_converted(bundle, quantised, precision="fp32")],
         bundle,
         load_classifier(bundle),
         on=choose_parity_photos(bundle.config.preprocessing, photos=job.photos),

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -110,25 +110,42 @@ def convert_to_onnx(bundle: Bundle, classifier: Classifier) -> "ONNXProgram":
     # Of one photo, a network may be traced that can only take one.
     example = torch.zeros(2, side_px, side_px, 3, dtype=torch.uint8)
     try:
-        with _quiet(), torch.no_grad():
-            program = torch.onnx.export(
-                network,
-                (example,),
-                input_names=[PIXELS],
-                output_names=outputs,
-                dynamic_shapes={PIXELS: {0: torch.export.Dim("n_photos")}},
-                dynamo=True,
-                verbose=False,
-            )
-    except (RuntimeError, torch.onnx.OnnxExporterError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise EngineError(f"{bundle.folder}: ONNX cannot take this network: {reason}") from error
+        program = _convert(network, example, outputs=outputs)
+    except (RuntimeError, torch.onnx.OnnxExporterError):
+        # The exporter knows attention of the usual shape only; taken to pieces, it knows every one.
+        _take_attention_apart(network)
+        try:
+            program = _convert(network, example, outputs=outputs)
+        except (RuntimeError, torch.onnx.OnnxExporterError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise EngineError(f"{bundle.folder}: ONNX cannot take this network: {reason}") from error
     if program is None:
         raise EngineError(f"{bundle.folder}: torch gave no ONNX file for this network")
     program.model.producer_name = "manylabel"
     program.model.metadata_props.clear()
     program.model.metadata_props.update(_metadata(bundle))
     return program
+
+
+def _convert(network: nn.Module, example: Tensor, *, outputs: list[str]) -> "ONNXProgram | None":
+    with _quiet(), torch.no_grad():
+        return torch.onnx.export(
+            network,
+            (example,),
+            input_names=[PIXELS],
+            output_names=outputs,
+            dynamic_shapes={PIXELS: {0: torch.export.Dim("n_photos")}},
+            dynamo=True,
+            verbose=False,
+        )
+
+
+def _take_attention_apart(network: nn.Module) -> None:
+    """Let timm's layers compute attention step by step."""
+    layers: Any = network.modules()
+    for layer in layers:
+        if hasattr(layer, "fused_attn"):
+            layer.fused_attn = False
 
 
 def _metadata(bundle: Bundle) -> Mapping[str, str]:

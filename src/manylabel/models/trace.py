@@ -172,7 +172,8 @@ class Trace:
                 constants.add(node)
         return constants
 
-    @torch.inference_mode()
+    # Not inference mode: there, the counter fails on networks that begin with a weight (SigLIP's pooling).
+    @torch.no_grad()
     def _measure(self) -> "_Meter":
         meter = _Meter(fx.GraphModule(self.network, self.graph))
         side = self.backbone.preprocessing.side_px

@@ -29,6 +29,9 @@ MAX_DIFFERENCE = 1e-3
 """Largest difference of the logits, relative to their size. Sums in another order give about 1e-6, wrong
 layers far more than this."""
 
+_MAX_BETWEEN = 1e-3
+"""Largest difference of probabilities between the two parts of a network and the whole."""
+
 _N_CHECKED = 3
 
 
@@ -59,7 +62,7 @@ def convert_bundle(bundle: Bundle) -> "openvino.Model":
         )
     between = parts_difference(model, _noise(side_px))
     # Heat maps rest on the two parts: where these are not the whole, there are none.
-    return model if between is not None and between <= MAX_DIFFERENCE else keep_outputs(model, LOGITS)
+    return model if between is not None and between <= _MAX_BETWEEN else keep_outputs(model, LOGITS)
 
 
 def logit_difference(model: "openvino.Model", classifier: Classifier) -> float:

@@ -120,7 +120,10 @@ class OpenVinoPredictor:
 
     def start(self, pixels: PixelArray) -> Finish:
         """Begin to score; arguments and result as in ``PixelPredictor``."""
-        request = self._idle.pop() if self._idle else self._compiled.create_infer_request()
+        try:
+            request = self._idle.pop()
+        except IndexError:  # also where another thread was quicker
+            request = self._compiled.create_infer_request()
         request.start_async({0: pixels})
 
         def finish() -> FloatArray:

@@ -44,7 +44,7 @@ class PixelPredictor(Predictor, Protocol):
         """Say how many batches keep the engine busy."""
 
     def start(self, pixels: PixelArray) -> Finish:
-        """Begin to score the views of some photos.
+        """Begin to score the views of some photos; up to ``n_parallel`` threads may do so at a time.
 
         Args:
             pixels: [n_photos * n_views, side_px, side_px, 3].

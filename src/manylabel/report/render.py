@@ -81,7 +81,10 @@ def write_report(
     write_table(facts, out)
     report = out / "report.html"
     page = render_page(
-        facts, pictures=pictures, thumbnails=_thumbnails(facts, table), heat_maps=heat_maps or {}
+        facts,
+        pictures=pictures,
+        thumbnails=_thumbnails(facts, table),
+        heat_maps={} if heat_maps is None else heat_maps,
     )
     write_atomically(report, page.encode())
     return report

@@ -15,6 +15,23 @@ from manylabel.files import write_atomically
 from manylabel.types import Epoch, LabelTable, Trial
 
 
+def write_trial(folder: Path, trial: Trial, table: LabelTable) -> None:
+    """Write the scores and the losses of one network into a run directory."""
+    name = f"{file_name(trial.model)}.csv"
+    write_predictions(folder / "predictions" / name, trial, table)
+    write_history(folder / "history" / name, trial.history)
+
+
+def file_name(model: str) -> str:
+    """Return a network's name as a file name.
+
+    Examples:
+        >>> file_name("timm/vit_tiny_patch16_224")
+        'timm--vit_tiny_patch16_224'
+    """
+    return model.replace("/", "--")
+
+
 def write_predictions(path: Path, trial: Trial, table: LabelTable) -> None:
     """Write what a network says about every photo that it did not learn from.
 

@@ -62,6 +62,8 @@ class HealthAnswer(BaseModel):
     status: str
     version: str = Field(description="Version of manylabel.")
     models: dict[str, str] = Field(description="Every bundle, and what computes it.")
+    most_photos: int = Field(description="Most photos that a request may hold.")
+    most_bytes: int = Field(description="Most bytes that a request may have.")
 
 
 class ErrorAnswer(BaseModel):

@@ -55,6 +55,7 @@ def create_app(
         version=__version__,
         description="Says which labels photos carry, with probabilities.",
         lifespan=close_at_end,
+        redoc_url=None,
     )
     app.state.server = state
     app.add_middleware(BoundedRequests, limits=limits)

@@ -69,7 +69,7 @@ class NamedRequests:
 
 
 class BoundedRequests:
-    """Refuse what is too large or takes too long.
+    """Refuse what is too large or takes too long, or comes while too much is being received.
 
     Args:
         app: What answers.
@@ -80,25 +80,15 @@ class BoundedRequests:
         """Keep what is needed."""
         self._app = app
         self._limits = limits
+        self._n_bytes = 0  # of all requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limits, n_bytes, has_begun = self._limits, 0, False
-        promised = Headers(scope=scope).get("content-length", "0")
-        if promised.isdigit() and int(promised) > limits.request_bytes:
-            await _too_large(limits)(scope, receive, send)
-            return
-
-        async def receive_bounded() -> Message:
-            nonlocal n_bytes
-            message = await receive()
-            n_bytes += len(message.get("body", b""))
-            if n_bytes > limits.request_bytes:
-                raise _TooLargeError
-            return message
+        body = _CountedBody(self, receive, promised=Headers(scope=scope).get("content-length", "0"))
+        has_begun = False
 
         async def send_noticed(message: Message) -> None:
             nonlocal has_begun
@@ -106,24 +96,77 @@ class BoundedRequests:
             await send(message)
 
         try:
-            async with asyncio.timeout(limits.seconds):
-                await self._app(scope, receive_bounded, send_noticed)
-        except _TooLargeError:
+            with body:
+                async with asyncio.timeout(self._limits.seconds):
+                    await self._app(scope, body.receive, send_noticed)
+        except (_TooLargeError, _TooMuchError, TimeoutError) as error:
             if not has_begun:
-                await _too_large(limits)(scope, receive, send)
-        except TimeoutError:
-            if not has_begun:
-                text = (
-                    f"not ready within {limits.seconds:g} s; send fewer or smaller photos, or try again later"
-                )
-                answer = JSONResponse({"detail": text}, 503, headers={"Retry-After": "5"})
-                await answer(scope, receive, send)
+                await self._refusal(error)(scope, receive, send)
+
+    def count(self, n_bytes: int, *, own: int) -> None:
+        """Count bytes of a body that has ``own`` already.
+
+        Raises:
+            _TooLargeError: It is too large.
+            _TooMuchError: All bodies together are.
+        """
+        if own + n_bytes > self._limits.request_bytes:
+            raise _TooLargeError
+        if self._n_bytes + n_bytes > self._limits.body_bytes:
+            raise _TooMuchError
+        self._n_bytes += n_bytes
+
+    def forget(self, n_bytes: int) -> None:
+        """Take back what was counted."""
+        self._n_bytes -= n_bytes
+
+    def _refusal(self, error: Exception) -> JSONResponse:
+        limits = self._limits
+        match error:
+            case _TooLargeError():
+                text = f"a request may have {limits.request_mb:g} MB; send fewer or smaller photos"
+                return JSONResponse({"detail": text}, 413)
+            case _TooMuchError():
+                text = f"{limits.body_mb:g} MB are being received already; try again soon"
+                return JSONResponse({"detail": text}, 503, headers={"Retry-After": "1"})
+            case _:
+                # Without a time to come back: the same request would take as long again.
+                text = f"not ready within {limits.seconds:g} s; send fewer or smaller photos"
+                return JSONResponse({"detail": text}, 503)
+
+
+class _CountedBody:
+    """Count the body of a request: what its head promises at once, what comes beyond that as it comes."""
+
+    def __init__(self, counter: BoundedRequests, receive: Receive, *, promised: str) -> None:
+        self._counter = counter
+        self._receive = receive
+        self._n_promised = int(promised) if promised.isdigit() else 0
+        self._n_counted = 0
+        self._n_received = 0
+
+    def __enter__(self) -> None:
+        self._count(self._n_promised)
+
+    def __exit__(self, *_: object) -> None:
+        self._counter.forget(self._n_counted)
+
+    async def receive(self) -> Message:
+        """Pass on what comes."""
+        message = await self._receive()
+        self._n_received += len(message.get("body", b""))
+        if self._n_received > self._n_counted:
+            self._count(self._n_received - self._n_counted)
+        return message
+
+    def _count(self, n_bytes: int) -> None:
+        self._counter.count(n_bytes, own=self._n_counted)
+        self._n_counted += n_bytes
 
 
 class _TooLargeError(Exception):
     """Say that a body grew beyond the limit."""
 
 
-def _too_large(limits: ServeLimits) -> JSONResponse:
-    text = f"a request may have {limits.request_mb:g} MB; send fewer or smaller photos"
-    return JSONResponse({"detail": text}, 413)
+class _TooMuchError(Exception):
+    """Say that too much is being received."""

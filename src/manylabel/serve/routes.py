@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 
 from manylabel import __version__
-from manylabel.errors import PhotoError
+from manylabel.errors import ManylabelError, PhotoError
 from manylabel.predictors.scoring import average_views
 from manylabel.serve.answers import (
     ErrorAnswer,
@@ -35,7 +35,7 @@ from manylabel.serve.uploads import BODY, read_uploads
 _DIGITS = 6
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
-    400: {"model": ErrorAnswer, "description": "The form is malformed or holds too many files."},
+    400: {"model": ErrorAnswer, "description": "The form is malformed, or holds too many files."},
     401: {"model": ErrorAnswer, "description": "The token is missing or wrong."},
     404: {"model": ErrorAnswer, "description": "There is no such bundle or label."},
     413: {"model": ErrorAnswer, "description": "The request is too large."},
@@ -52,7 +52,13 @@ guarded_router = APIRouter(dependencies=[Depends(check_token)])
 async def health(server: Server) -> HealthAnswer:
     """Say whether the server is well."""
     engines = {name: bundle.engine for name, bundle in server.bundles.items()}
-    return HealthAnswer(status="ok", version=__version__, models=engines)
+    return HealthAnswer(
+        status="ok",
+        version=__version__,
+        models=engines,
+        most_photos=server.limits.photos,
+        most_bytes=server.limits.request_bytes,
+    )
 
 
 @guarded_router.get(
@@ -119,14 +125,20 @@ async def explain(
 ) -> ExplainAnswer:
     """Say where in a photo the network saw what speaks for a label."""
     bundle = server.choose(model)
+    if not label:
+        raise HTTPException(400, "say which label to explain: ?label=NAME")
     if label not in bundle.labels:
         raise HTTPException(404, f"no label '{label}'; there are: {', '.join(bundle.labels)}")
-    upload = (await read_uploads(request, server.limits))[0]
+    upload, *others = await read_uploads(request, server.limits)
+    if others:
+        raise HTTPException(400, f"one photo is explained at a time, not {1 + len(others)}")
     with server.places(1):
         try:
             found = await bundle.explain(upload)
         except PhotoError as error:
             raise HTTPException(422, str(error)) from error
+        except ManylabelError as error:
+            raise HTTPException(404, f"there are no heat maps of this bundle here: {error}") from error
     if found is None:
         raise HTTPException(404, "this network keeps no places of a photo, so it has no heat maps")
     column = bundle.labels.index(label)

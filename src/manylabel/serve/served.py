@@ -9,8 +9,8 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 
@@ -20,7 +20,6 @@ from manylabel.data.photos import open_photo_bytes
 from manylabel.errors import PhotoError
 from manylabel.explain.heatmaps import HeatMaps, explain_photo
 from manylabel.predictors.engines import open_locator, open_predictor
-from manylabel.predictors.locators import Locator
 from manylabel.preprocess import PixelArray, resize_views
 from manylabel.rules import respect
 from manylabel.serve.batcher import Batcher
@@ -82,9 +81,10 @@ class ServedBundle:
         self.thresholds = self._predictor.thresholds
         self.engine = self._predictor.engine
         self._batcher = Batcher(self._predictor)
-        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix=f"photos of {name}")
-        self._locator: Locator | None = None
-        self._explaining = Lock()
+        self._readers = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix=f"photos of {name}")
+        # One at a time: each takes all cores for as long as many predictions.
+        self._explainer = ThreadPoolExecutor(1, thread_name_prefix=f"heat maps of {name}")
+        self._find_locator = cache(partial(open_locator, folder))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -100,17 +100,19 @@ class ServedBundle:
 
         Raises:
             PhotoError: It cannot be read.
+            ManylabelError: Heat maps of this bundle cannot be had here.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._explain, upload)
+        return await asyncio.get_running_loop().run_in_executor(self._explainer, self._explain, upload)
 
     def close(self) -> None:
-        """Answer what waits, then end all threads."""
+        """Answer what waits, then end all threads; again, nothing happens."""
+        self._readers.shutdown()
+        self._explainer.shutdown()
         self._batcher.close()
-        self._threads.shutdown()
 
     async def _judge_one(self, upload: Upload) -> Judgement | PhotoError:
         loop = asyncio.get_running_loop()
-        views = await loop.run_in_executor(self._threads, self._try_to_read, upload)
+        views = await loop.run_in_executor(self._readers, self._try_to_read, upload)
         if isinstance(views, PhotoError):
             return views
         scores = await asyncio.wrap_future(self._batcher.submit(views))
@@ -138,10 +140,7 @@ class ServedBundle:
         photo = open_photo_bytes(
             upload.data, name=upload.name, side_px=preprocessing.side_px, max_pixels=self._limits.pixels
         )
-        # One at a time: each takes all cores for as long as many predictions.
-        with self._explaining:
-            if self._locator is None:
-                self._locator = open_locator(self._folder)
-            if self._locator is None:
-                return None
-            return explain_photo(self._locator, photo, preprocessing, most_variants=_MOST_VARIANTS)
+        locator = self._find_locator()
+        if locator is None:
+            return None
+        return explain_photo(locator, photo, preprocessing, most_variants=_MOST_VARIANTS)

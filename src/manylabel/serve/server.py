@@ -4,12 +4,15 @@ In:  bundles, where to listen, limits.
 Out: a running server; at the end, what was accepted is answered.
 """
 
+import asyncio
 import logging
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from manylabel.config import EngineName
 from manylabel.errors import ConfigError
@@ -48,37 +51,76 @@ def serve(  # noqa: PLR0913 - a wish of the operator each
     """
     limits = ServeLimits() if limits is None else limits
     places = name_bundles(bundles)
-    listening = _listen(host, port)
-    served = [ServedBundle(name, folder, engine=engine, limits=limits) for name, folder in places.items()]
-    if token is None and host not in ("127.0.0.1", "::1", "localhost"):
-        _logger.warning("everybody who reaches %s may ask: set a token to let in only some", host)
-    config = uvicorn.Config(
-        create_app(served, limits=limits, token=token),
-        log_config=None,
-        access_log=False,
-        limit_concurrency=limits.connections,
-        # What was accepted is answered within the longest time that a request may take.
-        timeout_graceful_shutdown=int(limits.seconds) + 1,
-        server_header=False,
-    )
-    shown = f"[{host}]" if ":" in host else host
-    on_start(f"http://{shown}:{listening.getsockname()[1]}")
-    uvicorn.Server(config).run(sockets=[listening])
+    with ExitStack() as opened:
+        taken = opened.enter_context(_take_port(host, port))
+        served = []
+        for name, folder in places.items():
+            served.append(ServedBundle(name, folder, engine=engine, limits=limits))
+            opened.callback(served[-1].close)
+        if token is None and host not in ("127.0.0.1", "::1", "localhost"):
+            _logger.warning("everybody who reaches %s may ask: set a token to let in only some", host)
+        config = uvicorn.Config(
+            create_app(served, limits=limits, token=token),
+            http=impatient_protocol(limits.idle_seconds),
+            log_config=None,
+            access_log=False,
+            # What was accepted is answered within the longest time that a request may take.
+            timeout_graceful_shutdown=int(limits.seconds) + 1,
+            server_header=False,
+        )
+        shown = f"[{host}]" if ":" in host else host
+        on_start(f"http://{shown}:{taken.getsockname()[1]}")
+        uvicorn.Server(config).run(sockets=[taken])
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Take a port before the bundles are opened: a port that is taken is told at once."""
+def _take_port(host: str, port: int) -> socket.socket:
+    """Take a port before the bundles are opened, so that one that is taken is told at once.
+
+    Nobody can connect before the server listens.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Named as TCP: else asyncio lets small packets wait for each other, 40 ms per answer (Nagle's algorithm).
+    taken = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=2048)
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind((host, port))
+        # Of two that share an address, the second one to listen would fail in the middle of the start.
+        taken.listen(2048)
     except OSError as error:
+        taken.close()
         raise ConfigError(
-            f"cannot listen on {host}, port {port}: {error.strerror or error}; try another --port"
+            f"cannot listen on {host}, port {port}: {error.strerror or error}; choose another port"
         ) from error
+    return taken
+
+
+def impatient_protocol(seconds: float) -> type[H11Protocol]:
+    """Return a protocol that ends connections which send no whole head of a request.
+
+    Args:
+        seconds: How long to wait for the first one; uvicorn itself limits the pauses between requests only.
+    """
+
+    class ImpatientProtocol(H11Protocol):
+        """End a connection that asks for nothing."""
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            """Start to wait."""
+            super().connection_made(transport)
+            self.loop.call_later(seconds, self._end_idle)
+
+        def _end_idle(self) -> None:
+            if self.cycle is None and not self.transport.is_closing():
+                self.transport.close()
+
+    return ImpatientProtocol
 
 
 def name_bundles(given: Sequence[Path | str]) -> dict[str, Path]:
     """Return the folder of each name.
+
+    Args:
+        given: Folders, or NAME=FOLDER.
 
     Raises:
         ConfigError: No bundle is given, or two have the same name.
@@ -89,12 +131,13 @@ def name_bundles(given: Sequence[Path | str]) -> dict[str, Path]:
     """
     named: dict[str, Path] = {}
     for text in map(str, given):
-        name, _, folder = text.partition("=") if "=" in text else ("", "", text)
-        path = Path(folder)
-        name = name or path.resolve().name
+        # A folder may have an equals sign in its name.
+        before, has_name, after = ("", "", text) if Path(text).is_dir() else text.partition("=")
+        path = Path(after if has_name else text)
+        name = before if has_name else path.resolve().name
         if name in named:
             raise ConfigError(
-                f"two bundles are called '{name}'; name them: {name}={named[name]} other={folder}"
+                f"two bundles are called '{name}'; name them: {name}={named[name]} other={path}"
             )
         named[name] = path
     if not named:

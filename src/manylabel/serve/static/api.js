@@ -18,8 +18,8 @@ async function ask(path, options = {}) {
   for (let attempt = 0; ; attempt += 1) {
     const response = await fetch(path, { ...options, headers: headers() });
     if (response.status === 401) throw new NeedsToken();
-    if (response.status !== 503 || attempt === 20) return response;
-    const seconds = Number(response.headers.get("Retry-After")) || 1;
+    const seconds = Number(response.headers.get("Retry-After"));
+    if (response.status !== 503 || !seconds || attempt === 20) return response;
     await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
   }
 }
@@ -32,10 +32,11 @@ async function detailOf(response) {
   }
 }
 
-export async function getModels() {
+// What is served, and how much a request may hold.
+export async function getServer() {
   const response = await ask("/health");
   if (!response.ok) throw new Error(await detailOf(response));
-  return Object.keys((await response.json()).models);
+  return response.json();
 }
 
 export async function getLabels(model) {

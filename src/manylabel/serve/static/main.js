@@ -1,6 +1,6 @@
 // The page: photos in, labels out, thresholds to move.
 
-import { NeedsToken, explain, getLabels, getModels, predict, setToken } from "./api.js";
+import { NeedsToken, explain, getLabels, getServer, predict, setToken } from "./api.js";
 import { download, toCsv } from "./csv.js";
 import { draw, inWords } from "./heatmap.js";
 
@@ -12,7 +12,9 @@ const byId = (id) => document.getElementById(id);
 const copyOf = (id) => byId(id).content.firstElementChild.cloneNode(true);
 const percent = (share) => `${Math.round(100 * share)} %`;
 
-const page = { model: "", labels: [], thresholds: new Map(), isMoved: false, entries: [] };
+const FORM_BYTES = 1000; // around each photo of a request
+
+const page = { model: "", labels: [], thresholds: new Map(), isMoved: false, entries: [], mostPhotos: 1, mostBytes: 0 };
 
 function say(text) {
   byId("status").textContent = text;
@@ -60,6 +62,8 @@ class Entry {
     card.classList.toggle("failed", Boolean(answer.error));
     if (answer.error) {
       given.textContent = `Not read: ${answer.error}.`;
+      card.querySelector(".labels").replaceChildren();
+      card.querySelector(".more").hidden = true;
       return;
     }
     const chosen = labelsOf(answer);
@@ -98,14 +102,20 @@ class Entry {
     return row;
   }
 
+  hideMap() {
+    this.explained = null;
+    this.card.querySelector("canvas").hidden = true;
+    this.card.querySelector(".explained").textContent = "";
+  }
+
   async toggleMap(name) {
     const canvas = this.card.querySelector("canvas");
     const words = this.card.querySelector(".explained");
-    this.explained = this.explained === name ? null : name;
-    canvas.hidden = true;
-    words.textContent = "";
+    const isShown = this.explained === name;
+    this.hideMap();
+    if (!isShown) this.explained = name;
     this.show();
-    if (this.explained === null) return;
+    if (isShown) return;
     words.textContent = `Looking for “${name}” …`;
     try {
       const { map, box } = await explain(page.model, this.file, name);
@@ -137,9 +147,8 @@ async function add(files) {
 
 async function score(entries) {
   let nDone = 0;
-  for (let start = 0; start < entries.length; start += PHOTOS_PER_REQUEST) {
-    say(`Scoring photo ${start + 1} of ${entries.length} …`);
-    const part = entries.slice(start, start + PHOTOS_PER_REQUEST);
+  for (const part of inRequests(entries)) {
+    say(`Scoring photo ${entries.indexOf(part[0]) + 1} of ${entries.length} …`);
     try {
       const answers = await predict(page.model, part.map((entry) => entry.file));
       part.forEach((entry, place) => entry.setAnswer(answers[place]));
@@ -154,6 +163,23 @@ async function score(entries) {
   const failed = nFailed ? ` ${nFailed} could not be read.` : "";
   say(`${nDone === 1 ? "1 photo" : `${nDone} photos`} scored.${failed} Click a label to see where it is.`);
   byId("download").disabled = false;
+}
+
+// A few photos at a time, as many as a request may hold; so the first answers come soon.
+function inRequests(entries) {
+  const most = Math.min(PHOTOS_PER_REQUEST, page.mostPhotos);
+  const parts = [];
+  let nBytes = Infinity;
+  for (const entry of entries) {
+    const size = entry.file.size + FORM_BYTES;
+    if (nBytes + size > page.mostBytes || parts.at(-1).length === most) {
+      parts.push([]);
+      nBytes = 0;
+    }
+    parts.at(-1).push(entry);
+    nBytes += size;
+  }
+  return parts;
 }
 
 function clear() {
@@ -220,15 +246,26 @@ function needsToken(error) {
 }
 
 async function useModel(name) {
+  try {
+    page.labels = await getLabels(name);
+  } catch (error) {
+    if (!needsToken(error)) say(`The server does not answer: ${error.message}.`);
+    return;
+  }
   page.model = name;
-  page.labels = await getLabels(name);
+  page.entries.forEach((entry) => {
+    entry.hideMap();
+    entry.answer = null;
+  });
   resetThresholds();
   if (page.entries.length) await score(page.entries);
 }
 
 async function begin() {
   try {
-    const models = await getModels();
+    const server = await getServer();
+    const models = Object.keys(server.models);
+    [page.mostPhotos, page.mostBytes] = [server.most_photos, server.most_bytes];
     byId("model").replaceChildren(...models.map((name) => new Option(name, name)));
     byId("model-choice").hidden = models.length < 2;
     await useModel(models[0]);
