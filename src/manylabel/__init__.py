@@ -63,7 +63,14 @@ def __getattr__(name: str) -> Any:
     """Load a public name on first use."""
     if name not in _HOMES:
         raise AttributeError(f"module 'manylabel' has no attribute '{name}'")
-    return getattr(import_module(_HOMES[name]), name)
+    try:
+        return getattr(import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        from manylabel.errors import MissingExtraError
+
+        if error.name is not None and error.name.startswith("manylabel"):
+            raise
+        raise MissingExtraError(f"manylabel.{name}", "train") from error
 
 
 def __dir__() -> list[str]:

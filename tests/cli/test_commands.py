@@ -387,7 +387,7 @@ def test_every_setting_of_an_option_is_explained(run: Run) -> None:
         ("predict", "auto takes OpenVINO on a CPU"),
         ("export", "one file for any engine"),
         ("serve", "Address to listen on"),
-        ("explain", "Photos to explain"),
+        ("explain", "Photos to explain, and folders"),
     ],
 )
 def test_help_loads_no_torch(command: str, words: str) -> None:

@@ -44,7 +44,7 @@ def show_predictions(predicted: Predictions) -> None:
     """Print predictions that come all at once."""
     said = Said()
     said.add(predicted)
-    said.show()
+    said.show(is_written=False)
 
 
 def test_predictions_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,7 +73,7 @@ def test_many_unreadable_photos_are_cut_off_too(capsys: pytest.CaptureFixture[st
     said = Said()
     for _ in range(53):
         said.add(predictions(0))
-    said.show()
+    said.show(is_written=False)
 
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 50 + 1

@@ -20,7 +20,12 @@ def explain(
         Path, typer.Argument(help="Folder that training wrote.", metavar="BUNDLE", show_default=False)
     ],
     photos: Annotated[
-        list[Path], typer.Argument(help="Photos to explain.", metavar="PHOTO", show_default=False)
+        list[Path],
+        typer.Argument(
+            help="Photos to explain, and folders that are searched for photos.",
+            metavar="PHOTO",
+            show_default=False,
+        ),
     ],
     *,
     out: Annotated[Path, typer.Option(help="Folder to write to.", metavar="DIR", show_default=False)],

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from manylabel.cli import options
-from manylabel.cli.console import show_line
+from manylabel.cli.console import needs_extra, show_line
 from manylabel.cli.progress import show_progress
 from manylabel.cli.screen import show_exported
 from manylabel.config import DataConfig, ExportName
@@ -57,7 +57,8 @@ def export(
     """Bring a bundle into another form, compared with the network as it was, or copy it to the hub."""
     if to is None and push is None:
         raise ConfigError("say what to do: --to onnx, openvino or int8, or --push USER/NAME")
-    from manylabel.export.formats import export as run  # not at the top: --help shall not load it
+    with needs_extra("Exporting a bundle", "train,onnx"):
+        from manylabel.export.formats import export as run  # not at the top: --help shall not load it
 
     if to is not None:
         form = DataConfig(format=format or "auto", delimiter=delimiter)
@@ -65,6 +66,7 @@ def export(
             exported = run(bundle, to, photos=photos, labels=labels, form=form, listener=listener)
         show_exported(exported)
     if push is not None:
-        from manylabel.pretrained import push as push_bundle
+        with needs_extra("Copying to the hub", "train"):
+            from manylabel.pretrained import push as push_bundle
 
         show_line(f"On the hub: {push_bundle(bundle, push, is_private=True)}")

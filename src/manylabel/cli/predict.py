@@ -50,6 +50,6 @@ def predict(
         for part in parts:
             write(part)
             said.add(part)
-    said.show()
+    said.show(is_written=bool(files))
     for file in files:
         show_line(f"Predictions: {file}")

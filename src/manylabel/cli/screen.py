@@ -207,8 +207,13 @@ class Said:
         self._n_photos += len(scores.names)
         self._n_failures += len(predictions.failures)
 
-    def show(self) -> None:
-        """Print the labels of each photo with their probabilities, and the photos that could not be read."""
+    def show(self, *, is_written: bool) -> None:
+        """Print the labels of each photo with their probabilities, and the photos that could not be read.
+
+        Args:
+            is_written: Whether a file has all of them.
+        """
+        hint = "" if is_written else "; --out FILE writes all of them"
         table = Table(box=None, pad_edge=False, header_style="bold")
         table.add_column("Photo", overflow="fold")
         table.add_column("Labels", overflow="fold")
@@ -217,13 +222,11 @@ class Said:
         stdout.print(table)
         if self._n_photos > len(self._rows):
             n_more = self._n_photos - len(self._rows)
-            show_line(f"and {n_more} more photos; --out FILE writes all of them")
+            show_line(f"and {n_more} more photos{hint}")
         show_failures(self._failures)
         if self._n_failures > len(self._failures):
             n_more = self._n_failures - len(self._failures)
-            stderr.print(
-                f"and {n_more} more that cannot be read; --out FILE lists all of them", style="yellow"
-            )
+            stderr.print(f"and {n_more} more that cannot be read{hint}", style="yellow")
 
 
 def show_failures(failures: Sequence[PhotoError]) -> None:

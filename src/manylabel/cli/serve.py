@@ -6,6 +6,7 @@ Out: a running server, until Ctrl-C.
 
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -63,15 +64,16 @@ def serve(
         body_mb=max_body_mb,
     )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    run(
-        bundles,
-        host=host,
-        port=port,
-        engine="auto" if engine is None else engine,
-        limits=limits,
-        token=read_token(token_file),
-        on_start=lambda url: show_line(f"Serving on {url} until Ctrl-C."),
-    )
+    with suppress(KeyboardInterrupt):  # the usual way to stop: uvicorn has answered what it had accepted
+        run(
+            bundles,
+            host=host,
+            port=port,
+            engine="auto" if engine is None else engine,
+            limits=limits,
+            token=read_token(token_file),
+            on_start=lambda url: show_line(f"Serving on {url} until Ctrl-C."),
+        )
 
 
 def read_token(file: Path | None) -> str | None:
@@ -85,8 +87,10 @@ def read_token(file: Path | None) -> str | None:
         return token if token else None
     try:
         token = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--token-file {file}: cannot be read: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"--token-file {file}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"--token-file {file}: holds no text") from error
     if not token:
         raise ConfigError(f"--token-file {file}: is empty; write the token into it")
     return token

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from manylabel.bundle import Bundle, read_bundle
+from manylabel.data.find import find_photos
 from manylabel.data.photos import convert_photos, open_photo
 from manylabel.data.readers import read_table
 from manylabel.errors import ConfigError, EngineError, InputError, PhotoError, did_you_mean
@@ -107,7 +108,7 @@ def explain(
 
     Args:
         bundle: Folder that training wrote.
-        photos: Photo files.
+        photos: Photo files and folders of them.
         labels: The labels to explain. None given: those that the network gives, else the most probable one.
         among: Folder and table of the photos to look for similar ones in; not given: none are looked for.
         listener: Hears of progress.
@@ -125,7 +126,8 @@ def explain(
     known = None if among is None else _look_at(opened, locator, among, listener)
     explained, failures = [], list[PhotoError]()
     preprocessing = opened.config.preprocessing
-    for n_done, path in enumerate(map(Path, photos), start=1):
+    paths = [file for path in map(Path, photos) for file in (find_photos(path) if path.is_dir() else [path])]
+    for n_done, path in enumerate(paths, start=1):
         try:
             # As predict reads it; and larger, for people.
             photo, shown = (open_photo(path, side_px=side) for side in (preprocessing.side_px, _LONGEST_PX))
@@ -144,7 +146,7 @@ def explain(
                     neighbours=() if known is None else known.nearest(maps.features, besides=path),
                 )
             )
-        listener(Progress(subject="photos", stage="explaining", done=n_done, total=len(photos)))
+        listener(Progress(subject="photos", stage="explaining", done=n_done, total=len(paths)))
     if not explained:
         problems = "\n".join(map(str, failures[:10]))
         raise InputError(f"not one photo can be read; the first problems:\n{problems}")

@@ -7,6 +7,7 @@ Out: the places through which everything passes, and the networks below and abov
 
 import inspect
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -172,15 +173,27 @@ class Trace:
                 constants.add(node)
         return constants
 
-    # Not inference mode: there, the counter fails on networks that begin with a weight (SigLIP's pooling).
-    @torch.no_grad()
+    @torch.inference_mode()
     def _measure(self) -> "_Meter":
         meter = _Meter(fx.GraphModule(self.network, self.graph))
         side = self.backbone.preprocessing.side_px
         weight = next(self.network.parameters())
-        with evaluating(self.network):
+        with evaluating(self.network), _without_gradients(self.network):
             meter.run(torch.zeros(1, 3, side, side, device=weight.device, dtype=weight.dtype))
         return meter
+
+
+@contextmanager
+def _without_gradients(network: nn.Module) -> Iterator[None]:
+    """Let no weight ask for a gradient: the counter fails where a weight is passed on (as in SigLIP)."""
+    learning = [weight for weight in network.parameters() if weight.requires_grad]
+    for weight in learning:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in learning:
+            weight.requires_grad_(True)
 
 
 class _Meter(fx.Interpreter):

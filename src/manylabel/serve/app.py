@@ -64,7 +64,7 @@ def create_app(
     app.include_router(guarded_router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
 
-    @app.get("/", include_in_schema=False)
+    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
     async def page() -> FileResponse:
         return FileResponse(_STATIC / "index.html", headers=_PAGE_HEADERS)
 

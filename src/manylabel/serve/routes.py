@@ -48,6 +48,7 @@ open_router = APIRouter()
 guarded_router = APIRouter(dependencies=[Depends(check_token)])
 
 
+@open_router.head("/health", include_in_schema=False)
 @open_router.get("/health")
 async def health(server: Server) -> HealthAnswer:
     """Say whether the server is well."""

@@ -39,7 +39,8 @@ async def read_uploads(request: Request, limits: ServeLimits) -> list[Upload]:
     """Read all photos of a request.
 
     Raises:
-        HTTPException: 400 where the form is malformed or has too many parts, 422 where there is no photo.
+        HTTPException: 400 where the form is malformed or holds something else than a few files, 422 where
+            there is no photo.
     """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         data = await request.body()
@@ -47,7 +48,13 @@ async def read_uploads(request: Request, limits: ServeLimits) -> list[Upload]:
             raise HTTPException(422, "the body is empty; send a photo, or several as multipart/form-data")
         return [Upload(name="photo", data=data)]
     async with request.form(max_files=limits.photos, max_fields=_MOST_FIELDS) as form:
-        values = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+        parts = form.multi_items()
+        values = [value for _, value in parts if isinstance(value, UploadFile)]
+        others = [name for name, value in parts if not isinstance(value, UploadFile)]
+        if others:
+            raise HTTPException(
+                400, f"field '{others[0]}' is no file; the bundle is chosen in the address: ?model=NAME"
+            )
         uploads = [
             Upload(name=printable(file.filename or f"photo {number}"), data=await file.read())
             for number, file in enumerate(values, start=1)
