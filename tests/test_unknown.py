@@ -117,7 +117,7 @@ def look_honest(targets: FloatArray, scores: FloatArray) -> object:
 def decide(targets: FloatArray, scores: FloatArray) -> object:
     held_out = HeldOut(targets=targets, scores=np.stack([scores, scores**2]), folds=folds())
     rule = learn_decision_rule(held_out, aim=AIMS[0])
-    crossed = cross_fit_decision_rule(held_out, aim=AIMS[0])
+    crossed = cross_fit_decision_rule(held_out, aim=AIMS[0], calibrates="always")
     return (
         (rule.variant, rule.thresholds, rule.calibration.calibration),
         [known(np.asarray(values, dtype=np.float64), targets) for values in vars(crossed).values()],

@@ -232,7 +232,8 @@ class EvaluationConfig:
 
     calibrate: bool = True
     """Whether scores are calibrated on photos that training did not see, so that of the photos with a score
-    of 0.7 seven in ten carry the label; left out where it would not lower the log loss of further photos."""
+    of 0.7 seven in ten carry the label; left out where it would not lower the log
+    loss of further photos by more than one standard error."""
 
     inner_folds: bool = True
     """Whether, where neither validation photos nor folds are given, a few more fits give scores to choose

@@ -77,7 +77,7 @@ def test_many_unreadable_photos_are_cut_off_too(capsys: pytest.CaptureFixture[st
 
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 50 + 1
-    assert lines[-1] == "and 3 more that cannot be read; --out FILE lists all of them"
+    assert lines[-1] == "and 3 more that cannot be read; --out FILE writes all of them"
 
 
 @pytest.mark.parametrize(("subject", "has_rate"), [("photos", True), ("vgg", False)])

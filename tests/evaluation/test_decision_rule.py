@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from manylabel.evaluation.calibration import choose_calibration
 from manylabel.evaluation.decision_rule import (
     HeldOut,
     cross_fit_decision_rule,
@@ -12,7 +13,7 @@ from manylabel.evaluation.decision_rule import (
 )
 from manylabel.evaluation.folds import positions
 from manylabel.evaluation.reliability import log_loss
-from manylabel.evaluation.thresholds import ThresholdAim
+from manylabel.evaluation.thresholds import ThresholdAim, choose_thresholds
 from manylabel.types import FloatArray
 
 F1 = ThresholdAim(method="f1")
@@ -49,7 +50,7 @@ def test_scores_that_say_too_much_are_calibrated_and_thresholds_follow() -> None
     loud = sharpened(scores, 4)
 
     rule = learn_decision_rule(held_out(targets, loud), aim=F1)
-    left = learn_decision_rule(held_out(targets, loud), aim=F1, calibrates=False)
+    left = learn_decision_rule(held_out(targets, loud), aim=F1, calibrates="never")
 
     assert rule.calibration.is_used
     assert log_loss(targets, rule.score(loud[None])) < log_loss(targets, loud) - 0.1
@@ -63,7 +64,10 @@ def test_what_is_said_of_a_fold_comes_from_the_others() -> None:
     turned = targets.copy()
     turned[::5] = 1 - turned[::5]
 
-    honest, lied_to = (cross_fit_decision_rule(held_out(given, loud), aim=F1) for given in (targets, turned))
+    honest, lied_to = (
+        cross_fit_decision_rule(held_out(given, loud), aim=F1, calibrates="always")
+        for given in (targets, turned)
+    )
 
     for said, said_of_lies in (
         (honest.scores, lied_to.scores),
@@ -98,7 +102,7 @@ def test_thresholds_that_do_worse_than_half_on_other_photos_are_half() -> None:
 
     # Honest scores leave nothing to gain over 0.5; scores that never reach it leave everything.
     assert not all(worthwhile)
-    assert learn_decision_rule(held_out(targets, rare), aim=F1, calibrates=False).are_worthwhile
+    assert learn_decision_rule(held_out(targets, rare), aim=F1, calibrates="never").are_worthwhile
 
 
 def test_a_target_is_aimed_at_whatever_half_does() -> None:
@@ -115,7 +119,7 @@ def test_labels_that_say_nothing_are_borne(value: float) -> None:
     targets, scores = np.full((10, 2), value), np.full((10, 2), 0.3)
 
     rule = learn_decision_rule(held_out(targets, scores, scores), aim=F1)
-    said = cross_fit_decision_rule(held_out(targets, scores, scores), aim=F1)
+    said = cross_fit_decision_rule(held_out(targets, scores, scores), aim=F1, calibrates="never")
 
     assert np.isfinite(rule.thresholds.values).all()
     assert np.isfinite(said.scores).all()
@@ -155,7 +159,7 @@ def test_of_two_folds_the_other_one_is_divided_to_learn_from() -> None:
 
     np.testing.assert_array_equal(rest.targets, targets[1::2])
     assert [len(fold) for fold in rest.folds] == [50, 50]
-    assert np.isfinite(cross_fit_decision_rule(two, aim=F1).scores).all()
+    assert np.isfinite(cross_fit_decision_rule(two, aim=F1, calibrates="always").scores).all()
 
 
 def test_sizes_and_folds_that_do_not_fit_are_refused() -> None:
@@ -171,3 +175,61 @@ def test_places_of_folds_among_sorted_rows() -> None:
     places = positions(np.array([2, 5, 7, 9]), [np.array([9, 2]), np.array([5, 7])])
 
     assert [fold.tolist() for fold in places] == [[0, 3], [1, 2]]
+
+
+def test_all_folds_are_calibrated_or_none() -> None:
+    generator = np.random.default_rng(0)
+    for seed in range(6):
+        targets = (np.random.default_rng(seed).random((120, 4)) < 0.3).astype(float)
+        scores = sharpened(generator.uniform(0.2, 0.6, targets.shape) + 0.2 * targets, 2)
+        given = held_out(targets, scores)
+        always = cross_fit_decision_rule(given, aim=F1, calibrates="always")
+        never = cross_fit_decision_rule(given, aim=F1, calibrates="never")
+        for fold in given.folds:
+            assert not np.array_equal(always.scores[fold], always.raw_scores[fold])
+            np.testing.assert_array_equal(never.scores[fold], never.raw_scores[fold])
+
+
+def test_copies_do_not_make_a_promise_possible() -> None:
+    targets, scores = np.zeros((60, 1)), np.linspace(0.0, 0.5, 60)[:, None]
+    targets[:5], scores[:5] = 1, 0.9
+    twice, groups = np.arange(60).repeat(2), np.arange(60).repeat(2)
+    aim = ThresholdAim(method="recall", target=0.9)
+    without = choose_thresholds(targets[twice], scores[twice], aim=aim)
+    known = choose_thresholds(targets[twice], scores[twice], aim=aim, groups=groups)
+    assert without.is_guaranteed.all()  # ten photos, if nobody knows that they are five
+    assert not known.is_guaranteed.any()
+    assert "5 positives are too few" in known.notes[0]
+
+
+def test_a_gain_on_copies_counts_once() -> None:
+    many = np.arange(40).repeat(8)
+    folds = tuple(np.flatnonzero(many % 5 == fold) for fold in range(5))
+    n_alone = n_together = 0
+    for seed in range(40):
+        targets, scores = honest_scores(np.random.default_rng(seed))
+        targets, scores = targets[many], sharpened(scores[many], 1.5)
+        alone = choose_calibration(targets, scores, folds)
+        together = choose_calibration(targets, scores, folds, groups=many)
+        assert alone.is_used or not together.is_used
+        n_alone += alone.is_used
+        n_together += together.is_used
+    # Scores are a little too sure: what 40 photos cannot tell for certain, eight copies of each seem to.
+    assert n_together < n_alone
+
+
+def test_two_folds_leave_copies_together() -> None:
+    targets = np.array([[1.0], [0.0]] * 6)
+    groups = np.arange(6).repeat(2)
+    whole = HeldOut(
+        targets=targets,
+        scores=targets[None],
+        folds=(np.arange(4), np.arange(4, 12)),
+        groups=groups,
+    )
+    rest = whole.without(0)
+    assert rest.groups is not None
+    first, second = (set(rest.groups[fold].tolist()) for fold in rest.folds)
+    assert first
+    assert second
+    assert not first & second

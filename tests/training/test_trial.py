@@ -211,12 +211,15 @@ def test_a_fold_is_calibrated_and_decided_by_the_other_folds(
     targets = shapes_table.targets[IN_FOLDS.train]
     held_out = HeldOut(targets=targets, scores=scores, folds=IN_FOLDS.folds, usual_variant=usual)
     aim = ThresholdAim(method="f1")
-    calibrates = learn_decision_rule(held_out, aim=aim).calibration.is_used
+    kept = learn_decision_rule(held_out, aim=aim).calibration
     for number, fold in enumerate(IN_FOLDS.folds):
-        rule = learn_decision_rule(held_out.without(number), aim=aim, calibrates=calibrates)
+        rule = learn_decision_rule(
+            held_out.without(number), aim=aim, calibrates="always" if kept.is_used else "never"
+        )
         scores = rule.score(held_out.scores[:, fold])
-        np.testing.assert_array_equal(judged.scores[fold], scores)
         np.testing.assert_array_equal(judged.decisions[fold], rule.thresholds.decide(scores))
+        raw_scores = held_out.scores[rule.variant, fold]
+        np.testing.assert_array_equal(judged.scores[fold], kept.calibration.apply(raw_scores))
 
 
 @pytest.mark.usefixtures("worthwhile")

@@ -183,7 +183,12 @@ def cross_fit_calibration(targets: FloatArray, scores: FloatArray, folds: Sequen
 
 
 def choose_calibration(
-    targets: FloatArray, scores: FloatArray, folds: Sequence[IntArray]
+    targets: FloatArray,
+    scores: FloatArray,
+    folds: Sequence[IntArray],
+    *,
+    groups: IntArray | None = None,
+    is_decided: bool = False,
 ) -> CalibrationChoice:
     """Fit a calibration, and leave it out unless it lowers the log loss of photos that it was not fitted to.
 
@@ -193,6 +198,8 @@ def choose_calibration(
         targets: Float array [n_photos, n_labels]: 1 present, 0 absent, NaN unknown.
         scores: Out-of-fold probabilities [n_photos, n_labels].
         folds: Row numbers of each fold, a partition of the photos.
+        groups: Number of each photo's group of copies [n_photos], which count as one. Not given: no copies.
+        is_decided: Use it whatever it does, because more photos than these have decided so.
 
     Returns:
         The choice. Its scores are for judging, its calibration is for new photos.
@@ -207,7 +214,8 @@ def choose_calibration(
     """
     calibrated = cross_fit_calibration(targets, scores, folds)
     before, after = log_loss(targets, scores), log_loss(targets, calibrated)
-    is_used = after < before and _is_more_than_chance(targets, scores, calibrated)
+    gains = _gains(targets, scores, calibrated, groups=groups)
+    is_used = is_decided or (after < before and _are_more_than_chance(gains))
     return CalibrationChoice(
         calibration=fit_calibration(targets, scores) if is_used else _no_calibration(scores.shape[1]),
         scores=calibrated if is_used else scores,
@@ -218,18 +226,25 @@ def choose_calibration(
     )
 
 
-def _is_more_than_chance(targets: FloatArray, scores: FloatArray, calibrated: FloatArray) -> bool:
-    """Say whether the log loss falls by more than one standard error, photo by photo.
-
-    A gain that chance explains is none, and a calibration that differs from fold to fold costs ranking.
-    """
+def _gains(
+    targets: FloatArray, scores: FloatArray, calibrated: FloatArray, *, groups: IntArray | None
+) -> FloatArray:
+    """Compute by how much the log loss of each photo falls [n_known]; copies of a photo are one."""
+    is_known = ~np.isnan(targets).all(axis=1)
     gains = np.array(
         [
             (~np.isnan(truth)).sum() * (log_loss(truth, old) - log_loss(truth, new))
-            for truth, old, new in zip(targets, scores, calibrated, strict=True)
-            if not np.isnan(truth).all()
+            for truth, old, new in zip(targets[is_known], scores[is_known], calibrated[is_known], strict=True)
         ]
     )
+    if groups is None:
+        return gains
+    numbers = np.unique(groups[is_known], return_inverse=True)[1]
+    return np.asarray(np.bincount(numbers, weights=gains), dtype=np.float64)
+
+
+def _are_more_than_chance(gains: FloatArray) -> bool:
+    """Say whether their sum lies more than one standard error above 0; what chance explains is no gain."""
     return bool(gains.sum() > gains.std() * np.sqrt(len(gains)))
 
 

@@ -11,6 +11,7 @@ Where these scores are out-of-fold ones, the fits that gave them have learned fr
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -39,6 +40,7 @@ class HeldOut:
         scores: Probabilities [n_variants, n_photos, n_labels].
         folds: Row numbers of each fold, a partition of the photos, at least 2.
         usual_variant: Place of the variant to take where too few photos can choose.
+        groups: Number of each photo's group of copies [n_photos]; None where there are no copies.
 
     Raises:
         ValueError: The sizes do not fit together, or the folds are not a partition.
@@ -48,6 +50,7 @@ class HeldOut:
     scores: FloatArray
     folds: tuple[IntArray, ...]
     usual_variant: int = 0
+    groups: IntArray | None = None
 
     def __post_init__(self) -> None:
         """Check that sizes and folds fit together."""
@@ -61,8 +64,22 @@ class HeldOut:
         """Return the photos of all folds but one; a single fold that is left is divided in two."""
         rows = np.setdiff1d(np.arange(len(self.targets)), self.folds[number])
         rest = [np.searchsorted(rows, fold) for other, fold in enumerate(self.folds) if other != number]
-        folds = tuple(rest) if len(rest) > 1 else (rest[0][::2], rest[0][1::2])
-        return replace(self, targets=self.targets[rows], scores=self.scores[:, rows], folds=folds)
+        groups = None if self.groups is None else self.groups[rows]
+        folds = tuple(rest) if len(rest) > 1 else _halves(rest[0], groups)
+        return replace(
+            self, targets=self.targets[rows], scores=self.scores[:, rows], folds=folds, groups=groups
+        )
+
+
+def _halves(rows: IntArray, groups: IntArray | None) -> tuple[IntArray, IntArray]:
+    """Divide photos in two, copies to the same side where there are several groups."""
+    numbers = rows if groups is None else groups[rows]
+    is_first = np.isin(numbers, np.unique(numbers)[::2])
+    return (rows[::2], rows[1::2]) if is_first.all() else (rows[is_first], rows[~is_first])
+
+
+Calibrates = Literal["decide", "always", "never"]
+"""Whether to calibrate: by what it does for the photos at hand, or as other photos have decided."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -103,19 +120,24 @@ class CrossFitted:
 
 
 def learn_decision_rule(
-    held_out: HeldOut, *, aim: ThresholdAim, calibrates: bool = True, labels: Sequence[str] | None = None
+    held_out: HeldOut,
+    *,
+    aim: ThresholdAim,
+    calibrates: Calibrates = "decide",
+    labels: Sequence[str] | None = None,
 ) -> DecisionRule:
     """Learn a rule.
 
     The variant with the lowest log loss is taken, the usual one where fewer than 40 photos can tell. It is
-    calibrated where that lowers the log loss of photos that the calibration was not fitted to. Thresholds are
-    chosen on scores that were calibrated without the photo that they belong to; where they are for an F
-    score, accuracy or cost and, chosen on all folds but one, do worse on that one than 0.5 would, it is 0.5.
+    calibrated where that lowers the log loss of photos that the calibration was not fitted to by more than
+    one standard error. Thresholds are chosen on scores that were calibrated without the photo that they
+    belong to; where they are for an F score, accuracy or cost and, chosen on all folds but one, do worse on
+    that one than 0.5 would, it is 0.5.
 
     Args:
         held_out: What to learn from.
         aim: What thresholds aim at.
-        calibrates: Whether to calibrate at all.
+        calibrates: Whether to calibrate.
         labels: The label names [n_labels], for what the rule says of its thresholds.
 
     Examples:
@@ -129,13 +151,21 @@ def learn_decision_rule(
     variant = _choose_variant(held_out)
     scores = held_out.scores[variant]
     calibration = (
-        choose_calibration(held_out.targets, scores, held_out.folds)
-        if calibrates
-        else leave_uncalibrated(held_out.targets, scores)
+        leave_uncalibrated(held_out.targets, scores)
+        if calibrates == "never"
+        else choose_calibration(
+            held_out.targets,
+            scores,
+            held_out.folds,
+            groups=held_out.groups,
+            is_decided=calibrates == "always",
+        )
     )
     are_worthwhile = _are_worthwhile(held_out, calibration.scores, aim)
     aim = aim if are_worthwhile else ThresholdAim(method="half")
-    thresholds = choose_thresholds(held_out.targets, calibration.scores, aim=aim, labels=labels)
+    thresholds = choose_thresholds(
+        held_out.targets, calibration.scores, aim=aim, labels=labels, groups=held_out.groups
+    )
     return DecisionRule(
         variant=variant, calibration=calibration, thresholds=thresholds, are_worthwhile=are_worthwhile
     )
@@ -150,14 +180,15 @@ def _are_worthwhile(held_out: HeldOut, scores: FloatArray, aim: ThresholdAim) ->
 
 
 def cross_fit_decision_rule(
-    held_out: HeldOut, *, aim: ThresholdAim, calibrates: bool = True, rules: LabelRules | None = None
+    held_out: HeldOut, *, aim: ThresholdAim, calibrates: Calibrates, rules: LabelRules | None = None
 ) -> CrossFitted:
     """Score and decide every photo by a rule that was learned from the other folds.
 
     Args:
         held_out: The photos.
         aim: What thresholds aim at.
-        calibrates: Whether to calibrate at all.
+        calibrates: Whether to calibrate, the same in all folds: folds of which some are calibrated and some
+            are not would spoil the ranking of all of them together.
         rules: What decisions obey; not given: nothing.
     """
     raw_scores, scores = np.empty(held_out.targets.shape), np.empty(held_out.targets.shape)

@@ -60,6 +60,7 @@ def choose_thresholds(
     method: ThresholdMethod | None = None,
     aim: ThresholdAim | None = None,
     labels: Sequence[str] | None = None,
+    groups: IntArray | None = None,
 ) -> ChosenThresholds:
     """Choose one threshold per label on photos that training did not see.
 
@@ -82,6 +83,8 @@ def choose_thresholds(
         method: What to aim at, short for ``aim=ThresholdAim(method=method)``.
         aim: What to aim at. Either this or ``method`` is given.
         labels: The label names [n_labels], for the notes. Not given: "1", "2" and so on.
+        groups: Number of each photo's group of copies [n_photos]: for a promise, the first of each counts
+            alone, for ten copies of a photo say no more than one. Not given: there are no copies.
 
     Returns:
         Thresholds in [0, 1]; where nothing is known 0.5, with costs what suits honest probabilities.
@@ -109,7 +112,8 @@ def choose_thresholds(
             return _chosen(_shrunk_twice(targets, scores, aim), _origin("least cost", targets))
         case "precision" | "recall":
             names = [str(1 + label) for label in range(targets.shape[1])] if labels is None else labels
-            return _promised(targets, scores, aim, names)
+            first = slice(None) if groups is None else np.sort(np.unique(groups, return_index=True)[1])
+            return _promised(targets[first], scores[first], aim, names)
         case _:
             assert_never(aim.method)
 

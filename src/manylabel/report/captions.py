@@ -9,8 +9,8 @@ from collections.abc import Callable
 import numpy as np
 
 from manylabel.report.plots.counts import conditional_shares
-from manylabel.report.plots.curves import MAX_PANELS, choose_labels
-from manylabel.report.plots.honesty import n_honest, panels_of
+from manylabel.report.plots.curves import MAX_PANELS
+from manylabel.report.plots.honesty import labels_with_points, n_honest, panels_of
 from manylabel.report.plots.learning import curve_of
 from manylabel.report.plots.losses import mean_curve, read_losses
 from manylabel.report.trust_words import against_baselines, interval
@@ -72,12 +72,12 @@ def see_label_reliability(facts: FactsView) -> str:
     """Explain the small diagrams, and count the labels that agree with the truth throughout."""
     found = facts["models"][facts["best"]]["calibration"]
     points = found["after" if found["is_used"] else "before"]["label_reliability"]
-    drawn = [points[label] for label in choose_labels(facts)]
+    drawn = [points[label] for label in labels_with_points(found)]
     n_agreeing = sum(1 for of_label in drawn if n_honest(of_label) == len(of_label["mean_score"]))
-    which = "all" if n_agreeing == len(drawn) else f"{n_agreeing} of {len(drawn)}"
+    which = f"all {len(drawn)}" if n_agreeing == len(drawn) else f"{n_agreeing} of {len(drawn)}"
     return (
         f"The same, label by label, a point for each fifth of the photos: {which} agree with the dashed line"
-        f" in every point, within the 95 % bands. By chance alone, about one honest label in five does not."
+        f" in every point, within the 95 % bands. By chance alone, up to one honest label in five does not."
     )
 
 

@@ -100,8 +100,9 @@ def write_table(facts: Mapping[str, Any], folder: Path) -> None:
 
 
 def has_undefined(rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Say whether a main metric of some rows of the table is undefined."""
-    return any(row[name] is None for row in rows for name in MAIN_METRICS)
+    """Say whether a metric of some rows of the table is undefined."""
+    metrics = [name for name in rows[0] if name not in _FROM_TRIALS and not name.endswith(("_low", "_high"))]
+    return any(row[name] is None for row in rows for name in metrics)
 
 
 def format_cell(column: str, value: float | str | None) -> str:

@@ -40,6 +40,12 @@ THRESHOLD_AIMS: dict[ThresholdName, str] = {
 }
 """What each way to choose thresholds aims at, in words."""
 
+_PROMISES: dict[ThresholdName, str] = {
+    "precision": "(each by itself, with a confidence of 90 %)",
+    "recall": "(each by itself, on average over sets of photos like these)",
+}
+"""What a promise means, in words."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Crossed:
@@ -134,18 +140,31 @@ def learn_from_held_out(
     return _learn(crossed.held_out(experiment), crossed.rows, where, experiment, labels=labels)
 
 
-def judge_folds(crossed: Crossed, choosing: Choosing | None, experiment: Experiment) -> Judged:
-    """Decide every out-of-fold photo by a rule that was learned on the other folds."""
+def judge_folds(
+    crossed: Crossed, rule: DecisionRule | None, choosing: Choosing | None, experiment: Experiment
+) -> Judged:
+    """Decide every out-of-fold photo by a rule that was learned on the other folds.
+
+    Scores are calibrated as those of the network that is kept: a calibration never changes the order of a
+    label's scores, and one per fold would.
+    """
     if choosing is not None and np.array_equal(choosing.judged.rows, crossed.rows):
-        return choosing.judged
-    calibrates = experiment.config.evaluation.calibrate
-    said = _cross_fit(crossed.held_out(experiment), experiment, calibrates=calibrates)
-    return Judged(rows=crossed.rows, scores=said.scores, decisions=said.decisions)
+        raw_scores, decisions = choosing.raw_scores, choosing.judged.decisions
+    else:
+        said = _cross_fit(crossed.held_out(experiment), rule, experiment)
+        raw_scores, decisions = said.raw_scores, said.decisions
+    scores = raw_scores if rule is None else rule.calibration.calibration.apply(raw_scores)
+    return Judged(rows=crossed.rows, scores=scores, decisions=decisions)
 
 
-def _cross_fit(held_out: HeldOut, experiment: Experiment, *, calibrates: bool) -> CrossFitted:
-    aim = threshold_aim(experiment.config.evaluation)
-    return cross_fit_decision_rule(held_out, aim=aim, calibrates=calibrates, rules=experiment.rules)
+def _cross_fit(held_out: HeldOut, rule: DecisionRule | None, experiment: Experiment) -> CrossFitted:
+    """Learn a rule per fold, with a calibration where the rule that is kept has one."""
+    return cross_fit_decision_rule(
+        held_out,
+        aim=threshold_aim(experiment.config.evaluation),
+        calibrates="always" if rule is not None and rule.calibration.is_used else "never",
+        rules=experiment.rules,
+    )
 
 
 def _learn(
@@ -153,16 +172,22 @@ def _learn(
 ) -> tuple[DecisionRule, Choosing]:
     evaluation = experiment.config.evaluation
     rule = learn_decision_rule(
-        held_out, aim=threshold_aim(evaluation), calibrates=evaluation.calibrate, labels=labels
+        held_out,
+        aim=threshold_aim(evaluation),
+        calibrates="decide" if evaluation.calibrate else "never",
+        labels=labels,
     )
-    # Folds of which some are calibrated and some are not would spoil the ranking of all of them together.
-    said = _cross_fit(held_out, experiment, calibrates=rule.calibration.is_used)
+    said = _cross_fit(held_out, rule, experiment)
     goal = THRESHOLD_AIMS[evaluation.thresholds].format(beta=evaluation.beta, target=evaluation.target)
     origin = goal if evaluation.thresholds == "half" else f"{goal} on {where} ({len(rows)} photos)"
     if not rule.are_worthwhile:
         origin = f"0.5 for every label; those of {origin} did worse on photos that did not choose them"
     if evaluation.thresholds in ("precision", "recall"):
-        origin += f", promised for {rule.thresholds.is_guaranteed.sum()} of {len(labels)} labels"
+        n_promised = rule.thresholds.is_guaranteed.sum()
+        origin += f", promised for {n_promised} of {len(labels)} labels {_PROMISES[evaluation.thresholds]}"
+        origin += (
+            ", before rules among labels" if experiment.rules is not None and experiment.rules.rules else ""
+        )
     return replace(rule, thresholds=replace(rule.thresholds, origin=origin)), Choosing(
         judged=Judged(rows=rows, scores=said.scores, decisions=said.decisions),
         raw_scores=said.raw_scores,
@@ -200,4 +225,10 @@ def _held_out(
         rng = np.random.default_rng([experiment.config.seed, 7])
         folds = stratified_folds(targets, n_folds=n_folds, rng=rng, groups=groups)
     usual = SHARES.index(USUAL_SHARE) if len(scores) == len(SHARES) else 0
-    return HeldOut(targets=targets, scores=scores, folds=folds, usual_variant=usual)
+    return HeldOut(
+        targets=targets,
+        scores=scores,
+        folds=folds,
+        usual_variant=usual,
+        groups=experiment.groups_of(rows),
+    )

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from manylabel.config import RunConfig
+from manylabel.config import EvaluationConfig, RunConfig
 from manylabel.evaluation.decision_rule import DecisionRule
 from manylabel.evaluation.neighbours import nearest_neighbours
 from manylabel.models.classifier import Classifier
@@ -71,7 +71,7 @@ def run_trial(start: Classifier, provenance: Provenance, experiment: Experiment)
     with _timed(stages, "calibration and thresholds"):
         rule, choosing = learn_from_held_out(learner, final, crossed, experiment)
         final, thresholds = _settle(final, rule), _thresholds_of(rule, start)
-        out_of_fold = None if crossed is None else judge_folds(crossed, choosing, experiment)
+        out_of_fold = None if crossed is None else judge_folds(crossed, rule, choosing, experiment)
     with _timed(stages, "scoring"):
         test = _judge_test(learner, final, thresholds, experiment)
         neighbours = _judge_neighbours(learner, experiment)
@@ -97,7 +97,7 @@ def run_trial(start: Classifier, provenance: Provenance, experiment: Experiment)
         choosing=choosing,
         is_calibrated=rule is not None and rule.calibration.is_used,
         calibration=_NOT_CALIBRATED if rule is None else rule.calibration.note,
-        threshold_notes=() if rule is None else rule.thresholds.notes,
+        threshold_notes=_threshold_notes(rule, config.evaluation),
         neighbours=neighbours,
         learning_curve=curve,
     )
@@ -198,6 +198,17 @@ def _thresholds_of(rule: DecisionRule | None, start: Classifier) -> Thresholds:
         return rule.thresholds
     why = "no photos were kept from training to choose them on"
     return Thresholds(values=np.full(len(start.labels), 0.5), origin=f"0.5 for every label; {why}")
+
+
+def _threshold_notes(rule: DecisionRule | None, evaluation: EvaluationConfig) -> tuple[str, ...]:
+    if rule is not None:
+        return rule.thresholds.notes
+    if evaluation.thresholds not in ("precision", "recall"):
+        return ()
+    return (
+        f"a {evaluation.thresholds} of {evaluation.target:.0%} was asked for and can't be promised: no "
+        "photos were kept from training to choose thresholds on; validation photos or --folds would be",
+    )
 
 
 def _judge_test(

@@ -36,9 +36,11 @@ def assemble_table(raw: RawTable, *, folder: PhotoFolder, purpose: Purpose) -> L
     named = find_named_photos(raw, folder)
     targets = fill_targets(raw)  # [n_rows, n_labels]
     merged = merge_rows(raw, photos=named.photos, targets=targets)
-    hopeless = find_hopeless_labels(raw, targets) if purpose == "training" else []
-    label_problems = find_label_problems(raw, targets)
-    problems = cap_problems([raw.problems, named.problems, merged.problems, label_problems or hopeless])
+    others = [raw.problems, named.problems, merged.problems, find_label_problems(raw, targets)]
+    # A check tells them with everything else that it finds, unless it stops here.
+    tells_hopeless = purpose == "training" or (purpose == "checking" and any(others))
+    hopeless = find_hopeless_labels(raw, targets) if tells_hopeless and not others[-1] else []
+    problems = cap_problems([*others, hopeless])
     if problems:
         raise TableError(problems)
     kept, notes = choose_labels(raw, merged.targets, purpose=purpose)

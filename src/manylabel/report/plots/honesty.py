@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from manylabel.report.plots.curves import choose_labels
+from manylabel.report.plots.curves import MAX_PANELS
 from manylabel.report.plots.style import MUTED, color_of, new_figure, plain_text, quiet_axes, small_panels
 
 
@@ -53,11 +53,21 @@ def draw_reliability(facts: Mapping[str, Any]) -> Figure | None:
     return figure
 
 
+def labels_with_points(calibration: Mapping[str, Any]) -> list[int]:
+    """Return the labels that get a diagram: those with known photos, if too many the ones with most."""
+    points = calibration["before"]["label_reliability"]
+    n_known = [sum(of_label["n_cells"]) for of_label in points]
+    most = sorted(range(len(points)), key=lambda label: (-n_known[label], label))[:MAX_PANELS]
+    return sorted(label for label in most if n_known[label])
+
+
 def draw_label_reliability(facts: Mapping[str, Any]) -> Figure | None:
     """Draw a small diagram per label; None where no photos can tell, or one diagram says it all."""
     calibration = facts["models"][facts["best"]]["calibration"]
-    labels = choose_labels(facts)
-    if calibration is None or not labels or len(facts["data"]["labels"]) == 1:
+    if calibration is None or len(facts["data"]["labels"]) == 1:
+        return None
+    labels = labels_with_points(calibration)
+    if not labels:
         return None
     figure, panels = small_panels(len(labels), panel_inches=2.0, margin_inches=0.75)
     color = color_of(facts["best"])
