@@ -103,4 +103,4 @@ def test_a_bundle_is_served(environment: Path, bundle: Path, shapes_bundle: Path
             assert json.loads(answer.read())["photos"][0]["error"] is None
     finally:
         process.terminate()
-        process.wait(30)
+        process.communicate(timeout=30)

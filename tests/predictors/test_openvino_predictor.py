@@ -1,5 +1,6 @@
 """Predictions through OpenVINO."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,3 +131,17 @@ def test_bf16_is_used_only_where_the_processor_has_it(file: Path, monkeypatch: p
 
 def test_the_processor_is_asked_for_bf16() -> None:
     assert has_native_bf16() in (True, False)
+
+
+def test_threads_may_score_at_the_same_time(predictor: OpenVinoPredictor) -> None:
+    side_px, n_views = predictor.preprocessing.side_px, predictor.preprocessing.n_views
+    rng = np.random.default_rng(0)
+    batches = [
+        rng.integers(256, size=(n_views * (1 + number % 4), side_px, side_px, 3), dtype=np.uint8)
+        for number in range(60)
+    ]
+    expected = [predictor.start(batch)() for batch in batches]
+    with ThreadPoolExecutor(predictor.n_parallel) as threads:
+        found = list(threads.map(lambda batch: predictor.start(batch)(), batches, timeout=60))
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=0.02)

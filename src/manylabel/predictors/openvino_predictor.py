@@ -7,6 +7,8 @@ Out: probabilities [n_photos, n_labels].
 
 from collections.abc import Sequence
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 
 import numpy as np
@@ -73,10 +75,13 @@ class OpenVinoPredictor:
         )
         self._is_quantised = any(layer.get_type_name() == "FakeQuantize" for layer in model.get_ops())
         self._compiled = compile_model(model, precision=precision, aim=aim)
-        self._idle: list[Any] = []
         n_requests = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         # One more than can run: it begins the moment that another ends.
         self._n_parallel = 1 if aim == "latency" else n_requests + 1
+        self._idle: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(self._n_parallel):
+            self._idle.put(self._compiled.create_infer_request())
+        self._beginning = Lock()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -120,16 +125,18 @@ class OpenVinoPredictor:
 
     def start(self, pixels: PixelArray) -> Finish:
         """Begin to score; arguments and result as in ``PixelPredictor``."""
-        try:
-            request = self._idle.pop()
-        except IndexError:  # also where another thread was quicker
-            request = self._compiled.create_infer_request()
-        request.start_async({0: pixels})
+        # Making a request while another thread begins one can lock OpenVINO for ever.
+        with self._beginning:
+            try:
+                request = self._idle.get_nowait()
+            except Empty:
+                request = self._compiled.create_infer_request()
+            request.start_async({0: pixels})
 
         def finish() -> FloatArray:
             request.wait()
             logits = np.array(request.get_output_tensor(0).data, dtype=np.float64)
-            self._idle.append(request)
+            self._idle.put(request)
             return average_views(logits, n_views=self.preprocessing.n_views)
 
         return finish

@@ -21,6 +21,8 @@ from manylabel.types import FloatArray
 
 Answer = Future[FloatArray]
 
+_LONGEST_BATCH_SECONDS = 30.0
+
 _logger = logging.getLogger(__name__)
 
 
@@ -73,12 +75,12 @@ class Batcher:
         return waiting.answer
 
     def close(self) -> None:
-        """Score what waits, then end the threads."""
+        """Score what waits, then end the threads; an engine that never answers is not waited for."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
         for thread in self._threads:
-            thread.join()
+            thread.join(_LONGEST_BATCH_SECONDS)
 
     def _run(self) -> None:
         while (batch := self._next()) is not None:
