@@ -214,12 +214,14 @@ class Choosing:
     Attributes:
         judged: Its scores and decisions, those of each fold by what was chosen on the others.
         raw_scores: Its scores before calibration [n_rows, n_labels].
+        free_decisions: Its decisions by thresholds alone, without rules among labels [n_rows, n_labels].
         folds: Places in these rows that belong to each fold.
         origin: Which photos these are, in words.
     """
 
     judged: Judged
     raw_scores: FloatArray
+    free_decisions: NDArray[np.bool_]
     folds: tuple[IntArray, ...]
     origin: str
 

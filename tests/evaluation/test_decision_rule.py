@@ -14,6 +14,7 @@ from manylabel.evaluation.decision_rule import (
 from manylabel.evaluation.folds import positions
 from manylabel.evaluation.reliability import log_loss
 from manylabel.evaluation.thresholds import ThresholdAim, choose_thresholds
+from manylabel.rules import parse_rules
 from manylabel.types import FloatArray
 
 F1 = ThresholdAim(method="f1")
@@ -233,3 +234,15 @@ def test_two_folds_leave_copies_together() -> None:
     assert first
     assert second
     assert not first & second
+
+
+def test_what_thresholds_alone_decide_is_kept_beside_what_rules_allow() -> None:
+    targets, scores = honest_scores(np.random.default_rng(5))
+    rules = parse_rules(at_least_one=("1 | 2 | 3 | 4",), labels=("1", "2", "3", "4"))
+    ruled, free = (
+        cross_fit_decision_rule(held_out(targets, scores), aim=F1, calibrates="never", rules=given)
+        for given in (rules, None)
+    )
+    assert ruled.decisions.any(axis=1).all()
+    assert not ruled.free_decisions.any(axis=1).all()
+    np.testing.assert_array_equal(ruled.free_decisions, free.decisions)

@@ -112,11 +112,13 @@ class CrossFitted:
         raw_scores: Probabilities before calibration [n_photos, n_labels].
         scores: Probabilities after it [n_photos, n_labels].
         decisions: Which labels are given [n_photos, n_labels].
+        free_decisions: The same by thresholds alone, whatever the rules among labels say.
     """
 
     raw_scores: FloatArray
     scores: FloatArray
     decisions: BoolArray
+    free_decisions: BoolArray
 
 
 def learn_decision_rule(
@@ -192,13 +194,16 @@ def cross_fit_decision_rule(
         rules: What decisions obey; not given: nothing.
     """
     raw_scores, scores = np.empty(held_out.targets.shape), np.empty(held_out.targets.shape)
-    decisions = np.zeros(held_out.targets.shape, dtype=np.bool_)
+    decisions, free_decisions = np.zeros((2, *held_out.targets.shape), dtype=np.bool_)
     for number, fold in enumerate(held_out.folds):
         rule = learn_decision_rule(held_out.without(number), aim=aim, calibrates=calibrates)
         raw_scores[fold] = held_out.scores[rule.variant, fold]
         scores[fold] = rule.score(held_out.scores[:, fold])
         decisions[fold] = respect(rules, scores[fold], rule.thresholds)
-    return CrossFitted(raw_scores=raw_scores, scores=scores, decisions=decisions)
+        free_decisions[fold] = rule.thresholds.decide(scores[fold])
+    return CrossFitted(
+        raw_scores=raw_scores, scores=scores, decisions=decisions, free_decisions=free_decisions
+    )
 
 
 def _choose_variant(held_out: HeldOut) -> int:

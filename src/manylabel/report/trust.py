@@ -152,7 +152,8 @@ def describe_benefit(table: LabelTable, trial: Trial, *, aim: ThresholdAim) -> F
         return None
     targets = table.targets[choosing.judged.rows]
     judged = choosing.judged
-    benefit = threshold_benefit(targets, judged.scores, decisions=judged.decisions, aim=aim)
+    # What rules among labels change is not for thresholds to answer.
+    benefit = threshold_benefit(targets, judged.scores, decisions=choosing.free_decisions, aim=aim)
     return {
         **{name: asdict(getattr(benefit, name)) for name in ("half", "optimistic", "cross_fitted")},
         "sentence": benefit.sentence,
