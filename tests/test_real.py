@@ -172,7 +172,7 @@ def test_heat_maps_find_the_things(real_runs: RealRuns, tmp_path: Path) -> None:
     table = draw_sample(tmp_path / "postcards", n_photos=160)
     real_runs.facts(table, "training.n_views=2", networks=MOBILENET)
     bundle = read_bundle(real_runs.out / "models" / "mobilenet_v2")
-    locator = open_locator(bundle.folder)
+    locator = open_locator(bundle)
     assert locator is not None
     in_box, in_centre = list[bool](), list[bool]()
     for number in range(40):

@@ -27,7 +27,7 @@ pytest.importorskip("openvino")
 
 def test_torch_and_openvino_draw_the_same_maps(shapes_bundle: Path, shapes_table: LabelTable) -> None:
     located = locate(load_classifier(read_bundle(shapes_bundle)))
-    ours = open_locator(shapes_bundle)
+    ours = open_locator(read_bundle(shapes_bundle))
     assert located is not None
     assert ours is not None
     photo = open_photo(shapes_table.photos[7])
@@ -42,7 +42,7 @@ def test_torch_and_openvino_draw_the_same_maps(shapes_bundle: Path, shapes_table
 
 
 def test_a_cropped_photo_is_explained_where_the_network_saw_it(shapes_bundle: Path) -> None:
-    locator = open_locator(shapes_bundle)
+    locator = open_locator(read_bundle(shapes_bundle))
     assert locator is not None
     cropping = Preprocessing(side_px=64, fit="crop", crop_fraction=1.0)
     maps = explain_photo(locator, Image.new("RGB", (200, 100)), cropping, most_variants=9)

@@ -92,9 +92,11 @@ def test_an_exported_form_is_used_without_torch_and_without_a_cache(
         "import sys\n"
         "for name in ('torch', 'torchvision', 'timm'): sys.modules[name] = None\n"
         "from manylabel.apply import predict\n"
+        "from pathlib import Path\n"
+        "from manylabel.bundle import read_bundle\n"
         "from manylabel.predictors.engines import open_locator\n"
-        "print(predict(sys.argv[1], sys.argv[2]).scores.values.shape, open_locator(__import__('pathlib')."
-        "Path(sys.argv[1])).grid.rows)"
+        "print(predict(sys.argv[1], sys.argv[2]).scores.values.shape, "
+        "open_locator(read_bundle(Path(sys.argv[1]))).grid.rows)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, copied, shapes_table.photos[0]],
@@ -204,7 +206,7 @@ def test_a_stop_between_file_and_facts_is_noticed(copied: Path, tmp_path: Path) 
 
 
 def test_the_locator_of_openvino_gives_what_torch_gives(exported: Path) -> None:
-    locator = open_locator(exported)
+    locator = open_locator(read_bundle(exported))
     assert locator is not None
     pixels = np.random.default_rng(0).integers(256, size=(2, 64, 64, 3), dtype=np.uint8)
     activations, _ = locator.lower(pixels)

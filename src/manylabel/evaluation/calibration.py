@@ -100,7 +100,8 @@ class CalibrationChoice:
     Attributes:
         calibration: For new photos: the one fitted to all photos, or one that changes nothing.
         scores: Scores [n_photos, n_labels], each calibrated by photos of other folds; the given ones where
-            the calibration is left out. Their log loss is never above that of the given ones.
+            the calibration is left out. Their log loss is not above that of the given ones, but where others
+            have decided.
         log_loss_before: Log loss of the given scores; NaN where nothing is known.
         log_loss_after: Log loss of the cross-fitted ones, also where they are left out.
         is_used: Whether the calibration is used.

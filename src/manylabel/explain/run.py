@@ -120,7 +120,7 @@ def explain(
     """
     opened = read_bundle(Path(bundle))
     columns = _columns_of(labels, opened)
-    locator = open_locator(opened.folder)
+    locator = open_locator(opened)
     if locator is None:
         raise EngineError(f"{bundle}: this network keeps no places of a photo, so it has no heat maps")
     known = None if among is None else _look_at(opened, locator, among, listener)

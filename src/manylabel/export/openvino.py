@@ -26,9 +26,10 @@ def export_openvino(job: ExportJob) -> Exported:
         raise MissingExtraError("Writing OpenVINO's form", "openvino")
     bundle = job.bundle
     photos = choose_parity_photos(bundle.config.preprocessing, photos=job.photos)
-    model = convert_bundle(bundle)
+    classifier = load_classifier(bundle)
+    model = convert_bundle(bundle, classifier=classifier)
     engines = [open_converted(bundle, model, precision="fp32")]
-    parity = compare_with_torch(engines, bundle, load_classifier(bundle), on=photos)
+    parity = compare_with_torch(engines, bundle, classifier, on=photos)
     check_parity(parity, bundle=bundle.folder, form="OpenVINO's form")
     check_parts(model, bundle=bundle.folder, pixels=photos.pixels[:2])
     folder = bundle.folder / OPENVINO_FOLDER

@@ -43,22 +43,19 @@ class LocatedClassifier(nn.Module):
     """Turn pixels into logits, and into the activations that these come from.
 
     Attributes:
+        classifier: The whole; what lies below and above shares its modules.
         upper: Turns such activations into logits.
         grid: Where the places of a photo stand in them.
     """
-
-    pixel_mean: Tensor
-    pixel_std: Tensor
 
     def __init__(
         self, classifier: Classifier, *, below: nn.Module, upper: UpperClassifier, grid: PlaceGrid
     ) -> None:
         super().__init__()
+        self.classifier = classifier
         self.below = below
         self.upper = upper
         self.grid = grid
-        self.register_buffer("pixel_mean", classifier.pixel_mean)
-        self.register_buffer("pixel_std", classifier.pixel_std)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Look at pixels [n, side_px, side_px, 3].
@@ -66,8 +63,7 @@ class LocatedClassifier(nn.Module):
         Returns:
             Logits [n, n_labels], features [n, n_features], activations [n, *shape].
         """
-        normalised = ((pixels - self.pixel_mean) / self.pixel_std).permute(0, 3, 1, 2)
-        activations = self.below(normalised)
+        activations = self.below(self.classifier.normalise(pixels))
         features = self.upper.above(activations)
         return self.upper.head(features), features, activations
 

@@ -35,15 +35,19 @@ _MAX_BETWEEN = 1e-3
 _N_CHECKED = 3
 
 
-def convert_bundle(bundle: Bundle) -> "openvino.Model":
+def convert_bundle(bundle: Bundle, *, classifier: Classifier | None = None) -> "openvino.Model":
     """Convert the network of a bundle and compare both on a few photos of noise.
+
+    Args:
+        bundle: The bundle.
+        classifier: Its network, on the CPU. Not given: it is loaded.
 
     Raises:
         BundleError: The weights do not fit.
         EngineError: OpenVINO cannot compute this network as torch does.
         ModuleNotFoundError: OpenVINO is not installed.
     """
-    classifier = load_classifier(bundle)
+    classifier = load_classifier(bundle) if classifier is None else classifier
     located = locate(classifier)
     network, outputs = (
         (classifier, [LOGITS]) if located is None else (located, [LOGITS, FEATURES, ACTIVATIONS])

@@ -21,9 +21,8 @@ from manylabel.predictors.engine_files import (
     read_engine,
     write_engine,
 )
-from manylabel.predictors.locators import Locator, OpenVinoLocator
+from manylabel.predictors.locators import Locator, take_apart
 from manylabel.predictors.onnx_predictor import OnnxPredictor
-from manylabel.predictors.openvino_parts import upper_part
 from manylabel.predictors.openvino_predictor import Aim, OpenVinoPredictor, has_native_bf16, read_model
 from manylabel.predictors.scoring import PixelPredictor
 from manylabel.quiet_imports import has_openvino
@@ -75,21 +74,16 @@ def open_predictor(
             assert_never(engine)
 
 
-def open_locator(folder: Path) -> Locator | None:
+def open_locator(bundle: Bundle) -> Locator | None:
     """Open the two parts of a bundle's network, for heat maps; None where it keeps no places of a photo.
-
-    Args:
-        folder: The bundle.
 
     Raises:
         BundleError: A file is missing, damaged or does not fit.
         EngineError: OpenVINO cannot compute the network as torch does.
         MissingExtraError: OpenVINO is not installed.
     """
-    bundle = read_bundle(folder)
     _check_openvino("openvino", "cpu")
-    model = read_model(converted_model(bundle))
-    return None if upper_part(model) is None else OpenVinoLocator(model)
+    return take_apart(read_model(converted_model(bundle)))
 
 
 def _open_best(bundle: Bundle, *, device: DeviceName, precision: PrecisionName, aim: Aim) -> PixelPredictor:

@@ -41,19 +41,12 @@ class OpenVinoLocator:
 
     Args:
         model: Of pixels, with outputs "logits", "features" and "activations".
-
-    Raises:
-        ValueError: It does not give activations with places.
+        upper: Its part from activations to logits.
+        grid: Where the places stand in these.
     """
 
-    def __init__(self, model: "openvino.Model") -> None:
+    def __init__(self, model: "openvino.Model", *, upper: "openvino.Model", grid: PlaceGrid) -> None:
         """Compile both parts."""
-        upper = upper_part(model)
-        if upper is None:
-            raise ValueError("this model cannot be taken apart")
-        grid = find_grid([axis.get_length() for axis in list(upper.inputs[0].get_partial_shape())[1:]])
-        if grid is None:
-            raise ValueError("the activations of this model have no places")
         self._grid = grid
         self._lower = compile_model(
             keep_outputs(model, ACTIVATIONS, FEATURES), precision="fp32", aim="latency"
@@ -75,6 +68,15 @@ class OpenVinoLocator:
         return np.array(self._upper.create_infer_request().infer({0: activations})[0], dtype=np.float64)
 
 
+def take_apart(model: "openvino.Model") -> OpenVinoLocator | None:
+    """Open both parts of a model of pixels; None where it cannot be taken apart or keeps no places."""
+    upper = upper_part(model)
+    if upper is None:
+        return None
+    grid = find_grid([axis.get_length() for axis in list(upper.inputs[0].get_partial_shape())[1:]])
+    return None if grid is None else OpenVinoLocator(model, upper=upper, grid=grid)
+
+
 def parts_difference(model: "openvino.Model", pixels: PixelArray) -> float | None:
     """Return how far probabilities of both parts together lie from those of the whole model.
 
@@ -85,9 +87,9 @@ def parts_difference(model: "openvino.Model", pixels: PixelArray) -> float | Non
     Returns:
         The largest difference; None where the model cannot be taken apart.
     """
-    if upper_part(model) is None:
+    locator = take_apart(model)
+    if locator is None:
         return None
-    locator = OpenVinoLocator(model)
     whole = compile_model(keep_outputs(model, LOGITS), precision="fp32", aim="latency")
     expected = np.array(whole.create_infer_request().infer({0: pixels})[0], dtype=np.float64)
     found = locator.upper(locator.lower(pixels)[0])

@@ -5,23 +5,20 @@ In:  an OpenVINO or ONNX model of pixels [n, side_px, side_px, 3], uint8, that g
 Out: probabilities [n_photos, n_labels].
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 
 import numpy as np
-from PIL import Image
 
 from manylabel.bundle import BundleConfig
 from manylabel.config import PrecisionName
 from manylabel.errors import BundleError, ConfigError
 from manylabel.predictors.openvino_parts import LOGITS, keep_outputs
-from manylabel.predictors.scoring import Finish, average_views, check_shapes, score_photos
-from manylabel.preprocess import PixelArray, Preprocessing
+from manylabel.predictors.scoring import EnginePredictor, Finish, average_views, check_shapes
+from manylabel.preprocess import PixelArray
 from manylabel.quiet_imports import import_openvino
-from manylabel.rules import LabelRules
 from manylabel.types import FloatArray, Thresholds
 
 if TYPE_CHECKING:
@@ -35,7 +32,7 @@ _VIEWS_PER_BATCH = 8
 _SHORT_NAMES = {"f32": "fp32", "bf16": "bf16"}
 
 
-class OpenVinoPredictor:
+class OpenVinoPredictor(EnginePredictor):
     """Turn photos into scores through OpenVINO on the CPU.
 
     Args:
@@ -61,8 +58,13 @@ class OpenVinoPredictor:
         aim: Aim = "throughput",
     ) -> None:
         """Compile the model for this machine."""
-        self._config = config
-        self._thresholds = thresholds
+        super().__init__(
+            labels=config.labels,
+            thresholds=thresholds,
+            rules=config.rules,
+            preprocessing=config.preprocessing,
+            views_per_batch=_VIEWS_PER_BATCH,
+        )
         source = model
         model = keep_outputs(read_model(model), LOGITS)
         check_shapes(
@@ -84,44 +86,15 @@ class OpenVinoPredictor:
         self._beginning = Lock()
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """Name the labels, in the order of the columns."""
-        return self._config.labels
-
-    @property
-    def thresholds(self) -> Thresholds:
-        """Return the thresholds that came with the model."""
-        return self._thresholds
-
-    @property
-    def rules(self) -> LabelRules:
-        """Return the rules that decisions obey."""
-        return self._config.rules
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """Say how a photo becomes pixels."""
-        return self._config.preprocessing
-
-    @property
     def engine(self) -> str:
         """Say what computes, and in which numbers."""
         number_type = self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
         return f"OpenVINO, {'int8 and ' if self._is_quantised else ''}{_SHORT_NAMES[number_type]}"
 
     @property
-    def batch_size(self) -> int:
-        """Say how many photos are best scored together."""
-        return max(1, _VIEWS_PER_BATCH // self.preprocessing.n_views)
-
-    @property
     def n_parallel(self) -> int:
         """Say how many batches keep the engine busy."""
         return self._n_parallel
-
-    def predict_proba(self, photos: Sequence[Image.Image]) -> FloatArray:
-        """Return probabilities [n_photos, n_labels] for upright RGB photos of any size."""
-        return score_photos(self, photos)
 
     def start(self, pixels: PixelArray) -> Finish:
         """Begin to score; arguments and result as in ``PixelPredictor``."""

@@ -4,6 +4,7 @@ In:  photos, or the logits of their views.
 Out: probabilities [n_photos, n_labels].
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +16,7 @@ from manylabel.bundle import BundleConfig
 from manylabel.errors import BundleError
 from manylabel.preprocess import PixelArray, Preprocessing, resize_views
 from manylabel.rules import LabelRules
-from manylabel.types import FloatArray, Predictor
+from manylabel.types import FloatArray, Predictor, Thresholds
 
 Finish = Callable[[], FloatArray]
 
@@ -52,6 +53,77 @@ class PixelPredictor(Predictor, Protocol):
         Returns:
             What waits for the scores [n_photos, n_labels] and gives them; to be called once.
         """
+
+
+class EnginePredictor(ABC):
+    """Hold what every engine says of the network that it runs; each engine adds how it runs it.
+
+    Args:
+        labels: The label names, one per logit.
+        thresholds: Thresholds that came with the network.
+        rules: What decisions obey.
+        preprocessing: How a photo becomes pixels.
+        views_per_batch: Views that are best computed together.
+    """
+
+    def __init__(
+        self,
+        *,
+        labels: tuple[str, ...],
+        thresholds: Thresholds,
+        rules: LabelRules,
+        preprocessing: Preprocessing,
+        views_per_batch: int,
+    ) -> None:
+        """Keep what the network is."""
+        self._labels = labels
+        self._thresholds = thresholds
+        self._rules = rules
+        self._preprocessing = preprocessing
+        self._views_per_batch = views_per_batch
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Name the labels, in the order of the columns."""
+        return self._labels
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Return the thresholds that came with the model."""
+        return self._thresholds
+
+    @property
+    def rules(self) -> LabelRules:
+        """Return the rules that decisions obey."""
+        return self._rules
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """Say how a photo becomes pixels."""
+        return self._preprocessing
+
+    @property
+    def batch_size(self) -> int:
+        """Say how many photos are best scored together."""
+        return max(1, self._views_per_batch // self._preprocessing.n_views)
+
+    @property
+    def n_parallel(self) -> int:
+        """Say how many batches keep the engine busy: one, where ``start`` returns with it done."""
+        return 1
+
+    def predict_proba(self, photos: Sequence[Image.Image]) -> FloatArray:
+        """Return probabilities [n_photos, n_labels] for upright RGB photos of any size."""
+        return score_photos(self, photos)
+
+    @property
+    @abstractmethod
+    def engine(self) -> str:
+        """Say what computes, and in which numbers."""
+
+    @abstractmethod
+    def start(self, pixels: PixelArray) -> Finish:
+        """Begin to score the views of some photos; arguments and result as in ``PixelPredictor``."""
 
 
 def check_shapes(ends: Sequence[Sequence[int]], *, config: BundleConfig, source: Path | None) -> None:

@@ -4,11 +4,9 @@ In:  a classifier, or a bundle on disk; upright RGB photos.
 Out: probabilities [n_photos, n_labels].
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -20,15 +18,15 @@ from manylabel.models.classifier import Classifier
 from manylabel.models.heads import build_head
 from manylabel.models.modes import autocast
 from manylabel.predictors.device import choose_device, choose_precision
-from manylabel.predictors.scoring import Finish, average_views, score_photos
-from manylabel.preprocess import PixelArray, Preprocessing
+from manylabel.predictors.scoring import EnginePredictor, Finish, average_views
+from manylabel.preprocess import PixelArray
 from manylabel.rules import LabelRules, parse_rules
-from manylabel.types import FloatArray, Thresholds
+from manylabel.types import Thresholds
 
 _VIEWS_PER_BATCH = 32
 
 
-class TorchPredictor:
+class TorchPredictor(EnginePredictor):
     """Turn photos into scores through torch.
 
     Args:
@@ -47,35 +45,20 @@ class TorchPredictor:
         rules: LabelRules | None = None,
     ) -> None:
         """Switch the classifier to inference."""
+        super().__init__(
+            labels=classifier.labels,
+            thresholds=thresholds,
+            rules=parse_rules(labels=classifier.labels) if rules is None else rules,
+            preprocessing=classifier.preprocessing,
+            views_per_batch=_VIEWS_PER_BATCH,
+        )
         self._classifier = classifier.eval()
-        self._rules = parse_rules(labels=classifier.labels) if rules is None else rules
-        self._thresholds = thresholds
         self._precision = precision
 
     @property
     def classifier(self) -> Classifier:
         """Return the network, in inference mode."""
         return self._classifier
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Name the labels, in the order of the columns."""
-        return self._classifier.labels
-
-    @property
-    def thresholds(self) -> Thresholds:
-        """Return the thresholds that came with the model."""
-        return self._thresholds
-
-    @property
-    def rules(self) -> LabelRules:
-        """Return the rules that decisions obey."""
-        return self._rules
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """Say how a photo becomes pixels."""
-        return self._classifier.preprocessing
 
     @property
     def side_px(self) -> int:
@@ -86,20 +69,6 @@ class TorchPredictor:
     def engine(self) -> str:
         """Say what computes, and in which numbers."""
         return f"torch, {'bf16' if self._precision == torch.bfloat16 else 'fp32'}"
-
-    @property
-    def batch_size(self) -> int:
-        """Say how many photos are best scored together."""
-        return max(1, _VIEWS_PER_BATCH // self.preprocessing.n_views)
-
-    @property
-    def n_parallel(self) -> int:
-        """Say how many batches keep the engine busy: one, torch has done with it when ``start`` returns."""
-        return 1
-
-    def predict_proba(self, photos: Sequence[Image.Image]) -> FloatArray:
-        """Return probabilities [n_photos, n_labels] for upright RGB photos of any size."""
-        return score_photos(self, photos)
 
     def start(self, pixels: PixelArray) -> Finish:
         """Score the views of some photos; arguments and result as in ``PixelPredictor``."""

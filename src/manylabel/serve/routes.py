@@ -78,7 +78,7 @@ async def labels(server: Server, model: ModelName = None) -> LabelsAnswer:
     return LabelsAnswer(
         model=bundle.name,
         labels=[LabelAnswer(name=name, threshold=threshold) for name, threshold in pairs],
-        rules=[rule.text for rule in bundle.config.rules.rules],
+        rules=[rule.text for rule in bundle.rules.rules],
     )
 
 

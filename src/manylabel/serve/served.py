@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -74,17 +74,16 @@ class ServedBundle:
     ) -> None:
         """Open the bundle and start its thread."""
         self.name = name
-        self._folder = folder
         self._limits = ServeLimits() if limits is None else limits
-        self.config = read_bundle(folder).config
         self._predictor = open_predictor(folder, engine=engine)
+        self.rules = self._predictor.rules
         self.thresholds = self._predictor.thresholds
         self.engine = self._predictor.engine
         self._batcher = Batcher(self._predictor)
         self._readers = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix=f"photos of {name}")
         # One at a time: each takes all cores for as long as many predictions.
         self._explainer = ThreadPoolExecutor(1, thread_name_prefix=f"heat maps of {name}")
-        self._find_locator = cache(partial(open_locator, folder))
+        self._find_locator = cache(lambda: open_locator(read_bundle(folder)))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -116,7 +115,7 @@ class ServedBundle:
         if isinstance(views, PhotoError):
             return views
         scores = await asyncio.wrap_future(self._batcher.submit(views))
-        decisions = respect(self._predictor.rules, scores[None], self.thresholds)[0]
+        decisions = respect(self.rules, scores[None], self.thresholds)[0]
         order = np.argsort(-scores)
         given = tuple(self.labels[column] for column in order if decisions[column])
         return Judgement(scores=scores, labels=given)

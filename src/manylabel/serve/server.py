@@ -76,7 +76,7 @@ def serve(  # noqa: PLR0913 - a wish of the operator each
 def _take_port(host: str, port: int) -> socket.socket:
     """Take a port before the bundles are opened, so that one that is taken is told at once.
 
-    Nobody can connect before the server listens.
+    Whoever connects meanwhile waits until they are.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Named as TCP: else asyncio lets small packets wait for each other, 40 ms per answer (Nagle's algorithm).
@@ -132,9 +132,12 @@ def name_bundles(given: Sequence[Path | str]) -> dict[str, Path]:
     named: dict[str, Path] = {}
     for text in map(str, given):
         # A folder may have an equals sign in its name.
-        before, has_name, after = ("", "", text) if Path(text).is_dir() else text.partition("=")
-        path = Path(after if has_name else text)
-        name = before if has_name else path.resolve().name
+        if "=" in text and not Path(text).is_dir():
+            name, _, folder = text.partition("=")
+            path = Path(folder)
+        else:
+            path = Path(text)
+            name = path.resolve().name
         if name in named:
             raise ConfigError(
                 f"two bundles are called '{name}'; name them: {name}={named[name]} other={path}"
