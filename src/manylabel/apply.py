@@ -15,7 +15,7 @@ import numpy as np
 from manylabel.config import DataConfig, DeviceName, EngineName, PrecisionName
 from manylabel.data.align import align_targets
 from manylabel.data.readers import find_photos, read_table
-from manylabel.errors import InputError, OutputError, PhotoError, TableError
+from manylabel.errors import InputError, OutputError, PhotoError, TableError, nothing_read
 from manylabel.evaluation.intervals import Interval, bootstrap_metrics
 from manylabel.evaluation.metrics import measure, measure_labels
 from manylabel.files import printable, write_atomically
@@ -240,8 +240,7 @@ def _check_readable(parts: Iterable[Predictions]) -> Generator[Predictions, None
         problems += part.failures[: _PROBLEMS_SHOWN - len(problems)]
         yield part
     if not n_read:
-        listed = "\n".join(map(str, problems))
-        raise InputError(f"not one photo can be read; the first problems:\n{listed}")
+        raise InputError(nothing_read(problems))
 
 
 def _aim(n_photos: int) -> Aim:

@@ -15,9 +15,12 @@ Out: one exception whose text a user can act on.
     └── MissingExtraError     a command needs an optional part of the installation
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
+
+_PROBLEMS_SHOWN = 10
 
 
 class ManylabelError(Exception):
@@ -88,6 +91,34 @@ class MissingExtraError(ManylabelError):
         """Write the install command into the text."""
         super().__init__(f"{what} needs more than the base install: pip install 'manylabel[{extra}]'")
         self.extra = extra
+
+
+@contextmanager
+def needs_extra(what: str, extra: str) -> Iterator[None]:
+    """Turn a library that is missing inside a ``with`` into the command that installs it.
+
+    Args:
+        what: As for ``MissingExtraError``.
+        extra: As for ``MissingExtraError``.
+
+    Raises:
+        MissingExtraError: A library is missing.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(what, extra) from error
+
+
+def nothing_read(failures: Sequence[PhotoError], *, purpose: str = "") -> str:
+    """Say that not one photo can be read, with the first ten problems.
+
+    Args:
+        failures: What is wrong with each photo.
+        purpose: What it was to be read for, e.g. ``" to calibrate"``.
+    """
+    problems = "\n".join(map(str, failures[:_PROBLEMS_SHOWN]))
+    return f"not one photo can be read{purpose}; the first problems:\n{problems}"
 
 
 def did_you_mean(given: str, known: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from manylabel.cache import default_cache
 from manylabel.config import HeadName, ModelConfig, RunConfig, TuneName
 from manylabel.data.duplicates import find_duplicates
-from manylabel.errors import MissingExtraError, TableError
+from manylabel.errors import TableError, needs_extra
 from manylabel.recipes import apply_settings, check_config
 from manylabel.rules import parse_rules, respect
 from manylabel.types import FloatArray, IntArray, Split, ignore_progress
@@ -102,11 +102,10 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         Raises:
             TableError: A photo cannot be read, ``y`` does not fit ``X``, or no photo carries some label.
         """
-        try:
+        with needs_extra("Training", "train"):
             from manylabel.models.start import start_classifiers
             from manylabel.training.trial import Experiment, run_trial
-        except ModuleNotFoundError as error:
-            raise MissingExtraError("Training", "train") from error
+
         names, targets = read_targets(y, n_photos=len(X))
         check_learnable(names, targets)
         config = self._config()
@@ -180,11 +179,10 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             BundleError: There is no such folder or repository, or what is there is no bundle.
             MissingExtraError: torch or the hub's library is not installed.
         """
-        try:
+        with needs_extra("Using a trained classifier from Python", "train"):
             from manylabel.predictors.torch_predictor import torch_predictor
             from manylabel.pretrained import find_bundle
-        except ModuleNotFoundError as error:
-            raise MissingExtraError("Using a trained classifier from Python", "train") from error
+
         bundle = find_bundle(name)
         classifier = cls(bundle.config.backbone, head=bundle.config.head)
         classifier.predictor_ = torch_predictor(bundle)

@@ -16,7 +16,7 @@ from manylabel.bundle import Bundle, read_bundle
 from manylabel.config import DataConfig, DeviceName
 from manylabel.data.assembly.matching import PhotoIndex
 from manylabel.data.readers import find_photos, read_table
-from manylabel.errors import BundleError, ConfigError, InputError, MissingExtraError, OutputError, PhotoError
+from manylabel.errors import BundleError, ConfigError, InputError, OutputError, PhotoError, needs_extra
 from manylabel.evaluation.suggestions import choose_to_label, mean_entropy
 from manylabel.files import printable, write_atomically
 from manylabel.types import FloatArray, IntArray, Listener, Scores, ignore_progress
@@ -82,10 +82,9 @@ def suggest(  # noqa: PLR0913 - a wish of the user each
     """
     if n < 1:
         raise ConfigError(f"n: given {n}, expected at least 1")
-    try:
+    with needs_extra("Suggesting photos", "train"):
         from manylabel.predictors.feature_scores import score_with_features  # not at the top: an extra, slow
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("Suggesting photos", "train") from error
+
     opened, folder = read_bundle(Path(bundle)), Path(photos)
     paths = find_photos(folder)
     names = [printable(path.relative_to(folder).as_posix()) for path in paths]

@@ -19,10 +19,11 @@ from manylabel.bundle import (
     write_bundle,
 )
 from manylabel.config import HeadName
-from manylabel.errors import BundleError, InputError, MissingExtraError
+from manylabel.errors import BundleError, InputError, needs_extra
 from manylabel.files import new_folder
 from manylabel.predictors.engine_files import INT8_FOLDER, OPENVINO_FOLDER
 from manylabel.predictors.torch_predictor import TorchPredictor, save_weights
+from manylabel.report.model_card import CARD_HEAD
 from manylabel.types import Thresholds
 
 _FILES = (
@@ -31,13 +32,9 @@ _FILES = (
 )
 """What a bundle may consist of: nothing else that lies beside it goes to the hub or comes from there."""
 
-_CARD = """\
----
-library_name: manylabel
-pipeline_tag: image-classification
-tags: [multi-label-image-classification]
----
-
+_CARD = (
+    CARD_HEAD
+    + """\
 # {backbone}: {n_labels} labels
 
 A multi-label image classifier: each photo may carry none, one or several of these labels: {labels}.
@@ -50,6 +47,7 @@ classifier = MultiLabelClassifier.from_pretrained("FOLDER_OR_REPOSITORY")
 
 It was kept from Python, where nothing is judged: how good it is, is not known here.
 """
+)
 
 
 def save_bundle(folder: Path, predictor: TorchPredictor, *, head: HeadName, thresholds: Thresholds) -> None:
@@ -97,13 +95,10 @@ def find_bundle(name: Path | str) -> Bundle:
 
 
 def _download(repository: str) -> Path:
-    try:
+    with needs_extra(f"'{repository}' is no folder here; looking for it on the hub", "train"):
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"'{repository}' is no folder here; looking for it on the hub", "train"
-        ) from error
+
     try:
         return Path(snapshot_download(repository, allow_patterns=[*_FILES]))
     except HFValidationError as error:
@@ -130,11 +125,10 @@ def push(bundle: Path | str, repository: str, *, is_private: bool = False) -> st
         InputError: The bundle cannot be used, or the hub refuses.
         MissingExtraError: The hub's library is not installed.
     """
-    try:
+    with needs_extra("Copying to the hub", "train"):
         from huggingface_hub import HfApi
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("Copying to the hub", "train") from error
+
     folder = read_bundle(Path(bundle)).folder
     hub = HfApi()
     try:

@@ -11,9 +11,10 @@ from typing import Annotated
 import typer
 
 from manylabel.cli import options
-from manylabel.cli.console import needs_extra, show_line
+from manylabel.cli.console import show_line
 from manylabel.cli.progress import show_progress
 from manylabel.cli.screen import show_facts
+from manylabel.errors import needs_extra
 
 
 def compare(

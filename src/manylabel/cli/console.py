@@ -4,14 +4,11 @@ In:  text, rows of cells.
 Out: lines and tables: results on stdout, messages on stderr.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-
-from manylabel.errors import MissingExtraError
 
 stdout = Console()
 stderr = Console(stderr=True)
@@ -25,15 +22,6 @@ def show_error(text: str) -> None:
 def show_line(text: str, *, style: str = "") -> None:
     """Print a line to stdout, as it is."""
     stdout.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
-
-
-@contextmanager
-def needs_extra(what: str, extra: str) -> Iterator[None]:
-    """Turn a missing library into the command that installs it."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(what, extra) from error
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -17,9 +17,7 @@ from manylabel.config import DataConfig
 
 
 def evaluate(
-    bundle: Annotated[
-        Path, typer.Argument(help="Folder that training wrote.", metavar="BUNDLE", show_default=False)
-    ],
+    bundle: options.Bundle,
     photos: options.Photos,
     labels: options.Labels = None,
     *,

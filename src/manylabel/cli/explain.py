@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from manylabel.cli import options
 from manylabel.cli.console import show_line
 from manylabel.cli.progress import show_progress
 from manylabel.cli.screen import show_failures
@@ -16,9 +17,7 @@ from manylabel.errors import ConfigError
 
 
 def explain(
-    bundle: Annotated[
-        Path, typer.Argument(help="Folder that training wrote.", metavar="BUNDLE", show_default=False)
-    ],
+    bundle: options.Bundle,
     photos: Annotated[
         list[Path],
         typer.Argument(
@@ -52,10 +51,8 @@ def explain(
     ] = False,
 ) -> None:
     """Show what a network looked at, label by label."""
-    from manylabel.explain.pages import (
-        check_place,
-        write_explanations,
-    )  # not at the top: --help shall not load it
+    # Not at the top: --help shall not load it.
+    from manylabel.explain.pages import check_place, write_explanations
     from manylabel.explain.run import explain as run
 
     if (among is None) != (labels is None):

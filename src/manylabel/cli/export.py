@@ -10,17 +10,15 @@ from typing import Annotated
 import typer
 
 from manylabel.cli import options
-from manylabel.cli.console import needs_extra, show_line
+from manylabel.cli.console import show_line
 from manylabel.cli.progress import show_progress
 from manylabel.cli.screen import show_exported
 from manylabel.config import DataConfig, ExportName
-from manylabel.errors import ConfigError
+from manylabel.errors import ConfigError, needs_extra
 
 
 def export(
-    bundle: Annotated[
-        Path, typer.Argument(help="Folder that training wrote.", metavar="BUNDLE", show_default=False)
-    ],
+    bundle: options.Bundle,
     *,
     to: Annotated[
         ExportName | None,
@@ -57,10 +55,10 @@ def export(
     """Bring a bundle into another form, compared with the network as it was, or copy it to the hub."""
     if to is None and push is None:
         raise ConfigError("say what to do: --to onnx, openvino or int8, or --push USER/NAME")
-    with needs_extra("Exporting a bundle", "train,onnx"):
-        from manylabel.export.formats import export as run  # not at the top: --help shall not load it
-
     if to is not None:
+        with needs_extra("Exporting a bundle", "train,onnx"):
+            from manylabel.export.formats import export as run  # not at the top: --help shall not load it
+
         form = DataConfig(format=format or "auto", delimiter=delimiter)
         with show_progress() as listener:
             exported = run(bundle, to, photos=photos, labels=labels, form=form, listener=listener)

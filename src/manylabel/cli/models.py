@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 
 from manylabel.cli import options
-from manylabel.cli.console import needs_extra
 from manylabel.cli.screen import show_models
-from manylabel.errors import ConfigError
+from manylabel.errors import ConfigError, needs_extra
 
 
 def models(

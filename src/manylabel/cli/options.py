@@ -40,6 +40,9 @@ Photos = Annotated[
 Labels = Annotated[
     Path | None, typer.Argument(help=field_docs(DataConfig)["labels"], metavar="LABELS", show_default=False)
 ]
+Bundle = Annotated[
+    Path, typer.Argument(help="Folder that training wrote.", metavar="BUNDLE", show_default=False)
+]
 Format = Annotated[FormatName | None, _of(DataConfig, "format", "--format", metavar="NAME")]
 Delimiter = Annotated[str | None, _of(DataConfig, "delimiter", "--delimiter", metavar="TEXT")]
 Head = Annotated[HeadName | None, _of(ModelConfig, "head", "--head")]

@@ -16,9 +16,7 @@ from manylabel.cli.screen import Said
 
 
 def predict(
-    bundle: Annotated[
-        Path, typer.Argument(help="Folder that training wrote.", metavar="BUNDLE", show_default=False)
-    ],
+    bundle: options.Bundle,
     photos: Annotated[
         list[Path],
         typer.Argument(

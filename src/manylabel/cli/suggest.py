@@ -17,9 +17,7 @@ from manylabel.config import DataConfig
 
 
 def suggest(
-    bundle: Annotated[
-        Path, typer.Argument(help="Folder that training wrote.", metavar="BUNDLE", show_default=False)
-    ],
+    bundle: options.Bundle,
     photos: options.Photos,
     *,
     labels: Annotated[

@@ -4,13 +4,13 @@ In:  both parts of the network that is kept, and the photos of a report that sho
 Out: a small picture per photo, dimmed where nothing speaks for the label in question.
 """
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from PIL import Image
 
 from manylabel.data.photos import open_photo
+from manylabel.data.pictures import to_jpeg
 from manylabel.errors import PhotoError
 from manylabel.explain.heatmaps import explain_photo
 from manylabel.explain.overlay import draw_overlay
@@ -58,7 +58,7 @@ def explain_mistakes(
         photo.thumbnail(_BOX_PX, Image.Resampling.LANCZOS)
         heat = maps.maps[table.labels.index(label)]
         picture = draw_overlay(photo, heat, box=maps.box)
-        pictures[entry["row"]] = (label, _to_jpeg(picture))
+        pictures[entry["row"]] = (label, to_jpeg(picture, quality=_JPEG_QUALITY))
     return pictures
 
 
@@ -66,9 +66,3 @@ def _worst_label(scored: Sequence[Mapping[str, Any]], *, is_missed: bool) -> str
     """Return the label that was missed by the lowest score, or given wrongly by the highest."""
     worst = min(scored, key=lambda cell: cell["score"] if is_missed else -cell["score"])
     return str(worst["label"])
-
-
-def _to_jpeg(picture: Image.Image) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=_JPEG_QUALITY, optimize=True)
-    return file.getvalue()

@@ -4,8 +4,6 @@ In:  explanations.
 Out: a folder: a PNG per photo and label, and index.html, which opens offline.
 """
 
-import base64
-import io
 import re
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from jinja2 import Environment, PackageLoader
 from PIL import Image
 
 from manylabel.data.photos import open_photo
+from manylabel.data.pictures import data_uri, to_jpeg
 from manylabel.errors import PhotoError
 from manylabel.explain.overlay import draw_overlay
 from manylabel.explain.run import Explanation, Explanations, Neighbour
@@ -21,6 +20,7 @@ from manylabel.files import check_free, new_folder
 
 _OWN_FILES = re.compile(r"index\.html|\d{3,}\.[^/]*\.png")
 _NEIGHBOUR_PX = 160
+_JPEG_QUALITY = 85
 
 
 def check_place(folder: Path, *, overwrite: bool) -> None:
@@ -69,7 +69,7 @@ def _write_photo(folder: Path, number: int, explained: Explanation) -> dict[str,
         )
     return {
         "name": explained.path.name,
-        "photo": _data_uri(explained.photo),
+        "photo": _as_uri(explained.photo),
         "labels": labels,
         "neighbours": [_describe_neighbour(neighbour) for neighbour in explained.neighbours],
     }
@@ -79,7 +79,7 @@ def _describe_neighbour(neighbour: Neighbour) -> dict[str, Any]:
     try:
         photo = open_photo(neighbour.path, side_px=_NEIGHBOUR_PX)
         photo.thumbnail((_NEIGHBOUR_PX, _NEIGHBOUR_PX), Image.Resampling.LANCZOS)
-        picture = _data_uri(photo)
+        picture = _as_uri(photo)
     except PhotoError:
         picture = ""
     return {"name": neighbour.name, "labels": neighbour.labels, "cosine": neighbour.cosine, "photo": picture}
@@ -95,10 +95,8 @@ def _as_file_name(label: str) -> str:
     return re.sub(r"\W+", "-", label).strip("-")[:60] or "label"
 
 
-def _data_uri(photo: Image.Image) -> str:
-    file = io.BytesIO()
-    photo.save(file, "JPEG", quality=85)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+def _as_uri(photo: Image.Image) -> str:
+    return data_uri(to_jpeg(photo, quality=_JPEG_QUALITY), kind="image/jpeg")
 
 
 def _template() -> Any:

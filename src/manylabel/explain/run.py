@@ -15,7 +15,7 @@ from manylabel.bundle import Bundle, read_bundle
 from manylabel.data.find import find_photos
 from manylabel.data.photos import convert_photos, open_photo
 from manylabel.data.readers import read_table
-from manylabel.errors import ConfigError, EngineError, InputError, PhotoError, did_you_mean
+from manylabel.errors import ConfigError, EngineError, InputError, PhotoError, did_you_mean, nothing_read
 from manylabel.explain.heatmaps import HeatMaps, explain_photo
 from manylabel.explain.neighbours import nearest
 from manylabel.predictors.engines import open_locator
@@ -148,8 +148,7 @@ def explain(
             )
         listener(Progress(subject="photos", stage="explaining", done=n_done, total=len(paths)))
     if not explained:
-        problems = "\n".join(map(str, failures[:10]))
-        raise InputError(f"not one photo can be read; the first problems:\n{problems}")
+        raise InputError(nothing_read(failures))
     return Explanations(photos=tuple(explained), failures=tuple(failures))
 
 

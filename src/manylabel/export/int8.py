@@ -22,7 +22,15 @@ from manylabel.config import DataConfig
 from manylabel.data.find import find_photos
 from manylabel.data.photos import convert_photos
 from manylabel.data.readers import read_table
-from manylabel.errors import ConfigError, InputError, MissingExtraError, OutputError, PhotoError
+from manylabel.errors import (
+    ConfigError,
+    InputError,
+    MissingExtraError,
+    OutputError,
+    PhotoError,
+    needs_extra,
+    nothing_read,
+)
 from manylabel.export.comparison import Comparison, compare_engines
 from manylabel.export.job import Exported, ExportJob
 from manylabel.export.parity import as_facts, choose_parity_photos, compare_with_torch
@@ -97,10 +105,8 @@ def check_installed() -> None:
     """
     if not has_openvino():
         raise MissingExtraError("Making an 8-bit version", "int8,openvino")
-    try:
+    with needs_extra("Making an 8-bit version", "int8"):
         import_nncf()
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("Making an 8-bit version", "int8") from error
 
 
 def quantise(model: "openvino.Model", pixels: Sequence[PixelArray]) -> "openvino.Model":
@@ -184,8 +190,7 @@ def _read_pixels(
             pixels.append(photo[None])  # [1, side_px, side_px, 3]
         listener(Progress(subject="photos", stage="calibrating", done=n_done, total=len(paths)))
     if not pixels:
-        problems = "\n".join(map(str, failures[:10]))
-        raise InputError(f"not one photo can be read to calibrate; the first problems:\n{problems}")
+        raise InputError(nothing_read(failures, purpose=" to calibrate"))
     return pixels, failures
 
 

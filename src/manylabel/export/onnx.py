@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from manylabel.bundle import ONNX_FILE, Bundle, add_onnx
-from manylabel.errors import EngineError, MissingExtraError, OutputError
+from manylabel.errors import EngineError, OutputError, needs_extra
 from manylabel.export.job import Exported, ExportJob
 from manylabel.export.parity import (
     as_facts,
@@ -174,12 +174,10 @@ def _check_size(bundle: Bundle, classifier: Classifier) -> None:
 
 
 def _check_installed() -> None:
-    try:
+    with needs_extra("Writing ONNX", "onnx"):
         import onnx  # noqa: F401 - not at the top: an extra
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("Writing ONNX", "onnx") from error
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from manylabel.bundle import Bundle
 from manylabel.data.find import find_photos
 from manylabel.data.photos import convert_photos
 from manylabel.data.sample import draw_postcard
-from manylabel.errors import EngineError, InputError, PhotoError
+from manylabel.errors import EngineError, InputError, PhotoError, nothing_read
 from manylabel.models.classifier import Classifier
 from manylabel.predictors.locators import parts_difference
 from manylabel.predictors.openvino_predictor import read_model
@@ -209,6 +209,5 @@ def _read_views(folder: Path, preprocessing: Preprocessing) -> list[PixelArray]:
     )
     views = [photo for photo in read if not isinstance(photo, PhotoError)]
     if not views:
-        problems = "\n".join(str(photo) for photo in read[:10])
-        raise InputError(f"not one photo can be read; the first problems:\n{problems}")
+        raise InputError(nothing_read([photo for photo in read if isinstance(photo, PhotoError)]))
     return views

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, assert_never
 from manylabel.bundle import ONNX_FILE, WEIGHTS_FILE, Bundle, read_bundle, read_onnx
 from manylabel.cache import cache_limit_bytes, make_room, mark_used
 from manylabel.config import DeviceName, EngineName, PrecisionName
-from manylabel.errors import BundleError, ConfigError, EngineError, MissingExtraError, OutputError
+from manylabel.errors import (
+    BundleError,
+    ConfigError,
+    EngineError,
+    MissingExtraError,
+    OutputError,
+    needs_extra,
+)
 from manylabel.predictors.engine_files import (
     INT8_FOLDER,
     OPENVINO_FOLDER,
@@ -126,10 +133,9 @@ def _open_onnx(bundle: Bundle, *, device: DeviceName, precision: PrecisionName) 
 
 
 def _open_torch(bundle: Bundle, *, device: DeviceName, precision: PrecisionName) -> PixelPredictor:
-    try:
+    with needs_extra("Using a bundle with torch", "train"):
         from manylabel.predictors.torch_predictor import torch_predictor  # not at the top: an extra, and slow
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("Using a bundle with torch", "train") from error
+
     return torch_predictor(bundle, device=device, precision=precision)
 
 
@@ -159,12 +165,11 @@ def converted_model(bundle: Bundle) -> "openvino.Model | Path":
 
 def _convert(bundle: Bundle, place: Path, *, limit_bytes: int) -> "openvino.Model":
     """Convert the network of a bundle and keep it in the cache."""
-    try:
+    with needs_extra(
+        f"Converting {bundle.folder}, which has no exported form (export --to onnx makes one),", "train"
+    ):
         from manylabel.predictors.conversion import convert_bundle  # not at the top: an extra, and slow
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"Converting {bundle.folder}, which has no exported form (export --to onnx makes one),", "train"
-        ) from error
+
     model = convert_bundle(bundle)
     try:
         facts = {"bundle": bundle.facts["sha256"], "network": bundle.config.backbone}

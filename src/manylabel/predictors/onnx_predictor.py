@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from manylabel.bundle import BundleConfig
-from manylabel.errors import BundleError, MissingExtraError
+from manylabel.errors import BundleError, needs_extra
 from manylabel.predictors.openvino_parts import LOGITS
 from manylabel.predictors.scoring import EnginePredictor, Finish, average_views, check_shapes
 from manylabel.preprocess import PixelArray
@@ -34,10 +34,9 @@ class OnnxPredictor(EnginePredictor):
 
     def __init__(self, model: Path, *, config: BundleConfig, thresholds: Thresholds) -> None:
         """Load the file."""
-        try:
+        with needs_extra("The engine 'onnxruntime'", "onnx"):
             import onnxruntime  # not at the top: an extra
-        except ModuleNotFoundError as error:
-            raise MissingExtraError("The engine 'onnxruntime'", "onnx") from error
+
         super().__init__(
             labels=config.labels,
             thresholds=thresholds,

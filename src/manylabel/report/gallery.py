@@ -5,7 +5,6 @@ Out: photos in three groups (right, missed, wrong), each with its labels and the
      copies of each other; JPEG thumbnails.
 """
 
-import io
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from PIL import Image
 
 from manylabel.data.check import Check
 from manylabel.data.photos import open_photo
+from manylabel.data.pictures import to_jpeg
 from manylabel.evaluation.curves import BoolArray
 from manylabel.types import FloatArray, IntArray, Judged, LabelTable, Split
 
@@ -98,9 +98,7 @@ def make_thumbnail(path: Path) -> bytes:
     """
     photo = open_photo(path, side_px=min(_BOX_PX))
     photo.thumbnail(_BOX_PX, Image.Resampling.LANCZOS)
-    file = io.BytesIO()
-    photo.save(file, "JPEG", quality=_JPEG_QUALITY, optimize=True)
-    return file.getvalue()
+    return to_jpeg(photo, quality=_JPEG_QUALITY)
 
 
 def _describe_copies(table: LabelTable, split: Split, rows: IntArray) -> dict[str, Any]:

@@ -11,13 +11,19 @@ from manylabel.report import trust_words
 from manylabel.report.tables import UNDEFINED, UNDEFINED_NOTE
 from manylabel.report.words import LEARNED
 
-_CARD = """\
+CARD_HEAD = """\
 ---
 library_name: manylabel
 pipeline_tag: image-classification
 tags: [multi-label-image-classification]
 ---
 
+"""
+"""What the Hugging Face hub reads at the beginning of a card."""
+
+_CARD = (
+    CARD_HEAD
+    + """\
 # {model}: {n_labels} labels
 
 A multi-label image classifier: each photo may carry none, one or several of {n_labels} labels.
@@ -47,6 +53,7 @@ manylabel predict FOLDER_OF_THIS_FILE photos/
 
 Written by manylabel {version}; every number stands in facts.json.
 """
+)
 
 _SHOWN_METRICS = ("mAP", "f1_macro", "exact_match", "binary_accuracy")
 

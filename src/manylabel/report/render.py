@@ -13,6 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from manylabel.data.pictures import data_uri
 from manylabel.errors import PhotoError
 from manylabel.files import write_atomically
 from manylabel.report import advice, trust_words, words
@@ -147,16 +148,6 @@ def render_page(
         # The page may run this script and no other, whatever a label or a file is called.
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
-
-
-def data_uri(content: bytes, *, kind: str) -> str:
-    """Write a file as an address that holds the file itself.
-
-    Examples:
-        >>> data_uri(b"abc", kind="image/png")
-        'data:image/png;base64,YWJj'
-    """
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def to_json(value: object, *, indent: str = "") -> str:
