@@ -56,6 +56,21 @@ def real_weights() -> Path:
 
 
 @pytest.fixture
+def official_mobilenet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lay random weights where torch looks for those of MobileNetV2, and go to an empty folder."""
+    import torch  # not at the top: most tests do without
+    from torchvision import models
+
+    checkpoints = tmp_path / "torch" / "hub" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    weights = models.MobileNet_V2_Weights.IMAGENET1K_V1
+    torch.save(models.mobilenet_v2().state_dict(), checkpoints / Path(weights.url).name)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("MANYLABEL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
 def shapes_table(tmp_path: Path) -> LabelTable:
     """Draw 32 photos of a red circle, a green square and a blue triangle, none to all three on each.
 

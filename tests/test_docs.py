@@ -5,9 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-import torch
 import typer
-from torchvision import models
 
 from manylabel.data.sample import draw_sample
 
@@ -39,14 +37,8 @@ def test_a_shown_command_is_understood(command: str) -> None:
     parsed.make_context(name, words)
 
 
-def test_the_python_block_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    checkpoints = tmp_path / "torch" / "hub" / "checkpoints"
-    checkpoints.mkdir(parents=True)
-    weights = models.MobileNet_V2_Weights.IMAGENET1K_V1
-    torch.save(models.mobilenet_v2().state_dict(), checkpoints / Path(weights.url).name)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setenv("MANYLABEL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.usefixtures("official_mobilenet")
+def test_the_python_block_of_the_readme_runs() -> None:
     draw_sample("postcards", n_photos=40)
     blocks = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
     assert blocks

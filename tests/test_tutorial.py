@@ -8,8 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
-from torchvision import models
 
 pytest.importorskip("openvino")
 pytest.importorskip("onnxscript")
@@ -25,16 +23,10 @@ def tutorial() -> list[str]:
     return [line for block in BLOCK.findall(text) for line in block.replace("\\\n", " ").strip().splitlines()]
 
 
-def test_every_command_of_the_tutorial_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("official_mobilenet")
+def test_every_command_of_the_tutorial_runs(tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("there is no curl here")
-    checkpoints = tmp_path / "torch" / "hub" / "checkpoints"
-    checkpoints.mkdir(parents=True)
-    weights = models.MobileNet_V2_Weights.IMAGENET1K_V1
-    torch.save(models.mobilenet_v2().state_dict(), checkpoints / Path(weights.url).name)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setenv("MANYLABEL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
     commands = [shlex.split(line) for line in tutorial()]
     assert [command[0] for command in commands].count("manylabel") == 7
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
@@ -26,6 +25,7 @@ from manylabel.serve.app import create_app
 from manylabel.serve.served import ServedBundle
 from manylabel.serve.settings import ServeLimits
 from manylabel.types import LabelTable
+from tests.serve.conftest import listening
 
 pytest.importorskip("openvino")
 
@@ -247,30 +247,23 @@ def test_bodies_are_bounded_together(shapes_bundle: Path) -> None:
         yield b"x"
 
     limits = ServeLimits(request_mb=0.01, body_mb=0.01)
-    server = uvicorn.Server(uvicorn.Config(app_of(shapes_bundle, limits=limits), port=0, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        pass
-    host, port = server.servers[0].sockets[0].getsockname()[:2]
-    first = http.client.HTTPConnection(host, port)
-    sending = threading.Thread(target=first.request, args=("POST", "/predict", slowly()))
-    sending.start()
-    begun.wait(20)
-    time.sleep(0.5)  # what was sent has to arrive
-    second = http.client.HTTPConnection(host, port)
-    second.request("POST", "/predict", b"x" * 6000)
-    refused = second.getresponse()
-    said = refused.read()
-    release.set()
-    sending.join()
-    assert first.getresponse().status == 422
-    second.request("POST", "/predict", b"x" * 6000)
-    assert second.getresponse().status == 422
-    first.close()
-    second.close()
-    server.should_exit = True
-    thread.join()
+    with listening(app_of(shapes_bundle, limits=limits)) as (host, port):
+        first = http.client.HTTPConnection(host, port)
+        sending = threading.Thread(target=first.request, args=("POST", "/predict", slowly()))
+        sending.start()
+        begun.wait(20)
+        time.sleep(0.5)  # what was sent has to arrive
+        second = http.client.HTTPConnection(host, port)
+        second.request("POST", "/predict", b"x" * 6000)
+        refused = second.getresponse()
+        said = refused.read()
+        release.set()
+        sending.join()
+        assert first.getresponse().status == 422
+        second.request("POST", "/predict", b"x" * 6000)
+        assert second.getresponse().status == 422
+        first.close()
+        second.close()
     assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
     assert b"0.01 MB are being received already" in said
 

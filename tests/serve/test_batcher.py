@@ -48,6 +48,12 @@ class FakePredictor:
         return finish
 
 
+def wait_for_batches(predictor: FakePredictor, n_batches: int) -> None:
+    """Wait until the engine has begun so many."""
+    while len(predictor.batches) < n_batches:
+        pass
+
+
 def photo(value: int) -> PixelArray:
     return np.full((1, 1, 1, 3), value, dtype=np.uint8)
 
@@ -67,8 +73,7 @@ def test_photos_gather_while_the_engine_is_busy() -> None:
     predictor = FakePredictor(n_parallel=1, is_free=False)
     batcher = Batcher(predictor)
     first = batcher.submit(photo(1))
-    while not predictor.batches:
-        pass
+    wait_for_batches(predictor, 1)
     others = [batcher.submit(photo(number)) for number in range(2, 8)]
     predictor.free.set()
     assert values([first, *others]) == [number / 100 for number in range(1, 8)]
@@ -80,11 +85,9 @@ def test_a_photo_that_comes_late_takes_the_free_place_beside_a_batch_that_runs()
     predictor = FakePredictor(n_parallel=2, is_free=False)
     batcher = Batcher(predictor)
     answers = [batcher.submit(photo(1))]
-    while len(predictor.batches) < 1:
-        pass
+    wait_for_batches(predictor, 1)
     answers.append(batcher.submit(photo(2)))
-    while len(predictor.batches) < 2:
-        pass  # it has begun, though the first has not ended
+    wait_for_batches(predictor, 2)  # it has begun, though the first has not ended
     predictor.free.set()
     assert values(answers) == [0.01, 0.02]
     batcher.close()
@@ -104,8 +107,7 @@ def test_what_nobody_waits_for_is_not_scored() -> None:
     predictor = FakePredictor(n_parallel=1, is_free=False)
     batcher = Batcher(predictor)
     first = batcher.submit(photo(1))
-    while not predictor.batches:
-        pass
+    wait_for_batches(predictor, 1)
     assert batcher.submit(photo(2)).cancel()
     predictor.free.set()
     last = batcher.submit(photo(3))

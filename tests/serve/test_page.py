@@ -3,18 +3,16 @@
 import csv
 import io
 import shutil
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from manylabel.serve.app import create_app
 from manylabel.serve.served import ServedBundle
 from manylabel.types import LabelTable
+from tests.serve.conftest import listening
 
 pytest.importorskip("openvino")
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -24,17 +22,10 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 @pytest.fixture(scope="module")
 def url(shapes_bundle: Path) -> Iterator[str]:
-    """Serve two bundles; one asks for no token."""
-    bundles = [ServedBundle(name, shapes_bundle) for name in ("shapes", "other")]
-    server = uvicorn.Server(uvicorn.Config(create_app(bundles), port=0, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
+    """Serve a bundle under two names."""
+    app = create_app([ServedBundle(name, shapes_bundle) for name in ("shapes", "other")])
+    with listening(app) as (host, port):
+        yield f"http://{host}:{port}"
 
 
 @pytest.fixture(scope="module")
@@ -144,22 +135,13 @@ def test_everything_is_reached_by_keyboard(page: Any) -> None:
 
 
 def test_a_token_is_asked_for_and_used(browser: Any, shapes_bundle: Path, shapes_table: LabelTable) -> None:
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app([ServedBundle("shapes", shapes_bundle)], token="pass"), port=0, log_level="error"
-        )
-    )
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    page = browser.new_page()
-    page.goto(f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}")
-    page.wait_for_selector("#token-form:not([hidden])")
-    page.locator("#token").fill("pass")
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#sliders li")
-    drop(page, shapes_table.photos[0])
-    page.close()
-    server.should_exit = True
-    thread.join()
+    app = create_app([ServedBundle("shapes", shapes_bundle)], token="pass")
+    with listening(app) as (host, port):
+        page = browser.new_page()
+        page.goto(f"http://{host}:{port}")
+        page.wait_for_selector("#token-form:not([hidden])")
+        page.locator("#token").fill("pass")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#sliders li")
+        drop(page, shapes_table.photos[0])
+        page.close()

@@ -18,7 +18,6 @@ from socket import create_server
 from typing import Any
 
 import pytest
-import uvicorn
 from PIL import Image
 
 from manylabel.errors import ConfigError
@@ -26,6 +25,7 @@ from manylabel.serve.app import create_app
 from manylabel.serve.served import ServedBundle
 from manylabel.serve.server import _take_port, impatient_protocol, name_bundles, serve
 from manylabel.serve.settings import ServeLimits
+from tests.serve.conftest import listening
 
 pytest.importorskip("openvino")
 
@@ -132,27 +132,20 @@ def test_answers_do_not_wait_for_more_to_send() -> None:
         assert taken.proto == socket.IPPROTO_TCP
 
 
-def test_a_connection_that_asks_for_nothing_is_closed(
-    shapes_bundle: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_connection_that_asks_for_nothing_is_closed(shapes_bundle: Path) -> None:
     app = create_app([ServedBundle("shapes", shapes_bundle)])
-    config = uvicorn.Config(app, port=0, log_level="error", http=impatient_protocol(0.3))
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        pass
-    address = server.servers[0].sockets[0].getsockname()
-    with socket.create_connection(address) as silent, socket.create_connection(address) as half:
+    with (
+        listening(app, http=impatient_protocol(0.3)) as address,
+        socket.create_connection(address) as silent,
+        socket.create_connection(address) as half,
+    ):
         half.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n")
         silent.settimeout(10)
         half.settimeout(10)
         assert silent.recv(1) == half.recv(1) == b""
-    with socket.create_connection(address) as other:
-        other.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert other.recv(15) == b"HTTP/1.1 200 OK"
-    server.should_exit = True
-    thread.join()
+        with socket.create_connection(address) as other:
+            other.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert other.recv(15) == b"HTTP/1.1 200 OK"
 
 
 @pytest.mark.parametrize(
