@@ -9,9 +9,11 @@ A cut is possible behind every module whose output is all that the rest of the n
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import fx
 
 from manylabel.errors import ConfigError, did_you_mean
+from manylabel.models.attention import lighten
 from manylabel.models.backbones import Backbone
 from manylabel.models.trace import Passage, Trace, UpperPart, nesting
 
@@ -85,6 +87,9 @@ def split_backbone(backbone: Backbone, cut: str | None = None) -> SplitBackbone:
             f"possible, among others: {known}"
         )
     below, above = trace.split(name)
+    weight = next(backbone.network.parameters())
+    example = torch.randn(2, *cuts[name].shape, generator=torch.Generator().manual_seed(0)).to(weight)
+    above = UpperPart(lighten(above.network, example))
     return SplitBackbone(below=below, above=above, cut=cuts[name])
 
 
