@@ -7,7 +7,7 @@ Out: failed tests where anything depends on what stands behind an unknown cell.
 from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -44,6 +44,8 @@ from manylabel.evaluation.thresholds import ThresholdAim, choose_thresholds, cro
 from manylabel.pipeline import RunClock, prepare, train
 from manylabel.training.trial import run_trial
 from manylabel.types import FloatArray, IntArray, Judged, Trial, ignore_progress
+
+AnyJudged = TypeVar("AnyJudged", bound=Judged)
 
 AIMS = (
     ThresholdAim(method="f1"),
@@ -287,7 +289,7 @@ def say_otherwise(trial: Trial, targets: FloatArray) -> Trial:
     """Return a trial that says something else of all unknown cells, and the same of all known ones."""
     rng = np.random.default_rng(0)
 
-    def change(judged: Judged | None) -> Judged | None:
+    def change(judged: AnyJudged | None) -> AnyJudged | None:
         if judged is None:
             return None
         is_unknown = np.isnan(targets[judged.rows])

@@ -67,6 +67,10 @@ class LabelTable:
         """Count the labels."""
         return len(self.labels)
 
+    def labels_of(self, row: int) -> tuple[str, ...]:
+        """Return the labels that a photo is known to carry."""
+        return tuple(self.labels[column] for column in np.flatnonzero(self.targets[row] == 1))
+
     def take(self, rows: IntArray) -> "LabelTable":
         """Return the table of some photos, in the given order.
 
@@ -208,6 +212,18 @@ class Judged:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class NeighboursJudged(Judged):
+    """Hold what the most similar training photos say about the judged ones, and which they are.
+
+    Attributes:
+        similar: Rows of the training photos that look most alike to each, the most alike first
+            [n_rows, n_similar].
+    """
+
+    similar: IntArray
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Choosing:
     """Hold what a network says about the photos that chose its calibration and its thresholds.
 
@@ -308,7 +324,7 @@ class Trial:
     is_calibrated: bool = False
     calibration: str = "not calibrated"
     threshold_notes: tuple[str, ...] = ()
-    neighbours: Judged | None = None
+    neighbours: NeighboursJudged | None = None
     learning_curve: LearningCurve | None = None
 
     @property

@@ -13,7 +13,7 @@ import numpy as np
 from manylabel.data.check import Check
 from manylabel.evaluation.thresholds import ThresholdAim
 from manylabel.report.facts import Facts, RunInfo, collect_facts
-from manylabel.types import Choosing, Judged, LabelTable, LearningCurve, Split, Trial
+from manylabel.types import Choosing, Judged, LabelTable, LearningCurve, NeighboursJudged, Split, Trial
 
 NOTHING_MORE: dict[str, Any] = {
     "choosing": None,
@@ -71,6 +71,11 @@ def with_everything(trial: Trial, table: LabelTable) -> Trial:
         is_calibrated=True,
         calibration="calibrated: log loss 0.500 -> 0.400 on photos that the calibration did not see",
         threshold_notes=("label 'circle': 3 positives are too few to promise 90 % recall",),
-        neighbours=replace(judged, scores=1 - 0.5 * judged.scores, decisions=judged.scores < 0.5),
+        neighbours=NeighboursJudged(
+            rows=judged.rows,
+            scores=1 - 0.5 * judged.scores,
+            decisions=judged.scores < 0.5,
+            similar=np.tile(rows[:2], (len(judged.rows), 1)),
+        ),
         learning_curve=make_curve(n_labels=table.n_labels),
     )

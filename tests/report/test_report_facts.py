@@ -156,6 +156,14 @@ def test_the_gallery_tells_right_missed_wrong_and_unknown_apart() -> None:
     assert gallery[1]["wrong"] == [{"label": "lake", "score": 0.6}]
 
 
+def test_mistakes_stand_beside_the_training_photos_that_look_most_alike() -> None:
+    trial = with_everything(make_trial(), make_table())
+    right, wrong = facts_of(make_table(), make_split(), [trial], RUN)["gallery"]
+    assert right["similar"] == []
+    assert [(photo["row"], photo["name"]) for photo in wrong["similar"]] == [(0, "0.jpg"), (1, "1.jpg")]
+    assert [photo["labels"] for photo in wrong["similar"]] == [["boat"], ["boat", "lake"]]
+
+
 def test_the_gallery_shows_the_worst_first_and_no_photo_twice() -> None:
     n_photos = 60
     targets = np.zeros((n_photos, 3))

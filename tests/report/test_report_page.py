@@ -96,7 +96,7 @@ def make_facts(table: LabelTable, trials: Sequence[Trial] | None = None, *, run:
 
 
 def set_page(facts: Facts) -> str:
-    return render_page(facts, pictures={}, thumbnails={}, heat_maps={})
+    return render_page(facts, pictures={}, thumbnails={}, small_thumbnails={}, heat_maps={})
 
 
 class PageReader(HTMLParser):
@@ -212,7 +212,7 @@ def test_hostile_names_stay_text_everywhere(shapes_table: LabelTable) -> None:
         RUN, command=HOSTILE, recipe=HOSTILE, machine={HOSTILE: HOSTILE}, versions={"numpy": HOSTILE}
     )
     facts = make_facts(table, [trial], run=run)
-    reader = PageReader(render_page(facts, pictures={}, thumbnails={}, heat_maps={}))
+    reader = PageReader(render_page(facts, pictures={}, thumbnails={}, small_thumbnails={}, heat_maps={}))
     assert [tag for tag, _ in reader.elements].count("script") == 1
     assert "x" not in reader.all("src")
     assert "onerror" not in {name for _, attributes in reader.elements for name in attributes}

@@ -16,7 +16,7 @@ from manylabel.report import advice, trust_words
 from manylabel.report.captions import CAPTIONS, see_intervals, see_learning_curve, see_reliability
 from manylabel.report.facts import Facts, RunInfo
 from manylabel.report.plots.draw import PLOTS, draw_plots
-from manylabel.report.render import SECTIONS, render_page, shown_photos
+from manylabel.report.render import SECTIONS, render_page, shown_photos, similar_photos
 from manylabel.report.tables import UNDEFINED_NOTE, write_table
 from manylabel.report.words import headline, result, rivals
 from manylabel.types import FloatArray, Judged, LabelTable, Split, Thresholds, Trial
@@ -83,7 +83,7 @@ def whole_facts(table: LabelTable | None = None, **changes: Any) -> Facts:
 
 
 def page_of(facts: Facts) -> str:
-    return render_page(facts, pictures={}, thumbnails={}, heat_maps={})
+    return render_page(facts, pictures={}, thumbnails={}, small_thumbnails={}, heat_maps={})
 
 
 def text_of(page: str) -> str:
@@ -97,6 +97,23 @@ def section_of(page: str, name: str) -> str:
 
 
 # --- order, and pages with little to say ---
+
+
+def test_mistakes_show_what_looks_alike_but_for_what_is_gone_by_now() -> None:
+    table = draw_table()
+    trial = with_everything(make_trial(table, noise=2), table)
+    facts = facts_of(table, split_of(table), [trial], RUN)
+    alike = {similar["row"] for photo in facts["gallery"] for similar in photo["similar"]}
+    gone = min(alike)
+    small = {row: "data:image/jpeg;base64,A" if row != gone else None for row in alike}
+    page = render_page(facts, pictures={}, thumbnails={}, small_thumbnails=small, heat_maps={})
+    n_mistakes = sum(photo["group"] != "right" for photo in facts["gallery"])
+    assert n_mistakes > 0
+    assert page.count("Most alike among the training photos") == n_mistakes
+    assert page.count("data:image/jpeg;base64,A") == n_mistakes * (len(alike) - 1)
+    assert set(similar_photos(facts)) == alike
+    told = text_of(page)
+    assert "looked most alike to the network before it was trained" in told
 
 
 def test_the_sections_stand_in_the_order_in_which_people_ask() -> None:

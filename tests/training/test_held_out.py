@@ -206,6 +206,10 @@ def test_the_nearest_neighbours_are_asked_about_the_judged_photos(run: Run) -> N
     assert crossed is not None
     np.testing.assert_array_equal(alone.rows, HOLD_OUT.test)
     np.testing.assert_array_equal(crossed.rows, np.arange(32))
+    assert alone.similar.shape == (len(HOLD_OUT.test), 3)
+    assert np.isin(alone.similar, HOLD_OUT.train).all()
+    fold_of = np.arange(32) % 4
+    assert (fold_of[crossed.similar] != fold_of[crossed.rows][:, None]).all()
 
 
 @pytest.mark.parametrize("training", [{"tune": "head"}, TOP])

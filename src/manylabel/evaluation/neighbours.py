@@ -1,18 +1,19 @@
 """Answer with the labels of the most similar training photos, to show what features give untrained.
 
 In:  features of training photos and of new ones [n, dim], and the targets of the training part.
-Out: scores and decisions [n_photos, n_labels].
+Out: the most similar training photos; scores and decisions [n_photos, n_labels].
 
 A trained head that does not beat this has learned nothing beyond what the frozen network already knew.
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from manylabel.evaluation.baselines import Baseline, label_prior
-from manylabel.types import FloatArray
+from manylabel.types import FloatArray, IntArray
 
 FeatureArray = NDArray[np.floating]
 
@@ -22,13 +23,66 @@ _MOST_NEIGHBOURS = 50
 _CHUNK_BYTES = 64_000_000
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Similar:
+    """Hold the photos that look most alike to each of some photos, the most alike first.
+
+    Attributes:
+        rows: Their rows [n_photos, n_similar].
+        cosines: How alike they are [n_photos, n_similar]: the cosine between features, in [-1, 1].
+    """
+
+    rows: IntArray
+    cosines: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class NeighbourAnswers(Baseline):
+    """Hold what neighbours say, and who they are.
+
+    Attributes:
+        similar: The training photos that answer for each photo [n_photos, n_neighbours].
+    """
+
+    similar: Similar
+
+
+def most_similar(features: FeatureArray, among: FeatureArray, *, n_similar: int) -> Similar:
+    """Find the photos that look most alike.
+
+    Args:
+        features: Of the photos to find some for [n_photos, dim].
+        among: Of the photos to look among [n_among, dim].
+        n_similar: How many to find for each, at least 1; more than there are means all.
+
+    Examples:
+        >>> found = most_similar(np.array([[1.0, 0.0]]), np.array([[0.0, 2.0], [3.0, 0.0]]), n_similar=1)
+        >>> found.rows.tolist(), found.cosines.tolist()
+        ([[1]], [[1.0]])
+    """
+    n_similar = min(n_similar, len(among))
+    rows = np.empty((len(features), n_similar), dtype=np.int64)
+    cosines = np.empty((len(features), n_similar), dtype=np.float32)
+    if not n_similar:
+        return Similar(rows=rows, cosines=cosines)
+    directions, among_directions = _unit(features), _unit(among).T
+    for chunk in _chunks(len(features), bytes_each=8 * len(among)):
+        similarity = (directions[chunk] @ among_directions).clip(-1, 1)  # [chunk, n_among]
+        nearest = np.argpartition(-similarity, n_similar - 1, axis=1)[:, :n_similar]
+        found = np.take_along_axis(similarity, nearest, axis=1)
+        order = np.lexsort((nearest, -found), axis=1)
+        rows[chunk] = np.take_along_axis(nearest, order, axis=1)
+        cosines[chunk] = np.take_along_axis(found, order, axis=1)
+    return Similar(rows=rows, cosines=cosines)
+
+
 def nearest_neighbours(
     train_features: FeatureArray,
     train_targets: FloatArray,
     features: FeatureArray,
     *,
     n_neighbours: int | None = None,
-) -> Baseline:
+) -> NeighbourAnswers:
     """Score every label with its share among the nearest training photos, weighted by their similarity.
 
     Similarity is the cosine between features; a negative one weighs nothing. Weights that fall with distance:
@@ -42,8 +96,9 @@ def nearest_neighbours(
             square root of the number of training photos, rounded, at most 50: 13 of 160.
 
     Returns:
-        Scores and decisions, a label being given from one half on. Neighbours for which a label is unknown
-        are left out; a label that no similar neighbour knows gets its prevalence, as in ``label_prior``.
+        Scores, decisions and the neighbours, a label being given from one half on. Neighbours for which a
+        label is unknown are left out; a label that no similar neighbour knows gets its prevalence, as in
+        ``label_prior``.
 
     Raises:
         ValueError: Sizes do not fit together, a feature is not finite, or fewer than one neighbour is wanted.
@@ -59,26 +114,30 @@ def nearest_neighbours(
     _check(train_features, train_targets, features, n_neighbours=n_neighbours)
     n_train, n_labels = train_targets.shape
     wanted = _default_neighbours(n_train) if n_neighbours is None else n_neighbours
-    n_nearest = min(wanted, n_train)
+    similar = most_similar(features, train_features, n_similar=wanted)
     scores = label_prior(train_targets, n_photos=len(features)).scores
-    if n_nearest:
-        directions, train_directions = _unit(features), _unit(train_features).T
-        size = max(_CHUNK_BYTES // (8 * max(n_train, 2 * n_nearest * n_labels)), 1)
-        for first in range(0, len(features), size):
-            rows = slice(first, first + size)
-            similarity = directions[rows] @ train_directions  # [chunk, n_train]
-            weight, known_weight = _vote(similarity, train_targets, n_nearest=n_nearest)
-            np.divide(weight, known_weight, out=scores[rows], where=known_weight > 0)
-    return Baseline(name="nearest_neighbours", scores=scores, decisions=scores >= 0.5)
+    for chunk in _chunks(len(features), bytes_each=16 * similar.rows.shape[1] * n_labels):
+        weight, known_weight = _vote(similar.cosines[chunk], train_targets[similar.rows[chunk]])
+        np.divide(weight, known_weight, out=scores[chunk], where=known_weight > 0)
+    return NeighbourAnswers(
+        name="nearest_neighbours", scores=scores, decisions=scores >= 0.5, similar=similar
+    )
 
 
-def _vote(
-    similarity: NDArray[np.float32], train_targets: FloatArray, *, n_nearest: int
-) -> tuple[FloatArray, FloatArray]:
-    """Weigh the neighbours that have each label, and those that have it or not [chunk, n_labels]."""
-    nearest = np.argpartition(-similarity, n_nearest - 1, axis=1)[:, :n_nearest]
-    weights = np.take_along_axis(similarity, nearest, axis=1).astype(np.float64).clip(min=0.0)[:, None, :]
-    targets = train_targets[nearest]  # [chunk, n_nearest, n_labels]
+def _chunks(n_photos: int, *, bytes_each: int) -> list[slice]:
+    """Divide photos so that what a chunk needs fits into memory."""
+    size = max(_CHUNK_BYTES // max(bytes_each, 1), 1)
+    return [slice(first, first + size) for first in range(0, n_photos, size)]
+
+
+def _vote(cosines: NDArray[np.float32], targets: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Weigh the neighbours that have each label, and those that have it or not [chunk, n_labels].
+
+    Args:
+        cosines: How alike the neighbours are [chunk, n_neighbours].
+        targets: What is known of them [chunk, n_neighbours, n_labels].
+    """
+    weights = cosines.astype(np.float64).clip(min=0.0)[:, None, :]
     present = (weights @ (targets == 1))[:, 0, :]
     absent = (weights @ (targets == 0))[:, 0, :]
     return present, present + absent

@@ -16,8 +16,8 @@ from manylabel.data.find import find_photos
 from manylabel.data.photos import convert_photos, open_photo
 from manylabel.data.readers import read_table
 from manylabel.errors import ConfigError, EngineError, InputError, PhotoError, did_you_mean, nothing_read
+from manylabel.evaluation.neighbours import most_similar
 from manylabel.explain.heatmaps import HeatMaps, explain_photo
-from manylabel.explain.neighbours import nearest
 from manylabel.predictors.engines import open_locator
 from manylabel.predictors.locators import Locator
 from manylabel.predictors.scoring import average_views
@@ -191,19 +191,15 @@ class _KnownPhotos:
 
     def nearest(self, features: FloatArray, *, besides: Path) -> tuple[Neighbour, ...]:
         """Return the most similar photos, the photo itself left out."""
-        rows, cosines = nearest(features, self.features, n_nearest=_N_NEAREST + 1)
+        similar = most_similar(features[None], self.features, n_similar=_N_NEAREST + 1)
         found = [
             Neighbour(
                 name=self.table.names[row],
                 path=self.table.photos[row],
-                labels=tuple(
-                    label
-                    for label, value in zip(self.table.labels, self.table.targets[row], strict=True)
-                    if value == 1
-                ),
+                labels=self.table.labels_of(row),
                 cosine=float(cosine),
             )
-            for row, cosine in zip(rows.tolist(), cosines.tolist(), strict=True)
+            for row, cosine in zip(similar.rows[0].tolist(), similar.cosines[0].tolist(), strict=True)
             if self.table.photos[row].resolve() != besides.resolve()
         ]
         return tuple(found[:_N_NEAREST])

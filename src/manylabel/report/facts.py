@@ -45,8 +45,9 @@ Out: facts, one dict of plain JSON values; null stands where something is undefi
                      by what the best network says without having learned from them; each cell {row, name,
                      label, given, score, quality: the probability that the given label is right}
     best             position in ``models`` of the highest mAP
-    gallery          photos of the best model: row, name, group ("right", "missed", "wrong"), and
-                     right, missed, wrong, unknown: [{label, score}]
+    gallery          photos of the best model: row, name, group ("right", "missed", "wrong"), right, missed,
+                     wrong, unknown: [{label, score}], and with mistakes similar: [{row, name, labels}], the
+                     training photos that look most alike to its frozen backbone
 
 A run that is judged out of fold has its out-of-fold numbers in ``metrics``.
 """
@@ -143,7 +144,7 @@ def collect_facts(
         "comparisons": describe_comparisons(bootstrap, [trial.model for trial in trials]),
         "suspects": describe_suspects(table, trials[best]),
         "best": best,
-        "gallery": choose_photos(table, trials[best].judged),
+        "gallery": choose_photos(table, trials[best].judged, trials[best].neighbours),
     }
     return _plain_dict(facts)
 

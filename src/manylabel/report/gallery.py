@@ -1,6 +1,7 @@
 """Choose photos that teach something about a model or about the labels, and shrink them for a page.
 
-In:  the table, what the model says about photos that it did not learn from, and what a check found.
+In:  the table, what the model says about photos that it did not learn from, the training photos that look
+     most alike to them, and what a check found.
 Out: photos in three groups (right, missed, wrong), each with its labels and their scores; photos that are
      copies of each other; JPEG thumbnails.
 """
@@ -17,18 +18,22 @@ from manylabel.data.check import Check
 from manylabel.data.photos import open_photo
 from manylabel.data.pictures import to_jpeg
 from manylabel.evaluation.curves import BoolArray
-from manylabel.types import FloatArray, IntArray, Judged, LabelTable, Split
+from manylabel.types import FloatArray, IntArray, Judged, LabelTable, NeighboursJudged, Split
 
 _N_PER_GROUP = 8
 _N_PER_LABEL = 2
-_BOX_PX = (320, 240)
+BOX_PX, SMALL_BOX_PX = (320, 240), (160, 120)
+"""Widest and highest that a photo of the page is, and one that stands beside it."""
+
 _JPEG_QUALITY = 78
 _COPY_KINDS = ("copies_differ", "leak", "exact_copies", "near_copies")
 _MOST_COPY_GROUPS = 6
 _MOST_COPIES = 4
 
 
-def choose_photos(table: LabelTable, judged: Judged) -> list[dict[str, Any]]:
+def choose_photos(
+    table: LabelTable, judged: Judged, neighbours: NeighboursJudged | None = None
+) -> list[dict[str, Any]]:
     """Choose photos that show what a model does well, what it misses and what it makes up.
 
     "right" holds photos with every label right, chosen so that many labels appear; "missed" those with the
@@ -38,6 +43,7 @@ def choose_photos(table: LabelTable, judged: Judged) -> list[dict[str, Any]]:
     Args:
         table: Which photo carries which label.
         judged: Scores and decisions of one model.
+        neighbours: Knows which training photos look like those with mistakes; not given: none are told.
 
     Returns:
         At most 24 photos, in the layout that ``facts.py`` describes.
@@ -53,7 +59,13 @@ def choose_photos(table: LabelTable, judged: Judged) -> list[dict[str, Any]]:
         "wrong": _pick_worst(is_wrong, judged.scores, taken=missed),
     }
     return [
-        {"group": group, **_describe_photo(table, judged, position)}
+        {
+            "group": group,
+            **_describe_photo(table, judged, position),
+            "similar": []
+            if group == "right"
+            else _describe_similar(table, neighbours, judged.rows[position]),
+        }
         for group, positions in groups.items()
         for position in positions
     ]
@@ -84,20 +96,21 @@ def choose_copies(table: LabelTable, split: Split, check: Check) -> list[dict[st
     return [_describe_copies(table, split, rows[:_MOST_COPIES]) for rows in groups if len(rows) > 1]
 
 
-def make_thumbnail(path: Path) -> bytes:
+def make_thumbnail(path: Path, *, box_px: tuple[int, int] = BOX_PX) -> bytes:
     """Shrink a photo for a page.
 
     Args:
         path: The photo.
+        box_px: Width and height into which it has to fit.
 
     Returns:
-        A JPEG file of at most 320 x 240 pixels.
+        A JPEG file.
 
     Raises:
         PhotoError: The photo cannot be read.
     """
-    photo = open_photo(path, side_px=min(_BOX_PX))
-    photo.thumbnail(_BOX_PX, Image.Resampling.LANCZOS)
+    photo = open_photo(path, side_px=min(box_px))
+    photo.thumbnail(box_px, Image.Resampling.LANCZOS)
     return to_jpeg(photo, quality=_JPEG_QUALITY)
 
 
@@ -136,6 +149,19 @@ def _describe_photo(table: LabelTable, judged: Judged, position: int) -> dict[st
         for kind, mask in kinds.items()
     }
     return {"row": row, "name": table.names[row], **scored}
+
+
+def _describe_similar(
+    table: LabelTable, neighbours: NeighboursJudged | None, row: int
+) -> list[dict[str, Any]]:
+    """Describe the training photos that look most like one, with the labels that they carry."""
+    if neighbours is None:
+        return []
+    similar = neighbours.similar[neighbours.rows == row].ravel()
+    return [
+        {"row": other, "name": table.names[other], "labels": table.labels_of(other)}
+        for other in similar.tolist()
+    ]
 
 
 def _pick_worst(mistakes: BoolArray, severity: FloatArray, *, taken: Sequence[int]) -> list[int]:

@@ -18,7 +18,7 @@ from manylabel.errors import PhotoError
 from manylabel.files import write_atomically
 from manylabel.report import advice, trust_words, words
 from manylabel.report.captions import CAPTIONS
-from manylabel.report.gallery import make_thumbnail
+from manylabel.report.gallery import BOX_PX, SMALL_BOX_PX, make_thumbnail
 from manylabel.report.plots.draw import Picture, draw_plots
 from manylabel.report.plots.style import color_of
 from manylabel.report.tables import (
@@ -86,7 +86,10 @@ def write_report(
     page = render_page(
         facts,
         pictures=pictures,
-        thumbnails=_thumbnails(facts, table),
+        thumbnails={row: _photo_uri(table.photos[row]) for row in shown_photos(facts)},
+        small_thumbnails={
+            row: _photo_uri(table.photos[row], box_px=SMALL_BOX_PX) for row in similar_photos(facts)
+        },
         heat_maps={} if heat_maps is None else heat_maps,
     )
     write_atomically(report, page.encode())
@@ -98,6 +101,7 @@ def render_page(
     *,
     pictures: Mapping[str, Picture],
     thumbnails: Thumbnails,
+    small_thumbnails: Thumbnails,
     heat_maps: Mapping[int, tuple[str, bytes]],
 ) -> str:
     """Set the page.
@@ -106,6 +110,7 @@ def render_page(
         facts: What ``collect_facts`` returned.
         pictures: The plots by name; a plot that is not there is left out.
         thumbnails: The photos that it shows, ``shown_photos``.
+        small_thumbnails: Those that look like them, ``similar_photos``.
         heat_maps: As for ``write_report``.
 
     Returns:
@@ -131,6 +136,7 @@ def render_page(
         headings=METRIC_HEADINGS,
         pictures=pictures,
         thumbnails=thumbnails,
+        small_thumbnails=small_thumbnails,
         heat_maps=heat_maps,
         sections=SECTIONS,
         words=words,
@@ -194,12 +200,13 @@ def shown_photos(facts: Mapping[str, Any]) -> list[int]:
     return [*dict.fromkeys(photo["row"] for photo in shown)]
 
 
-def _thumbnails(facts: Mapping[str, Any], table: LabelTable) -> Thumbnails:
-    return {row: _photo_uri(table.photos[row]) for row in shown_photos(facts)}
+def similar_photos(facts: Mapping[str, Any]) -> list[int]:
+    """Return the rows of all photos that a page shows because they look like others, each once."""
+    return [*dict.fromkeys(similar["row"] for photo in facts["gallery"] for similar in photo["similar"])]
 
 
-def _photo_uri(path: Path) -> str | None:
+def _photo_uri(path: Path, *, box_px: tuple[int, int] = BOX_PX) -> str | None:
     try:
-        return data_uri(make_thumbnail(path), kind="image/jpeg")
+        return data_uri(make_thumbnail(path, box_px=box_px), kind="image/jpeg")
     except PhotoError:
         return None  # the photo was readable when the run began; the page says so in its place

@@ -28,13 +28,14 @@ from manylabel.training.learners import LEARNERS, AnyLearner, Fit, Lesson
 from manylabel.training.learners.interpolation import SHARES
 from manylabel.training.learning_curve import measure_learning_curve
 from manylabel.training.photo_store import PhotoStore
-from manylabel.types import Judged, Progress, Thresholds, Trial
+from manylabel.types import Judged, NeighboursJudged, Progress, Thresholds, Trial
 
 __all__ = ["Experiment", "TrainedNetwork", "run_trial", "seconds_per_photo"]
 
 _N_TIMED_PHOTOS, _LEAST_TIMED_PHOTOS = 15, 5
 _ENOUGH_SECONDS = 3.0
 _N_WARM_UP_PHOTOS = 3
+_MOST_SIMILAR = 3
 _NOT_CALIBRATED = "not calibrated: no photos were kept from training to calibrate on"
 
 
@@ -221,7 +222,7 @@ def _judge_test(
     return Judged(rows=test, scores=scores, decisions=respect(experiment.rules, scores, thresholds))
 
 
-def _judge_neighbours(learner: AnyLearner, experiment: Experiment) -> Judged | None:
+def _judge_neighbours(learner: AnyLearner, experiment: Experiment) -> NeighboursJudged | None:
     """Ask the nearest neighbours about the photos that judge, those of a fold without their own fold."""
     split, targets = experiment.split, experiment.targets
     rounds = [(split.train, split.test)] if len(split.test) else []
@@ -232,12 +233,17 @@ def _judge_neighbours(learner: AnyLearner, experiment: Experiment) -> Judged | N
     answers = [
         nearest_neighbours(features[train], targets[train], features[judged]) for train, judged in rounds
     ]
+    n_similar = min(_MOST_SIMILAR, *(answer.similar.rows.shape[1] for answer in answers))
+    similar = [
+        train[answer.similar.rows[:, :n_similar]] for (train, _), answer in zip(rounds, answers, strict=True)
+    ]
     rows = np.concatenate([judged for _, judged in rounds])
     order = np.argsort(rows)
-    return Judged(
+    return NeighboursJudged(
         rows=rows[order],
         scores=np.concatenate([answer.scores for answer in answers])[order],
         decisions=np.concatenate([answer.decisions for answer in answers])[order],
+        similar=np.concatenate(similar)[order],
     )
 
 
