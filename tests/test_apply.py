@@ -81,6 +81,16 @@ def test_files_and_folders_may_be_mixed(shapes_bundle: Path, images: Path, tmp_p
     np.testing.assert_allclose(predictions.scores.values[0], predictions.scores.values[6], atol=1e-6)
 
 
+def test_a_photo_that_is_given_twice_is_scored_once_by_its_first_name(
+    shapes_bundle: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(images)
+    predictions = predict(shapes_bundle, ["05.png", images, images / "05.png"])
+
+    assert len(predictions.rows) == 32
+    assert predictions.scores.names[0] == "05.png"
+
+
 def test_photos_that_cannot_be_read_are_listed_and_the_others_scored(
     shapes_bundle: Path, images: Path
 ) -> None:

@@ -118,7 +118,7 @@ def test_a_taken_folder_stays_as_it_is(tmp_path: Path) -> None:
     write_atomically(tmp_path / "run" / "old.txt", b"old")
 
     with (
-        pytest.raises(OutputError, match=r"run: exists already; choose another folder, .* --overwrite"),
+        pytest.raises(OutputError, match=r"run: exists already; choose another folder, .* \(--overwrite, "),
         new_folder(tmp_path / "run", replaces=None),
     ):
         pytest.fail("the block must not run")

@@ -270,7 +270,7 @@ def test_a_taken_place_is_told_before_anything_is_read(config: RunConfig) -> Non
     out.mkdir(parents=True)
     (out / "report.html").write_text("an older run", encoding="utf-8")
 
-    with pytest.raises(OutputError, match=r"run: exists already; .* --overwrite"):
+    with pytest.raises(OutputError, match=r"run: exists already; .* \(--overwrite, "):
         compare(lose_the_folder(config))
 
     assert contents(out.parent) == {"run/report.html": b"an older run"}
@@ -280,6 +280,8 @@ def test_a_taken_place_is_told_before_anything_is_read(config: RunConfig) -> Non
 def test_overwriting_replaces_all_of_an_older_run(config: RunConfig) -> None:
     out = Path(config.out)
     write_atomically(out / "history" / "older.csv", b"an older run")
+    for exported in ("model.onnx", "openvino/model.xml", "int8/facts.json"):
+        write_atomically(out / "models" / "squeezenet1_1" / exported, b"an older run")
 
     compare(replace(config, overwrite=True))
 

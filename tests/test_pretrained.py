@@ -55,8 +55,21 @@ def test_it_is_a_bundle_like_any_other(
     np.testing.assert_allclose(
         said.scores.values, classifier.predict_proba(shapes_table.photos[:3]), atol=0.02
     )
-    with pytest.raises(OutputError):
+
+
+def test_a_taken_place_is_replaced_only_where_asked_for_and_only_a_bundle(
+    kept: tuple[MultiLabelClassifier, Path],
+) -> None:
+    classifier, folder = kept
+    (folder / "model.onnx").write_bytes(b"of an older network")
+    with pytest.raises(OutputError, match="overwrite=True"):
         classifier.save_pretrained(folder)
+    classifier.save_pretrained(folder, overwrite=True)
+    assert not (folder / "model.onnx").exists()
+    (folder / "notes.txt").write_text("of somebody")
+    with pytest.raises(OutputError, match=r"notes\.txt"):
+        classifier.save_pretrained(folder, overwrite=True)
+    assert (folder / "notes.txt").read_text() == "of somebody"
 
 
 def test_an_untrained_classifier_is_not_kept(tmp_path: Path) -> None:

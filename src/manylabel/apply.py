@@ -217,19 +217,17 @@ def _part_of(table: LabelTable, part: Part | Literal["all"] | None) -> LabelTabl
 
 
 def _list_photos(given: Sequence[Path]) -> tuple[list[Path], list[str]]:
-    """Return the files, and what to call them: as given, or relative to the only given folder."""
-    paths, names = list[Path](), list[str]()
+    """Return the files, each once, and what to call them: as given, or relative to the only given folder."""
+    named = dict[Path, tuple[Path, str]]()
     for path in given:
         if path.is_dir():
-            found = find_photos(path)
-            paths.extend(found)
-            below = [file.relative_to(path) for file in found]
-            whole = below if len(given) == 1 else [path / file for file in below]
-            names.extend(printable(file.as_posix()) for file in whole)
+            for file in find_photos(path):
+                below = file.relative_to(path)
+                whole = below if len(given) == 1 else path / below
+                named.setdefault(file.absolute(), (file, whole.as_posix()))
         else:
-            paths.append(path)
-            names.append(printable(path.as_posix()))
-    return paths, names
+            named.setdefault(path.absolute(), (path, path.as_posix()))
+    return [path for path, _ in named.values()], [printable(name) for _, name in named.values()]
 
 
 def _check_readable(parts: Iterable[Predictions]) -> Generator[Predictions, None, None]:

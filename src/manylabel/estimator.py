@@ -150,13 +150,14 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         thresholds = replace(self.predictor_.thresholds, values=self.thresholds_)
         return respect(self.predictor_.rules, scores, thresholds).astype(np.int64)
 
-    def save_pretrained(self, folder: Path | str) -> None:
+    def save_pretrained(self, folder: Path | str, *, overwrite: bool = False) -> None:
         """Write the trained classifier as a bundle, which every command of manylabel reads.
 
         Label names become text; thresholds are kept, settings that only concern training are not.
 
         Args:
             folder: Folder to make; it may exist empty.
+            overwrite: Replace a bundle in the folder, with all its exported forms.
 
         Raises:
             NotFittedError: It has not learned yet.
@@ -166,7 +167,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
         check_is_fitted(self)
         thresholds = replace(self.predictor_.thresholds, values=self.thresholds_)
-        save_bundle(Path(folder), self.predictor_, head=self.head, thresholds=thresholds)
+        save_bundle(Path(folder), self.predictor_, head=self.head, thresholds=thresholds, overwrite=overwrite)
 
     @classmethod
     def from_pretrained(cls, name: Path | str) -> Self:

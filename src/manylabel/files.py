@@ -138,7 +138,9 @@ def check_free(path: Path, *, replaces: re.Pattern[str] | None) -> None:
     if not path.is_dir() or not any(path.iterdir()):
         return
     if replaces is None:
-        raise OutputError(f"{path}: exists already; choose another folder, or replace it with --overwrite")
+        raise OutputError(
+            f"{path}: exists already; choose another folder, or replace it (--overwrite, overwrite=True)"
+        )
     foreign = _foreign_files(path, replaces)
     if foreign:
         more = f" and {len(foreign) - _SHOWN} more" if len(foreign) > _SHOWN else ""

@@ -31,6 +31,7 @@ from manylabel.models.located import locate
 from manylabel.models.start import start_classifiers, weights_files
 from manylabel.models.weights import Provenance
 from manylabel.predictors.device import choose_device
+from manylabel.predictors.engine_files import BUNDLE_FILES
 from manylabel.predictors.torch_locator import TorchLocator
 from manylabel.predictors.torch_predictor import load_classifier, save_weights
 from manylabel.recipes import check_config, config_to_toml
@@ -49,10 +50,8 @@ from manylabel.types import IntArray, LabelTable, Listener, Split, Trial, ignore
 _logger = logging.getLogger(__name__)
 _WARNINGS_SHOWN = 5
 
-_BUNDLE_FILES = (
-    r"config\.json|weights\.safetensors|thresholds\.csv|facts\.json|README\.md|split\.csv"
-    r"|int8/(model\.xml|model\.bin|facts\.json)"
-)
+_SPLIT_FILE = "split.csv"
+_BUNDLE_FILES = "|".join(map(re.escape, (*BUNDLE_FILES, _SPLIT_FILE)))
 _OWN_FILES = re.compile(
     rf"{_BUNDLE_FILES}|config\.toml|report\.html|table\.(csv|md)|plots/[^/]+\.png"
     rf"|(predictions|history)/[^/]+\.csv|models/[^/]+/({_BUNDLE_FILES})"
@@ -134,7 +133,7 @@ def compare(
             trials.append(network.trial)
         facts = run.facts(trials, clock)
         write_report(facts, run.table, out=folder, heat_maps=draw_heat_maps(facts, run.table, folder=folder))
-        write_split(folder / "split.csv", run.table, run.split)
+        write_split(folder / _SPLIT_FILE, run.table, run.split)
         # Whoever runs these settings again decides anew whether something may be replaced.
         settings = config_to_toml(replace(run.config, overwrite=False))
         write_atomically(folder / "config.toml", settings.encode())
@@ -186,7 +185,7 @@ def train(
         start, provenance = run.starts[0]
         network = run_trial(start, provenance, run.experiment(start, listener=listener))
         facts = write_network(folder, network, run, clock=clock)
-        write_split(folder / "split.csv", run.table, run.split)
+        write_split(folder / _SPLIT_FILE, run.table, run.split)
     return RunResult(out=Path(config.out), facts=facts)
 
 

@@ -4,33 +4,20 @@ In:  a classifier, or the name of a folder or of a repository on the hub.
 Out: a bundle: config.json, weights.safetensors and the rest, as ``bundle`` describes it.
 """
 
+import re
 from pathlib import Path
 
-from manylabel.bundle import (
-    CARD_FILE,
-    CONFIG_FILE,
-    FACTS_FILE,
-    ONNX_FILE,
-    THRESHOLDS_FILE,
-    WEIGHTS_FILE,
-    Bundle,
-    BundleConfig,
-    read_bundle,
-    write_bundle,
-)
+from manylabel.bundle import Bundle, BundleConfig, read_bundle, write_bundle
 from manylabel.config import HeadName
 from manylabel.errors import BundleError, InputError, needs_extra
 from manylabel.files import new_folder
-from manylabel.predictors.engine_files import INT8_FOLDER, OPENVINO_FOLDER
+from manylabel.predictors.engine_files import BUNDLE_FILES
 from manylabel.predictors.torch_predictor import TorchPredictor, save_weights
 from manylabel.report.model_card import CARD_HEAD
 from manylabel.types import Thresholds
 
-_FILES = (
-    *(CONFIG_FILE, WEIGHTS_FILE, THRESHOLDS_FILE, FACTS_FILE, CARD_FILE, ONNX_FILE),
-    *(f"{OPENVINO_FOLDER}/*", f"{INT8_FOLDER}/*"),
-)
-"""What a bundle may consist of: nothing else that lies beside it goes to the hub or comes from there."""
+_OWN_FILES = re.compile("|".join(map(re.escape, BUNDLE_FILES)))
+"""Nothing else is replaced."""
 
 _CARD = (
     CARD_HEAD
@@ -50,7 +37,14 @@ It was kept from Python, where nothing is judged: how good it is, is not known h
 )
 
 
-def save_bundle(folder: Path, predictor: TorchPredictor, *, head: HeadName, thresholds: Thresholds) -> None:
+def save_bundle(
+    folder: Path,
+    predictor: TorchPredictor,
+    *,
+    head: HeadName,
+    thresholds: Thresholds,
+    overwrite: bool = False,
+) -> None:
     """Write a classifier as a bundle.
 
     Args:
@@ -58,6 +52,7 @@ def save_bundle(folder: Path, predictor: TorchPredictor, *, head: HeadName, thre
         predictor: The classifier, its labels and rules.
         head: Name of its head.
         thresholds: One per label.
+        overwrite: Replace a bundle in the folder, with all its exported forms.
 
     Raises:
         OutputError: The folder is taken, or cannot be written to.
@@ -72,7 +67,7 @@ def save_bundle(folder: Path, predictor: TorchPredictor, *, head: HeadName, thre
     )
     labels = config.labels
     card = _CARD.format(backbone=config.backbone, n_labels=len(labels), labels=", ".join(labels))
-    with new_folder(folder, replaces=None) as partial:
+    with new_folder(folder, replaces=_OWN_FILES if overwrite else None) as partial:
         write_bundle(
             partial,
             config=config,
@@ -100,7 +95,7 @@ def _download(repository: str) -> Path:
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(repository, allow_patterns=[*_FILES]))
+        return Path(snapshot_download(repository, allow_patterns=[*BUNDLE_FILES]))
     except HFValidationError as error:
         raise BundleError(f"{repository}: no such folder, and no name of a repository on the hub") from error
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
@@ -136,7 +131,7 @@ def push(bundle: Path | str, repository: str, *, is_private: bool = False) -> st
         hub.upload_folder(
             repo_id=repository,
             folder_path=folder,
-            allow_patterns=[*_FILES],
+            allow_patterns=[*BUNDLE_FILES],
             commit_message="Add a manylabel bundle",
         )
     except (HfHubHTTPError, HFValidationError, OSError) as error:

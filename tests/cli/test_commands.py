@@ -210,7 +210,7 @@ def test_a_taken_place_stays_as_it_is_unless_it_is_to_be_replaced(
 
     refused = run(*command)
     assert refused.code == 2
-    assert "run: exists already; choose another folder, or replace it with --overwrite" in refused.said
+    assert "run: exists already; choose another folder, or replace it (--overwrite, " in refused.said
     assert contents(Path()) == {"run/history/older.csv": b"an older run"}
 
     assert run(*command, "--overwrite").code == 0

@@ -215,14 +215,16 @@ def test_what_training_refuses_is_an_error_beside_what_the_photos_tell(tmp_path:
         pixels = generator.integers(256, size=(40, 40, 3), dtype=np.uint8)
         Image.fromarray(pixels).resize((160, 160)).save(tmp_path / f"{name}.png")
     shutil.copy(tmp_path / "a.png", tmp_path / "e.png")
-    labels = "image,sea,moon\n" + "".join(f"{name}.png,{int(name in 'ac')},0\n" for name in "abcde")
+    labels = "image,sea,moon,fog\n" + "".join(f"{name}.png,{int(name in 'ac')},0,\n" for name in "abcde")
     (tmp_path / "labels.csv").write_text(labels)
     checked = check(tmp_path, tmp_path / "labels.csv").check
-    refused = the(checked, "refused_label")
-    assert refused is checked.findings[0]
-    assert refused.level == "error"
-    assert refused.text.startswith("label 'moon': no photo carries it, so training would stop")
+    unknown, absent = found(checked, "refused_label")
+    assert [unknown, absent] == [*checked.findings[:2]]
+    assert unknown.level == absent.level == "error"
+    assert unknown.text.startswith("label 'fog': unknown on every photo, so training would stop; fill it in")
+    assert absent.text.startswith("label 'moon': no photo carries it, so training would stop")
     assert not found(checked, "never_present")
+    assert not found(checked, "only_unknown")
     assert the(checked, "exact_copies").photos == (0, 4)
 
 
