@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from manylabel.apply import predict
-from manylabel.errors import BundleError, ConfigError, InputError, MissingExtraError, OutputError
+from manylabel.errors import BundleError, ConfigError, EngineError, InputError, MissingExtraError, OutputError
 from manylabel.export import int8
 from manylabel.export.formats import export
 from manylabel.export.int8 import _choose_photos
@@ -192,6 +192,16 @@ def test_the_distance_from_torch_is_measured_and_kept(exported: Path) -> None:
     (row,) = facts["parity"]["engines"].values()
     assert 0 < row["max_difference"] <= 1
     assert facts["parity"]["judged_on"] == "24 photos and 4 of noise"
+
+
+def test_a_distance_beyond_what_is_accepted_is_refused_and_what_was_there_stays(
+    copied: Path, shapes_folder: Path
+) -> None:
+    before = (copied / "int8" / "facts.json").read_bytes()
+    with pytest.raises(EngineError, match=r"8-bit version .* at most 1e-06 is accepted \(--max-difference\)"):
+        export(copied, "int8", photos=shapes_folder / "images", max_difference=1e-6)
+    assert (copied / "int8" / "facts.json").read_bytes() == before
+    export(copied, "int8", photos=shapes_folder / "images", max_difference=1.0)
 
 
 def test_no_photos_are_told(copied: Path, tmp_path: Path) -> None:

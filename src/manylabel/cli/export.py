@@ -42,6 +42,17 @@ def export(
             metavar="FILE",
         ),
     ] = None,
+    max_difference: Annotated[
+        float | None,
+        typer.Option(
+            help="Write nothing where a probability differs from torch's by more; 0.001 by default, any for "
+            "8-bit numbers.",
+            min=0.0,
+            max=1.0,
+            metavar="X",
+            show_default=False,
+        ),
+    ] = None,
     push: Annotated[
         str | None,
         typer.Option(
@@ -61,7 +72,15 @@ def export(
 
         form = DataConfig(format=format or "auto", delimiter=delimiter)
         with show_progress() as listener:
-            exported = run(bundle, to, photos=photos, labels=labels, form=form, listener=listener)
+            exported = run(
+                bundle,
+                to,
+                photos=photos,
+                labels=labels,
+                form=form,
+                max_difference=max_difference,
+                listener=listener,
+            )
         show_exported(exported)
     if push is not None:
         with needs_extra("Copying to the hub", "train"):

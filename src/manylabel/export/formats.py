@@ -23,13 +23,14 @@ EXPORTS: dict[ExportName, Callable[[ExportJob], Exported]] = {
 """What makes each form."""
 
 
-def export(
+def export(  # noqa: PLR0913 - a wish of the user each
     bundle: Path | str,
     to: ExportName,
     *,
     photos: Path | str | None = None,
     labels: Path | str | None = None,
     form: DataConfig | None = None,
+    max_difference: float | None = None,
     listener: Listener = ignore_progress,
 ) -> Exported:
     """Bring a bundle into another form; what an earlier export made is replaced.
@@ -42,11 +43,13 @@ def export(
             24 of them, on drawn pictures where none is given; 8-bit numbers take their ranges from up to 300.
         labels: Table of their labels, to measure what 8-bit numbers lose and gain.
         form: Format and delimiter of the table; its paths are not used.
+        max_difference: Largest difference of a probability from torch's, in [0, 1]; beyond it nothing is
+            written. Not given: 0.001, and any with 8-bit numbers, for they round.
         listener: Hears of progress.
 
     Raises:
         InputError: The bundle, the photos or the table cannot be used, or there are too few photos.
-        EngineError: The new form does not compute the network as torch does.
+        EngineError: A probability of the new form lies further from torch's than ``max_difference``.
         MissingExtraError: A library for it is not installed.
     """
     job = ExportJob(
@@ -54,6 +57,7 @@ def export(
         photos=None if photos is None else Path(photos),
         labels=None if labels is None else Path(labels),
         form=DataConfig() if form is None else form,
+        max_difference=max_difference,
         listener=listener,
     )
     return EXPORTS[to](job)

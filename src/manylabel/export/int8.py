@@ -33,7 +33,7 @@ from manylabel.errors import (
 )
 from manylabel.export.comparison import Comparison, compare_engines
 from manylabel.export.job import Exported, ExportJob
-from manylabel.export.parity import as_facts, choose_parity_photos, compare_with_torch
+from manylabel.export.parity import as_facts, check_parity, choose_parity_photos, compare_with_torch
 from manylabel.predictors.engine_files import INT8_FOLDER, write_engine
 from manylabel.predictors.engines import converted_model, open_converted
 from manylabel.predictors.openvino_parts import LOGITS, keep_outputs
@@ -74,6 +74,8 @@ def export_int8(job: ExportJob) -> Exported:
         load_classifier(bundle),
         on=choose_parity_photos(bundle.config.preprocessing, photos=job.photos),
     )
+    if job.max_difference is not None:
+        check_parity(parity, bundle=bundle.folder, form="the 8-bit version", limit=job.max_difference)
     comparison = None
     if table is not None and judged is not None:
         engines = {"fp32": open_converted(bundle, full, precision="fp32")}
@@ -130,15 +132,20 @@ def quantise(model: "openvino.Model", pixels: Sequence[PixelArray]) -> "openvino
 
 @contextmanager
 def _quiet_nncf() -> Iterator[None]:
-    """Silence bars and messages; NNCF's own switch would also change handlers that are not its own."""
-    logger = logging.getLogger("nncf")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Silence bars and messages; NNCF's own switch would also change handlers that are not its own.
+
+    A part of torch that it loads warns of every computer without CUDA.
+    """
+    loggers = [logging.getLogger(name) for name in ("nncf", "torch.utils.cpp_extension")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with redirect_stdout(io.StringIO()):
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _read_labels(photos: Path, labels: Path, form: DataConfig) -> LabelTable:

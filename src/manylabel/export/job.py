@@ -24,6 +24,8 @@ class ExportJob:
         photos: Folder of photos like those that will be scored; None where none is given.
         labels: Table of their labels; None where none is given.
         form: Format and delimiter of the table; its paths are not used.
+        max_difference: Largest difference of a probability from torch's that is accepted; None: what suits
+            the form.
         listener: Hears of progress.
     """
 
@@ -31,6 +33,7 @@ class ExportJob:
     photos: Path | None = None
     labels: Path | None = None
     form: DataConfig = field(default_factory=DataConfig)
+    max_difference: float | None = None
     listener: Listener = ignore_progress
 
 

@@ -78,7 +78,7 @@ def export_onnx(job: ExportJob) -> Exported:
             made = Path(folder) / ONNX_FILE
             program.save(made, external_data=False)
             parity = compare_with_torch(_open_both(bundle, made), bundle, classifier, on=photos)
-            check_parity(parity, bundle=bundle.folder, form=ONNX_FILE)
+            check_parity(parity, bundle=bundle.folder, form=ONNX_FILE, limit=job.max_difference)
             check_parts(made, bundle=bundle.folder, pixels=photos.pixels[:2])
             path = add_onnx(bundle, made, facts={"parity": as_facts(parity), "versions": _versions()})
     except OSError as error:

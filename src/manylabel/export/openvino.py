@@ -30,7 +30,7 @@ def export_openvino(job: ExportJob) -> Exported:
     model = convert_bundle(bundle, classifier=classifier)
     engines = [open_converted(bundle, model, precision="fp32")]
     parity = compare_with_torch(engines, bundle, classifier, on=photos)
-    check_parity(parity, bundle=bundle.folder, form="OpenVINO's form")
+    check_parity(parity, bundle=bundle.folder, form="OpenVINO's form", limit=job.max_difference)
     check_parts(model, bundle=bundle.folder, pixels=photos.pixels[:2])
     folder = bundle.folder / OPENVINO_FOLDER
     facts = {

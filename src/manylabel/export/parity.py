@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import openvino
 
 MAX_DIFFERENCE = 1e-3
-"""Largest difference of two probabilities that 32-bit sums in another order may make."""
+"""Usual limit: the largest difference of two probabilities that 32-bit sums in another order may make."""
 
 _N_PHOTOS = 24
 _N_DRAWN = 12
@@ -138,7 +138,7 @@ def compare_with_torch(
     return Parity(rows=tuple(rows), n_decisions=decided.size, judged_on=on.origin)
 
 
-def check_parity(parity: Parity, *, bundle: Path, form: str) -> None:
+def check_parity(parity: Parity, *, bundle: Path, form: str, limit: float | None = None) -> None:
     """Refuse a model that does not say what torch says.
 
     Decisions are not looked at: where probabilities lie this near, only those at a threshold differ.
@@ -147,16 +147,18 @@ def check_parity(parity: Parity, *, bundle: Path, form: str) -> None:
         parity: What was measured.
         bundle: Names the bundle in errors.
         form: Names the form in errors.
+        limit: Largest difference that is accepted; not given: ``MAX_DIFFERENCE``.
 
     Raises:
-        EngineError: A difference is above ``MAX_DIFFERENCE``, or no number.
+        EngineError: A difference is above it, or no number.
     """
+    limit = MAX_DIFFERENCE if limit is None else limit
     for row in parity.rows:
-        if not row.max_difference <= MAX_DIFFERENCE:  # also where it is no number
+        if not row.max_difference <= limit:  # also where it is no number
             raise EngineError(
                 f"{bundle}: {form} under {row.engine} does not compute this network as torch does: "
-                f"probabilities differ by up to {row.max_difference:.1e}, at most {MAX_DIFFERENCE:.0e} is "
-                "expected; nothing was written"
+                f"probabilities differ by up to {row.max_difference:.1e}, at most {limit:.1g} is accepted "
+                "(--max-difference); nothing was written"
             )
 
 
