@@ -15,7 +15,7 @@ from sklearn.model_selection import cross_val_predict
 from manylabel import MultiLabelClassifier
 from manylabel.errors import ConfigError, MissingExtraError, TableError, WeightsError
 from manylabel.estimator import read_targets
-from manylabel.types import LabelTable
+from manylabel.types import LabelTable, Progress
 
 QUICK = ("model.init=random", "model.side_px=64", "training.epochs=2", "training.n_views=2")
 
@@ -63,6 +63,13 @@ def test_files_images_and_arrays_give_the_same_scores(shapes_table: LabelTable) 
         np.testing.assert_array_equal(first, other)
     assert first.shape == (32, 3)
     assert first.std(axis=0).min() > 0
+
+
+def test_a_fit_tells_how_far_it_is(shapes_table: LabelTable) -> None:
+    heard: list[Progress] = []
+    small().fit(shapes_table.photos, shapes_table.targets, listener=heard.append)
+    assert {step.subject for step in heard} == {"squeezenet1_1"}
+    assert heard[-1].done == heard[-1].total > 0
 
 
 def test_a_label_counts_as_present_from_its_threshold_on(shapes_table: LabelTable) -> None:

@@ -23,7 +23,7 @@ from manylabel.data.duplicates import find_duplicates
 from manylabel.errors import TableError, needs_extra
 from manylabel.recipes import apply_settings, check_config
 from manylabel.rules import parse_rules, respect
-from manylabel.types import FloatArray, IntArray, Split, ignore_progress
+from manylabel.types import FloatArray, IntArray, Listener, Split, ignore_progress
 
 if TYPE_CHECKING:
     from manylabel.training.photo_store import PhotoStore
@@ -91,13 +91,14 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         tags.no_validation = True
         return tags
 
-    def fit(self, X: Photos, y: Labels) -> Self:
+    def fit(self, X: Photos, y: Labels, *, listener: Listener = ignore_progress) -> Self:
         """Learn from labelled photos.
 
         Args:
             X: Photos [n_photos].
             y: Indicator matrix [n_photos, n_labels] of 1, 0 and NaN (unknown), a data frame of the same,
                 whose columns name the labels, or a collection of label names per photo.
+            listener: Hears of progress: ``listener=print`` shows every step.
 
         Raises:
             TableError: A photo cannot be read, ``y`` does not fit ``X``, or no photo carries some label.
@@ -125,7 +126,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             config=config,
             rules=parse_rules(**asdict(config.rules), labels=[str(name) for name in names]),
             cache=default_cache(),
-            listener=ignore_progress,
+            listener=listener,
         )
         network = run_trial(start, provenance, experiment)
         self.predictor_ = network.predictor
