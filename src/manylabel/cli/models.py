@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from manylabel.cli import options
+from manylabel.cli.progress import show_progress
 from manylabel.cli.screen import show_models
 from manylabel.errors import ConfigError, needs_extra
 
@@ -34,4 +35,6 @@ def models(
         raise ConfigError("--head and --labels go together, e.g. --head study --labels 10")
     with needs_extra("Listing networks", "train"):
         from manylabel.models.catalogue import list_models
-    show_models(list_models(names or (), head=head, n_labels=labels))
+    with show_progress() as listener:
+        found = list_models(names or (), head=head, n_labels=labels, listener=listener)
+    show_models(found)

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from manylabel.cli.console import show_line, show_table, stderr, stdout
@@ -43,6 +45,7 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
 }
 """The table of results in 80 columns: by heading, the column of ``table_rows`` and how it is written."""
 
+_WIDEST = 500
 _SHORT_NAMES = {"nearest-neighbours": "neighbours"}
 
 
@@ -236,13 +239,11 @@ def show_failures(failures: Sequence[PhotoError]) -> None:
 
 
 def show_models(models: Sequence["ModelInfo"]) -> None:
-    """Print what networks can be used."""
+    """Print what networks can be used; a line may be longer than the terminal, for names are copied."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("Name", no_wrap=True, min_width=max((len(model.name) for model in models), default=0))
-    for heading in ("Parameters", "Features", "Side", "Licence", "Weights here"):
-        table.add_column(
-            heading, justify="right" if heading in ("Parameters", "Features", "Side") else "left"
-        )
+    for heading in ("Name", "Parameters", "Features", "Side", "Licence", "Weights here"):
+        is_number = heading in ("Parameters", "Features", "Side")
+        table.add_column(heading, justify="right" if is_number else "left", no_wrap=True)
     for model in models:
         table.add_row(
             escape(model.name),
@@ -252,7 +253,8 @@ def show_models(models: Sequence["ModelInfo"]) -> None:
             escape(model.licence),
             "yes" if model.weights_here else "no",
         )
-    stdout.print(table)
+    needed = Measurement.get(stdout, stdout.options.update(max_width=_WIDEST), table).maximum
+    Console(file=stdout.file, width=max(stdout.width, needed)).print(table)
 
 
 def show_cache(contents: "CacheContents") -> None:

@@ -24,6 +24,7 @@ from manylabel.models.backbones import (
 from manylabel.models.heads import build_head
 from manylabel.models.hubs import official_file
 from manylabel.models.outline import Outline
+from manylabel.types import Listener, Progress, ignore_progress
 
 _WILDCARDS = frozenset("*?[")
 _UNKNOWN_LICENCE = "see the model card"
@@ -53,7 +54,11 @@ class ModelInfo:
 
 
 def list_models(
-    patterns: Sequence[str] = (), *, head: HeadName | None = None, n_labels: int | None = None
+    patterns: Sequence[str] = (),
+    *,
+    head: HeadName | None = None,
+    n_labels: int | None = None,
+    listener: Listener = ignore_progress,
 ) -> tuple[ModelInfo, ...]:
     """List networks with their sizes, licences and weights.
 
@@ -62,6 +67,7 @@ def list_models(
             of it takes minutes. None given: every classification network of torchvision.
         head: Count the parameters of this head as well.
         n_labels: Number of labels of that head.
+        listener: Hears of progress.
 
     Raises:
         ConfigError: A name is unknown, a pattern fits nothing, or only one of head and n_labels is given.
@@ -79,7 +85,11 @@ def list_models(
     if n_labels is not None and n_labels < 1:
         raise ConfigError(f"a classifier of {n_labels} labels was asked for, expected at least 1")
     names = dict.fromkeys(name for pattern in patterns or ["*"] for name in _matches(pattern))
-    return tuple(_describe(name, head=head, n_labels=n_labels) for name in names)
+    found = []
+    for n_done, name in enumerate(names, start=1):
+        found.append(_describe(name, head=head, n_labels=n_labels))
+        listener(Progress(subject="networks", stage="measuring", done=n_done, total=len(names)))
+    return tuple(found)
 
 
 def _matches(pattern: str) -> Sequence[str]:
