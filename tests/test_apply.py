@@ -136,6 +136,30 @@ def test_an_evaluation_measures_what_predictions_say(shapes_bundle: Path, shapes
     assert not judged.failures
 
 
+def test_an_evaluation_counts_copies_once_in_its_intervals(shapes_bundle: Path, shapes_folder: Path) -> None:
+    images, table = shapes_folder / "images", shapes_folder / "labels.csv"
+    alone = evaluate(shapes_bundle, images, table)
+    header, *lines = table.read_text().splitlines()
+    copies = []
+    for line in lines:
+        name, rest = line.split(",", 1)
+        for number in range(3):
+            shutil.copy(images / name, images / f"copy{number}{name}")
+            copies.append(f"copy{number}{name},{rest}")
+    table.write_text("\n".join([header, *lines, *copies]) + "\n")
+
+    copied = evaluate(shapes_bundle, images, table)
+
+    assert copied.n_photos == 128
+    assert "copies of a photo as one: 128 photos" in copied.notes[-1]
+    assert copied.metrics["exact_match"] == pytest.approx(alone.metrics["exact_match"])
+    widths = [
+        result.intervals["exact_match"].high - result.intervals["exact_match"].low
+        for result in (alone, copied)
+    ]
+    assert widths[1] == pytest.approx(widths[0], rel=0.35)
+
+
 def test_an_evaluation_leaves_out_photos_that_cannot_be_read(
     shapes_bundle: Path, shapes_folder: Path
 ) -> None:

@@ -127,7 +127,7 @@ def test_photos_of_the_training_are_left_out_by_their_names(shapes_bundle: Path,
 def test_the_split_of_a_run_counts_for_its_bundles(bundle: Path, images: Path) -> None:
     placed = Path(shutil.copytree(bundle, images.parent / "run" / "models" / "squeezenet1_1"))
     (images.parent / "run" / "split.csv").write_text(
-        "image,part,fold\nimages/00.png,train,\n01.png,test,\n", encoding="utf-8"
+        "image,part,fold,n_known\nimages/00.png,train,,3\n01.png,test,,1\n02.png,train,,0\n", encoding="utf-8"
     )
 
     suggestions = suggest(placed, images, n=50)

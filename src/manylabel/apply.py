@@ -14,6 +14,7 @@ import numpy as np
 
 from manylabel.config import DataConfig, DeviceName, EngineName, PrecisionName
 from manylabel.data.align import align_targets
+from manylabel.data.duplicates import group_copies
 from manylabel.data.readers import find_photos, read_table
 from manylabel.errors import InputError, OutputError, PhotoError, TableError, nothing_read
 from manylabel.evaluation.intervals import Interval, bootstrap_metrics
@@ -34,7 +35,7 @@ class Evaluation:
     Attributes:
         labels: The label names of the bundle.
         metrics: Name to value, as ``evaluation.metrics.measure`` returns them.
-        intervals: The 95 % interval of each metric, every photo counted as one by itself.
+        intervals: The 95 % interval of each metric, copies of a photo counted as one.
         per_label: Name to values [n_labels], as ``evaluation.metrics.measure_labels`` returns them.
         n_photos: Photos that were judged.
         engine: What computed the scores, and in which numbers.
@@ -145,10 +146,17 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
     parts = stream_files(predictor, table.photos, names=table.names, listener=listener)
     predictions = join_predictions(list(_check_readable(parts)))
     judged = targets[predictions.rows]
+    groups = group_copies([table.photos[row] for row in predictions.rows])
+    n_groups = len(np.unique(groups))
+    if n_groups < len(groups):
+        notes = [
+            *notes,
+            f"intervals count copies of a photo as one: {len(groups)} photos, {n_groups} pictures",
+        ]
     bootstrap = bootstrap_metrics(
         judged,
         [(predictions.scores.values, predictions.decisions)],
-        groups=np.arange(len(judged)),
+        groups=groups,
         rng=np.random.default_rng(0),
     )
     return Evaluation(

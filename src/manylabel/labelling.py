@@ -16,6 +16,7 @@ from manylabel.bundle import Bundle, read_bundle
 from manylabel.config import DataConfig, DeviceName
 from manylabel.data.assembly.matching import PhotoIndex
 from manylabel.data.readers import find_photos, read_table
+from manylabel.data.split import KNOWN_COLUMN
 from manylabel.errors import BundleError, ConfigError, InputError, OutputError, PhotoError, needs_extra
 from manylabel.evaluation.suggestions import choose_to_label, mean_entropy
 from manylabel.files import printable, write_atomically
@@ -145,7 +146,8 @@ def _find_labelled(
     table = read_table(labels, photos=folder, format=form.format, delimiter=form.delimiter, purpose="judging")
     known = {table.names[row] for row in np.flatnonzero(~np.isnan(table.targets).all(axis=1))}
     rows = _rows(row for row, name in enumerate(names) if name in known)
-    return rows, [f"{len(rows)} photos are labelled by {labels.name} and left out"]
+    are = "photo is" if len(rows) == 1 else "photos are"
+    return rows, [f"{len(rows)} {are} labelled by {labels.name} and left out"]
 
 
 def _find_learned(bundle: Bundle, names: Sequence[str], folder: Path) -> tuple[IntArray, list[str]]:
@@ -167,9 +169,14 @@ def _split_file(bundle: Path) -> Path | None:
 
 
 def _read_names(path: Path) -> list[str]:
+    """Return the photos that a split names, without those of which no label was known."""
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            return [printable(line["image"]) for line in csv.DictReader(file) if line.get("image")]
+            return [
+                printable(line["image"])
+                for line in csv.DictReader(file)
+                if line.get("image") and line.get(KNOWN_COLUMN) != "0"
+            ]
     except (OSError, csv.Error) as error:
         raise BundleError(f"{path}: cannot be read: {error}") from error
 

@@ -71,6 +71,11 @@ class LabelTable:
         """Return the labels that a photo is known to carry."""
         return tuple(self.labels[column] for column in np.flatnonzero(self.targets[row] == 1))
 
+    def name_labels(self, row: int) -> str:
+        """Name the labels that a photo is known to carry; or say that it has none, or that nobody knows."""
+        names = ", ".join(self.labels_of(row))
+        return names or ("labels unknown" if np.isnan(self.targets[row]).any() else "no label")
+
     def take(self, rows: IntArray) -> "LabelTable":
         """Return the table of some photos, in the given order.
 
@@ -254,6 +259,7 @@ class LearningCurve:
         label_bands: Its 95 % intervals [n_sizes, n_labels, 2].
         gain: What the last doubling of the photos added to the mAP.
         gain_band: Its 95 % interval [2].
+        label_gain_bands: The same of each label [n_labels, 2].
     """
 
     n_photos: IntArray
@@ -263,6 +269,7 @@ class LearningCurve:
     label_bands: FloatArray
     gain: float
     gain_band: FloatArray
+    label_gain_bands: FloatArray
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -8,6 +8,7 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
+from manylabel.config import SplitConfig
 from manylabel.data.check import Check, Finding, as_dict, check, check_table, to_rows
 from manylabel.data.checks.exact_tests import holm, log_choose, proportions_differ
 from manylabel.data.checks.seen import SeenPhotos
@@ -133,7 +135,12 @@ def test_with_a_split_training_and_test_photos_are_counted_apart() -> None:
         "more would help"
     )
     assert the(check, "few_test_positives").text == (
-        "label 'label 3': 7 positives among 40 test photos: its AP is rough; about 5 more would help"
+        "label 'label 3': 7 positives among 40 test photos: its AP is rough; about 15 more would help, "
+        "or --folds 5"
+    )
+    given = replace(make_table(targets), parts=("train",) * 120 + ("test",) * 40)
+    assert the(check_table(given, split=halves(160, 40)), "few_test_positives").text.endswith(
+        "its AP is rough; about 5 more would help"
     )
 
 
@@ -226,6 +233,30 @@ def test_what_training_refuses_is_an_error_beside_what_the_photos_tell(tmp_path:
     assert not found(checked, "never_present")
     assert not found(checked, "only_unknown")
     assert the(checked, "exact_copies").photos == (0, 4)
+
+
+def test_copies_that_cannot_be_split_are_an_error_as_in_training(tmp_path: Path) -> None:
+    for name in "ab":
+        Image.new("RGB", (160, 160), "red").save(tmp_path / f"{name}.png")
+    (tmp_path / "labels.csv").write_text("image,sea\na.png,1\nb.png,0\n")
+    problem = the(check(tmp_path, tmp_path / "labels.csv").check, "no_split")
+    assert problem.level == "error"
+    assert problem.text.endswith("training would stop")
+
+
+def test_a_check_splits_as_it_is_told(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    lines = ["image,sea"]
+    for number in range(10):
+        pixels = generator.integers(256, size=(40, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((160, 160)).save(tmp_path / f"{number}.png")
+        lines.append(f"{number}.png,{number % 2}")
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    drawn, crossed = (
+        check(tmp_path, tmp_path / "labels.csv", split=split).check for split in (None, SplitConfig(folds=5))
+    )
+    assert any("test photo" in finding.text for finding in drawn.findings)
+    assert not any("test photo" in finding.text for finding in crossed.findings)
 
 
 def test_a_table_that_never_says_absent_is_an_error(tmp_path: Path) -> None:

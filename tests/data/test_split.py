@@ -359,12 +359,12 @@ def test_the_file_has_one_line_per_photo_with_part_and_fold(tmp_path: Path) -> N
     )
     write_split(tmp_path / "split.csv", table, split)
     assert (tmp_path / "split.csv").read_bytes().decode() == (
-        "image,part,fold\n"
-        "trip/000.jpg,train,1\n"
-        "trip/001.jpg,val,\n"
-        "trip/002.jpg,train,0\n"
-        "trip/003.jpg,,\n"
-        "trip/004.jpg,test,\n"
+        "image,part,fold,n_known\n"
+        "trip/000.jpg,train,1,3\n"
+        "trip/001.jpg,val,,2\n"
+        "trip/002.jpg,train,0,3\n"
+        "trip/003.jpg,,,3\n"
+        "trip/004.jpg,test,,3\n"
     )
     assert same(read_split(tmp_path / "split.csv", table), split)
 

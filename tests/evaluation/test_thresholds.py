@@ -133,6 +133,36 @@ def test_order_of_photos_changes_nothing(case: Case, aim: ThresholdAim, random: 
 
 
 @few_examples
+@given(cases(), aims, st.randoms(use_true_random=False), st.integers(1, 4))
+def test_order_of_copies_changes_nothing(
+    case: Case, aim: ThresholdAim, random: np.random.Generator, n_groups: int
+) -> None:
+    rows, groups = list(range(len(case.targets))), np.arange(len(case.targets)) % n_groups
+    random.shuffle(rows)
+    kept = choose_thresholds(case.targets, case.scores, aim=aim, groups=groups)
+    shuffled = choose_thresholds(case.targets[rows], case.scores[rows], aim=aim, groups=groups[rows])
+    np.testing.assert_allclose(shuffled.values, kept.values, atol=1e-12)
+    np.testing.assert_array_equal(shuffled.is_guaranteed, kept.is_guaranteed)
+
+
+def test_a_promise_rests_on_what_is_known_of_any_copy() -> None:
+    targets, scores = np.repeat([[1.0]], 20, axis=0), np.linspace(0.4, 0.9, 20)[:, None]
+    unknown = np.full((20, 1), NAN)
+    groups = np.tile(np.arange(20), 2)
+    aim = ThresholdAim(method="recall", target=0.8)
+    alone = choose_thresholds(targets, scores, aim=aim)
+    copied = choose_thresholds(
+        np.vstack([unknown, targets]), np.vstack([1 - scores, scores]), aim=aim, groups=groups
+    )
+    assert alone.is_guaranteed.all()
+    np.testing.assert_allclose(copied.values, alone.values)
+    torn = choose_thresholds(
+        np.vstack([1 - targets, targets]), np.vstack([scores, scores]), aim=aim, groups=groups
+    )
+    assert not torn.is_guaranteed.any()
+
+
+@few_examples
 @given(cases(), aims, st.data())
 def test_scores_under_unknown_cells_change_nothing(
     case: Case, aim: ThresholdAim, data: st.DataObject

@@ -49,6 +49,7 @@ def make_curve(
         label_bands=np.stack([label_values - 0.1, label_values + 0.1], axis=2),
         gain=gain,
         gain_band=np.array([low, high]),
+        label_gain_bands=np.tile([0.01, 0.19], (n_labels, 1)),
     )
 
 

@@ -59,7 +59,7 @@ def make_trial(table: LabelTable, model: str = "tiny", *, noise: float = 0.1, **
         "tune": "head",
         "parameters": 1000,
         "labels": table.labels,
-        "thresholds": Thresholds(values=np.full(table.n_labels, 0.5), origin="best F1 per label"),
+        "thresholds": Thresholds(values=np.full(table.n_labels, 0.45), origin="best F1 per label"),
         "pos_weight": np.ones(table.n_labels),
         "weight_decay": 0.01,
         "fold_weight_decays": (),
@@ -251,6 +251,43 @@ def test_a_network_that_may_be_beaten_is_not_called_the_best() -> None:
     section = section_of(page_of(facts), "table")
     assert "not distinguishable" in section
     assert "is the best" not in text_of(page_of(facts))
+
+
+def test_photos_that_do_not_judge_say_which_network_comes_first() -> None:
+    table = draw_table()
+    rows = split_of(table).train
+    good, bad = (
+        Judged(rows=rows, scores=scores, decisions=scores >= 0.5)
+        for scores in (0.2 + 0.6 * table.targets[rows], 0.8 - 0.6 * table.targets[rows])
+    )
+    ahead_on_test = make_trial(table, "lucky", noise=0.01, out_of_fold=bad)
+    ahead_elsewhere = make_trial(table, "steady", noise=2, out_of_fold=good)
+    facts = facts_of(table, split_of(table), [ahead_on_test, ahead_elsewhere], RUN)
+    assert (facts["models"][facts["best"]]["model"], facts["best_by"]) == ("steady", "out_of_fold")
+    assert "lucky" in rivals(facts)
+    assert "points below that of lucky, which was behind it on the photos that chose" in result(facts)
+    assert "not flattered" in text_of(page_of(facts))
+
+    judging = facts_of(
+        table, split_of(table), [replace(ahead_on_test, out_of_fold=None), ahead_elsewhere], RUN
+    )
+    assert (judging["models"][judging["best"]]["model"], judging["best_by"]) == ("lucky", "judged")
+    assert "its own numbers are flattered" in text_of(page_of(judging))
+
+
+def test_numbers_that_are_fixed_have_no_width() -> None:
+    nothing, prior = whole_facts()["baselines"][:2]
+    assert nothing["intervals"]["f1_macro"] == [0, 0]
+    assert nothing["label_intervals"]["f1"] == [[0, 0]] * 3
+    assert prior["intervals"]["auroc_macro"] == [0.5, 0.5]
+    low, high = nothing["intervals"]["binary_accuracy"]
+    assert low < nothing["metrics"]["binary_accuracy"] < high
+
+
+def test_thresholds_that_are_not_used_gain_nothing() -> None:
+    table = draw_table()
+    half = Thresholds(values=np.full(3, 0.5), origin="0.5 for every label; those of best F1 did worse")
+    assert whole_facts(table, thresholds=half)["models"][0]["benefit"] is None
 
 
 def test_many_rivals_are_counted() -> None:
@@ -449,6 +486,8 @@ def test_the_gain_of_the_last_doubling_says_whether_more_photos_help(
 def test_the_labels_that_gain_most_are_named() -> None:
     facts = whole_facts()
     assert f"“label 2” (80 to 90{SPACE}%). Single labels vary" in str(advice.labels_that_gain(facts))
+    unsure = replace(make_curve(), label_gain_bands=np.tile([-0.01, 0.2], (3, 1)))
+    assert advice.labels_that_gain(whole_facts(learning_curve=unsure)) is None
     flat = replace(make_curve(), label_values=np.full((4, 3), 0.8))
     assert advice.labels_that_gain(whole_facts(learning_curve=flat)) is None
     table = draw_table(1)

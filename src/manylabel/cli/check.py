@@ -33,13 +33,17 @@ def check(
     format: options.Format = None,  # noqa: A002 - the option's name
     delimiter: options.Delimiter = None,
     recipe: Annotated[
-        str, typer.Option("--recipe", help="Recipe to take rules between labels from.", metavar="NAME|FILE")
+        str,
+        typer.Option(
+            "--recipe", help="Recipe to take rules between labels and the split from.", metavar="NAME|FILE"
+        ),
     ] = options.DEFAULT_RECIPE,
     set_: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
-            help="A rule between labels, e.g. rules.implies='boat -> water'; may be given again.",
+            help="A rule between labels or a setting of the split, e.g. rules.implies='boat -> water' or "
+            "split.folds=5; may be given again.",
             metavar="KEY=VALUE",
         ),
     ] = None,
@@ -52,7 +56,15 @@ def check(
     config = configure(recipe, set_ or [])
     form = DataConfig(format=format or "auto", delimiter=delimiter)
     with show_progress() as listener:
-        checked = run(photos, labels, form=form, rules=config.rules, listener=listener)
+        checked = run(
+            photos,
+            labels,
+            form=form,
+            rules=config.rules,
+            split=config.split,
+            seed=config.seed,
+            listener=listener,
+        )
     show_check(checked)
     if out is not None:
         write_check(out, checked)
@@ -62,15 +74,16 @@ def check(
 
 
 def configure(recipe: str, settings: list[str]) -> RunConfig:
-    """Read a recipe and put settings on it, of which a check looks at rules alone.
+    """Read a recipe and put settings on it, of which a check looks at rules and the split alone.
 
     Raises:
-        ConfigError: The recipe or a setting is wrong, or a setting is no rule.
+        ConfigError: The recipe or a setting is wrong, or a setting is about something else.
     """
     for setting in settings:
-        if not setting.startswith("rules."):
+        if not setting.startswith(("rules.", "split.")):
             raise ConfigError(
-                f"--set {setting}: a check only looks at rules, e.g. rules.implies='boat -> water'"
+                f"--set {setting}: a check only looks at rules and the split, e.g. rules.implies='boat -> "
+                "water' or split.folds=5"
             )
     return apply_settings(load_recipe(recipe), settings)
 

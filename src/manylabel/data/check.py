@@ -6,7 +6,6 @@ Out: a ``Check``: findings in plain sentences, the most important first.
 
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -77,12 +76,14 @@ class CheckedTable:
     check: Check
 
 
-def check(
+def check(  # noqa: PLR0913 - a wish of the user each
     photos: Path | str,
     labels: Path | str | None = None,
     *,
     form: DataConfig | None = None,
     rules: RulesConfig | None = None,
+    split: SplitConfig | None = None,
+    seed: int = 0,
     listener: Listener = ignore_progress,
 ) -> CheckedTable:
     """Read photos and labels, and check them as ``train`` and ``compare`` do first.
@@ -92,6 +93,8 @@ def check(
         labels: Table of labels; not given: the photo folder itself is asked.
         form: Format and delimiter of the table; its paths are not used.
         rules: Rules between labels. Not given: there are none.
+        split: How photos without a given part will be split. Not given: as by default.
+        seed: Seed of that split.
         listener: Hears of progress.
 
     Raises:
@@ -119,8 +122,9 @@ def check(
     table = table.take(np.array(readable))
     fingerprints = [answer for answer in answers if not isinstance(answer, PhotoError)]
     seen = look_at_photos(table, fingerprints, side_px=_SIDE_PX, failures=failures)
-    found = check_table(table, seen=seen, split=_usual_split(table, seen), rules=parsed)
-    return CheckedTable(table=table, check=_put_first(refused, found))
+    drawn, problems = _draw_split(table, seen, SplitConfig() if split is None else split, seed=seed)
+    found = check_table(table, seen=seen, split=drawn, rules=parsed)
+    return CheckedTable(table=table, check=_put_first([*refused, *problems], found))
 
 
 def _put_first(refused: Sequence[Finding], found: Check) -> Check:
@@ -130,13 +134,19 @@ def _put_first(refused: Sequence[Finding], found: Check) -> Check:
     return Check(findings=(*refused, *others))
 
 
-def _usual_split(table: LabelTable, seen: SeenPhotos) -> Split | None:
-    """Return the given split, else what ``train`` would draw; None where it cannot be drawn."""
-    with suppress(ConfigError, TableError):
-        return make_split(
-            table, config=SplitConfig(), rng=np.random.default_rng(0), groups=seen.duplicates.groups
+def _draw_split(
+    table: LabelTable, seen: SeenPhotos, config: SplitConfig, *, seed: int
+) -> tuple[Split | None, list[Finding]]:
+    """Return the given split, else what ``train`` would draw; where it cannot be drawn, why."""
+    try:
+        drawn = make_split(
+            table, config=config, rng=np.random.default_rng(seed), groups=seen.duplicates.groups
         )
-    return given_split(table)
+    except (ConfigError, TableError) as error:
+        return given_split(table), [
+            Finding(level="error", kind="no_split", text=f"{error}; training would stop")
+        ]
+    return drawn, []
 
 
 def write_check(path: Path, checked: CheckedTable) -> None:

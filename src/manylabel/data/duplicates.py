@@ -11,12 +11,14 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from manylabel.data.photos import convert_photos
 from manylabel.preprocess import PixelArray
 from manylabel.types import IntArray
 
@@ -24,6 +26,7 @@ CopyKind = Literal["exact", "near", "mirrored"]
 Float32Array = NDArray[np.float32]
 
 _SIDE_PX = 32
+_READ_SIDE_PX = 224
 _N_WAVES = 8
 
 # Chosen on 5,600 real photos (natural scenes, photos from above, everyday objects). All 30 pairs found there
@@ -107,6 +110,16 @@ def fingerprint(photo: Image.Image) -> Fingerprint:
         sha256=hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest(),
         thumbnail=np.asarray(thumbnail, dtype=np.uint8),
     )
+
+
+def group_copies(paths: Sequence[Path]) -> IntArray:
+    """Read photos, and number their groups of copies [n_photos]; what cannot be read is a group by itself."""
+    read = list(convert_photos(paths, fingerprint, side_px=_READ_SIDE_PX))
+    is_read = np.array([isinstance(answer, Fingerprint) for answer in read], dtype=np.bool_)
+    groups = np.arange(len(paths))
+    found = find_duplicates([answer for answer in read if isinstance(answer, Fingerprint)]).groups
+    groups[is_read] = len(paths) + found
+    return groups
 
 
 def find_duplicates(fingerprints: Sequence[Fingerprint]) -> DuplicateGroups:

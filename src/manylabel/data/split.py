@@ -23,6 +23,7 @@ from manylabel.types import FloatArray, IntArray, LabelTable, Part, Split
 __all__ = ["given_split", "make_split", "read_split", "stratified_folds", "stratified_holdout", "write_split"]
 
 _COLUMNS = ("image", "part", "fold")
+KNOWN_COLUMN = "n_known"
 _PARTS: tuple[Part, ...] = get_args(Part)
 
 
@@ -84,7 +85,7 @@ def given_split(table: LabelTable) -> Split | None:
 
 
 def write_split(path: Path, table: LabelTable, split: Split) -> None:
-    """Write a split as CSV: image, part, fold (numbered from 0); empty where a photo has none.
+    """Write a split as CSV: image, part, fold (numbered from 0, empty without one), n_known: known labels.
 
     Args:
         path: The file to make or to replace; a kill leaves the old one or the new one.
@@ -100,8 +101,11 @@ def write_split(path: Path, table: LabelTable, split: Split) -> None:
     folds = {row: number for number, rows in enumerate(split.folds) for row in rows.tolist()}
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    writer.writerows((name, parts.get(row, ""), folds.get(row, "")) for row, name in enumerate(table.names))
+    writer.writerow([*_COLUMNS, KNOWN_COLUMN])
+    n_known = (~np.isnan(table.targets)).sum(axis=1).tolist()
+    writer.writerows(
+        (name, parts.get(row, ""), folds.get(row, ""), n_known[row]) for row, name in enumerate(table.names)
+    )
     try:
         # File names need not be UTF-8 on every system; surrogateescape brings their bytes through unchanged.
         write_atomically(path, text.getvalue().encode("utf-8", errors="surrogateescape"))

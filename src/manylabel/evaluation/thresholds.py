@@ -83,8 +83,8 @@ def choose_thresholds(
         method: What to aim at, short for ``aim=ThresholdAim(method=method)``.
         aim: What to aim at. Either this or ``method`` is given.
         labels: The label names [n_labels], for the notes. Not given: "1", "2" and so on.
-        groups: Number of each photo's group of copies [n_photos]: for a promise, the first of each counts
-            alone, for ten copies of a photo say no more than one. Not given: there are no copies.
+        groups: Number of each photo's group of copies [n_photos]: for a promise each group is one photo, for
+            ten copies of a photo say no more than one. Not given: there are no copies.
 
     Returns:
         Thresholds in [0, 1]; where nothing is known 0.5, with costs what suits honest probabilities.
@@ -112,8 +112,9 @@ def choose_thresholds(
             return _chosen(_shrunk_twice(targets, scores, aim), _origin("least cost", targets))
         case "precision" | "recall":
             names = [str(1 + label) for label in range(targets.shape[1])] if labels is None else labels
-            first = slice(None) if groups is None else np.sort(np.unique(groups, return_index=True)[1])
-            return _promised(targets[first], scores[first], aim, names)
+            if groups is not None:
+                targets, scores = _merge_copies(targets, scores, groups)
+            return _promised(targets, scores, aim, names)
         case _:
             assert_never(aim.method)
 
@@ -185,6 +186,29 @@ def _promised(
         is_guaranteed=kept.is_guaranteed,
         notes=kept.notes(labels, reached=measure(targets, scores >= values)),
     )
+
+
+def _merge_copies(targets: FloatArray, scores: FloatArray, groups: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Make one photo of each group: what its copies agree on, and their mean score where that is known."""
+    numbers = np.unique(groups, return_inverse=True)[1]
+    n_present, n_absent, n_copies, sums, known_sums = np.zeros(
+        (5, numbers.max(initial=-1) + 1, targets.shape[1])
+    )
+    is_known = ~np.isnan(targets)
+    for totals, values in (
+        (n_present, targets == 1),
+        (n_absent, targets == 0),
+        (n_copies, np.ones(targets.shape)),
+        (sums, np.where(np.isnan(scores), 0.0, scores)),
+        (known_sums, np.where(is_known, scores, 0.0)),
+    ):
+        np.add.at(totals, numbers, values)
+    merged = np.select(
+        [(n_present > 0) & (n_absent == 0), (n_absent > 0) & (n_present == 0)], [1.0, 0.0], np.nan
+    )
+    n_known = n_present + n_absent
+    means = np.where(n_known > 0, known_sums / np.maximum(n_known, 1), sums / n_copies)
+    return merged, means
 
 
 def _shrunk(targets: FloatArray, scores: FloatArray, aim: ThresholdAim) -> FloatArray:

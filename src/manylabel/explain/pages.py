@@ -82,7 +82,7 @@ def _describe_neighbour(neighbour: Neighbour) -> dict[str, Any]:
         picture = _as_uri(photo)
     except PhotoError:
         picture = ""
-    return {"name": neighbour.name, "labels": neighbour.labels, "cosine": neighbour.cosine, "photo": picture}
+    return {"name": neighbour.name, "words": neighbour.words, "cosine": neighbour.cosine, "photo": picture}
 
 
 def _as_file_name(label: str) -> str:

@@ -38,12 +38,14 @@ class Neighbour:
         name: Its name in the table.
         path: Its file.
         labels: The labels that it carries.
+        words: The same in words, or that nobody knows.
         cosine: How alike it is, at most 1.
     """
 
     name: str
     path: Path
     labels: tuple[str, ...]
+    words: str
     cosine: float
 
 
@@ -197,6 +199,7 @@ class _KnownPhotos:
                 name=self.table.names[row],
                 path=self.table.photos[row],
                 labels=self.table.labels_of(row),
+                words=self.table.name_labels(row),
                 cosine=float(cosine),
             )
             for row, cosine in zip(similar.rows[0].tolist(), similar.cosines[0].tolist(), strict=True)

@@ -21,7 +21,6 @@ _RARE_KINDS = (
     "not_in_training",
     "not_in_test",
     "few_positives",
-    "few_test_positives",
 )
 
 
@@ -30,8 +29,8 @@ def more_photos(facts: FactsView) -> str:
     found = curve_of(facts)
     if found is None:
         return (
-            "Whether more photos would help was not measured: that takes at least 40 training photos, not too"
-            " many of them, and a network whose features were computed before training."
+            "Whether more photos would help was not measured: that takes at least 40 training photos, at most"
+            " 100,000 cells of their table, and a network whose features were computed before training."
         )
     model, curve = found
     gain, (low, high) = curve["gain"], curve["gain_band"]
@@ -51,15 +50,17 @@ def more_photos(facts: FactsView) -> str:
 
 
 def labels_that_gain(facts: FactsView) -> str | None:
-    """Name the labels that gained most from the last doubling; None where none gained much."""
+    """Name the labels that surely gained most from the last doubling; None where none did."""
     found = curve_of(facts)
     if found is None or len(facts["data"]["labels"]) < 2:
         return None
     before, after = (found[1]["label_values"][place] for place in (half_of(found[1]), -1))
     gains = {
         column: new - old
-        for column, (old, new) in enumerate(zip(before, after, strict=True))
-        if old is not None and new is not None and new - old >= _LABEL_GAIN
+        for column, (old, new, (low, _)) in enumerate(
+            zip(before, after, found[1]["label_gain_bands"], strict=True)
+        )
+        if None not in (old, new, low) and new - old >= _LABEL_GAIN and low > 0
     }
     if not gains:
         return None

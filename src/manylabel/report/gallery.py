@@ -159,7 +159,7 @@ def _describe_similar(
         return []
     similar = neighbours.similar[neighbours.rows == row].ravel()
     return [
-        {"row": other, "name": table.names[other], "labels": table.labels_of(other)}
+        {"row": other, "name": table.names[other], "labels": table.name_labels(other)}
         for other in similar.tolist()
     ]
 

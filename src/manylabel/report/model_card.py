@@ -9,7 +9,7 @@ from typing import Any
 
 from manylabel.report import trust_words
 from manylabel.report.tables import UNDEFINED, UNDEFINED_NOTE
-from manylabel.report.words import LEARNED
+from manylabel.report.words import LEARNED, n_judged
 
 CARD_HEAD = """\
 ---
@@ -75,7 +75,7 @@ def model_card(facts: Mapping[str, Any]) -> str:
         learned=LEARNED[model["tune"]],
         init_note=model["init_note"],
         n_train=data["parts"]["train"],
-        n_judged=facts["judged"]["n_photos"],
+        n_judged=n_judged(facts),
         judged_part={"test": "test photos", "out_of_fold": "photos, each by a network that did not see it"}[
             facts["judged"]["part"]
         ],

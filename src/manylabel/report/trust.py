@@ -68,14 +68,16 @@ def _ends(interval: Interval) -> list[float]:
     return [interval.low, interval.high]
 
 
-def describe_comparisons(bootstrap: Bootstrap, names: Sequence[str]) -> list[Facts]:
+def describe_comparisons(bootstrap: Bootstrap, best: int, *, names: Sequence[str]) -> list[Facts]:
     """Compare every two of the networks with the highest mAP; all pairs of many would fill pages.
 
     Args:
         bootstrap: The draws, those of the networks first.
+        best: Place of the network that is always among them.
         names: The networks.
     """
     merits = np.nan_to_num([model.measured["mAP"] for model in bootstrap.models[: len(names)]], nan=-1)
+    merits[best] = np.inf
     chosen = np.sort(np.argsort(-merits, kind="stable")[:_MOST_COMPARED])
     kept = replace(bootstrap, models=tuple(bootstrap.models[position] for position in chosen))
     pairs = compare_pairs(kept, names=[names[position] for position in chosen], metrics=_COMPARED)
@@ -146,9 +148,9 @@ def _describe_honesty(targets: FloatArray, scores: FloatArray) -> Facts:
 
 
 def describe_benefit(table: LabelTable, trial: Trial, *, aim: ThresholdAim) -> Facts | None:
-    """Say what thresholds gain on photos that they did not see; None where 0.5 is taken anyway."""
+    """Say what thresholds gain on photos that they did not see; None where 0.5 is taken for all labels."""
     choosing = trial.choosing
-    if choosing is None or aim.method == "half":
+    if choosing is None or aim.method == "half" or (trial.thresholds.values == 0.5).all():
         return None
     targets = table.targets[choosing.judged.rows]
     judged = choosing.judged
@@ -168,12 +170,11 @@ def describe_curve(trial: Trial) -> Facts | None:
 def describe_suspects(table: LabelTable, trial: Trial) -> Facts | None:
     """Rank the cells whose given label is probably wrong, by scores of fits that did not see them.
 
-    Test photos are left out while there are others: labels that are corrected by what a network says of them
-    would make it look better.
+    Test photos are left out: labels that are corrected by what a network says of them would make it look
+    better.
     """
     kept_from_training = (trial.out_of_fold, None if trial.choosing is None else trial.choosing.judged)
     said = [judged for judged in kept_from_training if judged is not None]
-    said = said or [judged for judged in (trial.test,) if judged is not None]
     if not said:
         return None
     rows = np.concatenate([judged.rows for judged in said])

@@ -7,7 +7,15 @@ Out: sentences without any markup; names in them come from the user and are not 
 from collections.abc import Sequence
 from typing import Any
 
-from manylabel.report.words import STAYED_RANDOM, FactsView, n_things, n_wrong_labels, percent, rivals
+from manylabel.report.words import (
+    STAYED_RANDOM,
+    FactsView,
+    n_judged,
+    n_things,
+    n_wrong_labels,
+    percent,
+    rivals,
+)
 
 MOST_SUSPECT_PHOTOS = 12
 MOST_FINDINGS = 15
@@ -75,7 +83,7 @@ def terminal_lines(facts: FactsView) -> list[str]:
         if (span := interval(best["intervals"][key]))
     ]
     how = "" if judged["part"] == "test" else ", each by a network that did not see it"
-    lines = [f"Judged on {n_things(judged['n_photos'], on[judged['part']])}{how}."]
+    lines = [f"Judged on {n_things(n_judged(facts), on[judged['part']])}{how}."]
     if spans:
         lines.append(f"95 % intervals of {best['model']}: {', '.join(spans)}.")
     pairs = comparisons(facts)[:_MOST_PAIRS_IN_TERMINAL]
@@ -140,11 +148,16 @@ def against_baselines(facts: FactsView) -> str:
         return ""
     close = [pair for pair in told if pair["difference"] < 0 or not pair["is_distinguishable"]]
     if close:
-        last = close[-1]
-        ends = f"[{100 * last['interval'][0]:.1f}, {100 * last['interval'][1]:.1f}]"
+        worst = min(close, key=lambda pair: pair["difference"])
+        low, high = (100 * end for end in worst["interval"])
+        verdict = (
+            f"{worst['second']} is better than what training made"
+            if worst["is_distinguishable"]
+            else f"It is not sure that training beats {worst['second']}"
+        )
         return (
-            f"It is not sure that training beats {last['second']}: the difference on the same photos is"
-            f" {100 * last['difference']:.1f} points {ends}."
+            f"{verdict}: the difference on the same photos is {100 * worst['difference']:.1f} points"
+            f" [{low:.1f}, {high:.1f}]."
         )
     return "On the same photos it is above every baseline by more than chance."
 

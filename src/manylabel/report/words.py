@@ -77,20 +77,27 @@ def headline(facts: FactsView) -> str:
 
 
 def rivals(facts: FactsView) -> list[str]:
-    """Name the networks whose mAP cannot be told from that of the network that comes first."""
+    """Name the networks whose mAP is not surely below that of the network that comes first."""
     best = facts["models"][facts["best"]]["model"]
-    return [
-        pair["second"] if pair["first"] == best else pair["first"]
-        for pair in facts["comparisons"]
-        if pair["metric"] == "mAP"
-        and best in (pair["first"], pair["second"])
-        and not pair["is_distinguishable"]
-    ]
+    found = []
+    for pair in facts["comparisons"]:
+        if pair["metric"] == "mAP" and best in (pair["first"], pair["second"]):
+            is_first = pair["first"] == best
+            is_ahead = pair["difference"] is not None and (pair["difference"] > 0) == is_first
+            if not (pair["is_distinguishable"] and is_ahead):
+                found.append(pair["second"] if is_first else pair["first"])
+    return found
+
+
+def n_judged(facts: FactsView) -> int:
+    """Count the photos that judge: those with a known label, where there are any."""
+    judged = facts["judged"]
+    return int(judged["n_known"] or judged["n_photos"])
 
 
 def judged_on(facts: FactsView) -> str:
     """Say which photos judged, and that no network had seen them."""
-    n_photos, n_folds = facts["judged"]["n_photos"], facts["data"]["n_folds"]
+    n_photos, n_folds = n_judged(facts), facts["data"]["n_folds"]
     if facts["judged"]["part"] == "test":
         return f"Judged on {n_things(n_photos, 'test photo')} that no network learned from."
     return (
@@ -114,16 +121,35 @@ def result(facts: FactsView) -> str:
 
 
 def _lead(facts: FactsView) -> str:
-    """Compare the mAP of the best network with that of the second; empty where there is none."""
-    scored = [model for model in facts["models"] if model["metrics"]["mAP"] is not None]
-    if len(scored) < 2:
+    """Compare the mAP of the best network with the highest of the others; empty where there is none."""
+    best = facts["models"][facts["best"]]
+    scored = [model for model in facts["models"] if model is not best and model["metrics"]["mAP"] is not None]
+    if not scored or best["metrics"]["mAP"] is None:
         return ""
-    first, second = sorted(scored, key=lambda model: -float(model["metrics"]["mAP"]))[:2]
-    points = 100 * (first["metrics"]["mAP"] - second["metrics"]["mAP"])
-    if points < 0.05:
-        return f", and its mAP equals that of {second['model']}"
-    doubt = ", too little to tell them apart" if second["model"] in rivals(facts) else ""
-    return f", and its mAP is {points:.1f} points above that of {second['model']}{doubt}"
+    other = max(scored, key=lambda model: float(model["metrics"]["mAP"]))
+    points = 100 * (best["metrics"]["mAP"] - other["metrics"]["mAP"])
+    if abs(points) < 0.05:
+        return f", and its mAP equals that of {other['model']}"
+    doubt = ", too little to tell them apart" if other["model"] in rivals(facts) else ""
+    if points < 0:
+        doubt = ", which was behind it on the photos that chose"
+    side = "above" if points > 0 else "below"
+    return f", and its mAP is {abs(points):.1f} points {side} that of {other['model']}{doubt}"
+
+
+def chosen_by(facts: FactsView) -> str:
+    """Say by which photos a network came first, and what that does to its numbers; empty for one network."""
+    if len(facts["models"]) < 2:
+        return ""
+    if facts["best_by"] == "out_of_fold":
+        return (
+            "Which network comes first was said by training photos that its fits had not seen, so that its"
+            " numbers here are not flattered by the choice."
+        )
+    return (
+        "Which network comes first is said by the photos that judge: its own numbers are flattered by that, a"
+        " little with few networks and many photos, by some points with many and 40."
+    )
 
 
 def baseline_warning(facts: FactsView) -> str:

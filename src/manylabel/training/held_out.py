@@ -29,6 +29,7 @@ from manylabel.types import Choosing, FloatArray, IntArray, Judged
 
 _N_FOLDS = 5
 _MIN_PHOTOS = 20
+_MIN_VAL = 2
 
 THRESHOLD_AIMS: dict[ThresholdName, str] = {
     "f1": "best F{beta:g} per label",
@@ -41,7 +42,7 @@ THRESHOLD_AIMS: dict[ThresholdName, str] = {
 """What each way to choose thresholds aims at, in words."""
 
 _PROMISES: dict[ThresholdName, str] = {
-    "precision": "(each by itself, with a confidence of 90 %)",
+    "precision": "(each by itself; in at most one of ten such collections is it made and broken)",
     "recall": "(each by itself, on average over sets of photos like these)",
 }
 """What a promise means, in words."""
@@ -77,7 +78,7 @@ def choose_folds(learner: AnyLearner, experiment: Experiment) -> tuple[IntArray,
     """
     split, train = experiment.split, experiment.split.train
     inner = learner.inner_folds if experiment.config.evaluation.inner_folds else None
-    if split.folds or len(split.val) or inner is None or len(train) < _MIN_PHOTOS:
+    if split.folds or len(split.val) >= _MIN_VAL or inner is None or len(train) < _MIN_PHOTOS:
         return split.folds
     groups = experiment.groups_of(train)
     if groups is not None and len(np.unique(groups)) < inner.n_folds:
@@ -131,7 +132,7 @@ def learn_from_held_out(
         where no photos were kept from training.
     """
     val, labels = experiment.split.val, learner.lesson.start.labels
-    if len(val) >= 2:
+    if len(val) >= _MIN_VAL:
         held_out = _held_out(val, _score_variants(learner, final, val), (), experiment)
         return _learn(held_out, val, "the validation photos", experiment, labels=labels)
     if crossed is None:
@@ -179,7 +180,8 @@ def _learn(
     )
     said = _cross_fit(held_out, rule, experiment)
     goal = THRESHOLD_AIMS[evaluation.thresholds].format(beta=evaluation.beta, target=evaluation.target)
-    origin = goal if evaluation.thresholds == "half" else f"{goal} on {where} ({len(rows)} photos)"
+    n_known = int((~np.isnan(held_out.targets)).any(axis=1).sum())
+    origin = goal if evaluation.thresholds == "half" else f"{goal} on {where} ({n_known} photos)"
     if not rule.are_worthwhile:
         origin = f"0.5 for every label; those of {origin} did worse on photos that did not choose them"
     if evaluation.thresholds in ("precision", "recall"):

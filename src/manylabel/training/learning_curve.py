@@ -100,7 +100,8 @@ def _run_round(scaled: Tensor, experiment: Experiment, *, number: int) -> _Round
         for share in SHARES
     ]  # places among the training photos, by share and fold
     scores = [_score_folds(scaled, targets, folds=folds, learned=of_share) for of_share in learned]
-    n_learned = [np.mean([len(places) for places in of_share]) for of_share in learned]
+    is_known = np.asarray((~np.isnan(targets)).any(axis=1))  # from the others nothing is learned
+    n_learned = [np.mean([is_known[places].sum() for places in of_share]) for of_share in learned]
     return _Round(scores=np.stack(scores), n_learned=np.array(n_learned))
 
 
@@ -161,7 +162,8 @@ def _summarise(rounds: list[_Round], experiment: Experiment) -> LearningCurve:
     of_labels = np.mean(
         [[m.labels["average_precision"] for m in of_shares] for of_shares in measured], axis=0
     )
-    gain = values[-1] - values[SHARES.index(0.5)]
+    half = SHARES.index(0.5)
+    gain, label_gains = values[-1] - values[half], of_labels[-1] - of_labels[half]
     bands = [
         interval_of_mean_average_precision(of_share, targets, groups=groups, level=_LEVEL)
         for of_share in values
@@ -170,8 +172,10 @@ def _summarise(rounds: list[_Round], experiment: Experiment) -> LearningCurve:
         intervals_of_average_precision(of_share, targets, groups=groups, level=_LEVEL)
         for of_share in of_labels
     ]
-    gain_band = interval_of_difference(
-        float(gain[0]), gain[1:], n_groups=len(np.unique(groups)), level=_LEVEL
+    n_groups = len(np.unique(groups))
+    gain_band, *label_gain_bands = (
+        interval_of_difference(float(draws[0]), draws[1:], n_groups=n_groups, level=_LEVEL)
+        for draws in (gain, *label_gains.T)
     )
     return LearningCurve(
         n_photos=np.mean([one.n_learned for one in rounds], axis=0).round().astype(np.int64),
@@ -181,4 +185,5 @@ def _summarise(rounds: list[_Round], experiment: Experiment) -> LearningCurve:
         label_bands=np.array([[[band.low, band.high] for band in of_share] for of_share in label_bands]),
         gain=float(gain[0]),
         gain_band=np.array([gain_band.low, gain_band.high]),
+        label_gain_bands=np.array([[band.low, band.high] for band in label_gain_bands]),
     )

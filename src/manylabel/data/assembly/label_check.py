@@ -43,8 +43,12 @@ def find_hopeless_labels(raw: RawTable, targets: FloatArray) -> list[str]:
     if not targets.size:
         return []
     unused = [] if raw.is_catalogue else [raw.labels[label] for label in _find_unused(targets)]
+    unknown = {raw.labels[label] for label in np.flatnonzero(np.isnan(targets).all(axis=0))}
     problems = [
-        f"{raw.where}: no photo carries label '{label}', so nothing can be learned of it; leave it out"
+        f"{raw.where}: label '{label}' is unknown on every photo, so nothing can be learned of it; "
+        "fill it in or leave it out"
+        if label in unknown
+        else f"{raw.where}: no photo carries label '{label}', so nothing can be learned of it; leave it out"
         for label in unused
     ]
     if not (targets == 0).any() and np.isnan(targets).any():

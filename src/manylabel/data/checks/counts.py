@@ -4,6 +4,7 @@ In:  the table, and the split where there is one.
 Out: findings: too few photos, labels that are never, always or rarely present, labels missing from a part.
 """
 
+import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -120,12 +121,16 @@ def _missing_from_parts(table: LabelTable, split: Split | None) -> list[Finding]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Place:
-    """Hold some photos, what they are called, and what rests on them."""
+    """Hold some photos, what they are called, and what rests on them.
+
+    Of new photos, a share comes here: one where a table says where photos go, or where all go here.
+    """
 
     rows: IntArray
     photo: str
     kind: str
     decides: str
+    share: float = 1.0
 
 
 def _places(table: LabelTable, split: Split | None) -> tuple[_Place, ...]:
@@ -135,9 +140,11 @@ def _places(table: LabelTable, split: Split | None) -> tuple[_Place, ...]:
             _Place(rows=np.arange(table.n_photos), photo="photo", kind="few", decides="threshold and AP"),
         )
     others = np.concatenate([split.train, split.val])
+    is_drawn = all(part is None for part in table.parts)
+    share = len(split.test) / table.n_photos if is_drawn else 1.0
     return (
         _Place(rows=others, photo="training photo", kind="few", decides="threshold"),
-        _Place(rows=split.test, photo="test photo", kind="few_test", decides="AP"),
+        _Place(rows=split.test, photo="test photo", kind="few_test", decides="AP", share=share),
     )
 
 
@@ -152,10 +159,10 @@ def _rare(table: LabelTable, place: _Place, *, value: int) -> list[Finding]:
 
     def sentence(column: int, verdict: str) -> str:
         n_cell, n_known = int(n_cells[column]), int(n_cells[column] + n_others[column])
-        more = _STEP * -(-(_ROUGH - n_cell) // _STEP)
+        more = _STEP * math.ceil((_ROUGH - n_cell) / place.share / _STEP)
         return (
             f"{count(n_cell, thing)} among {count(n_known, place.photo)}: its {place.decides} {verdict};"
-            f" about {more} more would help"
+            f" about {more} more would help{', or --folds 5' if place.share < 1 else ''}"
         )
 
     bounds: tuple[tuple[int, int, Level, str, str], ...] = (
