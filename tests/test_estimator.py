@@ -201,6 +201,13 @@ def test_labels_that_cannot_be_understood_are_told(y: Any, problem: str) -> None
         read_targets(y, n_photos=2)
 
 
+def test_one_photo_alone_is_no_list(shapes_table: LabelTable) -> None:
+    trained = small().fit(shapes_table.photos, shapes_table.targets)
+    for photo in (str(shapes_table.photos[0]), shapes_table.photos[0], open_all(shapes_table)[0]):
+        with pytest.raises(TableError, match=r"one alone goes into a list: \[photo\]"):
+            trained.predict(photo)  # type: ignore[arg-type]
+
+
 def test_a_file_that_cannot_be_read_is_told(shapes_table: LabelTable) -> None:
     shapes_table.photos[3].write_bytes(b"no photo")
 

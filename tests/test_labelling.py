@@ -51,7 +51,7 @@ def test_what_is_suggested_is_what_scores_and_features_say(bundle: Path, images:
     chosen = choose_to_label(seen.scores, seen.features, n=5)
     assert suggestions.scores.names == tuple(names[row] for row in chosen)
     assert suggestions.n_unlabelled == 32
-    assert not suggestions.notes
+    assert suggestions.notes[0].startswith("which photos the bundle was trained with is not known")
     np.testing.assert_allclose(suggestions.uncertainty, mean_entropy(suggestions.scores.values))
 
 

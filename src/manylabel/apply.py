@@ -5,6 +5,7 @@ Out: predictions, or metrics.
 """
 
 import json
+import os
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -211,7 +212,7 @@ def _part_of(table: LabelTable, part: Part | Literal["all"] | None) -> LabelTabl
         notes = {
             "test": "judged on the test part that the table names; the others may have been learned from",
             "all": "judged on all photos of the table; those that the bundle learned from look too good "
-            "(split.csv of the bundle names them)",
+            "(a split.csv in or above the bundle names them)",
             "train": "judged on training photos: those that the bundle learned from look too good",
             "val": "judged on validation photos: those that chose thresholds look a little too good",
         }
@@ -226,16 +227,21 @@ def _part_of(table: LabelTable, part: Part | Literal["all"] | None) -> LabelTabl
 
 def _list_photos(given: Sequence[Path]) -> tuple[list[Path], list[str]]:
     """Return the files, each once, and what to call them: as given, or relative to the only given folder."""
-    named = dict[Path, tuple[Path, str]]()
+    named = dict[str, tuple[Path, str]]()
     for path in given:
         if path.is_dir():
             for file in find_photos(path):
                 below = file.relative_to(path)
                 whole = below if len(given) == 1 else path / below
-                named.setdefault(file.absolute(), (file, whole.as_posix()))
+                named.setdefault(_place(file), (file, whole.as_posix()))
         else:
-            named.setdefault(path.absolute(), (path, path.as_posix()))
+            named.setdefault(_place(path), (path, path.as_posix()))
     return [path for path, _ in named.values()], [printable(name) for _, name in named.values()]
+
+
+def _place(path: Path) -> str:
+    """Return the same text for the same place, whatever its path goes through."""
+    return os.path.abspath(path)  # noqa: PTH100 - links stay what they are called
 
 
 def _check_readable(parts: Iterable[Predictions]) -> Generator[Predictions, None, None]:

@@ -259,6 +259,8 @@ def _has_text(y: Sequence[Any]) -> bool:
 def _read_photos(photos: Photos, *, side_px: int) -> "PhotoStore":
     from manylabel.training.photo_store import read_store, store_of_images
 
+    if isinstance(photos, str | Path | Image.Image):
+        raise TableError(["X: expected a list of photos; one alone goes into a list: [photo]"])
     if all(isinstance(photo, str | Path) for photo in photos):
         store, _, failures = read_store([Path(str(photo)) for photo in photos], side_px=side_px)
         if failures:

@@ -94,7 +94,7 @@ def suggest(  # noqa: PLR0913 - a wish of the user each
     else:
         labelled, notes = _find_labelled(Path(labels), names, folder, form)
     if len(labelled) == len(paths):
-        raise InputError(f"{folder}: holds no photo that is not labelled; {''.join(notes) or 'it is empty'}")
+        raise InputError(f"{folder}: holds no photo that is not labelled; {''.join(notes) if paths else 'it is empty'}")
     seen = score_with_features(opened, paths, names=names, device=device, listener=listener)
     is_labelled = np.isin(seen.rows, labelled)
     if is_labelled.all():
@@ -154,12 +154,14 @@ def _find_learned(bundle: Bundle, names: Sequence[str], folder: Path) -> tuple[I
     """Return the rows of the photos that the split of a bundle names, and what to say about them."""
     path = _split_file(bundle.folder)
     if path is None:
-        return _rows(()), []
+        unknown = "which photos the bundle was trained with is not known: it has no split.csv"
+        return _rows(()), [f"{unknown}; give --labels TABLE to leave labelled ones out"]
     index = PhotoIndex(names, folder=folder)
     matches = [index.find(name, near=folder).rows for name in _read_names(path)]
     rows = _rows({match[0] for match in matches if len(match) == 1})
-    what = f"{len(rows)} photos have the names of photos that the bundle was trained or judged with"
-    return rows, [f"{what} and are left out; give --labels TABLE where that is not so"] if len(rows) else []
+    have, are = ("photo has the name", "is") if len(rows) == 1 else ("photos have the names", "are")
+    what = f"{len(rows)} {have} of photos that the bundle was trained or judged with, and {are} left out"
+    return rows, [f"{what}; give --labels TABLE where that is not so"] if len(rows) else []
 
 
 def _split_file(bundle: Path) -> Path | None:

@@ -25,7 +25,7 @@ from manylabel.data.checks.seen import SeenPhotos
 from manylabel.data.duplicates import Copy, DuplicateGroups
 from manylabel.errors import PhotoError
 from manylabel.rules import parse_rules
-from manylabel.types import FloatArray, IntArray, LabelTable, Split
+from manylabel.types import FloatArray, IntArray, LabelTable, Part, Split
 
 NOBODY: IntArray = np.zeros(0, dtype=np.int64)
 
@@ -257,6 +257,16 @@ def test_a_check_splits_as_it_is_told(tmp_path: Path) -> None:
     )
     assert any("test photo" in finding.text for finding in drawn.findings)
     assert not any("test photo" in finding.text for finding in crossed.findings)
+
+
+def test_test_photos_that_were_drawn_among_given_training_photos_are_told() -> None:
+    table = make_table(draw_targets())
+    parts: tuple[Part, ...] = tuple("train" for _ in table.names)
+    given = replace(table, parts=parts)
+    n_test = table.n_photos // 5
+    finding = the(check_table(given, split=halves(table.n_photos, n_test)), "drawn_test")
+    assert finding.text.startswith(f"the table names no test photo, so {n_test} of its training photos")
+    assert not found(check_table(table, split=halves(table.n_photos, n_test)), "drawn_test")
 
 
 def test_a_table_that_never_says_absent_is_an_error(tmp_path: Path) -> None:

@@ -93,6 +93,22 @@ def test_intervals_hold_the_truth_as_often_as_they_say(level: float) -> None:
     np.testing.assert_allclose(hits / n_repeats, level, atol=tolerance)
 
 
+@pytest.mark.slow
+def test_intervals_of_all_main_metrics_and_of_labels_hold_the_truth_as_often_as_they_say() -> None:
+    names, n_repeats = ("binary_accuracy", "exact_match", "mAP", "f1_macro", "f1_micro", "auroc_macro"), 400
+    targets, judged = simulated(np.random.default_rng(1), 200_000)
+    truth, of_labels = measure(targets, *judged[0]), measure_labels(targets, *judged[0])
+    hits = np.zeros(len(names) + 2)
+    for repeat in range(n_repeats):
+        (model, _) = simulated_bootstrap(1000 + repeat, 60).models
+        hits += [
+            *(holds(model.metrics[name], truth[name]) for name in names),
+            *(holds(model.labels[name][0], of_labels[name][0]) for name in ("average_precision", "f1")),
+        ]
+    tolerance = 3 * np.sqrt(0.95 * 0.05 / n_repeats) + 0.01
+    np.testing.assert_allclose(hits / n_repeats, 0.95, atol=tolerance)
+
+
 @few_examples
 @given(cases())
 def test_every_interval_holds_what_was_measured_and_is_possible(case: Case) -> None:

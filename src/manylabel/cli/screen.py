@@ -149,7 +149,7 @@ def show_exported(exported: "Exported") -> None:
         [
             [
                 row.engine,
-                *(f"{difference:.1g}" for difference in (row.mean_difference, row.max_difference)),
+                *(f"{difference:.2g}" for difference in (row.mean_difference, row.max_difference)),
                 f"{row.n_changed} of {parity.n_decisions}",
             ]
             for row in parity.rows

@@ -157,7 +157,7 @@ def check_parity(parity: Parity, *, bundle: Path, form: str, limit: float | None
         if not row.max_difference <= limit:  # also where it is no number
             raise EngineError(
                 f"{bundle}: {form} under {row.engine} does not compute this network as torch does: "
-                f"probabilities differ by up to {row.max_difference:.1e}, at most {limit:.1g} is accepted "
+                f"probabilities differ by up to {row.max_difference:.2g}, at most {limit:.1g} is accepted "
                 "(--max-difference); nothing was written"
             )
 

@@ -160,7 +160,11 @@ def converted_model(bundle: Bundle) -> "openvino.Model | Path":
             return model_file
         except BundleError as error:
             _logger.warning("%s; the network is converted again", error)
-    return read_onnx(bundle) or _convert(bundle, place, limit_bytes=limit_bytes)
+    exported = read_onnx(bundle)
+    if exported is not None:
+        return exported
+    _logger.info("converting the network for this machine: some seconds, once")
+    return _convert(bundle, place, limit_bytes=limit_bytes)
 
 
 def _convert(bundle: Bundle, place: Path, *, limit_bytes: int) -> "openvino.Model":

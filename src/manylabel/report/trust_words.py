@@ -86,6 +86,8 @@ def terminal_lines(facts: FactsView) -> list[str]:
     lines = [f"Judged on {n_things(n_judged(facts), on[judged['part']])}{how}."]
     if spans:
         lines.append(f"95 % intervals of {best['model']}: {', '.join(spans)}.")
+    if len(facts["models"]) > 1 and facts["best_by"] == "out_of_fold":
+        lines.append(f"First by out-of-fold scores of the training photos: {best['model']}.")
     pairs = comparisons(facts)[:_MOST_PAIRS_IN_TERMINAL]
     return [*lines, *(f"{pair['sentence']}." for pair in pairs), *_broken_promises(best)]
 

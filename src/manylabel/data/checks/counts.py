@@ -30,6 +30,7 @@ def find_count_problems(table: LabelTable, split: Split | None) -> list[Finding]
     """
     return [
         *_too_few_photos(table, split),
+        *_drawn_test(table, split),
         *_constant_labels(table),
         *_missing_from_parts(table, split),
         *(finding for place in _places(table, split) for finding in _rare(table, place, value=1)),
@@ -52,6 +53,18 @@ def _too_few_photos(table: LabelTable, split: Split | None) -> list[Finding]:
         )
         return [Finding(level="warning", kind="too_few_photos", text=text)]
     return []
+
+
+def _drawn_test(table: LabelTable, split: Split | None) -> list[Finding]:
+    """Say where a table says which photos train, but not which judge, and some were drawn."""
+    is_given = any(part is not None for part in table.parts) and "test" not in table.parts
+    if split is None or not is_given or not len(split.test):
+        return []
+    text = (
+        f"the table names no test photo, so {len(split.test)} of its training photos were drawn to judge; "
+        "--folds 5 judges all of them instead"
+    )
+    return [Finding(level="warning", kind="drawn_test", text=text)]
 
 
 def _constant_labels(table: LabelTable) -> list[Finding]:

@@ -146,13 +146,11 @@ async function add(files) {
 }
 
 async function score(entries) {
-  let nDone = 0;
   for (const part of inRequests(entries)) {
     say(`Scoring photo ${entries.indexOf(part[0]) + 1} of ${entries.length} …`);
     try {
       const answers = await predict(page.model, part.map((entry) => entry.file));
       part.forEach((entry, place) => entry.setAnswer(answers[place]));
-      nDone += part.length;
     } catch (error) {
       if (needsToken(error)) return;
       part.forEach((entry) => entry.setAnswer({ image: entry.file.name, labels: [], scores: {}, error: error.message }));
@@ -160,8 +158,10 @@ async function score(entries) {
     showCounts();
   }
   const nFailed = entries.filter((entry) => entry.answer?.error).length;
+  const nScored = entries.length - nFailed;
   const failed = nFailed ? ` ${nFailed} could not be read.` : "";
-  say(`${nDone === 1 ? "1 photo" : `${nDone} photos`} scored.${failed} Click a label to see where it is.`);
+  const hint = nScored ? " Click a label to see where it is." : "";
+  say(`${nScored === 1 ? "1 photo" : `${nScored} photos`} scored.${failed}${hint}`);
   byId("download").disabled = false;
 }
 
