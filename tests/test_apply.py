@@ -1,5 +1,6 @@
 """A trained bundle in use: photos scored, labelled photos judged."""
 
+import csv
 import json
 import shutil
 import sys
@@ -226,6 +227,26 @@ def test_a_given_test_part_judges(shapes_bundle: Path, shapes_folder: Path) -> N
         evaluate(shapes_bundle, photos, table, part="val")
 
 
+def test_the_photos_that_judged_the_bundle_can_be_judged_again(
+    shapes_bundle: Path, shapes_folder: Path
+) -> None:
+    photos, table = shapes_folder / "images", shapes_folder / "labels.csv"
+    with (shapes_bundle / "split.csv").open(encoding="utf-8", newline="") as file:
+        parts = [line["part"] for line in csv.DictReader(file)]
+    n_test = parts.count("test")
+
+    judged = evaluate(shapes_bundle, photos, table, part="test")
+    whole = evaluate(shapes_bundle, photos, table)
+
+    assert 0 < n_test == judged.n_photos
+    assert whole.n_photos == 32
+    assert (
+        f"{32 - n_test} have the names of such photos; --part test judges on the {n_test}" in whole.notes[0]
+    )
+    with pytest.raises(TableError, match="names no photo as 'val', and neither does the split of the bundle"):
+        evaluate(shapes_bundle, photos, table, part="val")
+
+
 def test_columns_come_into_the_order_of_the_bundle() -> None:
     table = small_table("sky", "sea", "sun")
 
@@ -253,10 +274,10 @@ def test_a_table_of_other_labels_is_refused() -> None:
 def test_without_parts_all_photos_are_judged() -> None:
     table = small_table("sea")
 
-    whole = _part_of(table, None)
+    whole = _part_of(table, None, learned={})
     assert whole.names == table.names
     assert "learned from look too good" in whole.notes[-1]
-    assert _part_of(replace(table, parts=("train", "val")), None).n_photos == 2
+    assert _part_of(replace(table, parts=("train", "val")), None, learned={}).n_photos == 2
 
 
 def test_an_evaluation_is_written_with_null_for_what_is_undefined(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ Out: predictions, or metrics.
 
 import json
 import os
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -16,6 +16,7 @@ import numpy as np
 from manylabel.config import DataConfig, DeviceName, EngineName, PrecisionName
 from manylabel.data.align import align_targets
 from manylabel.data.duplicates import group_copies
+from manylabel.data.learned import find_learned
 from manylabel.data.readers import find_photos, read_table
 from manylabel.errors import InputError, OutputError, PhotoError, TableError, nothing_read
 from manylabel.evaluation.intervals import Interval, bootstrap_metrics
@@ -124,8 +125,8 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
         photos: Folder of the photos.
         labels: Table of labels; not given: the photo folder itself is asked.
         form: Format and delimiter of the table; its paths are not used.
-        part: Part of the table's own split to judge on. Not given: its test part where it has one, else
-            all photos.
+        part: Part of the table's own split to judge on, else of that which the bundle was trained with, by
+            the names of the photos. Not given: the table's test part where it has one, else all photos.
         engine: What computes: "auto" takes OpenVINO on a CPU, else torch.
         listener: Hears of progress.
 
@@ -141,7 +142,8 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
         delimiter=form.delimiter,
         purpose="judging",
     )
-    table = _part_of(table, part)
+    learned = find_learned(Path(bundle), table.names, folder=Path(photos))
+    table = _part_of(table, part, learned={} if learned is None else learned)
     predictor = open_predictor(Path(bundle), engine=engine, aim=_aim(table.n_photos))
     targets, notes = align_targets(table, predictor.labels)
     parts = stream_files(predictor, table.photos, names=table.names, listener=listener)
@@ -206,13 +208,18 @@ def _number(value: float) -> float | None:
     return None if np.isnan(value) else round(float(value), 6)
 
 
-def _part_of(table: LabelTable, part: Part | Literal["all"] | None) -> LabelTable:
+def _part_of(
+    table: LabelTable, part: Part | Literal["all"] | None, *, learned: Mapping[int, Part]
+) -> LabelTable:
+    """Take a part of a table: as it says itself, else as the split of the bundle says of photos so called."""
+    if part not in (None, "all") and all(given is None for given in table.parts):
+        table = replace(table, parts=tuple(learned.get(row) for row in range(table.n_photos)))
     chosen = part if part is not None else ("test" if "test" in table.parts else "all")
     if part != "test":
         notes = {
             "test": "judged on the test part that the table names; the others may have been learned from",
-            "all": "judged on all photos of the table; those that the bundle learned from look too good "
-            "(a split.csv in or above the bundle names them)",
+            "all": "judged on all photos of the table; those that the bundle learned from look too good"
+            + _names_learned(learned),
             "train": "judged on training photos: those that the bundle learned from look too good",
             "val": "judged on validation photos: those that chose thresholds look a little too good",
         }
@@ -221,8 +228,20 @@ def _part_of(table: LabelTable, part: Part | Literal["all"] | None) -> LabelTabl
         return table
     rows = np.flatnonzero([given == chosen for given in table.parts])
     if not len(rows):
-        raise TableError([f"{table.source}: names no photo as '{chosen}'"])
+        raise TableError(
+            [f"{table.source}: names no photo as '{chosen}', and neither does the split of the bundle"]
+        )
     return table.take(rows)
+
+
+def _names_learned(learned: Mapping[int, Part]) -> str:
+    """Say how many photos have the names of those that a bundle learned from, and what to do about it."""
+    parts = list(learned.values())
+    n_test = parts.count("test")
+    if len(parts) == n_test:
+        return ""
+    hint = f"; --part test judges on the {n_test} that judged it then" if n_test else ""
+    return f": {len(parts) - n_test} have the names of such photos{hint}"
 
 
 def _list_photos(given: Sequence[Path]) -> tuple[list[Path], list[str]]:

@@ -14,15 +14,13 @@ import numpy as np
 
 from manylabel.bundle import Bundle, read_bundle
 from manylabel.config import DataConfig, DeviceName
-from manylabel.data.assembly.matching import PhotoIndex
+from manylabel.data.learned import find_learned
 from manylabel.data.readers import find_photos, read_table
-from manylabel.data.split import KNOWN_COLUMN
-from manylabel.errors import BundleError, ConfigError, InputError, OutputError, PhotoError, needs_extra
+from manylabel.errors import ConfigError, InputError, OutputError, PhotoError, needs_extra
 from manylabel.evaluation.suggestions import choose_to_label, mean_entropy
 from manylabel.files import printable, write_atomically
 from manylabel.types import FloatArray, IntArray, Listener, Scores, ignore_progress
 
-_SPLIT_FILE = "split.csv"
 _PROBLEMS_SHOWN = 10
 _UNSURE = 0.4
 
@@ -94,7 +92,9 @@ def suggest(  # noqa: PLR0913 - a wish of the user each
     else:
         labelled, notes = _find_labelled(Path(labels), names, folder, form)
     if len(labelled) == len(paths):
-        raise InputError(f"{folder}: holds no photo that is not labelled; {''.join(notes) if paths else 'it is empty'}")
+        raise InputError(
+            f"{folder}: holds no photo that is not labelled; {''.join(notes) if paths else 'it is empty'}"
+        )
     seen = score_with_features(opened, paths, names=names, device=device, listener=listener)
     is_labelled = np.isin(seen.rows, labelled)
     if is_labelled.all():
@@ -152,35 +152,13 @@ def _find_labelled(
 
 def _find_learned(bundle: Bundle, names: Sequence[str], folder: Path) -> tuple[IntArray, list[str]]:
     """Return the rows of the photos that the split of a bundle names, and what to say about them."""
-    path = _split_file(bundle.folder)
-    if path is None:
+    learned = find_learned(bundle.folder, names, folder=folder)
+    if learned is None:
         unknown = "which photos the bundle was trained with is not known: it has no split.csv"
         return _rows(()), [f"{unknown}; give --labels TABLE to leave labelled ones out"]
-    index = PhotoIndex(names, folder=folder)
-    matches = [index.find(name, near=folder).rows for name in _read_names(path)]
-    rows = _rows({match[0] for match in matches if len(match) == 1})
-    have, are = ("photo has the name", "is") if len(rows) == 1 else ("photos have the names", "are")
-    what = f"{len(rows)} {have} of photos that the bundle was trained or judged with, and {are} left out"
-    return rows, [f"{what}; give --labels TABLE where that is not so"] if len(rows) else []
-
-
-def _split_file(bundle: Path) -> Path | None:
-    """Find the split that a bundle was trained with: beside it, or at the top of its run."""
-    places = [bundle / _SPLIT_FILE, bundle.absolute().parent.parent / _SPLIT_FILE]
-    return next((place for place in places if place.is_file()), None)
-
-
-def _read_names(path: Path) -> list[str]:
-    """Return the photos that a split names, without those of which no label was known."""
-    try:
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            return [
-                printable(line["image"])
-                for line in csv.DictReader(file)
-                if line.get("image") and line.get(KNOWN_COLUMN) != "0"
-            ]
-    except (OSError, csv.Error) as error:
-        raise BundleError(f"{path}: cannot be read: {error}") from error
+    have, are = ("photo has the name", "is") if len(learned) == 1 else ("photos have the names", "are")
+    what = f"{len(learned)} {have} of photos that the bundle was trained or judged with, and {are} left out"
+    return _rows(learned), [f"{what}; give --labels TABLE where that is not so"] if learned else []
 
 
 def _rows(rows: Iterable[int]) -> IntArray:

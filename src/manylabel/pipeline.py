@@ -21,7 +21,7 @@ from manylabel.config import RunConfig
 from manylabel.data.check import Check, check_table
 from manylabel.data.checks.seen import SeenPhotos, look_at_photos
 from manylabel.data.readers import read_table
-from manylabel.data.split import make_split, write_split
+from manylabel.data.split import SPLIT_FILE, make_split, write_split
 from manylabel.errors import ConfigError, PhotoError, TableError
 from manylabel.explain.mistakes import explain_mistakes
 from manylabel.files import check_apart, new_folder, write_atomically
@@ -50,8 +50,7 @@ from manylabel.types import IntArray, LabelTable, Listener, Split, Trial, ignore
 _logger = logging.getLogger(__name__)
 _WARNINGS_SHOWN = 5
 
-_SPLIT_FILE = "split.csv"
-_BUNDLE_FILES = "|".join(map(re.escape, (*BUNDLE_FILES, _SPLIT_FILE)))
+_BUNDLE_FILES = "|".join(map(re.escape, (*BUNDLE_FILES, SPLIT_FILE)))
 _OWN_FILES = re.compile(
     rf"{_BUNDLE_FILES}|config\.toml|report\.html|table\.(csv|md)|plots/[^/]+\.png"
     rf"|(predictions|history)/[^/]+\.csv|models/[^/]+/({_BUNDLE_FILES})"
@@ -133,7 +132,7 @@ def compare(
             trials.append(network.trial)
         facts = run.facts(trials, clock)
         write_report(facts, run.table, out=folder, heat_maps=draw_heat_maps(facts, run.table, folder=folder))
-        write_split(folder / _SPLIT_FILE, run.table, run.split)
+        write_split(folder / SPLIT_FILE, run.table, run.split)
         # Whoever runs these settings again decides anew whether something may be replaced.
         settings = config_to_toml(replace(run.config, overwrite=False))
         write_atomically(folder / "config.toml", settings.encode())
@@ -185,7 +184,7 @@ def train(
         start, provenance = run.starts[0]
         network = run_trial(start, provenance, run.experiment(start, listener=listener))
         facts = write_network(folder, network, run, clock=clock)
-        write_split(folder / _SPLIT_FILE, run.table, run.split)
+        write_split(folder / SPLIT_FILE, run.table, run.split)
     return RunResult(out=Path(config.out), facts=facts)
 
 

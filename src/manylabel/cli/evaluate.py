@@ -24,7 +24,8 @@ def evaluate(
     part: Annotated[
         Literal["train", "val", "test", "all"] | None,
         typer.Option(
-            help="Part of the table's own split to judge on; its test part where it has one, else all."
+            help="Part to judge on, of the table's own split or else of that which the bundle was trained "
+            "with. Not given: the table's test part where it has one, else all."
         ),
     ] = None,
     engine: options.Engine = None,

@@ -24,6 +24,9 @@ __all__ = ["given_split", "make_split", "read_split", "stratified_folds", "strat
 
 _COLUMNS = ("image", "part", "fold")
 KNOWN_COLUMN = "n_known"
+SPLIT_FILE = "split.csv"
+"""What a run calls the file that ``write_split`` writes."""
+
 _PARTS: tuple[Part, ...] = get_args(Part)
 
 
