@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from manylabel.evaluation.benefit import gains_more_than_chance
 from manylabel.evaluation.calibration import choose_calibration
+from manylabel.evaluation.curves import BoolArray
 from manylabel.evaluation.decision_rule import (
     HeldOut,
     cross_fit_decision_rule,
@@ -15,9 +17,10 @@ from manylabel.evaluation.folds import positions
 from manylabel.evaluation.reliability import log_loss
 from manylabel.evaluation.thresholds import ThresholdAim, choose_thresholds
 from manylabel.rules import parse_rules
-from manylabel.types import FloatArray
+from manylabel.types import FloatArray, IntArray
 
 F1 = ThresholdAim(method="f1")
+COST = ThresholdAim(method="cost", cost_missed=2.0, cost_false=1.0)
 N_PHOTOS, N_LABELS = 200, 4
 
 
@@ -104,6 +107,25 @@ def test_thresholds_that_do_worse_than_half_on_other_photos_are_half() -> None:
     # Honest scores leave nothing to gain over 0.5; scores that never reach it leave everything.
     assert not all(worthwhile)
     assert learn_decision_rule(held_out(targets, rare), aim=F1, calibrates="never").are_worthwhile
+
+
+def test_a_gain_that_chance_explains_is_none() -> None:
+    targets, scores = honest_scores(np.random.default_rng(0))
+    half = scores >= 0.5
+    hardly_better, is_right = half.copy(), half == (targets == 1)
+    for cells in (np.argwhere(~is_right)[::8][:7], np.argwhere(is_right)[::30][:6]):  # 7 mended, 6 spoilt
+        hardly_better[tuple(cells.T)] ^= True
+    many_better = np.where(np.arange(len(targets))[:, None] % 2, half, targets == 1)
+
+    def gains(decisions: BoolArray, aim: ThresholdAim, groups: IntArray) -> bool:
+        return gains_more_than_chance(targets, scores, decisions=decisions, aim=aim, groups=groups)
+
+    apart, one_photo = np.arange(len(targets)), np.zeros(len(targets), dtype=np.int64)
+    for aim in (F1, ThresholdAim(method="accuracy"), COST):
+        assert not gains(half, aim, apart)
+        assert not gains(hardly_better, aim, apart)
+        assert gains(many_better, aim, apart)
+        assert not gains(many_better, aim, one_photo)
 
 
 def test_a_target_is_aimed_at_whatever_half_does() -> None:

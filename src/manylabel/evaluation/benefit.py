@@ -17,9 +17,11 @@ from manylabel.evaluation.metrics import (
     precision,
     recall,
 )
+from manylabel.evaluation.resampled import affordable_resamples, draw_counts
 from manylabel.evaluation.thresholds import ThresholdAim, ThresholdMethod, choose_thresholds
-from manylabel.types import FloatArray
+from manylabel.types import FloatArray, IntArray
 
+_N_RESAMPLES = 200
 _HEADLINES: dict[ThresholdMethod, tuple[str, str]] = {
     "f1": ("f_beta_macro", "macro-F"),
     "half": ("f_beta_macro", "macro-F"),
@@ -128,6 +130,49 @@ def threshold_benefit(
         cross_fitted=judge(decisions),
         aim=aim,
     )
+
+
+def gains_more_than_chance(
+    targets: FloatArray, scores: FloatArray, *, decisions: BoolArray, aim: ThresholdAim, groups: IntArray
+) -> bool:
+    """Say whether decisions are better than those of 0.5 by more than one standard error.
+
+    Better by macro-F, accuracy or cost, whatever the aim is nearest to. The standard error is that of the
+    difference over resamples of the photos, copies together (Efron and Tibshirani 1993, "An introduction to
+    the bootstrap", chapter 6).
+
+    Args:
+        targets: Float array [n_photos, n_labels]: 1 present, 0 absent, NaN unknown.
+        scores: Out-of-fold probabilities [n_photos, n_labels].
+        decisions: What thresholds of other photos decide [n_photos, n_labels].
+        aim: What the thresholds aim at.
+        groups: Number of each photo's group of copies [n_photos].
+    """
+    if len(np.unique(groups)) < 2 or np.isnan(targets).all():
+        return False  # nothing says how much chance explains
+    n_photos, n_labels = targets.shape
+    n_resamples = affordable_resamples(n_photos=n_photos, n_labels=n_labels, wanted=_N_RESAMPLES)
+    drawn = draw_counts(groups, n_resamples=n_resamples, rng=np.random.default_rng(0))
+    counts = np.concatenate([np.ones((1, len(targets)), dtype=drawn.dtype), drawn])  # the photos, then draws
+    gains = _merits(targets, decisions, counts, aim) - _merits(targets, scores >= 0.5, counts, aim)
+    return bool(gains[0] > gains[1:].std())
+
+
+def _merits(targets: FloatArray, decisions: BoolArray, counts: IntArray, aim: ThresholdAim) -> FloatArray:
+    """Measure how good decisions are on each draw of the photos [n_draws]; more is better."""
+    is_known, is_present = ~np.isnan(targets), targets == 1
+    if aim.method == "f1":
+        hits, n_given, n_present = (
+            counts @ cells.astype(np.float64)
+            for cells in (is_present & decisions, is_known & decisions, is_present)
+        )
+        weight = aim.beta**2
+        values = (1 + weight) * hits / np.maximum(n_given + weight * n_present, 1e-300)  # [n_draws, n_labels]
+        return np.asarray(values[:, is_known.any(axis=0)].mean(axis=1))
+    cost_missed, cost_false = aim.costs if aim.method == "cost" else (1.0, 1.0)
+    cost = cost_missed * (is_present & ~decisions) + cost_false * (is_known & ~is_present & decisions)
+    per = is_known.any(axis=1) if aim.method == "cost" else is_known.sum(axis=1)
+    return np.asarray(-(counts @ cost.sum(axis=1)) / np.maximum(counts @ per, 1))
 
 
 def _precision_of_given(targets: FloatArray, decisions: BoolArray) -> float:

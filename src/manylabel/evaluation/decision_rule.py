@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from manylabel.evaluation.benefit import threshold_benefit
+from manylabel.evaluation.benefit import gains_more_than_chance
 from manylabel.evaluation.calibration import CalibrationChoice, choose_calibration, leave_uncalibrated
 from manylabel.evaluation.curves import BoolArray
 from manylabel.evaluation.reliability import log_loss
@@ -90,8 +90,8 @@ class DecisionRule:
         variant: Place of the variant of the network that is used.
         calibration: What makes its probabilities honest, and how much that helps.
         thresholds: The score from which on a label counts as present, after calibration.
-        are_worthwhile: Whether thresholds like these did better than 0.5 on photos that did not choose them;
-            else they are 0.5.
+        are_worthwhile: Whether thresholds like these did better than 0.5 on photos that did not choose them,
+            by more than chance; else they are 0.5.
     """
 
     variant: int
@@ -133,8 +133,8 @@ def learn_decision_rule(
     The variant with the lowest log loss is taken, the usual one where fewer than 40 photos can tell. It is
     calibrated where that lowers the log loss of photos that the calibration was not fitted to by more than
     one standard error. Thresholds are chosen on scores that were calibrated without the photo that they
-    belong to; where they are for an F score, accuracy or cost and, chosen on all folds but one, do worse on
-    that one than 0.5 would, it is 0.5.
+    belong to; where they are for an F score, accuracy or cost and, chosen on all folds but one, do not do
+    better on that one than 0.5 by more than one standard error, it is 0.5.
 
     Args:
         held_out: What to learn from.
@@ -174,11 +174,13 @@ def learn_decision_rule(
 
 
 def _are_worthwhile(held_out: HeldOut, scores: FloatArray, aim: ThresholdAim) -> bool:
-    """Say whether thresholds do at least as well as 0.5 on photos that did not choose them."""
+    """Say whether thresholds do better than 0.5 on photos that did not choose them, by more than chance."""
     if aim.method not in ("f1", "accuracy", "cost"):
         return True  # what 0.5 does has nothing to do with what is asked for
     decisions = cross_fit_thresholds(held_out.targets, scores, held_out.folds, aim=aim)
-    return not threshold_benefit(held_out.targets, scores, decisions=decisions, aim=aim).is_loss
+    n_photos = len(held_out.targets)
+    groups = np.arange(n_photos) if held_out.groups is None else held_out.groups
+    return gains_more_than_chance(held_out.targets, scores, decisions=decisions, aim=aim, groups=groups)
 
 
 def cross_fit_decision_rule(

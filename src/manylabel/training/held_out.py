@@ -183,7 +183,7 @@ def _learn(
     n_known = int((~np.isnan(held_out.targets)).any(axis=1).sum())
     origin = goal if evaluation.thresholds == "half" else f"{goal} on {where} ({n_known} photos)"
     if not rule.are_worthwhile:
-        origin = f"0.5 for every label; those of {origin} did worse on photos that did not choose them"
+        origin = f"0.5 for every label; those of {origin} did no better on photos that did not choose them"
     if evaluation.thresholds in ("precision", "recall"):
         n_promised = rule.thresholds.is_guaranteed.sum()
         origin += f", promised for {n_promised} of {len(labels)} labels {_PROMISES[evaluation.thresholds]}"
