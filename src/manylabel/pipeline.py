@@ -26,7 +26,7 @@ from manylabel.errors import ConfigError, PhotoError, TableError
 from manylabel.explain.mistakes import explain_mistakes
 from manylabel.files import check_apart, new_folder, write_atomically
 from manylabel.models.classifier import Classifier
-from manylabel.models.cut import split_backbone
+from manylabel.models.cut import caution, find_cut
 from manylabel.models.located import locate
 from manylabel.models.start import start_classifiers, weights_files
 from manylabel.models.weights import Provenance
@@ -258,9 +258,9 @@ def prepare(config: RunConfig, *, clock: RunClock, listener: Listener) -> Prepar
         if config.training.tune == "top":
             for start, _ in starts:
                 # Refused now where it cannot be cut.
-                caution = split_backbone(start.backbone, config.training.cut).caution()
-                if caution is not None:
-                    _logger.warning("%s", caution)
+                warning = caution(find_cut(start.backbone, config.training.cut))
+                if warning is not None:
+                    _logger.warning("%s", warning)
     with clock.timed("reading photos"):
         sides_px = sorted({start.preprocessing.side_px for start, _ in starts})
         table, stores, failures = read_all_photos(table, sides_px=sides_px, listener=listener)

@@ -8,7 +8,7 @@ from torch import nn
 
 from manylabel.errors import ConfigError
 from manylabel.models.backbones import Backbone, build_backbone
-from manylabel.models.cut import choose_cut, list_cuts, split_backbone
+from manylabel.models.cut import caution, choose_cut, find_cut, list_cuts, split_backbone
 from manylabel.models.trace import Passage
 from manylabel.preprocess import Preprocessing
 
@@ -109,13 +109,13 @@ def test_tracing_leaves_the_network_in_its_mode() -> None:
 def test_a_cut_that_leaves_much_to_learn_asks_for_care() -> None:
     backbone = build_backbone("squeezenet1_1", side_px=64)
 
-    caution = split_backbone(backbone, "features.3").caution()
+    warning = caution(find_cut(backbone, "features.3"))
 
-    assert caution is not None
+    assert warning is not None
     assert re.search(
-        r"training.cut: \d\d% of the network's .* above 'features.3', usually about 25%", caution
+        r"training.cut: \d\d% of the network's .* above 'features.3', usually about 25%", warning
     )
-    assert split_backbone(backbone).caution() is None
+    assert caution(find_cut(backbone)) is None
 
 
 def test_where_nothing_lies_near_a_quarter_the_nearest_is_taken() -> None:

@@ -15,7 +15,7 @@ from manylabel.errors import BundleError
 from manylabel.files import printable
 from manylabel.types import Part
 
-_PARTS: tuple[Part, ...] = get_args(Part)
+_PARTS: dict[str, Part] = {part: part for part in get_args(Part)}
 
 
 def find_learned(bundle: Path, names: Sequence[str], *, folder: Path) -> dict[int, Part] | None:
@@ -49,8 +49,8 @@ def _read_parts(path: Path) -> Iterator[tuple[str, Part]]:
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             for line in csv.DictReader(file):
-                name = line.get("image")
-                if name and line.get(KNOWN_COLUMN) != "0":
-                    yield from ((printable(name), part) for part in _PARTS if part == line.get("part"))
+                name, part = line.get("image"), _PARTS.get(line.get("part") or "")
+                if name and part and line.get(KNOWN_COLUMN) != "0":
+                    yield printable(name), part
     except (OSError, csv.Error) as error:
         raise BundleError(f"{path}: cannot be read: {error}") from error

@@ -15,7 +15,6 @@ from manylabel.evaluation.metrics import (
     class_recall,
     exact_match,
     precision,
-    recall,
 )
 from manylabel.evaluation.resampled import affordable_resamples, draw_counts
 from manylabel.evaluation.thresholds import ThresholdAim, ThresholdMethod, choose_thresholds
@@ -67,13 +66,6 @@ class ThresholdBenefit:
     aim: ThresholdAim
 
     @property
-    def is_loss(self) -> bool:
-        """Say whether 0.5 does better on photos that did not choose, by the metric nearest to the aim."""
-        metric, _ = _HEADLINES[self.aim.method]
-        new, half = getattr(self.cross_fitted, metric), getattr(self.half, metric)
-        return bool(new > half if metric == "cost" else new < half)
-
-    @property
     def sentence(self) -> str:
         """Say in one sentence what thresholds do for the metric that is nearest to their aim."""
         metric, name = _HEADLINES[self.aim.method]
@@ -113,15 +105,16 @@ def threshold_benefit(
         >>> benefit.half.f_beta_macro, benefit.cross_fitted.f_beta_macro
         (0.0, 1.0)
     """
+    once = np.ones((1, len(targets)), dtype=np.int64)
 
     def judge(decided: BoolArray) -> DecisionQuality:
         return DecisionQuality(
-            f_beta_macro=_f_beta_macro(targets, decided, beta=aim.beta),
+            f_beta_macro=float(_f_beta_macro(targets, decided, once, beta=aim.beta)[0]),
             exact_match=exact_match(targets, decided),
             binary_accuracy=binary_accuracy(targets, decided),
             precision_macro=_precision_of_given(targets, decided),
             recall_macro=class_recall(targets, decided),
-            cost=_cost_of_a_photo(targets, decided, aim),
+            cost=float(_cost_of_a_photo(targets, decided, once, aim)[0]),
         )
 
     return ThresholdBenefit(
@@ -154,25 +147,20 @@ def gains_more_than_chance(
     n_resamples = affordable_resamples(n_photos=n_photos, n_labels=n_labels, wanted=_N_RESAMPLES)
     drawn = draw_counts(groups, n_resamples=n_resamples, rng=np.random.default_rng(0))
     counts = np.concatenate([np.ones((1, len(targets)), dtype=drawn.dtype), drawn])  # the photos, then draws
-    gains = _merits(targets, decisions, counts, aim) - _merits(targets, scores >= 0.5, counts, aim)
+    new, half = (_merits(targets, decided, counts, aim) for decided in (decisions, scores >= 0.5))
+    gains = np.nan_to_num(new - half)  # a draw without a known cell gains nothing
     return bool(gains[0] > gains[1:].std())
 
 
 def _merits(targets: FloatArray, decisions: BoolArray, counts: IntArray, aim: ThresholdAim) -> FloatArray:
     """Measure how good decisions are on each draw of the photos [n_draws]; more is better."""
-    is_known, is_present = ~np.isnan(targets), targets == 1
     if aim.method == "f1":
-        hits, n_given, n_present = (
-            counts @ cells.astype(np.float64)
-            for cells in (is_present & decisions, is_known & decisions, is_present)
-        )
-        weight = aim.beta**2
-        values = (1 + weight) * hits / np.maximum(n_given + weight * n_present, 1e-300)  # [n_draws, n_labels]
-        return np.asarray(values[:, is_known.any(axis=0)].mean(axis=1))
-    cost_missed, cost_false = aim.costs if aim.method == "cost" else (1.0, 1.0)
-    cost = cost_missed * (is_present & ~decisions) + cost_false * (is_known & ~is_present & decisions)
-    per = is_known.any(axis=1) if aim.method == "cost" else is_known.sum(axis=1)
-    return np.asarray(-(counts @ cost.sum(axis=1)) / np.maximum(counts @ per, 1))
+        return _f_beta_macro(targets, decisions, counts, beta=aim.beta)
+    if aim.method == "cost":
+        return -_cost_of_a_photo(targets, decisions, counts, aim)
+    is_known = ~np.isnan(targets)
+    n_right = (is_known & (decisions == (targets == 1))).sum(axis=1)
+    return np.asarray((counts @ n_right) / np.maximum(counts @ is_known.sum(axis=1), 1))
 
 
 def _precision_of_given(targets: FloatArray, decisions: BoolArray) -> float:
@@ -183,17 +171,36 @@ def _precision_of_given(targets: FloatArray, decisions: BoolArray) -> float:
     return float(known.mean()) if known.size else math.nan
 
 
-def _f_beta_macro(targets: FloatArray, decisions: BoolArray, *, beta: float) -> float:
-    """Average the F-beta of the labels with a known cell, as ``f1_macro`` does for beta 1."""
-    right, found = precision(targets, decisions), recall(targets, decisions)
-    values = (1 + beta**2) * right * found / np.maximum(beta**2 * right + found, 1e-300)
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else math.nan
+def _f_beta_macro(targets: FloatArray, decisions: BoolArray, counts: IntArray, *, beta: float) -> FloatArray:
+    """Average the F-beta of the labels with a known cell, as ``f1_macro`` does for beta 1 [n_draws].
+
+    Args:
+        targets: Float array [n_photos, n_labels].
+        decisions: Which labels are given [n_photos, n_labels].
+        counts: How often each draw holds each photo [n_draws, n_photos].
+        beta: What recall weighs beside precision.
+    """
+    is_known, is_present = ~np.isnan(targets), targets == 1
+    is_judged = is_known.any(axis=0)
+    if not is_judged.any():
+        return np.full(len(counts), np.nan)
+    hits, n_given, n_present = (
+        counts @ cells[:, is_judged].astype(np.float64)
+        for cells in (is_present & decisions, is_known & decisions, is_present)
+    )
+    weight = beta**2
+    values = (1 + weight) * hits / np.maximum(n_given + weight * n_present, 1e-300)  # [n_draws, n_labels]
+    return np.asarray(values.mean(axis=1))
 
 
-def _cost_of_a_photo(targets: FloatArray, decisions: BoolArray, aim: ThresholdAim) -> float:
-    """Average what wrong labels cost over the photos with a known label; NaN where there are none."""
-    n_photos = (~np.isnan(targets)).any(axis=1).sum()
-    n_missed, n_false = ((targets == 1) & ~decisions).sum(), ((targets == 0) & decisions).sum()
+def _cost_of_a_photo(
+    targets: FloatArray, decisions: BoolArray, counts: IntArray, aim: ThresholdAim
+) -> FloatArray:
+    """Average what wrong labels cost over the photos with a known label [n_draws]; NaN without any."""
     cost_missed, cost_false = aim.costs
-    return float((cost_missed * n_missed + cost_false * n_false) / n_photos) if n_photos else math.nan
+    missed, false = (targets == 1) & ~decisions, (targets == 0) & decisions
+    cost = cost_missed * missed.sum(axis=1) + cost_false * false.sum(axis=1)  # [n_photos]
+    n_photos = (counts @ (~np.isnan(targets)).any(axis=1)).astype(np.float64)
+    costs = np.full(len(counts), np.nan)
+    np.divide(counts @ cost, n_photos, out=costs, where=n_photos > 0)
+    return costs

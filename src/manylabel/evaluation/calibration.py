@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from manylabel.evaluation.curves import BoolArray, known_probabilities
 from manylabel.evaluation.folds import with_others
-from manylabel.evaluation.reliability import log_loss
+from manylabel.evaluation.reliability import cell_losses, log_loss
 from manylabel.types import FloatArray, IntArray
 
 # Standard deviations of (log slope, offset) in the prior. The common ones lie around (0, 0), so widely that
@@ -235,12 +235,8 @@ def _gains(
 ) -> FloatArray:
     """Compute by how much the log loss of each photo falls [n_known]; copies of a photo are one."""
     is_known = ~np.isnan(targets).all(axis=1)
-    gains = np.array(
-        [
-            (~np.isnan(truth)).sum() * (log_loss(truth, old) - log_loss(truth, new))
-            for truth, old, new in zip(targets[is_known], scores[is_known], calibrated[is_known], strict=True)
-        ]
-    )
+    of_cells = cell_losses(targets, scores) - cell_losses(targets, calibrated)
+    gains: FloatArray = of_cells.sum(axis=1)[is_known]
     if groups is None:
         return gains
     numbers = np.unique(groups[is_known], return_inverse=True)[1]

@@ -57,12 +57,23 @@ def log_loss(targets: FloatArray, scores: FloatArray) -> float:
         >>> round(log_loss(np.array([[1.0, 0.0], [0.0, np.nan]]), np.array([[0.9, 0.2], [0.4, 0.7]])), 4)
         0.2798
     """
+    losses = cell_losses(targets, scores)
+    known = ~np.isnan(targets)
+    return float(losses[known].mean()) if known.any() else float("nan")
+
+
+def cell_losses(targets: FloatArray, scores: FloatArray) -> FloatArray:
+    """Compute what each known cell adds to ``log_loss``, arguments and errors as there.
+
+    Returns:
+        Losses of the shape of the targets, 0 where a cell is unknown.
+    """
     known = known_probabilities(targets, scores)
-    if not known.any():
-        return float("nan")
     tiny = np.finfo(np.float64).eps
     given_to_truth = np.where(targets[known] == 1, scores[known], 1 - scores[known])
-    return float(-np.log(np.clip(given_to_truth, tiny, 1 - tiny)).mean())
+    losses = np.zeros(targets.shape)
+    losses[known] = -np.log(np.clip(given_to_truth, tiny, 1 - tiny))
+    return losses
 
 
 def brier_score(targets: FloatArray, scores: FloatArray) -> FloatArray:

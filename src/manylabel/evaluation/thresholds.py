@@ -189,26 +189,14 @@ def _promised(
 
 
 def _merge_copies(targets: FloatArray, scores: FloatArray, groups: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Make one photo of each group: what its copies agree on, and their mean score where that is known."""
+    """Make one photo of each group: what its copies agree on, and the mean score of those that are known."""
     numbers = np.unique(groups, return_inverse=True)[1]
-    n_present, n_absent, n_copies, sums, known_sums = np.zeros(
-        (5, numbers.max(initial=-1) + 1, targets.shape[1])
-    )
-    is_known = ~np.isnan(targets)
-    for totals, values in (
-        (n_present, targets == 1),
-        (n_absent, targets == 0),
-        (n_copies, np.ones(targets.shape)),
-        (sums, np.where(np.isnan(scores), 0.0, scores)),
-        (known_sums, np.where(is_known, scores, 0.0)),
-    ):
-        np.add.at(totals, numbers, values)
-    merged = np.select(
-        [(n_present > 0) & (n_absent == 0), (n_absent > 0) & (n_present == 0)], [1.0, 0.0], np.nan
-    )
-    n_known = n_present + n_absent
-    means = np.where(n_known > 0, known_sums / np.maximum(n_known, 1), sums / n_copies)
-    return merged, means
+    n_present, n_absent, sums = np.zeros((3, numbers.max(initial=-1) + 1, targets.shape[1]))
+    np.add.at(n_present, numbers, targets == 1)
+    np.add.at(n_absent, numbers, targets == 0)
+    np.add.at(sums, numbers, np.where(np.isnan(targets), 0.0, scores))
+    agree = (n_present > 0) != (n_absent > 0)
+    return np.where(agree, n_present > 0, np.nan), sums / np.maximum(n_present + n_absent, 1)
 
 
 def _shrunk(targets: FloatArray, scores: FloatArray, aim: ThresholdAim) -> FloatArray:

@@ -38,19 +38,25 @@ class SplitBackbone:
     above: UpperPart
     cut: Passage
 
-    def caution(self) -> str | None:
-        """Return what to say of a cut above which more learns than a few hundred photos can teach.
 
-        Measured on 160 photos with MobileNetV2: behind ``features.7`` learning lost 3.4 mAP against the head
-        alone, behind ``features.0`` 36.8, where the usual cut gained 1.6.
-        """
-        if self.cut.share_above <= _MUCH:
-            return None
-        return (
-            f"training.cut: {self.cut.share_above:.0%} of the network's multiplications lie above "
-            f"'{self.cut.name}', usually about {_AIM:.0%}; with few photos so much of it can end up worse "
-            "than a head alone (--tune head): compare the two"
-        )
+def caution(cut: Passage) -> str | None:
+    """Return what to say of a cut above which more learns than a few hundred photos can teach.
+
+    Measured on 160 photos with MobileNetV2: behind ``features.7`` learning lost 3.4 mAP against the head
+    alone, behind ``features.0`` 36.8, where the usual cut gained 1.6.
+    """
+    if cut.share_above <= _MUCH:
+        return None
+    return (
+        f"training.cut: {cut.share_above:.0%} of the network's multiplications lie above "
+        f"'{cut.name}', usually about {_AIM:.0%}; with few photos so much of it can end up worse "
+        "than a head alone (--tune head): compare the two"
+    )
+
+
+def find_cut(backbone: Backbone, cut: str | None = None) -> Passage:
+    """Say where ``split_backbone`` would cut, without cutting; arguments and errors are the same."""
+    return _find_cut(Trace(backbone), cut)
 
 
 def split_backbone(backbone: Backbone, cut: str | None = None) -> SplitBackbone:
@@ -74,23 +80,29 @@ def split_backbone(backbone: Backbone, cut: str | None = None) -> SplitBackbone:
         torch.Size([2, 512])
     """
     trace = Trace(backbone)
+    found = _find_cut(trace, cut)
+    below, above = trace.split(found.name)
+    weight = next(backbone.network.parameters())
+    example = torch.randn(2, *found.shape, generator=torch.Generator().manual_seed(0)).to(weight)
+    above = UpperPart(lighten(above.network, example))
+    return SplitBackbone(below=below, above=above, cut=found)
+
+
+def _find_cut(trace: Trace, cut: str | None) -> Passage:
     cuts = {cut.name: cut for cut in _possible_cuts(trace)}
+    network = trace.backbone.name
     if not cuts:
-        raise ConfigError(f"{backbone.name} cannot be cut: no module passes all on; use tune=head or full")
+        raise ConfigError(f"{network} cannot be cut: no module passes all on; use tune=head or full")
     name = choose_cut(list(cuts.values())).name if cut is None else cut
     if name not in cuts:
         near = sorted(cuts.values(), key=lambda cut: (nesting(cut.name), abs(cut.share_above - _AIM)))
         known = ", ".join(cut.name for cut in near[:8])
         hint = did_you_mean(name, list(cuts))
         raise ConfigError(
-            f"training.cut: {backbone.name} cannot be cut behind '{name}'{hint or ';'} "
+            f"training.cut: {network} cannot be cut behind '{name}'{hint or ';'} "
             f"possible, among others: {known}"
         )
-    below, above = trace.split(name)
-    weight = next(backbone.network.parameters())
-    example = torch.randn(2, *cuts[name].shape, generator=torch.Generator().manual_seed(0)).to(weight)
-    above = UpperPart(lighten(above.network, example))
-    return SplitBackbone(below=below, above=above, cut=cuts[name])
+    return cuts[name]
 
 
 def list_cuts(backbone: Backbone) -> tuple[Passage, ...]:
