@@ -31,7 +31,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-drawn test-real test-slow bench check format
+.PHONY: help setup demo test test-drawn test-real test-slow test-gpu bench check format
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,16 +58,20 @@ demo: setup  ## Draw the sample photos, compare the four networks of the study o
 
 test: test-drawn test-real  ## Run every test that this machine can run in minutes
 
-# One thread per process: the processes share the cores, and torch would take all of them in each.
+# One thread per process: the processes share the cores, and torch would take all of them in each. No GPU: a test
+# that leaves the device to manylabel expects the engine of a CPU.
 test-drawn: setup  ## Run the tests that draw their own photos, and hold the coverage
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --cov --cov-report=term \
+	CUDA_VISIBLE_DEVICES= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --cov --cov-report=term \
 		-m 'not slow and not network and not gpu and not real'
 
 test-real: setup  ## Run the tests on real photos and weights; skipped where there are none
-	$(BIN)/python -m pytest -q -rs -m 'real and not slow' tests
+	CUDA_VISIBLE_DEVICES= $(BIN)/python -m pytest -q -rs -m 'real and not slow' tests
 
 test-slow: setup  ## Run the tests that take longer
-	$(BIN)/python -m pytest -q -rs -m 'slow and not network and not gpu'
+	CUDA_VISIBLE_DEVICES= $(BIN)/python -m pytest -q -rs -m 'slow and not network and not gpu'
+
+test-gpu: setup  ## Run the tests that need a GPU; skipped where there is none
+	$(BIN)/python -m pytest -q -rs -m gpu tests
 
 # The peers live apart: they pull in a lot, and none of it may change what manylabel runs with.
 bench: setup  ## Measure manylabel beside its peers, hours; results and docs/benchmarks.md are written as it goes

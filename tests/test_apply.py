@@ -137,6 +137,28 @@ def test_an_evaluation_measures_what_predictions_say(shapes_bundle: Path, shapes
     assert not judged.failures
 
 
+def test_an_evaluation_says_what_answering_without_looking_gives(
+    shapes_bundle: Path, shapes_table: LabelTable, tmp_path: Path
+) -> None:
+    folder = shapes_table.photos[0].parent
+    bundle = shutil.copytree(shapes_bundle, tmp_path / "bundle")
+    facts_file = bundle / "facts.json"
+    facts = json.loads(facts_file.read_text(encoding="utf-8"))
+    shares = [label["train"] / label["train_known"] for label in facts["data"]["labels"]]
+    scores = np.tile(shares, (32, 1))
+
+    judged = evaluate(bundle, folder, folder.parent / "labels.csv").baselines
+    for label in facts["data"]["labels"]:  # as the facts of earlier versions
+        del label["train_known"]
+    facts_file.write_text(json.dumps(facts), encoding="utf-8")
+    of_old = evaluate(bundle, folder, folder.parent / "labels.csv").baselines
+
+    assert list(judged) == ["all-negative", "label-prior"]
+    assert judged["all-negative"]["exact_match"] == (shapes_table.targets == 0).all(axis=1).mean()
+    assert judged["label-prior"] == pytest.approx(measure(shapes_table.targets, scores, scores >= 0.5))
+    assert of_old == {"all-negative": judged["all-negative"]}
+
+
 def test_an_evaluation_counts_copies_once_in_its_intervals(shapes_bundle: Path, shapes_folder: Path) -> None:
     images, table = shapes_folder / "images", shapes_folder / "labels.csv"
     alone = evaluate(shapes_bundle, images, table)
@@ -284,6 +306,7 @@ def test_an_evaluation_is_written_with_null_for_what_is_undefined(tmp_path: Path
     evaluation = Evaluation(
         labels=("sea", "sky"),
         metrics={"mAP": 0.123456789, "f1_macro": float("nan")},
+        baselines={"all-negative": {"mAP": 0.1, "f1_macro": float("nan")}},
         intervals={"mAP": Interval(low=0.1, high=0.2), "f1_macro": Interval(low=np.nan, high=np.nan)},
         per_label={"average_precision": np.array([0.5, np.nan]), "n_positive": np.array([2.0, 0.0])},
         n_photos=2,
@@ -298,6 +321,7 @@ def test_an_evaluation_is_written_with_null_for_what_is_undefined(tmp_path: Path
         "n_photos": 2,
         "engine": "torch, fp32",
         "metrics": {"mAP": 0.123457, "f1_macro": None},
+        "baselines": {"all-negative": {"mAP": 0.1, "f1_macro": None}},
         "intervals": {"mAP": [0.1, 0.2], "f1_macro": [None, None]},
         "labels": {
             "sea": {"average_precision": 0.5, "n_positive": 2.0},

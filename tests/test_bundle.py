@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from manylabel.bundle import BundleConfig, read_bundle, write_bundle
+from manylabel.bundle import BundleConfig, read_bundle, read_training_counts, write_bundle
 from manylabel.errors import BundleError, OutputError
 from manylabel.files import file_sha256, write_atomically
 from manylabel.preprocess import Preprocessing
@@ -71,6 +71,33 @@ def test_a_bundle_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert bundle.thresholds.origin == "best F1 per label"
     assert bundle.facts["run"] == {"seed": 3}
     assert bundle.folder == tmp_path / "bundle"
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"labels": [{"train": 3, "train_known": 10}, {"train": 0, "train_known": 0}]}, ([3, 0], [10, 0])),
+        ({"labels": [{"train": 3}]}, None),
+        ({"labels": [{"train": 3, "train_known": 2}]}, None),
+        ({"labels": [{"train": "many", "train_known": 2}]}, None),
+        ({"labels": [{"train": 3, "train_known": float("inf")}]}, None),
+        ({"labels": [{"train": 3, "train_known": 10**30}]}, None),
+        ({"labels": {"sea": 3}}, None),
+        (None, None),
+        ([], None),
+    ],
+)
+def test_counts_of_training_are_read_where_they_are_told(
+    data: object, expected: tuple[list[int], list[int]] | None, tmp_path: Path
+) -> None:
+    folder = write(tmp_path / "bundle")
+    facts_file = folder / "facts.json"
+    facts = json.loads(facts_file.read_text(encoding="utf-8"))
+    facts_file.write_text(json.dumps({**facts, "data": data}), encoding="utf-8")
+
+    counts = read_training_counts(folder)
+
+    assert expected == (None if counts is None else tuple(count.tolist() for count in counts))
 
 
 def test_the_config_speaks_the_language_of_hugging_face(tmp_path: Path) -> None:

@@ -307,6 +307,7 @@ def say_otherwise(trial: Trial, targets: FloatArray) -> Trial:
         test=change(trial.test),
         out_of_fold=change(trial.out_of_fold),
         neighbours=change(trial.neighbours),
+        neighbours_out_of_fold=change(trial.neighbours_out_of_fold),
         choosing=replace(choosing, judged=judged, raw_scores=raw_scores),
     )
 

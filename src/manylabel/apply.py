@@ -13,12 +13,14 @@ from typing import Literal
 
 import numpy as np
 
+from manylabel.bundle import read_training_counts
 from manylabel.config import DataConfig, DeviceName, EngineName, PrecisionName
 from manylabel.data.align import align_targets
 from manylabel.data.duplicates import group_copies
 from manylabel.data.learned import find_learned
 from manylabel.data.readers import find_photos, read_table
 from manylabel.errors import InputError, OutputError, PhotoError, TableError, nothing_read
+from manylabel.evaluation.baselines import Baseline, all_negative, label_prior_of_counts
 from manylabel.evaluation.intervals import Interval, bootstrap_metrics
 from manylabel.evaluation.metrics import measure, measure_labels
 from manylabel.files import printable, write_atomically
@@ -37,6 +39,9 @@ class Evaluation:
     Attributes:
         labels: The label names of the bundle.
         metrics: Name to value, as ``evaluation.metrics.measure`` returns them.
+        baselines: The same metrics of who answers without looking: "all-negative", which never gives a label,
+            and "label-prior", which goes by the shares among the training photos; the latter only where the
+            bundle tells them.
         intervals: The 95 % interval of each metric, copies of a photo counted as one.
         per_label: Name to values [n_labels], as ``evaluation.metrics.measure_labels`` returns them.
         n_photos: Photos that were judged.
@@ -47,6 +52,7 @@ class Evaluation:
 
     labels: tuple[str, ...]
     metrics: dict[str, float]
+    baselines: dict[str, dict[str, float]]
     intervals: dict[str, Interval]
     per_label: dict[str, FloatArray]
     n_photos: int
@@ -165,6 +171,10 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
     return Evaluation(
         labels=predictor.labels,
         metrics=measure(judged, predictions.scores.values, predictions.decisions),
+        baselines={
+            baseline.name.replace("_", "-"): measure(judged, baseline.scores, baseline.decisions)
+            for baseline in _list_baselines(Path(bundle), n_photos=len(judged), n_labels=judged.shape[1])
+        },
         intervals=bootstrap.models[0].metrics,
         per_label=measure_labels(judged, predictions.scores.values, predictions.decisions),
         n_photos=len(judged),
@@ -172,6 +182,14 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
         notes=(*table.notes, *notes),
         failures=predictions.failures,
     )
+
+
+def _list_baselines(bundle: Path, *, n_photos: int, n_labels: int) -> list[Baseline]:
+    counts = read_training_counts(bundle)
+    nothing = all_negative(n_photos=n_photos, n_labels=n_labels)
+    if counts is None or len(counts[0]) != n_labels:
+        return [nothing]
+    return [nothing, label_prior_of_counts(*counts, n_photos=n_photos)]
 
 
 def write_evaluation(path: Path, evaluation: Evaluation) -> None:
@@ -187,7 +205,8 @@ def write_evaluation(path: Path, evaluation: Evaluation) -> None:
     whole = {
         "n_photos": evaluation.n_photos,
         "engine": evaluation.engine,
-        "metrics": {name: _number(value) for name, value in evaluation.metrics.items()},
+        "metrics": _numbers(evaluation.metrics),
+        "baselines": {name: _numbers(metrics) for name, metrics in evaluation.baselines.items()},
         "intervals": {
             name: [_number(interval.low), _number(interval.high)]
             for name, interval in evaluation.intervals.items()
@@ -202,6 +221,10 @@ def write_evaluation(path: Path, evaluation: Evaluation) -> None:
         write_atomically(path, (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode())
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _numbers(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: _number(value) for name, value in metrics.items()}
 
 
 def _number(value: float) -> float | None:

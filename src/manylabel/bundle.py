@@ -25,7 +25,7 @@ from manylabel.errors import BundleError, ConfigError, OutputError
 from manylabel.files import file_sha256, write_atomically
 from manylabel.preprocess import Preprocessing
 from manylabel.rules import LabelRules, parse_rules
-from manylabel.types import Thresholds
+from manylabel.types import IntArray, Thresholds
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -145,6 +145,26 @@ def read_bundle(folder: Path) -> Bundle:
     config = _config_from_dict(_read_json(folder, CONFIG_FILE), folder / CONFIG_FILE)
     thresholds = _read_thresholds(folder / THRESHOLDS_FILE, config.labels, facts.get("thresholds_origin", ""))
     return Bundle(folder=folder, config=config, thresholds=thresholds, facts=facts)
+
+
+def read_training_counts(folder: Path) -> tuple[IntArray, IntArray] | None:
+    """Return how often each label was seen in training, in the order of the outputs.
+
+    Returns:
+        Training photos that carry each label, and those on which it is known, [n_labels] each; None where
+        facts.json does not tell, as those of earlier versions.
+
+    Raises:
+        BundleError: There is no facts.json, or it cannot be read.
+    """
+    facts = _read_json(folder, FACTS_FILE)
+    try:
+        seen = [(int(label["train"]), int(label["train_known"])) for label in facts["data"]["labels"]]
+        counts = np.array(seen, dtype=np.int64).reshape(-1, 2)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    n_positive, n_known = counts.T
+    return (n_positive, n_known) if ((n_positive >= 0) & (n_positive <= n_known)).all() else None
 
 
 def add_onnx(bundle: Bundle, made: Path, *, facts: Mapping[str, Any]) -> Path:

@@ -304,6 +304,7 @@ class Trial:
         threshold_notes: What cannot be promised of the thresholds, a sentence each.
         neighbours: What the nearest neighbours on the features of the frozen backbone say about the judged
             photos; None where their features were not computed.
+        neighbours_out_of_fold: The same about the out-of-fold photos, where test photos judge.
         learning_curve: Whether more photos would help; None where it was not measured.
     """
 
@@ -332,6 +333,7 @@ class Trial:
     calibration: str = "not calibrated"
     threshold_notes: tuple[str, ...] = ()
     neighbours: NeighboursJudged | None = None
+    neighbours_out_of_fold: NeighboursJudged | None = None
     learning_curve: LearningCurve | None = None
 
     @property

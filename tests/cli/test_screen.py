@@ -110,6 +110,7 @@ def test_metrics_that_are_undefined_are_printed_without_a_number(capsys: pytest.
     evaluation = Evaluation(
         labels=("[sea]",),
         metrics={"mAP": float("nan"), "exact_match": 0.25},
+        baselines={"all-negative": {"mAP": float("nan"), "exact_match": 0.125}},
         intervals={
             "mAP": Interval(low=np.nan, high=np.nan),
             "exact_match": Interval(low=0.05, high=0.7),
@@ -128,10 +129,15 @@ def test_metrics_that_are_undefined_are_printed_without_a_number(capsys: pytest.
     lines = capsys.readouterr().out.splitlines()
     assert not any("nan" in line for line in lines)
     assert any(
-        line.split() == ["Exact", "match", "25.0", "%", "5.0", "%", "to", "70.0", "%"] for line in lines
+        line.split() == ["Exact", "match", "25.0", "%", "5.0", "%", "to", "70.0", "%", "12.5", "%"]
+        for line in lines
     )
     assert any(line.startswith("[sea]") and " 0" in line for line in lines)
-    assert lines[-2:] == ["Judged on 4 photos (torch, fp32).", "Note: [b]e careful"]
+    assert lines[-3:] == [
+        "Judged on 4 photos (torch, fp32).",
+        "all-negative gives no label to any photo: what a network has to beat.",
+        "Note: [b]e careful",
+    ]
 
 
 def test_a_stage_is_a_line_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:

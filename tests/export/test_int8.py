@@ -16,6 +16,7 @@ from manylabel.errors import BundleError, ConfigError, EngineError, InputError, 
 from manylabel.export import int8
 from manylabel.export.formats import export
 from manylabel.export.int8 import _choose_photos
+from manylabel.export.parity import Parity, ParityRow
 from manylabel.models.openvino_model import pixels_to_openvino
 from manylabel.predictors.engines import open_predictor
 from manylabel.predictors.openvino_predictor import compile_model, has_native_bf16
@@ -43,7 +44,7 @@ def exported(shapes_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """Return a bundle with an 8-bit version, to be read and not changed."""
     bundle = Path(shutil.copytree(shapes_bundle, tmp_path_factory.mktemp("exported") / "bundle"))
     trained_on = shapes_bundle.parent
-    export(bundle, "int8", photos=trained_on / "images", labels=trained_on / "labels.csv")
+    export(bundle, "int8", photos=trained_on / "images", labels=trained_on / "labels.csv", max_difference=1.0)
     return bundle
 
 
@@ -108,7 +109,7 @@ def test_without_labels_nothing_is_measured_and_progress_is_told(copied: Path, s
     (shapes_folder / "images" / "03.png").write_bytes(b"no photo")
     heard: list[Progress] = []
 
-    made = export(copied, "int8", photos=shapes_folder / "images", listener=heard.append)
+    made = export(copied, "int8", photos=shapes_folder / "images", max_difference=1.0, listener=heard.append)
 
     assert made.comparison is None
     assert made.n_calibration == 31
@@ -144,7 +145,7 @@ def test_a_stopped_export_leaves_what_was_there(
 
     monkeypatch.setattr("openvino.save_model", stop)
     with pytest.raises(KeyboardInterrupt):
-        export(copied, "int8", photos=shapes_folder / "images")
+        export(copied, "int8", photos=shapes_folder / "images", max_difference=1.0)
 
     assert sorted(path.relative_to(copied) for path in copied.rglob("*")) == before
 
@@ -155,7 +156,7 @@ def test_a_full_disk_is_told(copied: Path, shapes_folder: Path, monkeypatch: pyt
 
     monkeypatch.setattr("openvino.save_model", fill_disk)
     with pytest.raises(OutputError, match="int8: cannot be written"):
-        export(copied, "int8", photos=shapes_folder / "images")
+        export(copied, "int8", photos=shapes_folder / "images", max_difference=1.0)
 
 
 def test_photos_that_judge_did_not_calibrate(shapes_table: LabelTable) -> None:
@@ -194,14 +195,30 @@ def test_the_distance_from_torch_is_measured_and_kept(exported: Path) -> None:
     assert facts["parity"]["judged_on"] == "24 photos and 4 of noise"
 
 
+@pytest.mark.parametrize(("wished", "limit"), [(None, "0.02"), (0.05, "0.05")])
 def test_a_distance_beyond_what_is_accepted_is_refused_and_what_was_there_stays(
-    copied: Path, shapes_folder: Path
+    wished: float | None,
+    limit: str,
+    copied: Path,
+    shapes_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    def compare(*_: object, **__: object) -> Parity:
+        row = ParityRow(engine="OpenVINO", max_difference=0.101, mean_difference=0.011, n_changed=3)
+        return Parity(rows=(row,), n_decisions=84, judged_on="24 photos")
+
+    monkeypatch.setattr(int8, "compare_with_torch", compare)
     before = (copied / "int8" / "facts.json").read_bytes()
-    with pytest.raises(EngineError, match=r"8-bit version .* at most 1e-06 is accepted \(--max-difference\)"):
-        export(copied, "int8", photos=shapes_folder / "images", max_difference=1e-6)
+    images, labels = shapes_folder / "images", shapes_folder / "labels.csv"
+
+    with pytest.raises(EngineError) as caught:
+        export(copied, "int8", photos=images, labels=labels, max_difference=wished)
+
+    said = str(caught.value)
+    assert "differ by up to 0.1 (0.011 on average, 3 of 84 decisions, mAP " in said
+    assert f"at most {limit} is accepted; nothing was written; --max-difference 0.11 accepts it" in said
     assert (copied / "int8" / "facts.json").read_bytes() == before
-    export(copied, "int8", photos=shapes_folder / "images", max_difference=1.0)
+    export(copied, "int8", photos=images, max_difference=0.11)
 
 
 def test_no_photos_are_told(copied: Path, tmp_path: Path) -> None:

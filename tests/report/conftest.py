@@ -20,6 +20,7 @@ NOTHING_MORE: dict[str, Any] = {
     "calibration": "not calibrated: no photos were kept from training to calibrate on",
     "threshold_notes": (),
     "neighbours": None,
+    "neighbours_out_of_fold": None,
     "learning_curve": None,
 }
 """What a trial says where no photos were kept from training and no features are known."""

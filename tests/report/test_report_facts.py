@@ -5,6 +5,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,17 @@ import pytest
 from manylabel.data.check import Check, Finding
 from manylabel.report.facts import RunInfo
 from manylabel.report.tables import UNDEFINED_NOTE, table_rows, write_table
-from manylabel.types import Epoch, FloatArray, Judged, LabelTable, Split, Thresholds, Trial
+from manylabel.types import (
+    Choosing,
+    Epoch,
+    FloatArray,
+    Judged,
+    LabelTable,
+    NeighboursJudged,
+    Split,
+    Thresholds,
+    Trial,
+)
 from tests.report.conftest import NOTHING_MORE, facts_of, with_everything
 
 UNKNOWN = np.nan
@@ -70,6 +81,15 @@ def make_trial(model: str = "tiny", *, scores: FloatArray = TEST_SCORES) -> Tria
         training_seconds=12.3456789,
         inference_seconds=0.0123,
         stage_seconds={"features": 10.0, "training": 2.0},
+    )
+
+
+def who_are_right(rows: list[int]) -> NeighboursJudged:
+    return NeighboursJudged(
+        rows=np.array(rows),
+        scores=np.nan_to_num(TARGETS[rows]),
+        decisions=TARGETS[rows] == 1,
+        similar=np.zeros((len(rows), 1), dtype=np.int64),
     )
 
 
@@ -137,10 +157,51 @@ def test_out_of_fold_metrics_stand_beside_those_of_the_test_photos() -> None:
     assert model["out_of_fold"]["exact_match"] == 0.0
 
 
+def test_baselines_answer_the_out_of_fold_photos_too_each_fold_by_the_others() -> None:
+    split = make_split(folds=([0, 2], [1, 3]))
+    alone = make_trial()
+    crossed = replace(
+        alone, out_of_fold=judge([0, 1, 2, 3], np.zeros((4, 3))), neighbours=who_are_right([4, 5])
+    )
+    known = replace(crossed, neighbours_out_of_fold=who_are_right([0, 1, 2, 3]))
+
+    def told(trial: Trial) -> dict[str, Any]:
+        baselines = facts_of(make_table(), split, [trial], RUN)["baselines"]
+        return {baseline["model"]: baseline["out_of_fold"] for baseline in baselines}
+
+    assert told(alone) == {"all-negative": None, "label-prior": None}
+    assert told(crossed)["nearest-neighbours"] is None
+    # As where these photos judge: 7 of the 11 known cells; 7 are absent, too.
+    assert told(known)["label-prior"]["binary_accuracy"] == pytest.approx(7 / 11)
+    assert told(known)["all-negative"]["binary_accuracy"] == pytest.approx(7 / 11)
+    assert told(known)["nearest-neighbours"]["exact_match"] == 1.0
+
+
+def test_inner_folds_take_no_part_in_the_prior_of_their_own_photos() -> None:
+    folds = ([0, 2], [1, 3])
+    scores = np.full((4, 3), 0.5)
+    choosing = Choosing(
+        judged=judge([0, 1, 2, 3], scores),
+        raw_scores=scores,
+        free_decisions=scores > 0.5,
+        folds=tuple(map(np.array, folds)),
+        origin="out-of-fold scores",
+    )
+    trial = replace(make_trial(), out_of_fold=choosing.judged, choosing=choosing)
+
+    by_inner, by_own = (
+        facts_of(make_table(), split, [trial], RUN)["baselines"][1]["out_of_fold"]
+        for split in (make_split(), make_split(folds=folds))
+    )
+
+    assert by_inner == by_own
+
+
 def test_data_are_counted_per_label_part_and_pair() -> None:
     data = facts_of(make_table(), make_split(), [make_trial()], RUN)["data"]
     assert data["labels"][1] == {
-        "name": "lake", "n_positive": 2, "n_negative": 3, "n_unknown": 1, "train": 1, "val": 0, "test": 1
+        "name": "lake", "n_positive": 2, "n_negative": 3, "n_unknown": 1,
+        "train": 1, "val": 0, "test": 1, "train_known": 3,
     }  # fmt: skip
     assert data["labels_per_photo"] == [1, 4, 1]
     assert data["co_occurrence"] == [[4, 1, 0], [1, 2, 0], [0, 0, 0]]

@@ -212,6 +212,20 @@ def test_the_nearest_neighbours_are_asked_about_the_judged_photos(run: Run) -> N
     assert (fold_of[crossed.similar] != fold_of[crossed.rows][:, None]).all()
 
 
+def test_the_nearest_neighbours_are_asked_about_out_of_fold_photos_where_others_judge(run: Run) -> None:
+    trial = run(training={"tune": "head"}).trial
+    asked = trial.neighbours_out_of_fold
+
+    assert trial.out_of_fold is not None
+    assert trial.choosing is not None
+    assert asked is not None
+    np.testing.assert_array_equal(asked.rows, trial.out_of_fold.rows)
+    assert asked.scores.shape == trial.out_of_fold.scores.shape
+    for places in trial.choosing.folds:
+        assert not np.isin(asked.similar[places], asked.rows[places]).any()
+    assert np.isin(asked.similar, HOLD_OUT.train).all()
+
+
 @pytest.mark.parametrize("training", [{"tune": "head"}, TOP])
 def test_a_learning_curve_tells_what_more_photos_brought(
     training: dict[str, Any], run: Run, monkeypatch: pytest.MonkeyPatch

@@ -45,7 +45,7 @@ def export(
     max_difference: Annotated[
         float | None,
         typer.Option(
-            help="Write nothing where a probability differs from torch's by more; 0.001 by default, any for "
+            help="Write nothing where a probability differs from torch's by more; 0.001 by default, 0.02 for "
             "8-bit numbers.",
             min=0.0,
             max=1.0,

@@ -46,6 +46,12 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
 """The table of results in 80 columns: by heading, the column of ``table_rows`` and how it is written."""
 
 _WIDEST = 500
+_BASELINES = {
+    1: "all-negative gives no label to any photo: what a network has to beat.",
+    2: "all-negative gives no label to any photo, label-prior goes by the shares among the training photos: "
+    "what a network has to beat.",
+}
+"""What is said of the baselines beside an evaluation, by how many there are."""
 _SHORT_NAMES = {"nearest-neighbours": "neighbours"}
 
 
@@ -79,7 +85,7 @@ def show_evaluation(evaluation: "Evaluation") -> None:
     from manylabel.report.tables import METRIC_HEADINGS, UNDEFINED_NOTE, format_cell
 
     show_table(
-        ["Metric", "Value", "95 % interval"],
+        ["Metric", "Value", "95 % interval", *(name.replace("-", "-\n") for name in evaluation.baselines)],
         [
             [
                 METRIC_HEADINGS.get(name, name),
@@ -89,6 +95,7 @@ def show_evaluation(evaluation: "Evaluation") -> None:
                     for end in (evaluation.intervals[name].low, evaluation.intervals[name].high)
                     if not math.isnan(end)
                 ),
+                *(format_cell(name, _or_none(metrics[name])) for metrics in evaluation.baselines.values()),
             ]
             for name, value in evaluation.metrics.items()
         ],
@@ -115,6 +122,7 @@ def show_evaluation(evaluation: "Evaluation") -> None:
         stdout.print(UNDEFINED_NOTE, markup=False, highlight=False)
     photos = "1 photo" if evaluation.n_photos == 1 else f"{evaluation.n_photos} photos"
     show_line(f"Judged on {photos} ({evaluation.engine}).")
+    show_line(_BASELINES[len(evaluation.baselines)])
     for note in evaluation.notes:
         show_line(f"Note: {note}")
     show_failures(evaluation.failures)

@@ -1,6 +1,6 @@
 """Answer without looking at any photo, to show what a model must beat.
 
-In:  the size of the test part, and the targets of the training part.
+In:  the size of the judged part, and the targets of the training part, or how many were present and known.
 Out: scores and decisions [n_photos, n_labels], the same for every photo.
 
 Most cells of a multi-label table are 0, so saying "no label" everywhere already has a high binary accuracy.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from manylabel.evaluation.curves import BoolArray
-from manylabel.types import FloatArray
+from manylabel.types import FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -59,9 +59,23 @@ def label_prior(train_targets: FloatArray, *, n_photos: int) -> Baseline:
         >>> label_prior(np.array([[1.0, 0.0], [1.0, 1.0], [0.0, np.nan], [1.0, 0.0]]), n_photos=1).scores
         array([[0.75      , 0.33333333]])
     """
-    is_positive, is_known = train_targets == 1, ~np.isnan(train_targets)
-    overall = is_positive.sum() / max(int(is_known.sum()), 1)
-    n_known = is_known.sum(axis=0)
-    prevalence = np.where(n_known > 0, is_positive.sum(axis=0) / np.maximum(n_known, 1), overall)
+    n_positive, n_known = (train_targets == 1).sum(axis=0), (~np.isnan(train_targets)).sum(axis=0)
+    return label_prior_of_counts(n_positive, n_known, n_photos=n_photos)
+
+
+def label_prior_of_counts(n_positive: IntArray, n_known: IntArray, *, n_photos: int) -> Baseline:
+    """Answer as ``label_prior`` does, from how often each label was present in training.
+
+    Args:
+        n_positive: Training photos that carry each label [n_labels].
+        n_known: Training photos on which each label is known [n_labels].
+        n_photos: Photos to answer for.
+
+    Examples:
+        >>> label_prior_of_counts(np.array([3, 1]), np.array([4, 3]), n_photos=1).scores
+        array([[0.75      , 0.33333333]])
+    """
+    overall = n_positive.sum() / max(int(n_known.sum()), 1)
+    prevalence = np.where(n_known > 0, n_positive / np.maximum(n_known, 1), overall)
     scores = np.tile(prevalence, (n_photos, 1))
     return Baseline(name="label_prior", scores=scores, decisions=scores >= 0.5)

@@ -44,7 +44,7 @@ def export(  # noqa: PLR0913 - a wish of the user each
         labels: Table of their labels, to measure what 8-bit numbers lose and gain.
         form: Format and delimiter of the table; its paths are not used.
         max_difference: Largest difference of a probability from torch's, in [0, 1]; beyond it nothing is
-            written. Not given: 0.001, and any with 8-bit numbers, for they round.
+            written. Not given: 0.001, and 0.02 with 8-bit numbers, for they round.
         listener: Hears of progress.
 
     Raises:

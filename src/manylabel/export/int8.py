@@ -33,7 +33,14 @@ from manylabel.errors import (
 )
 from manylabel.export.comparison import Comparison, compare_engines
 from manylabel.export.job import Exported, ExportJob
-from manylabel.export.parity import as_facts, check_parity, choose_parity_photos, compare_with_torch
+from manylabel.export.parity import (
+    MAX_INT8_DIFFERENCE,
+    Parity,
+    as_facts,
+    check_parity,
+    choose_parity_photos,
+    compare_with_torch,
+)
 from manylabel.predictors.engine_files import INT8_FOLDER, write_engine
 from manylabel.predictors.engines import converted_model, open_converted
 from manylabel.predictors.openvino_parts import LOGITS, keep_outputs
@@ -74,8 +81,6 @@ def export_int8(job: ExportJob) -> Exported:
         load_classifier(bundle),
         on=choose_parity_photos(bundle.config.preprocessing, photos=job.photos),
     )
-    if job.max_difference is not None:
-        check_parity(parity, bundle=bundle.folder, form="the 8-bit version", limit=job.max_difference)
     comparison = None
     if table is not None and judged is not None:
         engines = {"fp32": open_converted(bundle, full, precision="fp32")}
@@ -84,6 +89,13 @@ def export_int8(job: ExportJob) -> Exported:
         engines["int8"] = open_converted(bundle, quantised)
         judging = table.take(judged)
         comparison = compare_engines(engines, judging, origin=_origin(table), listener=job.listener)
+    check_parity(
+        parity,
+        bundle=bundle.folder,
+        form="the 8-bit version",
+        limit=MAX_INT8_DIFFERENCE if job.max_difference is None else job.max_difference,
+        cost=_describe_cost(parity, comparison),
+    )
     folder = bundle.folder / INT8_FOLDER
     facts = {**_facts(bundle, len(pixels), comparison), "parity": as_facts(parity)}
     try:
@@ -97,6 +109,18 @@ def export_int8(job: ExportJob) -> Exported:
         n_calibration=len(pixels),
         failures=tuple(failures),
     )
+
+
+def _describe_cost(parity: Parity, comparison: Comparison | None) -> str:
+    """Say what helps to decide whether a difference may be accepted."""
+    (row,) = parity.rows
+    parts = [f"{row.mean_difference:.2g} on average", f"{row.n_changed} of {parity.n_decisions} decisions"]
+    if comparison is not None:
+        before, after = comparison.engines["fp32"], comparison.engines["int8"]
+        if before.mAP is not None and after.mAP is not None:
+            parts.append(f"mAP {100 * before.mAP:.1f} % before, {100 * after.mAP:.1f} % after")
+        parts.append(f"{before.ms_per_photo / after.ms_per_photo:.1f} times as fast")
+    return ", ".join(parts)
 
 
 def check_installed() -> None:

@@ -4,6 +4,7 @@ In:  the network in torch; predictors of the exported model; photos, or drawn pi
 Out: how far probabilities lie apart; too far is an error.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 MAX_DIFFERENCE = 1e-3
 """Usual limit: the largest difference of two probabilities that 32-bit sums in another order may make."""
+
+MAX_INT8_DIFFERENCE = 0.02
+"""Usual limit of 8-bit numbers, which round; one that is passed has to be accepted in so many words."""
 
 _N_PHOTOS = 24
 _N_DRAWN = 12
@@ -138,7 +142,9 @@ def compare_with_torch(
     return Parity(rows=tuple(rows), n_decisions=decided.size, judged_on=on.origin)
 
 
-def check_parity(parity: Parity, *, bundle: Path, form: str, limit: float | None = None) -> None:
+def check_parity(
+    parity: Parity, *, bundle: Path, form: str, limit: float | None = None, cost: str = ""
+) -> None:
     """Refuse a model that does not say what torch says.
 
     Decisions are not looked at: where probabilities lie this near, only those at a threshold differ.
@@ -148,6 +154,7 @@ def check_parity(parity: Parity, *, bundle: Path, form: str, limit: float | None
         bundle: Names the bundle in errors.
         form: Names the form in errors.
         limit: Largest difference that is accepted; not given: ``MAX_DIFFERENCE``.
+        cost: What else is known of the difference, for errors.
 
     Raises:
         EngineError: A difference is above it, or no number.
@@ -157,9 +164,16 @@ def check_parity(parity: Parity, *, bundle: Path, form: str, limit: float | None
         if not row.max_difference <= limit:  # also where it is no number
             raise EngineError(
                 f"{bundle}: {form} under {row.engine} does not compute this network as torch does: "
-                f"probabilities differ by up to {row.max_difference:.2g}, at most {limit:.1g} is accepted "
-                "(--max-difference); nothing was written"
+                f"probabilities differ by up to {row.max_difference:.2g}{cost and f' ({cost})'}, at most "
+                f"{limit:g} is accepted; nothing was written{_how_to_accept(row.max_difference)}"
             )
+
+
+def _how_to_accept(difference: float) -> str:
+    """Name a limit, in whole hundredths, that a difference does not pass; no number passes every limit."""
+    if math.isnan(difference):
+        return ""
+    return f"; --max-difference {math.ceil(100 * difference) / 100:g} accepts it"
 
 
 def check_parts(model: "openvino.Model | Path", *, bundle: Path, pixels: PixelArray) -> None:

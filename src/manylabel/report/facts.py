@@ -6,7 +6,8 @@ Out: facts, one dict of plain JSON values; null stands where something is undefi
     format_version   1; it rises when a key changes its meaning or goes
     run              command, started, seconds, seed, recipe, versions, machine, stage_seconds, config_toml
     data             source, notes, n_photos, split_origin, n_folds, parts {train, val, test: n photos},
-                     labels [{name, n_positive, n_negative, n_unknown, train, val, test: n positives there}],
+                     labels [{name, n_positive, n_negative, n_unknown, train, val, test: n positives there,
+                     train_known: n training photos on which it is known}],
                      labels_per_photo [n photos with 0, 1, 2, ... labels],
                      co_occurrence [n_labels][n_labels]: n photos with both; its diagonal is n_positive
     check            what a look at photos and labels found before training, as ``data.check.as_dict``
@@ -37,7 +38,9 @@ Out: facts, one dict of plain JSON values; null stands where something is undefi
                      learning_curve null or {n_photos, values, bands, label_values, label_bands, gain,
                      gain_band, label_gain_bands}
     baselines        the same photos answered without looking, and by the nearest neighbours on the features
-                     of the best network: model, metrics, per_label, intervals, label_intervals
+                     of the best network: model, metrics, per_label, intervals, label_intervals, and
+                     out_of_fold: metrics of the out-of-fold photos of the best network, each photo without
+                     its own fold, where the network has such and the baseline is known; else null
     against_baselines  of the best network and each baseline, by mAP, in the form of ``comparisons``
     comparisons      of every two networks (of the 8 best where there are more), by mAP and exact match:
                      first, second, metric, difference, interval, is_distinguishable, sentence
@@ -62,10 +65,10 @@ import numpy as np
 
 from manylabel.data.check import Check
 from manylabel.data.check import as_dict as check_as_dict
-from manylabel.evaluation.baselines import Baseline, all_negative, label_prior
 from manylabel.evaluation.intervals import Bootstrap
 from manylabel.evaluation.metrics import measure, measure_labels, precision_recall_curve
 from manylabel.evaluation.thresholds import ThresholdAim
+from manylabel.report.baselines import answer_judged, answer_out_of_fold
 from manylabel.report.gallery import choose_copies, choose_photos
 from manylabel.report.run_info import RunInfo, gather_run_info, hide_folders_in_sentence
 from manylabel.report.trust import (
@@ -78,7 +81,7 @@ from manylabel.report.trust import (
     describe_suspects,
     draw_intervals,
 )
-from manylabel.types import FloatArray, IntArray, Judged, LabelTable, Split, Trial
+from manylabel.types import FloatArray, Judged, LabelTable, Split, Trial
 
 __all__ = ["FORMAT_VERSION", "Facts", "RunInfo", "collect_facts", "gather_run_info"]
 
@@ -125,7 +128,7 @@ def collect_facts(
     models = [_describe_trial(table, trial, aim=aim) for trial in trials]
     best, best_by = _choose_best(models)
     judged = trials[0].judged
-    baselines = _answer_simply(table, split, judged, trials[best].neighbours)
+    baselines = answer_judged(table, split, trials[best])
     bootstrap = draw_intervals(
         table, split, [*(trial.judged for trial in trials), *baselines.values()], seed=run.seed
     )
@@ -144,7 +147,9 @@ def collect_facts(
         },
         "loss": _read_loss(run.config_toml),
         "models": models,
-        "baselines": _describe_baselines(table, baselines, bootstrap),
+        "baselines": _describe_baselines(
+            table, baselines, bootstrap, out_of_fold=answer_out_of_fold(table, split, trials[best])
+        ),
         "against_baselines": describe_against_baselines(
             bootstrap, best, name=trials[best].model, baselines=list(baselines)
         ),
@@ -198,6 +203,7 @@ def _describe_data(table: LabelTable, split: Split) -> Facts:
     n_positive_in = {part: is_positive[rows].sum(axis=0) for part, rows in parts.items()}
     n_negative = (table.targets == 0).sum(axis=0)
     n_unknown = np.isnan(table.targets).sum(axis=0)
+    n_train_known = (~np.isnan(table.targets[split.train])).sum(axis=0)
     labels = [
         {
             "name": name,
@@ -205,6 +211,7 @@ def _describe_data(table: LabelTable, split: Split) -> Facts:
             "n_negative": n_negative[column],
             "n_unknown": n_unknown[column],
             **{part: counts[column] for part, counts in n_positive_in.items()},
+            "train_known": n_train_known[column],
         }
         for column, name in enumerate(table.labels)
     ]
@@ -265,21 +272,13 @@ def _measure_judged(table: LabelTable, judged: Judged) -> Facts:
     }
 
 
-def _answer_simply(
-    table: LabelTable, split: Split, judged: Judged, neighbours: Judged | None
-) -> dict[str, Judged]:
-    """Return what those say about the judged photos whom a network has to beat, by their names."""
-    nothing = all_negative(n_photos=len(judged.rows), n_labels=table.n_labels)
-    baselines = {
-        baseline.name.replace("_", "-"): Judged(
-            rows=judged.rows, scores=baseline.scores, decisions=baseline.decisions
-        )
-        for baseline in (nothing, _prior_of_others(table, split, judged.rows))
-    }
-    return baselines if neighbours is None else {**baselines, "nearest-neighbours": neighbours}
-
-
-def _describe_baselines(table: LabelTable, baselines: dict[str, Judged], bootstrap: Bootstrap) -> list[Facts]:
+def _describe_baselines(
+    table: LabelTable,
+    baselines: dict[str, Judged],
+    bootstrap: Bootstrap,
+    *,
+    out_of_fold: dict[str, Judged],
+) -> list[Facts]:
     """Describe the baselines; they are the last ones that were resampled."""
     first = len(bootstrap.models) - len(baselines)
     described = []
@@ -287,6 +286,9 @@ def _describe_baselines(table: LabelTable, baselines: dict[str, Judged], bootstr
         facts = {
             "model": name,
             **_measure_judged(table, judged),
+            "out_of_fold": _measure_judged(table, out_of_fold[name])["metrics"]
+            if name in out_of_fold
+            else None,
             **describe_intervals(bootstrap, first + place),
         }
         for metric in _FIXED.get(name, ()):
@@ -295,21 +297,6 @@ def _describe_baselines(table: LabelTable, baselines: dict[str, Judged], bootstr
             facts["label_intervals"]["f1"] = [[value] * 2 for value in facts["per_label"]["f1"]]
         described.append(facts)
     return described
-
-
-def _prior_of_others(table: LabelTable, split: Split, rows: IntArray) -> Baseline:
-    """Answer each photo with the prevalences of the training photos.
-
-    Those of a photo's own fold take no part in decisions. In scores they do: a fold with fewer positives has
-    others with more, so that scores by fold would rank photos against the truth.
-    """
-    prior = label_prior(table.targets[split.train], n_photos=len(rows))
-    decisions = prior.decisions.copy()
-    for fold in split.folds:
-        is_held_out = np.isin(rows, fold)
-        others = np.setdiff1d(split.train, fold)
-        decisions[is_held_out] = label_prior(table.targets[others], n_photos=int(is_held_out.sum())).decisions
-    return Baseline(name=prior.name, scores=prior.scores, decisions=decisions)
 
 
 def _trace_curves(targets: FloatArray, scores: FloatArray) -> Facts:

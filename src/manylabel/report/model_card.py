@@ -35,9 +35,11 @@ A multi-label image classifier: each photo may carry none, one or several of {n_
 
 ## How good it is
 
-| | this network | 95 % interval | a model that always says "none" |
-| --- | --- | --- | --- |
+| | this network | 95 % interval | {baselines} |
+| --- | --- | --- |{rules}
 {metrics_table}
+
+{baselines_meaning}
 
 | label | positives judged on | average precision | 95 % interval | threshold |
 | --- | --- | --- | --- | --- |
@@ -55,6 +57,14 @@ Written by manylabel {version}; every number stands in facts.json.
 """
 )
 
+_BASELINES = {
+    "all-negative": "gives no label to any photo",
+    "label-prior": "goes by the shares of the labels among the training photos",
+    "nearest-neighbours": "gives the labels of the training photos that look most alike to the network "
+    "before training",
+}
+"""What each baseline does, which the network has to beat."""
+
 _SHOWN_METRICS = ("mAP", "f1_macro", "exact_match", "binary_accuracy")
 
 
@@ -65,7 +75,7 @@ def model_card(facts: Mapping[str, Any]) -> str:
         facts: What ``collect_facts`` returned for one trial.
     """
     model, data = facts["models"][0], facts["data"]
-    baseline = facts["baselines"][0]
+    baselines = facts["baselines"]
     rows = zip(data["labels"], _columns(model), model["thresholds"]["values"], strict=True)
     return _CARD.format(
         model=model["model"],
@@ -81,8 +91,13 @@ def model_card(facts: Mapping[str, Any]) -> str:
         ],
         metrics_table="\n".join(
             f"| {name} | {_percent(model['metrics'][name])} | {_interval(model['intervals'][name])}"
-            f" | {_percent(baseline['metrics'][name])} |"
+            f" | {' | '.join(_percent(baseline['metrics'][name]) for baseline in baselines)} |"
             for name in _SHOWN_METRICS
+        ),
+        baselines=" | ".join(baseline["model"] for baseline in baselines),
+        rules=" --- |" * len(baselines),
+        baselines_meaning="; ".join(
+            f"{baseline['model']} {_BASELINES[baseline['model']]}" for baseline in baselines
         ),
         labels_rows="\n".join(
             f"| {_escape(label['name'])} | {n_positive} | {_percent(precision)} | {_interval(ends)}"

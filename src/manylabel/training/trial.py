@@ -15,7 +15,7 @@ import numpy as np
 
 from manylabel.config import EvaluationConfig, RunConfig
 from manylabel.evaluation.decision_rule import DecisionRule
-from manylabel.evaluation.neighbours import nearest_neighbours
+from manylabel.evaluation.neighbours import FeatureArray, nearest_neighbours
 from manylabel.models.classifier import Classifier
 from manylabel.models.weights import Provenance
 from manylabel.predictors.device import choose_precision
@@ -23,12 +23,18 @@ from manylabel.predictors.torch_predictor import TorchPredictor
 from manylabel.rules import respect
 from manylabel.training.defaults import fill_defaults, fill_for_start
 from manylabel.training.experiment import Experiment
-from manylabel.training.held_out import choose_folds, cross_validate, judge_folds, learn_from_held_out
+from manylabel.training.held_out import (
+    Crossed,
+    choose_folds,
+    cross_validate,
+    judge_folds,
+    learn_from_held_out,
+)
 from manylabel.training.learners import LEARNERS, AnyLearner, Fit, Lesson
 from manylabel.training.learners.interpolation import SHARES
 from manylabel.training.learning_curve import measure_learning_curve
 from manylabel.training.photo_store import PhotoStore
-from manylabel.types import Judged, NeighboursJudged, Progress, Thresholds, Trial
+from manylabel.types import FloatArray, IntArray, Judged, NeighboursJudged, Progress, Thresholds, Trial
 
 __all__ = ["Experiment", "TrainedNetwork", "run_trial", "seconds_per_photo"]
 
@@ -75,7 +81,7 @@ def run_trial(start: Classifier, provenance: Provenance, experiment: Experiment)
         out_of_fold = None if crossed is None else judge_folds(crossed, rule, choosing, experiment)
     with _timed(stages, "scoring"):
         test = _judge_test(learner, final, thresholds, experiment)
-        neighbours = _judge_neighbours(learner, experiment)
+        neighbours, neighbours_out_of_fold = _judge_neighbours(learner, crossed, experiment)
     with _timed(stages, "learning curve"):
         curve = measure_learning_curve(learner, experiment) if config.evaluation.learning_curve else None
     precision = choose_precision(config.training.precision, learner.device)
@@ -100,6 +106,7 @@ def run_trial(start: Classifier, provenance: Provenance, experiment: Experiment)
         calibration=_NOT_CALIBRATED if rule is None else rule.calibration.note,
         threshold_notes=_threshold_notes(rule, config.evaluation),
         neighbours=neighbours,
+        neighbours_out_of_fold=neighbours_out_of_fold,
         learning_curve=curve,
     )
     return TrainedNetwork(trial=trial, classifier=final.classifier, predictor=predictor)
@@ -222,14 +229,30 @@ def _judge_test(
     return Judged(rows=test, scores=scores, decisions=respect(experiment.rules, scores, thresholds))
 
 
-def _judge_neighbours(learner: AnyLearner, experiment: Experiment) -> NeighboursJudged | None:
-    """Ask the nearest neighbours about the photos that judge, those of a fold without their own fold."""
-    split, targets = experiment.split, experiment.targets
-    rounds = [(split.train, split.test)] if len(split.test) else []
-    rounds = rounds or [(np.setdiff1d(split.train, fold), fold) for fold in split.folds]
-    features = learner.backbone_features(np.arange(len(targets))) if rounds else None
+def _judge_neighbours(
+    learner: AnyLearner, crossed: Crossed | None, experiment: Experiment
+) -> tuple[NeighboursJudged | None, NeighboursJudged | None]:
+    """Ask the nearest neighbours about the photos that judge, and about the out-of-fold ones where others do.
+
+    Photos of a fold are answered without their own fold.
+    """
+    split = experiment.split
+    by_fold = [(np.setdiff1d(split.train, fold), fold) for fold in (() if crossed is None else crossed.folds)]
+    by_all = [(split.train, split.test)] if len(split.test) else []
+    features = learner.backbone_features(np.arange(len(experiment.targets))) if by_all or by_fold else None
     if features is None:
-        return None
+        return None, None
+    judged, out_of_fold = (
+        _ask_neighbours(features, experiment.targets, rounds) if rounds else None
+        for rounds in (by_all, by_fold)
+    )
+    return (judged, out_of_fold) if by_all else (out_of_fold, None)
+
+
+def _ask_neighbours(
+    features: FeatureArray, targets: FloatArray, rounds: Sequence[tuple[IntArray, IntArray]]
+) -> NeighboursJudged:
+    """Ask about the photos of each round, the second of a pair; those of the first answer."""
     answers = [
         nearest_neighbours(features[train], targets[train], features[judged]) for train, judged in rounds
     ]

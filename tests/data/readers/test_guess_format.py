@@ -37,6 +37,8 @@ def complaint(path: Path) -> str:
         ("labels.csv", "image,boat,author\na.jpg,1,Anna\n", "one-hot"),
         ("labels.csv", "image,boat\na.jpg,1\nb.jpg,0\nc.jpg,2\n", "one-hot"),
         ("labels.csv", "image,boat,beach\na.jpg,,\nb.jpg,1,\n", "one-hot"),
+        ("labels.csv", "image,boat,beach\na.jpg,,\nb.jpg,,\n", "one-hot"),
+        ("labels.csv", "image,boat\na.jpg,\nb.jpg,\n", "delimited"),
         ("labels.csv", "image,labels\na.jpg,x;y\nb.jpg,\n", "delimited"),
         ("LABELS.CSV", "image,labels,split\na.jpg,boat,train\n", "delimited"),
         ("labels.csv", "image,label\na.jpg,7\nb.jpg,2\n", "delimited"),

@@ -62,7 +62,7 @@ def test_any_other_word_is_told_with_line_and_column(tmp_path: Path, word: str) 
 def test_a_column_of_something_else_is_one_problem(tmp_path: Path) -> None:
     assert problems(tmp_path, "image,a,author\na.jpg,0,Anna\nb.jpg,1,Bert\nc.jpg,0,\n") == (
         "labels.csv, line 1: unknown column 'author'; it holds 'Anna', columns of labels hold 1, 0 or blank "
-        "for unknown",
+        "for unknown; delete it",
     )
 
 

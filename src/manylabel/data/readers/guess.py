@@ -130,7 +130,9 @@ def _guess_sheet(sheet: Sheet) -> FormatName:
         cells = [cell for cell in sheet.column(named) if cell]
         is_one_hot = bool(cells) and all(cell.lower() in NUMBER_WORDS for cell in cells)
     else:
-        is_one_hot = any(_is_mostly_one_hot(sheet.column(number)) for number in columns.others)
+        # Where everything is blank, several columns can only be labels that nobody has looked for yet.
+        is_blank = len(columns.others) > 1 and not any(map(any, map(sheet.column, columns.others)))
+        is_one_hot = is_blank or any(_is_mostly_one_hot(sheet.column(number)) for number in columns.others)
     return "one-hot" if is_one_hot else "delimited"
 
 

@@ -1,0 +1,80 @@
+"""Let the baselines answer the photos of a run.
+
+In:  the table, the split, and the network whose photos and features they share.
+Out: scores and decisions by the name of the baseline: "all-negative", "label-prior", and "nearest-neighbours"
+     where features are known.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from manylabel.evaluation.baselines import Baseline, all_negative, label_prior
+from manylabel.types import FloatArray, IntArray, Judged, LabelTable, Split, Trial
+
+Answers = dict[str, Judged]
+
+
+def answer_judged(table: LabelTable, split: Split, trial: Trial) -> Answers:
+    """Answer the photos that judge a network, those of a fold by the other folds.
+
+    Args:
+        table: The truth.
+        split: Which photos trained.
+        trial: The network.
+    """
+    return _answer(table, split, trial, rows=trial.judged.rows, neighbours=trial.neighbours)
+
+
+def answer_out_of_fold(table: LabelTable, split: Split, trial: Trial) -> Answers:
+    """Answer the out-of-fold photos of a network that test photos judge, each fold by the others.
+
+    Args:
+        table: The truth.
+        split: Which photos trained.
+        trial: The network.
+
+    Returns:
+        Nothing where no such photos are known, or where they are the ones that judge.
+    """
+    if trial.test is None or trial.out_of_fold is None:
+        return {}
+    return _answer(table, split, trial, rows=trial.out_of_fold.rows, neighbours=trial.neighbours_out_of_fold)
+
+
+def _answer(
+    table: LabelTable, split: Split, trial: Trial, *, rows: IntArray, neighbours: Judged | None
+) -> Answers:
+    nothing = all_negative(n_photos=len(rows), n_labels=table.n_labels)
+    prior = _prior_of_others(table.targets, split.train, _folds_of(split, trial), rows)
+    answers = {
+        baseline.name.replace("_", "-"): Judged(
+            rows=rows, scores=baseline.scores, decisions=baseline.decisions
+        )
+        for baseline in (nothing, prior)
+    }
+    return answers if neighbours is None else {**answers, "nearest-neighbours": neighbours}
+
+
+def _folds_of(split: Split, trial: Trial) -> Sequence[IntArray]:
+    """Return the folds that a network was cross-validated in: those of the split, else the inner ones."""
+    if split.folds or trial.choosing is None:
+        return split.folds
+    return [trial.choosing.judged.rows[places] for places in trial.choosing.folds]
+
+
+def _prior_of_others(
+    targets: FloatArray, train: IntArray, folds: Sequence[IntArray], rows: IntArray
+) -> Baseline:
+    """Answer each photo with the prevalences of the training photos.
+
+    Those of a photo's own fold take no part in decisions. In scores they do: a fold with fewer positives has
+    others with more, so that scores by fold would rank photos against the truth.
+    """
+    prior = label_prior(targets[train], n_photos=len(rows))
+    decisions = prior.decisions.copy()
+    for fold in folds:
+        is_held_out = np.isin(rows, fold)
+        others = np.setdiff1d(train, fold)
+        decisions[is_held_out] = label_prior(targets[others], n_photos=int(is_held_out.sum())).decisions
+    return Baseline(name=prior.name, scores=prior.scores, decisions=decisions)
