@@ -58,17 +58,16 @@ demo: setup  ## Draw the sample photos, compare the four networks of the study o
 
 test: test-drawn test-real  ## Run every test that this machine can run in minutes
 
-# One thread per process: the processes share the cores, and torch would take all of them in each. No GPU: a test
-# that leaves the device to manylabel expects the engine of a CPU.
+# One thread per process: the processes share the cores, and torch would take all of them in each.
 test-drawn: setup  ## Run the tests that draw their own photos, and hold the coverage
-	CUDA_VISIBLE_DEVICES= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --cov --cov-report=term \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --cov --cov-report=term \
 		-m 'not slow and not network and not gpu and not real'
 
 test-real: setup  ## Run the tests on real photos and weights; skipped where there are none
-	CUDA_VISIBLE_DEVICES= $(BIN)/python -m pytest -q -rs -m 'real and not slow' tests
+	$(BIN)/python -m pytest -q -rs -m 'real and not slow' tests
 
 test-slow: setup  ## Run the tests that take longer
-	CUDA_VISIBLE_DEVICES= $(BIN)/python -m pytest -q -rs -m 'slow and not network and not gpu'
+	$(BIN)/python -m pytest -q -rs -m 'slow and not network and not gpu'
 
 test-gpu: setup  ## Run the tests that need a GPU; skipped where there is none
 	$(BIN)/python -m pytest -q -rs -m gpu tests

@@ -73,15 +73,20 @@ def test_a_bundle_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert bundle.folder == tmp_path / "bundle"
 
 
+SEA = {"name": "sea", "train": 3, "train_known": 10}
+
+
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        ({"labels": [{"train": 3, "train_known": 10}, {"train": 0, "train_known": 0}]}, ([3, 0], [10, 0])),
-        ({"labels": [{"train": 3}]}, None),
-        ({"labels": [{"train": 3, "train_known": 2}]}, None),
-        ({"labels": [{"train": "many", "train_known": 2}]}, None),
-        ({"labels": [{"train": 3, "train_known": float("inf")}]}, None),
-        ({"labels": [{"train": 3, "train_known": 10**30}]}, None),
+        ({"labels": [SEA, {"name": "sky", "train": 0, "train_known": 0}]}, ([0, 3], [0, 10])),
+        ({"labels": [SEA]}, None),
+        ({"labels": [SEA, {"name": "sky", "train": 3}]}, None),
+        ({"labels": [SEA, {"name": "sky", "train": 3, "train_known": 2}]}, None),
+        ({"labels": [SEA, {"name": "sky", "train": "many", "train_known": 2}]}, None),
+        ({"labels": [SEA, {"name": "sky", "train": 3, "train_known": float("inf")}]}, None),
+        ({"labels": [SEA, {"name": "sky", "train": 3, "train_known": 10**30}]}, None),
+        ({"labels": [SEA, {"name": ["sky"], "train": 3, "train_known": 4}]}, None),
         ({"labels": {"sea": 3}}, None),
         (None, None),
         ([], None),
@@ -95,7 +100,7 @@ def test_counts_of_training_are_read_where_they_are_told(
     facts = json.loads(facts_file.read_text(encoding="utf-8"))
     facts_file.write_text(json.dumps({**facts, "data": data}), encoding="utf-8")
 
-    counts = read_training_counts(folder)
+    counts = read_training_counts(folder, ("sky", "sea"))
 
     assert expected == (None if counts is None else tuple(count.tolist() for count in counts))
 

@@ -52,6 +52,7 @@ def test_what_is_trained_on_a_gpu_says_the_same_on_a_cpu(
     )
 
     bundle = train(config).out
+    assert torch.cuda.max_memory_allocated() > 0
     exact = predict(bundle, images, engine="torch", device="cpu", precision="fp32").scores.values
     on_gpu = predict(bundle, images, engine="torch", device="cuda", precision="fp32").scores.values
     as_chosen = predict(bundle, images, device="cuda").scores.values
@@ -62,7 +63,7 @@ def test_what_is_trained_on_a_gpu_says_the_same_on_a_cpu(
     np.testing.assert_allclose(predict(bundle, images).scores.values, exact, atol=0.05)
 
 
-def test_the_features_of_a_gpu_are_those_of_a_cpu(
+def test_a_head_learns_on_a_gpu_what_it_learns_on_a_cpu(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MANYLABEL_CACHE", str(tmp_path / "cache"))

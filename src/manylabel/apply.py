@@ -172,8 +172,8 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
         labels=predictor.labels,
         metrics=measure(judged, predictions.scores.values, predictions.decisions),
         baselines={
-            baseline.name.replace("_", "-"): measure(judged, baseline.scores, baseline.decisions)
-            for baseline in _list_baselines(Path(bundle), n_photos=len(judged), n_labels=judged.shape[1])
+            baseline.name: measure(judged, baseline.scores, baseline.decisions)
+            for baseline in _list_baselines(Path(bundle), predictor.labels, n_photos=len(judged))
         },
         intervals=bootstrap.models[0].metrics,
         per_label=measure_labels(judged, predictions.scores.values, predictions.decisions),
@@ -184,12 +184,10 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
     )
 
 
-def _list_baselines(bundle: Path, *, n_photos: int, n_labels: int) -> list[Baseline]:
-    counts = read_training_counts(bundle)
-    nothing = all_negative(n_photos=n_photos, n_labels=n_labels)
-    if counts is None or len(counts[0]) != n_labels:
-        return [nothing]
-    return [nothing, label_prior_of_counts(*counts, n_photos=n_photos)]
+def _list_baselines(bundle: Path, labels: Sequence[str], *, n_photos: int) -> list[Baseline]:
+    counts = read_training_counts(bundle, labels)
+    nothing = all_negative(n_photos=n_photos, n_labels=len(labels))
+    return [nothing] if counts is None else [nothing, label_prior_of_counts(*counts, n_photos=n_photos)]
 
 
 def write_evaluation(path: Path, evaluation: Evaluation) -> None:

@@ -13,7 +13,7 @@ Out: a folder of plain files, complete or absent, and its reading back.
 
 import csv
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,20 +147,27 @@ def read_bundle(folder: Path) -> Bundle:
     return Bundle(folder=folder, config=config, thresholds=thresholds, facts=facts)
 
 
-def read_training_counts(folder: Path) -> tuple[IntArray, IntArray] | None:
-    """Return how often each label was seen in training, in the order of the outputs.
+def read_training_counts(folder: Path, labels: Sequence[str]) -> tuple[IntArray, IntArray] | None:
+    """Return how often each label was seen in training.
+
+    Args:
+        folder: Folder of the bundle.
+        labels: The label names.
 
     Returns:
         Training photos that carry each label, and those on which it is known, [n_labels] each; None where
-        facts.json does not tell, as those of earlier versions.
+        facts.json does not tell, as that of an earlier version or of ``MultiLabelClassifier``.
 
     Raises:
         BundleError: There is no facts.json, or it cannot be read.
     """
     facts = _read_json(folder, FACTS_FILE)
     try:
-        seen = [(int(label["train"]), int(label["train_known"])) for label in facts["data"]["labels"]]
-        counts = np.array(seen, dtype=np.int64).reshape(-1, 2)
+        seen = {
+            label["name"]: (int(label["train"]), int(label["train_known"]))
+            for label in facts["data"]["labels"]
+        }
+        counts = np.array([seen[label] for label in labels], dtype=np.int64).reshape(-1, 2)
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
     n_positive, n_known = counts.T

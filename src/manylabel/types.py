@@ -305,6 +305,7 @@ class Trial:
         neighbours: What the nearest neighbours on the features of the frozen backbone say about the judged
             photos; None where their features were not computed.
         neighbours_out_of_fold: The same about the out-of-fold photos, where test photos judge.
+        folds: Row numbers that each fit of the cross-validation held out; empty without any.
         learning_curve: Whether more photos would help; None where it was not measured.
     """
 
@@ -334,6 +335,7 @@ class Trial:
     threshold_notes: tuple[str, ...] = ()
     neighbours: NeighboursJudged | None = None
     neighbours_out_of_fold: NeighboursJudged | None = None
+    folds: tuple[IntArray, ...] = ()
     learning_curve: LearningCurve | None = None
 
     @property

@@ -135,7 +135,7 @@ def test_metrics_that_are_undefined_are_printed_without_a_number(capsys: pytest.
     assert any(line.startswith("[sea]") and " 0" in line for line in lines)
     assert lines[-3:] == [
         "Judged on 4 photos (torch, fp32).",
-        "all-negative gives no label to any photo: what a network has to beat.",
+        "What a network has to beat: all-negative gives no label to any photo.",
         "Note: [b]e careful",
     ]
 

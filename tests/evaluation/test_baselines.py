@@ -17,7 +17,7 @@ def test_all_negative_is_right_on_every_absent_cell() -> None:
     targets = np.array([[1.0, 0.0, 0.0, NAN], [0.0, 0.0, 0.0, 0.0]])
     baseline = all_negative(n_photos=2, n_labels=4)
     measured = measure(targets, baseline.scores, baseline.decisions)
-    assert baseline.name == "all_negative"
+    assert baseline.name == "all-negative"
     assert measured["binary_accuracy"] == pytest.approx(6 / 7)
     assert measured["exact_match"] == 0.5
     assert measured["f1_macro"] == 0.0
@@ -25,7 +25,7 @@ def test_all_negative_is_right_on_every_absent_cell() -> None:
 
 def test_label_prior_scores_with_the_prevalence_among_known_cells() -> None:
     baseline = label_prior(np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0], [NAN, 0.0]]), n_photos=2)
-    assert baseline.name == "label_prior"
+    assert baseline.name == "label-prior"
     np.testing.assert_allclose(baseline.scores, [[2 / 3, 0.25], [2 / 3, 0.25]])
     np.testing.assert_array_equal(baseline.decisions, [[True, False], [True, False]])
 

@@ -44,7 +44,7 @@ def test_scores_are_the_weighted_share_among_the_nearest(n_neighbours: int) -> N
     case = drawn(30, 12, 4)
     expected = [slow_score(case[0], case[1], feature, n_neighbours) for feature in case[2]]
     baseline = nearest_neighbours(*case, n_neighbours=n_neighbours)
-    assert baseline.name == "nearest_neighbours"
+    assert baseline.name == "nearest-neighbours"
     np.testing.assert_allclose(baseline.scores, expected, atol=1e-6)
     np.testing.assert_array_equal(baseline.decisions, baseline.scores >= 0.5)
 

@@ -215,10 +215,26 @@ def test_a_distance_beyond_what_is_accepted_is_refused_and_what_was_there_stays(
         export(copied, "int8", photos=images, labels=labels, max_difference=wished)
 
     said = str(caught.value)
-    assert "differ by up to 0.1 (0.011 on average, 3 of 84 decisions, mAP " in said
-    assert f"at most {limit} is accepted; nothing was written; --max-difference 0.11 accepts it" in said
+    assert (
+        f"differ by up to 0.1, at most {limit} is accepted (--max-difference); nothing was written. " in said
+    )
+    assert "On average it is 0.011; 3 of 84 decisions change. On 16 photos mAP goes from " in said
+    assert said.endswith(" times as fast as 32-bit numbers. --max-difference 0.11 accepts it")
     assert (copied / "int8" / "facts.json").read_bytes() == before
     export(copied, "int8", photos=images, max_difference=0.11)
+
+
+@pytest.mark.parametrize("difference", [float("nan"), float("inf")])
+def test_an_8_bit_version_that_computes_no_numbers_cannot_be_accepted(
+    difference: float, copied: Path, shapes_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compare(*_: object, **__: object) -> Parity:
+        row = ParityRow(engine="OpenVINO", max_difference=difference, mean_difference=0.0, n_changed=0)
+        return Parity(rows=(row,), n_decisions=84, judged_on="24 photos")
+
+    monkeypatch.setattr(int8, "compare_with_torch", compare)
+    with pytest.raises(EngineError, match=r"nothing was written\. Such numbers cannot be used$"):
+        export(copied, "int8", photos=shapes_folder / "images", max_difference=1.0)
 
 
 def test_no_photos_are_told(copied: Path, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,12 +13,10 @@ from manylabel.data.check import Check, Finding
 from manylabel.report.facts import RunInfo
 from manylabel.report.tables import UNDEFINED_NOTE, table_rows, write_table
 from manylabel.types import (
-    Choosing,
     Epoch,
     FloatArray,
     Judged,
     LabelTable,
-    NeighboursJudged,
     Split,
     Thresholds,
     Trial,
@@ -84,15 +81,6 @@ def make_trial(model: str = "tiny", *, scores: FloatArray = TEST_SCORES) -> Tria
     )
 
 
-def who_are_right(rows: list[int]) -> NeighboursJudged:
-    return NeighboursJudged(
-        rows=np.array(rows),
-        scores=np.nan_to_num(TARGETS[rows]),
-        decisions=TARGETS[rows] == 1,
-        similar=np.zeros((len(rows), 1), dtype=np.int64),
-    )
-
-
 def test_metrics_of_a_model_equal_those_computed_by_hand() -> None:
     model = facts_of(make_table(), make_split(), [make_trial()], RUN)["models"][0]
     assert model["metrics"]["binary_accuracy"] == pytest.approx(4 / 5)
@@ -129,21 +117,10 @@ def test_a_long_curve_is_thinned_out_but_keeps_its_ends() -> None:
     assert curve["recall"] == sorted(curve["recall"], reverse=True)
 
 
-def test_baselines_answer_the_same_photos_from_training_prevalences() -> None:
-    nothing, prior = facts_of(make_table(), make_split(), [make_trial()], RUN)["baselines"]
-    assert [nothing["model"], prior["model"]] == ["all-negative", "label-prior"]
-    assert (nothing["metrics"]["binary_accuracy"], nothing["metrics"]["exact_match"]) == (0.6, 0.0)
-    assert (prior["metrics"]["binary_accuracy"], prior["metrics"]["exact_match"]) == (0.6, 0.5)
-
-
-def test_the_prior_of_a_fold_is_counted_on_the_other_folds() -> None:
-    scores = np.array([[0.9, 0.1, 0.1], [0.8, 0.9, 0.2], [0.2, 0.2, 0.1], [0.7, 0.3, 0.1]])
-    trial = replace(make_trial(), test=None, out_of_fold=judge([0, 1, 2, 3], scores))
+def test_where_no_photo_was_kept_aside_the_folds_judge() -> None:
+    trial = replace(make_trial(), test=None, out_of_fold=judge([0, 1, 2, 3], np.nan_to_num(TARGETS[:4])))
     split = replace(make_split(folds=([0, 2], [1, 3])), test=np.array([], dtype=np.int64))
     facts = facts_of(make_table(), split, [trial], RUN)
-    # Photos 0 and 2 are scored by 1 and 3 (boat 1, lake 1, moon 0), photos 1 and 3 by 0 and 2 (1/2, 0, 0).
-    right_cells = (2 + 1) + (2 + 2)  # photos 0: boat and moon, 2: moon, 1: boat and moon, 3: boat and moon
-    assert facts["baselines"][1]["metrics"]["binary_accuracy"] == pytest.approx(right_cells / 11)
     assert facts["judged"] == {"part": "out_of_fold", "n_photos": 4, "n_known": 4}
     assert facts["models"][0]["metrics"]["exact_match"] == 1.0
     assert facts["models"][0]["out_of_fold"] is None
@@ -155,46 +132,6 @@ def test_out_of_fold_metrics_stand_beside_those_of_the_test_photos() -> None:
     model = facts_of(make_table(), make_split(folds=([0, 1], [2, 3])), [trial], RUN)["models"][0]
     assert model["metrics"]["exact_match"] == 0.5
     assert model["out_of_fold"]["exact_match"] == 0.0
-
-
-def test_baselines_answer_the_out_of_fold_photos_too_each_fold_by_the_others() -> None:
-    split = make_split(folds=([0, 2], [1, 3]))
-    alone = make_trial()
-    crossed = replace(
-        alone, out_of_fold=judge([0, 1, 2, 3], np.zeros((4, 3))), neighbours=who_are_right([4, 5])
-    )
-    known = replace(crossed, neighbours_out_of_fold=who_are_right([0, 1, 2, 3]))
-
-    def told(trial: Trial) -> dict[str, Any]:
-        baselines = facts_of(make_table(), split, [trial], RUN)["baselines"]
-        return {baseline["model"]: baseline["out_of_fold"] for baseline in baselines}
-
-    assert told(alone) == {"all-negative": None, "label-prior": None}
-    assert told(crossed)["nearest-neighbours"] is None
-    # As where these photos judge: 7 of the 11 known cells; 7 are absent, too.
-    assert told(known)["label-prior"]["binary_accuracy"] == pytest.approx(7 / 11)
-    assert told(known)["all-negative"]["binary_accuracy"] == pytest.approx(7 / 11)
-    assert told(known)["nearest-neighbours"]["exact_match"] == 1.0
-
-
-def test_inner_folds_take_no_part_in_the_prior_of_their_own_photos() -> None:
-    folds = ([0, 2], [1, 3])
-    scores = np.full((4, 3), 0.5)
-    choosing = Choosing(
-        judged=judge([0, 1, 2, 3], scores),
-        raw_scores=scores,
-        free_decisions=scores > 0.5,
-        folds=tuple(map(np.array, folds)),
-        origin="out-of-fold scores",
-    )
-    trial = replace(make_trial(), out_of_fold=choosing.judged, choosing=choosing)
-
-    by_inner, by_own = (
-        facts_of(make_table(), split, [trial], RUN)["baselines"][1]["out_of_fold"]
-        for split in (make_split(), make_split(folds=folds))
-    )
-
-    assert by_inner == by_own
 
 
 def test_data_are_counted_per_label_part_and_pair() -> None:

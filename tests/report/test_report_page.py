@@ -289,18 +289,6 @@ def test_cross_validation_is_told_as_such(shapes_table: LabelTable) -> None:
     assert "the mean of the folds" in see_losses(facts)
 
 
-def test_the_table_of_a_cross_validation_has_its_own_baselines(shapes_table: LabelTable) -> None:
-    trial = make_trial(shapes_table)
-    rows = split_in_half(shapes_table).train
-    scores = np.full((len(rows), 3), 0.4)
-    crossed = replace(trial, out_of_fold=Judged(rows=rows, scores=scores, decisions=scores >= 0.5))
-    without, with_folds = (set_page(make_facts(shapes_table, [each])) for each in (trial, crossed))
-
-    for baseline in ("all-negative", "label-prior"):
-        cell = f'<th scope="row">{baseline}</th>'
-        assert with_folds.count(cell) == without.count(cell) + 1
-
-
 @pytest.mark.parametrize(("n_labels", "n_models"), [(2, 9), (31, 1)])
 def test_plots_take_any_number_of_labels_and_models_and_any_name(
     shapes_table: LabelTable, monkeypatch: pytest.MonkeyPatch, n_labels: int, n_models: int

@@ -90,6 +90,9 @@ def test_fits_of_inner_folds_stop_once_enough_photos_have_a_score(
     assert told.choosing is not None
     assert {epoch.fold for epoch in told.history} == {0, 1, None}
     assert len(told.choosing.judged.rows) == 12
+    assert told.out_of_fold is not None
+    np.testing.assert_array_equal(np.sort(np.concatenate(told.folds)), told.out_of_fold.rows)
+    assert len(told.folds) == 2
 
 
 def test_copies_stay_in_one_inner_fold(run: Run) -> None:
@@ -210,6 +213,14 @@ def test_the_nearest_neighbours_are_asked_about_the_judged_photos(run: Run) -> N
     assert np.isin(alone.similar, HOLD_OUT.train).all()
     fold_of = np.arange(32) % 4
     assert (fold_of[crossed.similar] != fold_of[crossed.rows][:, None]).all()
+
+
+def test_where_inner_folds_judge_the_neighbours_answer_them(run: Run) -> None:
+    trial = run(training={"tune": "head"}, split=Split(train=np.arange(32), val=NONE, test=NONE)).trial
+
+    assert trial.neighbours is not None
+    assert trial.neighbours_out_of_fold is None
+    np.testing.assert_array_equal(trial.neighbours.rows, trial.judged.rows)
 
 
 def test_the_nearest_neighbours_are_asked_about_out_of_fold_photos_where_others_judge(run: Run) -> None:

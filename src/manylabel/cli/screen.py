@@ -46,12 +46,6 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
 """The table of results in 80 columns: by heading, the column of ``table_rows`` and how it is written."""
 
 _WIDEST = 500
-_BASELINES = {
-    1: "all-negative gives no label to any photo: what a network has to beat.",
-    2: "all-negative gives no label to any photo, label-prior goes by the shares among the training photos: "
-    "what a network has to beat.",
-}
-"""What is said of the baselines beside an evaluation, by how many there are."""
 _SHORT_NAMES = {"nearest-neighbours": "neighbours"}
 
 
@@ -83,6 +77,7 @@ def show_facts(facts: Mapping[str, Any]) -> None:
 def show_evaluation(evaluation: "Evaluation") -> None:
     """Print the metrics of all labels together, then of each one."""
     from manylabel.report.tables import METRIC_HEADINGS, UNDEFINED_NOTE, format_cell
+    from manylabel.report.words import what_to_beat
 
     show_table(
         ["Metric", "Value", "95 % interval", *(name.replace("-", "-\n") for name in evaluation.baselines)],
@@ -122,7 +117,7 @@ def show_evaluation(evaluation: "Evaluation") -> None:
         stdout.print(UNDEFINED_NOTE, markup=False, highlight=False)
     photos = "1 photo" if evaluation.n_photos == 1 else f"{evaluation.n_photos} photos"
     show_line(f"Judged on {photos} ({evaluation.engine}).")
-    show_line(_BASELINES[len(evaluation.baselines)])
+    show_line(what_to_beat(list(evaluation.baselines)))
     for note in evaluation.notes:
         show_line(f"Note: {note}")
     show_failures(evaluation.failures)

@@ -19,7 +19,7 @@ class Baseline:
     """Hold the answers of a baseline.
 
     Attributes:
-        name: How tables call it: "all_negative" or "label_prior".
+        name: How tables call it: "all-negative" or "label-prior".
         scores: Probabilities [n_photos, n_labels].
         decisions: Which labels are given [n_photos, n_labels].
     """
@@ -41,7 +41,7 @@ def all_negative(*, n_photos: int, n_labels: int) -> Baseline:
         array([[False, False]])
     """
     scores = np.zeros((n_photos, n_labels))
-    return Baseline(name="all_negative", scores=scores, decisions=scores > 0)
+    return Baseline(name="all-negative", scores=scores, decisions=scores > 0)
 
 
 def label_prior(train_targets: FloatArray, *, n_photos: int) -> Baseline:
@@ -78,4 +78,4 @@ def label_prior_of_counts(n_positive: IntArray, n_known: IntArray, *, n_photos: 
     overall = n_positive.sum() / max(int(n_known.sum()), 1)
     prevalence = np.where(n_known > 0, n_positive / np.maximum(n_known, 1), overall)
     scores = np.tile(prevalence, (n_photos, 1))
-    return Baseline(name="label_prior", scores=scores, decisions=scores >= 0.5)
+    return Baseline(name="label-prior", scores=scores, decisions=scores >= 0.5)

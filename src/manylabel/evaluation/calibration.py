@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from manylabel.evaluation.arithmetic import logit, sigmoid
 from manylabel.evaluation.curves import BoolArray, known_probabilities
 from manylabel.evaluation.folds import with_others
 from manylabel.evaluation.reliability import cell_losses, log_loss
@@ -91,7 +92,7 @@ class Calibration:
             raise ValueError(
                 f"scores have shape {scores.shape}; expected {len(self.slopes)} labels at the end"
             )
-        calibrated = _sigmoid(self.slopes * _logit(scores) + self.offsets)
+        calibrated = sigmoid(self.slopes * logit(scores) + self.offsets)
         is_unchanged = (self.slopes == 1) & (self.offsets == 0)
         return np.where(is_unchanged, scores, calibrated)
 
@@ -151,7 +152,7 @@ def fit_calibration(targets: FloatArray, scores: FloatArray) -> Calibration:
     known = known_probabilities(targets, scores)
     has_both = (targets == 1).any(axis=0) & (targets == 0).any(axis=0)
     problem = _Problem(
-        logits=np.clip(_logit(np.where(known, scores, 0.5)), -_WIDEST_LOGIT, _WIDEST_LOGIT),
+        logits=np.clip(logit(np.where(known, scores, 0.5)), -_WIDEST_LOGIT, _WIDEST_LOGIT),
         truth=np.where(known, targets, 0.0),
         counts=known & has_both,
     )
@@ -325,7 +326,7 @@ class _Problem:
         """Compute the gradient [n_labels, 2] and the Fisher information [n_labels, 2, 2] of the misfit."""
         log_slopes, offsets = (values[0] + values[1:]).T
         scaled = np.exp(log_slopes) * self.logits  # also what logits change by per unit of log slope
-        probability = _sigmoid(scaled + offsets)
+        probability = sigmoid(scaled + offsets)
         excess = (probability - self.truth) * self.counts
         weight = probability * (1 - probability) * self.counts
         gradient = np.stack([(excess * scaled).sum(axis=0), excess.sum(axis=0)], axis=1)
@@ -360,16 +361,3 @@ def _safe_step(problem: _Problem, values: FloatArray) -> FloatArray:
 def _times(matrices: NDArray[np.floating], vectors: FloatArray) -> FloatArray:
     """Multiply each label's matrix [n_labels, 2, 2] with its vector [n_labels, 2], or one for all [2]."""
     return np.asarray((matrices @ vectors[..., None])[..., 0])
-
-
-def _logit(probability: FloatArray) -> FloatArray:
-    """Turn probabilities into log-odds; 0 and 1 give the log-odds of the floats next to them."""
-    floats = np.finfo(np.float64)
-    clipped = np.clip(probability, floats.tiny, 1 - floats.epsneg)
-    return np.asarray(np.log(clipped) - np.log1p(-clipped))
-
-
-def _sigmoid(logit: FloatArray) -> FloatArray:
-    """Turn log-odds of any size into probabilities; NaN stays NaN."""
-    odds_against = np.exp(-np.abs(logit))  # at most 1, so that nothing overflows
-    return np.asarray(np.where(logit >= 0, 1.0, odds_against) / (1 + odds_against))

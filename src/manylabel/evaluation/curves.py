@@ -10,6 +10,7 @@ are equal to its own, ties included; where it guesses or warns because a class i
 import numpy as np
 from numpy.typing import NDArray
 
+from manylabel.evaluation.arithmetic import divide
 from manylabel.types import FloatArray
 
 BoolArray = NDArray[np.bool_]
@@ -84,7 +85,7 @@ def average_precision(targets: FloatArray, scores: FloatArray) -> FloatArray:
     n_above = true_positives + false_positives
     precision = np.divide(true_positives, n_above, out=np.zeros_like(n_above), where=n_above > 0)
     gained = (np.diff(true_positives, axis=0) * precision[1:]).sum(axis=0)
-    return _divide(gained, true_positives[-1])
+    return divide(gained, true_positives[-1])
 
 
 def auroc(targets: FloatArray, scores: FloatArray) -> FloatArray:
@@ -107,7 +108,7 @@ def auroc(targets: FloatArray, scores: FloatArray) -> FloatArray:
     true_positives, false_positives = _counts_down_the_ranking(targets, scores)
     widths = np.diff(false_positives, axis=0)
     heights = (true_positives[1:] + true_positives[:-1]) / 2
-    return _divide((widths * heights).sum(axis=0), true_positives[-1] * false_positives[-1])
+    return divide((widths * heights).sum(axis=0), true_positives[-1] * false_positives[-1])
 
 
 def precision_recall_curve(
@@ -144,7 +145,7 @@ def precision_recall_curve(
     n_present = np.bincount(rank, weights=targets[known], minlength=len(thresholds))
     n_above, true_positives = (np.cumsum(counts[::-1])[::-1] for counts in (n_tied, n_present))
     precision = np.append(true_positives / n_above, 1.0)
-    recall = _divide(np.append(true_positives, 0.0), n_present.sum())
+    recall = divide(np.append(true_positives, 0.0), n_present.sum())
     return precision, recall, thresholds
 
 
@@ -170,8 +171,3 @@ def _counts_down_the_ranking(targets: FloatArray, scores: FloatArray) -> tuple[F
         return np.asarray(np.minimum.accumulate(counts[::-1], axis=0)[::-1])
 
     return count(1.0), count(0.0)
-
-
-def _divide(numerator: FloatArray, denominator: FloatArray | np.float64) -> FloatArray:
-    """Divide, with NaN where the denominator is 0."""
-    return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)

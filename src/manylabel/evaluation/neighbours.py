@@ -120,7 +120,7 @@ def nearest_neighbours(
         weight, known_weight = _vote(similar.cosines[chunk], train_targets[similar.rows[chunk]])
         np.divide(weight, known_weight, out=scores[chunk], where=known_weight > 0)
     return NeighbourAnswers(
-        name="nearest_neighbours", scores=scores, decisions=scores >= 0.5, similar=similar
+        name="nearest-neighbours", scores=scores, decisions=scores >= 0.5, similar=similar
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from manylabel.evaluation.arithmetic import divide
 from manylabel.evaluation.curves import known_cells, known_probabilities
 from manylabel.types import FloatArray, IntArray
 
@@ -95,7 +96,7 @@ def brier_score(targets: FloatArray, scores: FloatArray) -> FloatArray:
     """
     known = known_probabilities(targets, scores)
     distance = np.where(known, scores - targets, 0.0)
-    return _divide((distance**2).sum(axis=0), known.sum(axis=0))
+    return divide((distance**2).sum(axis=0), known.sum(axis=0))
 
 
 def expected_calibration_error(targets: FloatArray, scores: FloatArray, *, n_bins: int) -> FloatArray:
@@ -131,7 +132,7 @@ def expected_calibration_error(targets: FloatArray, scores: FloatArray, *, n_bin
     """
     sums = _bin(targets, scores, n_bins)
     distance = np.abs(sums.scores - sums.present).sum(axis=0)
-    return _divide(distance, sums.cells.sum(axis=0))
+    return divide(distance, sums.cells.sum(axis=0))
 
 
 def reliability(targets: FloatArray, scores: FloatArray, *, n_bins: int) -> Reliability:
@@ -228,8 +229,3 @@ def _wilson_band(n_present: FloatArray, n_cells: IntArray) -> tuple[FloatArray, 
     low, high = (middle - half_width) / scale, (middle + half_width) / scale
     # The band of 0 of n begins at 0 and that of n of n ends at 1, but for rounding.
     return np.clip(low, 0.0, share), np.clip(high, share, 1.0)
-
-
-def _divide(total: FloatArray, n_known: IntArray) -> FloatArray:
-    """Divide, with NaN where nothing is known."""
-    return np.where(n_known > 0, total / np.maximum(n_known, 1), np.nan)

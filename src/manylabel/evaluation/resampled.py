@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from manylabel.evaluation.arithmetic import divide
 from manylabel.evaluation.curves import BoolArray, known_cells
 from manylabel.evaluation.metrics import f1
 from manylabel.types import FloatArray, IntArray
@@ -179,7 +180,7 @@ class _Tally:
 
     def share(self, part: FloatArray) -> FloatArray:
         """Divide by the number of known cells."""
-        return _divide(part, self.known)
+        return divide(part, self.known)
 
     def precision(self) -> FloatArray:
         """Divide the hits by what was decided."""
@@ -232,7 +233,7 @@ def _photo_means(
     }
     columns = np.column_stack([*values.values(), np.ones(int(is_judged.sum()))])
     sums = _sum_over_photos(counts[:, is_judged], columns)  # [n_resamples, 5]
-    means = _divide(sums[:, :-1], sums[:, -1:])
+    means = divide(sums[:, :-1], sums[:, -1:])
     return dict(zip(values, means.T, strict=True))
 
 
@@ -331,8 +332,8 @@ class _Ranking:
         # A tie of positives and negatives counts half.
         false_above = (above[self.before] + until) / 2 - true_until + gained / 2
         n_positive = true_until[-1]
-        wrong = _divide((gained * false_above).sum(axis=0), n_positive * n_negative)
-        return _divide((gained * precision).sum(axis=0), n_positive), 1 - wrong
+        wrong = divide((gained * false_above).sum(axis=0), n_positive * n_negative)
+        return divide((gained * precision).sum(axis=0), n_positive), 1 - wrong
 
 
 def _chunks(counts: IntArray) -> list[slice]:
@@ -350,15 +351,10 @@ def _sum_over_photos(counts: IntArray, values: FloatArray | BoolArray) -> FloatA
     return sums
 
 
-def _divide(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
-    """Divide, with NaN where the denominator is 0."""
-    return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)
-
-
 def _mean(values: FloatArray) -> FloatArray:
     """Average over the labels for which a value is defined; NaN where none is."""
     is_defined = ~np.isnan(values)
-    return _divide(np.where(is_defined, values, 0.0).sum(axis=1), is_defined.sum(axis=1, dtype=np.float64))
+    return divide(np.where(is_defined, values, 0.0).sum(axis=1), is_defined.sum(axis=1, dtype=np.float64))
 
 
 def _harmonic_mean(first: FloatArray, second: FloatArray) -> FloatArray:

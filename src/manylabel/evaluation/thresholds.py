@@ -14,6 +14,7 @@ from typing import assert_never
 
 import numpy as np
 
+from manylabel.evaluation.arithmetic import logit, sigmoid
 from manylabel.evaluation.curves import BoolArray, known_cells, known_probabilities
 from manylabel.evaluation.folds import with_others
 from manylabel.evaluation.guarantees import Objective, ThresholdAim, ThresholdMethod, guarantee
@@ -231,7 +232,9 @@ def _pull(
 ) -> FloatArray:
     """Pull thresholds towards others, in logits, the harder the fewer photos they come from."""
     weight = n_photos / (n_photos + prior_photos)
-    pulled = _sigmoid(weight * _logit(own) + (1 - weight) * _logit(towards))
+    # A threshold of 0 or 1 is far away, not infinitely far.
+    own_odds, common_odds = (logit(threshold, least=1e-12) for threshold in (own, towards))
+    pulled = sigmoid(weight * own_odds + (1 - weight) * common_odds)
     # Logits round, and they cannot hold a threshold of 0: what is agreed on stays as it is.
     return np.where(own == towards, towards, pulled)
 
@@ -285,14 +288,3 @@ def _origin(goal: str, targets: FloatArray) -> str:
 def _sum_from_here_up(rank: IntArray, values: FloatArray) -> FloatArray:
     """Sum the values of each distinct score and all higher ones, and 0 for a threshold above all of them."""
     return np.append(np.cumsum(np.bincount(rank, weights=values)[::-1])[::-1], 0.0)
-
-
-def _logit(probability: FloatArray) -> FloatArray:
-    """Turn probabilities into log-odds; a threshold of 0 or 1 gives a large number, not infinity."""
-    clipped = np.clip(probability, 1e-12, 1 - 1e-12)
-    return np.log(clipped) - np.log1p(-clipped)
-
-
-def _sigmoid(logit: FloatArray) -> FloatArray:
-    """Turn log-odds into probabilities."""
-    return 1 / (1 + np.exp(-logit))

@@ -9,6 +9,7 @@ a few hundred photos, the calibration. Whatever is measured is measured on other
 
 import io
 import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
@@ -76,7 +77,7 @@ def export_int8(job: ExportJob) -> Exported:
     full = keep_outputs(read_model(converted_model(bundle)), LOGITS)
     quantised = quantise(full, pixels)
     parity = compare_with_torch(
-        [open_converted(bundle, quantised, precision="fp32")],
+        [open_converted(bundle, quantised)],
         bundle,
         load_classifier(bundle),
         on=choose_parity_photos(bundle.config.preprocessing, photos=job.photos),
@@ -94,7 +95,7 @@ def export_int8(job: ExportJob) -> Exported:
         bundle=bundle.folder,
         form="the 8-bit version",
         limit=MAX_INT8_DIFFERENCE if job.max_difference is None else job.max_difference,
-        cost=_describe_cost(parity, comparison),
+        advice=_advise(parity, comparison),
     )
     folder = bundle.folder / INT8_FOLDER
     facts = {**_facts(bundle, len(pixels), comparison), "parity": as_facts(parity)}
@@ -111,16 +112,24 @@ def export_int8(job: ExportJob) -> Exported:
     )
 
 
-def _describe_cost(parity: Parity, comparison: Comparison | None) -> str:
-    """Say what helps to decide whether a difference may be accepted."""
+def _advise(parity: Parity, comparison: Comparison | None) -> str:
+    """Say what helps to decide whether a difference may be accepted, and how to accept it."""
     (row,) = parity.rows
-    parts = [f"{row.mean_difference:.2g} on average", f"{row.n_changed} of {parity.n_decisions} decisions"]
-    if comparison is not None:
+    if not np.isfinite(row.max_difference):
+        return "Such numbers cannot be used"
+    changed = f"{row.n_changed} of {parity.n_decisions} decisions change"
+    sentences = [f"On average it is {row.mean_difference:.2g}; {changed}"]
+    if comparison is None:
+        sentences.append("--labels FILE would tell what that costs in mAP")
+    else:
         before, after = comparison.engines["fp32"], comparison.engines["int8"]
         if before.mAP is not None and after.mAP is not None:
-            parts.append(f"mAP {100 * before.mAP:.1f} % before, {100 * after.mAP:.1f} % after")
-        parts.append(f"{before.ms_per_photo / after.ms_per_photo:.1f} times as fast")
-    return ", ".join(parts)
+            points = f"from {100 * before.mAP:.1f} to {100 * after.mAP:.1f} %"
+            sentences.append(f"On {comparison.n_photos} photos mAP goes {points}")
+        ratio = before.ms_per_photo / after.ms_per_photo
+        sentences.append(f"It is {ratio:.1f} times as fast as 32-bit numbers")
+    accepted = min(math.ceil(100 * row.max_difference) / 100, 1.0)
+    return ". ".join([*sentences, f"--max-difference {accepted:g} accepts it"])
 
 
 def check_installed() -> None:

@@ -4,7 +4,6 @@ In:  the network in torch; predictors of the exported model; photos, or drawn pi
 Out: how far probabilities lie apart; too far is an error.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,18 +142,19 @@ def compare_with_torch(
 
 
 def check_parity(
-    parity: Parity, *, bundle: Path, form: str, limit: float | None = None, cost: str = ""
+    parity: Parity, *, bundle: Path, form: str, limit: float | None = None, advice: str = ""
 ) -> None:
     """Refuse a model that does not say what torch says.
 
-    Decisions are not looked at: where probabilities lie this near, only those at a threshold differ.
+    Decisions are not looked at: only where a probability lies nearer to its threshold than the limit can one
+    differ.
 
     Args:
         parity: What was measured.
         bundle: Names the bundle in errors.
         form: Names the form in errors.
         limit: Largest difference that is accepted; not given: ``MAX_DIFFERENCE``.
-        cost: What else is known of the difference, for errors.
+        advice: Sentences that end an error.
 
     Raises:
         EngineError: A difference is above it, or no number.
@@ -164,16 +164,9 @@ def check_parity(
         if not row.max_difference <= limit:  # also where it is no number
             raise EngineError(
                 f"{bundle}: {form} under {row.engine} does not compute this network as torch does: "
-                f"probabilities differ by up to {row.max_difference:.2g}{cost and f' ({cost})'}, at most "
-                f"{limit:g} is accepted; nothing was written{_how_to_accept(row.max_difference)}"
+                f"probabilities differ by up to {row.max_difference:.2g}, at most {limit:g} is accepted "
+                f"(--max-difference); nothing was written{advice and '. '}{advice}"
             )
-
-
-def _how_to_accept(difference: float) -> str:
-    """Name a limit, in whole hundredths, that a difference does not pass; no number passes every limit."""
-    if math.isnan(difference):
-        return ""
-    return f"; --max-difference {math.ceil(100 * difference) / 100:g} accepts it"
 
 
 def check_parts(model: "openvino.Model | Path", *, bundle: Path, pixels: PixelArray) -> None:

@@ -3,6 +3,9 @@
 In:  the table, the split, and the network whose photos and features they share.
 Out: scores and decisions by the name of the baseline: "all-negative", "label-prior", and "nearest-neighbours"
      where features are known.
+
+The neighbours answer a photo of a fold without that fold, and so does the prior decide; it scores by all
+training photos.
 """
 
 from collections.abc import Sequence
@@ -16,7 +19,7 @@ Answers = dict[str, Judged]
 
 
 def answer_judged(table: LabelTable, split: Split, trial: Trial) -> Answers:
-    """Answer the photos that judge a network, those of a fold by the other folds.
+    """Answer the photos that judge a network.
 
     Args:
         table: The truth.
@@ -27,7 +30,7 @@ def answer_judged(table: LabelTable, split: Split, trial: Trial) -> Answers:
 
 
 def answer_out_of_fold(table: LabelTable, split: Split, trial: Trial) -> Answers:
-    """Answer the out-of-fold photos of a network that test photos judge, each fold by the others.
+    """Answer the out-of-fold photos of a network that test photos judge.
 
     Args:
         table: The truth.
@@ -46,21 +49,12 @@ def _answer(
     table: LabelTable, split: Split, trial: Trial, *, rows: IntArray, neighbours: Judged | None
 ) -> Answers:
     nothing = all_negative(n_photos=len(rows), n_labels=table.n_labels)
-    prior = _prior_of_others(table.targets, split.train, _folds_of(split, trial), rows)
+    prior = _prior_of_others(table.targets, split.train, trial.folds, rows)
     answers = {
-        baseline.name.replace("_", "-"): Judged(
-            rows=rows, scores=baseline.scores, decisions=baseline.decisions
-        )
+        baseline.name: Judged(rows=rows, scores=baseline.scores, decisions=baseline.decisions)
         for baseline in (nothing, prior)
     }
     return answers if neighbours is None else {**answers, "nearest-neighbours": neighbours}
-
-
-def _folds_of(split: Split, trial: Trial) -> Sequence[IntArray]:
-    """Return the folds that a network was cross-validated in: those of the split, else the inner ones."""
-    if split.folds or trial.choosing is None:
-        return split.folds
-    return [trial.choosing.judged.rows[places] for places in trial.choosing.folds]
 
 
 def _prior_of_others(

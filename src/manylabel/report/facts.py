@@ -39,8 +39,8 @@ Out: facts, one dict of plain JSON values; null stands where something is undefi
                      gain_band, label_gain_bands}
     baselines        the same photos answered without looking, and by the nearest neighbours on the features
                      of the best network: model, metrics, per_label, intervals, label_intervals, and
-                     out_of_fold: metrics of the out-of-fold photos of the best network, each photo without
-                     its own fold, where the network has such and the baseline is known; else null
+                     out_of_fold: metrics of the out-of-fold photos of the best network, where it has such
+                     and the baseline answers them; else null
     against_baselines  of the best network and each baseline, by mAP, in the form of ``comparisons``
     comparisons      of every two networks (of the 8 best where there are more), by mAP and exact match:
                      first, second, metric, difference, interval, is_distinguishable, sentence

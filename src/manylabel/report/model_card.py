@@ -9,7 +9,7 @@ from typing import Any
 
 from manylabel.report import trust_words
 from manylabel.report.tables import UNDEFINED, UNDEFINED_NOTE
-from manylabel.report.words import LEARNED, n_judged
+from manylabel.report.words import LEARNED, n_judged, what_to_beat
 
 CARD_HEAD = """\
 ---
@@ -57,14 +57,6 @@ Written by manylabel {version}; every number stands in facts.json.
 """
 )
 
-_BASELINES = {
-    "all-negative": "gives no label to any photo",
-    "label-prior": "goes by the shares of the labels among the training photos",
-    "nearest-neighbours": "gives the labels of the training photos that look most alike to the network "
-    "before training",
-}
-"""What each baseline does, which the network has to beat."""
-
 _SHOWN_METRICS = ("mAP", "f1_macro", "exact_match", "binary_accuracy")
 
 
@@ -96,9 +88,7 @@ def model_card(facts: Mapping[str, Any]) -> str:
         ),
         baselines=" | ".join(baseline["model"] for baseline in baselines),
         rules=" --- |" * len(baselines),
-        baselines_meaning="; ".join(
-            f"{baseline['model']} {_BASELINES[baseline['model']]}" for baseline in baselines
-        ),
+        baselines_meaning=what_to_beat([baseline["model"] for baseline in baselines]),
         labels_rows="\n".join(
             f"| {_escape(label['name'])} | {n_positive} | {_percent(precision)} | {_interval(ends)}"
             f" | {threshold:.2f} |"

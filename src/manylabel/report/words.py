@@ -10,6 +10,14 @@ from typing import Any
 FactsView = Mapping[str, Any]
 """What ``collect_facts`` returned."""
 
+BASELINES = {
+    "all-negative": "gives no label to any photo",
+    "label-prior": "scores every label with its share among the training photos",
+    "nearest-neighbours": "gives a photo the labels of the training photos that look most alike to the "
+    "network before any training",
+}
+"""What each baseline does, as the end of a sentence."""
+
 _FEW_PHOTOS = 200
 _FEW_NAMES = 2
 _TRUSTED_SHARE = 0.25
@@ -39,6 +47,17 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def what_to_beat(baselines: Sequence[str]) -> str:
+    """Say what some baselines do.
+
+    Examples:
+        >>> what_to_beat(["all-negative"])
+        'What a network has to beat: all-negative gives no label to any photo.'
+    """
+    meanings = "; ".join(f"{name} {BASELINES[name]}" for name in baselines)
+    return f"What a network has to beat: {meanings}."
 
 
 def n_things(n: int, thing: str) -> str:

@@ -107,6 +107,7 @@ def run_trial(start: Classifier, provenance: Provenance, experiment: Experiment)
         threshold_notes=_threshold_notes(rule, config.evaluation),
         neighbours=neighbours,
         neighbours_out_of_fold=neighbours_out_of_fold,
+        folds=() if crossed is None else crossed.folds,
         learning_curve=curve,
     )
     return TrainedNetwork(trial=trial, classifier=final.classifier, predictor=predictor)
@@ -236,17 +237,17 @@ def _judge_neighbours(
 
     Photos of a fold are answered without their own fold.
     """
-    split = experiment.split
-    by_fold = [(np.setdiff1d(split.train, fold), fold) for fold in (() if crossed is None else crossed.folds)]
-    by_all = [(split.train, split.test)] if len(split.test) else []
-    features = learner.backbone_features(np.arange(len(experiment.targets))) if by_all or by_fold else None
+    train, test, targets = experiment.split.train, experiment.split.test, experiment.targets
+    fold_rounds = [] if crossed is None else [(np.setdiff1d(train, fold), fold) for fold in crossed.folds]
+    if not (len(test) or fold_rounds):
+        return None, None
+    features = learner.backbone_features(np.arange(len(targets)))
     if features is None:
         return None, None
-    judged, out_of_fold = (
-        _ask_neighbours(features, experiment.targets, rounds) if rounds else None
-        for rounds in (by_all, by_fold)
-    )
-    return (judged, out_of_fold) if by_all else (out_of_fold, None)
+    out_of_fold = _ask_neighbours(features, targets, fold_rounds) if fold_rounds else None
+    if not len(test):
+        return out_of_fold, None
+    return _ask_neighbours(features, targets, [(train, test)]), out_of_fold
 
 
 def _ask_neighbours(

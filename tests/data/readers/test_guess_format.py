@@ -39,6 +39,7 @@ def complaint(path: Path) -> str:
         ("labels.csv", "image,boat,beach\na.jpg,,\nb.jpg,1,\n", "one-hot"),
         ("labels.csv", "image,boat,beach\na.jpg,,\nb.jpg,,\n", "one-hot"),
         ("labels.csv", "image,boat\na.jpg,\nb.jpg,\n", "delimited"),
+        ("labels.csv", "image,boat,beach\n", "one-hot"),
         ("labels.csv", "image,labels\na.jpg,x;y\nb.jpg,\n", "delimited"),
         ("LABELS.CSV", "image,labels,split\na.jpg,boat,train\n", "delimited"),
         ("labels.csv", "image,label\na.jpg,7\nb.jpg,2\n", "delimited"),

@@ -62,13 +62,14 @@ def test_any_other_word_is_told_with_line_and_column(tmp_path: Path, word: str) 
 def test_a_column_of_something_else_is_one_problem(tmp_path: Path) -> None:
     assert problems(tmp_path, "image,a,author\na.jpg,0,Anna\nb.jpg,1,Bert\nc.jpg,0,\n") == (
         "labels.csv, line 1: unknown column 'author'; it holds 'Anna', columns of labels hold 1, 0 or blank "
-        "for unknown; delete it",
+        "for unknown; delete the column if it is no label",
     )
 
 
 def test_a_misspelt_split_column_is_recognised(tmp_path: Path) -> None:
     [problem] = problems(tmp_path, "image,a,splt\na.jpg,0,train\nb.jpg,1,test\n")
     assert "unknown column 'splt'; did you mean 'split'?" in problem
+    assert "delete" not in problem
 
 
 def test_the_photo_column_may_have_any_name_where_it_is_first(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def read_line_part(line: Line, columns: Columns, *, problems: list[str]) -> Part
 
 
 def unknown_column(sheet: Sheet, number: int, *, known: str) -> str:
-    """Say that nothing is known about a column.
+    """Say that nothing is known about a column, and what to do about it.
 
     Args:
         sheet: The sheet.
@@ -154,7 +154,8 @@ def unknown_column(sheet: Sheet, number: int, *, known: str) -> str:
     """
     name = sheet.header[number]
     hint = did_you_mean(_plain(name), [*sorted(PART_NAMES), FASTAI_NAME])
-    return f"{sheet.where}: unknown column '{name}'{hint}; {known}"
+    advice = "" if hint else "; delete the column if it is no label"
+    return f"{sheet.where}: unknown column '{name}'{hint}; {known}{advice}"
 
 
 def describe_left_out(sheet: Sheet, numbers: Sequence[int]) -> list[str]:

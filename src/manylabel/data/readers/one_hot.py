@@ -86,7 +86,7 @@ def _is_foreign(sheet: Sheet, number: int) -> bool:
 
 def _describe_foreign(sheet: Sheet, number: int) -> str:
     example = next(line for line in sheet.lines if line.cells[number])
-    held = f"it holds '{example.cells[number]}', columns of labels hold 1, 0 or blank for unknown; delete it"
+    held = f"it holds '{example.cells[number]}', columns of labels hold 1, 0 or blank for unknown"
     return unknown_column(sheet, number, known=held)
 
 
