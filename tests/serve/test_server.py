@@ -105,6 +105,26 @@ def test_what_was_accepted_is_answered_before_the_server_stops(shapes_bundle: Pa
     assert n_answered >= 1
 
 
+def test_a_second_ctrl_c_stops_at_once_and_says_so_in_a_line(shapes_bundle: Path) -> None:
+    with running(converted(shapes_bundle)) as (process, url):
+        host, port = url.removeprefix("http://").split(":")
+        assert process.stderr is not None
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+            ask(f"{url}/health")
+            process.send_signal(signal.SIGINT)
+            said = []
+            while not said or "Waiting for connections to close" not in said[-1]:
+                said.append(process.stderr.readline())
+                assert said[-1]
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) in (0, 130)
+        said += process.stderr.readlines()
+
+    assert "stopped at once: requests that were under way got no answer" in "".join(said)
+    assert "Traceback" not in "".join(said)
+
+
 def test_a_token_comes_from_the_environment(shapes_bundle: Path) -> None:
     with running(converted(shapes_bundle), MANYLABEL_TOKEN="pass") as (_, url):
         assert ask(f"{url}/labels")[0] == 401

@@ -70,7 +70,20 @@ def serve(  # noqa: PLR0913 - a wish of the operator each
         )
         shown = f"[{host}]" if ":" in host else host
         on_start(f"http://{shown}:{taken.getsockname()[1]}")
-        uvicorn.Server(config).run(sockets=[taken])
+        server = uvicorn.Server(config)
+        logging.getLogger("uvicorn.error").addFilter(_is_no_cancellation)
+        try:
+            server.run(sockets=[taken])
+        finally:
+            if server.force_exit:
+                _logger.warning("stopped at once: requests that were under way got no answer")
+
+
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    """Leave out the traces of what a second Ctrl-C cuts off."""
+    raised = record.exc_info[1] if record.exc_info else None
+    is_told = record.getMessage().rstrip().endswith(asyncio.CancelledError.__name__)  # a trace as text
+    return not (is_told or isinstance(raised, asyncio.CancelledError))
 
 
 def _take_port(host: str, port: int) -> socket.socket:
