@@ -203,11 +203,16 @@ def test_damaged_facts_are_told(facts: str, problem: str, tmp_path: Path) -> Non
     ("changes", "problem"),
     [
         ({"format_version": 3}, "has format version 3, this manylabel reads 1 to 2; install a newer one"),
+        ({"format_version": 0}, "has format version 0, this manylabel reads 1 to 2; it is damaged"),
         ({"format_version": ...}, "is damaged: 'format_version' is missing"),
         ({"id2label": ...}, "is damaged: 'id2label' is missing"),
         ({"id2label": {"0": "sea", "2": "sky"}}, "is damaged: '1'"),
         ({"id2label": 3}, "is damaged: "),
         ({"architecture": ...}, "is damaged: 'architecture' is missing"),
+        ({"architecture": ["resnet50"]}, r"is damaged: no architecture '\['resnet50'\]' with a head"),
+        ({"head": "crown"}, "is damaged: no architecture '.*' with a head 'crown'"),
+        ({"id2label": {"0": "sea", "1": "sea"}}, "is damaged: the labels are no names, or two have the same"),
+        ({"id2label": {"0": "sea", "1": 7}}, "is damaged: the labels are no names, or two have the same"),
         ({"preprocessing": {}}, "is damaged: 'mean'"),
         (
             {"rules": {"implies": ["sea -> sky"]}},
@@ -232,6 +237,15 @@ def test_a_config_that_cannot_be_understood_is_told(
 def test_thresholds_that_do_not_fit_the_labels_are_told(text: str, tmp_path: Path) -> None:
     file = write(tmp_path) / "thresholds.csv"
     file.write_text(text, encoding="utf-8")
+    seal(file)
+
+    with pytest.raises(BundleError, match=r"thresholds.csv: is damaged"):
+        read_bundle(tmp_path)
+
+
+def test_thresholds_that_are_no_text_are_told(tmp_path: Path) -> None:
+    file = write(tmp_path) / "thresholds.csv"
+    file.write_bytes(b"label,threshold\n\xff,0.5\n")
     seal(file)
 
     with pytest.raises(BundleError, match=r"thresholds.csv: is damaged"):

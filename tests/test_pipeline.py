@@ -87,6 +87,7 @@ def test_a_comparison_writes_the_whole_run_directory(config: RunConfig) -> None:
         "table.csv",
     }
     assert any(name.startswith("plots/") for name in files)
+    assert '<figure class="heat">' in (result.out / "report.html").read_text(encoding="utf-8")
     rows = read_csv(result.out / "table.csv")
     assert [row["model"] for row in rows] == [*names, "all-negative", "label-prior", "nearest-neighbours"]
     assert [row["init"] for row in rows][:2] == ["random", "random"]

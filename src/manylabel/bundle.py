@@ -16,7 +16,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -133,9 +133,7 @@ def read_bundle(folder: Path) -> Bundle:
             raise BundleError(
                 f"{folder}: is no complete bundle: {name} is missing; those of a run lie in models/ inside it"
             )
-    hashes = _entry(facts, "sha256", folder / FACTS_FILE)
-    if not isinstance(hashes, dict):
-        raise BundleError(f"{folder / FACTS_FILE}: is damaged: 'sha256' is no JSON object")
+    hashes = read_hashes(folder)
     for name in _CHECKED_FILES:
         if file_sha256(folder / name) != hashes.get(name):
             raise BundleError(
@@ -145,6 +143,18 @@ def read_bundle(folder: Path) -> Bundle:
     config = _config_from_dict(_read_json(folder, CONFIG_FILE), folder / CONFIG_FILE)
     thresholds = _read_thresholds(folder / THRESHOLDS_FILE, config.labels, facts.get("thresholds_origin", ""))
     return Bundle(folder=folder, config=config, thresholds=thresholds, facts=facts)
+
+
+def read_hashes(folder: Path) -> dict[str, object]:
+    """Return the SHA-256 of the files of a bundle by their names, as facts.json tells them.
+
+    Raises:
+        BundleError: There is no facts.json, or it cannot be read.
+    """
+    hashes = _entry(_read_json(folder, FACTS_FILE), "sha256", folder / FACTS_FILE)
+    if not isinstance(hashes, dict):
+        raise BundleError(f"{folder / FACTS_FILE}: is damaged: 'sha256' is no JSON object")
+    return hashes
 
 
 def read_training_counts(folder: Path, labels: Sequence[str]) -> tuple[IntArray, IntArray] | None:
@@ -215,7 +225,7 @@ def read_onnx(bundle: Bundle) -> Path | None:
     if not is_same:
         raise BundleError(f"{path}: has changed since it was exported; {again}")
     if not is_ours:
-        raise BundleError(f"{path}: was made from other weights than those of the bundle; {again}")
+        raise BundleError(f"{path}: was made from another network than that of the bundle; {again}")
     return path
 
 
@@ -267,16 +277,22 @@ def _rule_texts(rules: LabelRules) -> dict[str, list[str]]:
 def _config_from_dict(values: Mapping[str, Any], path: Path) -> BundleConfig:
     version = _entry(values, "format_version", path)
     if version not in (_FORMAT_VERSION, _FORMAT_VERSION_WITH_RULES):
+        is_newer = isinstance(version, int) and version > _FORMAT_VERSION_WITH_RULES
         raise BundleError(
             f"{path}: has format version {version}, this manylabel reads {_FORMAT_VERSION} to "
-            f"{_FORMAT_VERSION_WITH_RULES}; install a newer one"
+            f"{_FORMAT_VERSION_WITH_RULES}; {'install a newer one' if is_newer else 'it is damaged'}"
         )
     id2label = _entry(values, "id2label", path)
     try:
         labels = tuple(id2label[str(number)] for number in range(len(id2label)))
+        backbone, head = (_entry(values, key, path) for key in ("architecture", "head"))
+        if not isinstance(backbone, str) or head not in get_args(HeadName):
+            raise ValueError(f"no architecture '{backbone}' with a head '{head}'")
+        if not all(isinstance(label, str) for label in labels) or len(set(labels)) < len(labels):
+            raise ValueError("the labels are no names, or two have the same")
         return BundleConfig(
-            backbone=_entry(values, "architecture", path),
-            head=_entry(values, "head", path),
+            backbone=backbone,
+            head=head,
             labels=labels,
             preprocessing=Preprocessing.from_dict(_entry(values, "preprocessing", path)),
             rules=parse_rules(**values.get("rules", {}), labels=labels),
@@ -293,13 +309,13 @@ def _write_thresholds(path: Path, labels: tuple[str, ...], thresholds: Threshold
 
 
 def _read_thresholds(path: Path, labels: tuple[str, ...], origin: str) -> Thresholds:
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
     try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
         values = {row["label"]: float(row["threshold"]) for row in rows}
         ordered = np.array([values[label] for label in labels])
         if not ((ordered >= 0) & (ordered <= 1)).all():  # also where it is no number
             raise ValueError("a threshold lies outside 0 to 1")
         return Thresholds(values=ordered, origin=origin)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise BundleError(f"{path}: is damaged: {error}") from error

@@ -92,17 +92,25 @@ def find_bundle(name: Path | str) -> Bundle:
 def _download(repository: str) -> Path:
     with needs_extra(f"'{repository}' is no folder here; looking for it on the hub", "train"):
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+        from huggingface_hub.errors import HFValidationError
 
     try:
         return Path(snapshot_download(repository, allow_patterns=[*BUNDLE_FILES]))
     except HFValidationError as error:
         raise BundleError(f"{repository}: no such folder, and no name of a repository on the hub") from error
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except _network_errors() as error:
         reason = str(error).strip().partition("\n")[0]
         raise BundleError(
             f"{repository}: no such folder, and not to be had from the hub: {reason}"
         ) from error
+
+
+def _network_errors() -> tuple[type[Exception], ...]:
+    """Return what the hub's library raises where the hub refuses or is out of reach."""
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    # Its own error derives from that of the library it asks with, which a network that is away raises bare.
+    return (*HfHubHTTPError.__bases__, HfHubHTTPError, LocalEntryNotFoundError, OSError)
 
 
 def push(bundle: Path | str, repository: str, *, is_private: bool = False) -> str:
@@ -122,7 +130,7 @@ def push(bundle: Path | str, repository: str, *, is_private: bool = False) -> st
     """
     with needs_extra("Copying to the hub", "train"):
         from huggingface_hub import HfApi
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+        from huggingface_hub.errors import HFValidationError
 
     folder = read_bundle(Path(bundle)).folder
     hub = HfApi()
@@ -134,7 +142,9 @@ def push(bundle: Path | str, repository: str, *, is_private: bool = False) -> st
             allow_patterns=[*BUNDLE_FILES],
             commit_message="Add a manylabel bundle",
         )
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
+    except HFValidationError as error:
+        raise InputError(f"{repository}: is no name of a repository on the hub: {error}") from error
+    except _network_errors() as error:
         reason = str(error).strip().partition("\n")[0]
         raise InputError(f"{repository}: the hub did not take the bundle: {reason}") from error
     return str(address)

@@ -598,3 +598,23 @@ def test_warnings_of_others_are_heard_while_photos_are_read(tmp_path: Path) -> N
     with pytest.warns(UserWarning, match="mine"):
         warnings.warn("mine", stacklevel=1)
     reader.close()
+
+
+def test_a_photo_that_is_as_long_as_a_rope_is_refused_before_it_is_resized() -> None:
+    file = io.BytesIO()
+    Image.new("1", (65_536, 1)).save(file, "PNG")
+    with pytest.raises(PhotoError, match="a side of it is 65,536 pixels long, at most 65,535 are read"):
+        open_photo_bytes(file.getvalue(), name="rope.png", side_px=None)
+
+
+@pytest.mark.parametrize("is_progressive", [True, False])
+def test_a_progressive_photo_of_very_many_scans_is_refused(is_progressive: bool) -> None:
+    file = io.BytesIO()
+    Image.effect_noise((64, 64), 90).save(file, "JPEG", progressive=is_progressive)
+    plain, padded = file.getvalue(), file.getvalue() + 50 * b"\xff\xda"
+    assert open_photo_bytes(plain, name="a.jpg", side_px=None).size == (64, 64)
+    if not is_progressive:  # another scan there costs as many bytes as it takes time
+        assert open_photo_bytes(padded, name="a.jpg", side_px=None).size == (64, 64)
+        return
+    with pytest.raises(PhotoError, match=r"it has \d\d scans, of progressive photos at most 50 are read"):
+        open_photo_bytes(padded, name="a.jpg", side_px=None)

@@ -1,6 +1,8 @@
 """What a network looked at."""
 
+import os
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +93,9 @@ def test_what_cannot_be_explained_is_told(
     assert [failure.path.name for failure in explained.failures] == ["bad.jpg"]
     with pytest.raises(InputError, match="not one photo can be read"):
         explain(shapes_bundle, [tmp_path / "bad.jpg"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"no photo found in .*empty"):
+        explain(shapes_bundle, [tmp_path / "empty"])
     with pytest.raises(ConfigError, match="has no label 'circl'; did you mean 'circle'"):
         explain(shapes_bundle, shapes_table.photos, labels=["circl"])
 
@@ -124,6 +129,19 @@ def test_a_page_and_a_picture_per_label_are_written(
     with pytest.raises(OutputError):
         write_explanations(tmp_path / "out", explained)
     write_explanations(tmp_path / "out", explained, overwrite=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text there")
+def test_names_that_are_no_text_are_written_as_far_as_they_can_be(
+    shapes_bundle: Path, shapes_folder: Path, tmp_path: Path
+) -> None:
+    photo, bad = (tmp_path / os.fsdecode(name) for name in (b"\xffa.png", b"\xffb.png"))
+    photo.write_bytes((shapes_folder / "images" / "07.png").read_bytes())
+    bad.write_bytes(b"no photo")
+    write_explanations(tmp_path / "out", explain(shapes_bundle, [photo, bad], labels=["circle"]))
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "\N{REPLACEMENT CHARACTER}a.png" in page
+    assert "\N{REPLACEMENT CHARACTER}b.png: " in page
 
 
 def test_the_photo_shines_through_where_a_label_is_seen() -> None:

@@ -18,13 +18,15 @@ from manylabel.export import onnx as onnx_export
 from manylabel.export import parity
 from manylabel.export.formats import export
 from manylabel.predictors.engines import open_locator, open_predictor
+from manylabel.predictors.onnx_predictor import OnnxPredictor
+from manylabel.predictors.openvino_predictor import OpenVinoPredictor
 from manylabel.predictors.torch_predictor import load_classifier
 from manylabel.types import LabelTable
 
-pytest.importorskip("openvino")
+openvino = pytest.importorskip("openvino")
+onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
-onnx = pytest.importorskip("onnx")
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +134,7 @@ def test_the_form_of_other_weights_is_refused(copied: Path) -> None:
     facts["exports"]["onnx"]["bundle"]["weights.safetensors"] = "another"
     (copied / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
     assert read_onnx(bundle) is not None  # as it was read before
-    with pytest.raises(BundleError, match="was made from other weights than those of the bundle"):
+    with pytest.raises(BundleError, match="was made from another network than that of the bundle"):
         read_onnx(read_bundle(copied))
 
 
@@ -213,3 +215,22 @@ def test_the_locator_of_openvino_gives_what_torch_gives(exported: Path) -> None:
     with torch.inference_mode():
         expected = load_classifier(read_bundle(exported))(torch.from_numpy(pixels)).numpy()
     np.testing.assert_allclose(locator.upper(activations), expected, atol=1e-3)
+
+
+def test_a_model_of_something_else_is_refused(copied: Path, tmp_path: Path) -> None:
+    config, thresholds = read_bundle(copied).config, read_bundle(copied).thresholds
+    numbers = openvino.opset13.parameter([-1, 8], np.float32, name="numbers")
+    model = openvino.Model([openvino.opset13.relu(numbers).output(0)], [numbers], "other")
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", 8]) for name in "xy"]
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Relu", ["x"], ["y"])], "other", *([end] for end in ends)
+    )
+    onnx.save(
+        onnx.helper.make_model(graph, ir_version=8, opset_imports=[onnx.helper.make_opsetid("", 17)]),
+        tmp_path / "other.onnx",
+    )
+
+    with pytest.raises(BundleError, match="the model: expected one input of pixels"):
+        OpenVinoPredictor(model, config=config, thresholds=thresholds)
+    with pytest.raises(BundleError, match=r"other.onnx: expected one input and an output 'logits'"):
+        OnnxPredictor(tmp_path / "other.onnx", config=config, thresholds=thresholds)

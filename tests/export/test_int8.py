@@ -126,12 +126,13 @@ def test_a_changed_file_is_refused(name: str, copied: Path) -> None:
         open_predictor(copied, engine="int8")
 
 
-def test_the_version_of_other_weights_is_refused(copied: Path) -> None:
+@pytest.mark.parametrize("name", ["weights.safetensors", "config.json"])
+def test_the_version_of_another_network_is_refused(name: str, copied: Path) -> None:
     facts = json.loads((copied / "int8" / "facts.json").read_text(encoding="utf-8"))
-    facts["bundle"]["weights.safetensors"] = "another"
+    facts["bundle"][name] = "another"
     (copied / "int8" / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
 
-    with pytest.raises(BundleError, match="was made from other weights than those of the bundle"):
+    with pytest.raises(BundleError, match="was made from another network than that of the bundle"):
         open_predictor(copied, engine="int8")
 
 

@@ -194,6 +194,45 @@ def test_photos_are_scored_while_others_are_explained(
     assert answer.status_code == 200
 
 
+def test_few_heat_maps_wait_at_a_time_and_predictions_do_not_wait_for_them(
+    shapes_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = threading.Event()
+    monkeypatch.setattr("manylabel.serve.served.open_locator", lambda _: release.wait(20) and None)
+    found: list[int] = []
+
+    def ask(client: TestClient) -> None:
+        found.append(client.post("/explain?label=circle", content=png()).status_code)
+
+    with client_of(shapes_bundle, limits=ServeLimits(photos=1, waiting=1)) as client:
+        asking = [threading.Thread(target=ask, args=(client,)) for _ in range(9)]
+        for thread in asking:
+            thread.start()
+        while 503 not in found:
+            time.sleep(0.01)
+        answer = client.post("/predict", content=png())
+        release.set()
+        for thread in asking:
+            thread.join()
+    assert answer.status_code == 200
+    assert sorted(found) == [404] * 8 + [503]
+
+
+def test_heat_maps_of_a_bundle_that_was_trained_anew_meanwhile_are_refused(
+    shapes_bundle: Path, tmp_path: Path
+) -> None:
+    bundle = Path(shutil.copytree(shapes_bundle, tmp_path / "bundle"))
+    with client_of(bundle) as client:
+        facts_file, thresholds = bundle / "facts.json", bundle / "thresholds.csv"
+        thresholds.write_text(thresholds.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+        facts = json.loads(facts_file.read_text(encoding="utf-8"))
+        facts["sha256"]["thresholds.csv"] = file_sha256(thresholds)
+        facts_file.write_text(json.dumps(facts), encoding="utf-8")
+        answer = client.post("/explain?label=circle", content=png())
+    assert answer.status_code == 404
+    assert "has changed on disk since the server started" in answer.json()["detail"]
+
+
 def test_requests_are_named(client: TestClient) -> None:
     own = client.get("/health", headers={"X-Request-ID": "mine-1.a"})
     assert own.headers["X-Request-ID"] == "mine-1.a"

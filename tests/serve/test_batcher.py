@@ -103,6 +103,19 @@ def test_a_failure_is_told_to_those_who_wait_and_to_no_one_else(caplog: pytest.L
     batcher.close()
 
 
+def test_an_engine_that_answers_for_too_few_is_a_failure_and_no_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    predictor = FakePredictor(batch_size=1)
+    batcher = Batcher(predictor)
+    with monkeypatch.context() as patch:
+        patch.setattr(predictor, "start", lambda _: lambda: np.zeros((0, 1)))
+        with pytest.raises(ValueError, match="zip"):
+            batcher.submit(photo(3)).result(5)
+    assert values([batcher.submit(photo(3))]) == [0.03]
+    batcher.close()
+
+
 def test_what_nobody_waits_for_is_not_scored() -> None:
     predictor = FakePredictor(n_parallel=1, is_free=False)
     batcher = Batcher(predictor)

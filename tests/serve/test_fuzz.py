@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, features
 
 from manylabel.serve.app import create_app
 from manylabel.serve.served import ServedBundle
@@ -21,7 +21,10 @@ pytest.importorskip("openvino")
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 schemathesis = pytest.importorskip("schemathesis")
 
-FORMS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
+FORMS = (
+    *("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM"),
+    *(form for form, name in (("AVIF", "avif"), ("JPEG2000", "jpg_2000")) if features.check(name)),
+)
 
 
 @pytest.fixture(scope="module")

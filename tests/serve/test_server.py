@@ -113,7 +113,7 @@ def test_a_second_ctrl_c_stops_at_once_and_says_so_in_a_line(shapes_bundle: Path
             client.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
             ask(f"{url}/health")
             process.send_signal(signal.SIGINT)
-            said = []
+            said: list[str] = []
             while not said or "Waiting for connections to close" not in said[-1]:
                 said.append(process.stderr.readline())
                 assert said[-1]
@@ -166,6 +166,11 @@ def test_a_connection_that_asks_for_nothing_is_closed(shapes_bundle: Path) -> No
         with socket.create_connection(address) as other:
             other.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
             assert other.recv(15) == b"HTTP/1.1 200 OK"
+            while not other.recv(4096).endswith(b"}"):
+                pass
+            other.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n")
+            other.settimeout(10)
+            assert other.recv(1) == b""
 
 
 @pytest.mark.parametrize(

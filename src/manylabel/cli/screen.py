@@ -16,6 +16,7 @@ from rich.table import Table
 
 from manylabel.cli.console import show_line, show_table, stderr, stdout
 from manylabel.errors import PhotoError
+from manylabel.files import printable
 
 if TYPE_CHECKING:
     from manylabel.apply import Evaluation
@@ -238,7 +239,13 @@ class Said:
 def show_failures(failures: Sequence[PhotoError]) -> None:
     """List the photos that could not be read, on stderr."""
     for failure in failures:
-        stderr.print(f"not read: {failure}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        stderr.print(
+            f"not read: {printable(str(failure))}",
+            style="yellow",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def show_models(models: Sequence["ModelInfo"]) -> None:

@@ -83,14 +83,26 @@ def read_token(file: Path | None) -> str | None:
         ConfigError: The file cannot be read or is empty.
     """
     if file is None:
-        token = os.environ.get(_TOKEN_VARIABLE, "")
-        return token if token else None
+        return _check_token(os.environ.get(_TOKEN_VARIABLE, ""), source=_TOKEN_VARIABLE)
     try:
-        token = file.read_text(encoding="utf-8").strip()
+        token = file.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigError(f"--token-file {file}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"--token-file {file}: holds no text") from error
-    if not token:
+    checked = _check_token(token, source=f"--token-file {file}")
+    if checked is None:
         raise ConfigError(f"--token-file {file}: is empty; write the token into it")
-    return token
+    return checked
+
+
+def _check_token(text: str, *, source: str) -> str | None:
+    """Return a token without the spaces around it; None where it is empty.
+
+    Raises:
+        ConfigError: No client could send it.
+    """
+    token = text.strip()
+    if not (token.isascii() and token.isprintable()):
+        raise ConfigError(f"{source}: a token is made of ASCII letters, digits and signs")
+    return token or None

@@ -53,6 +53,13 @@ _INTEGER_SCALES = (255.0, 4095.0, 65535.0)
 _PIXELS_PER_BAND = 1_000_000
 _PHOTOS_AHEAD_PER_THREAD = 2
 
+# Resizing takes memory and time by the longest side, whatever the area. JPEG files end here, too.
+_LONGEST_SIDE_PX = 65_535
+
+# Cameras and programs write about ten. Each visits all of the photo, though a hundred bytes suffice for it.
+_MOST_SCANS = 50
+_START_OF_SCAN = b"\xff\xda"
+
 
 def open_photo(path: Path, *, side_px: int | None = None) -> Image.Image:
     """Read a photo file.
@@ -241,9 +248,28 @@ def _read(file: IO[bytes], *, path: Path, side_px: int | None, max_pixels: int |
             photo = _open(file, path)
             if max_pixels is not None and photo.width * photo.height > max_pixels:
                 raise PhotoError(path, f"it has more than {max_pixels / 1e6:g} million pixels")
+            _check_shape(photo, file, path)
             return _decode(photo, side_px)
         except _DECODER_ERRORS as error:
             raise PhotoError(path, _explain(error)) from error
+
+
+def _check_shape(photo: Image.Image, file: IO[bytes], path: Path) -> None:
+    """Refuse what would take far longer to read than its size lets expect."""
+    longest = max(photo.size)
+    if longest > _LONGEST_SIDE_PX:
+        raise PhotoError(
+            path, f"a side of it is {longest:,} pixels long, at most {_LONGEST_SIDE_PX:,} are read"
+        )
+    if "progressive" in photo.info:
+        place = file.tell()
+        file.seek(0)
+        n_scans = file.read().count(_START_OF_SCAN)
+        file.seek(place)
+        if n_scans > _MOST_SCANS:
+            raise PhotoError(
+                path, f"it has {n_scans} scans, of progressive photos at most {_MOST_SCANS} are read"
+            )
 
 
 def _open(file: IO[bytes], path: Path) -> Image.Image:

@@ -16,7 +16,7 @@ from manylabel.data.pictures import data_uri, to_jpeg
 from manylabel.errors import PhotoError
 from manylabel.explain.overlay import draw_overlay
 from manylabel.explain.run import Explanation, Explanations, Neighbour
-from manylabel.files import check_free, new_folder
+from manylabel.files import check_free, new_folder, printable
 
 _OWN_FILES = re.compile(r"index\.html|\d{3,}\.[^/]*\.png")
 _NEIGHBOUR_PX = 160
@@ -47,7 +47,8 @@ def write_explanations(folder: Path, explanations: Explanations, *, overwrite: b
         described = [
             _write_photo(partial, number, photo) for number, photo in enumerate(explanations.photos, start=1)
         ]
-        page = _template().render(photos=described, failures=explanations.failures)
+        failures = [printable(str(failure)) for failure in explanations.failures]
+        page = _template().render(photos=described, failures=failures)
         (partial / "index.html").write_text(page, encoding="utf-8")
 
 
@@ -68,7 +69,7 @@ def _write_photo(folder: Path, number: int, explained: Explanation) -> dict[str,
             }
         )
     return {
-        "name": explained.path.name,
+        "name": printable(explained.path.name),
         "photo": _as_uri(explained.photo),
         "labels": labels,
         "neighbours": [_describe_neighbour(neighbour) for neighbour in explained.neighbours],

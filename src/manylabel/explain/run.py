@@ -120,6 +120,9 @@ def explain(
         EngineError: The network keeps no places of a photo.
         MissingExtraError: OpenVINO is not installed.
     """
+    paths = [file for path in map(Path, photos) for file in (find_photos(path) if path.is_dir() else [path])]
+    if not paths:
+        raise InputError(f"no photo found in {', '.join(map(str, photos)) or 'nothing'}")
     opened = read_bundle(Path(bundle))
     columns = _columns_of(labels, opened)
     locator = open_locator(opened)
@@ -128,7 +131,6 @@ def explain(
     known = None if among is None else _look_at(opened, locator, among, listener)
     explained, failures = [], list[PhotoError]()
     preprocessing = opened.config.preprocessing
-    paths = [file for path in map(Path, photos) for file in (find_photos(path) if path.is_dir() else [path])]
     for n_done, path in enumerate(paths, start=1):
         try:
             # As predict reads it; and larger, for people.

@@ -96,7 +96,7 @@ def read_engine(folder: Path) -> EngineFiles:
         raise BundleError(f"{error.filename}: is missing") from error
     except OSError as error:
         raise BundleError(f"{error.filename}: cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BundleError(f"{folder / FACTS_FILE}: is damaged: {error}") from error
     return EngineFiles(model=folder / MODEL_FILE, facts=facts)
 

@@ -10,7 +10,7 @@ from ctypes.util import find_library
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
-from manylabel.bundle import ONNX_FILE, WEIGHTS_FILE, Bundle, read_bundle, read_onnx
+from manylabel.bundle import CONFIG_FILE, ONNX_FILE, WEIGHTS_FILE, Bundle, read_bundle, read_onnx
 from manylabel.cache import cache_limit_bytes, make_room, mark_used
 from manylabel.config import DeviceName, EngineName, PrecisionName
 from manylabel.errors import (
@@ -202,9 +202,11 @@ def _exported_model(bundle: Bundle, name: str, *, command: str) -> Path:
         files = read_engine(folder)
     except BundleError as error:
         raise BundleError(f"{error}; {again}") from error
-    made_from = files.facts.get("bundle")
-    if not isinstance(made_from, dict) or made_from.get(WEIGHTS_FILE) != bundle.facts["sha256"][WEIGHTS_FILE]:
-        raise BundleError(f"{folder}: was made from other weights than those of the bundle; {again}")
+    made_from, hashes = files.facts.get("bundle"), bundle.facts["sha256"]
+    if not isinstance(made_from, dict) or any(
+        made_from.get(file) != hashes[file] for file in (WEIGHTS_FILE, CONFIG_FILE)
+    ):
+        raise BundleError(f"{folder}: was made from another network than that of the bundle; {again}")
     return files.model
 
 

@@ -4,6 +4,7 @@ In:  the pixels of a photo; activations.
 Out: logits, and where in the activations the places of the photo stand.
 """
 
+from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -48,10 +49,13 @@ class OpenVinoLocator:
     def __init__(self, model: "openvino.Model", *, upper: "openvino.Model", grid: PlaceGrid) -> None:
         """Compile both parts."""
         self._grid = grid
-        self._lower = compile_model(
-            keep_outputs(model, ACTIVATIONS, FEATURES), precision="fp32", aim="latency"
+        lower = keep_outputs(model, ACTIVATIONS, FEATURES)
+        # Once and here: making a request while another thread begins one can lock OpenVINO for ever.
+        self._lower, self._upper = (
+            compile_model(part, precision="fp32", aim="latency").create_infer_request()
+            for part in (lower, upper)
         )
-        self._upper = compile_model(upper, precision="fp32", aim="latency")
+        self._busy = Lock()
 
     @property
     def grid(self) -> PlaceGrid:
@@ -60,12 +64,14 @@ class OpenVinoLocator:
 
     def lower(self, pixels: PixelArray) -> tuple[ActivationArray, FloatArray]:
         """Return activations and features; as in ``Locator``."""
-        found = self._lower.create_infer_request().infer({0: pixels})
-        return np.array(found[0], dtype=np.float32), np.array(found[1], dtype=np.float64)
+        with self._busy:
+            found = self._lower.infer({0: pixels})
+            return np.array(found[0], dtype=np.float32), np.array(found[1], dtype=np.float64)
 
     def upper(self, activations: ActivationArray) -> FloatArray:
         """Return logits; as in ``Locator``."""
-        return np.array(self._upper.create_infer_request().infer({0: activations})[0], dtype=np.float64)
+        with self._busy:
+            return np.array(self._upper.infer({0: activations})[0], dtype=np.float64)
 
 
 def take_apart(model: "openvino.Model") -> OpenVinoLocator | None:

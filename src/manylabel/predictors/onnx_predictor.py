@@ -52,13 +52,15 @@ class OnnxPredictor(EnginePredictor):
             )
         except Exception as error:  # ONNX Runtime's errors share no other base
             raise BundleError(f"{model}: ONNX Runtime cannot take it: {str(error).strip()}") from error
+        inputs = self._session.get_inputs()
         logits = [output for output in self._session.get_outputs() if output.name == LOGITS]
+        if len(inputs) != 1 or len(logits) != 1:
+            raise BundleError(f"{model}: expected one input and an output '{LOGITS}'")
         ends = [
-            [axis if isinstance(axis, int) else -1 for axis in end.shape]
-            for end in (self._session.get_inputs()[0], *logits)
+            [axis if isinstance(axis, int) else -1 for axis in end.shape] for end in (inputs[0], logits[0])
         ]
         check_shapes(ends, config=config, source=model)
-        self._input = self._session.get_inputs()[0].name
+        self._input = inputs[0].name
         # What is not asked for is not computed either.
         self._run_options = onnxruntime.RunOptions()
         self._run_options.only_execute_path_to_fetches = True

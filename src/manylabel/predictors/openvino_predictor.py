@@ -44,6 +44,7 @@ class OpenVinoPredictor(EnginePredictor):
         aim: What to be fast at.
 
     Raises:
+        BundleError: The model is not one of pixels that gives logits.
         ConfigError: bf16 is asked for, and the processor does not have it.
         ModuleNotFoundError: OpenVINO is not installed.
     """
@@ -65,15 +66,15 @@ class OpenVinoPredictor(EnginePredictor):
             preprocessing=config.preprocessing,
             views_per_batch=_VIEWS_PER_BATCH,
         )
-        source = model
-        model = keep_outputs(read_model(model), LOGITS)
+        source = model if isinstance(model, Path) else None
+        model = _logits_of(read_model(model), source=source)
         check_shapes(
             [
                 [-1 if axis.is_dynamic else axis.get_length() for axis in end.get_partial_shape()]
                 for end in (model.inputs[0], model.outputs[0])
             ],
             config=config,
-            source=source if isinstance(source, Path) else None,
+            source=source,
         )
         self._is_quantised = any(layer.get_type_name() == "FakeQuantize" for layer in model.get_ops())
         self._compiled = compile_model(model, precision=precision, aim=aim)
@@ -113,6 +114,19 @@ class OpenVinoPredictor(EnginePredictor):
             return average_views(logits, n_views=self.preprocessing.n_views)
 
         return finish
+
+
+def _logits_of(model: "openvino.Model", *, source: Path | None) -> "openvino.Model":
+    """Return the part of a model that computes logits."""
+    try:
+        kept = keep_outputs(model, LOGITS)
+        fits = len(kept.inputs) == 1 and len(kept.outputs) == 1
+        ranks = [len(end.get_partial_shape()) for end in (kept.inputs[0], kept.outputs[0])] if fits else []
+    except RuntimeError:  # no such output, or one of any number of axes
+        ranks = []
+    if ranks != [4, 2]:
+        raise BundleError(f"{source or 'the model'}: expected one input of pixels and an output '{LOGITS}'")
+    return kept
 
 
 def compile_model(

@@ -102,10 +102,11 @@ class Batcher:
     def _score(self, batch: list[_Waiting]) -> None:
         try:
             scores = self._predictor.start(np.concatenate([waiting.views for waiting in batch]))()
+            answers = list(zip(batch, scores, strict=True))
         except Exception as error:
             _logger.exception("a batch of %d photos could not be scored", len(batch), exc_info=error)
             for waiting in batch:
                 waiting.answer.set_exception(error)
             return
-        for waiting, values in zip(batch, scores, strict=True):
+        for waiting, values in answers:
             waiting.answer.set_result(values)

@@ -133,7 +133,7 @@ async def explain(
     upload, *others = await read_uploads(request, server.limits)
     if others:
         raise HTTPException(400, f"one photo is explained at a time, not {1 + len(others)}")
-    with server.places(1):
+    with server.explaining():
         try:
             found = await bundle.explain(upload)
         except PhotoError as error:

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from manylabel.bundle import read_bundle
+from manylabel.bundle import read_bundle, read_hashes
 from manylabel.config import EngineName
 from manylabel.data.photos import open_photo_bytes
-from manylabel.errors import PhotoError
+from manylabel.errors import BundleError, PhotoError
 from manylabel.explain.heatmaps import HeatMaps, explain_photo
 from manylabel.predictors.engines import open_locator, open_predictor
+from manylabel.predictors.locators import Locator
 from manylabel.preprocess import PixelArray, resize_views
 from manylabel.rules import respect
 from manylabel.serve.batcher import Batcher
@@ -83,7 +84,8 @@ class ServedBundle:
         self._readers = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix=f"photos of {name}")
         # One at a time: each takes all cores for as long as many predictions.
         self._explainer = ThreadPoolExecutor(1, thread_name_prefix=f"heat maps of {name}")
-        self._find_locator = cache(lambda: open_locator(read_bundle(folder)))
+        self._folder, self._hashes = folder, read_hashes(folder)
+        self._find_locator = cache(self._open_locator)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -133,6 +135,12 @@ class ServedBundle:
             # A fresh error: the caught one would keep a half-decoded photo alive through its traceback.
             return PhotoError(error.path, error.reason)
         return resize_views(photo, preprocessing)
+
+    def _open_locator(self) -> Locator | None:
+        bundle = read_bundle(self._folder)
+        if bundle.facts["sha256"] != self._hashes:
+            raise BundleError("it has changed on disk since the server started; start the server anew")
+        return open_locator(bundle)
 
     def _explain(self, upload: Upload) -> HeatMaps | None:
         preprocessing = self._predictor.preprocessing

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from manylabel.config import EngineName
 from manylabel.errors import ConfigError
@@ -111,7 +111,7 @@ def impatient_protocol(seconds: float) -> type[H11Protocol]:
     """Return a protocol that ends connections which send no whole head of a request.
 
     Args:
-        seconds: How long to wait for the first one; uvicorn itself limits the pauses between requests only.
+        seconds: How long to wait for each; uvicorn itself limits only how long nothing at all may come.
     """
 
     class ImpatientProtocol(H11Protocol):
@@ -120,10 +120,19 @@ def impatient_protocol(seconds: float) -> type[H11Protocol]:
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             """Start to wait."""
             super().connection_made(transport)
-            self.loop.call_later(seconds, self._end_idle)
+            self._wait_for_another_than(None)
 
-        def _end_idle(self) -> None:
-            if self.cycle is None and not self.transport.is_closing():
+        def on_response_complete(self) -> None:
+            """Start to wait for the next request."""
+            answered = self.cycle
+            super().on_response_complete()
+            self._wait_for_another_than(answered)
+
+        def _wait_for_another_than(self, answered: RequestResponseCycle | None) -> None:
+            self.loop.call_later(seconds, self._end_idle, answered)
+
+        def _end_idle(self, answered: RequestResponseCycle | None) -> None:
+            if self.cycle is answered and not self.transport.is_closing():
                 self.transport.close()
 
     return ImpatientProtocol

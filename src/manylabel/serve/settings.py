@@ -19,7 +19,8 @@ class ServeLimits:
         photos: Most photos in a request.
         megapixels: Largest photo, in millions of pixels; it is refused before its pixels are read.
         seconds: Longest time from the head of a request to its answer.
-        idle_seconds: Longest time that a new connection may take to send the head of a request.
+        idle_seconds: Longest time that a connection may take to send the head of a request, the first or the
+            next.
         waiting: Most photos that wait or are worked on, of all requests, at least ``photos``; where a request
             would exceed it, the answer is 503.
         body_mb: Most megabytes of bodies that are being received or worked on, of all requests, at least

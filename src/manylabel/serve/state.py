@@ -17,6 +17,7 @@ from manylabel.serve.served import ServedBundle
 from manylabel.serve.settings import ServeLimits
 
 _RETRY_SECONDS = 1
+_MOST_EXPLAINED = 8
 
 
 class ServerState:
@@ -35,6 +36,7 @@ class ServerState:
         self.measures = Measures()
         self._token = token
         self._n_waiting = 0
+        self._n_explained = 0
 
     def choose(self, name: str | None) -> ServedBundle:
         """Return the bundle of a name.
@@ -69,6 +71,25 @@ class ServerState:
         finally:
             self._n_waiting -= n_photos
             self.measures.waiting.set(self._n_waiting)
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Keep a place for a photo while its heat map is made; these are few, for each takes all cores.
+
+        Raises:
+            HTTPException: 503: too many wait already.
+        """
+        if self._n_explained >= _MOST_EXPLAINED:
+            raise HTTPException(
+                503,
+                f"{self._n_explained} heat maps wait already, and no more may; try again soon",
+                headers={"Retry-After": str(_RETRY_SECONDS)},
+            )
+        self._n_explained += 1
+        try:
+            yield
+        finally:
+            self._n_explained -= 1
 
     def admit(self, token: str) -> None:
         """Let a request in.

@@ -14,7 +14,7 @@ const percent = (share) => `${Math.round(100 * share)} %`;
 
 const FORM_BYTES = 1000; // around each photo of a request
 
-const page = { model: "", labels: [], thresholds: new Map(), isMoved: false, entries: [], mostPhotos: 1, mostBytes: 0 };
+const page = { model: "", labels: [], thresholds: new Map(), isMoved: false, turn: 0, entries: [], mostPhotos: 1, mostBytes: 0 };
 
 function say(text) {
   byId("status").textContent = text;
@@ -146,13 +146,15 @@ async function add(files) {
 }
 
 async function score(entries) {
+  const { turn } = page;
   for (const part of inRequests(entries)) {
     say(`Scoring photo ${entries.indexOf(part[0]) + 1} of ${entries.length} …`);
     try {
       const answers = await predict(page.model, part.map((entry) => entry.file));
+      if (page.turn !== turn) return; // another network was chosen meanwhile, or all photos were removed
       part.forEach((entry, place) => entry.setAnswer(answers[place]));
     } catch (error) {
-      if (needsToken(error)) return;
+      if (page.turn !== turn || needsToken(error)) return;
       part.forEach((entry) => entry.setAnswer({ image: entry.file.name, labels: [], scores: {}, error: error.message }));
     }
     showCounts();
@@ -183,6 +185,7 @@ function inRequests(entries) {
 }
 
 function clear() {
+  page.turn += 1;
   page.entries.forEach((entry) => entry.remove());
   page.entries = [];
   byId("clear").disabled = byId("download").disabled = true;
@@ -246,12 +249,17 @@ function needsToken(error) {
 }
 
 async function useModel(name) {
+  page.turn += 1;
+  const { turn } = page;
+  let labels;
   try {
-    page.labels = await getLabels(name);
+    labels = await getLabels(name);
   } catch (error) {
     if (!needsToken(error)) say(`The server does not answer: ${error.message}.`);
     return;
   }
+  if (page.turn !== turn) return;
+  page.labels = labels;
   page.model = name;
   page.entries.forEach((entry) => {
     entry.hideMap();
