@@ -133,7 +133,7 @@ def read_bundle(folder: Path) -> Bundle:
             raise BundleError(
                 f"{folder}: is no complete bundle: {name} is missing; those of a run lie in models/ inside it"
             )
-    hashes = read_hashes(folder)
+    hashes = _hashes_of(facts, folder)
     for name in _CHECKED_FILES:
         if file_sha256(folder / name) != hashes.get(name):
             raise BundleError(
@@ -151,10 +151,7 @@ def read_hashes(folder: Path) -> dict[str, object]:
     Raises:
         BundleError: There is no facts.json, or it cannot be read.
     """
-    hashes = _entry(_read_json(folder, FACTS_FILE), "sha256", folder / FACTS_FILE)
-    if not isinstance(hashes, dict):
-        raise BundleError(f"{folder / FACTS_FILE}: is damaged: 'sha256' is no JSON object")
-    return hashes
+    return _hashes_of(_read_json(folder, FACTS_FILE), folder)
 
 
 def read_training_counts(folder: Path, labels: Sequence[str]) -> tuple[IntArray, IntArray] | None:
@@ -245,6 +242,13 @@ def _read_json(folder: Path, name: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise BundleError(f"{folder / name}: is damaged: expected a JSON object")
     return values
+
+
+def _hashes_of(facts: Mapping[str, Any], folder: Path) -> dict[str, object]:
+    hashes = _entry(facts, "sha256", folder / FACTS_FILE)
+    if not isinstance(hashes, dict):
+        raise BundleError(f"{folder / FACTS_FILE}: is damaged: 'sha256' is no JSON object")
+    return hashes
 
 
 def _entry(values: Mapping[str, Any], key: str, path: Path) -> Any:

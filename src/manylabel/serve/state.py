@@ -59,11 +59,7 @@ class ServerState:
         """
         most = self.limits.waiting
         if self._n_waiting + n_photos > most:
-            raise HTTPException(
-                503,
-                f"{self._n_waiting} photos wait already, and at most {most} may; try again soon",
-                headers={"Retry-After": str(_RETRY_SECONDS)},
-            )
+            raise _ask_later(f"{self._n_waiting} photos wait already, and at most {most} may")
         self._n_waiting += n_photos
         self.measures.waiting.set(self._n_waiting)
         try:
@@ -80,11 +76,7 @@ class ServerState:
             HTTPException: 503: too many wait already.
         """
         if self._n_explained >= _MOST_EXPLAINED:
-            raise HTTPException(
-                503,
-                f"{self._n_explained} heat maps wait already, and no more may; try again soon",
-                headers={"Retry-After": str(_RETRY_SECONDS)},
-            )
+            raise _ask_later(f"{self._n_explained} heat maps wait already, and no more may")
         self._n_explained += 1
         try:
             yield
@@ -100,6 +92,10 @@ class ServerState:
         # In constant time: how long a wrong token takes shall not tell how much of it is right.
         if self._token is not None and not hmac.compare_digest(token.encode(), self._token.encode()):
             raise HTTPException(401, "the token is missing or wrong", headers={"WWW-Authenticate": "Bearer"})
+
+
+def _ask_later(why: str) -> HTTPException:
+    return HTTPException(503, f"{why}; try again soon", headers={"Retry-After": str(_RETRY_SECONDS)})
 
 
 def the_server(request: Request) -> ServerState:
