@@ -293,6 +293,13 @@ def test_a_table_of_other_labels_is_refused() -> None:
         align_targets(small_table("fog"), ("sea", "sky"))
 
 
+def test_a_table_that_says_nothing_of_the_labels_is_refused() -> None:
+    table = small_table("sea", "sky")
+    blank = replace(table, targets=np.full((2, 2), np.nan))
+    with pytest.raises(TableError, match=r"no cell says whether a photo carries 'sea', 'sky'; fill some in"):
+        align_targets(blank, ("sea", "sky", "moon"))
+
+
 def test_without_parts_all_photos_are_judged() -> None:
     table = small_table("sea")
 

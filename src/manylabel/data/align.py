@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from manylabel.data.parsing.wording import list_some
 from manylabel.errors import TableError
 from manylabel.types import FloatArray, LabelTable
 
@@ -23,7 +24,7 @@ def align_targets(table: LabelTable, labels: Sequence[str]) -> tuple[FloatArray,
         Targets [n_photos, n_labels], and what the user should know.
 
     Raises:
-        TableError: No label is shared.
+        TableError: No label is shared, or nothing is known of those that are.
     """
     shared = [label for label in labels if label in table.labels]
     if not shared:
@@ -37,6 +38,10 @@ def align_targets(table: LabelTable, labels: Sequence[str]) -> tuple[FloatArray,
     for column, label in enumerate(labels):
         if label in table.labels:
             targets[:, column] = table.targets[:, table.labels.index(label)]
+    if np.isnan(targets).all():
+        raise TableError(
+            [f"{table.source}: no cell says whether a photo carries {list_some(shared)}; fill some in"]
+        )
     notes = []
     missing = [label for label in labels if label not in table.labels]
     if missing:
