@@ -263,7 +263,7 @@ def test_the_photos_that_judged_the_bundle_can_be_judged_again(
     assert 0 < n_test == judged.n_photos
     assert whole.n_photos == 32
     assert (
-        f"{32 - n_test} have the names of such photos; --part test judges on the {n_test}" in whole.notes[0]
+        f"{32 - n_test} of these are such photos. --part test judges on the {n_test} others" in whole.notes[0]
     )
     with pytest.raises(TableError, match="names no photo as 'val', and neither does the split of the bundle"):
         evaluate(shapes_bundle, photos, table, part="val")
@@ -305,7 +305,7 @@ def test_without_parts_all_photos_are_judged() -> None:
 
     whole = _part_of(table, None, learned={})
     assert whole.names == table.names
-    assert "learned from look too good" in whole.notes[-1]
+    assert "learned from look better than new ones will" in whole.notes[-1]
     assert _part_of(replace(table, parts=("train", "val")), None, learned={}).n_photos == 2
 
 

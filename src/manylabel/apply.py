@@ -30,6 +30,8 @@ from manylabel.predictors.openvino_predictor import Aim
 from manylabel.types import FloatArray, LabelTable, Listener, Part, ignore_progress
 
 _PROBLEMS_SHOWN = 10
+_FEW_PHOTOS = 8
+"""So many are scored together; fewer are done before an engine for many is ready."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -239,8 +241,8 @@ def _part_of(
     if part != "test":
         notes = {
             "test": "judged on the test part that the table names; the others may have been learned from",
-            "all": "judged on all photos of the table; those that the bundle learned from look too good"
-            + _names_learned(learned),
+            "all": "judged on all photos of the table; those that the bundle learned from look better than "
+            f"new ones will{_names_learned(learned)}",
             "train": "judged on training photos: those that the bundle learned from look too good",
             "val": "judged on validation photos: those that chose thresholds look a little too good",
         }
@@ -261,8 +263,8 @@ def _names_learned(learned: Mapping[int, Part]) -> str:
     n_test = parts.count("test")
     if len(parts) == n_test:
         return ""
-    hint = f"; --part test judges on the {n_test} that judged it then" if n_test else ""
-    return f": {len(parts) - n_test} have the names of such photos{hint}"
+    hint = f". --part test judges on the {n_test} others that judged it then" if n_test else ""
+    return f", and by their names {len(parts) - n_test} of these are such photos{hint}"
 
 
 def _list_photos(given: Sequence[Path]) -> tuple[list[Path], list[str]]:
@@ -296,4 +298,4 @@ def _check_readable(parts: Iterable[Predictions]) -> Generator[Predictions, None
 
 
 def _aim(n_photos: int) -> Aim:
-    return "latency" if n_photos == 1 else "throughput"
+    return "latency" if n_photos < _FEW_PHOTOS else "full_batches"

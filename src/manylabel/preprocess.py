@@ -189,3 +189,14 @@ def _upright_views(photo: Image.Image, preprocessing: Preprocessing) -> list[Pix
         pixels = resize_photo(photo, preprocessing, box=inside)
         views.append(turn(pixels, n_quarter_turns=0, is_mirrored=is_mirrored))
     return views
+
+
+def fill_up(pixels: PixelArray, *, n_rows: int) -> PixelArray:
+    """Repeat the last photo until there are ``n_rows``, for engines that take one size of batches.
+
+    Examples:
+        >>> fill_up(np.zeros((3, 8, 8, 3), np.uint8), n_rows=4).shape
+        (4, 8, 8, 3)
+    """
+    n_more = n_rows - len(pixels)
+    return np.concatenate([pixels, np.repeat(pixels[-1:], n_more, axis=0)]) if n_more else pixels

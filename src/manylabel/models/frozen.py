@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from manylabel.config import TrainingEngineName
 from manylabel.errors import ConfigError, MissingExtraError
-from manylabel.models.modes import autocast
+from manylabel.models.modes import infer
 from manylabel.models.openvino_model import pixels_to_openvino
-from manylabel.preprocess import PixelArray
+from manylabel.preprocess import PixelArray, fill_up
 from manylabel.quiet_imports import has_openvino, import_openvino
 
 if TYPE_CHECKING:
@@ -38,8 +38,14 @@ _logger = logging.getLogger(__name__)
 class FrozenEngine(Protocol):
     """Run a frozen module; one class per engine."""
 
-    def run(self, batches: Iterable[PixelArray]) -> Iterator[NDArray[np.float32]]:
-        """Yield the outputs of batch after batch; the next batches are asked for while one is computed."""
+    def run(self, batches: Iterable[PixelArray], *, batch_size: int) -> Iterator[NDArray[np.float32]]:
+        """Yield the outputs of batch after batch; the next batches are asked for while one is computed.
+
+        Args:
+            batches: Pixels [batch, side_px, side_px, 3].
+            batch_size: Photos of the largest batch. OpenVINO is up to a fifth faster where it computes one
+                size only: smaller batches cost as much.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +98,9 @@ def _version(name: str) -> str:
         return "unknown"
 
 
-def compile_frozen(module: nn.Module, plan: EnginePlan, *, sample: PixelArray) -> FrozenEngine:
+def compile_frozen(
+    module: nn.Module, plan: EnginePlan, *, sample: PixelArray, batch_size: int
+) -> FrozenEngine:
     """Compile a module.
 
     Args:
@@ -101,13 +109,14 @@ def compile_frozen(module: nn.Module, plan: EnginePlan, *, sample: PixelArray) -
         sample: Pixels of a few photos [n, side_px, side_px, 3]. The engine has to give what torch gives for
             them in 32 bits, up to a relative error of 0.001, in bf16 of 5 % or half as much again as torch
             errs in bf16: else torch is taken and a warning says so.
+        batch_size: Photos of the largest batch that is going to run first.
     """
     with_torch = _TorchEngine(module, plan)
     if plan.name == "torch":
         return with_torch
     try:
         engine = _OpenVinoEngine(module, plan, side_px=sample.shape[1])
-        error, bound = _error_and_bound(engine, with_torch, sample)
+        error, bound = _error_and_bound(engine, with_torch, sample, batch_size=batch_size)
     except (ImportError, RuntimeError) as problem:
         reason = str(problem).strip().partition("\n")[0]
         _logger.warning("OpenVINO cannot run this network (%s); torch does it, more slowly", reason)
@@ -122,16 +131,19 @@ def compile_frozen(module: nn.Module, plan: EnginePlan, *, sample: PixelArray) -
 
 
 def _error_and_bound(
-    engine: FrozenEngine, with_torch: "_TorchEngine", sample: PixelArray
+    engine: FrozenEngine, with_torch: "_TorchEngine", sample: PixelArray, *, batch_size: int
 ) -> tuple[float, float]:
     """Return how far an engine is from exact outputs, and how far it may be."""
     plan = with_torch.plan
     # In 32 bits: two engines that both round to 16 bits differ by more than either errs.
-    exact = next(_TorchEngine(with_torch.module, replace(plan, precision=torch.float32)).run([sample]))
-    error, bound = relative_error(next(engine.run([sample])), exact), _MAX_ERRORS[plan.precision]
+    exactly = _TorchEngine(with_torch.module, replace(plan, precision=torch.float32))
+    exact = next(exactly.run([sample], batch_size=len(sample)))
+    error = relative_error(next(engine.run([sample], batch_size=batch_size)), exact)
+    bound = _MAX_ERRORS[plan.precision]
     if error > bound and plan.precision != torch.float32:
         # Some photos suffer more from 16 bits than others, whatever computes.
-        bound = max(bound, _MAX_RATIO * relative_error(next(with_torch.run([sample])), exact))
+        rounded = next(with_torch.run([sample], batch_size=len(sample)))
+        bound = max(bound, _MAX_RATIO * relative_error(rounded, exact))
     return error, bound
 
 
@@ -152,16 +164,15 @@ class _TorchEngine:
     def __init__(self, module: nn.Module, plan: EnginePlan) -> None:
         self.module, self.plan = module, plan
 
-    def run(self, batches: Iterable[PixelArray]) -> Iterator[NDArray[np.float32]]:
-        """Yield outputs in float32."""
+    def run(self, batches: Iterable[PixelArray], *, batch_size: int) -> Iterator[NDArray[np.float32]]:
+        """Yield outputs in float32; the size of batches makes no difference."""
         for batch in batches:
             yield self._infer(batch)
 
     @torch.inference_mode()
     def _infer(self, batch: PixelArray) -> NDArray[np.float32]:
-        pixels = torch.from_numpy(batch).to(self.plan.device)
-        with autocast(self.plan.device, self.plan.precision):
-            outputs: Tensor = self.module(pixels)
+        pixels = torch.from_numpy(batch)
+        outputs = infer(self.module, pixels, device=self.plan.device, precision=self.plan.precision)
         return outputs.float().cpu().numpy()
 
 
@@ -169,38 +180,51 @@ class _OpenVinoEngine:
     """Run a module through OpenVINO, two batches in flight."""
 
     def __init__(self, module: nn.Module, plan: EnginePlan, *, side_px: int) -> None:
-        openvino = import_openvino()
         numbers = "bf16" if plan.precision == torch.bfloat16 else "f32"
-        settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": numbers}
-        model = pixels_to_openvino(module, side_px=side_px)
-        compiled = openvino.Core().compile_model(model, "CPU", settings)
+        self._settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": numbers}
+        self._model = pixels_to_openvino(module, side_px=side_px)
+        self._batch_size = 0
+        self._requests: list[openvino.InferRequest] = []
+
+    def _compile(self, batch_size: int) -> None:
+        """Compile the model for batches of one size, where it is not yet."""
+        if batch_size == self._batch_size:
+            return
+        side_px = self._model.inputs[0].get_partial_shape()[1]
+        self._model.reshape([batch_size, side_px, side_px, 3])
+        compiled = import_openvino().Core().compile_model(self._model, "CPU", self._settings)
+        self._batch_size = batch_size
         self._requests = [compiled.create_infer_request() for _ in range(_IN_FLIGHT)]
 
-    def run(self, batches: Iterable[PixelArray]) -> Iterator[NDArray[np.float32]]:
+    def run(self, batches: Iterable[PixelArray], *, batch_size: int) -> Iterator[NDArray[np.float32]]:
         """Yield outputs in float32."""
+        self._compile(batch_size)
         idle = deque(self._requests)
         # The engine reads the arrays of a batch in place: they live until it is done.
-        busy: deque[tuple[openvino.InferRequest, PixelArray]] = deque()
+        busy: deque[tuple[openvino.InferRequest, PixelArray, int]] = deque()
         try:
             for batch in batches:
                 if not idle:
                     yield self._take(busy, idle)
                 request = idle.popleft()
-                request.start_async({0: batch}, share_inputs=True)
-                busy.append((request, batch))
+                filled = fill_up(batch, n_rows=self._batch_size)
+                request.start_async({0: filled}, share_inputs=True)
+                busy.append((request, filled, len(batch)))
             while busy:
                 yield self._take(busy, idle)
         finally:
             # Whoever stops early leaves requests that cannot be started again before they are done.
-            for request, _ in busy:
+            for request, _, _ in busy:
                 request.wait()
 
     def _take(
-        self, busy: "deque[tuple[openvino.InferRequest, PixelArray]]", idle: "deque[openvino.InferRequest]"
+        self,
+        busy: "deque[tuple[openvino.InferRequest, PixelArray, int]]",
+        idle: "deque[openvino.InferRequest]",
     ) -> NDArray[np.float32]:
-        request, _ = busy[0]
+        request, _, n_given = busy[0]
         request.wait()
         busy.popleft()
-        outputs = np.array(request.get_output_tensor(0).data, dtype=np.float32)
+        outputs = np.array(request.get_output_tensor(0).data[:n_given], dtype=np.float32)
         idle.append(request)
         return outputs

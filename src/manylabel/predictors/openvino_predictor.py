@@ -17,15 +17,17 @@ from manylabel.config import PrecisionName
 from manylabel.errors import BundleError, ConfigError
 from manylabel.predictors.openvino_parts import LOGITS, keep_outputs
 from manylabel.predictors.scoring import EnginePredictor, Finish, average_views, check_shapes
-from manylabel.preprocess import PixelArray
+from manylabel.preprocess import PixelArray, fill_up
 from manylabel.quiet_imports import import_openvino
 from manylabel.types import FloatArray, Thresholds
 
 if TYPE_CHECKING:
     import openvino
 
-Aim = Literal["latency", "throughput"]
-"""Whether one photo shall be ready soon, or many photos in the shortest time."""
+Aim = Literal["latency", "throughput", "full_batches"]
+"""Whether one photo shall be ready soon, or many in the shortest time. "full_batches" is for many photos of
+which every batch but the last is full: what computes one size only is up to a fifth faster, and smaller
+batches cost as much as full ones."""
 
 # Larger batches are no faster on a CPU; small ones let reading and computing overlap from the start.
 _VIEWS_PER_BATCH = 8
@@ -76,7 +78,11 @@ class OpenVinoPredictor(EnginePredictor):
             config=config,
             source=source,
         )
-        self._is_quantised = any(layer.get_type_name() == "FakeQuantize" for layer in model.get_ops())
+        self._n_rows: int | None = None
+        if aim == "full_batches":
+            self._n_rows = self.batch_size * config.preprocessing.n_views
+            model = of_batches(model, n_rows=self._n_rows)
+        self._is_quantised = is_quantised(model)
         self._compiled = compile_model(model, precision=precision, aim=aim)
         n_requests = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         # One more than can run: it begins the moment that another ends.
@@ -99,6 +105,9 @@ class OpenVinoPredictor(EnginePredictor):
 
     def start(self, pixels: PixelArray) -> Finish:
         """Begin to score; arguments and result as in ``PixelPredictor``."""
+        n_given = len(pixels)
+        if self._n_rows is not None:
+            pixels = fill_up(pixels, n_rows=self._n_rows)
         # Making a request while another thread begins one can lock OpenVINO for ever.
         with self._beginning:
             try:
@@ -109,7 +118,7 @@ class OpenVinoPredictor(EnginePredictor):
 
         def finish() -> FloatArray:
             request.wait()
-            logits = np.array(request.get_output_tensor(0).data, dtype=np.float64)
+            logits = np.array(request.get_output_tensor(0).data[:n_given], dtype=np.float64)
             self._idle.put(request)
             return average_views(logits, n_views=self.preprocessing.n_views)
 
@@ -134,11 +143,29 @@ def compile_model(
 ) -> "openvino.CompiledModel":
     """Compile a model for the CPU; arguments and errors as for ``OpenVinoPredictor``."""
     openvino = import_openvino()
-    settings = {
-        "PERFORMANCE_HINT": aim.upper(),
+    model = read_model(model)
+    settings: dict[str, str | int] = {
+        "PERFORMANCE_HINT": "LATENCY" if aim == "latency" else "THROUGHPUT",
         "INFERENCE_PRECISION_HINT": _number_type(precision),
     }
-    return openvino.Core().compile_model(read_model(model), "CPU", settings)
+    if is_quantised(model):
+        # With several streams, OpenVINO 2026.4 now and then makes another network of 8-bit convolutions that
+        # lie side by side: up to half of the compilations of a SqueezeNet were wrong, with one stream none.
+        settings["NUM_STREAMS"] = 1
+    return openvino.Core().compile_model(model, "CPU", settings)
+
+
+def of_batches(model: "openvino.Model", *, n_rows: int) -> "openvino.Model":
+    """Return a model that takes batches of one size only."""
+    twin = model.clone()
+    _, *others = twin.inputs[0].get_partial_shape()
+    twin.reshape([n_rows, *others])
+    return twin
+
+
+def is_quantised(model: "openvino.Model") -> bool:
+    """Say whether a model computes in 8-bit numbers."""
+    return any(layer.get_type_name() == "FakeQuantize" for layer in model.get_ops())
 
 
 def read_model(model: "openvino.Model | Path") -> "openvino.Model":

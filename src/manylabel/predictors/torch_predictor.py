@@ -16,7 +16,7 @@ from manylabel.errors import BundleError, ConfigError
 from manylabel.models.backbones import build_backbone, seeded
 from manylabel.models.classifier import Classifier
 from manylabel.models.heads import build_head
-from manylabel.models.modes import autocast
+from manylabel.models.modes import infer
 from manylabel.predictors.device import choose_device, choose_precision
 from manylabel.predictors.scoring import EnginePredictor, Finish, average_views
 from manylabel.preprocess import PixelArray
@@ -87,8 +87,7 @@ def predict_pixels(classifier: Classifier, pixels: torch.Tensor, *, precision: t
         precision: Number type of the forward pass.
     """
     device = next(classifier.parameters()).device
-    with autocast(device, precision):
-        logits: torch.Tensor = classifier(pixels.to(device))
+    logits = infer(classifier, pixels, device=device, precision=precision)
     # Sigmoids in double precision keep the order of scores near 0 and 1, which average precision looks at.
     return logits.cpu().double()
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from manylabel.models.classifier import Classifier
 from manylabel.models.cut import split_backbone
-from manylabel.models.modes import autocast
+from manylabel.models.modes import infer
 from manylabel.models.trace import UpperPart
 from manylabel.training.batches import FeatureBatches, as_tensor, shared_tensor
 from manylabel.training.defaults import given
@@ -172,8 +172,8 @@ class TopLearner(Learner):
 
     def _run(self, module: nn.Module, activations: Tensor) -> Tensor:
         """Return what a module makes of activations [n_rows, n_views, ...]: [n_rows, n_views, n_outputs]."""
-        with autocast(self.device, self.precision):
-            outputs: Tensor = module(activations.flatten(end_dim=1).to(self.device)).float()
+        rows = activations.flatten(end_dim=1)
+        outputs = infer(module, rows, device=self.device, precision=self.precision).float()
         return outputs.reshape(*activations.shape[:2], -1)
 
     def _plain(self, rows: IntArray, n_views: int) -> Tensor:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from manylabel.models.modes import autocast
+from manylabel.models.modes import infer
 from manylabel.training.batches import PhotoBatches, as_tensor, evaluation_batches
 from manylabel.training.defaults import given
 from manylabel.training.learners.base import Fit, FitRows, Learner, Lesson
@@ -73,6 +73,6 @@ class WholeLearner(Learner):
         """Yield logits [batch, n_labels], averaged over views."""
         preprocessing = replace(self.lesson.start.preprocessing, n_views=n_views)
         for pixels in evaluation_batches(self.lesson.store, rows, preprocessing):
-            with autocast(self.device, self.precision):
-                logits = module(pixels.to(self.device)).float()  # [batch * n_views, n_labels]
-            yield logits.unflatten(0, (-1, n_views)).mean(dim=1)
+            outputs = infer(module, pixels, device=self.device, precision=self.precision)
+            logits = outputs.float()  # [batch * n_views, n_labels]
+            yield logits.reshape(-1, n_views, logits.shape[1]).mean(dim=1)
