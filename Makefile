@@ -31,7 +31,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-drawn test-real test-slow test-gpu bench check format
+.PHONY: help setup demo test test-drawn test-real test-slow test-base test-gpu bench check format
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ test-real: setup  ## Run the tests on real photos and weights; skipped where the
 
 test-slow: setup  ## Run the tests that take longer
 	$(BIN)/python -m pytest -q -rs -m 'slow and not network and not gpu'
+
+test-base: setup  ## Install manylabel without torch into an environment of its own, and use it: 700 MB from the network
+	$(BIN)/python -m pytest -q -rs tests/test_base_install.py
 
 test-gpu: setup  ## Run the tests that need a GPU; skipped where there is none
 	$(BIN)/python -m pytest -q -rs -m gpu tests

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import growth, latency, page, serving, study, throughput, training
+from benchmarks import growth, latency, page, serving, start, study, throughput, training
 from benchmarks.cases import ROOT, Case, Settings, select, shown
 from benchmarks.machine import describe_machine, gather_versions
 from benchmarks.results import Setup, add_run, read_records, runs_done, write_records
@@ -27,6 +27,7 @@ PARTS: dict[str, Callable[[Settings], list[Case]]] = {
     "study": study.list_cases,
     "growth": growth.list_cases,
     "serving": serving.list_cases,
+    "start": start.list_cases,
 }
 
 FILTERS = {

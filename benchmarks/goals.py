@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.results import Record
+from benchmarks.start import HELP, PREDICT
 from benchmarks.study import JUDGED_VARIANT
 
 Records = Mapping[str, Sequence[Record]]
@@ -52,6 +53,7 @@ def judge_goals(records: Records) -> list[Line]:
         _latency_goal(records),
         *_throughput_goals(records),
         *_serving_goals(records),
+        *_start_goals(records),
         *_peer_goals(records),
     ]
 
@@ -140,6 +142,19 @@ def _serving_goals(records: Records) -> Iterator[Line]:
         miss = f"{80 - share:.0f} points" if share < 80 else ""
         goal = f"Photos per second over HTTP, {network}, {clients}: at least 80 % of the bare engine"
         yield Line(name="serving", goal=goal, measured=f"{share:.0f} %", miss=miss)
+
+
+def _start_goals(records: Records) -> Iterator[Line]:
+    """Compare with what a person waits for without noticing."""
+    for command, most_seconds in ((PREDICT, 1.5), (HELP, 0.4)):
+        goal = f"`{command}`, cold process: under {most_seconds} s"
+        found = find(records, "start", command=command)
+        if not found:
+            yield Line(name="start", goal=goal, measured="", miss="")
+            continue
+        seconds = found[0]["medians"]["median_ms"] / 1000
+        miss = f"{seconds - most_seconds:.2f} s" if seconds >= most_seconds else ""
+        yield Line(name="start", goal=goal, measured=f"{seconds:.2f} s", miss=miss)
 
 
 def _rate(records: Records, **key: str) -> float | None:

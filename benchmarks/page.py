@@ -18,6 +18,7 @@ from benchmarks.tables import (
     growth_table,
     latency_table,
     serving_table,
+    start_table,
     study_table,
     throughput_table,
     training_tables,
@@ -35,6 +36,7 @@ PARTS = {
     "study": "The whole study, stage by stage",
     "growth": "Growth with the number of photos",
     "serving": "Photos per second over HTTP",
+    "start": "From a cold process",
 }
 """Every part and its heading."""
 
@@ -45,6 +47,7 @@ _TABLES = {
     "study": study_table,
     "growth": growth_table,
     "serving": serving_table,
+    "start": start_table,
 }
 
 

@@ -186,6 +186,15 @@ def serving_table(records: Records) -> str:
     return table(header, rows)
 
 
+def start_table(records: Records) -> str:
+    """Show part (g): seconds from the start of a process to its end."""
+    rows = [
+        [f"`{record['key']['command']}`", f"{record['medians']['median_ms'] / 1000:.2f}"]
+        for record in find(records, "start")
+    ]
+    return table(["Command", "seconds"], rows)
+
+
 def versions_list(records: Records) -> str:
     """Say with which machines, dates and versions the records were made."""
     whole = [record for part in records.values() for record in part]

@@ -106,6 +106,18 @@ def test_files_that_no_run_wrote_are_named_and_stay(tmp_path: Path) -> None:
     assert contents(tmp_path / "run")["photo.jpg"] == b"mine"
 
 
+def test_what_a_kill_left_behind_is_not_foreign(tmp_path: Path) -> None:
+    for name in (".model.onnx.123.partial/model.onnx", "old/.old.txt.77.tmp", ".old.9.partial/a/b.txt"):
+        write_atomically(tmp_path / "run" / name, b"half")
+    with new_folder(tmp_path / "run", replaces=OLD) as partial:
+        (partial / "old.txt").write_text("new", encoding="utf-8")
+    assert contents(tmp_path) == {"run/old.txt": b"new"}
+
+    write_atomically(tmp_path / "run" / ".old.123.old" / "old.txt", b"complete")
+    with pytest.raises(OutputError, match=r"does not write: \.old\.123\.old/old\.txt;"):
+        check_free(tmp_path / "run", replaces=OLD)
+
+
 def test_an_empty_folder_is_free(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     with new_folder(tmp_path / "run", replaces=None) as partial:

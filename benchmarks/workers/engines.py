@@ -27,7 +27,7 @@ N_LABELS, SIDE_PX = 10, 224
 class Probabilities(nn.Module):
     """Give probabilities in place of logits."""
 
-    def __init__(self, classifier: nn.Module) -> None:
+    def __init__(self, classifier: Classifier) -> None:
         super().__init__()
         self.classifier = classifier
 

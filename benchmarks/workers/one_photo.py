@@ -45,7 +45,8 @@ def _openvino_int8(network: str, work: Path) -> Engine:
     if not file.is_file():
         model = pixels_to_openvino(build_network(network, head="study"), side_px=SIDE_PX)
         photos = draw(_N_CALIBRATION_PHOTOS)
-        small = quantise(model, [photos[row : row + 1] for row in range(len(photos))])
+        samples = [photos[row : row + 1] for row in range(len(photos))]
+        small = quantise(model, samples, has_attention=network.startswith("vit"))
         file.parent.mkdir(parents=True, exist_ok=True)
         import_openvino().save_model(small, file)
     return _call(compile_model(file, precision="auto", aim="latency"))

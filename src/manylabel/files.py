@@ -16,6 +16,9 @@ from typing import BinaryIO
 from manylabel.errors import OutputError
 
 _BY_THE_SYSTEM = {".DS_Store", "Thumbs.db", "desktop.ini"}
+_LEFT_BEHIND = re.compile(r"(.*/)?\.[^/]+\.\d+\.(tmp|partial)(/.*)?")
+"""Half-written files and folders that a kill left behind: nothing of them is missed."""
+
 _SHOWN = 3
 
 
@@ -87,10 +90,38 @@ def new_folder(path: Path, *, replaces: re.Pattern[str] | None) -> Iterator[Path
         OutputError: The place is taken, or cannot be written to.
     """
     check_free(path, replaces=replaces)
-    place = path.resolve()  # "." and ".." have no name to build others from
-    partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
+    place = path.resolve()
     old = place.with_name(f".{place.name}.{os.getpid()}.old")
     new_parents = [parent for parent in place.parents if not parent.exists()]
+    try:
+        with partial_folder(path) as partial:
+            yield partial
+            if place.exists():
+                place.rename(old)
+            partial.rename(place)
+    finally:
+        if old.exists() and not place.exists():
+            old.rename(place)  # stopped between the two renames
+        shutil.rmtree(old, ignore_errors=True)
+        if not place.exists():
+            _remove_empty(new_parents)
+
+
+@contextmanager
+def partial_folder(path: Path) -> Iterator[Path]:
+    """Make a folder for what is not complete yet; whatever is in it at the end is removed.
+
+    Args:
+        path: What shall come of it; its folder is made where it is missing.
+
+    Yields:
+        A hidden folder beside ``path``.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
+    place = path.resolve()  # "." and ".." have no name to build others from
+    partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
     # Left behind by a kill; in a container the process number is often the same again.
     shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -99,16 +130,8 @@ def new_folder(path: Path, *, replaces: re.Pattern[str] | None) -> Iterator[Path
         raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
     try:
         yield partial
-        if place.exists():
-            place.rename(old)
-        partial.rename(place)
     finally:
-        if old.exists() and not place.exists():
-            old.rename(place)  # stopped between the two renames
         shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
-        if not place.exists():
-            _remove_empty(new_parents)
 
 
 def _remove_empty(folders: Iterable[Path]) -> None:
@@ -158,6 +181,7 @@ def _foreign_files(folder: Path, own: re.Pattern[str]) -> list[str]:
         if (file.is_symlink() or not file.is_dir())
         and file.name not in _BY_THE_SYSTEM
         and not own.fullmatch(file.relative_to(folder).as_posix())
+        and not _LEFT_BEHIND.fullmatch(file.relative_to(folder).as_posix())
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.cases import Case, Values
 from benchmarks.results import Record, Setup, add_run, write_records
+from benchmarks.start import HELP, PREDICT
 from benchmarks.study import JUDGED_VARIANT
 
 SETUP = Setup(
@@ -79,6 +80,10 @@ PARTS = {
             {"variant": JUDGED_VARIANT},
             {"seconds": 160.0, "peak_mib": 1024.0, "vgg16: features": 100.0, "best_mAP": 0.5},
         )
+    ),
+    "start": records_of(
+        ({"command": HELP}, {"median_ms": 200.0}),
+        ({"command": PREDICT}, {"median_ms": 1600.0}),
     ),
     "growth": records_of(
         ({"size": "2000"}, {"seconds": 60.0, "peak_mib": 2048.0}),

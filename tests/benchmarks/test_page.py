@@ -36,6 +36,9 @@ def test_every_goal_is_reached_or_missed_by_a_number(results: Path, tmp_path: Pa
     assert "| 1/9.0 (OpenVINO int8) | reached |" in page
     assert "| 4.5 times | missed by a factor of 1.3 |" in page
     assert "| 90 % | reached |" in page
+    assert "| `manylabel --help`, cold process: under 0.4 s | 0.20 s | reached |" in page
+    assert "| 1.60 s | missed by 0.10 s |" in page
+    assert "| `manylabel predict, one photo` | 1.60 |" in page
     assert "| 6.1 times, 97.2 against 92.5 (manylabel top) | missed by a factor of 1.6 in time |" in page
     assert "scenes_160, MobileNetV2: test mAP of at least 94.5 | - | not measured |" in page
 

@@ -133,11 +133,8 @@ def test_metrics_that_are_undefined_are_printed_without_a_number(capsys: pytest.
         for line in lines
     )
     assert any(line.startswith("[sea]") and " 0" in line for line in lines)
-    assert lines[-3:] == [
-        "Judged on 4 photos (torch, fp32).",
-        "What a network has to beat: all-negative gives no label to any photo.",
-        "Note: [b]e careful",
-    ]
+    assert lines[:2] == ["Judged on 4 photos (torch, fp32).", "Note: [b]e careful"]
+    assert lines[-1] == "What a network has to beat: all-negative gives no label to any photo."
 
 
 def test_a_stage_is_a_line_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,18 +13,23 @@ import torch
 from torch import nn
 
 from manylabel.apply import predict
+from manylabel.bundle import read_bundle
 from manylabel.errors import BundleError, ConfigError, EngineError, InputError, MissingExtraError, OutputError
 from manylabel.export import int8
 from manylabel.export.formats import export
 from manylabel.export.int8 import _choose_photos
 from manylabel.export.parity import Parity, ParityRow
 from manylabel.models.openvino_model import pixels_to_openvino
+from manylabel.predictors import conversion
+from manylabel.predictors.engine_files import write_engine
 from manylabel.predictors.engines import open_predictor
 from manylabel.predictors.openvino_predictor import compile_model, has_native_bf16
 from manylabel.types import LabelTable, Progress
 
 pytest.importorskip("openvino")
 pytest.importorskip("nncf")
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
 
 
 class Pixels(nn.Module):
@@ -64,7 +70,7 @@ def test_an_8_bit_version_computes_about_the_same(capsys: pytest.CaptureFixture[
     pixels = [255 * (rng.random((1, 16, 16, 3)) < share).astype(np.uint8) for share in (0.2, 0.4, 0.6, 0.8)]
     full = pixels_to_openvino(network, side_px=16)
     levels = [handler.level for handler in logging.getLogger().handlers]
-    small = int8.quantise(full, pixels)
+    small = int8.quantise(full, pixels, has_attention=False)
     assert [handler.level for handler in logging.getLogger().handlers] == levels
     assert capsys.readouterr().out == ""
 
@@ -100,9 +106,10 @@ def test_the_facts_hold_both_side_by_side(exported: Path) -> None:
         assert 0 <= row["mAP"] <= 1
         assert 0 <= row["exact_match"] <= 1
         assert row["ms_per_photo"] > 0
-    assert facts["sha256"].keys() == {"model.xml", "model.bin"}
-    weights = (exported / "int8" / "model.bin").stat().st_size
-    assert weights < (exported / "weights.safetensors").stat().st_size / 2
+    assert facts["sha256"].keys() == {"model.xml", "model.bin", "model.onnx"}
+    for name in ("model.bin", "model.onnx"):
+        weights = (exported / "int8" / name).stat().st_size
+        assert weights < (exported / "weights.safetensors").stat().st_size / 2
 
 
 def test_without_labels_nothing_is_measured_and_progress_is_told(copied: Path, shapes_folder: Path) -> None:
@@ -117,7 +124,7 @@ def test_without_labels_nothing_is_measured_and_progress_is_told(copied: Path, s
     assert heard[-1] == Progress("photos", "calibrating", 32, 32)
 
 
-@pytest.mark.parametrize("name", ["model.bin", "model.xml", "facts.json"])
+@pytest.mark.parametrize("name", ["model.xml", "model.bin", "model.onnx", "facts.json"])
 def test_a_changed_file_is_refused(name: str, copied: Path) -> None:
     file = copied / "int8" / name
     file.write_bytes(file.read_bytes()[:-10])
@@ -144,7 +151,7 @@ def test_a_stopped_export_leaves_what_was_there(
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("openvino.save_model", stop)
+    monkeypatch.setattr(int8, "compare_with_torch", stop)
     with pytest.raises(KeyboardInterrupt):
         export(copied, "int8", photos=shapes_folder / "images", max_difference=1.0)
 
@@ -153,10 +160,10 @@ def test_a_stopped_export_leaves_what_was_there(
 
 def test_a_full_disk_is_told(copied: Path, shapes_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fill_disk(*_: object, **__: object) -> None:
-        raise RuntimeError("cannot write")
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("openvino.save_model", fill_disk)
-    with pytest.raises(OutputError, match="int8: cannot be written"):
+    monkeypatch.setattr(Path, "write_bytes", fill_disk)
+    with pytest.raises(OutputError, match="int8: cannot be written: No space left on device"):
         export(copied, "int8", photos=shapes_folder / "images", max_difference=1.0)
 
 
@@ -191,8 +198,11 @@ def test_without_photos_there_are_no_ranges(copied: Path) -> None:
 
 def test_the_distance_from_torch_is_measured_and_kept(exported: Path) -> None:
     facts = json.loads((exported / "int8" / "facts.json").read_text(encoding="utf-8"))
-    (row,) = facts["parity"]["engines"].values()
-    assert 0 < row["max_difference"] <= 1
+    engines = facts["parity"]["engines"]
+    numbers = "bf16" if has_native_bf16() else "fp32"
+    assert list(engines) == ["ONNX Runtime, int8", f"OpenVINO, int8 and {numbers}"]
+    for row in engines.values():
+        assert 0 < row["max_difference"] <= 1
     assert facts["parity"]["judged_on"] == "24 photos and 4 of noise"
 
 
@@ -260,3 +270,30 @@ def test_a_missing_library_is_told_with_the_command_that_installs_it(
     monkeypatch.setattr(int8, "has_openvino", lambda: False)
     with pytest.raises(MissingExtraError, match=r"pip install 'manylabel\[int8,openvino\]'"):
         export(copied, "int8", photos=shapes_folder / "images")
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'manylabel\[int8\]'"):
+        export(copied, "int8", photos=shapes_folder / "images")
+
+
+def test_the_file_says_what_it_needs_to_be_used(exported: Path) -> None:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(exported / "int8" / "model.onnx")
+    assert [output.name for output in session.get_outputs()] == ["probabilities", "logits"]
+    told = session.get_modelmeta().custom_metadata_map
+    assert json.loads(told["manylabel.labels"]) == list(read_bundle(exported).config.labels)
+    assert json.loads(told["manylabel.numbers"]) == "int8"
+    assert len(json.loads(told["manylabel.thresholds"])) == 3
+
+
+def test_a_version_that_was_made_before_there_was_an_onnx_file_is_used(
+    copied: Path, shapes_table: LabelTable
+) -> None:
+    bundle = read_bundle(copied)
+    model = conversion.convert_bundle(bundle)
+    write_engine(copied / "int8", model, facts={"bundle": bundle.facts["sha256"]})
+
+    said = predict(copied, shapes_table.photos, engine="int8", precision="fp32").scores.values
+    expected = predict(copied, shapes_table.photos, engine="torch", precision="fp32").scores.values
+    np.testing.assert_allclose(said, expected, atol=1e-3)

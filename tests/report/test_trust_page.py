@@ -532,6 +532,7 @@ def test_the_terminal_says_what_the_table_rests_on(capsys: pytest.CaptureFixture
     )
     assert "tiny is better than poor by" in text
     assert "points of exact match [" in text
+    assert trust_words.against_baselines(whole_facts()) in text
 
 
 def test_the_terminal_explains_a_dash(capsys: pytest.CaptureFixture[str]) -> None:
@@ -549,7 +550,7 @@ def test_the_terminal_shows_three_comparisons_at_most() -> None:
     table = draw_table()
     trials = [make_trial(table, name, noise=noise) for name, noise in (("a", 0.1), ("b", 1), ("c", 2))]
     lines = trust_words.terminal_lines(facts_of(table, split_of(table), trials, RUN))
-    assert len(lines) == 2 + 3
+    assert len(lines) == 3 + 3
     assert all(line.startswith("a is better than") for line in lines[2:])
     alone = trust_words.terminal_lines(facts_of(table, split_of(table), trials[:1], RUN))
     assert len(alone) == 2

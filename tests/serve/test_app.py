@@ -4,6 +4,8 @@ import asyncio
 import http.client
 import io
 import json
+import logging
+import re
 import shutil
 import threading
 import time
@@ -233,9 +235,12 @@ def test_heat_maps_of_a_bundle_that_was_trained_anew_meanwhile_are_refused(
     assert "has changed on disk since the server started" in answer.json()["detail"]
 
 
-def test_requests_are_named(client: TestClient) -> None:
-    own = client.get("/health", headers={"X-Request-ID": "mine-1.a"})
+def test_requests_are_named(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "manylabel"):
+        own = client.get("/health", headers={"X-Request-ID": "mine-1.a"})
     assert own.headers["X-Request-ID"] == "mine-1.a"
+    (line,) = [record.getMessage() for record in caplog.records if "mine-1.a" in record.getMessage()]
+    assert re.fullmatch(r"mine-1\.a GET /health 200 \d+ ms", line)
     for odd in ("", "with space", "x" * 65):
         assert len(client.get("/health", headers={"X-Request-ID": odd}).headers["X-Request-ID"]) == 16
 

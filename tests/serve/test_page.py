@@ -1,5 +1,6 @@
 """The page, as a person uses it, in a real browser."""
 
+import base64
 import csv
 import io
 import shutil
@@ -117,6 +118,61 @@ def test_what_is_shown_is_downloaded(page: Any, shapes_table: LabelTable) -> Non
     assert [row["image"] for row in rows] == [path.name for path in shapes_table.photos[:3]]
     assert all("triangle" in row["labels"].split(";") for row in rows)
     assert all(0 <= float(row["circle"]) <= 1 for row in rows)
+
+
+HAND_OVER = """([how, encoded]) => {
+    const bytes = Uint8Array.from(atob(encoded), (letter) => letter.charCodeAt(0));
+    const given = new DataTransfer();
+    given.items.add(new File([bytes], "handed.png", { type: "image/png" }));
+    const event = how === "drop"
+        ? new DragEvent("drop", { dataTransfer: given, bubbles: true, cancelable: true })
+        : new ClipboardEvent("paste", { clipboardData: given, bubbles: true });
+    document.body.dispatchEvent(event);
+}"""
+
+
+@pytest.mark.parametrize("how", ["drop", "paste"])
+def test_photos_are_dropped_and_pasted(how: str, page: Any, shapes_table: LabelTable) -> None:
+    encoded = base64.b64encode(shapes_table.photos[0].read_bytes()).decode()
+    page.evaluate(HAND_OVER, [how, encoded])
+    page.wait_for_selector("#status:has-text('scored')")
+    assert page.locator(".card figcaption").inner_text() == "handed.png"
+    assert page.locator(".card .labels button").count() == 3
+
+
+COLOURS = """(selector) => {
+    const element = document.querySelector(selector);
+    const numbers = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map(Number);
+    let behind = element;
+    while (getComputedStyle(behind).backgroundColor === "rgba(0, 0, 0, 0)" && behind.parentElement)
+        behind = behind.parentElement;
+    return [numbers(getComputedStyle(element).color), numbers(getComputedStyle(behind).backgroundColor)];
+}"""
+
+
+def brightness(colour: list[float]) -> float:
+    """Return the relative luminance of a colour, as WCAG 2.2 defines it."""
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in (number / 255 for number in colour)
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_can_be_read_by_day_and_by_night(
+    scheme: str, browser: Any, url: str, shapes_table: LabelTable
+) -> None:
+    page = browser.new_page(color_scheme=scheme)
+    page.goto(url)
+    page.wait_for_selector("#sliders li")
+    drop(page, shapes_table.photos[0])
+    for selector in ("h1", "#status", "#sliders li", ".card figcaption", ".card .given", ".labels button"):
+        ink, paper = map(brightness, page.evaluate(COLOURS, selector))
+        assert (paper < 0.2) == (scheme == "dark"), selector
+        # The contrast that WCAG 2.2 asks of small letters at level AA.
+        assert (max(ink, paper) + 0.05) / (min(ink, paper) + 0.05) >= 4.5, selector
+    page.close()
 
 
 def test_another_network_scores_the_photos_anew(page: Any, shapes_table: LabelTable) -> None:

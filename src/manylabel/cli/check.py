@@ -15,6 +15,7 @@ from manylabel.cli.progress import show_progress
 from manylabel.config import DataConfig, RunConfig
 from manylabel.errors import ConfigError
 from manylabel.recipes import apply_settings, load_recipe
+from manylabel.report.words import n_things
 
 if TYPE_CHECKING:
     from manylabel.data.check import CheckedTable
@@ -91,7 +92,8 @@ def configure(recipe: str, settings: list[str]) -> RunConfig:
 def show_check(checked: "CheckedTable") -> None:
     """Print how often each label occurs, and what was found, the gravest first."""
     table = checked.table
-    show_line(f"{table.n_photos} photos with {table.n_labels} labels, read from {table.source}.")
+    size = f"{n_things(table.n_photos, 'photo')} with {n_things(table.n_labels, 'label')}"
+    show_line(f"{size}, read from {table.source}.")
     present, absent = ((table.targets == value).sum(axis=0) for value in (1, 0))
     order = sorted(range(table.n_labels), key=lambda column: -int(present[column]))[:_MAX_LABELS_SHOWN]
     show_table(

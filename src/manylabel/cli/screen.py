@@ -80,6 +80,11 @@ def show_evaluation(evaluation: "Evaluation") -> None:
     from manylabel.report.tables import METRIC_HEADINGS, UNDEFINED_NOTE, format_cell
     from manylabel.report.words import what_to_beat
 
+    photos = "1 photo" if evaluation.n_photos == 1 else f"{evaluation.n_photos} photos"
+    show_line(f"Judged on {photos} ({evaluation.engine}).")
+    # Before the numbers: some of these say that the numbers flatter.
+    for note in evaluation.notes:
+        show_line(f"Note: {note}")
     show_table(
         ["Metric", "Value", "95 % interval", *(name.replace("-", "-\n") for name in evaluation.baselines)],
         [
@@ -116,11 +121,7 @@ def show_evaluation(evaluation: "Evaluation") -> None:
     per_label = [float(value) for name in columns for value in evaluation.per_label[name]]
     if any(math.isnan(value) for value in (*evaluation.metrics.values(), *per_label)):
         stdout.print(UNDEFINED_NOTE, markup=False, highlight=False)
-    photos = "1 photo" if evaluation.n_photos == 1 else f"{evaluation.n_photos} photos"
-    show_line(f"Judged on {photos} ({evaluation.engine}).")
     show_line(what_to_beat(list(evaluation.baselines)))
-    for note in evaluation.notes:
-        show_line(f"Note: {note}")
     show_failures(evaluation.failures)
 
 

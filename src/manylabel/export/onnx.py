@@ -19,7 +19,6 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -35,6 +34,7 @@ from manylabel.export.parity import (
     choose_parity_photos,
     compare_with_torch,
 )
+from manylabel.files import partial_folder
 from manylabel.models.classifier import Classifier
 from manylabel.models.located import LocatedClassifier, locate
 from manylabel.predictors.engines import open_converted
@@ -68,14 +68,14 @@ class _ExportedNetwork(nn.Module):
 
 def export_onnx(job: ExportJob) -> Exported:
     """Convert, compare and write; arguments, result and errors as in ``formats.export``."""
-    _check_installed()
+    check_onnx_installed("Writing ONNX", "onnx")
     bundle = job.bundle
     photos = choose_parity_photos(bundle.config.preprocessing, photos=job.photos)
     classifier = load_classifier(bundle)
     program = convert_to_onnx(bundle, classifier)
     try:
-        with TemporaryDirectory(dir=bundle.folder, prefix=".onnx.") as folder:
-            made = Path(folder) / ONNX_FILE
+        with partial_folder(bundle.folder / ONNX_FILE) as folder:
+            made = folder / ONNX_FILE
             program.save(made, external_data=False)
             parity = compare_with_torch(_open_both(bundle, made), bundle, classifier, on=photos)
             check_parity(parity, bundle=bundle.folder, form=ONNX_FILE, limit=job.max_difference)
@@ -92,18 +92,29 @@ def _open_both(bundle: Bundle, made: Path) -> list[PixelPredictor]:
     return [*engines, *([open_converted(bundle, made, precision="fp32")] if has_openvino() else [])]
 
 
-def convert_to_onnx(bundle: Bundle, classifier: Classifier) -> "ONNXProgram":
+def convert_to_onnx(bundle: Bundle, classifier: Classifier, *, has_places: bool = True) -> "ONNXProgram":
     """Convert the network of a bundle, with everything that a user of the file must know in its metadata.
 
     Args:
         bundle: What the file is made from.
         classifier: Its network, on the CPU, in inference mode.
+        has_places: Whether features and activations are outputs, too.
 
     Raises:
         EngineError: The network cannot be converted, or is too large for one file.
     """
-    _check_size(bundle, classifier)
-    located = locate(classifier)
+    try:
+        program = onnx_program(classifier, has_places=has_places)
+    except EngineError as error:
+        raise EngineError(f"{bundle.folder}: {error}") from error
+    program.model.metadata_props.update(_metadata(bundle))
+    return program
+
+
+def onnx_program(classifier: Classifier, *, has_places: bool = True) -> "ONNXProgram":
+    """Convert a network, without metadata; arguments and errors as for ``convert_to_onnx``."""
+    _check_size(classifier)
+    located = locate(classifier) if has_places else None
     network = _ExportedNetwork(classifier if located is None else located).eval()
     outputs = [PROBABILITIES, LOGITS, *([] if located is None else [FEATURES, ACTIVATIONS])]
     side_px = classifier.preprocessing.side_px
@@ -118,12 +129,11 @@ def convert_to_onnx(bundle: Bundle, classifier: Classifier) -> "ONNXProgram":
             program = _convert(network, example, outputs=outputs)
         except (RuntimeError, torch.onnx.OnnxExporterError) as error:
             reason = str(error).strip().partition("\n")[0]
-            raise EngineError(f"{bundle.folder}: ONNX cannot take this network: {reason}") from error
+            raise EngineError(f"ONNX cannot take this network: {reason}") from error
     if program is None:
-        raise EngineError(f"{bundle.folder}: torch gave no ONNX file for this network")
+        raise EngineError("torch gave no ONNX file for this network")
     program.model.producer_name = "manylabel"
     program.model.metadata_props.clear()
-    program.model.metadata_props.update(_metadata(bundle))
     return program
 
 
@@ -164,17 +174,26 @@ def _metadata(bundle: Bundle) -> Mapping[str, str]:
     return {f"manylabel.{key}": json.dumps(value, ensure_ascii=False) for key, value in values.items()}
 
 
-def _check_size(bundle: Bundle, classifier: Classifier) -> None:
+def _check_size(classifier: Classifier) -> None:
     n_bytes = 4 * classifier.n_parameters
     if n_bytes > _MOST_BYTES:
         raise EngineError(
-            f"{bundle.folder}: {n_bytes / 1e9:.1f} GB of weights, and one ONNX file holds 2.1 GB at most; "
+            f"{n_bytes / 1e9:.1f} GB of weights, and one ONNX file holds 2.1 GB at most; "
             "OpenVINO's own format has no such limit: manylabel export --to openvino"
         )
 
 
-def _check_installed() -> None:
-    with needs_extra("Writing ONNX", "onnx"):
+def check_onnx_installed(what: str, extra: str) -> None:
+    """Check that ONNX files can be made and run.
+
+    Args:
+        what: What they are wanted for, as the beginning of a sentence.
+        extra: The extra that installs all of it.
+
+    Raises:
+        MissingExtraError: A library is missing.
+    """
+    with needs_extra(what, extra):
         import onnx  # noqa: F401 - not at the top: an extra
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401

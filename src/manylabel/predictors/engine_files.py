@@ -1,17 +1,19 @@
-"""Keep OpenVINO models on disk.
+"""Keep models that an engine runs on disk.
 
 In:  a model, and facts about it.
 Out: a folder, complete or absent, and its reading back; whatever is not as it was written is refused.
 
-    model.xml   layers and shapes
-    model.bin   numbers
-    facts.json  what it was made from, and the SHA-256 of the other two
+    model.xml   layers and shapes, in OpenVINO's form
+    model.bin   its numbers
+    model.onnx  the same for other engines, beside 8-bit models
+    facts.json  what it was made from, and the SHA-256 of the others
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +34,7 @@ OPENVINO_FOLDER, INT8_FOLDER = "openvino", "int8"
 
 _FORMAT_VERSION = 2
 _CHECKED_FILES = (MODEL_FILE, NUMBERS_FILE)
-_ENGINE_FILES = (*_CHECKED_FILES, FACTS_FILE)
+_ENGINE_FILES = (*_CHECKED_FILES, ONNX_FILE, FACTS_FILE)
 _OWN_FILES = re.compile("|".join(map(re.escape, _ENGINE_FILES)))
 
 BUNDLE_FILES = (
@@ -47,7 +49,7 @@ class EngineFiles:
     """Hold where a model lies whose files are as they were written.
 
     Attributes:
-        model: The file to give to OpenVINO.
+        model: The file to open.
         facts: What was written beside it.
     """
 
@@ -67,15 +69,47 @@ def write_engine(folder: Path, model: "openvino.Model", *, facts: Mapping[str, A
         OSError: The disk is full or the folder cannot be written to.
         OutputError: The place is taken by something else, or cannot be written to.
     """
-    openvino = import_openvino()
+    with new_engine(folder) as partial:
+        save_openvino(model, partial)
+        write_facts(partial, facts)
+
+
+def save_openvino(model: "openvino.Model", folder: Path) -> None:
+    """Write a model of OpenVINO into a folder, its numbers as they are.
+
+    Raises:
+        OSError: The disk is full or the folder cannot be written to.
+    """
+    try:
+        import_openvino().save_model(model, str(folder / MODEL_FILE), compress_to_fp16=False)
+    except RuntimeError as error:  # OpenVINO's word for a full disk
+        raise OSError(f"{folder}: cannot be written: {error}") from error
+
+
+@contextmanager
+def new_engine(folder: Path) -> Iterator[Path]:
+    """Fill a folder with a model and, by ``write_facts``, its facts; then it takes its place.
+
+    Args:
+        folder: The folder to make; what lies there is replaced at the end, and stays where the block raises.
+
+    Raises:
+        OutputError: The place is taken by something else, or cannot be written to.
+    """
     with new_folder(folder, replaces=_OWN_FILES) as partial:
-        try:
-            openvino.save_model(model, str(partial / MODEL_FILE), compress_to_fp16=False)
-        except RuntimeError as error:  # OpenVINO's word for a full disk
-            raise OSError(f"{folder}: cannot be written: {error}") from error
-        hashes = {name: file_sha256(partial / name) for name in _CHECKED_FILES}
-        text = json.dumps({**facts, "sha256": hashes}, indent=2, ensure_ascii=False) + "\n"
-        (partial / FACTS_FILE).write_text(text, encoding="utf-8")
+        yield partial
+
+
+def write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Write what is known of the model in a folder.
+
+    Args:
+        folder: Has the files of the model and nothing else.
+        facts: JSON values; "sha256" is added.
+    """
+    hashes = {file.name: file_sha256(file) for file in sorted(folder.iterdir())}
+    text = json.dumps({**facts, "sha256": hashes}, indent=2, ensure_ascii=False) + "\n"
+    (folder / FACTS_FILE).write_text(text, encoding="utf-8")
 
 
 def read_engine(folder: Path) -> EngineFiles:
@@ -86,8 +120,9 @@ def read_engine(folder: Path) -> EngineFiles:
     """
     try:
         facts = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
-        for name in _CHECKED_FILES:
-            if file_sha256(folder / name) != facts["sha256"][name]:
+        hashes = facts["sha256"]
+        for name in (*_CHECKED_FILES, *([ONNX_FILE] if ONNX_FILE in hashes else [])):
+            if file_sha256(folder / name) != hashes[name]:
                 raise BundleError(
                     f"{folder / name}: has changed since it was written (its SHA-256 is not the one in "
                     f"{FACTS_FILE})"

@@ -19,7 +19,7 @@ _VIEWS_PER_BATCH = 8
 
 
 class OnnxPredictor(EnginePredictor):
-    """Turn photos into scores through ONNX Runtime on the CPU, in 32-bit floats.
+    """Turn photos into scores through ONNX Runtime on the CPU, in 32-bit floats where the file has no others.
 
     Args:
         model: The file.
@@ -61,6 +61,8 @@ class OnnxPredictor(EnginePredictor):
         ]
         check_shapes(ends, config=config, source=model)
         self._input = inputs[0].name
+        properties = self._session.get_modelmeta().custom_metadata_map
+        self._is_quantised = properties.get("manylabel.numbers") == '"int8"'
         # What is not asked for is not computed either.
         self._run_options = onnxruntime.RunOptions()
         self._run_options.only_execute_path_to_fetches = True
@@ -68,7 +70,7 @@ class OnnxPredictor(EnginePredictor):
     @property
     def engine(self) -> str:
         """Say what computes, and in which numbers."""
-        return "ONNX Runtime, fp32"
+        return f"ONNX Runtime, {'int8' if self._is_quantised else 'fp32'}"
 
     def start(self, pixels: PixelArray) -> Finish:
         """Score the views of some photos; arguments and result as in ``PixelPredictor``."""

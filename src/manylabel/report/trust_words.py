@@ -86,6 +86,8 @@ def terminal_lines(facts: FactsView) -> list[str]:
     lines = [f"Judged on {n_things(n_judged(facts), on[judged['part']])}{how}."]
     if spans:
         lines.append(f"95 % intervals of {best['model']}: {', '.join(spans)}.")
+    if verdict := against_baselines(facts):
+        lines.append(verdict)
     if len(facts["models"]) > 1 and facts["best_by"] == "out_of_fold":
         lines.append(f"First by out-of-fold scores of the training photos: {best['model']}.")
     pairs = comparisons(facts)[:_MOST_PAIRS_IN_TERMINAL]
@@ -144,7 +146,7 @@ def standing(facts: FactsView) -> str:
 
 
 def against_baselines(facts: FactsView) -> str:
-    """Say whether the best network is surely above every baseline in mAP."""
+    """Say whether the best network, named in the sentence before this, is surely above every baseline."""
     told = [pair for pair in facts["against_baselines"] if pair["difference"] is not None]
     if not told:
         return ""
@@ -161,7 +163,7 @@ def against_baselines(facts: FactsView) -> str:
             f"{verdict}: the difference on the same photos is {100 * worst['difference']:.1f} points"
             f" [{low:.1f}, {high:.1f}]."
         )
-    return "On the same photos it is above every baseline by more than chance."
+    return "By mAP it is above every baseline by more than chance."
 
 
 def label_trust(facts: FactsView) -> str | None:
