@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from manylabel.apply import Evaluation, _part_of, evaluate, predict, write_evaluation
+from manylabel.apply import Evaluation, _aim, _part_of, evaluate, predict, write_evaluation
 from manylabel.config import DataConfig
 from manylabel.data.align import align_targets
 from manylabel.errors import BundleError, InputError, MissingExtraError, OutputError, TableError
@@ -239,10 +239,19 @@ def test_a_given_test_part_judges(shapes_bundle: Path, shapes_folder: Path) -> N
     )
     photos, table = shapes_folder / "images", shapes_folder / "split.csv"
 
+    with (shapes_bundle / "split.csv").open(encoding="utf-8", newline="") as file:
+        learned = [line["image"] for line in csv.DictReader(file) if line["part"] != "test"]
+    n_learned = sum(name in learned for name in sorted(path.name for path in photos.iterdir())[20:])
+
     judged = evaluate(shapes_bundle, photos, table)
 
     assert judged.n_photos == 12
-    assert any("judged on the test part" in note for note in judged.notes)
+    assert n_learned > 0
+    assert any(
+        note.startswith("judged on the test part that the table names; photos that the bundle learned from")
+        and note.endswith(f"by their names {n_learned} of these are such photos")
+        for note in judged.notes
+    )
     assert evaluate(shapes_bundle, photos, table, part="train").n_photos == 20
     assert evaluate(shapes_bundle, photos, table, part="all").n_photos == 32
     with pytest.raises(TableError, match="names no photo as 'val'"):
@@ -263,9 +272,12 @@ def test_the_photos_that_judged_the_bundle_can_be_judged_again(
     assert 0 < n_test == judged.n_photos
     assert whole.n_photos == 32
     assert (
-        f"{32 - n_test} of these are such photos. --part test judges on the {n_test} others" in whole.notes[0]
+        f"{32 - n_test} of these are such photos. --part test judges on the {n_test} test photos of its"
+        in whole.notes[0]
     )
-    with pytest.raises(TableError, match="names no photo as 'val', and neither does the split of the bundle"):
+    with pytest.raises(
+        TableError, match="names no photo as 'val', and by their names none of its photos was one"
+    ):
         evaluate(shapes_bundle, photos, table, part="val")
 
 
@@ -306,7 +318,13 @@ def test_without_parts_all_photos_are_judged() -> None:
     whole = _part_of(table, None, learned={})
     assert whole.names == table.names
     assert "learned from look better than new ones will" in whole.notes[-1]
-    assert _part_of(replace(table, parts=("train", "val")), None, learned={}).n_photos == 2
+    trained = replace(table, parts=("train", "val"))
+    assert _part_of(trained, None, learned={}).n_photos == 2
+    assert _part_of(trained, "test", learned={0: "train", 1: "test"}).names == table.names[1:]
+    own = replace(table, parts=("test", "train"))
+    assert (
+        _part_of(own, None, learned={0: "test"}).notes[-1] == "judged on the test part that the table names"
+    )
 
 
 def test_an_evaluation_is_written_with_null_for_what_is_undefined(tmp_path: Path) -> None:
@@ -351,3 +369,10 @@ def test_a_missing_torch_is_told_with_the_command_that_installs_it(
     for engine in ("auto", "openvino", "torch"):
         with pytest.raises(MissingExtraError, match=r"pip install 'manylabel\[train\]'"):
             predict(shapes_bundle, images, engine=engine)
+
+
+def test_few_photos_do_not_wait_for_an_engine_for_many() -> None:
+    assert [_aim(n_photos) for n_photos in (1, 7, 8, 1000)] == [
+        *("latency", "latency"),
+        *("full_batches", "full_batches"),
+    ]

@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -107,15 +109,31 @@ def test_files_that_no_run_wrote_are_named_and_stay(tmp_path: Path) -> None:
 
 
 def test_what_a_kill_left_behind_is_not_foreign(tmp_path: Path) -> None:
-    for name in (".model.onnx.123.partial/model.onnx", "old/.old.txt.77.tmp", ".old.9.partial/a/b.txt"):
+    for name in (".old.txt.123.partial/any.onnx", "old/.old.txt.77.tmp", ".old.9.partial/old.txt"):
         write_atomically(tmp_path / "run" / name, b"half")
     with new_folder(tmp_path / "run", replaces=OLD) as partial:
         (partial / "old.txt").write_text("new", encoding="utf-8")
     assert contents(tmp_path) == {"run/old.txt": b"new"}
 
-    write_atomically(tmp_path / "run" / ".old.123.old" / "old.txt", b"complete")
-    with pytest.raises(OutputError, match=r"does not write: \.old\.123\.old/old\.txt;"):
+    for name in (".old.123.old/old.txt", ".notes.2.tmp"):
+        write_atomically(tmp_path / "run" / name, b"complete")
+    with pytest.raises(OutputError, match=r"does not write: \.notes\.2\.tmp, \.old\.123\.old/old\.txt;"):
         check_free(tmp_path / "run", replaces=OLD)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="processes are asked for in the manner of POSIX")
+def test_what_killed_processes_left_is_removed_and_what_others_are_writing_stays(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
+    )
+    names = (f".run.{int(ended.stdout)}.partial", f".run.{os.getppid()}.partial", ".run.mine.partial")
+    for name in names:
+        write_atomically(tmp_path / name / "a.txt", b"half")
+
+    with new_folder(tmp_path / "run", replaces=None) as partial:
+        (partial / "new.txt").write_text("new", encoding="utf-8")
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*names[1:], "run"])
 
 
 def test_an_empty_folder_is_free(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import torch
 from benchmarks.workers.common import median_milliseconds, worker_parser, write_values
 from benchmarks.workers.engines import SIDE_PX, Engine, Pixels, build_network, torch_engine
 from benchmarks.workers.engines import random_pixels as draw
-from manylabel.export.int8 import quantise
+from manylabel.export.int8 import has_attention, quantise
 from manylabel.models.openvino_model import pixels_to_openvino
 from manylabel.predictors.openvino_predictor import compile_model
 from manylabel.quiet_imports import import_openvino
@@ -46,7 +46,7 @@ def _openvino_int8(network: str, work: Path) -> Engine:
         model = pixels_to_openvino(build_network(network, head="study"), side_px=SIDE_PX)
         photos = draw(_N_CALIBRATION_PHOTOS)
         samples = [photos[row : row + 1] for row in range(len(photos))]
-        small = quantise(model, samples, has_attention=network.startswith("vit"))
+        small = quantise(model, samples, has_attention=has_attention(model))
         file.parent.mkdir(parents=True, exist_ok=True)
         import_openvino().save_model(small, file)
     return _call(compile_model(file, precision="auto", aim="latency"))

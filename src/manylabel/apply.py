@@ -235,36 +235,41 @@ def _part_of(
     table: LabelTable, part: Part | Literal["all"] | None, *, learned: Mapping[int, Part]
 ) -> LabelTable:
     """Take a part of a table: as it says itself, else as the split of the bundle says of photos so called."""
-    if part not in (None, "all") and all(given is None for given in table.parts):
-        table = replace(table, parts=tuple(learned.get(row) for row in range(table.n_photos)))
     chosen = part if part is not None else ("test" if "test" in table.parts else "all")
-    if part != "test":
-        notes = {
-            "test": "judged on the test part that the table names; the others may have been learned from",
-            "all": "judged on all photos of the table; those that the bundle learned from look better than "
-            f"new ones will{_names_learned(learned)}",
-            "train": "judged on training photos: those that the bundle learned from look too good",
-            "val": "judged on validation photos: those that chose thresholds look a little too good",
-        }
-        table = replace(table, notes=(*table.notes, notes[chosen]))
-    if chosen == "all":
-        return table
-    rows = np.flatnonzero([given == chosen for given in table.parts])
+    if chosen != "all" and chosen not in table.parts:
+        table = replace(table, parts=tuple(learned.get(row) for row in range(table.n_photos)))
+    rows = np.arange(table.n_photos)
+    if chosen != "all":
+        rows = np.flatnonzero([given == chosen for given in table.parts])
     if not len(rows):
         raise TableError(
-            [f"{table.source}: names no photo as '{chosen}', and neither does the split of the bundle"]
+            [
+                f"{table.source}: names no photo as '{chosen}', and by their names none of its photos was "
+                "one when the bundle was trained"
+            ]
         )
+    n_learned = sum(learned.get(row, "test") != "test" for row in rows.tolist())
+    if part != "test" or n_learned:
+        table = replace(table, notes=(*table.notes, _say_part(chosen, n_learned=n_learned, learned=learned)))
     return table.take(rows)
 
 
-def _names_learned(learned: Mapping[int, Part]) -> str:
-    """Say how many photos have the names of those that a bundle learned from, and what to do about it."""
-    parts = list(learned.values())
-    n_test = parts.count("test")
-    if len(parts) == n_test:
-        return ""
-    hint = f". --part test judges on the {n_test} others that judged it then" if n_test else ""
-    return f", and by their names {len(parts) - n_test} of these are such photos{hint}"
+def _say_part(chosen: Part | Literal["all"], *, n_learned: int, learned: Mapping[int, Part]) -> str:
+    """Say what a table is judged on, what of it flatters, and what to do about it."""
+    what = {
+        "test": "the test part that the table names",
+        "all": "all photos of the table",
+        "train": "training photos",
+        "val": "validation photos",
+    }[chosen]
+    flatters = "photos that the bundle learned from look better than new ones will"
+    if n_learned:
+        flatters += f", and by their names {n_learned} of these are such photos"
+    elif chosen == "test" and learned:
+        return f"judged on {what}"
+    n_test = list(learned.values()).count("test") if chosen == "all" else 0
+    hint = f". --part test judges on the {n_test} test photos of its training" if n_learned and n_test else ""
+    return f"judged on {what}; {flatters}{hint}"
 
 
 def _list_photos(given: Sequence[Path]) -> tuple[list[Path], list[str]]:

@@ -4,6 +4,7 @@ In:  a path and its content.
 Out: the file or folder, complete or absent.
 """
 
+import glob
 import hashlib
 import os
 import re
@@ -16,8 +17,8 @@ from typing import BinaryIO
 from manylabel.errors import OutputError
 
 _BY_THE_SYSTEM = {".DS_Store", "Thumbs.db", "desktop.ini"}
-_LEFT_BEHIND = re.compile(r"(.*/)?\.[^/]+\.\d+\.(tmp|partial)(/.*)?")
-"""Half-written files and folders that a kill left behind: nothing of them is missed."""
+_LEFT_BEHIND = re.compile(r"((?:.*/)?)\.([^/]+)\.\d+\.(?:tmp|partial)(/.*)?")
+"""Half-written files and folders that a kill left behind."""
 
 _SHOWN = 3
 
@@ -122,7 +123,8 @@ def partial_folder(path: Path) -> Iterator[Path]:
     """
     place = path.resolve()  # "." and ".." have no name to build others from
     partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
-    # Left behind by a kill; in a container the process number is often the same again.
+    _clear_left_behind(place)
+    # In a container the process number is often the same again.
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
@@ -132,6 +134,20 @@ def partial_folder(path: Path) -> Iterator[Path]:
         yield partial
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _clear_left_behind(place: Path) -> None:
+    """Remove what processes that were killed left of an earlier try."""
+    if os.name != "posix":  # elsewhere, asking for a process may end it
+        return
+    for folder in place.parent.glob(f".{glob.escape(place.name)}.*.partial"):
+        number = folder.name.removesuffix(".partial").rpartition(".")[2]
+        try:
+            os.kill(int(number), 0)
+        except ProcessLookupError:
+            shutil.rmtree(folder, ignore_errors=True)
+        except (ValueError, OverflowError, PermissionError):
+            continue
 
 
 def _remove_empty(folders: Iterable[Path]) -> None:
@@ -180,9 +196,17 @@ def _foreign_files(folder: Path, own: re.Pattern[str]) -> list[str]:
         for file in folder.rglob("*")
         if (file.is_symlink() or not file.is_dir())
         and file.name not in _BY_THE_SYSTEM
-        and not own.fullmatch(file.relative_to(folder).as_posix())
-        and not _LEFT_BEHIND.fullmatch(file.relative_to(folder).as_posix())
+        and not _is_own(file.relative_to(folder).as_posix(), own)
     )
+
+
+def _is_own(name: str, own: re.Pattern[str]) -> bool:
+    """Say whether a file is ours, or the unfinished beginning of one."""
+    found = _LEFT_BEHIND.fullmatch(name)
+    if found is None:
+        return own.fullmatch(name) is not None
+    place, stem, below = found.groups()
+    return any(own.fullmatch(place + stem + end) for end in ("", below or ""))
 
 
 def check_apart(path: Path, inputs: Iterable[Path]) -> None:

@@ -199,4 +199,5 @@ def fill_up(pixels: PixelArray, *, n_rows: int) -> PixelArray:
         (4, 8, 8, 3)
     """
     n_more = n_rows - len(pixels)
+    assert n_more >= 0, "a batch is larger than what the engine takes"
     return np.concatenate([pixels, np.repeat(pixels[-1:], n_more, axis=0)]) if n_more else pixels

@@ -1,10 +1,14 @@
 """The page comes from the results alone."""
 
+import tomllib
 from pathlib import Path
 
 from PIL import Image
 
+from benchmarks import page
+from benchmarks.cases import ROOT
 from benchmarks.page import write_page
+from benchmarks.results import read_records
 from benchmarks.study import JUDGED_VARIANT
 from tests.benchmarks.conftest import PARTS, TRAINING, records_of, trained
 
@@ -90,3 +94,10 @@ def test_growth_is_ordered_by_the_number_of_photos(results: Path, tmp_path: Path
 
     assert page.index("| 200 | 20 | 100.0 | 1.00 |") < page.index("| 2,000 | 60 | 30.0 | 2.00 |")
     assert PARTS["growth"][0]["key"] == {"size": "2000"}
+
+
+def test_the_page_of_the_docs_says_what_the_results_say() -> None:
+    records = {part: read_records(ROOT / "benchmarks" / "results" / f"{part}.json") for part in page.PARTS}
+    notes = tomllib.loads(page.NOTES.read_text(encoding="utf-8"))
+
+    assert page.PAGE.read_text(encoding="utf-8") == page.render(records, notes, has_plot=True)

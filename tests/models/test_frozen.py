@@ -42,38 +42,33 @@ def plan(engine: str = "openvino", precision: torch.dtype = torch.float32) -> En
     return plan_engine(engine, device=CPU, precision=precision)  # type: ignore[arg-type]
 
 
-def test_openvino_gives_what_torch_gives_in_order_for_batches_of_any_size() -> None:
-    given, module = batches(3, 5, 1, 5, 2), Small().eval()
+@pytest.mark.parametrize("sizes", [(3, 5, 1, 5, 2), (1,), (16, 16), (40, 1, 15), (33, 2)])
+def test_openvino_gives_what_torch_gives_in_order_for_batches_of_any_size(sizes: tuple[int, ...]) -> None:
+    given, module = batches(*sizes), Small().eval()
 
-    outputs = [*compile_frozen(module, plan(), sample=given[0], batch_size=5).run(given, batch_size=5)]
+    outputs = [*compile_frozen(module, plan(), sample=given[0]).run(given)]
 
     with torch.inference_mode():
         expected = [module(torch.from_numpy(batch)).numpy() for batch in given]
-    assert [len(output) for output in outputs] == [3, 5, 1, 5, 2]
+    assert tuple(len(output) for output in outputs) == sizes
     for output, right in zip(outputs, expected, strict=True):
         np.testing.assert_allclose(output, right, rtol=1e-4, atol=1e-5)
 
 
 def test_an_engine_can_run_again_and_on_nothing() -> None:
     given = batches(2)
-    engine = compile_frozen(Small().eval(), plan(), sample=given[0], batch_size=2)
+    engine = compile_frozen(Small().eval(), plan(), sample=given[0])
 
-    first, second = [*engine.run(given, batch_size=4)], [*engine.run(given, batch_size=4)]
+    first, second = [*engine.run(given)], [*engine.run(given)]
 
     np.testing.assert_array_equal(first[0], second[0])
-    assert [*engine.run([], batch_size=4)] == []
+    assert [*engine.run([])] == []
 
 
 def test_bf16_stays_near_float32() -> None:
     given, module = batches(4), Small().eval()
-    exact = next(
-        compile_frozen(module, plan("torch"), sample=given[0], batch_size=2).run(given, batch_size=4)
-    )
-    rough = next(
-        compile_frozen(module, plan("torch", torch.bfloat16), sample=given[0], batch_size=2).run(
-            given, batch_size=4
-        )
-    )
+    exact = next(compile_frozen(module, plan("torch"), sample=given[0]).run(given))
+    rough = next(compile_frozen(module, plan("torch", torch.bfloat16), sample=given[0]).run(given))
 
     assert rough.dtype == np.float32
     assert 0 < frozen.relative_error(rough, exact) < 0.05
@@ -85,15 +80,13 @@ def test_another_result_than_that_of_torch_is_not_used_and_said(
     given, module = batches(2), Small().eval()
     honest = frozen._OpenVinoEngine.run
 
-    def wrong(
-        engine: frozen._OpenVinoEngine, todo: list[PixelArray], *, batch_size: int
-    ) -> Iterator[np.ndarray]:
-        for output in honest(engine, todo, batch_size=batch_size):
+    def wrong(engine: frozen._OpenVinoEngine, todo: list[PixelArray]) -> Iterator[np.ndarray]:
+        for output in honest(engine, todo):
             yield output * 1.01
 
     monkeypatch.setattr(frozen._OpenVinoEngine, "run", wrong)
     with caplog.at_level(logging.WARNING):
-        engine = compile_frozen(module, plan(), sample=given[0], batch_size=2)
+        engine = compile_frozen(module, plan(), sample=given[0])
 
     assert isinstance(engine, frozen._TorchEngine)
     assert "OpenVINO computes something else than torch (relative error 0.01)" in caplog.text
@@ -104,26 +97,20 @@ def test_in_bf16_an_engine_may_err_a_little_more_than_torch_does(
     error: float, is_used: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given, module = batches(2), Small().eval()
-    exact = next(
-        compile_frozen(module, plan("torch"), sample=given[0], batch_size=2).run(given, batch_size=4)
-    )
+    exact = next(compile_frozen(module, plan("torch"), sample=given[0]).run(given))
     of_torch = frozen._TorchEngine.run
 
-    def rounding(
-        engine: frozen._TorchEngine, todo: list[PixelArray], *, batch_size: int
-    ) -> Iterator[np.ndarray]:
-        for output in of_torch(engine, todo, batch_size=batch_size):
+    def rounding(engine: frozen._TorchEngine, todo: list[PixelArray]) -> Iterator[np.ndarray]:
+        for output in of_torch(engine, todo):
             yield exact * 1.06 if engine.plan.precision == torch.bfloat16 else output
 
-    def erring(
-        engine: frozen._OpenVinoEngine, todo: list[PixelArray], *, batch_size: int
-    ) -> Iterator[np.ndarray]:
+    def erring(engine: frozen._OpenVinoEngine, todo: list[PixelArray]) -> Iterator[np.ndarray]:
         for _ in todo:
             yield exact * (1 + error)
 
     monkeypatch.setattr(frozen._TorchEngine, "run", rounding)
     monkeypatch.setattr(frozen._OpenVinoEngine, "run", erring)
-    engine = compile_frozen(module, plan("openvino", torch.bfloat16), sample=given[0], batch_size=2)
+    engine = compile_frozen(module, plan("openvino", torch.bfloat16), sample=given[0])
 
     assert isinstance(engine, frozen._OpenVinoEngine) == is_used
 
@@ -136,7 +123,7 @@ def test_what_openvino_cannot_convert_is_left_to_torch_and_said(
 
     monkeypatch.setattr(frozen, "pixels_to_openvino", refuse)
     with caplog.at_level(logging.WARNING):
-        engine = compile_frozen(Small().eval(), plan(), sample=batches(2)[0], batch_size=2)
+        engine = compile_frozen(Small().eval(), plan(), sample=batches(2)[0])
 
     assert isinstance(engine, frozen._TorchEngine)
     assert "OpenVINO cannot run this network (no conversion rule for aten::strange)" in caplog.text

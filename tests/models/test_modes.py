@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from manylabel.models.modes import _fill_up, infer
+from manylabel.models.modes import few_sizes, infer
 
 
 class Remembering(nn.Module):
@@ -20,15 +20,11 @@ class Remembering(nn.Module):
         return 2 * batch
 
 
-@pytest.mark.parametrize(("n_rows", "n_filled"), [(1, 1), (2, 2), (3, 4), (5, 8), (8, 8), (31, 32), (33, 64)])
-def test_a_batch_is_filled_up_with_its_last_row(n_rows: int, n_filled: int) -> None:
-    batch = torch.arange(3 * n_rows).reshape(n_rows, 3)
-
-    filled = _fill_up(batch)
-
-    assert filled.shape == (n_filled, 3)
-    assert torch.equal(filled[:n_rows], batch)
-    assert (filled[n_rows:] == batch[-1]).all()
+@pytest.mark.parametrize(
+    ("n_rows", "n_filled"), [(0, 0), (1, 1), (2, 2), (3, 4), (5, 8), (31, 32), (33, 64), (320, 320)]
+)
+def test_sizes_are_few_and_no_size_is_much_larger(n_rows: int, n_filled: int) -> None:
+    assert few_sizes(n_rows) == n_filled
 
 
 def test_on_a_cpu_a_batch_stays_as_it_is() -> None:

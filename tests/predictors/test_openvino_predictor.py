@@ -78,7 +78,7 @@ def of(file: Path, classifier: Classifier, aim: Aim = "throughput") -> OpenVinoP
     )
 
 
-@pytest.mark.parametrize("aim", ["latency", "throughput"])
+@pytest.mark.parametrize("aim", ["latency", "throughput", "full_batches"])
 def test_scores_are_those_of_torch(aim: Aim, classifier: Classifier, file: Path) -> None:
     expected = TorchPredictor(classifier, thresholds=HALF, precision=torch.float32)
     photos = noise(7)

@@ -312,8 +312,10 @@ def test_the_first_network_is_compared_with_the_baselines() -> None:
     facts["against_baselines"][2] |= {
         "difference": 0.02, "interval": [-0.01, 0.05], "is_distinguishable": False
     }  # fmt: skip
-    assert "not sure that training beats nearest-neighbours" in see_intervals(facts)
+    assert "not certain that training beats nearest-neighbours" in see_intervals(facts)
     assert "2.0 points [-1.0, 5.0]" in see_intervals(facts)
+    facts["against_baselines"][2]["difference"] = -0.02
+    assert "nearest-neighbours is ahead of tiny, though not by more than chance" in see_intervals(facts)
 
 
 # --- intervals ---
@@ -532,7 +534,7 @@ def test_the_terminal_says_what_the_table_rests_on(capsys: pytest.CaptureFixture
     )
     assert "tiny is better than poor by" in text
     assert "points of exact match [" in text
-    assert trust_words.against_baselines(whole_facts()) in text
+    assert "By mAP, tiny is above every baseline by more than chance." in text
 
 
 def test_the_terminal_explains_a_dash(capsys: pytest.CaptureFixture[str]) -> None:
@@ -551,9 +553,9 @@ def test_the_terminal_shows_three_comparisons_at_most() -> None:
     trials = [make_trial(table, name, noise=noise) for name, noise in (("a", 0.1), ("b", 1), ("c", 2))]
     lines = trust_words.terminal_lines(facts_of(table, split_of(table), trials, RUN))
     assert len(lines) == 3 + 3
-    assert all(line.startswith("a is better than") for line in lines[2:])
+    assert all(line.startswith("a is better than") for line in lines[3:])
     alone = trust_words.terminal_lines(facts_of(table, split_of(table), trials[:1], RUN))
-    assert len(alone) == 2
+    assert len(alone) == 3
 
 
 def test_networks_from_random_weights_are_named_under_the_table() -> None:

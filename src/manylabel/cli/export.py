@@ -38,7 +38,8 @@ def export(
     labels: Annotated[
         Path | None,
         typer.Option(
-            help="Table of their labels, to measure what 8-bit numbers lose and gain on the other photos.",
+            help="Table of their labels: measures what 8-bit numbers lose and gain, on the test part that it "
+            "names, else on half of the photos, which then set no ranges.",
             metavar="FILE",
         ),
     ] = None,

@@ -47,6 +47,7 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
 """The table of results in 80 columns: by heading, the column of ``table_rows`` and how it is written."""
 
 _WIDEST = 500
+_FEW_TO_CALIBRATE = 50
 _SHORT_NAMES = {"nearest-neighbours": "neighbours"}
 
 
@@ -78,10 +79,9 @@ def show_facts(facts: Mapping[str, Any]) -> None:
 def show_evaluation(evaluation: "Evaluation") -> None:
     """Print the metrics of all labels together, then of each one."""
     from manylabel.report.tables import METRIC_HEADINGS, UNDEFINED_NOTE, format_cell
-    from manylabel.report.words import what_to_beat
+    from manylabel.report.words import n_things, what_to_beat
 
-    photos = "1 photo" if evaluation.n_photos == 1 else f"{evaluation.n_photos} photos"
-    show_line(f"Judged on {photos} ({evaluation.engine}).")
+    show_line(f"Judged on {n_things(evaluation.n_photos, 'photo')} ({evaluation.engine}).")
     # Before the numbers: some of these say that the numbers flatter.
     for note in evaluation.notes:
         show_line(f"Note: {note}")
@@ -148,6 +148,8 @@ def show_suggestions(suggestions: "Suggestions") -> None:
 
 def show_exported(exported: "Exported") -> None:
     """Print how an exported form compares with the network as it was."""
+    from manylabel.report.words import n_things
+
     parity = exported.parity
     show_table(
         ["Engine", "Mean\ndifference", "Largest\ndifference", "Decisions\nchanged"],
@@ -164,7 +166,8 @@ def show_exported(exported: "Exported") -> None:
     if exported.comparison is not None:
         _show_comparison(exported.comparison)
     if exported.n_calibration is not None:
-        show_line(f"Calibrated on {exported.n_calibration} photos.")
+        few = "; about 100 are a start" if exported.n_calibration < _FEW_TO_CALIBRATE else ""
+        show_line(f"Calibrated on {n_things(exported.n_calibration, 'photo')}{few}.")
     show_failures(exported.failures)
     show_line(f"Written: {exported.path}")
 

@@ -15,8 +15,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from manylabel.data.photos import convert_photos
 from manylabel.data.readers import read_table
 from manylabel.errors import (
     ConfigError,
+    EngineError,
     InputError,
     MissingExtraError,
     OutputError,
@@ -36,7 +38,7 @@ from manylabel.errors import (
 )
 from manylabel.export.comparison import Comparison, compare_engines
 from manylabel.export.job import Exported, ExportJob
-from manylabel.export.onnx import check_onnx_installed, convert_to_onnx
+from manylabel.export.onnx import check_onnx_installed, convert_to_onnx, versions
 from manylabel.export.parity import (
     MAX_INT8_DIFFERENCE,
     Parity,
@@ -56,12 +58,16 @@ from manylabel.preprocess import PixelArray, resize_photo
 from manylabel.quiet_imports import has_openvino, import_nncf, import_openvino
 from manylabel.types import IntArray, LabelTable, Listener, Progress
 
+if TYPE_CHECKING:
+    import openvino
+
 AnyModel = TypeVar("AnyModel")
 """A model of OpenVINO or of ONNX."""
 
 MAX_CALIBRATION = 300
 
 _FORMAT_VERSION = 2
+_logger = logging.getLogger(__name__)
 _NOT_CALIBRATING = "photos that did not calibrate but may have trained"
 _ATTENTION = {"ScaledDotProductAttention", "Softmax"}
 
@@ -80,23 +86,21 @@ def export_int8(job: ExportJob) -> Exported:
     paths, judged = _choose_photos(job.photos, table)
     pixels, failures = _read_pixels(paths, bundle, job.listener)
     folder = bundle.folder / INT8_FOLDER
-    try:
-        with new_engine(folder) as partial:
-            parity = _make(job, partial, pixels)
-            comparison = None
-            if table is not None and judged is not None:
-                engines, judging = _open_all(bundle, partial), table.take(judged)
-                comparison = compare_engines(engines, judging, origin=_origin(table), listener=job.listener)
-            check_parity(
-                parity,
-                bundle=bundle.folder,
-                form="the 8-bit version",
-                limit=MAX_INT8_DIFFERENCE if job.max_difference is None else job.max_difference,
-                advice=_advise(parity, comparison),
-            )
-            write_facts(partial, _facts(bundle, len(pixels), parity, comparison))
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written: {error.strerror or error}") from error
+    with new_engine(folder) as unfinished:
+        parity = _make(job, unfinished, pixels)
+        comparison = None
+        if table is not None and judged is not None:
+            engines, judging = _open_all(bundle, unfinished), table.take(judged)
+            comparison = compare_engines(engines, judging, origin=_origin(table), listener=job.listener)
+        check_parity(
+            parity,
+            bundle=bundle.folder,
+            form="the 8-bit version",
+            limit=MAX_INT8_DIFFERENCE if job.max_difference is None else job.max_difference,
+            advice=_advise(parity, comparison),
+        )
+        with _writing(folder):
+            write_facts(unfinished, _facts(bundle, len(pixels), parity, comparison))
     return Exported(
         path=folder,
         parity=parity,
@@ -107,34 +111,51 @@ def export_int8(job: ExportJob) -> Exported:
 
 
 def _make(job: ExportJob, folder: Path, pixels: Sequence[PixelArray]) -> Parity:
-    """Write the 8-bit version for both engines, and compare it with torch as each computes it."""
+    """Write the 8-bit version for OpenVINO and for other engines, and compare both with torch."""
     bundle = job.bundle
     classifier = load_classifier(bundle)
     photos = choose_parity_photos(bundle.config.preprocessing, photos=job.photos)
-    # OpenVINO 2026.4 computes 8-bit ONNX files of networks that lay two convolutions side by side, such as
-    # SqueezeNet, far from what ONNX Runtime does, and its own form of them as it should.
+    engines: list[PixelPredictor] = []
     full = keep_outputs(read_model(converted_model(bundle)), LOGITS)
-    has_attention = bool(_ATTENTION & {layer.get_type_name() for layer in full.get_ops()})
-    save_openvino(quantise(full, pixels, has_attention=has_attention), folder)
-    program = convert_to_onnx(bundle, classifier, has_places=False)
-    named = [{PIXELS: photo} for photo in pixels]
-    in_onnx = quantise(program.model_proto, named, has_attention=has_attention)
-    in_onnx.metadata_props.add(key="manylabel.numbers", value=json.dumps("int8"))
-    (folder / ONNX_FILE).write_bytes(in_onnx.SerializeToString())
-    engines = [
-        OnnxPredictor(folder / ONNX_FILE, config=bundle.config, thresholds=bundle.thresholds),
-        open_converted(bundle, folder / MODEL_FILE),
-    ]
+    attends = has_attention(full)
+    # Not from the ONNX file: OpenVINO 2026.4 computes 8-bit ONNX files of networks that lay two
+    # convolutions side by side, such as SqueezeNet, far from what ONNX Runtime does.
+    quantised = quantise(full, pixels, has_attention=attends)
+    with _writing(bundle.folder / INT8_FOLDER):
+        save_openvino(quantised, folder)
+    engines.append(open_converted(bundle, folder / MODEL_FILE))
+    try:
+        program = convert_to_onnx(bundle, classifier, has_places=False)
+    except EngineError as error:
+        _logger.warning("there will be no %s/%s: %s", INT8_FOLDER, ONNX_FILE, error)
+    else:
+        named = [{PIXELS: photo} for photo in pixels]
+        in_onnx = quantise(program.model_proto, named, has_attention=attends)
+        in_onnx.metadata_props.add(key="manylabel.numbers", value=json.dumps("int8"))
+        made = folder / ONNX_FILE
+        with _writing(bundle.folder / INT8_FOLDER):
+            made.write_bytes(in_onnx.SerializeToString())
+        engines.append(OnnxPredictor(made, config=bundle.config, thresholds=bundle.thresholds))
     return compare_with_torch(engines, bundle, classifier, on=photos)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Say of a full disk where it is full."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written: {error.strerror or error}") from error
 
 
 def _open_all(bundle: Bundle, folder: Path) -> dict[str, PixelPredictor]:
     """Open the network as it was and its 8-bit version, as ``predict`` does."""
     full = converted_model(bundle)
-    engines: dict[str, PixelPredictor] = {"fp32": open_converted(bundle, full, precision="fp32")}
+    open_one = partial(open_converted, bundle, aim="full_batches")
+    engines: dict[str, PixelPredictor] = {"fp32": open_one(full, precision="fp32")}
     if has_native_bf16():
-        engines["bf16"] = open_converted(bundle, full, precision="bf16")
-    return {**engines, "int8": open_converted(bundle, folder / MODEL_FILE)}
+        engines["bf16"] = open_one(full, precision="bf16")
+    return {**engines, "int8": open_one(folder / MODEL_FILE)}
 
 
 def _advise(parity: Parity, comparison: Comparison | None) -> str:
@@ -143,7 +164,7 @@ def _advise(parity: Parity, comparison: Comparison | None) -> str:
     if not np.isfinite(row.max_difference):
         return "Such numbers cannot be used"
     changed = f"{row.n_changed} of {parity.n_decisions} decisions change"
-    sentences = [f"On average it is {row.mean_difference:.2g}; {changed}"]
+    sentences = [f"On average they differ by {row.mean_difference:.2g}; {changed}"]
     if comparison is None:
         sentences.append("--labels FILE would tell what that costs in mAP")
     else:
@@ -152,7 +173,7 @@ def _advise(parity: Parity, comparison: Comparison | None) -> str:
             points = f"from {100 * before.mAP:.1f} to {100 * after.mAP:.1f} %"
             sentences.append(f"On {comparison.n_photos} photos mAP goes {points}")
         ratio = before.ms_per_photo / after.ms_per_photo
-        sentences.append(f"It is {ratio:.1f} times as fast as 32-bit numbers")
+        sentences.append(f"8-bit numbers are {ratio:.1f} times as fast as 32-bit ones")
     accepted = min(math.ceil(100 * row.max_difference) / 100, 1.0)
     return ". ".join([*sentences, f"--max-difference {accepted:g} accepts it"])
 
@@ -169,6 +190,11 @@ def check_installed() -> None:
     check_onnx_installed(what, "int8")
     with needs_extra(what, "int8"):
         import_nncf()
+
+
+def has_attention(model: "openvino.Model") -> bool:
+    """Say whether a model is a transformer."""
+    return bool(_ATTENTION & {layer.get_type_name() for layer in model.get_ops()})
 
 
 def quantise(model: AnyModel, samples: Sequence[Any], *, has_attention: bool) -> AnyModel:
@@ -272,5 +298,9 @@ def _facts(
         "n_calibration": n_calibration,
         "parity": as_facts(parity),
         "comparison": None if comparison is None else asdict(comparison),
-        "versions": {"openvino": import_openvino().get_version(), "nncf": import_nncf().__version__},
+        "versions": {
+            **versions(),
+            "openvino": import_openvino().get_version(),
+            "nncf": import_nncf().__version__,
+        },
     }

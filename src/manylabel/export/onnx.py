@@ -80,7 +80,7 @@ def export_onnx(job: ExportJob) -> Exported:
             parity = compare_with_torch(_open_both(bundle, made), bundle, classifier, on=photos)
             check_parity(parity, bundle=bundle.folder, form=ONNX_FILE, limit=job.max_difference)
             check_parts(made, bundle=bundle.folder, pixels=photos.pixels[:2])
-            path = add_onnx(bundle, made, facts={"parity": as_facts(parity), "versions": _versions()})
+            path = add_onnx(bundle, made, facts={"parity": as_facts(parity), "versions": versions()})
     except OSError as error:
         raise OutputError(f"{bundle.folder}: cannot be written: {error.strerror or error}") from error
     return Exported(path=path, parity=parity)
@@ -215,7 +215,7 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     """Name the libraries that make a file, with their versions."""
     import onnx
     import onnxscript

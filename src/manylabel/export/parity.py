@@ -163,7 +163,7 @@ def check_parity(
     for row in parity.rows:
         if not row.max_difference <= limit:  # also where it is no number
             raise EngineError(
-                f"{bundle}: {form} under {row.engine} does not compute this network as torch does: "
+                f"{bundle}: {form} ({row.engine}) does not compute this network as torch does: "
                 f"probabilities differ by up to {row.max_difference:.2g}, at most {limit:g} is accepted "
                 f"(--max-difference); nothing was written{advice and '. '}{advice}"
             )

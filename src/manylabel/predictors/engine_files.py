@@ -83,7 +83,7 @@ def save_openvino(model: "openvino.Model", folder: Path) -> None:
     try:
         import_openvino().save_model(model, str(folder / MODEL_FILE), compress_to_fp16=False)
     except RuntimeError as error:  # OpenVINO's word for a full disk
-        raise OSError(f"{folder}: cannot be written: {error}") from error
+        raise OSError(str(error)) from error
 
 
 @contextmanager
@@ -113,16 +113,15 @@ def write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
 
 
 def read_engine(folder: Path) -> EngineFiles:
-    """Check a model's files against their hashes.
+    """Check the files of a model in OpenVINO's form against their hashes.
 
     Raises:
         BundleError: A file is missing or has changed since it was written.
     """
     try:
         facts = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
-        hashes = facts["sha256"]
-        for name in (*_CHECKED_FILES, *([ONNX_FILE] if ONNX_FILE in hashes else [])):
-            if file_sha256(folder / name) != hashes[name]:
+        for name in _CHECKED_FILES:
+            if file_sha256(folder / name) != facts["sha256"][name]:
                 raise BundleError(
                     f"{folder / name}: has changed since it was written (its SHA-256 is not the one in "
                     f"{FACTS_FILE})"

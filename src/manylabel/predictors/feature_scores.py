@@ -143,8 +143,8 @@ def _run_backbone(
         return
     plan = plan_engine("auto", device=device, precision=choose_precision("auto", device))
     module = _Features(classifier).to(device).eval()
-    engine = compile_frozen(module, plan, sample=first[[0, -1]], batch_size=len(first))
-    yield from engine.run(chain([first], batches), batch_size=len(first))
+    engine = compile_frozen(module, plan, sample=first[[0, -1]])
+    yield from engine.run(chain([first], batches))
 
 
 @torch.inference_mode()

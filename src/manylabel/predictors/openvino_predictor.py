@@ -81,8 +81,8 @@ class OpenVinoPredictor(EnginePredictor):
         self._n_rows: int | None = None
         if aim == "full_batches":
             self._n_rows = self.batch_size * config.preprocessing.n_views
-            model = of_batches(model, n_rows=self._n_rows)
-        self._is_quantised = is_quantised(model)
+            model = _of_batches(model, n_rows=self._n_rows)
+        self._is_quantised = _is_quantised(model)
         self._compiled = compile_model(model, precision=precision, aim=aim)
         n_requests = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         # One more than can run: it begins the moment that another ends.
@@ -148,14 +148,14 @@ def compile_model(
         "PERFORMANCE_HINT": "LATENCY" if aim == "latency" else "THROUGHPUT",
         "INFERENCE_PRECISION_HINT": _number_type(precision),
     }
-    if is_quantised(model):
+    if _is_quantised(model):
         # With several streams, OpenVINO 2026.4 now and then makes another network of 8-bit convolutions that
         # lie side by side: up to half of the compilations of a SqueezeNet were wrong, with one stream none.
         settings["NUM_STREAMS"] = 1
     return openvino.Core().compile_model(model, "CPU", settings)
 
 
-def of_batches(model: "openvino.Model", *, n_rows: int) -> "openvino.Model":
+def _of_batches(model: "openvino.Model", *, n_rows: int) -> "openvino.Model":
     """Return a model that takes batches of one size only."""
     twin = model.clone()
     _, *others = twin.inputs[0].get_partial_shape()
@@ -163,7 +163,7 @@ def of_batches(model: "openvino.Model", *, n_rows: int) -> "openvino.Model":
     return twin
 
 
-def is_quantised(model: "openvino.Model") -> bool:
+def _is_quantised(model: "openvino.Model") -> bool:
     """Say whether a model computes in 8-bit numbers."""
     return any(layer.get_type_name() == "FakeQuantize" for layer in model.get_ops())
 

@@ -146,7 +146,7 @@ def standing(facts: FactsView) -> str:
 
 
 def against_baselines(facts: FactsView) -> str:
-    """Say whether the best network, named in the sentence before this, is surely above every baseline."""
+    """Say whether the best network is surely above every baseline in mAP."""
     told = [pair for pair in facts["against_baselines"] if pair["difference"] is not None]
     if not told:
         return ""
@@ -154,16 +154,18 @@ def against_baselines(facts: FactsView) -> str:
     if close:
         worst = min(close, key=lambda pair: pair["difference"])
         low, high = (100 * end for end in worst["interval"])
-        verdict = (
-            f"{worst['second']} is better than what training made"
-            if worst["is_distinguishable"]
-            else f"It is not sure that training beats {worst['second']}"
-        )
+        if worst["is_distinguishable"]:
+            verdict = f"{worst['second']} is better than what training made"
+        elif worst["difference"] < 0:
+            verdict = f"{worst['second']} is ahead of {worst['first']}, though not by more than chance"
+        else:
+            verdict = f"It is not certain that training beats {worst['second']}"
         return (
             f"{verdict}: the difference on the same photos is {100 * worst['difference']:.1f} points"
             f" [{low:.1f}, {high:.1f}]."
         )
-    return "By mAP it is above every baseline by more than chance."
+    best = facts["models"][facts["best"]]["model"]
+    return f"By mAP, {best} is above every baseline by more than chance."
 
 
 def label_trust(facts: FactsView) -> str | None:

@@ -39,8 +39,7 @@ from manylabel.training.views import draw_view, render_view
 from manylabel.types import IntArray
 
 _FORMAT_VERSION = 5
-_BATCH_SIZE = 16
-"""Views; OpenVINO computes fewer together a little faster, and the caches of a processor hold them."""
+_BATCH_SIZE = 32
 
 
 class FrozenPart:
@@ -76,14 +75,12 @@ class FrozenPart:
         return digest.hexdigest()
 
     def run(self, batches: Iterator[PixelArray]) -> Iterator[NDArray[np.float32]]:
-        """Yield values of batches of pixels [batch, side_px, side_px, 3]; the first is the largest."""
+        """Yield values of batches of pixels [batch, side_px, side_px, 3]."""
         first = next(batches)
         if self._engine is None:
             # From both ends of the batch: neighbours may be views of one photo.
-            self._engine = compile_frozen(
-                self._module, self.plan, sample=first[[0, -1]], batch_size=len(first)
-            )
-        yield from self._engine.run(chain([first], batches), batch_size=len(first))
+            self._engine = compile_frozen(self._module, self.plan, sample=first[[0, -1]])
+        yield from self._engine.run(chain([first], batches))
 
 
 class _PixelsIn(nn.Module):

@@ -13,7 +13,7 @@ from typing import TypeVar
 Job = TypeVar("Job")
 Item = TypeVar("Item")
 
-_BATCHES_AHEAD = 4
+_BATCHES_AHEAD = 2
 
 
 def prefetch(batches: Iterable[Sequence[Job]], *, render: Callable[[Job], Item]) -> Iterator[list[Item]]:
