@@ -19,19 +19,17 @@ from manylabel.data.align import align_targets
 from manylabel.data.duplicates import group_copies
 from manylabel.data.learned import find_learned
 from manylabel.data.readers import find_photos, read_table
-from manylabel.errors import InputError, OutputError, PhotoError, TableError, nothing_read
+from manylabel.errors import InputError, PhotoError, TableError, nothing_read
 from manylabel.evaluation.baselines import Baseline, all_negative, label_prior_of_counts
 from manylabel.evaluation.intervals import Interval, bootstrap_metrics
 from manylabel.evaluation.metrics import measure, measure_labels
-from manylabel.files import printable, write_atomically
+from manylabel.files import printable, write_atomically, writing
 from manylabel.predictors.batch import Predictions, join_predictions, stream_files
 from manylabel.predictors.engines import open_predictor
-from manylabel.predictors.openvino_predictor import Aim
+from manylabel.predictors.openvino_predictor import VIEWS_PER_BATCH, Aim
 from manylabel.types import FloatArray, LabelTable, Listener, Part, ignore_progress
 
 _PROBLEMS_SHOWN = 10
-_FEW_PHOTOS = 8
-"""So many are scored together; fewer are done before an engine for many is ready."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -217,10 +215,8 @@ def write_evaluation(path: Path, evaluation: Evaluation) -> None:
             {"image": str(failure.path), "error": failure.reason} for failure in evaluation.failures
         ],
     }
-    try:
+    with writing(path):
         write_atomically(path, (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode())
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _numbers(metrics: Mapping[str, float]) -> dict[str, float | None]:
@@ -303,4 +299,5 @@ def _check_readable(parts: Iterable[Predictions]) -> Generator[Predictions, None
 
 
 def _aim(n_photos: int) -> Aim:
-    return "latency" if n_photos < _FEW_PHOTOS else "full_batches"
+    # Less than a batch is done before an engine for many is ready.
+    return "latency" if n_photos < VIEWS_PER_BATCH else "full_batches"

@@ -21,8 +21,8 @@ from typing import Any, get_args
 import numpy as np
 
 from manylabel.config import HeadName
-from manylabel.errors import BundleError, ConfigError, OutputError
-from manylabel.files import file_sha256, write_atomically
+from manylabel.errors import BundleError, ConfigError
+from manylabel.files import file_sha256, write_atomically, writing
 from manylabel.preprocess import Preprocessing
 from manylabel.rules import LabelRules, parse_rules
 from manylabel.types import IntArray, Thresholds
@@ -106,7 +106,7 @@ def write_bundle(
     Raises:
         OutputError: A file cannot be written.
     """
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / CONFIG_FILE).write_text(_to_json(_config_to_dict(config)), encoding="utf-8")
         _write_thresholds(folder / THRESHOLDS_FILE, config.labels, thresholds)
@@ -117,8 +117,6 @@ def write_bundle(
         hashes = {name: file_sha256(folder / name) for name in _CHECKED_FILES}
         whole = {**facts, "thresholds_origin": thresholds.origin, "sha256": hashes}
         (folder / FACTS_FILE).write_text(_to_json(whole), encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written: {error.strerror or error}") from error
 
 
 def read_bundle(folder: Path) -> Bundle:

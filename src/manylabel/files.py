@@ -24,6 +24,22 @@ _SHOWN = 3
 
 
 @contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say of what cannot be written, such as on a full disk, what it was to be.
+
+    Args:
+        path: What the user knows: perhaps the folder of the file that is written.
+
+    Raises:
+        OutputError: The block raised an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
     """Fill a temporary file in the same folder; it takes its place only once everything is written.
 
@@ -126,10 +142,8 @@ def partial_folder(path: Path) -> Iterator[Path]:
     _clear_left_behind(place)
     # In a container the process number is often the same again.
     shutil.rmtree(partial, ignore_errors=True)
-    try:
+    with writing(path):
         partial.mkdir(parents=True)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
     try:
         yield partial
     finally:

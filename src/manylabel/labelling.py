@@ -16,9 +16,9 @@ from manylabel.bundle import Bundle, read_bundle
 from manylabel.config import DataConfig, DeviceName
 from manylabel.data.learned import find_learned
 from manylabel.data.readers import find_photos, read_table
-from manylabel.errors import ConfigError, InputError, OutputError, PhotoError, needs_extra
+from manylabel.errors import ConfigError, InputError, PhotoError, needs_extra
 from manylabel.evaluation.suggestions import choose_to_label, mean_entropy
-from manylabel.files import printable, write_atomically
+from manylabel.files import printable, write_atomically, writing
 from manylabel.types import FloatArray, IntArray, Listener, Scores, ignore_progress
 
 _PROBLEMS_SHOWN = 10
@@ -132,10 +132,8 @@ def write_suggestions(path: Path, suggestions: Suggestions) -> None:
     rows = zip(suggestions.scores.names, suggestions.uncertainty, suggestions.scores.values, strict=True)
     for rank, (name, uncertainty, scores) in enumerate(rows, start=1):
         writer.writerow([name, rank, f"{uncertainty:.6f}", *(f"{score:.6f}" for score in scores)])
-    try:
+    with writing(path):
         write_atomically(path, text.getvalue().encode())
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _find_labelled(

@@ -27,8 +27,8 @@ from manylabel.data.duplicates import fingerprint
 from manylabel.data.photos import convert_photos
 from manylabel.data.readers import read_table
 from manylabel.data.split import given_split, make_split
-from manylabel.errors import ConfigError, OutputError, PhotoError, TableError
-from manylabel.files import write_atomically
+from manylabel.errors import ConfigError, PhotoError, TableError
+from manylabel.files import write_atomically, writing
 from manylabel.rules import LabelRules, parse_rules
 from manylabel.types import LabelTable, Listener, Progress, Split, ignore_progress
 
@@ -174,10 +174,8 @@ def write_check(path: Path, checked: CheckedTable) -> None:
         "notes": table.notes,
         **found,
     }
-    try:
+    with writing(path):
         write_atomically(path, (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode())
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def check_table(

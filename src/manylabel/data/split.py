@@ -16,8 +16,8 @@ import numpy as np
 
 from manylabel.config import SplitConfig
 from manylabel.data.stratify import stratified_folds, stratified_holdout
-from manylabel.errors import ConfigError, OutputError, TableError, did_you_mean
-from manylabel.files import write_atomically
+from manylabel.errors import ConfigError, TableError, did_you_mean
+from manylabel.files import write_atomically, writing
 from manylabel.types import FloatArray, IntArray, LabelTable, Part, Split
 
 __all__ = ["given_split", "make_split", "read_split", "stratified_folds", "stratified_holdout", "write_split"]
@@ -109,11 +109,9 @@ def write_split(path: Path, table: LabelTable, split: Split) -> None:
     writer.writerows(
         (name, parts.get(row, ""), folds.get(row, ""), n_known[row]) for row, name in enumerate(table.names)
     )
-    try:
+    with writing(path):
         # File names need not be UTF-8 on every system; surrogateescape brings their bytes through unchanged.
         write_atomically(path, text.getvalue().encode("utf-8", errors="surrogateescape"))
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def read_split(path: Path, table: LabelTable) -> Split:

@@ -31,7 +31,6 @@ from manylabel.errors import (
     EngineError,
     InputError,
     MissingExtraError,
-    OutputError,
     PhotoError,
     needs_extra,
     nothing_read,
@@ -47,6 +46,7 @@ from manylabel.export.parity import (
     choose_parity_photos,
     compare_with_torch,
 )
+from manylabel.files import writing
 from manylabel.predictors.engine_files import INT8_FOLDER, MODEL_FILE, new_engine, save_openvino, write_facts
 from manylabel.predictors.engines import converted_model, open_converted
 from manylabel.predictors.onnx_predictor import OnnxPredictor
@@ -99,7 +99,7 @@ def export_int8(job: ExportJob) -> Exported:
             limit=MAX_INT8_DIFFERENCE if job.max_difference is None else job.max_difference,
             advice=_advise(parity, comparison),
         )
-        with _writing(folder):
+        with writing(folder):
             write_facts(unfinished, _facts(bundle, len(pixels), parity, comparison))
     return Exported(
         path=folder,
@@ -121,7 +121,7 @@ def _make(job: ExportJob, folder: Path, pixels: Sequence[PixelArray]) -> Parity:
     # Not from the ONNX file: OpenVINO 2026.4 computes 8-bit ONNX files of networks that lay two
     # convolutions side by side, such as SqueezeNet, far from what ONNX Runtime does.
     quantised = quantise(full, pixels, has_attention=attends)
-    with _writing(bundle.folder / INT8_FOLDER):
+    with writing(bundle.folder / INT8_FOLDER):
         save_openvino(quantised, folder)
     engines.append(open_converted(bundle, folder / MODEL_FILE))
     try:
@@ -133,19 +133,10 @@ def _make(job: ExportJob, folder: Path, pixels: Sequence[PixelArray]) -> Parity:
         in_onnx = quantise(program.model_proto, named, has_attention=attends)
         in_onnx.metadata_props.add(key="manylabel.numbers", value=json.dumps("int8"))
         made = folder / ONNX_FILE
-        with _writing(bundle.folder / INT8_FOLDER):
+        with writing(bundle.folder / INT8_FOLDER):
             made.write_bytes(in_onnx.SerializeToString())
         engines.append(OnnxPredictor(made, config=bundle.config, thresholds=bundle.thresholds))
     return compare_with_torch(engines, bundle, classifier, on=photos)
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Say of a full disk where it is full."""
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written: {error.strerror or error}") from error
 
 
 def _open_all(bundle: Bundle, folder: Path) -> dict[str, PixelPredictor]:

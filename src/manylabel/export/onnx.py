@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from manylabel.bundle import ONNX_FILE, Bundle, add_onnx
-from manylabel.errors import EngineError, OutputError, needs_extra
+from manylabel.errors import EngineError, needs_extra
 from manylabel.export.job import Exported, ExportJob
 from manylabel.export.parity import (
     as_facts,
@@ -34,7 +34,7 @@ from manylabel.export.parity import (
     choose_parity_photos,
     compare_with_torch,
 )
-from manylabel.files import partial_folder
+from manylabel.files import partial_folder, writing
 from manylabel.models.classifier import Classifier
 from manylabel.models.located import LocatedClassifier, locate
 from manylabel.predictors.engines import open_converted
@@ -73,16 +73,13 @@ def export_onnx(job: ExportJob) -> Exported:
     photos = choose_parity_photos(bundle.config.preprocessing, photos=job.photos)
     classifier = load_classifier(bundle)
     program = convert_to_onnx(bundle, classifier)
-    try:
-        with partial_folder(bundle.folder / ONNX_FILE) as folder:
-            made = folder / ONNX_FILE
-            program.save(made, external_data=False)
-            parity = compare_with_torch(_open_both(bundle, made), bundle, classifier, on=photos)
-            check_parity(parity, bundle=bundle.folder, form=ONNX_FILE, limit=job.max_difference)
-            check_parts(made, bundle=bundle.folder, pixels=photos.pixels[:2])
-            path = add_onnx(bundle, made, facts={"parity": as_facts(parity), "versions": versions()})
-    except OSError as error:
-        raise OutputError(f"{bundle.folder}: cannot be written: {error.strerror or error}") from error
+    with writing(bundle.folder), partial_folder(bundle.folder / ONNX_FILE) as folder:
+        made = folder / ONNX_FILE
+        program.save(made, external_data=False)
+        parity = compare_with_torch(_open_both(bundle, made), bundle, classifier, on=photos)
+        check_parity(parity, bundle=bundle.folder, form=ONNX_FILE, limit=job.max_difference)
+        check_parts(made, bundle=bundle.folder, pixels=photos.pixels[:2])
+        path = add_onnx(bundle, made, facts={"parity": as_facts(parity), "versions": versions()})
     return Exported(path=path, parity=parity)
 
 

@@ -4,7 +4,7 @@ In:  a bundle.
 Out: the folder ``openvino`` in it; with it, scoring needs neither torch nor a conversion.
 """
 
-from manylabel.errors import MissingExtraError, OutputError
+from manylabel.errors import MissingExtraError
 from manylabel.export.job import Exported, ExportJob
 from manylabel.export.parity import (
     as_facts,
@@ -13,6 +13,7 @@ from manylabel.export.parity import (
     choose_parity_photos,
     compare_with_torch,
 )
+from manylabel.files import writing
 from manylabel.predictors.conversion import convert_bundle
 from manylabel.predictors.engine_files import OPENVINO_FOLDER, write_engine
 from manylabel.predictors.engines import open_converted
@@ -38,8 +39,6 @@ def export_openvino(job: ExportJob) -> Exported:
         "parity": as_facts(parity),
         "versions": {"openvino": import_openvino().get_version()},
     }
-    try:
+    with writing(folder):
         write_engine(folder, model, facts=facts)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written: {error.strerror or error}") from error
     return Exported(path=folder, parity=parity)

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 
 from manylabel.errors import MissingExtraError, OutputError, PhotoError
-from manylabel.files import new_file
+from manylabel.files import new_file, writing
 from manylabel.predictors.batch import Predictions
 from manylabel.predictors.tool_files import CocoRows, LabelStudioRows
 
@@ -57,17 +57,17 @@ def open_prediction_files(paths: Sequence[Path]) -> Iterator[Callable[[Predictio
         writers = {}
         for path in paths:
             if path not in writers:
-                with _explained(path):
+                with writing(path):
                     writers[path] = FORMS[_ending_of(path)](stack.enter_context(_new_file(path)))
 
         def write(predictions: Predictions) -> None:
             for path, writer in writers.items():
-                with _explained(path):
+                with writing(path):
                     writer.write(predictions)
 
         yield write
         for path, writer in writers.items():
-            with _explained(path):
+            with writing(path):
                 writer.close()
 
 
@@ -75,14 +75,6 @@ def _new_file(path: Path) -> AbstractContextManager[BinaryIO]:
     if path.is_dir():  # which would be noticed only after all the work
         raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(path))
     return new_file(path)
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:

@@ -30,7 +30,7 @@ which every batch but the last is full: what computes one size only is up to a f
 batches cost as much as full ones."""
 
 # Larger batches are no faster on a CPU; small ones let reading and computing overlap from the start.
-_VIEWS_PER_BATCH = 8
+VIEWS_PER_BATCH = 8
 _SHORT_NAMES = {"f32": "fp32", "bf16": "bf16"}
 
 
@@ -66,7 +66,7 @@ class OpenVinoPredictor(EnginePredictor):
             thresholds=thresholds,
             rules=config.rules,
             preprocessing=config.preprocessing,
-            views_per_batch=_VIEWS_PER_BATCH,
+            views_per_batch=VIEWS_PER_BATCH,
         )
         source = model if isinstance(model, Path) else None
         model = _logits_of(read_model(model), source=source)
