@@ -17,7 +17,7 @@ from benchmarks.workers.engines import (
 )
 from manylabel.quiet_imports import import_openvino
 
-BATCH_SIZES = (1, 8, 32)
+BATCH_SIZES = (1, 4, 8, 32)
 _LEAST_SECONDS = 5.0
 
 

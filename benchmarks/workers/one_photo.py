@@ -15,7 +15,7 @@ from benchmarks.workers.engines import SIDE_PX, Engine, Pixels, build_network, t
 from benchmarks.workers.engines import random_pixels as draw
 from manylabel.export.int8 import has_attention, quantise
 from manylabel.models.openvino_model import pixels_to_openvino
-from manylabel.predictors.openvino_predictor import compile_model
+from manylabel.predictors.openvino_predictor import compile_model, read_model
 from manylabel.quiet_imports import import_openvino
 
 _N_CALIBRATION_PHOTOS = 16
@@ -36,7 +36,7 @@ ENGINES: dict[str, Callable[[str, Path], Engine]] = {
 def _openvino(network: str) -> Engine:
     """Convert and compile a network as manylabel's own predictor does."""
     model = pixels_to_openvino(build_network(network, head="study"), side_px=SIDE_PX)
-    return _call(compile_model(model, precision="auto", aim="latency"))
+    return _call(model)
 
 
 def _openvino_int8(network: str, work: Path) -> Engine:
@@ -49,11 +49,13 @@ def _openvino_int8(network: str, work: Path) -> Engine:
         small = quantise(model, samples, has_attention=has_attention(model))
         file.parent.mkdir(parents=True, exist_ok=True)
         import_openvino().save_model(small, file)
-    return _call(compile_model(file, precision="auto", aim="latency"))
+    return _call(read_model(file))
 
 
-def _call(compiled: Any) -> Engine:
-    request = compiled.create_infer_request()
+def _call(model: Any) -> Engine:
+    """Compile a model for one photo at a time."""
+    model.reshape([1, SIDE_PX, SIDE_PX, 3])
+    request = compile_model(model, precision="auto", hint="LATENCY").create_infer_request()
 
     def run(pixels: Pixels) -> Any:
         return request.infer({0: pixels}, share_inputs=True)

@@ -300,4 +300,4 @@ def _check_readable(parts: Iterable[Predictions]) -> Generator[Predictions, None
 
 def _aim(n_photos: int) -> Aim:
     # Less than a batch is done before an engine for many is ready.
-    return "latency" if n_photos < VIEWS_PER_BATCH else "full_batches"
+    return "few" if n_photos < 2 * VIEWS_PER_BATCH else "many"

@@ -75,12 +75,12 @@ def test_an_8_bit_version_computes_about_the_same(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out == ""
 
     ours, theirs = (
-        np.concatenate([compile_model(model, precision="fp32", aim="latency")(photo)[0] for photo in pixels])
+        np.concatenate([compile_model(model, precision="fp32", hint="LATENCY")(photo)[0] for photo in pixels])
         for model in (small, full)
     )
     assert not np.array_equal(ours, theirs)
     streams = [
-        compile_model(model, precision="fp32", aim="throughput").get_property("NUM_STREAMS")
+        compile_model(model, precision="fp32", hint="THROUGHPUT").get_property("NUM_STREAMS")
         for model in (small, full)
     ]
     assert streams[0] == 1

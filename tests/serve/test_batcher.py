@@ -1,15 +1,16 @@
 """Photos of many requests, scored together."""
 
 import threading
-from concurrent.futures import Future
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from manylabel.errors import PhotoError
 from manylabel.predictors.scoring import Finish
 from manylabel.preprocess import PixelArray, Preprocessing
 from manylabel.rules import LabelRules, parse_rules
-from manylabel.serve.batcher import Batcher
+from manylabel.serve.batcher import Answer, Batcher
 from manylabel.types import FloatArray, Thresholds
 
 
@@ -58,35 +59,71 @@ def photo(value: int) -> PixelArray:
     return np.full((1, 1, 1, 3), value, dtype=np.uint8)
 
 
-def values(answers: list[Future[FloatArray]]) -> list[float]:
+def submit(batcher: Batcher, views: PixelArray) -> Answer:
+    return batcher.submit(lambda: views)
+
+
+def values(answers: list[Answer]) -> list[float]:
     return [float(answer.result(5)[0]) for answer in answers]
 
 
 def test_everybody_gets_the_scores_of_their_own_photo() -> None:
     batcher = Batcher(FakePredictor())
-    answers = [batcher.submit(photo(number)) for number in range(50)]
+    answers = [submit(batcher, photo(number)) for number in range(50)]
     assert values(answers) == [number / 100 for number in range(50)]
     batcher.close()
+
+
+def wait_until_read(batcher: Batcher, n_photos: int) -> None:
+    """Wait until so many photos wait for the engine."""
+    while len(batcher._waiting) < n_photos:
+        pass
 
 
 def test_photos_gather_while_the_engine_is_busy() -> None:
     predictor = FakePredictor(n_parallel=1, is_free=False)
     batcher = Batcher(predictor)
-    first = batcher.submit(photo(1))
+    first = submit(batcher, photo(1))
     wait_for_batches(predictor, 1)
-    others = [batcher.submit(photo(number)) for number in range(2, 8)]
+    others = [submit(batcher, photo(number)) for number in range(2, 8)]
+    wait_until_read(batcher, 6)
     predictor.free.set()
     assert values([first, *others]) == [number / 100 for number in range(1, 8)]
     assert predictor.batches == [1, 4, 2]
     batcher.close()
 
 
+def test_photos_that_wait_are_shared_out_among_the_batches_that_can_run() -> None:
+    predictor = FakePredictor(n_parallel=2, is_free=False)
+    batcher = Batcher(predictor)
+    running = [submit(batcher, photo(number)) for number in (1, 2)]
+    wait_for_batches(predictor, 2)
+    others = [submit(batcher, photo(number)) for number in range(3, 9)]
+    wait_until_read(batcher, 6)
+    predictor.free.set()
+    assert values([*running, *others]) == [number / 100 for number in range(1, 9)]
+    assert predictor.batches[2] == 3  # of six, though a batch may hold four
+    batcher.close()
+
+
+def test_what_cannot_be_read_is_told_to_whoever_waits_for_it() -> None:
+    batcher = Batcher(FakePredictor())
+
+    def read() -> PixelArray:
+        raise PhotoError(Path("a.jpg"), "it is cut off")
+
+    with pytest.raises(PhotoError, match="cut off"):
+        batcher.submit(read).result(5)
+    assert values([submit(batcher, photo(3))]) == [0.03]
+    batcher.close()
+
+
 def test_a_photo_that_comes_late_takes_the_free_place_beside_a_batch_that_runs() -> None:
     predictor = FakePredictor(n_parallel=2, is_free=False)
     batcher = Batcher(predictor)
-    answers = [batcher.submit(photo(1))]
+    answers = [submit(batcher, photo(1))]
     wait_for_batches(predictor, 1)
-    answers.append(batcher.submit(photo(2)))
+    answers.append(submit(batcher, photo(2)))
     wait_for_batches(predictor, 2)  # it has begun, though the first has not ended
     predictor.free.set()
     assert values(answers) == [0.01, 0.02]
@@ -95,7 +132,7 @@ def test_a_photo_that_comes_late_takes_the_free_place_beside_a_batch_that_runs()
 
 def test_a_failure_is_told_to_those_who_wait_and_to_no_one_else(caplog: pytest.LogCaptureFixture) -> None:
     batcher = Batcher(FakePredictor(batch_size=1))
-    bad, good = batcher.submit(photo(255)), batcher.submit(photo(3))
+    bad, good = submit(batcher, photo(255)), submit(batcher, photo(3))
     with pytest.raises(RuntimeError, match="fell over"):
         bad.result(5)
     assert values([good]) == [0.03]
@@ -111,19 +148,19 @@ def test_an_engine_that_answers_for_too_few_is_a_failure_and_no_end(
     with monkeypatch.context() as patch:
         patch.setattr(predictor, "start", lambda _: lambda: np.zeros((0, 1)))
         with pytest.raises(ValueError, match="zip"):
-            batcher.submit(photo(3)).result(5)
-    assert values([batcher.submit(photo(3))]) == [0.03]
+            submit(batcher, photo(3)).result(5)
+    assert values([submit(batcher, photo(3))]) == [0.03]
     batcher.close()
 
 
 def test_what_nobody_waits_for_is_not_scored() -> None:
     predictor = FakePredictor(n_parallel=1, is_free=False)
     batcher = Batcher(predictor)
-    first = batcher.submit(photo(1))
+    first = submit(batcher, photo(1))
     wait_for_batches(predictor, 1)
-    assert batcher.submit(photo(2)).cancel()
+    assert submit(batcher, photo(2)).cancel()
     predictor.free.set()
-    last = batcher.submit(photo(3))
+    last = submit(batcher, photo(3))
     assert values([first, last]) == [0.01, 0.03]
     assert sum(predictor.batches) == 2
     batcher.close()
@@ -131,11 +168,11 @@ def test_what_nobody_waits_for_is_not_scored() -> None:
 
 def test_what_was_accepted_is_answered_at_the_end() -> None:
     batcher = Batcher(FakePredictor(batch_size=1, n_parallel=1))
-    answers = [batcher.submit(photo(number)) for number in range(20)]
+    answers = [submit(batcher, photo(number)) for number in range(20)]
     batcher.close()
     assert all(answer.done() for answer in answers)
     with pytest.raises(RuntimeError, match="closed"):
-        batcher.submit(photo(1))
+        submit(batcher, photo(1))
 
 
 def test_many_threads_may_ask_at_once() -> None:
@@ -143,7 +180,7 @@ def test_many_threads_may_ask_at_once() -> None:
     found: dict[int, float] = {}
 
     def ask(number: int) -> None:
-        found[number] = values([batcher.submit(photo(number))])[0]
+        found[number] = values([submit(batcher, photo(number))])[0]
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(40)]
     for thread in threads:

@@ -142,7 +142,7 @@ def _make(job: ExportJob, folder: Path, pixels: Sequence[PixelArray]) -> Parity:
 def _open_all(bundle: Bundle, folder: Path) -> dict[str, PixelPredictor]:
     """Open the network as it was and its 8-bit version, as ``predict`` does."""
     full = converted_model(bundle)
-    open_one = partial(open_converted, bundle, aim="full_batches")
+    open_one = partial(open_converted, bundle, aim="many")
     engines: dict[str, PixelPredictor] = {"fp32": open_one(full, precision="fp32")}
     if has_native_bf16():
         engines["bf16"] = open_one(full, precision="bf16")

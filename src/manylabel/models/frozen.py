@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 
 _MAX_ERRORS = {torch.float32: 1e-3, torch.bfloat16: 5e-2}
 _MAX_RATIO = 1.5
-_IN_FLIGHT = 2
-_N_TOGETHER = 16
+_N_TOGETHER = 4
 """Photos that OpenVINO computes at a time; the caches of a processor hold what more would push out."""
 
 _logger = logging.getLogger(__name__)
@@ -171,7 +170,7 @@ class _TorchEngine:
 
 
 class _OpenVinoEngine:
-    """Run a module through OpenVINO, two requests in flight, all of one size.
+    """Run a module through OpenVINO, as many batches at a time as keep it busy, all of one size.
 
     What computes one size only is up to a fifth faster. Photos of several batches are computed together, and
     the last ones are filled up.
@@ -184,7 +183,9 @@ class _OpenVinoEngine:
         model = pixels_to_openvino(module, side_px=side_px)
         model.reshape([_N_TOGETHER, side_px, side_px, 3])
         compiled = openvino.Core().compile_model(model, "CPU", settings)
-        self._requests = [compiled.create_infer_request() for _ in range(_IN_FLIGHT)]
+        # One more than can run: it begins the moment that another ends.
+        n_requests = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1
+        self._requests = [compiled.create_infer_request() for _ in range(n_requests)]
 
     def run(self, batches: Iterable[PixelArray]) -> Iterator[NDArray[np.float32]]:
         """Yield outputs in float32."""

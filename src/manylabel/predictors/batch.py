@@ -181,7 +181,7 @@ def _read_views(
         partial(resize_views, preprocessing=preprocessing),
         side_px=preprocessing.side_px,
         # The next part waits complete while the engine is busy.
-        n_ahead=2 * predictor.batch_size,
+        n_ahead=predictor.batch_size * max(2, predictor.n_parallel),
     )
 
 

@@ -78,7 +78,7 @@ def logit_difference(model: "openvino.Model", classifier: Classifier) -> float:
     """
     side_px = classifier.preprocessing.side_px
     pixels = _noise(side_px)
-    compiled = compile_model(keep_outputs(model, LOGITS), precision="fp32", aim="latency")
+    compiled = compile_model(keep_outputs(model, LOGITS), precision="fp32", hint="LATENCY")
     ours = np.array(compiled.create_infer_request().infer({0: pixels})[0], dtype=np.float64)
     theirs = predict_pixels(classifier, torch.from_numpy(pixels), precision=torch.float32).numpy()
     return relative_error(ours, theirs)

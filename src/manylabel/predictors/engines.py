@@ -47,7 +47,7 @@ def open_predictor(
     engine: EngineName = "auto",
     device: DeviceName = "auto",
     precision: PrecisionName = "auto",
-    aim: Aim = "throughput",
+    aim: Aim = "any",
 ) -> PixelPredictor:
     """Open a bundle.
 
@@ -57,7 +57,7 @@ def open_predictor(
             takes what ``export`` made, as does "onnxruntime".
         device: Where to compute; OpenVINO is used on the CPU.
         precision: Number type of the forward pass.
-        aim: What to be fast at; torch makes no difference.
+        aim: How many photos come; to torch it makes no difference.
 
     Raises:
         BundleError: A file is missing, damaged or does not fit.
@@ -108,7 +108,7 @@ def open_converted(
     model: "openvino.Model | Path",
     *,
     precision: PrecisionName = "auto",
-    aim: Aim = "throughput",
+    aim: Aim = "any",
 ) -> OpenVinoPredictor:
     """Open a model that was made from a bundle; arguments and errors as for ``OpenVinoPredictor``."""
     return OpenVinoPredictor(

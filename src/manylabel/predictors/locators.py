@@ -52,7 +52,7 @@ class OpenVinoLocator:
         lower = keep_outputs(model, ACTIVATIONS, FEATURES)
         # Once and here: making a request while another thread begins one can lock OpenVINO for ever.
         self._lower, self._upper = (
-            compile_model(part, precision="fp32", aim="latency").create_infer_request()
+            compile_model(part, precision="fp32", hint="LATENCY").create_infer_request()
             for part in (lower, upper)
         )
         self._busy = Lock()
@@ -96,7 +96,7 @@ def parts_difference(model: "openvino.Model", pixels: PixelArray) -> float | Non
     locator = take_apart(model)
     if locator is None:
         return None
-    whole = compile_model(keep_outputs(model, LOGITS), precision="fp32", aim="latency")
+    whole = compile_model(keep_outputs(model, LOGITS), precision="fp32", hint="LATENCY")
     expected = np.array(whole.create_infer_request().infer({0: pixels})[0], dtype=np.float64)
     found = locator.upper(locator.lower(pixels)[0])
     return float(np.abs(average_views(found, n_views=1) - average_views(expected, n_views=1)).max())

@@ -1,17 +1,22 @@
-"""Score the photos of many requests together.
+"""Read the photos of many requests and score them together.
 
-In:  the views of single photos, from any thread.
-Out: their scores, as futures; an error at once where too many wait.
+In:  what gives the views of single photos, from any thread.
+Out: their scores, as futures.
 
-While the engine is busy, photos gather; as soon as it can take another batch, those that wait become it. So
-nobody waits for company, and the busier the server, the larger the batches.
+A thread reads a photo. Where the engine can take another batch, the same thread goes on with it; else the
+photo waits for one of the threads whose batches run. While all are busy, photos gather: nobody waits for
+company, and the busier the server, the larger the batches. A photo is handed from thread to thread as rarely
+as can be, because that costs more than a small network does.
 """
 
 import logging
+import os
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from threading import Condition, Thread
+from queue import SimpleQueue
+from threading import Lock, Thread
 
 import numpy as np
 
@@ -27,6 +32,14 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
+class _Job:
+    """Hold a photo that is to be read."""
+
+    read: Callable[[], PixelArray]
+    answer: Answer
+
+
+@dataclass(frozen=True, eq=False)
 class _Waiting:
     """Hold a photo that waits for its scores [n_labels]."""
 
@@ -35,30 +48,32 @@ class _Waiting:
 
 
 class Batcher:
-    """Feed an engine from threads of its own, one per batch that it can have at the same time.
+    """Read photos and feed an engine with them, from threads of its own.
 
     Args:
         predictor: What scores.
     """
 
     def __init__(self, predictor: PixelPredictor) -> None:
-        """Start the threads."""
+        """Start the threads: one per batch that the engine takes, and one per processor that reads."""
         self._predictor = predictor
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._waiting: deque[_Waiting] = deque()
-        self._changed = Condition()
+        self._lock = Lock()
+        self._n_running = 0
         self._is_closed = False
         self._threads = [
-            Thread(target=self._run, name=f"batches {number}", daemon=True)
-            for number in range(predictor.n_parallel)
+            Thread(target=self._run, name=f"photos {number}", daemon=True)
+            for number in range(predictor.n_parallel + (os.cpu_count() or 1))
         ]
         for thread in self._threads:
             thread.start()
 
-    def submit(self, views: PixelArray) -> Answer:
-        """Let a photo be scored.
+    def submit(self, read: Callable[[], PixelArray]) -> Answer:
+        """Let a photo be read and scored.
 
         Args:
-            views: [n_views, side_px, side_px, 3].
+            read: Gives its views [n_views, side_px, side_px, 3]; what it raises is told to whoever waits.
 
         Returns:
             What will hold its scores [n_labels].
@@ -66,35 +81,48 @@ class Batcher:
         Raises:
             RuntimeError: The batcher is closed.
         """
-        waiting = _Waiting(views, Future())
-        with self._changed:
+        job = _Job(read, Future())
+        with self._lock:
             if self._is_closed:
                 raise RuntimeError("this batcher is closed")
-            self._waiting.append(waiting)
-            self._changed.notify()
-        return waiting.answer
+            self._jobs.put(job)
+        return job.answer
 
     def close(self) -> None:
         """Score what waits, then end the threads; an engine that never answers is not waited for."""
-        with self._changed:
-            self._is_closed = True
-            self._changed.notify_all()
+        with self._lock:
+            if not self._is_closed:
+                self._is_closed = True
+                for _ in self._threads:
+                    self._jobs.put(None)
         for thread in self._threads:
             thread.join(_LONGEST_BATCH_SECONDS)
 
     def _run(self) -> None:
-        while (batch := self._next()) is not None:
-            if batch:
-                self._score(batch)
+        while (job := self._jobs.get()) is not None:
+            waiting = _read(job)
+            if waiting is not None and self._begins(waiting):
+                while (batch := self._next()) is not None:
+                    if batch:
+                        self._score(batch)
+
+    def _begins(self, waiting: _Waiting) -> bool:
+        """Let a photo wait; say whether the engine can take another batch, which this thread then begins."""
+        with self._lock:
+            self._waiting.append(waiting)
+            if self._n_running == self._predictor.n_parallel:
+                return False
+            self._n_running += 1
+            return True
 
     def _next(self) -> list[_Waiting] | None:
-        """Wait for photos and take them; None: this is the end."""
-        with self._changed:
-            while not self._waiting:
-                if self._is_closed:
-                    return None
-                self._changed.wait()
-            n_taken = min(len(self._waiting), self._predictor.batch_size)
+        """Take photos that wait, a fair share for each batch that can run; None: there are none."""
+        with self._lock:
+            if not self._waiting:
+                self._n_running -= 1
+                return None
+            n_fair = -(-len(self._waiting) // self._predictor.n_parallel)
+            n_taken = min(n_fair, self._predictor.batch_size)
             taken = [self._waiting.popleft() for _ in range(n_taken)]
         # Nobody waits any more for one whose request ran out of time.
         return [waiting for waiting in taken if waiting.answer.set_running_or_notify_cancel()]
@@ -110,3 +138,15 @@ class Batcher:
             return
         for waiting, values in answers:
             waiting.answer.set_result(values)
+
+
+def _read(job: _Job) -> _Waiting | None:
+    """Read a photo; None: nobody waits for it any more, or it cannot be read, and who waits knows."""
+    if job.answer.cancelled():
+        return None
+    try:
+        return _Waiting(job.read(), job.answer)
+    except Exception as error:  # noqa: BLE001 - whoever waits is told
+        if job.answer.set_running_or_notify_cancel():
+            job.answer.set_exception(error)
+        return None

@@ -5,14 +5,14 @@ Out: scores and decisions, heat maps; an error for each photo that cannot be rea
 """
 
 import asyncio
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from manylabel.bundle import read_bundle, read_hashes
 from manylabel.config import EngineName
@@ -73,7 +73,7 @@ class ServedBundle:
     def __init__(
         self, name: str, folder: Path, *, engine: EngineName = "auto", limits: ServeLimits | None = None
     ) -> None:
-        """Open the bundle and start its thread."""
+        """Open the bundle and start its threads."""
         self.name = name
         self._limits = ServeLimits() if limits is None else limits
         self._predictor = open_predictor(folder, engine=engine)
@@ -81,7 +81,6 @@ class ServedBundle:
         self.thresholds = self._predictor.thresholds
         self.engine = self._predictor.engine
         self._batcher = Batcher(self._predictor)
-        self._readers = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix=f"photos of {name}")
         # One at a time: each takes all cores for as long as many predictions.
         self._explainer = ThreadPoolExecutor(1, thread_name_prefix=f"heat maps of {name}")
         self._folder, self._hashes = folder, read_hashes(folder)
@@ -107,34 +106,35 @@ class ServedBundle:
 
     def close(self) -> None:
         """Answer what waits, then end all threads; again, nothing happens."""
-        self._readers.shutdown()
         self._explainer.shutdown()
         self._batcher.close()
 
     async def _judge_one(self, upload: Upload) -> Judgement | PhotoError:
-        loop = asyncio.get_running_loop()
-        views = await loop.run_in_executor(self._readers, self._try_to_read, upload)
-        if isinstance(views, PhotoError):
-            return views
-        scores = await asyncio.wrap_future(self._batcher.submit(views))
+        try:
+            scores = await asyncio.wrap_future(self._batcher.submit(partial(self._read_views, upload)))
+        except PhotoError as error:
+            return error
         decisions = respect(self.rules, scores[None], self.thresholds)[0]
         order = np.argsort(-scores)
         given = tuple(self.labels[column] for column in order if decisions[column])
         return Judgement(scores=scores, labels=given)
 
-    def _try_to_read(self, upload: Upload) -> PixelArray | PhotoError:
-        preprocessing = self._predictor.preprocessing
+    def _read_views(self, upload: Upload) -> PixelArray:
+        problem = None
         try:
-            photo = open_photo_bytes(
-                upload.data,
-                name=upload.name,
-                side_px=preprocessing.side_px,
-                max_pixels=self._limits.pixels,
-            )
+            return resize_views(self._read(upload), self._predictor.preprocessing)
         except PhotoError as error:
-            # A fresh error: the caught one would keep a half-decoded photo alive through its traceback.
-            return PhotoError(error.path, error.reason)
-        return resize_views(photo, preprocessing)
+            problem = error.path, error.reason
+        # A fresh error: the caught one would keep a half-decoded photo alive through its traceback.
+        raise PhotoError(*problem)
+
+    def _read(self, upload: Upload) -> Image.Image:
+        return open_photo_bytes(
+            upload.data,
+            name=upload.name,
+            side_px=self._predictor.preprocessing.side_px,
+            max_pixels=self._limits.pixels,
+        )
 
     def _open_locator(self) -> Locator | None:
         bundle = read_bundle(self._folder)
@@ -143,11 +143,8 @@ class ServedBundle:
         return open_locator(bundle)
 
     def _explain(self, upload: Upload) -> HeatMaps | None:
-        preprocessing = self._predictor.preprocessing
-        photo = open_photo_bytes(
-            upload.data, name=upload.name, side_px=preprocessing.side_px, max_pixels=self._limits.pixels
-        )
+        photo = self._read(upload)
         locator = self._find_locator()
         if locator is None:
             return None
-        return explain_photo(locator, photo, preprocessing, most_variants=_MOST_VARIANTS)
+        return explain_photo(locator, photo, self._predictor.preprocessing, most_variants=_MOST_VARIANTS)

@@ -98,7 +98,8 @@ def _ask_later(why: str) -> HTTPException:
     return HTTPException(503, f"{why}; try again soon", headers={"Retry-After": str(_RETRY_SECONDS)})
 
 
-def the_server(request: Request) -> ServerState:
+# Both async, though they wait for nothing: FastAPI runs plain functions in threads, two hops per request.
+async def the_server(request: Request) -> ServerState:
     """Return what all requests of an app share."""
     state: ServerState = request.app.state.server
     return state
@@ -108,7 +109,7 @@ Server = Annotated[ServerState, Depends(the_server)]
 _bearer = HTTPBearer(auto_error=False)
 
 
-def check_token(
+async def check_token(
     server: Server, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> None:
     """Refuse requests without the token.
