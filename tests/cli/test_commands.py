@@ -407,6 +407,21 @@ def test_help_loads_no_torch(command: str, words: str) -> None:
     assert done.stderr.strip() == "set()"
 
 
+def test_the_numbers_to_compute_in_may_be_chosen(run: Run, images: Path, shapes_bundle: Path) -> None:
+    for name, engine in (("ours", "openvino"), ("theirs", "torch")):
+        words = ("--engine", engine, "--precision", "fp32", "--out", f"{name}.jsonl")
+        assert run("predict", shapes_bundle, images, *words).code == 0
+
+    ours, theirs = (
+        [
+            json.loads(line)["scores"]
+            for line in Path(f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+        ]
+        for name in ("ours", "theirs")
+    )
+    assert all(row == pytest.approx(other, abs=1e-4) for row, other in zip(ours, theirs, strict=True))
+
+
 def test_the_engine_may_be_chosen(run: Run, images: Path, labels: Path, shapes_bundle: Path) -> None:
     predicted = run("predict", shapes_bundle, images, "--engine", "torch", "--out", "torch.jsonl")
     run("predict", shapes_bundle, images, "--engine", "openvino", "--out", "openvino.jsonl")

@@ -137,6 +137,21 @@ def test_metrics_that_are_undefined_are_printed_without_a_number(capsys: pytest.
     assert lines[-1] == "What a network has to beat: all-negative gives no label to any photo."
 
 
+def test_prose_ends_lines_between_words_on_a_terminal_and_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = []
+    for is_terminal in (True, False):
+        file = io.StringIO()
+        screen = Console(file=file, force_terminal=is_terminal, width=20, color_system=None)
+        monkeypatch.setattr(console, "stdout", screen)
+        console.show_sentence("Note: twelve photos carry [no] label.")
+        said.append(file.getvalue().splitlines())
+
+    assert [line.rstrip() for line in said[0]] == ["Note: twelve photos", "carry [no] label."]
+    assert said[1] == ["Note: twelve photos carry [no] label."]
+
+
 def test_a_stage_is_a_line_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
     with show_progress() as listener:
         for done in (1, 2, 3):

@@ -44,6 +44,12 @@ def copied(exported: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(exported, tmp_path / "copy"))
 
 
+@pytest.mark.parametrize("form", ["onnx", "openvino"])
+def test_labels_are_not_passed_over_in_silence(form: ExportName, copied: Path) -> None:
+    with pytest.raises(ConfigError, match="leave --labels out, or take --to int8"):
+        export(copied, form, labels=copied / "labels.csv")
+
+
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
 def test_every_engine_says_what_torch_says(
     engine: EngineName, exported: Path, shapes_table: LabelTable

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from manylabel.cli import options
-from manylabel.cli.console import show_line, show_table
+from manylabel.cli.console import show_line, show_sentence, show_table
 from manylabel.cli.progress import show_progress
 from manylabel.config import DataConfig, RunConfig
 from manylabel.errors import ConfigError
@@ -111,8 +111,8 @@ def show_check(checked: "CheckedTable") -> None:
     if table.n_labels > len(order):
         show_line(f"and {table.n_labels - len(order)} rarer labels")
     for note in table.notes:
-        show_line(f"Note: {note}")
+        show_sentence(f"Note: {note}")
     for finding in checked.check.findings:
-        show_line(f"{finding.level}: {finding.text}", style=_LEVEL_STYLES[finding.level])
+        show_sentence(f"{finding.level}: {finding.text}", style=_LEVEL_STYLES[finding.level])
     if not checked.check.findings:
         show_line("Nothing to complain about.")

@@ -24,6 +24,11 @@ def show_line(text: str, *, style: str = "") -> None:
     stdout.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
+def show_sentence(text: str, *, style: str = "") -> None:
+    """Print prose to stdout: in a terminal, lines end between words; elsewhere it stays one line."""
+    stdout.print(text, style=style, markup=False, highlight=False, soft_wrap=not stdout.is_terminal)
+
+
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table; the first column is text, the others are numbers."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))

@@ -18,6 +18,7 @@ from manylabel.config import (
     HeadName,
     InitName,
     ModelConfig,
+    PrecisionName,
     RunConfig,
     SplitConfig,
     TrainingConfig,
@@ -57,6 +58,14 @@ Engine = Annotated[
         help="What computes: auto takes OpenVINO on a CPU, else torch; int8 is fastest where the processor "
         "has 8-bit instructions, and needs `manylabel export --to int8` first;"
         " onnxruntime needs `--to onnx`.",
+    ),
+]
+Precision = Annotated[
+    PrecisionName | None,
+    typer.Option(
+        "--precision",
+        help="Numbers to compute in: auto takes bf16 where the processor has it, which is faster and rounds: "
+        "a probability moves by 0.01 or so, now and then by 0.1.",
     ),
 ]
 Device = Annotated[DeviceName | None, _of(TrainingConfig, "device", "--device")]

@@ -34,6 +34,7 @@ def predict(
     ] = None,
     engine: options.Engine = None,
     device: options.Device = None,
+    precision: options.Precision = None,
 ) -> None:
     """Say which labels photos carry, with probabilities.
 
@@ -44,7 +45,14 @@ def predict(
 
     files, said = out or [], Said()
     with open_prediction_files(files) as write, show_progress() as listener:
-        parts = run(bundle, photos, engine=engine or "auto", device=device or "auto", listener=listener)
+        parts = run(
+            bundle,
+            photos,
+            engine=engine or "auto",
+            device=device or "auto",
+            precision=precision or "auto",
+            listener=listener,
+        )
         for part in parts:
             write(part)
             said.add(part)

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
-from manylabel.cli.console import show_line, show_table, stderr, stdout
+from manylabel.cli.console import show_line, show_sentence, show_table, stderr, stdout
 from manylabel.errors import PhotoError
 from manylabel.files import printable
 
@@ -69,22 +69,22 @@ def show_facts(facts: Mapping[str, Any]) -> None:
     ]
     show_table(["Model", *COLUMNS], shown)
     if has_undefined(rows):
-        stdout.print(UNDEFINED_NOTE, markup=False, highlight=False)
+        show_sentence(UNDEFINED_NOTE)
     for line in terminal_lines(facts):
-        stdout.print(line, markup=False, highlight=False)
+        show_sentence(line)
     for line in untrained_lines(facts):
-        show_line(line)
+        show_sentence(line)
 
 
 def show_evaluation(evaluation: "Evaluation") -> None:
     """Print the metrics of all labels together, then of each one."""
-    from manylabel.report.tables import METRIC_HEADINGS, UNDEFINED_NOTE, format_cell
+    from manylabel.report.tables import METRIC_HEADINGS, OVERALL_NOTE, UNDEFINED_NOTE, format_cell
     from manylabel.report.words import n_things, what_to_beat
 
     show_line(f"Judged on {n_things(evaluation.n_photos, 'photo')} ({evaluation.engine}).")
     # Before the numbers: some of these say that the numbers flatter.
     for note in evaluation.notes:
-        show_line(f"Note: {note}")
+        show_sentence(f"Note: {note}")
     show_table(
         ["Metric", "Value", "95 % interval", *(name.replace("-", "-\n") for name in evaluation.baselines)],
         [
@@ -101,6 +101,7 @@ def show_evaluation(evaluation: "Evaluation") -> None:
             for name, value in evaluation.metrics.items()
         ],
     )
+    show_sentence(OVERALL_NOTE)
     columns = {
         "average_precision": "AP",
         "precision": "Precision",
@@ -120,8 +121,8 @@ def show_evaluation(evaluation: "Evaluation") -> None:
     )
     per_label = [float(value) for name in columns for value in evaluation.per_label[name]]
     if any(math.isnan(value) for value in (*evaluation.metrics.values(), *per_label)):
-        stdout.print(UNDEFINED_NOTE, markup=False, highlight=False)
-    show_line(what_to_beat(list(evaluation.baselines)))
+        show_sentence(UNDEFINED_NOTE)
+    show_sentence(what_to_beat(list(evaluation.baselines)))
     show_failures(evaluation.failures)
 
 
@@ -142,7 +143,7 @@ def show_suggestions(suggestions: "Suggestions") -> None:
     stdout.print(table)
     show_line(f"Chosen from {suggestions.n_unlabelled} unlabelled photos, the most useful first.")
     for note in suggestions.notes:
-        show_line(f"Note: {note}")
+        show_sentence(f"Note: {note}")
     show_failures(suggestions.failures)
 
 
@@ -185,10 +186,10 @@ def _show_comparison(comparison: "Comparison") -> None:
     ]
     show_table(["Engine", "mAP\n%", "Exact\nmatch %", "ms per\nphoto"], rows)
     if any(None in (row.mAP, row.exact_match) for row in comparison.engines.values()):
-        stdout.print(UNDEFINED_NOTE, markup=False, highlight=False)
+        show_sentence(UNDEFINED_NOTE)
     show_line(f"Judged on {comparison.n_photos} photos: {comparison.judged_on}.")
     for note in comparison.notes:
-        show_line(f"Note: {note}")
+        show_sentence(f"Note: {note}")
 
 
 def _or_none(value: float) -> float | None:

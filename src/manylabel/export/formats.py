@@ -9,6 +9,7 @@ from pathlib import Path
 
 from manylabel.bundle import read_bundle
 from manylabel.config import DataConfig, ExportName
+from manylabel.errors import ConfigError
 from manylabel.export.int8 import export_int8
 from manylabel.export.job import Exported, ExportJob
 from manylabel.export.onnx import export_onnx
@@ -48,10 +49,16 @@ def export(  # noqa: PLR0913 - a wish of the user each
         listener: Hears of progress.
 
     Raises:
+        ConfigError: Labels are given for a form whose probabilities are those of the network.
         InputError: The bundle, the photos or the table cannot be used, or there are too few photos.
         EngineError: A probability of the new form lies further from torch's than ``max_difference``.
         MissingExtraError: A library for it is not installed.
     """
+    if labels is not None and to != "int8":
+        raise ConfigError(
+            f"labels: only what 8-bit numbers lose is measured with them, and '{to}' gives what the network "
+            "gives; leave --labels out, or take --to int8"
+        )
     job = ExportJob(
         bundle=read_bundle(Path(bundle)),
         photos=None if photos is None else Path(photos),

@@ -52,6 +52,12 @@ UNDEFINED_NOTE = (
     f" a photo that carries the label."
 )
 
+OVERALL_NOTE = (
+    "CP, CR and CF1 are precision, recall and F1 per class (mean over the labels); OP, OR and OF1 are those"
+    " of all cells together."
+)
+"""What the short names of metrics mean."""
+
 INIT_WORDS = {"official": "official", "file": "from a file", "random": "random (not pre-trained)"}
 """What people are told about where a network's weights came from."""
 
