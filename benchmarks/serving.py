@@ -43,7 +43,6 @@ def _case(settings: Settings, network: str, clients: str, command: Sequence[str]
     return Case(
         key={"network": network, "clients": clients},
         command=command,
-        # The converted network is found in the cache, as on any day but the first.
         environment=manylabel_environment(str(settings.work / "cache")),
         read=read_values,
         packages=(*PACKAGES, "fastapi", "uvicorn"),

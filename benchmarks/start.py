@@ -4,13 +4,10 @@ In:  one photo, a bundle with an exported form.
 Out: cases: two commands of manylabel, and what every script with torch pays before its first line of work.
 """
 
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from functools import partial
 
-from benchmarks.cases import ROOT, Case, Settings, manylabel_command, manylabel_environment, worker_command
+from benchmarks.cases import Case, Settings, manylabel_command, manylabel_environment, worker_command
 from benchmarks.throughput import NETWORK, bundle_of, make_bundle, small_photos
 from benchmarks.workers.common import read_values
 from manylabel.data.find import find_photos
@@ -40,15 +37,5 @@ def _case(settings: Settings, command: str, words: Sequence[str]) -> Case:
         environment=manylabel_environment(),
         read=read_values,
         packages=PACKAGES,
-        prepare=partial(_prepare, settings),
+        prepare=partial(make_bundle, settings, NETWORK),
     )
-
-
-def _prepare(settings: Settings) -> None:
-    """Make a bundle that needs neither torch nor a conversion."""
-    make_bundle(settings, NETWORK)
-    bundle = bundle_of(settings, NETWORK)
-    if not (bundle / "openvino").exists():
-        command = manylabel_command(settings, "export", str(bundle), "--to", "openvino")
-        environment = {**os.environ, **manylabel_environment()}
-        subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=sys.stderr)

@@ -78,8 +78,10 @@ def make_bundle(settings: Settings, network: str) -> None:
         *("train", str(photos_of(settings, "scenes_160")), str(labels), "--model", network),
         *(*start, "--recipe", "quick", "--set", "training.n_views=1", "--out", str(bundle)),
     )
-    environment = manylabel_environment(str(settings.work / "cache"))
-    subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=True, stdout=sys.stderr)
+    environment = {**os.environ, **manylabel_environment(str(settings.work / "cache"))}
+    # Exported: whoever uses it needs neither torch nor a conversion.
+    for words in (command, manylabel_command(settings, "export", str(bundle), "--to", "openvino")):
+        subprocess.run(words, cwd=ROOT, env=environment, check=True, stdout=sys.stderr)
 
 
 def small_photos(settings: Settings) -> Path:

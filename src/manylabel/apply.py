@@ -26,7 +26,8 @@ from manylabel.evaluation.metrics import measure, measure_labels
 from manylabel.files import printable, write_atomically, writing
 from manylabel.predictors.batch import Predictions, join_predictions, stream_files
 from manylabel.predictors.engines import open_predictor
-from manylabel.predictors.openvino_predictor import VIEWS_PER_BATCH, Aim
+from manylabel.predictors.openvino_predictor import Aim
+from manylabel.preprocess import VIEWS_TOGETHER
 from manylabel.types import FloatArray, LabelTable, Listener, Part, ignore_progress
 
 _PROBLEMS_SHOWN = 10
@@ -299,5 +300,5 @@ def _check_readable(parts: Iterable[Predictions]) -> Generator[Predictions, None
 
 
 def _aim(n_photos: int) -> Aim:
-    # Less than a batch is done before an engine for many is ready.
-    return "few" if n_photos < 2 * VIEWS_PER_BATCH else "many"
+    # Less than two batches are done before an engine for many is ready.
+    return "few" if n_photos < 2 * VIEWS_TOGETHER else "many"

@@ -191,6 +191,11 @@ def _upright_views(photo: Image.Image, preprocessing: Preprocessing) -> list[Pix
     return views
 
 
+VIEWS_TOGETHER = 4
+"""Views that an engine on a CPU best computes at a time, where there are many: its caches hold what more
+would push out. On two cores, networks from MobileNetV2 to VGG16 came within a tenth of their best size."""
+
+
 def fill_up(pixels: PixelArray, *, n_rows: int) -> PixelArray:
     """Repeat the last photo until there are ``n_rows``, for engines that take one size of batches.
 

@@ -51,7 +51,7 @@ def test_openvino_says_what_torch_says(shapes_bundle: Path, shapes_table: LabelT
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
-def test_a_cpu_takes_openvino_and_a_few_photos_are_scored_one_by_one(shapes_bundle: Path) -> None:
+def test_a_cpu_takes_openvino_and_a_few_photos_need_one_batch_at_a_time(shapes_bundle: Path) -> None:
     predictor = open_predictor(shapes_bundle, device="cpu", aim="few")
 
     assert isinstance(predictor, OpenVinoPredictor)

@@ -27,12 +27,12 @@ HALF = Thresholds(values=np.full(2, 0.5), origin="by hand")
 
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
-    """Return a small network with random weights, also in its last layer, that looks at three views."""
+    """Return a small network with random weights, also in its last layer, that looks at two views."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         small = build_classifier("squeezenet1_1", labels=("sea", "sky"), head="mlp", side_px=64)
         torch.nn.init.normal_(small._output_layer.weight)
-    small.backbone.preprocessing = replace(small.preprocessing, n_views=3)
+    small.backbone.preprocessing = replace(small.preprocessing, n_views=2)
     return small.eval()
 
 
@@ -92,7 +92,7 @@ def test_scores_are_those_of_torch(aim: Aim, classifier: Classifier, file: Path)
 
 def test_batches_that_run_together_keep_their_scores(predictor: OpenVinoPredictor) -> None:
     rng = np.random.default_rng(1)
-    batches = [rng.integers(256, size=(6, 64, 64, 3), dtype=np.uint8) for _ in range(5)]
+    batches = [rng.integers(256, size=(2 * 3, 64, 64, 3), dtype=np.uint8) for _ in range(5)]
 
     one_by_one = [predictor.start(pixels)() for pixels in batches]
     running = [predictor.start(pixels) for pixels in batches]
@@ -107,7 +107,7 @@ def test_the_predictor_says_what_it_is(
     assert predictor.labels == ("sea", "sky")
     assert predictor.thresholds is HALF
     assert predictor.preprocessing == classifier.preprocessing
-    assert predictor.batch_size == 1
+    assert predictor.batch_size == 2
     assert predictor.n_parallel >= 2
     assert of(file, classifier, "few").n_parallel == 1
     assert predictor.predict_proba([]).shape == (0, 2)

@@ -78,7 +78,7 @@ def show_facts(facts: Mapping[str, Any]) -> None:
 
 def show_evaluation(evaluation: "Evaluation") -> None:
     """Print the metrics of all labels together, then of each one."""
-    from manylabel.report.tables import METRIC_HEADINGS, OVERALL_NOTE, UNDEFINED_NOTE, format_cell
+    from manylabel.report.tables import METRIC_HEADINGS, SHORT_NAMES_NOTE, UNDEFINED_NOTE, format_cell
     from manylabel.report.words import n_things, what_to_beat
 
     show_line(f"Judged on {n_things(evaluation.n_photos, 'photo')} ({evaluation.engine}).")
@@ -101,7 +101,7 @@ def show_evaluation(evaluation: "Evaluation") -> None:
             for name, value in evaluation.metrics.items()
         ],
     )
-    show_sentence(OVERALL_NOTE)
+    show_sentence(SHORT_NAMES_NOTE)
     columns = {
         "average_precision": "AP",
         "precision": "Precision",

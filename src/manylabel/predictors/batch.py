@@ -180,7 +180,7 @@ def _read_views(
         paths,
         partial(resize_views, preprocessing=preprocessing),
         side_px=preprocessing.side_px,
-        # The next part waits complete while the engine is busy.
+        # As many parts as run wait complete, so that the engine never waits.
         n_ahead=predictor.batch_size * max(2, predictor.n_parallel),
     )
 

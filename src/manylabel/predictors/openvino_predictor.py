@@ -18,7 +18,7 @@ from manylabel.config import PrecisionName
 from manylabel.errors import BundleError, ConfigError
 from manylabel.predictors.openvino_parts import LOGITS, keep_outputs
 from manylabel.predictors.scoring import EnginePredictor, Finish, average_views, check_shapes
-from manylabel.preprocess import PixelArray, fill_up
+from manylabel.preprocess import VIEWS_TOGETHER, PixelArray, fill_up
 from manylabel.quiet_imports import import_openvino
 from manylabel.types import FloatArray, Thresholds
 
@@ -29,11 +29,10 @@ Aim = Literal["few", "many", "any"]
 """How many photos come: a few, each of which shall be ready soon; many, in the shortest time together; or any
 number at any time, as to a server."""
 
-VIEWS_PER_BATCH = 4
-"""Views that are computed together where there are many: the caches of a processor hold what more would push
-out. On two cores, every network from MobileNetV2 to VGG16 came within a tenth of its best size."""
-
 Hint = Literal["LATENCY", "THROUGHPUT"]
+
+# Making a request while another thread begins one can lock OpenVINO for ever.
+_beginning = Lock()
 _SHORT_NAMES = {"f32": "fp32", "bf16": "bf16"}
 
 
@@ -69,7 +68,7 @@ class OpenVinoPredictor(EnginePredictor):
             thresholds=thresholds,
             rules=config.rules,
             preprocessing=config.preprocessing,
-            views_per_batch=VIEWS_PER_BATCH,
+            views_per_batch=VIEWS_TOGETHER,
         )
         source = model if isinstance(model, Path) else None
         model = _logits_of(read_model(model), source=source)
@@ -83,15 +82,16 @@ class OpenVinoPredictor(EnginePredictor):
         )
         self._is_quantised = _is_quantised(model)
         hint: Hint = "LATENCY" if aim == "few" else "THROUGHPUT"
-        self._networks = [
-            _SizedNetwork(
+        self._networks = []
+        for n_photos in _sizes(aim, self.batch_size):
+            network = _SizedNetwork(
                 model, n_rows=n_photos * config.preprocessing.n_views, precision=precision, hint=hint
             )
-            for n_photos in _sizes(aim, self.batch_size)
-        ]
+            # Beforehand: none shall be made while others begin.
+            network.make_requests((network.n_parallel + 1) * (self.batch_size // n_photos))
+            self._networks.append(network)
         # One more than can run: it begins the moment that another ends.
         self._n_parallel = 1 if aim == "few" else self._networks[0].n_parallel + 1
-        self._beginning = Lock()
 
     @property
     def engine(self) -> str:
@@ -106,8 +106,7 @@ class OpenVinoPredictor(EnginePredictor):
 
     def start(self, pixels: PixelArray) -> Finish:
         """Begin to score; arguments and result as in ``PixelPredictor``."""
-        # Making a request while another thread begins one can lock OpenVINO for ever.
-        with self._beginning:
+        with _beginning:
             runs = list(self._start_all(pixels))
 
         def finish() -> FloatArray:
@@ -145,6 +144,12 @@ class _SizedNetwork:
     def number_type(self) -> str:
         """Say in which numbers it computes, in OpenVINO's words."""
         return str(self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string())
+
+    def make_requests(self, n_requests: int) -> None:
+        """Make requests; they need hardly any memory."""
+        with _beginning:
+            for _ in range(n_requests):
+                self._idle.put(self._compiled.create_infer_request())
 
     def start(self, pixels: PixelArray) -> Finish:
         """Begin with 1 to ``n_rows`` views; return what waits for their logits. One thread at a time."""

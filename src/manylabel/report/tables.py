@@ -52,7 +52,7 @@ UNDEFINED_NOTE = (
     f" a photo that carries the label."
 )
 
-OVERALL_NOTE = (
+SHORT_NAMES_NOTE = (
     "CP, CR and CF1 are precision, recall and F1 per class (mean over the labels); OP, OR and OF1 are those"
     " of all cells together."
 )

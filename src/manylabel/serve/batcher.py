@@ -16,15 +16,17 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from queue import SimpleQueue
-from threading import Lock, Thread
+from threading import Lock, Semaphore, Thread
 
 import numpy as np
 
+from manylabel.errors import PhotoError
 from manylabel.predictors.scoring import PixelPredictor
 from manylabel.preprocess import PixelArray
 from manylabel.types import FloatArray
 
 Answer = Future[FloatArray]
+Read = Callable[[], PixelArray | PhotoError]
 
 _LONGEST_BATCH_SECONDS = 30.0
 
@@ -35,7 +37,7 @@ _logger = logging.getLogger(__name__)
 class _Job:
     """Hold a photo that is to be read."""
 
-    read: Callable[[], PixelArray]
+    read: Read
     answer: Answer
 
 
@@ -55,8 +57,11 @@ class Batcher:
     """
 
     def __init__(self, predictor: PixelPredictor) -> None:
-        """Start the threads: one per batch that the engine takes, and one per processor that reads."""
+        """Start the threads: one per batch that the engine takes, and one per processor for reading."""
         self._predictor = predictor
+        n_readers = os.cpu_count() or 1
+        # Large photos take memory while they are decoded.
+        self._may_read = Semaphore(n_readers)
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._waiting: deque[_Waiting] = deque()
         self._lock = Lock()
@@ -64,16 +69,17 @@ class Batcher:
         self._is_closed = False
         self._threads = [
             Thread(target=self._run, name=f"photos {number}", daemon=True)
-            for number in range(predictor.n_parallel + (os.cpu_count() or 1))
+            for number in range(predictor.n_parallel + n_readers)
         ]
         for thread in self._threads:
             thread.start()
 
-    def submit(self, read: Callable[[], PixelArray]) -> Answer:
+    def submit(self, read: Read) -> Answer:
         """Let a photo be read and scored.
 
         Args:
-            read: Gives its views [n_views, side_px, side_px, 3]; what it raises is told to whoever waits.
+            read: Gives its views [n_views, side_px, side_px, 3], or an error for whoever waits. One that is
+                raised keeps the photo in memory for a while, through its traceback.
 
         Returns:
             What will hold its scores [n_labels].
@@ -100,11 +106,32 @@ class Batcher:
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
-            waiting = _read(job)
-            if waiting is not None and self._begins(waiting):
-                while (batch := self._next()) is not None:
-                    if batch:
-                        self._score(batch)
+            has_begun = self._read(job)
+            del job  # or its photo would stay in memory until the next one comes
+            if has_begun:
+                self._score_all()
+
+    def _read(self, job: _Job) -> bool:
+        """Read a photo and let it wait; say whether this thread begins a batch with it."""
+        if job.answer.cancelled():
+            return False
+        views: PixelArray | Exception
+        try:
+            with self._may_read:
+                views = job.read()
+        except Exception as error:  # noqa: BLE001 - whoever waits is told
+            views = error
+        if not isinstance(views, Exception):
+            return self._begins(_Waiting(views, job.answer))
+        if job.answer.set_running_or_notify_cancel():
+            job.answer.set_exception(views)
+        return False
+
+    def _score_all(self) -> None:
+        """Score what waits until nothing does."""
+        while (batch := self._next()) is not None:
+            if batch:
+                self._score(batch)
 
     def _begins(self, waiting: _Waiting) -> bool:
         """Let a photo wait; say whether the engine can take another batch, which this thread then begins."""
@@ -138,15 +165,3 @@ class Batcher:
             return
         for waiting, values in answers:
             waiting.answer.set_result(values)
-
-
-def _read(job: _Job) -> _Waiting | None:
-    """Read a photo; None: nobody waits for it any more, or it cannot be read, and who waits knows."""
-    if job.answer.cancelled():
-        return None
-    try:
-        return _Waiting(job.read(), job.answer)
-    except Exception as error:  # noqa: BLE001 - whoever waits is told
-        if job.answer.set_running_or_notify_cancel():
-            job.answer.set_exception(error)
-        return None

@@ -119,14 +119,13 @@ class ServedBundle:
         given = tuple(self.labels[column] for column in order if decisions[column])
         return Judgement(scores=scores, labels=given)
 
-    def _read_views(self, upload: Upload) -> PixelArray:
-        problem = None
+    def _read_views(self, upload: Upload) -> PixelArray | PhotoError:
         try:
-            return resize_views(self._read(upload), self._predictor.preprocessing)
+            photo = self._read(upload)
         except PhotoError as error:
-            problem = error.path, error.reason
-        # A fresh error: the caught one would keep a half-decoded photo alive through its traceback.
-        raise PhotoError(*problem)
+            # A fresh error: the caught one would keep a half-decoded photo alive through its traceback.
+            return PhotoError(error.path, error.reason)
+        return resize_views(photo, self._predictor.preprocessing)
 
     def _read(self, upload: Upload) -> Image.Image:
         return open_photo_bytes(
