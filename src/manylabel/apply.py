@@ -123,6 +123,7 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
     form: DataConfig | None = None,
     part: Part | Literal["all"] | None = None,
     engine: EngineName = "auto",
+    precision: PrecisionName = "auto",
     listener: Listener = ignore_progress,
 ) -> Evaluation:
     """Judge a bundle on a labelled table.
@@ -135,6 +136,7 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
         part: Part of the table's own split to judge on, else of that which the bundle was trained with, by
             the names of the photos. Not given: the table's test part where it has one, else all photos.
         engine: What computes: "auto" takes OpenVINO on a CPU, else torch.
+        precision: Number type of the forward pass.
         listener: Hears of progress.
 
     Raises:
@@ -151,7 +153,7 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
     )
     learned = find_learned(Path(bundle), table.names, folder=Path(photos))
     table = _part_of(table, part, learned={} if learned is None else learned)
-    predictor = open_predictor(Path(bundle), engine=engine, aim=_aim(table.n_photos))
+    predictor = open_predictor(Path(bundle), engine=engine, precision=precision, aim=_aim(table.n_photos))
     targets, notes = align_targets(table, predictor.labels)
     parts = stream_files(predictor, table.photos, names=table.names, listener=listener)
     predictions = join_predictions(list(_check_readable(parts)))

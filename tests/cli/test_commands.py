@@ -407,7 +407,9 @@ def test_help_loads_no_torch(command: str, words: str) -> None:
     assert done.stderr.strip() == "set()"
 
 
-def test_the_numbers_to_compute_in_may_be_chosen(run: Run, images: Path, shapes_bundle: Path) -> None:
+def test_the_numbers_to_compute_in_may_be_chosen(
+    run: Run, images: Path, labels: Path, shapes_bundle: Path
+) -> None:
     for name, engine in (("ours", "openvino"), ("theirs", "torch")):
         words = ("--engine", engine, "--precision", "fp32", "--out", f"{name}.jsonl")
         assert run("predict", shapes_bundle, images, *words).code == 0
@@ -420,6 +422,8 @@ def test_the_numbers_to_compute_in_may_be_chosen(run: Run, images: Path, shapes_
         for name in ("ours", "theirs")
     )
     assert all(row == pytest.approx(other, abs=1e-4) for row, other in zip(ours, theirs, strict=True))
+    judged = run("evaluate", shapes_bundle, images, labels, "--precision", "fp32")
+    assert "(OpenVINO, fp32)" in judged.stdout
 
 
 def test_the_engine_may_be_chosen(run: Run, images: Path, labels: Path, shapes_bundle: Path) -> None:

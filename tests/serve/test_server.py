@@ -188,6 +188,12 @@ def test_limits_that_let_nothing_in_are_told(limits: dict[str, Any], said: str) 
         ServeLimits(**limits)
 
 
+def test_the_numbers_to_compute_in_may_be_chosen(shapes_bundle: Path) -> None:
+    bundle = ServedBundle("shapes", shapes_bundle, engine="openvino", precision="fp32")
+    assert bundle.engine == "OpenVINO, fp32"
+    bundle.close()
+
+
 def test_bundles_of_the_same_name_are_told() -> None:
     with pytest.raises(ConfigError, match="two bundles are called 'net'; name them: net=a/net other=b/net"):
         name_bundles(["a/net", "b/net"])

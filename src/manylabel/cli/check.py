@@ -93,7 +93,7 @@ def show_check(checked: "CheckedTable") -> None:
     """Print how often each label occurs, and what was found, the gravest first."""
     table = checked.table
     size = f"{n_things(table.n_photos, 'photo')} with {n_things(table.n_labels, 'label')}"
-    show_line(f"{size}, read from {table.source}.")
+    show_sentence(f"{size}, from {table.source}.")
     present, absent = ((table.targets == value).sum(axis=0) for value in (1, 0))
     order = sorted(range(table.n_labels), key=lambda column: -int(present[column]))[:_MAX_LABELS_SHOWN]
     show_table(

@@ -15,8 +15,9 @@ stderr = Console(stderr=True)
 
 
 def show_error(text: str) -> None:
-    """Print an error to stderr, as it is."""
-    stderr.print(f"error: {text}", style="red", markup=False, highlight=False, soft_wrap=True)
+    """Print an error to stderr; in a terminal, lines end between words."""
+    soft = not stderr.is_terminal
+    stderr.print(f"error: {text}", style="red", markup=False, highlight=False, soft_wrap=soft)
 
 
 def show_line(text: str, *, style: str = "") -> None:

@@ -29,6 +29,7 @@ def evaluate(
         ),
     ] = None,
     engine: options.Engine = None,
+    precision: options.Precision = None,
     out: Annotated[
         Path | None, typer.Option(help="Also write the metrics to this file, .json.", metavar="FILE")
     ] = None,
@@ -43,7 +44,14 @@ def evaluate(
     form = DataConfig(format=format or "auto", delimiter=delimiter)
     with show_progress() as listener:
         evaluation = run(
-            bundle, photos, labels, form=form, part=part, engine=engine or "auto", listener=listener
+            bundle,
+            photos,
+            labels,
+            form=form,
+            part=part,
+            engine=engine or "auto",
+            precision=precision or "auto",
+            listener=listener,
         )
     show_evaluation(evaluation)
     if out is not None:

@@ -32,6 +32,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is every one.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
     engine: options.Engine = None,
+    precision: options.Precision = None,
     token_file: Annotated[
         Path | None,
         typer.Option(
@@ -69,7 +70,8 @@ def serve(
             bundles,
             host=host,
             port=port,
-            engine="auto" if engine is None else engine,
+            engine=engine or "auto",
+            precision=precision or "auto",
             limits=limits,
             token=read_token(token_file),
             on_start=lambda url: show_line(f"Serving on {url} until Ctrl-C."),

@@ -151,22 +151,42 @@ def _open_all(bundle: Bundle, folder: Path) -> dict[str, PixelPredictor]:
 
 def _advise(parity: Parity, comparison: Comparison | None) -> str:
     """Say what helps to decide whether a difference may be accepted, and how to accept it."""
-    row = max(parity.rows, key=lambda row: (not np.isfinite(row.max_difference), row.max_difference))
-    if not np.isfinite(row.max_difference):
+    largest = max(row.max_difference if np.isfinite(row.max_difference) else math.inf for row in parity.rows)
+    if math.isinf(largest):
         return "Such numbers cannot be used"
-    changed = f"{row.n_changed} of {parity.n_decisions} decisions change"
-    sentences = [f"On average they differ by {row.mean_difference:.2g}; {changed}"]
+    sentences = [
+        f"{row.engine}: {row.max_difference:.2g} at most, {row.mean_difference:.2g} on average, "
+        f"{row.n_changed} of {parity.n_decisions} decisions change"
+        for row in parity.rows
+    ]
     if comparison is None:
-        sentences.append("--labels FILE would tell what that costs in mAP")
+        sentences.append("--labels FILE would tell what that costs in mAP and exact match")
     else:
-        before, after = comparison.engines["fp32"], comparison.engines["int8"]
-        if before.mAP is not None and after.mAP is not None:
-            points = f"from {100 * before.mAP:.1f} to {100 * after.mAP:.1f} %"
-            sentences.append(f"On {comparison.n_photos} photos mAP goes {points}")
-        ratio = before.ms_per_photo / after.ms_per_photo
-        sentences.append(f"8-bit numbers are {ratio:.1f} times as fast as 32-bit ones")
-    accepted = min(math.ceil(100 * row.max_difference) / 100, 1.0)
+        sentences += _weigh(comparison)
+    accepted = min(math.ceil(100 * largest) / 100, 1.0)
     return ". ".join([*sentences, f"--max-difference {accepted:g} accepts it"])
+
+
+def _weigh(comparison: Comparison) -> list[str]:
+    """Say what 8-bit numbers cost and what they save."""
+    before, after = comparison.engines["fp32"], comparison.engines["int8"]
+    metrics = {
+        "mAP": (before.mAP, after.mAP),
+        "exact match": (before.exact_match, after.exact_match),
+    }
+    changes = [
+        f"{name} from {100 * old:.1f} to {100 * new:.1f} %"
+        for name, (old, new) in metrics.items()
+        if old is not None and new is not None
+    ]
+    others = {"fp32": "32-bit numbers", "bf16": "bf16"}
+    ratios = [
+        f"{comparison.engines[name].ms_per_photo / after.ms_per_photo:.1f} times as fast as {words}"
+        for name, words in others.items()
+        if name in comparison.engines
+    ]
+    on = f"On {comparison.n_photos} photos ({comparison.judged_on})"
+    return [*([f"{on} they change {', '.join(changes)}"] if changes else []), f"They are {', '.join(ratios)}"]
 
 
 def check_installed() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from manylabel.bundle import read_bundle, read_hashes
-from manylabel.config import EngineName
+from manylabel.config import EngineName, PrecisionName
 from manylabel.data.photos import open_photo_bytes
 from manylabel.errors import BundleError, PhotoError
 from manylabel.explain.heatmaps import HeatMaps, explain_photo
@@ -63,20 +63,28 @@ class ServedBundle:
         name: What clients call it.
         folder: The bundle.
         engine: What computes.
+        precision: Number type of the forward pass.
         limits: What is refused.
 
     Raises:
         BundleError: A file is missing, damaged or does not fit.
+        ConfigError: The number type is not there.
         MissingExtraError: The engine is not installed.
     """
 
     def __init__(
-        self, name: str, folder: Path, *, engine: EngineName = "auto", limits: ServeLimits | None = None
+        self,
+        name: str,
+        folder: Path,
+        *,
+        engine: EngineName = "auto",
+        precision: PrecisionName = "auto",
+        limits: ServeLimits | None = None,
     ) -> None:
         """Open the bundle and start its threads."""
         self.name = name
         self._limits = ServeLimits() if limits is None else limits
-        self._predictor = open_predictor(folder, engine=engine)
+        self._predictor = open_predictor(folder, engine=engine, precision=precision)
         self.rules = self._predictor.rules
         self.thresholds = self._predictor.thresholds
         self.engine = self._predictor.engine

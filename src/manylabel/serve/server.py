@@ -14,7 +14,7 @@ from pathlib import Path
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from manylabel.config import EngineName
+from manylabel.config import EngineName, PrecisionName
 from manylabel.errors import ConfigError
 from manylabel.serve.app import create_app
 from manylabel.serve.served import ServedBundle
@@ -29,6 +29,7 @@ def serve(  # noqa: PLR0913 - a wish of the operator each
     host: str = "127.0.0.1",
     port: int = 8000,
     engine: EngineName = "auto",
+    precision: PrecisionName = "auto",
     limits: ServeLimits | None = None,
     token: str | None = None,
     on_start: Callable[[str], None] = lambda _: None,
@@ -41,6 +42,7 @@ def serve(  # noqa: PLR0913 - a wish of the operator each
         host: Address to listen on; only this machine can reach the default.
         port: Port to listen on; 0 takes a free one.
         engine: What computes.
+        precision: Number type of the forward pass.
         limits: What is refused.
         token: What clients must send; not given: everybody who reaches the address may ask.
         on_start: Hears of the URL once the server listens.
@@ -55,7 +57,7 @@ def serve(  # noqa: PLR0913 - a wish of the operator each
         taken = opened.enter_context(_take_port(host, port))
         served = []
         for name, folder in places.items():
-            served.append(ServedBundle(name, folder, engine=engine, limits=limits))
+            served.append(ServedBundle(name, folder, engine=engine, precision=precision, limits=limits))
             opened.callback(served[-1].close)
         if token is None and host not in ("127.0.0.1", "::1", "localhost"):
             _logger.warning("everybody who reaches %s may ask: set a token to let in only some", host)

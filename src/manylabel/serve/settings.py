@@ -49,7 +49,8 @@ class ServeLimits:
             least, most = getattr(self, name), getattr(self, other)
             if least > most:
                 raise ConfigError(
-                    f"limit {other}: {most} of all requests is less than {name}, {least} of one"
+                    f"limit {other}: {most} of all requests is less than {name}, {least} of one; raise "
+                    f"--max-{other.replace('_', '-')} or lower --max-{name.replace('_', '-')}"
                 )
 
     @property
