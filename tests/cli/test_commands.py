@@ -407,6 +407,11 @@ def test_help_loads_no_torch(command: str, words: str) -> None:
     assert done.stderr.strip() == "set()"
 
 
+def scores_in(name: str) -> list[dict[str, float]]:
+    """Return the scores of a file of JSON Lines."""
+    return [json.loads(line)["scores"] for line in Path(name).read_text(encoding="utf-8").splitlines()]
+
+
 def test_the_numbers_to_compute_in_may_be_chosen(
     run: Run, images: Path, labels: Path, shapes_bundle: Path
 ) -> None:
@@ -414,13 +419,7 @@ def test_the_numbers_to_compute_in_may_be_chosen(
         words = ("--engine", engine, "--precision", "fp32", "--out", f"{name}.jsonl")
         assert run("predict", shapes_bundle, images, *words).code == 0
 
-    ours, theirs = (
-        [
-            json.loads(line)["scores"]
-            for line in Path(f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
-        ]
-        for name in ("ours", "theirs")
-    )
+    ours, theirs = scores_in("ours.jsonl"), scores_in("theirs.jsonl")
     assert all(row == pytest.approx(other, abs=1e-4) for row, other in zip(ours, theirs, strict=True))
     judged = run("evaluate", shapes_bundle, images, labels, "--precision", "fp32")
     assert "(OpenVINO, fp32)" in judged.stdout
@@ -432,10 +431,7 @@ def test_the_engine_may_be_chosen(run: Run, images: Path, labels: Path, shapes_b
     judged = run("evaluate", shapes_bundle, images, labels, "--engine", "int8")
 
     assert predicted.code == 0
-    ours, theirs = (
-        [json.loads(line)["scores"] for line in Path(name).read_text(encoding="utf-8").splitlines()]
-        for name in ("openvino.jsonl", "torch.jsonl")
-    )
+    ours, theirs = scores_in("openvino.jsonl"), scores_in("torch.jsonl")
     # Where the processor computes in 16 bits, each engine rounds in its own way.
     atol = 0.05 if has_native_bf16() else 1e-4
     assert all(row == pytest.approx(other, abs=atol) for row, other in zip(ours, theirs, strict=True))

@@ -15,9 +15,8 @@ stderr = Console(stderr=True)
 
 
 def show_error(text: str) -> None:
-    """Print an error to stderr; in a terminal, lines end between words."""
-    soft = not stderr.is_terminal
-    stderr.print(f"error: {text}", style="red", markup=False, highlight=False, soft_wrap=soft)
+    """Print an error to stderr, as prose."""
+    _print_prose(stderr, f"error: {text}", style="red")
 
 
 def show_line(text: str, *, style: str = "") -> None:
@@ -26,8 +25,13 @@ def show_line(text: str, *, style: str = "") -> None:
 
 
 def show_sentence(text: str, *, style: str = "") -> None:
-    """Print prose to stdout: in a terminal, lines end between words; elsewhere it stays one line."""
-    stdout.print(text, style=style, markup=False, highlight=False, soft_wrap=not stdout.is_terminal)
+    """Print prose to stdout."""
+    _print_prose(stdout, text, style=style)
+
+
+def _print_prose(screen: Console, text: str, *, style: str) -> None:
+    """Print prose: in a terminal, lines end between words; elsewhere it stays one line."""
+    screen.print(text, style=style, markup=False, highlight=False, soft_wrap=not screen.is_terminal)
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
