@@ -16,6 +16,8 @@ from PIL import Image
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Part = Literal["train", "val", "test"]
+WeightsSource = Literal["package", "official", "file", "random"]
+"""Where the weights of a backbone came from: an installed package, a hub or its cache, a file, or nowhere."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -278,8 +280,8 @@ class Trial:
 
     Attributes:
         model: Name of the backbone.
-        init: Where its weights came from: "official", "file" or "random".
-        init_note: The same in words, e.g. ``"random weights: resnet50-11ad3fa6.pth could not be had"``.
+        init: Where its weights came from.
+        init_note: The same in words, e.g. ``"official weights resnet50-0676ba61.pth"``.
         head: Name of the head.
         tune: What learned: "head", "top" or "full".
         parameters: Number of parameters of the whole classifier.
@@ -310,7 +312,7 @@ class Trial:
     """
 
     model: str
-    init: Literal["official", "file", "random"]
+    init: WeightsSource
     init_note: str
     head: str
     tune: str

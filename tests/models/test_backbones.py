@@ -7,7 +7,7 @@ import torch
 from torchvision import models
 
 from manylabel.errors import ConfigError
-from manylabel.models.backbones import build_backbone, official_weights, torchvision_names
+from manylabel.models.backbones import build_backbone, official_weights, short_names
 from manylabel.models.outline import Outline, outline_output
 from manylabel.preprocess import Preprocessing
 
@@ -56,7 +56,7 @@ def test_every_family_gives_the_features_it_announces(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(set(torchvision_names()) - set(FAMILIES)))
+@pytest.mark.parametrize("name", sorted(set(short_names()) - set(FAMILIES)))
 def test_every_other_network_gives_the_features_it_announces(name: str) -> None:
     check_features(name)
 

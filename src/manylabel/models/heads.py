@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from manylabel.config import HeadName
-from manylabel.models.backbones import TIMM_PREFIX
+from manylabel.models.backbones import timm_name
 
 HeadBuilder = Callable[[str, int, int], list[nn.Module]]
 """Returns the layers of a head for the name of a backbone, n_features and n_labels; the last is linear."""
@@ -116,7 +116,7 @@ def _study(backbone: str, n_features: int, n_labels: int) -> list[nn.Module]:
     VGG keeps the hidden layers of its own classifier; a vision transformer has a pooler first, as BERT has;
     every other network gets the head of GoogLeNet and ResNet50.
     """
-    match backbone.removeprefix(TIMM_PREFIX):
+    match timm_name(backbone) or backbone:
         case vgg if vgg.startswith("vgg"):
             return _layers(n_features, n_labels)
         case vit if vit.startswith("vit_"):

@@ -12,7 +12,8 @@ from manylabel.config import ModelConfig
 from manylabel.errors import ConfigError, did_you_mean
 from manylabel.models.backbones import seeded
 from manylabel.models.classifier import Classifier, build_classifier
-from manylabel.models.weights import Provenance, load_weights
+from manylabel.models.hubs import HubAccess
+from manylabel.models.weights import Provenance, load_weights, urls_to_fetch
 
 
 def start_classifiers(
@@ -31,19 +32,31 @@ def start_classifiers(
         WeightsError: Weights are missing or do not fit.
     """
     files = weights_files(model)
+    classifiers = [
+        _build(name, model=model, labels=labels, tta=tta, seed=seed) for name in model.names
+    ]  # all names are checked before a hub is asked
+    hubs = HubAccess()
+    if model.init == "official":
+        hubs.ask(urls_to_fetch([name for name in model.names if name not in files]))
     starts = []
-    for name in model.names:
-        with seeded(seed):
-            classifier = build_classifier(
-                name, labels=labels, head=model.head, side_px=model.side_px, fit=model.fit
-            )
+    for classifier in classifiers:
         backbone = classifier.backbone
-        backbone.preprocessing = replace(backbone.preprocessing, n_views=tta, orientation=model.orientation)
+        file = files.get(backbone.name)
         provenance = load_weights(
-            backbone, init=model.init, file=files.get(name), fallback=model.fallback, seed=seed
+            backbone, init=model.init, file=file, fallback=model.fallback, seed=seed, hubs=hubs
         )
         starts.append((classifier, provenance))
     return tuple(starts)
+
+
+def _build(name: str, *, model: ModelConfig, labels: Sequence[str], tta: int, seed: int) -> Classifier:
+    with seeded(seed):
+        classifier = build_classifier(
+            name, labels=labels, head=model.head, side_px=model.side_px, fit=model.fit
+        )
+    backbone = classifier.backbone
+    backbone.preprocessing = replace(backbone.preprocessing, n_views=tta, orientation=model.orientation)
+    return classifier
 
 
 def weights_files(model: ModelConfig) -> dict[str, Path]:

@@ -36,6 +36,8 @@ _DAMAGE = (
     TypeError,
     ValueError,
 )
+# Before it, `weights_only=True` could be made to run code: https://nvd.nist.gov/vuln/detail/CVE-2025-32434
+_OLDEST_SAFE_TORCH = "2.6"
 _WRAPPINGS = ("state_dict", "model_state_dict", "model", "module")
 _PREFIXES = ("module.", "_orig_mod.", "model.")
 
@@ -51,7 +53,8 @@ def read_weights(path: Path) -> "OrderedDict[str, Tensor]":
         where ``torch.save`` has kept the versions of layers, comes along.
 
     Raises:
-        WeightsError: There is no such file, or it is damaged, holds code, or no tensors.
+        WeightsError: There is no such file, or it is damaged, holds code, or no tensors; or this torch cannot
+            read it safely.
     """
     state = _unwrap(_read(path))
     tensors = OrderedDict(
@@ -73,6 +76,7 @@ def _read(path: Path) -> Any:
             start = file.read(len(_OLD_TORCH))
             file.seek(0)
             if start.startswith((_ZIP, _OLD_TORCH)):
+                _check_torch(path)
                 # The open file, because torch would judge a path by its ending.
                 return torch.load(file, map_location="cpu", weights_only=True)
         return load_file(path)
@@ -86,6 +90,14 @@ def _read(path: Path) -> Any:
             f"{path}: is damaged, not complete, or no file of weights (.pth of torch.save, or .safetensors): "
             f"{str(error).strip().partition(chr(10))[0]}"
         ) from error
+
+
+def _check_torch(path: Path) -> None:
+    if torch.__version__ < _OLDEST_SAFE_TORCH:  # torch compares it as a version
+        raise WeightsError(
+            f"{path}: torch {torch.__version__} cannot read it without the risk of running code in it; "
+            f"install torch {_OLDEST_SAFE_TORCH} or newer, or give a .safetensors file"
+        )
 
 
 def _unwrap(values: Any) -> Mapping[Any, Any]:

