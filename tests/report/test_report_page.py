@@ -23,7 +23,7 @@ from manylabel.report.plots.counts import conditional_shares, order_by_company
 from manylabel.report.plots.draw import draw_plots
 from manylabel.report.plots.losses import mean_curve, read_losses
 from manylabel.report.render import render_page, shown_photos, write_report
-from manylabel.report.words import baseline_warning, headline, random_warning, result
+from manylabel.report.words import baseline_warning, headline, not_ranked_note, result, untrained_note
 from manylabel.types import Epoch, Judged, LabelTable, Split, Thresholds, Trial
 from tests.report.conftest import NOTHING_MORE, facts_of
 
@@ -128,7 +128,7 @@ class PageReader(HTMLParser):
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write the report of two networks, the second one from random weights, on 12 plain photos."""
+    """Write the report of two networks and one that is not pre-trained, on 12 plain photos."""
     folder = tmp_path_factory.mktemp("report")
     names = tuple(f"{row}.jpg" for row in range(12))
     for row, name in enumerate(names):
@@ -141,7 +141,11 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         parts=(None,) * 12,
         source="labels.csv",
     )
-    trials = [make_trial(table), make_trial(table, model="wide", init="random")]
+    trials = [
+        make_trial(table),
+        make_trial(table, model="wide"),
+        make_trial(table, model="rough", init="random"),
+    ]
     return write_report(make_facts(table, trials), table, out=folder / "run").parent
 
 
@@ -221,11 +225,11 @@ def test_hostile_names_stay_text_everywhere(shapes_table: LabelTable) -> None:
     assert reader.text.count(HOSTILE) > 10
 
 
-def test_random_weights_are_marked_in_headline_and_table(page: str) -> None:
-    reader = PageReader(page)
-    assert "wide started from random weights" in reader.text
-    assert '<span class="badge">random weights</span>' in page
-    assert "tiny started from random weights" not in reader.text
+def test_networks_that_are_not_ranked_stand_in_a_group_of_their_own(page: str) -> None:
+    text = " ".join(PageReader(page).text.split())
+    assert text.index("all-negative") < text.index("Not pre-trained on this machine rough")
+    assert "rough is not pre-trained on this machine and therefore not ranked" in text
+    assert '<span class="badge">random weights</span>' not in page
 
 
 def test_a_page_without_random_weights_does_not_speak_of_them(shapes_table: LabelTable) -> None:
@@ -359,7 +363,7 @@ def test_captions_name_the_labels_that_stand_out(shapes_table: LabelTable) -> No
 def test_the_headline_says_who_is_best_by_how_much_and_on_how_many_photos(shapes_table: LabelTable) -> None:
     trials = [
         make_trial(shapes_table, noise=0.01),
-        make_trial(shapes_table, model="wide", noise=3, init="random"),
+        make_trial(shapes_table, model="wide", noise=3),
     ]
     facts = make_facts(shapes_table, trials)
     assert headline(facts) == "tiny is the best of 2 networks: mAP 100.0\N{NO-BREAK SPACE}%"
@@ -367,9 +371,35 @@ def test_the_headline_says_who_is_best_by_how_much_and_on_how_many_photos(shapes
     assert "points above that of wide" in result(facts)
     assert "moves that share by 6.2 points" in result(facts)
     assert "already reaches 33.3\N{NO-BREAK SPACE}%" in baseline_warning(facts)
-    assert str(random_warning(facts)).startswith(
-        "wide started from random weights, not from pre-trained ones"
+    assert untrained_note(facts) == not_ranked_note(facts) == ""
+
+
+def test_networks_of_random_weights_are_not_ranked_beside_others(shapes_table: LabelTable) -> None:
+    trials = [
+        make_trial(shapes_table, model="wide", noise=0.01, init="random"),
+        make_trial(shapes_table, noise=3),
+        make_trial(shapes_table, model="deep", noise=0.01, init="random"),
+    ]
+    facts = make_facts(shapes_table, trials)
+    assert [model["model"] for model in facts["models"]] == ["tiny"]
+    assert [model["model"] for model in facts["not_pretrained"]] == ["wide", "deep"]
+    assert (facts["best"], facts["comparisons"]) == (0, [])
+    assert all(model["intervals"]["mAP"][0] is not None for model in facts["not_pretrained"])
+    assert headline(facts).startswith("tiny reaches mAP")
+    assert untrained_note(facts) == ""
+    assert not_ranked_note(facts) == (
+        "wide and deep are not pre-trained on this machine and therefore not ranked: connect to the "
+        "internet once, or give --weights NAME=FILE."
     )
+
+
+def test_a_page_of_random_networks_says_so_first(shapes_table: LabelTable) -> None:
+    facts = make_facts(shapes_table, [make_trial(shapes_table, init="random")])
+    assert [model["model"] for model in facts["models"]] == ["tiny"]
+    note = untrained_note(facts)
+    assert note.startswith("Nothing here is pre-trained: tiny started from random weights.")
+    page = set_page(facts)
+    assert 0 < page.index(note.partition(":")[0]) < page.index("<h1>")
 
 
 def test_a_network_worse_than_saying_nothing_is_called_so(shapes_table: LabelTable) -> None:

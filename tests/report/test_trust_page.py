@@ -564,10 +564,18 @@ def test_the_terminal_shows_three_comparisons_at_most() -> None:
     assert len(alone) == 3
 
 
-def test_networks_from_random_weights_are_named_under_the_table() -> None:
+def test_the_terminal_groups_networks_that_are_not_ranked(capsys: pytest.CaptureFixture[str]) -> None:
     table = draw_table()
-    trial = make_trial(table, init="random", init_note="random weights: x.pth could not be had")
-    (line,) = trust_words.untrained_lines(facts_of(table, split_of(table), [trial], RUN))
-    assert line.startswith(
-        "tiny is not pre-trained: random weights: x.pth could not be had; the backbone stayed"
-    )
+    trials = [make_trial(table, "wide", init="random"), make_trial(table, "tiny")]
+    screen.show_facts(facts_of(table, split_of(table), trials, RUN))
+    text = capsys.readouterr().out
+    lines = [line.split()[0] for line in text.splitlines() if line.strip()]
+    assert lines.index("tiny") < lines.index("all-negative") < lines.index("wide")
+    assert re.search(r"^Not pre-trained: *\nwide ", text, re.MULTILINE)
+    assert "wide is not pre-trained on this machine and therefore not ranked" in " ".join(text.split())
+
+
+def test_the_terminal_says_first_that_nothing_is_pretrained(capsys: pytest.CaptureFixture[str]) -> None:
+    table = draw_table()
+    screen.show_facts(facts_of(table, split_of(table), [make_trial(table, init="random")], RUN))
+    assert capsys.readouterr().out.startswith("Nothing here is pre-trained: tiny started from random")

@@ -41,21 +41,25 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "F1\nmacro %": ("f1_macro", _percent),
     "Training\ns": ("training_seconds", "{:.1f}".format),
     "One photo\nms": ("inference_seconds", lambda seconds: f"{1000 * seconds:.1f}"),
-    "Parameters": ("parameters", "{:,}".format),
+    "Params\nM": ("parameters", lambda number: f"{number / 1e6:.1f}"),
     "Weights": ("init", str),
 }
 """The table of results in 80 columns: by heading, the column of ``table_rows`` and how it is written."""
 
 _WIDEST = 500
 _FEW_TO_CALIBRATE = 50
+_NOT_RANKED = "Not pre-trained:"
 _SHORT_NAMES = {"nearest-neighbours": "neighbours"}
 
 
 def show_facts(facts: Mapping[str, Any]) -> None:
     """Print the table of results, and what the user should know about it."""
     from manylabel.report.tables import UNDEFINED_NOTE, format_cell, has_undefined, table_rows
-    from manylabel.report.trust_words import terminal_lines, untrained_lines
+    from manylabel.report.trust_words import terminal_lines
+    from manylabel.report.words import not_ranked_note, untrained_note
 
+    if note := untrained_note(facts):
+        show_sentence(note, style="yellow")
     rows = table_rows(facts)
     shown = [
         [
@@ -67,13 +71,15 @@ def show_facts(facts: Mapping[str, Any]) -> None:
         ]
         for row in rows
     ]
-    show_table(["Model", *COLUMNS], shown)
+    n_ranked = len(rows) - len(facts["not_pretrained"])
+    group = [[""], [_NOT_RANKED]] if facts["not_pretrained"] else []
+    show_table(["Model", *COLUMNS], [*shown[:n_ranked], *group, *shown[n_ranked:]])
     if has_undefined(rows):
         show_sentence(UNDEFINED_NOTE)
     for line in terminal_lines(facts):
         show_sentence(line)
-    for line in untrained_lines(facts):
-        show_sentence(line)
+    if note := not_ranked_note(facts):
+        show_sentence(note)
 
 
 def show_evaluation(evaluation: "Evaluation") -> None:
@@ -256,7 +262,7 @@ def show_failures(failures: Sequence[PhotoError]) -> None:
 def show_models(models: Sequence["ModelInfo"]) -> None:
     """Print what networks can be used; a line may be longer than the terminal, for names are copied."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("Name", "Parameters", "Features", "Side", "Licence", "Weights here"):
+    for heading in ("Name", "Parameters", "Features", "Side", "Licence", "Weights"):
         is_number = heading in ("Parameters", "Features", "Side")
         table.add_column(heading, justify="right" if is_number else "left", no_wrap=True)
     for model in models:
@@ -266,7 +272,7 @@ def show_models(models: Sequence["ModelInfo"]) -> None:
             str(model.n_features),
             f"{model.side_px} px",
             escape(model.licence),
-            "yes" if model.weights_here else "no",
+            model.weights or "not here",
         )
     needed = Measurement.get(stdout, stdout.options.update(max_width=_WIDEST), table).maximum
     Console(file=stdout.file, width=max(stdout.width, needed)).print(table)

@@ -17,7 +17,8 @@ Out: facts, one dict of plain JSON values; null stands where something is undefi
                      part, present: contested labels that it carries}]}
     judged           part ("test" or "out_of_fold"), n_photos, n_known: those with any known label
     loss             name and pos_weight_cap as the settings say, null where they do not
-    models           in the order given, each: model, init, init_note, head, tune, parameters,
+    models           the ranked networks in the order given: those that started pre-trained, or all where none
+                     did; each: model, init, init_note, head, tune, parameters,
                      training_seconds, inference_seconds, stage_seconds, step_seconds,
                      thresholds {values, origin},
                      pos_weight [n_labels], weight_decay, fold_weight_decays [n_folds], logit_scale,
@@ -37,6 +38,8 @@ Out: facts, one dict of plain JSON values; null stands where something is undefi
                      threshold_notes, what cannot be promised,
                      learning_curve null or {n_photos, values, bands, label_values, label_bands, gain,
                      gain_band, label_gain_bands}
+    not_pretrained   the networks that started from random weights beside pre-trained ones: not ranked, each
+                     as in ``models``
     baselines        the same photos answered without looking, and by the nearest neighbours on the features
                      of the best network: model, metrics, per_label, intervals, label_intervals, and
                      out_of_fold: metrics of the out-of-fold photos of the best network, where it has such
@@ -125,14 +128,16 @@ def collect_facts(
             different photos.
     """
     _check_trials(table, trials)
+    trials, others = _split_off_random(trials)
     models = [_describe_trial(table, trial, aim=aim) for trial in trials]
+    not_pretrained = [_describe_trial(table, trial, aim=aim) for trial in others]
     best, best_by = _choose_best(models)
     judged = trials[0].judged
     baselines = answer_judged(table, split, trials[best])
     bootstrap = draw_intervals(
-        table, split, [*(trial.judged for trial in trials), *baselines.values()], seed=run.seed
+        table, split, [*(trial.judged for trial in (*trials, *others)), *baselines.values()], seed=run.seed
     )
-    for position, model in enumerate(models):
+    for position, model in enumerate([*models, *not_pretrained]):
         model |= describe_intervals(bootstrap, position)
     facts = {
         "format_version": FORMAT_VERSION,
@@ -147,6 +152,7 @@ def collect_facts(
         },
         "loss": _read_loss(run.config_toml),
         "models": models,
+        "not_pretrained": not_pretrained,
         "baselines": _describe_baselines(
             table, baselines, bootstrap, out_of_fold=answer_out_of_fold(table, split, trials[best])
         ),
@@ -171,6 +177,13 @@ def _check_trials(table: LabelTable, trials: Sequence[Trial]) -> None:
             raise ValueError(f"{trial.model} has labels {trial.labels}, the table has {table.labels}")
         if not np.array_equal(np.sort(trial.judged.rows), rows):
             raise ValueError(f"{trial.model} and {trials[0].model} were judged on different photos")
+
+
+def _split_off_random(trials: Sequence[Trial]) -> tuple[Sequence[Trial], Sequence[Trial]]:
+    """Return the trials that are ranked, and those of random weights where others were pre-trained."""
+    pretrained = [trial for trial in trials if trial.init != "random"]
+    others = [trial for trial in trials if trial.init == "random"]
+    return (pretrained, others) if pretrained else (trials, [])
 
 
 def _choose_best(models: Sequence[Facts]) -> tuple[int, str]:

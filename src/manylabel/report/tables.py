@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from manylabel.files import write_atomically
+from manylabel.report.words import not_ranked_note, untrained_note
 
 _FROM_TRIALS = ("training_seconds", "inference_seconds", "parameters", "init")
 
@@ -58,12 +59,17 @@ SHORT_NAMES_NOTE = (
 )
 """What the short names of metrics mean."""
 
-INIT_WORDS = {"official": "official", "file": "from a file", "random": "random (not pre-trained)"}
+INIT_WORDS = {
+    "package": "from a package",
+    "official": "official",
+    "file": "from a file",
+    "random": "random (not pre-trained)",
+}
 """What people are told about where a network's weights came from."""
 
 
 def table_rows(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the table of results, one row per network in the order given, then the baselines.
+    """Return the table of results: the ranked networks, the baselines, then the networks that are not ranked.
 
     Args:
         facts: What ``collect_facts`` returned.
@@ -81,7 +87,7 @@ def table_rows(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
             **{name: entry.get(name) for name in _FROM_TRIALS},
             **_interval_columns(entry["intervals"]),
         }
-        for entry in (*facts["models"], *facts["baselines"])
+        for entry in (*facts["models"], *facts["baselines"], *facts["not_pretrained"])
     ]
 
 
@@ -170,28 +176,24 @@ def _csv_cell(value: object) -> object:
 
 def _to_markdown(facts: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
     """Lay out the main columns as one table, the other metrics (one per line) as a second one."""
-    main = [
-        list(MAIN_COLUMNS.values()),
-        *([_with_interval(column, row) for column in MAIN_COLUMNS] for row in rows),
-    ]
+    lines = [[_with_interval(column, row) for column in MAIN_COLUMNS] for row in rows]
+    n_ranked = len(rows) - len(facts["not_pretrained"])
+    headings = list(MAIN_COLUMNS.values())
+    not_ranked = [_markdown_table([headings, *lines[n_ranked:]])] if lines[n_ranked:] else []
     others = [name for name in facts["models"][0]["metrics"] if name not in MAIN_COLUMNS]
     rest = [
-        ["Metric", *(row["model"] for row in rows)],
+        ["Metric", *(row["model"] for row in rows[:n_ranked])],
         *(
-            [METRIC_HEADINGS.get(name, name), *(format_cell(name, row[name]) for row in rows)]
+            [METRIC_HEADINGS.get(name, name), *(format_cell(name, row[name]) for row in rows[:n_ranked])]
             for name in others
         ),
     ]
-    notes = [
-        f"{_escape_markdown(model['model'])}: {_escape_markdown(model['init_note'])}"
-        for model in facts["models"]
-        if model["init"] == "random" and model["init_note"]
-    ]
+    notes = [_escape_markdown(note) for note in (untrained_note(facts), not_ranked_note(facts)) if note]
     compared = "\n".join(f"* {_escape_markdown(pair['sentence'])}" for pair in facts["comparisons"])
     about = "In brackets: 95 % intervals, by resampling the judged photos."
     undefined = [UNDEFINED_NOTE] if has_undefined(rows) else []
-    extra = [*undefined, *notes, *([compared] if compared else [])]
-    parts = [_markdown_table(main), about, *extra, _markdown_table(rest)]
+    extra = [*undefined, *notes, *not_ranked, *([compared] if compared else [])]
+    parts = [_markdown_table([headings, *lines[:n_ranked]]), about, *extra, _markdown_table(rest)]
     return "\n\n".join(parts) + "\n"
 
 

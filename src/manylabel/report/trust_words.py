@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from manylabel.report.words import (
-    STAYED_RANDOM,
     FactsView,
     n_judged,
     n_things,
@@ -116,16 +115,6 @@ def training_photos_apart(facts: FactsView) -> str:
         f" of {best['model']} is {percent(own)}: {'below' if own < low else 'above'} that interval. These"
         f" photos are of another kind, or fewer photos teach less; expect something between for new ones."
     )
-
-
-def untrained_lines(facts: FactsView) -> list[str]:
-    """Name the networks that started from random weights, a line each."""
-    lines = []
-    for model in facts["models"]:
-        if model["init"] == "random":
-            parts = [model["init_note"], STAYED_RANDOM[model["tune"]]]
-            lines.append(f"{model['model']} is not pre-trained: {'; '.join(part for part in parts if part)}.")
-    return lines
 
 
 def standing(facts: FactsView) -> str:

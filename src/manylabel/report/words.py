@@ -188,26 +188,39 @@ def baseline_warning(facts: FactsView) -> str:
     return text
 
 
-def random_warning(facts: FactsView) -> str | None:
-    """Say which networks started from random weights, why, and what that means; None without any."""
-    randoms = [model for model in facts["models"] if model["init"] == "random"]
-    if not randoms:
-        return None
-    names = list_words([model["model"] for model in randoms])
-    notes = dict.fromkeys(
-        model["init_note"].removeprefix("random weights").lstrip(":, ") for model in randoms
-    )
-    why = "; ".join(note for note in notes if note)
+def untrained_note(facts: FactsView) -> str:
+    """Say that no network is pre-trained, and what that means; empty where one is."""
+    models = facts["models"]
+    if any(model["init"] != "random" for model in models):
+        return ""
+    names = list_words([model["model"] for model in models])
+    stayed = " ".join(sorted({STAYED_RANDOM[model["tune"]] for model in models} - {""}))
     return (
-        f"{names} started from random weights, not from pre-trained ones{f' ({why})' if why else ''}."
-        f"{_what_stayed_random(randoms)}"
-        f" {'This row does' if len(randoms) == 1 else 'These rows do'} not show what such a network can do."
+        f"Nothing here is pre-trained: {names} started from random weights.{f' {stayed}' if stayed else ''}"
+        f" These numbers do not show what pre-trained networks reach: {_WAY_TO_WEIGHTS}."
     )
 
+
+def not_ranked_note(facts: FactsView) -> str:
+    """Say which networks are not ranked, why, and how to get their weights; empty where all are."""
+    names = [model["model"] for model in facts["not_pretrained"]]
+    if not names:
+        return ""
+    are = "is" if len(names) == 1 else "are"
+    return (
+        f"{list_words(names)} {are} not pre-trained on this machine and therefore not ranked: "
+        f"{_WAY_TO_WEIGHTS}."
+    )
+
+
+NOT_RANKED_HEADING = "Not pre-trained on this machine"
+"""The heading above the networks that are not ranked."""
+
+_WAY_TO_WEIGHTS = "connect to the internet once, or give --weights NAME=FILE"
 
 STAYED_RANDOM = {
-    "head": "the backbone stayed random, only the head learned",
-    "top": "the backbone stayed random below the cut",
+    "head": "Only the head learned; the backbone stayed random.",
+    "top": "The backbone stayed random below the cut.",
     "full": "",
 }
 """What did not learn, by what did, where a network started from random weights."""
@@ -219,11 +232,6 @@ LEARNED = {
     "full": "the whole network learned",
 }
 """What learned, by the setting."""
-
-
-def _what_stayed_random(models: Sequence[FactsView]) -> str:
-    whats = {STAYED_RANDOM[model["tune"]] for model in models} - {""}
-    return "".join(f" {what[0].upper()}{what[1:]}." for what in sorted(whats))
 
 
 def n_wrong_labels(facts: FactsView) -> int | None:
@@ -295,7 +303,7 @@ def timings(facts: FactsView) -> dict[str, Any]:
         for the same stage in all rows); ``longest``, the seconds of the longest row.
     """
     spans = []
-    for model in facts["models"]:
+    for model in (*facts["models"], *facts["not_pretrained"]):
         spans.append((model["model"], model["stage_seconds"]))
         spans.append((f"{model['model']}, training steps", model["step_seconds"]))
     spans.append(("around them", facts["run"]["stage_seconds"]))
