@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.cases import OUT, Case, Settings, manylabel_command, manylabel_environment
 from benchmarks.drawn_photos import make_table
-from benchmarks.photo_sets import NETWORKS
+from benchmarks.photo_sets import NETWORKS, weights_option
 from benchmarks.study import draw, read_stages, sample_folder
 
 NETWORK = "mobilenet_v2"
@@ -39,7 +39,7 @@ def _case(settings: Settings, n_photos: int) -> Case:
         command=manylabel_command(
             settings,
             *("compare", str(folder / "images"), str(folder / "labels.csv"), "--models", NETWORK),
-            *("--weights", str(settings.weights / NETWORKS[NETWORK].file)),
+            *weights_option(settings, NETWORKS[NETWORK]),
             *SETTINGS,
             *("--out", f"{OUT}/run"),
         ),

@@ -6,6 +6,7 @@ Out: photo sets, networks, and their weights under the names of timm.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.cases import Settings
 
@@ -34,13 +35,13 @@ class Network:
     Attributes:
         manylabel: What manylabel calls it.
         timm: What timm, and so every peer, calls it.
-        file: Its weights below the weights folder.
+        file: Its weights below the weights folder; None where an installed package has them.
         side_px: The side that it is made for; None where it takes any.
     """
 
     manylabel: str
     timm: str
-    file: str
+    file: str | None
     side_px: int | None = None
 
 
@@ -50,6 +51,7 @@ SETS = {
 }
 
 NETWORKS = {
+    "efficientnet_lite0": Network(manylabel="efficientnet_lite0", timm="tf_efficientnet_lite0", file=None),
     "mobilenet_v2": Network(
         manylabel="mobilenet_v2", timm="mobilenetv2_100", file="mobilenet_v2.safetensors"
     ),
@@ -78,6 +80,11 @@ def side_of(photo_set: str, network: str) -> int:
     return SETS[photo_set].side_px if made_for is None else made_for
 
 
+def weights_option(settings: Settings, network: Network) -> tuple[str, ...]:
+    """Return the option that names the weights file of a network; nothing where a package has them."""
+    return () if network.file is None else ("--weights", str(settings.weights / network.file))
+
+
 def timm_weights(settings: Settings, network: Network) -> Path:
     """Return where ``convert_weights`` puts the weights of a network under timm's names."""
     return settings.work / "weights" / f"{network.timm}.safetensors"
@@ -88,21 +95,39 @@ def convert_weights(settings: Settings, network: Network) -> None:
 
     timm and torchvision define the same layers in the same order: only the names differ.
     """
-    import timm
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file
 
     target = timm_weights(settings, network)
     if target.is_file():
         return
-    weights = load_file(settings.weights / network.file)
+    if network.file is None:
+        weights = _installed_weights(network.manylabel)
+    else:
+        weights = _weights_of_file(settings.weights / network.file, network)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    save_file(weights, target.with_suffix(".partial"))
+    target.with_suffix(".partial").replace(target)
+
+
+def _installed_weights(name: str) -> dict[str, Any]:
+    from manylabel.models.backbones import build_backbone
+    from manylabel.models.weights import load_weights
+
+    backbone = build_backbone(name)
+    load_weights(backbone)
+    return backbone.network.state_dict()
+
+
+def _weights_of_file(file: Path, network: Network) -> dict[str, Any]:
+    import timm
+    from safetensors.torch import load_file
+
+    weights = load_file(file)
     own = timm.create_model(network.timm, num_classes=0).state_dict()
     given = list(own)
     if not set(own) <= set(weights):
         given = _torchvision_names(network.manylabel, set(weights))
-    weights = {name: weights[old] for name, old in zip(own, given, strict=True)}
-    target.parent.mkdir(parents=True, exist_ok=True)
-    save_file(weights, target.with_suffix(".partial"))
-    target.with_suffix(".partial").replace(target)
+    return {name: weights[old] for name, old in zip(own, given, strict=True)}
 
 
 def _torchvision_names(network: str, present: set[str]) -> list[str]:

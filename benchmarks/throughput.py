@@ -20,7 +20,7 @@ from benchmarks.cases import (
 )
 from benchmarks.drawn_photos import make_phone_photos
 from benchmarks.machine import source_state
-from benchmarks.photo_sets import NETWORKS, labels_of, photos_of
+from benchmarks.photo_sets import NETWORKS, labels_of, photos_of, weights_option
 from benchmarks.workers.common import read_values
 from manylabel.data.find import find_photos
 
@@ -70,8 +70,8 @@ def make_bundle(settings: Settings, network: str) -> None:
     bundle = bundle_of(settings, network)
     if bundle.exists():
         return
-    weights = settings.weights / NETWORKS[network].file if network in NETWORKS else None
-    start = ("--init", "random") if weights is None else ("--weights", str(weights))
+    is_known = network in NETWORKS
+    start = weights_option(settings, NETWORKS[network]) if is_known else ("--init", "random")
     labels = labels_of(settings, "scenes_160")
     command = manylabel_command(
         settings,

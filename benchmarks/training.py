@@ -30,6 +30,7 @@ from benchmarks.photo_sets import (
     photos_of,
     side_of,
     timm_weights,
+    weights_option,
 )
 
 MANYLABEL_VARIANTS: dict[str, tuple[str, ...]] = {
@@ -77,7 +78,7 @@ def _manylabel_case(settings: Settings, tool: str, photo_set: str, network: str)
         settings,
         *("compare", str(photos_of(settings, photo_set)), str(labels_of(settings, photo_set))),
         *("--models", NETWORKS[network].manylabel),
-        *("--weights", str(settings.weights / NETWORKS[network].file)),
+        *weights_option(settings, NETWORKS[network]),
         *MANYLABEL_VARIANTS[tool],
         *("--set", f"model.side_px={side_of(photo_set, network)}"),
         *(("--set", "model.orientation=any") if SETS[photo_set].is_from_above else ()),

@@ -56,18 +56,12 @@ def real_weights() -> Path:
 
 
 @pytest.fixture
-def official_mobilenet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lay random weights where torch looks for those of MobileNetV2, and go to an empty folder."""
-    import torch  # not at the top: most tests do without
-    from torchvision import models
-
-    checkpoints = tmp_path / "torch" / "hub" / "checkpoints"
-    checkpoints.mkdir(parents=True)
-    weights = models.MobileNet_V2_Weights.IMAGENET1K_V1
-    torch.save(models.mobilenet_v2().state_dict(), checkpoints / Path(weights.url).name)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setenv("MANYLABEL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Go to an empty folder, as a reader of the documents starts."""
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
 
 
 @pytest.fixture

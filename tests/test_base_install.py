@@ -81,7 +81,7 @@ def test_what_needs_torch_says_so(
         check=False,
     )
     assert done.returncode == 2
-    assert "pip install 'manylabel[train]'" in done.stderr
+    assert "pip install '.[train]' in a clone of manylabel" in done.stderr
     assert "export --to onnx" in done.stderr
 
 

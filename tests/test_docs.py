@@ -37,7 +37,7 @@ def test_a_shown_command_is_understood(command: str) -> None:
     parsed.make_context(name, words)
 
 
-@pytest.mark.usefixtures("official_mobilenet")
+@pytest.mark.usefixtures("empty_folder")
 def test_the_python_block_of_the_readme_runs() -> None:
     draw_sample("postcards", n_photos=40)
     blocks = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))

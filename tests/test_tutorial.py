@@ -23,8 +23,7 @@ def tutorial() -> list[str]:
     return [line for block in BLOCK.findall(text) for line in block.replace("\\\n", " ").strip().splitlines()]
 
 
-@pytest.mark.usefixtures("official_mobilenet")
-def test_every_command_of_the_tutorial_runs(tmp_path: Path) -> None:
+def test_every_command_of_the_tutorial_runs(empty_folder: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("there is no curl here")
     commands = [shlex.split(line) for line in tutorial()]
@@ -58,5 +57,5 @@ def test_every_command_of_the_tutorial_runs(tmp_path: Path) -> None:
         if server is not None:
             server.terminate()
             server.communicate()
-    assert (tmp_path / "why" / "index.html").is_file()
-    assert len((tmp_path / "said.csv").read_text(encoding="utf-8").splitlines()) == 201
+    assert (empty_folder / "why" / "index.html").is_file()
+    assert len((empty_folder / "said.csv").read_text(encoding="utf-8").splitlines()) == 201

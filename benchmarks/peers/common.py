@@ -83,8 +83,8 @@ class Job:
     @property
     def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return mean and standard deviation of the pixels that the weights expect."""
-        is_vit = self.network.startswith("vit_")
-        return ((0.5,) * 3, (0.5,) * 3) if is_vit else (IMAGENET_MEAN, IMAGENET_STD)
+        is_half = self.network.startswith(("vit_", "tf_efficientnet_lite"))
+        return ((0.5,) * 3, (0.5,) * 3) if is_half else (IMAGENET_MEAN, IMAGENET_STD)
 
 
 def read_rows(labels: Path) -> tuple[Row, ...]:

@@ -36,6 +36,9 @@ EngineName = Literal["auto", "openvino", "torch", "int8", "onnxruntime"]
 ExportName = Literal["onnx", "openvino", "int8"]
 ThresholdName = Literal["f1", "accuracy", "cost", "precision", "recall", "half"]
 
+DEFAULT_BACKBONE = "efficientnet_lite0"
+"""Its weights come with the installation."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
@@ -76,19 +79,21 @@ class SplitConfig:
 class ModelConfig:
     """Which networks, from which weights."""
 
-    names: tuple[str, ...] = ("mobilenet_v2",)
-    """Backbones: torchvision names, or "timm/NAME"; `manylabel models` lists them."""
+    names: tuple[str, ...] = (DEFAULT_BACKBONE,)
+    """Backbones: efficientnet_lite0, -1 and -2, names of torchvision, or "timm/NAME"; `manylabel models`
+    lists them."""
 
     head: HeadName = "linear"
     """What stands on the backbone: one linear layer, an MLP with one hidden layer, or exactly the head of
     the study."""
 
     init: InitName = "official"
-    """Where a backbone starts: its official pre-trained weights, or random ones."""
+    """Where a backbone starts: its official pre-trained weights, from an installed package or from its hub,
+    or random ones."""
 
     fallback: Literal["error", "random"] = "error"
-    """What to do where official weights cannot be had: stop, or go on with random weights and say so in
-    every table."""
+    """What to do where official weights cannot be had: stop, or go on with random weights; such networks are
+    not ranked beside pre-trained ones."""
 
     weights: tuple[str, ...] = ()
     """Files of pre-trained weights (.pth or .safetensors): "FILE" for a single network, else "NAME=FILE"

@@ -89,8 +89,18 @@ class MissingExtraError(ManylabelError):
 
     def __init__(self, what: str, extra: str) -> None:
         """Write the install command into the text."""
-        super().__init__(f"{what} needs more than the base install: pip install 'manylabel[{extra}]'")
+        super().__init__(f"{what} needs more than the base install: {install_hint(extra)}")
         self.extra = extra
+
+
+def install_hint(extra: str) -> str:
+    """Return the command that installs an optional dependency group; manylabel is on no package index.
+
+    Examples:
+        >>> install_hint("train")
+        "pip install '.[train]' in a clone of manylabel"
+    """
+    return f"pip install '.[{extra}]' in a clone of manylabel"
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from sklearn.preprocessing import MultiLabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
 from manylabel.cache import default_cache
-from manylabel.config import HeadName, ModelConfig, RunConfig, TuneName
+from manylabel.config import DEFAULT_BACKBONE, HeadName, ModelConfig, RunConfig, TuneName
 from manylabel.data.duplicates import find_duplicates
 from manylabel.errors import TableError, needs_extra
 from manylabel.recipes import apply_settings, check_config
@@ -65,7 +65,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
     def __init__(
         self,
-        backbone: str = "mobilenet_v2",
+        backbone: str = DEFAULT_BACKBONE,
         *,
         head: HeadName = "linear",
         tune: TuneName = "top",

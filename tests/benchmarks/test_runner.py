@@ -102,13 +102,30 @@ def test_weights_under_the_names_of_timm_give_the_same_features(settings: Settin
     network: Any = models.mobilenet_v2().eval()
     body = {name: value for name, value in network.state_dict().items() if name.startswith("features")}
     settings.weights.mkdir()
-    save_file(body, settings.weights / NETWORKS["mobilenet_v2"].file)
+    save_file(body, settings.weights / "mobilenet_v2.safetensors")
     convert_weights(settings, NETWORKS["mobilenet_v2"])
 
     twin: Any = timm.create_model("mobilenetv2_100", num_classes=0).eval()
     twin.load_state_dict(load_file(timm_weights(settings, NETWORKS["mobilenet_v2"])))
     photos = torch.rand(1, 3, 64, 64)
     torch.testing.assert_close(twin.forward_features(photos), network.features(photos))
+
+
+def test_weights_of_a_package_are_written_for_the_other_tools(settings: Settings) -> None:
+    import timm
+    import torch
+    from safetensors.torch import load_file
+
+    from manylabel.models.backbones import build_backbone
+    from manylabel.models.weights import load_weights
+
+    convert_weights(settings, NETWORKS["efficientnet_lite0"])
+    twin: Any = timm.create_model("tf_efficientnet_lite0", num_classes=0).eval()
+    twin.load_state_dict(load_file(timm_weights(settings, NETWORKS["efficientnet_lite0"])))
+    backbone = build_backbone("efficientnet_lite0").eval()
+    load_weights(backbone)
+    photos = torch.rand(1, 3, 64, 64)
+    torch.testing.assert_close(twin(photos), backbone(photos))
 
 
 def test_results_are_plain_json(results: Path) -> None:

@@ -114,7 +114,9 @@ def test_a_heic_photo_without_the_extra_says_how_to_install_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     start = b"\0\0\0\x18ftyp" + brand + b"\0\0\0\0mif1heic"
-    assert reason_for(start + bytes(100)) == "HEIC photos need an extra: pip install 'manylabel[heic]'"
+    assert reason_for(start + bytes(100)) == (
+        "HEIC photos need an extra: pip install '.[heic]' in a clone of manylabel"
+    )
 
 
 def test_a_format_that_pillow_was_built_without_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

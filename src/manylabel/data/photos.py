@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from manylabel.data.quiet_pillow import quiet_pillow
-from manylabel.errors import PhotoError
+from manylabel.errors import PhotoError, install_hint
 
 # Pillow also opens formats that start other programs (EPS) or hold no photo; those stay out. The first five
 # need no plug-in to be searched for.
@@ -288,7 +288,7 @@ def _open_heic(file: IO[bytes], path: Path) -> Image.Image:
     try:
         from pillow_heif import register_heif_opener  # not at the top: an extra
     except ImportError as error:
-        raise PhotoError(path, "HEIC photos need an extra: pip install 'manylabel[heic]'") from error
+        raise PhotoError(path, f"HEIC photos need an extra: {install_hint('heic')}") from error
     register_heif_opener()
     return Image.open(file, formats=("HEIF",))
 

@@ -17,11 +17,10 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
-from manylabel.config import InitName
+from manylabel.config import DEFAULT_BACKBONE, InitName
 from manylabel.errors import WeightsError
 from manylabel.files import file_sha256
 from manylabel.models.backbones import (
-    SHORT_NAMES,
     Backbone,
     build_backbone,
     seeded,
@@ -155,9 +154,8 @@ def _ways_out(name: str, official: OfficialFile | None, packaged: PackagedFile |
         f'give a file of weights (.pth or .safetensors): --weights {name}=FILE, in Python weights="FILE"'
     ]
     if packaged is None:
-        installable = next(iter(SHORT_NAMES))
         ways += [
-            f"take a backbone whose weights come with the installation: {installable}",
+            f"take a backbone whose weights come with the installation: {DEFAULT_BACKBONE}",
             "start from random weights, which need many more photos, for a trial: --init random --tune head, "
             'in Python tune="head", settings=["model.init=random"]',
         ]
