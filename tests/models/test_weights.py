@@ -138,7 +138,7 @@ def test_a_damaged_file_in_the_cache_of_torch_is_told(caches: Path) -> None:
     path = put_into_torch_cache(caches, "squeezenet1_1", {"a": torch.zeros(1000)})
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(WeightsError, match=r"(?s)squeezenet1_1-b8a52dc0\.pth: is damaged.*Delete this file"):
-        load_weights(build_backbone("squeezenet1_1"), fallback="random")
+        load_weights(build_backbone("squeezenet1_1"))
 
 
 def test_content_that_is_not_the_official_one_is_used_and_told(caches: Path) -> None:
@@ -177,12 +177,6 @@ def test_no_hub_in_reach_names_the_repository_of_timm(caches: Path) -> None:
         f"copy the folder models--timm--test_vit.r160_in1k from a machine that has it into {caches}"
         in message
     )
-
-
-def test_no_hub_in_reach_can_mean_random_weights_and_says_so() -> None:
-    provenance = load_weights(build_backbone("squeezenet1_1"), fallback="random")
-    assert (provenance.init, provenance.sha256) == ("random", None)
-    assert provenance.note == "random weights: pre-trained ones are not here"
 
 
 def test_a_network_without_official_weights_says_so() -> None:

@@ -26,7 +26,10 @@ def train(
     *,
     model: Annotated[
         str | None,
-        typer.Option(help="Network to train; `manylabel models` lists them.", metavar="NAME"),
+        typer.Option(
+            help="Network to train, efficientnet_lite0 by default; `manylabel models` lists them.",
+            metavar="NAME",
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the bundle; not given: bundle.", show_default=False)

@@ -8,12 +8,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from manylabel.config import ModelConfig
-from manylabel.errors import ConfigError, did_you_mean
+from manylabel.config import ModelConfig, RunConfig
+from manylabel.errors import ConfigError, MissingWeightsError, did_you_mean
 from manylabel.models.backbones import seeded
 from manylabel.models.classifier import Classifier, build_classifier
 from manylabel.models.hubs import HubAccess
 from manylabel.models.weights import Provenance, load_weights, urls_to_fetch
+
+MISSING = Provenance(
+    init="random", note="random weights, because pre-trained ones are not on this machine", sha256=None
+)
+"""Where the weights of a network came from that could not get any, and that the settings let go on."""
+
+_SMALL_SIDE_PX = 64
 
 
 def start_classifiers(
@@ -41,12 +48,35 @@ def start_classifiers(
     starts = []
     for classifier in classifiers:
         backbone = classifier.backbone
-        file = files.get(backbone.name)
-        provenance = load_weights(
-            backbone, init=model.init, file=file, fallback=model.fallback, seed=seed, hubs=hubs
-        )
+        try:
+            provenance = load_weights(
+                backbone, init=model.init, file=files.get(backbone.name), seed=seed, hubs=hubs
+            )
+        except MissingWeightsError:
+            if model.fallback == "error":
+                raise
+            classifier, provenance = _build_small(classifier, model=model, seed=seed), MISSING
         starts.append((classifier, provenance))
     return tuple(starts)
+
+
+def quick_settings(config: RunConfig) -> RunConfig:
+    """Return the settings for a network whose weights are missing: what says nothing should cost little."""
+    return replace(
+        config,
+        training=replace(config.training, n_views=1, engine="torch"),  # compiling takes longer than running
+        evaluation=replace(config.evaluation, tta=1, inner_folds=False, learning_curve=False),
+    )
+
+
+def _build_small(classifier: Classifier, *, model: ModelConfig, seed: int) -> Classifier:
+    """Build a network of random weights that sees small photos; of its usual side where it takes no other."""
+    side_px = min(classifier.preprocessing.side_px, _SMALL_SIDE_PX)
+    name, labels = classifier.backbone.name, classifier.labels
+    try:
+        return _build(name, model=replace(model, side_px=side_px), labels=labels, tta=1, seed=seed)
+    except ConfigError:
+        return _build(name, model=model, labels=labels, tta=1, seed=seed)
 
 
 def _build(name: str, *, model: ModelConfig, labels: Sequence[str], tta: int, seed: int) -> Classifier:

@@ -4,21 +4,20 @@ In:  a backbone, what was asked for, a seed.
 Out: the same backbone with its weights, and a ``Provenance`` that says where they came from.
 """
 
-import logging
 import re
 import sys
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
 from manylabel.config import DEFAULT_BACKBONE, InitName
-from manylabel.errors import WeightsError
+from manylabel.errors import MissingWeightsError, WeightsError
 from manylabel.files import file_sha256
 from manylabel.models.backbones import (
     Backbone,
@@ -32,8 +31,6 @@ from manylabel.models.hubs import HUB_ERRORS, HubAccess, OfficialFile, OfflineEr
 from manylabel.models.packaged_weights import PackagedFile, packaged_file
 from manylabel.models.weight_files import read_weights
 from manylabel.types import WeightsSource
-
-_logger = logging.getLogger(__name__)
 
 Weights = OrderedDict[str, Tensor]
 
@@ -68,7 +65,6 @@ def load_weights(
     *,
     init: InitName = "official",
     file: Path | None = None,
-    fallback: Literal["error", "random"] = "error",
     seed: int = 0,
     hubs: HubAccess | None = None,
 ) -> Provenance:
@@ -81,7 +77,6 @@ def load_weights(
         backbone: Changed in place.
         init: What it starts from where no file is given.
         file: Weights to take instead, .pth or .safetensors, with or without a classifier.
-        fallback: What to do where official weights cannot be had: stop, or go on with random ones.
         seed: Seed of random weights; torch's own generator is left as it was.
         hubs: Which hubs answer, shared by all backbones of a run. Not given: they are asked.
 
@@ -89,7 +84,8 @@ def load_weights(
         Where the weights came from.
 
     Raises:
-        WeightsError: The official weights cannot be had, or the file is damaged or of another network.
+        MissingWeightsError: The official weights are not on this machine, and no hub gives them.
+        WeightsError: A file is damaged or of another network.
 
     Examples:
         >>> load_weights(build_backbone("squeezenet1_1"), init="random", seed=1).note
@@ -103,14 +99,17 @@ def load_weights(
     if packaged is not None and (path := packaged.find()) is not None:
         return _load_packaged(backbone, packaged, path)
     official = official_file(backbone.name)
-    try:
-        path = _official_path(backbone.name, official, HubAccess() if hubs is None else hubs)
-    except _UnavailableError as error:
-        if fallback == "error":
-            raise WeightsError(_ways_out(backbone.name, official, packaged, str(error))) from error
-        _logger.info("%s: %s", backbone.name, error)
-        return _fill_with_random(backbone, seed=seed, note="random weights: pre-trained ones are not here")
-    assert official is not None
+    if official is None:
+        reason = f"there are no official weights of {backbone.name}"
+        raise MissingWeightsError(_ways_out(backbone.name, official, packaged, reason))
+    path = official.find()
+    if path is None:
+        try:
+            (HubAccess() if hubs is None else hubs).check(official.url)
+            path = official.fetch()
+        except HUB_ERRORS as error:
+            reason = f"{official.name} is not on this machine and {_why(error)}"
+            raise MissingWeightsError(_ways_out(backbone.name, official, packaged, reason)) from error
     return _load_official(backbone, official, path)
 
 
@@ -127,24 +126,6 @@ def urls_to_fetch(names: Sequence[str]) -> tuple[str, ...]:
         if official is not None and not is_installed and official.find() is None:
             urls.append(official.url)
     return tuple(urls)
-
-
-class _UnavailableError(Exception):
-    """Official weights cannot be had, and why."""
-
-
-def _official_path(name: str, official: OfficialFile | None, hubs: HubAccess) -> Path:
-    """Return the file of official weights, fetched where it has to be."""
-    if official is None:
-        raise _UnavailableError(f"there are no official weights of {name}")
-    path = official.find()
-    if path is not None:
-        return path
-    try:
-        hubs.check(official.url)
-        return official.fetch()
-    except HUB_ERRORS as error:
-        raise _UnavailableError(f"{official.name} is not on this machine and {_why(error)}") from error
 
 
 def _ways_out(name: str, official: OfficialFile | None, packaged: PackagedFile | None, reason: str) -> str:
