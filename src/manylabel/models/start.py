@@ -15,12 +15,15 @@ from manylabel.models.classifier import Classifier, build_classifier
 from manylabel.models.hubs import HubAccess
 from manylabel.models.weights import Provenance, load_weights, urls_to_fetch
 
+_SMALL_SIDE_PX = 64
+
 MISSING = Provenance(
-    init="random", note="random weights, because pre-trained ones are not on this machine", sha256=None
+    init="random",
+    note="random weights, because pre-trained ones are not on this machine; "
+    f"one view of photos of {_SMALL_SIDE_PX} pixels where the network takes them",
+    sha256=None,
 )
 """Where the weights of a network came from that could not get any, and that the settings let go on."""
-
-_SMALL_SIDE_PX = 64
 
 
 def start_classifiers(

@@ -60,6 +60,12 @@ def what_to_beat(baselines: Sequence[str]) -> str:
     return f"What a network has to beat: {meanings}."
 
 
+def what_to_beat_in_table(facts: FactsView) -> str:
+    """Say which rows of the table are baselines."""
+    names = list_words([baseline["model"] for baseline in facts["baselines"]])
+    return f"{names} are baselines: what every network has to beat."
+
+
 def n_things(n: int, thing: str) -> str:
     """Count things.
 
