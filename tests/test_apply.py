@@ -367,7 +367,7 @@ def test_a_missing_torch_is_told_with_the_command_that_installs_it(
     monkeypatch.setenv("MANYLABEL_CACHE", str(images / "nothing converted yet"))
 
     for engine in ("auto", "openvino", "torch"):
-        with pytest.raises(MissingExtraError, match=r"pip install 'manylabel\[train\]'"):
+        with pytest.raises(MissingExtraError, match=r"pip install '\.\[train\]'"):
             predict(shapes_bundle, images, engine=engine)
 
 

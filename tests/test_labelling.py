@@ -176,7 +176,7 @@ def test_a_missing_torch_is_told_with_the_command_that_installs_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "manylabel.predictors.feature_scores", None)
 
-    with pytest.raises(MissingExtraError, match=r"Suggesting photos needs .*'manylabel\[train\]'"):
+    with pytest.raises(MissingExtraError, match=r"Suggesting photos needs .*'\.\[train\]'"):
         suggest(bundle, images)
 
 

@@ -80,8 +80,8 @@ class ModelConfig:
     """Which networks, from which weights."""
 
     names: tuple[str, ...] = (DEFAULT_BACKBONE,)
-    """Backbones: efficientnet_lite0, -1 and -2, names of torchvision, or "timm/NAME"; `manylabel models`
-    lists them."""
+    """Backbones: efficientnet_lite0, efficientnet_lite1, efficientnet_lite2, a name of torchvision, or
+    "timm/NAME"; `manylabel models` lists them."""
 
     head: HeadName = "linear"
     """What stands on the backbone: one linear layer, an MLP with one hidden layer, or exactly the head of

@@ -104,7 +104,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             TableError: A photo cannot be read, ``y`` does not fit ``X``, or no photo carries some label.
         """
         with needs_extra("Training", "train"):
-            from manylabel.models.start import start_classifiers
+            from manylabel.models.start import settings_for, start_classifiers
             from manylabel.training.trial import Experiment, run_trial
 
         names, targets = read_targets(y, n_photos=len(X))
@@ -123,7 +123,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             store=store,
             targets=targets,
             split=Split(train=np.arange(len(X)), val=none, test=none, groups=groups),
-            config=config,
+            config=settings_for(provenance, config),
             rules=parse_rules(**asdict(config.rules), labels=[str(name) for name in names]),
             cache=default_cache(),
             listener=listener,

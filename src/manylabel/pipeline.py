@@ -28,7 +28,7 @@ from manylabel.files import check_apart, new_folder, write_atomically
 from manylabel.models.classifier import Classifier
 from manylabel.models.cut import caution, find_cut
 from manylabel.models.located import locate
-from manylabel.models.start import MISSING, quick_settings, start_classifiers, weights_files
+from manylabel.models.start import settings_for, start_classifiers, weights_files
 from manylabel.models.weights import Provenance
 from manylabel.predictors.device import choose_device
 from manylabel.predictors.engine_files import BUNDLE_FILES
@@ -218,7 +218,7 @@ class PreparedRun:
             store=self.stores[start.preprocessing.side_px],
             targets=self.table.targets,
             split=self.split,
-            config=quick_settings(self.config) if provenance is MISSING else self.config,
+            config=settings_for(provenance, self.config),
             cache=default_cache(),
             listener=listener,
             rules=self.rules,

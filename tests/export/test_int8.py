@@ -307,14 +307,14 @@ def test_a_missing_library_is_told_with_the_command_that_installs_it(
         raise ModuleNotFoundError("No module named 'nncf'")
 
     monkeypatch.setattr(int8, "import_nncf", refuse)
-    with pytest.raises(MissingExtraError, match=r"pip install 'manylabel\[int8\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install '\.\[int8\]'"):
         export(copied, "int8", photos=shapes_folder / "images")
     monkeypatch.setattr(int8, "has_openvino", lambda: False)
-    with pytest.raises(MissingExtraError, match=r"pip install 'manylabel\[int8,openvino\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install '\.\[int8,openvino\]'"):
         export(copied, "int8", photos=shapes_folder / "images")
     monkeypatch.undo()
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'manylabel\[int8\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install '\.\[int8\]'"):
         export(copied, "int8", photos=shapes_folder / "images")
 
 

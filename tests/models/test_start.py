@@ -9,7 +9,7 @@ import pytest
 from manylabel.config import ModelConfig, RunConfig
 from manylabel.errors import ConfigError, MissingWeightsError
 from manylabel.models.classifier import Classifier
-from manylabel.models.start import MISSING, quick_settings, start_classifiers, weights_files
+from manylabel.models.start import MISSING, settings_for, start_classifiers, weights_files
 from manylabel.models.weights import Provenance
 
 NAMES = ("vgg16", "resnet50")
@@ -71,7 +71,7 @@ def test_a_network_that_takes_no_small_photos_keeps_its_side(asked: list[str]) -
 
 
 def test_missing_weights_are_an_error_unless_random_ones_may_do(asked: list[str]) -> None:
-    with pytest.raises(MissingWeightsError, match="take a backbone whose weights come with the installation"):
+    with pytest.raises(MissingWeightsError, match="use a backbone whose weights come with the installation"):
         start(ModelConfig(names=("squeezenet1_1",)))
 
 
@@ -95,7 +95,7 @@ def test_an_unknown_name_is_told_before_a_hub_is_asked(asked: list[str]) -> None
 
 
 def test_a_network_of_missing_weights_costs_little() -> None:
-    quick = quick_settings(RunConfig())
+    quick = settings_for(MISSING, RunConfig())
     assert (quick.training.n_views, quick.evaluation.tta) == (1, 1)
     assert not quick.evaluation.inner_folds
     assert not quick.evaluation.learning_curve

@@ -166,9 +166,7 @@ def test_without_openvino_asking_for_it_is_told_with_the_command_that_installs_i
 ) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
 
-    with pytest.raises(
-        MissingExtraError, match=rf"The engine '{engine}' .* pip install 'manylabel\[openvino\]'"
-    ):
+    with pytest.raises(MissingExtraError, match=rf"The engine '{engine}' .* pip install '\.\[openvino\]'"):
         open_predictor(shapes_bundle, engine=engine)
 
 

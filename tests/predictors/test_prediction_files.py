@@ -134,7 +134,7 @@ def test_a_missing_pyarrow_is_told_before_the_work(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(files, "find_spec", lambda name: None if name == "pyarrow" else found(name))
     monkeypatch.setitem(sys.modules, "pyarrow", None)
 
-    with pytest.raises(MissingExtraError, match=r"pip install 'manylabel\[parquet\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install '\.\[parquet\]'"):
         check_form(Path("out.parquet"))
 
 

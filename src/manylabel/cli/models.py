@@ -18,7 +18,7 @@ def models(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Names or patterns, e.g. resnet50 or 'timm/*tiny*'; none lists all of torchvision's.",
+            help="Names or patterns, e.g. resnet50 or 'timm/*tiny*'; none lists all with a short name.",
             show_default=False,
             metavar="[NAME]...",
         ),

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from torch import nn
 
 from manylabel.config import HeadName
-from manylabel.errors import ConfigError
+from manylabel.errors import ConfigError, WeightsError
 from manylabel.models.backbones import (
     TIMM_PREFIX,
     Backbone,
@@ -29,6 +29,8 @@ from manylabel.models.packaged_weights import packaged_file
 from manylabel.types import Listener, Progress, ignore_progress
 
 _WILDCARDS = frozenset("*?[")
+WeightsPlace = Literal["installed", "damaged", "downloaded"]
+
 _UNKNOWN_LICENCE = "see the model card"
 
 
@@ -42,8 +44,8 @@ class ModelInfo:
         n_features: Features per photo that a head reads.
         side_px: Side of the square photos that its official weights were trained with.
         licence: Licence of the official weights; some forbid commercial use.
-        weights: Where pre-trained weights lie on this machine: in an "installed" package, or "downloaded";
-            None where they do not.
+        weights: Where pre-trained weights lie on this machine: in an "installed" package, which may be
+            "damaged", or "downloaded"; None where they do not.
         weights_file: Name of their official file; None where there is none.
     """
 
@@ -52,7 +54,7 @@ class ModelInfo:
     n_features: int
     side_px: int
     licence: str
-    weights: Literal["installed", "downloaded"] | None
+    weights: WeightsPlace | None
     weights_file: str | None
 
 
@@ -136,10 +138,13 @@ def _describe(name: str, *, head: HeadName | None, n_labels: int | None) -> Mode
     )
 
 
-def _find_weights(name: str, file: OfficialFile | None) -> Literal["installed", "downloaded"] | None:
+def _find_weights(name: str, file: OfficialFile | None) -> WeightsPlace | None:
     packaged = packaged_file(name)
-    if packaged is not None and packaged.find() is not None:
-        return "installed"
+    try:
+        if packaged is not None and packaged.find() is not None:
+            return "installed"
+    except WeightsError:
+        return "damaged"
     return "downloaded" if file is not None and file.find() is not None else None
 
 

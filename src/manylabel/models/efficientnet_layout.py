@@ -55,20 +55,20 @@ def to_timm_layout(
         >>> list(to_timm_layout(named, blocks_per_stage=[1, 2]))
         ['blocks.1.1.bn1.bias', 'blocks.1.1.conv_pw.weight']
     """
-    places = [
+    positions = [
         f"{stage}.{block}" for stage, n_blocks in enumerate(blocks_per_stage) for block in range(n_blocks)
     ]
-    return OrderedDict((_rename(name, weights, places), tensor) for name, tensor in weights.items())
+    return OrderedDict((_rename(name, weights, positions), tensor) for name, tensor in weights.items())
 
 
-def _rename(name: str, weights: Mapping[str, Tensor], places: Sequence[str]) -> str:
+def _rename(name: str, weights: Mapping[str, Tensor], positions: Sequence[str]) -> str:
     in_block = _IN_BLOCK.fullmatch(name)
     if in_block is None:
-        layer, _, tensor = name.partition(".")
-        return f"{_AROUND_BLOCKS.get(layer, layer)}.{tensor}"
+        layer, dot, tensor = name.partition(".")
+        return f"{_AROUND_BLOCKS.get(layer, layer)}{dot}{tensor}"
     number, layer, tensor = in_block.groups()
     expands = f"_blocks.{number}._expand_conv.weight" in weights
     layers = _IN_EXPANDING_BLOCK if expands else _IN_PLAIN_BLOCK
-    if layer not in layers or int(number) >= len(places):
+    if layer not in layers or int(number) >= len(positions):
         return name
-    return f"blocks.{places[int(number)]}.{layers[layer]}.{tensor}"
+    return f"blocks.{positions[int(number)]}.{layers[layer]}.{tensor}"

@@ -102,6 +102,8 @@ def _knock(hub: str, url: str, answers: dict[str, Exception | None]) -> None:
         answers[hub] = None
     except HUB_ERRORS as error:
         answers[hub] = error
+    except ValueError as error:  # what the user gave as address or proxy is none
+        answers[hub] = ConnectionError(str(error))
     else:
         answers[hub] = None
 
@@ -113,7 +115,7 @@ class OfficialFile:
     Attributes:
         name: Name of the file.
         source: Where they come from, for people: an address or a repository.
-        url: A file on that hub.
+        url: Address of the file on its hub.
         placing: How to bring them to a machine without a hub, as an order.
         find: Returns the file if it lies on this machine.
         fetch: Fetches the file from its hub, which answers. Raises one of ``HUB_ERRORS`` where it cannot be

@@ -20,7 +20,7 @@ _SMALL_SIDE_PX = 64
 MISSING = Provenance(
     init="random",
     note="random weights, because pre-trained ones are not on this machine; "
-    f"one view of photos of {_SMALL_SIDE_PX} pixels where the network takes them",
+    f"one view per photo, of {_SMALL_SIDE_PX} pixels if the network allows it",
     sha256=None,
 )
 """Where the weights of a network came from that could not get any, and that the settings let go on."""
@@ -63,8 +63,10 @@ def start_classifiers(
     return tuple(starts)
 
 
-def quick_settings(config: RunConfig) -> RunConfig:
-    """Return the settings for a network whose weights are missing: what says nothing should cost little."""
+def settings_for(provenance: Provenance, config: RunConfig) -> RunConfig:
+    """Return the settings of a run for one network: where its weights are missing, it should cost little."""
+    if provenance is not MISSING:
+        return config
     return replace(
         config,
         training=replace(config.training, n_views=1, engine="torch"),  # compiling takes longer than running

@@ -136,7 +136,7 @@ def _ways_out(name: str, official: OfficialFile | None, packaged: PackagedFile |
     ]
     if packaged is None:
         ways += [
-            f"take a backbone whose weights come with the installation: {DEFAULT_BACKBONE}",
+            f"use a backbone whose weights come with the installation: {DEFAULT_BACKBONE}",
             "start from random weights, which need many more photos, for a trial: --init random --tune head, "
             'in Python tune="head", settings=["model.init=random"]',
         ]
@@ -268,7 +268,7 @@ def _current_name(name: str) -> str:
 
 def _as_timm_reads(network: Any, weights: Weights) -> Weights:
     """Bring older layouts, and position embeddings of another side, to what a network of timm takes."""
-    if has_efficientnet_layout(weights) and hasattr(network, "blocks"):
+    if has_efficientnet_layout(weights) and hasattr(network, "conv_stem"):
         return to_timm_layout(weights, blocks_per_stage=[len(stage) for stage in network.blocks])
     convert = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
     if convert is None or _first_mismatch(network, weights) is None:

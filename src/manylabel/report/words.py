@@ -225,8 +225,8 @@ NOT_RANKED_HEADING = "Not pre-trained on this machine"
 _WAY_TO_WEIGHTS = "connect to the internet once, or give --weights NAME=FILE"
 
 STAYED_RANDOM = {
-    "head": "Only the head learned; the backbone stayed random.",
-    "top": "The backbone stayed random below the cut.",
+    "head": "Only the head learned; the backbone kept its random weights.",
+    "top": "The backbone kept its random weights below the cut.",
     "full": "",
 }
 """What did not learn, by what did, where a network started from random weights."""
