@@ -15,7 +15,7 @@ from manylabel.cli import options
 from manylabel.cli.console import show_line
 from manylabel.cli.progress import show_progress
 from manylabel.cli.screen import show_facts
-from manylabel.config import RunConfig
+from manylabel.config import DEFAULT_BACKBONE, RunConfig
 from manylabel.errors import needs_extra
 
 
@@ -27,7 +27,7 @@ def train(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Network to train, efficientnet_lite0 by default; `manylabel models` lists them.",
+            help=f"Network to train, {DEFAULT_BACKBONE} by default; `manylabel models` lists them.",
             metavar="NAME",
         ),
     ] = None,
