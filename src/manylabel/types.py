@@ -16,8 +16,19 @@ from PIL import Image
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Part = Literal["train", "val", "test"]
-WeightsSource = Literal["package", "official", "file", "random"]
-"""Where the weights of a backbone came from: an installed package, a hub or its cache, a file, or nowhere."""
+WeightsSource = Literal["package", "official", "file", "random", "missing"]
+"""Where the weights of a backbone came from: an installed package, a hub or its cache, or a file. They are
+random where random ones were asked for, and where official ones are missing."""
+
+
+def is_pretrained(source: WeightsSource) -> bool:
+    """Whether a backbone learned something before: one of random weights did not.
+
+    Examples:
+        >>> is_pretrained("package"), is_pretrained("missing")
+        (True, False)
+    """
+    return source not in ("random", "missing")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -58,6 +58,11 @@ def test_weights_in_a_package_are_seen_with_their_licence() -> None:
     assert [info.parameters for info in infos] == [3_371_008, 4_135_680, 4_811_072, 3_371_008]
 
 
+def test_a_damaged_package_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("manylabel.models.packaged_weights.file_sha256", lambda path: "0" * 64)
+    assert [info.weights for info in list_models(["efficientnet_lite0", "alexnet"])] == ["damaged", None]
+
+
 def test_patterns_choose_and_nothing_is_listed_twice() -> None:
     infos = list_models(["shufflenet_v2_x0_5", "shufflenet_*", "squeezenet1_?"])
     assert [info.name for info in infos] == [

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from manylabel.errors import WeightsError
 from manylabel.models.backbones import build_backbone
 from manylabel.models.efficientnet_layout import has_efficientnet_layout, to_timm_layout
 from manylabel.models.packaged_weights import packaged_file
@@ -100,6 +101,12 @@ def test_names_outside_the_layout_stay() -> None:
     assert has_efficientnet_layout(weights)
     renamed = to_timm_layout(weights, blocks_per_stage=[1])
     assert list(renamed) == ["conv_stem.weight", "_blocks.9._bn1.bias", "other.bias"]
+
+
+def test_a_file_in_this_layout_does_not_fit_a_network_of_another_kind(tmp_path: Path) -> None:
+    torch.save(packaged("efficientnet_lite0"), tmp_path / "own.pth")
+    with pytest.raises(WeightsError, match="has no cls_token, which timm/test_vit wants"):
+        load_weights(build_backbone("timm/test_vit"), file=tmp_path / "own.pth")
 
 
 def test_a_given_file_in_this_layout_is_loaded_too(tmp_path: Path) -> None:

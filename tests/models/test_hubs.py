@@ -132,6 +132,12 @@ def test_a_hub_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -
     released.set()
 
 
+def test_an_address_that_is_none_is_a_hub_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    count_requests(monkeypatch, lambda: None, error=ValueError("unknown url type: 'hub/file'"))
+    with pytest.raises(ConnectionError, match="unknown url type"):
+        HubAccess().check("hub/file")
+
+
 def count_requests(
     monkeypatch: pytest.MonkeyPatch, wait: Callable[[], object], *, error: Exception | None = None
 ) -> list[str]:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pytest
@@ -24,7 +23,7 @@ from manylabel.report.plots.draw import draw_plots
 from manylabel.report.plots.losses import mean_curve, read_losses
 from manylabel.report.render import render_page, shown_photos, write_report
 from manylabel.report.words import baseline_warning, headline, not_ranked_note, result, untrained_note
-from manylabel.types import Epoch, Judged, LabelTable, Split, Thresholds, Trial
+from manylabel.types import Epoch, Judged, LabelTable, Split, Thresholds, Trial, WeightsSource
 from tests.report.conftest import NOTHING_MORE, facts_of
 
 RUN = RunInfo(
@@ -55,7 +54,7 @@ def make_trial(
     *,
     model: str = "tiny",
     noise: float = 0.4,
-    init: Literal["official", "random"] = "official",
+    init: WeightsSource = "official",
 ) -> Trial:
     rows = split_in_half(table).test
     rng = np.random.default_rng(len(model))
@@ -144,7 +143,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     trials = [
         make_trial(table),
         make_trial(table, model="wide"),
-        make_trial(table, model="rough", init="random"),
+        make_trial(table, model="rough", init="missing"),
     ]
     return write_report(make_facts(table, trials), table, out=folder / "run").parent
 
@@ -374,23 +373,40 @@ def test_the_headline_says_who_is_best_by_how_much_and_on_how_many_photos(shapes
     assert untrained_note(facts) == not_ranked_note(facts) == ""
 
 
-def test_networks_of_random_weights_are_not_ranked_beside_others(shapes_table: LabelTable) -> None:
+def test_networks_whose_weights_are_missing_are_not_ranked(shapes_table: LabelTable) -> None:
     trials = [
-        make_trial(shapes_table, model="wide", noise=0.01, init="random"),
+        make_trial(shapes_table, model="wide", noise=0.01, init="missing"),
         make_trial(shapes_table, noise=3),
-        make_trial(shapes_table, model="deep", noise=0.01, init="random"),
+        make_trial(shapes_table, model="deep", noise=0.01, init="missing"),
     ]
     facts = make_facts(shapes_table, trials)
     assert [model["model"] for model in facts["models"]] == ["tiny"]
-    assert [model["model"] for model in facts["not_pretrained"]] == ["wide", "deep"]
+    assert [model["model"] for model in facts["not_ranked"]] == ["wide", "deep"]
     assert (facts["best"], facts["comparisons"]) == (0, [])
-    assert all(model["intervals"]["mAP"][0] is not None for model in facts["not_pretrained"])
+    assert all(model["intervals"]["mAP"][0] is not None for model in facts["not_ranked"])
     assert headline(facts).startswith("tiny reaches mAP")
     assert untrained_note(facts) == ""
     assert not_ranked_note(facts) == (
         "wide and deep are not pre-trained on this machine and therefore not ranked: connect to the "
         "internet once, or give --weights NAME=FILE."
     )
+
+
+def test_networks_of_random_weights_as_asked_for_are_ranked(shapes_table: LabelTable) -> None:
+    trials = [make_trial(shapes_table), make_trial(shapes_table, model="wide", init="random")]
+    facts = make_facts(shapes_table, trials)
+    assert [model["model"] for model in facts["models"]] == ["tiny", "wide"]
+    assert [model["is_pretrained"] for model in facts["models"]] == [True, False]
+    assert (facts["not_ranked"], not_ranked_note(facts)) == ([], "")
+
+
+@pytest.mark.parametrize(
+    ("init", "way_out"), [("random", "leave --init random out"), ("missing", "connect to the internet once")]
+)
+def test_the_way_to_learned_weights_fits_why_they_are_random(
+    shapes_table: LabelTable, init: WeightsSource, way_out: str
+) -> None:
+    assert way_out in untrained_note(make_facts(shapes_table, [make_trial(shapes_table, init=init)]))
 
 
 def test_a_page_of_random_networks_says_so_first(shapes_table: LabelTable) -> None:

@@ -566,7 +566,7 @@ def test_the_terminal_shows_three_comparisons_at_most() -> None:
 
 def test_the_terminal_groups_networks_that_are_not_ranked(capsys: pytest.CaptureFixture[str]) -> None:
     table = draw_table()
-    trials = [make_trial(table, "wide", init="random"), make_trial(table, "tiny")]
+    trials = [make_trial(table, "wide", init="missing"), make_trial(table, "tiny")]
     screen.show_facts(facts_of(table, split_of(table), trials, RUN))
     text = capsys.readouterr().out
     lines = [line.split()[0] for line in text.splitlines() if line.strip()]

@@ -42,21 +42,20 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "Training\ns": ("training_seconds", "{:.1f}".format),
     "One photo\nms": ("inference_seconds", lambda seconds: f"{1000 * seconds:.1f}"),
     "Params\nM": ("parameters", lambda number: f"{number / 1e6:.1f}"),
-    "Weights": ("init", str),
+    "Weights": ("init", lambda init: "random" if init == "missing" else init),
 }
 """The table of results in 80 columns: by heading, the column of ``table_rows`` and how it is written."""
 
 _WIDEST = 500
 _FEW_TO_CALIBRATE = 50
-_NOT_RANKED = "Not pre-trained:"
 _SHORT_NAMES = {"nearest-neighbours": "neighbours"}
 
 
 def show_facts(facts: Mapping[str, Any]) -> None:
     """Print the table of results, and what the user should know about it."""
-    from manylabel.report.tables import UNDEFINED_NOTE, format_cell, has_undefined, table_rows
+    from manylabel.report.tables import UNDEFINED_NOTE, format_cell, has_undefined, n_ranked_rows, table_rows
     from manylabel.report.trust_words import terminal_lines
-    from manylabel.report.words import not_ranked_note, untrained_note
+    from manylabel.report.words import NOT_RANKED_SHORT_HEADING, not_ranked_note, untrained_note
 
     if note := untrained_note(facts):
         show_sentence(note, style="yellow")
@@ -71,8 +70,8 @@ def show_facts(facts: Mapping[str, Any]) -> None:
         ]
         for row in rows
     ]
-    n_ranked = len(rows) - len(facts["not_pretrained"])
-    group = [[""], [_NOT_RANKED]] if facts["not_pretrained"] else []
+    n_ranked = n_ranked_rows(facts)
+    group = [[""], [NOT_RANKED_SHORT_HEADING]] if facts["not_ranked"] else []
     show_table(["Model", *COLUMNS], [*shown[:n_ranked], *group, *shown[n_ranked:]])
     if has_undefined(rows):
         show_sentence(UNDEFINED_NOTE)

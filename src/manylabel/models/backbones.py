@@ -23,7 +23,7 @@ from manylabel.preprocess import Preprocessing
 
 TIMM_PREFIX = "timm/"
 
-SHORT_NAMES = {f"efficientnet_lite{size}": f"tf_efficientnet_lite{size}" for size in range(3)}
+TIMM_NAMES = {f"efficientnet_lite{size}": f"tf_efficientnet_lite{size}" for size in range(3)}
 """Backbones of timm with a name of their own, and what timm calls them: those whose weights a package has."""
 
 _INTERPOLATIONS: dict[InterpolationMode, Literal["bilinear", "bicubic"]] = {
@@ -125,8 +125,8 @@ def seeded(seed: int) -> Iterator[None]:
 
 @cache
 def short_names() -> tuple[str, ...]:
-    """List the names without a prefix: ``SHORT_NAMES``, then the classification networks of torchvision."""
-    return (*SHORT_NAMES, *models.list_models(module=models))
+    """List the names without a prefix: ``TIMM_NAMES``, then the classification networks of torchvision."""
+    return (*TIMM_NAMES, *models.list_models(module=models))
 
 
 def timm_name(name: str) -> str | None:
@@ -136,7 +136,7 @@ def timm_name(name: str) -> str | None:
         >>> timm_name("efficientnet_lite0"), timm_name("timm/resnet50.tv_in1k"), timm_name("resnet50")
         ('tf_efficientnet_lite0', 'resnet50.tv_in1k', None)
     """
-    return name.removeprefix(TIMM_PREFIX) if name.startswith(TIMM_PREFIX) else SHORT_NAMES.get(name)
+    return name.removeprefix(TIMM_PREFIX) if name.startswith(TIMM_PREFIX) else TIMM_NAMES.get(name)
 
 
 def official_weights(name: str) -> WeightsEnum:
@@ -283,7 +283,7 @@ def timm_network(name: str, *, side_px: int | None, file: str | None = None) -> 
     """Build a network of timm without its classifier.
 
     Args:
-        name: One of ``SHORT_NAMES``, or ``"timm/NAME"`` with or without the tag of its weights.
+        name: One of ``TIMM_NAMES``, or ``"timm/NAME"`` with or without the tag of its weights.
         side_px: Side of the square photos. Not given: what its weights were trained with.
         file: Official weights of exactly this network. Not given: random weights.
     """

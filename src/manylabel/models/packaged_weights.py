@@ -36,6 +36,14 @@ class PackagedFile:
         """Return the package and its version as pip takes them."""
         return f"{self.package}=={self.version}"
 
+    def is_installed(self) -> bool:
+        """Whether the package is installed; its file is not looked at."""
+        try:
+            metadata.distribution(self.package)
+        except metadata.PackageNotFoundError:
+            return False
+        return True
+
     def find(self) -> Path | None:
         """Return the installed file; None where the package is not installed.
 

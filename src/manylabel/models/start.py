@@ -4,21 +4,24 @@ In:  the model settings, the labels.
 Out: classifiers before training, and where their weights came from.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from manylabel.config import ModelConfig, RunConfig
 from manylabel.errors import ConfigError, MissingWeightsError, did_you_mean
-from manylabel.models.backbones import seeded
+from manylabel.models.backbones import check_name, seeded
 from manylabel.models.classifier import Classifier, build_classifier
 from manylabel.models.hubs import HubAccess
-from manylabel.models.weights import Provenance, load_weights, urls_to_fetch
+from manylabel.models.weights import Provenance, find_weights, urls_to_fetch
+
+_logger = logging.getLogger(__name__)
 
 _SMALL_SIDE_PX = 64
 
 MISSING = Provenance(
-    init="random",
+    init="missing",
     note="random weights, because pre-trained ones are not on this machine; "
     f"one view per photo, of {_SMALL_SIDE_PX} pixels if the network allows it",
     sha256=None,
@@ -42,30 +45,29 @@ def start_classifiers(
         WeightsError: Weights are missing or do not fit.
     """
     files = weights_files(model)
-    classifiers = [
-        _build(name, model=model, labels=labels, tta=tta, seed=seed) for name in model.names
-    ]  # all names are checked before a hub is asked
+    for name in model.names:  # all of them before a hub is asked
+        check_name(name)
     hubs = HubAccess()
     if model.init == "official":
         hubs.ask(urls_to_fetch([name for name in model.names if name not in files]))
     starts = []
-    for classifier in classifiers:
-        backbone = classifier.backbone
+    for name in model.names:
         try:
-            provenance = load_weights(
-                backbone, init=model.init, file=files.get(backbone.name), seed=seed, hubs=hubs
-            )
-        except MissingWeightsError:
+            load = find_weights(name, init=model.init, file=files.get(name), seed=seed, hubs=hubs)
+            classifier = _build(name, model=model, labels=labels, tta=tta, seed=seed)
+            provenance = load(classifier.backbone)
+        except MissingWeightsError as error:
             if model.fallback == "error":
                 raise
-            classifier, provenance = _build_small(classifier, model=model, seed=seed), MISSING
+            _logger.debug("%s", error)
+            classifier, provenance = _build_small(name, model=model, labels=labels, seed=seed), MISSING
         starts.append((classifier, provenance))
     return tuple(starts)
 
 
 def settings_for(provenance: Provenance, config: RunConfig) -> RunConfig:
     """Return the settings of a run for one network: where its weights are missing, it should cost little."""
-    if provenance is not MISSING:
+    if provenance.init != "missing":
         return config
     return replace(
         config,
@@ -74,10 +76,9 @@ def settings_for(provenance: Provenance, config: RunConfig) -> RunConfig:
     )
 
 
-def _build_small(classifier: Classifier, *, model: ModelConfig, seed: int) -> Classifier:
+def _build_small(name: str, *, model: ModelConfig, labels: Sequence[str], seed: int) -> Classifier:
     """Build a network of random weights that sees small photos; of its usual side where it takes no other."""
-    side_px = min(classifier.preprocessing.side_px, _SMALL_SIDE_PX)
-    name, labels = classifier.backbone.name, classifier.labels
+    side_px = _SMALL_SIDE_PX if model.side_px is None else min(model.side_px, _SMALL_SIDE_PX)
     try:
         return _build(name, model=replace(model, side_px=side_px), labels=labels, tta=1, seed=seed)
     except ConfigError:

@@ -7,8 +7,10 @@ Out: the same backbone with its weights, and a ``Provenance`` that says where th
 import re
 import sys
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,56 @@ class Provenance:
     sha256: str | None
 
 
+WeightsLoader = Callable[[Backbone], Provenance]
+"""Puts weights into the backbone that they were found for."""
+
+
+def find_weights(
+    name: str,
+    *,
+    init: InitName = "official",
+    file: Path | None = None,
+    seed: int = 0,
+    hubs: HubAccess | None = None,
+) -> WeightsLoader:
+    """Find the weights of a backbone, before time is spent on building it.
+
+    Official weights are taken from an installed package, else from the caches of torch and Hugging Face, else
+    from the hub of torchvision or timm.
+
+    Args:
+        name: Name of the backbone.
+        init: What it starts from where no file is given.
+        file: Weights to take instead, .pth or .safetensors, with or without a classifier.
+        seed: Seed of random weights; torch's own generator is left as it was.
+        hubs: Which hubs answer, shared by all backbones of a run. Not given: they are asked.
+
+    Returns:
+        What loads them. It raises as ``load_weights`` does.
+
+    Raises:
+        MissingWeightsError: The official weights are not on this machine, and their hub does not answer.
+        WeightsError: The installed package is damaged.
+    """
+    if file is not None:
+        return partial(_load_file, file=file)
+    if init == "random":
+        return partial(_fill_with_random, seed=seed, note="random weights, as asked for")
+    packaged = packaged_file(name)
+    if packaged is not None and (path := packaged.find()) is not None:
+        return partial(_load_packaged, packaged=packaged, path=path)
+    official = official_file(name)
+    if official is None:
+        reason = f"there are no official weights of {name}"
+        raise MissingWeightsError(_ways_out(name, official, packaged, reason))
+    path = official.find()
+    if path is not None:
+        return partial(_load_official, official=official, path=path)
+    with _telling_ways_out(name, official, packaged):
+        (HubAccess() if hubs is None else hubs).check(official.url)
+    return partial(_fetch, official=official, packaged=packaged)
+
+
 def load_weights(
     backbone: Backbone,
     *,
@@ -68,10 +120,7 @@ def load_weights(
     seed: int = 0,
     hubs: HubAccess | None = None,
 ) -> Provenance:
-    """Give a backbone its weights.
-
-    Official weights are taken from an installed package, else from the caches of torch and Hugging Face, else
-    from the hub of torchvision or timm.
+    """Give a backbone its weights, found as by ``find_weights``.
 
     Args:
         backbone: Changed in place.
@@ -91,26 +140,7 @@ def load_weights(
         >>> load_weights(build_backbone("squeezenet1_1"), init="random", seed=1).note
         'random weights, as asked for'
     """
-    if file is not None:
-        return _load_file(backbone, file)
-    if init == "random":
-        return _fill_with_random(backbone, seed=seed, note="random weights, as asked for")
-    packaged = packaged_file(backbone.name)
-    if packaged is not None and (path := packaged.find()) is not None:
-        return _load_packaged(backbone, packaged, path)
-    official = official_file(backbone.name)
-    if official is None:
-        reason = f"there are no official weights of {backbone.name}"
-        raise MissingWeightsError(_ways_out(backbone.name, official, packaged, reason))
-    path = official.find()
-    if path is None:
-        try:
-            (HubAccess() if hubs is None else hubs).check(official.url)
-            path = official.fetch()
-        except HUB_ERRORS as error:
-            reason = f"{official.name} is not on this machine and {_why(error)}"
-            raise MissingWeightsError(_ways_out(backbone.name, official, packaged, reason)) from error
-    return _load_official(backbone, official, path)
+    return find_weights(backbone.name, init=init, file=file, seed=seed, hubs=hubs)(backbone)
 
 
 def urls_to_fetch(names: Sequence[str]) -> tuple[str, ...]:
@@ -122,10 +152,26 @@ def urls_to_fetch(names: Sequence[str]) -> tuple[str, ...]:
     urls = []
     for name in names:
         packaged, official = packaged_file(name), official_file(name)
-        is_installed = packaged is not None and packaged.find() is not None
+        is_installed = packaged is not None and packaged.is_installed()
         if official is not None and not is_installed and official.find() is None:
             urls.append(official.url)
     return tuple(urls)
+
+
+def _fetch(backbone: Backbone, *, official: OfficialFile, packaged: PackagedFile | None) -> Provenance:
+    with _telling_ways_out(backbone.name, official, packaged):
+        path = official.fetch()
+    return _load_official(backbone, official=official, path=path)
+
+
+@contextmanager
+def _telling_ways_out(name: str, official: OfficialFile, packaged: PackagedFile | None) -> Iterator[None]:
+    """Say what can be done where a hub does not give a file."""
+    try:
+        yield
+    except HUB_ERRORS as error:
+        reason = f"{official.name} is not on this machine and {_why(error)}"
+        raise MissingWeightsError(_ways_out(name, official, packaged, reason)) from error
 
 
 def _ways_out(name: str, official: OfficialFile | None, packaged: PackagedFile | None, reason: str) -> str:
@@ -173,7 +219,7 @@ def _fill_with_random(backbone: Backbone, *, seed: int, note: str) -> Provenance
     return Provenance(init="random", note=note, sha256=None)
 
 
-def _load_file(backbone: Backbone, file: Path) -> Provenance:
+def _load_file(backbone: Backbone, *, file: Path) -> Provenance:
     ignored = _put_weights(backbone, read_weights(file), source=str(file))
     note = f"weights of {file.name}"
     if ignored:
@@ -181,13 +227,13 @@ def _load_file(backbone: Backbone, file: Path) -> Provenance:
     return Provenance(init="file", note=note, sha256=file_sha256(file))
 
 
-def _load_packaged(backbone: Backbone, packaged: PackagedFile, path: Path) -> Provenance:
+def _load_packaged(backbone: Backbone, *, packaged: PackagedFile, path: Path) -> Provenance:
     _put_weights(backbone, read_weights(path), source=str(path))
     note = f"ImageNet weights of the package {packaged.package} {packaged.version}"
     return Provenance(init="package", note=note, sha256=packaged.sha256)
 
 
-def _load_official(backbone: Backbone, official: OfficialFile, path: Path) -> Provenance:
+def _load_official(backbone: Backbone, *, official: OfficialFile, path: Path) -> Provenance:
     sha256 = file_sha256(path)
     note = f"official weights {Path(official.name).with_name(path.name).as_posix()}"
     if official.hash_start is not None and not sha256.startswith(official.hash_start):

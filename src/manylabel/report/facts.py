@@ -38,8 +38,8 @@ Out: facts, one dict of plain JSON values; null stands where something is undefi
                      threshold_notes, what cannot be promised,
                      learning_curve null or {n_photos, values, bands, label_values, label_bands, gain,
                      gain_band, label_gain_bands}
-    not_pretrained   the networks that started from random weights beside pre-trained ones: not ranked, each
-                     as in ``models``
+    not_ranked       the networks whose pre-trained weights are missing, where others have theirs, each as in
+                     ``models``
     baselines        the same photos answered without looking, and by the nearest neighbours on the features
                      of the best network: model, metrics, per_label, intervals, label_intervals, and
                      out_of_fold: metrics of the out-of-fold photos of the best network, where it has such
@@ -84,7 +84,7 @@ from manylabel.report.trust import (
     describe_suspects,
     draw_intervals,
 )
-from manylabel.types import FloatArray, Judged, LabelTable, Split, Trial
+from manylabel.types import FloatArray, Judged, LabelTable, Split, Trial, is_pretrained
 
 __all__ = ["FORMAT_VERSION", "Facts", "RunInfo", "collect_facts", "gather_run_info"]
 
@@ -128,16 +128,16 @@ def collect_facts(
             different photos.
     """
     _check_trials(table, trials)
-    trials, others = _split_off_random(trials)
+    trials, others = _split_off_missing(trials)
     models = [_describe_trial(table, trial, aim=aim) for trial in trials]
-    not_pretrained = [_describe_trial(table, trial, aim=aim) for trial in others]
+    not_ranked = [_describe_trial(table, trial, aim=aim) for trial in others]
     best, best_by = _choose_best(models)
     judged = trials[0].judged
     baselines = answer_judged(table, split, trials[best])
     bootstrap = draw_intervals(
         table, split, [*(trial.judged for trial in (*trials, *others)), *baselines.values()], seed=run.seed
     )
-    for position, model in enumerate([*models, *not_pretrained]):
+    for position, model in enumerate([*models, *not_ranked]):
         model |= describe_intervals(bootstrap, position)
     facts = {
         "format_version": FORMAT_VERSION,
@@ -152,7 +152,7 @@ def collect_facts(
         },
         "loss": _read_loss(run.config_toml),
         "models": models,
-        "not_pretrained": not_pretrained,
+        "not_ranked": not_ranked,
         "baselines": _describe_baselines(
             table, baselines, bootstrap, out_of_fold=answer_out_of_fold(table, split, trials[best])
         ),
@@ -179,11 +179,11 @@ def _check_trials(table: LabelTable, trials: Sequence[Trial]) -> None:
             raise ValueError(f"{trial.model} and {trials[0].model} were judged on different photos")
 
 
-def _split_off_random(trials: Sequence[Trial]) -> tuple[Sequence[Trial], Sequence[Trial]]:
-    """Return the trials that are ranked, and those of random weights where others were pre-trained."""
-    pretrained = [trial for trial in trials if trial.init != "random"]
-    others = [trial for trial in trials if trial.init == "random"]
-    return (pretrained, others) if pretrained else (trials, [])
+def _split_off_missing(trials: Sequence[Trial]) -> tuple[Sequence[Trial], Sequence[Trial]]:
+    """Return the trials that are ranked, and those whose weights are missing, if any are not."""
+    ranked = [trial for trial in trials if trial.init != "missing"]
+    others = [trial for trial in trials if trial.init == "missing"]
+    return (ranked, others) if ranked else (trials, [])
 
 
 def _choose_best(models: Sequence[Facts]) -> tuple[int, str]:
@@ -246,6 +246,7 @@ def _describe_trial(table: LabelTable, trial: Trial, *, aim: ThresholdAim) -> Fa
     return {
         "model": trial.model,
         "init": trial.init,
+        "is_pretrained": is_pretrained(trial.init),
         "init_note": hide_folders_in_sentence(trial.init_note),
         "head": trial.head,
         "tune": trial.tune,

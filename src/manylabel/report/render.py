@@ -29,6 +29,7 @@ from manylabel.report.tables import (
     format_cell,
     format_interval,
     has_undefined,
+    n_ranked_rows,
     table_rows,
     write_table,
 )
@@ -145,6 +146,7 @@ def render_page(
         captions=CAPTIONS,
         cell=format_cell,
         has_undefined=has_undefined,
+        n_ranked_rows=n_ranked_rows,
         undefined_note=UNDEFINED_NOTE,
         span=format_interval,
         color_of=color_of,

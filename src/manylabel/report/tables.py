@@ -64,6 +64,7 @@ INIT_WORDS = {
     "official": "official",
     "file": "from a file",
     "random": "random (not pre-trained)",
+    "missing": "random (not pre-trained)",
 }
 """What people are told about where a network's weights came from."""
 
@@ -87,8 +88,13 @@ def table_rows(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
             **{name: entry.get(name) for name in _FROM_TRIALS},
             **_interval_columns(entry["intervals"]),
         }
-        for entry in (*facts["models"], *facts["baselines"], *facts["not_pretrained"])
+        for entry in (*facts["models"], *facts["baselines"], *facts["not_ranked"])
     ]
+
+
+def n_ranked_rows(facts: Mapping[str, Any]) -> int:
+    """Return how many rows of ``table_rows`` stand above the networks that are not ranked."""
+    return len(facts["models"]) + len(facts["baselines"])
 
 
 def _interval_columns(intervals: Mapping[str, Sequence[float | None]]) -> dict[str, float | None]:
@@ -177,7 +183,7 @@ def _csv_cell(value: object) -> object:
 def _to_markdown(facts: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
     """Lay out the main columns as one table, the other metrics (one per line) as a second one."""
     lines = [[_with_interval(column, row) for column in MAIN_COLUMNS] for row in rows]
-    n_ranked = len(rows) - len(facts["not_pretrained"])
+    n_ranked = n_ranked_rows(facts)
     headings = list(MAIN_COLUMNS.values())
     not_ranked = [_markdown_table([headings, *lines[n_ranked:]])] if lines[n_ranked:] else []
     others = [name for name in facts["models"][0]["metrics"] if name not in MAIN_COLUMNS]

@@ -89,7 +89,7 @@ def list_words(names: Sequence[str]) -> str:
 def headline(facts: FactsView) -> str:
     """Name the network that comes first, in one line, and those that may be as good."""
     models, best, others = facts["models"], facts["models"][facts["best"]], rivals(facts)
-    start = f"{best['model']} (random weights)" if best["init"] == "random" else best["model"]
+    start = f"{best['model']} (random weights)" if not best["is_pretrained"] else best["model"]
     score = f"mAP {percent(best['metrics']['mAP'])}"
     if len(models) == 1:
         return f"{start} reaches {score}"
@@ -197,32 +197,38 @@ def baseline_warning(facts: FactsView) -> str:
 def untrained_note(facts: FactsView) -> str:
     """Say that no network is pre-trained, and what that means; empty where one is."""
     models = facts["models"]
-    if any(model["init"] != "random" for model in models):
+    if any(model["is_pretrained"] for model in models):
         return ""
     names = list_words([model["model"] for model in models])
     stayed = " ".join(sorted({STAYED_RANDOM[model["tune"]] for model in models} - {""}))
     return (
         f"Nothing here is pre-trained: {names} started from random weights.{f' {stayed}' if stayed else ''}"
-        f" These numbers do not show what pre-trained networks reach: {_WAY_TO_WEIGHTS}."
+        f" These numbers do not show what pre-trained networks reach: {_way_to_weights(models)}."
     )
 
 
 def not_ranked_note(facts: FactsView) -> str:
     """Say which networks are not ranked, why, and how to get their weights; empty where all are."""
-    names = [model["model"] for model in facts["not_pretrained"]]
+    names = [model["model"] for model in facts["not_ranked"]]
     if not names:
         return ""
     are = "is" if len(names) == 1 else "are"
     return (
         f"{list_words(names)} {are} not pre-trained on this machine and therefore not ranked: "
-        f"{_WAY_TO_WEIGHTS}."
+        f"{_way_to_weights(facts['not_ranked'])}."
     )
 
 
-NOT_RANKED_HEADING = "Not pre-trained on this machine"
-"""The heading above the networks that are not ranked."""
+def _way_to_weights(models: Sequence[FactsView]) -> str:
+    is_asked_for = all(model["init"] == "random" for model in models)
+    return "leave --init random out" if is_asked_for else _WAY_TO_MISSING_WEIGHTS
 
-_WAY_TO_WEIGHTS = "connect to the internet once, or give --weights NAME=FILE"
+
+NOT_RANKED_HEADING = "Not pre-trained on this machine"
+NOT_RANKED_SHORT_HEADING = "Not pre-trained:"
+"""The heading above the networks that are not ranked, and the one for narrow tables."""
+
+_WAY_TO_MISSING_WEIGHTS = "connect to the internet once, or give --weights NAME=FILE"
 
 STAYED_RANDOM = {
     "head": "Only the head learned; the backbone kept its random weights.",
@@ -309,7 +315,7 @@ def timings(facts: FactsView) -> dict[str, Any]:
         for the same stage in all rows); ``longest``, the seconds of the longest row.
     """
     spans = []
-    for model in (*facts["models"], *facts["not_pretrained"]):
+    for model in (*facts["models"], *facts["not_ranked"]):
         spans.append((model["model"], model["stage_seconds"]))
         spans.append((f"{model['model']}, training steps", model["step_seconds"]))
     spans.append(("around them", facts["run"]["stage_seconds"]))

@@ -34,7 +34,16 @@ from manylabel.training.learners import LEARNERS, AnyLearner, Fit, Lesson
 from manylabel.training.learners.interpolation import SHARES
 from manylabel.training.learning_curve import measure_learning_curve
 from manylabel.training.photo_store import PhotoStore
-from manylabel.types import FloatArray, IntArray, Judged, NeighboursJudged, Progress, Thresholds, Trial
+from manylabel.types import (
+    FloatArray,
+    IntArray,
+    Judged,
+    NeighboursJudged,
+    Progress,
+    Thresholds,
+    Trial,
+    is_pretrained,
+)
 
 __all__ = ["Experiment", "TrainedNetwork", "run_trial", "seconds_per_photo"]
 
@@ -169,7 +178,7 @@ def seconds_per_photo(predictor: TorchPredictor, store: PhotoStore) -> float:
 def _make_learner(start: Classifier, provenance: Provenance, experiment: Experiment) -> AnyLearner:
     config, split, listener = experiment.config, experiment.split, experiment.listener
     filled = fill_defaults(config.training, head=config.model.head)
-    training = fill_for_start(filled, is_pretrained=provenance.init != "random")
+    training = fill_for_start(filled, is_pretrained=is_pretrained(provenance.init))
     name = start.backbone.name
     lesson = Lesson(
         start=start,

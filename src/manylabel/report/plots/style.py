@@ -61,11 +61,11 @@ def display_name(model: Mapping[str, Any], *, n_letters: int = 34, joint: str = 
         joint: What stands between the name and the remark about random weights.
 
     Examples:
-        >>> display_name({"model": "vgg16", "init": "random"})
+        >>> display_name({"model": "vgg16", "is_pretrained": False})
         'vgg16 (random weights)'
     """
     name = plain_text(model["model"], n_letters=n_letters)
-    return f"{name}{joint}(random weights)" if model["init"] == "random" else name
+    return f"{name}{joint}(random weights)" if not model["is_pretrained"] else name
 
 
 def plain_text(text: str, *, n_letters: int = 26) -> str:
