@@ -18,7 +18,7 @@ from manylabel.config import DataConfig, DeviceName, EngineName, PrecisionName
 from manylabel.data.align import align_targets
 from manylabel.data.duplicates import group_copies
 from manylabel.data.learned import find_learned
-from manylabel.data.readers import find_photos, read_table
+from manylabel.data.readers import find_photos, read_table_as
 from manylabel.errors import InputError, PhotoError, TableError, nothing_read
 from manylabel.evaluation.baselines import Baseline, all_negative, label_prior_of_counts
 from manylabel.evaluation.intervals import Interval, bootstrap_metrics
@@ -132,7 +132,7 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
         bundle: Folder that training wrote.
         photos: Folder of the photos.
         labels: Table of labels; not given: the photo folder itself is asked.
-        form: Format and delimiter of the table; its paths are not used.
+        form: How the table is read; its paths are not used.
         part: Part of the table's own split to judge on, else of that which the bundle was trained with, by
             the names of the photos. Not given: the table's test part where it has one, else all photos.
         engine: What computes: "auto" takes OpenVINO on a CPU, else torch.
@@ -144,13 +144,7 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
         MissingExtraError: The engine is not installed.
     """
     form = DataConfig() if form is None else form
-    table = read_table(
-        None if labels is None else Path(labels),
-        photos=Path(photos),
-        format=form.format,
-        delimiter=form.delimiter,
-        purpose="judging",
-    )
+    table = read_table_as(form, labels, photos=photos, purpose="judging")
     learned = find_learned(Path(bundle), table.names, folder=Path(photos))
     table = _part_of(table, part, learned={} if learned is None else learned)
     predictor = open_predictor(Path(bundle), engine=engine, precision=precision, aim=_aim(table.n_photos))

@@ -9,6 +9,8 @@ Reading and writing them as TOML, recipes by name and ``--set`` live in ``recipe
 from dataclasses import dataclass, field
 from typing import Literal
 
+BlankMeaning = Literal["absent", "unknown"]
+MissingPhotos = Literal["skip", "error"]
 FormatName = Literal[
     "auto",
     "one-hot",
@@ -57,6 +59,32 @@ class DataConfig:
 
     delimiter: str | None = None
     """Text between two labels of one cell, e.g. ";". Not given: guessed, and said."""
+
+    photo_column: str | None = None
+    """Column of a table that names the photos. Not given: the one whose cells are names of photos."""
+
+    label_columns: tuple[str, ...] = ()
+    """Columns of a table that are labels, or that list labels. Not given: guessed, and said."""
+
+    ignore: tuple[str, ...] = ()
+    """Columns of a table to leave out."""
+
+    sheet: str | None = None
+    """Sheet of a workbook. Not given: the first with a table that names photos."""
+
+    header_row: int | None = None
+    """Line of a table that names the columns, from 1. Not given: found, and said if it is not the first."""
+
+    blank: BlankMeaning | None = None
+    """What a blank cell of a one-hot table means: absent or unknown. Not given: absent where the table only
+    marks what is present, e.g. with x, else unknown."""
+
+    missing: MissingPhotos | None = None
+    """What to do with lines whose photo is not there: skip or error. Not given: skip where most photos are
+    there."""
+
+    min_photos: int = 1
+    """Leave out labels on fewer photos than this."""
 
 
 @dataclass(frozen=True, kw_only=True)

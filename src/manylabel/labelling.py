@@ -15,7 +15,7 @@ import numpy as np
 from manylabel.bundle import Bundle, read_bundle
 from manylabel.config import DataConfig, DeviceName
 from manylabel.data.learned import find_learned
-from manylabel.data.readers import find_photos, read_table
+from manylabel.data.readers import find_photos, read_table_as
 from manylabel.errors import ConfigError, InputError, PhotoError, needs_extra
 from manylabel.evaluation.suggestions import choose_to_label, mean_entropy
 from manylabel.files import printable, write_atomically, writing
@@ -71,7 +71,7 @@ def suggest(  # noqa: PLR0913 - a wish of the user each
             Photos of which it knows no label are not labelled. Not given: those that the bundle was trained
             and judged with, as far as they lie in the folder under their names.
         n: How many photos to suggest, at least 1.
-        form: Format and delimiter of the table; its paths are not used.
+        form: How the table is read; its paths are not used.
         device: Where to compute.
         listener: Hears of progress.
 
@@ -141,7 +141,7 @@ def _find_labelled(
 ) -> tuple[IntArray, list[str]]:
     """Return the rows of the photos of which a table knows any label, and what to say about them."""
     form = DataConfig() if form is None else form
-    table = read_table(labels, photos=folder, format=form.format, delimiter=form.delimiter, purpose="judging")
+    table = read_table_as(form, labels, photos=folder, purpose="judging")
     known = {table.names[row] for row in np.flatnonzero(~np.isnan(table.targets).all(axis=1))}
     rows = _rows(row for row, name in enumerate(names) if name in known)
     are = "photo is" if len(rows) == 1 else "photos are"

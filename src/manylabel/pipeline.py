@@ -20,7 +20,7 @@ from manylabel.cache import cache_limit_bytes, default_cache
 from manylabel.config import RunConfig
 from manylabel.data.check import Check, check_table
 from manylabel.data.checks.seen import SeenPhotos, look_at_photos
-from manylabel.data.readers import read_table
+from manylabel.data.readers import read_table_as
 from manylabel.data.split import SPLIT_FILE, make_split, write_split
 from manylabel.errors import ConfigError, PhotoError, TableError
 from manylabel.explain.mistakes import explain_mistakes
@@ -326,10 +326,7 @@ def read_labels(config: RunConfig) -> LabelTable:
     """Read the table that the settings name."""
     if not config.data.photos:
         raise ConfigError("data.photos: give the folder of the photos")
-    labels = None if config.data.labels is None else Path(config.data.labels)
-    return read_table(
-        labels, photos=Path(config.data.photos), format=config.data.format, delimiter=config.data.delimiter
-    )
+    return read_table_as(config.data, config.data.labels, photos=config.data.photos)
 
 
 def read_all_photos(

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from manylabel.config import SplitConfig
+from manylabel.config import DataConfig, SplitConfig
 from manylabel.data.check import Check, Finding, as_dict, check, check_table, to_rows
 from manylabel.data.checks.exact_tests import holm, log_choose, proportions_differ
 from manylabel.data.checks.seen import SeenPhotos
@@ -273,7 +273,8 @@ def test_a_table_that_never_says_absent_is_an_error(tmp_path: Path) -> None:
     for name in "ab":
         Image.new("RGB", (160, 160), "red" if name == "a" else "blue").save(tmp_path / f"{name}.png")
     (tmp_path / "labels.csv").write_text("image,sea,moon\na.png,1,\nb.png,,1\n")
-    finding = the(check(tmp_path, tmp_path / "labels.csv").check, "never_absent")
+    checked = check(tmp_path, tmp_path / "labels.csv", form=DataConfig(blank="unknown"))
+    finding = the(checked.check, "never_absent")
     assert finding.level == "error"
     assert "write 0 for absent" in finding.text
 

@@ -24,6 +24,7 @@ _MAX_LABELS_SHOWN = 60
 _LEVEL_STYLES = {"error": "bold red", "warning": "yellow", "note": ""}
 
 
+@options.reads_table
 def check(
     photos: options.Photos,
     labels: options.Labels = None,
@@ -31,8 +32,7 @@ def check(
     out: Annotated[
         Path | None, typer.Option(help="Also write what was found to this file, .json.", metavar="FILE")
     ] = None,
-    format: options.Format = None,  # noqa: A002 - the option's name
-    delimiter: options.Delimiter = None,
+    form: DataConfig,
     recipe: Annotated[
         str,
         typer.Option(
@@ -55,7 +55,6 @@ def check(
 
     options.check_ending(out, ".json")
     config = configure(recipe, set_ or [])
-    form = DataConfig(format=format or "auto", delimiter=delimiter)
     with show_progress() as listener:
         checked = run(
             photos,

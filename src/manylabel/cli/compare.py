@@ -17,6 +17,7 @@ from manylabel.cli.screen import show_facts
 from manylabel.errors import needs_extra
 
 
+@options.reads_table
 def compare(
     context: typer.Context,
     photos: options.Photos,
@@ -42,8 +43,6 @@ def compare(
     weights: options.Weights = None,
     folds: options.Folds = None,
     epochs: options.Epochs = None,
-    format: options.Format = None,  # noqa: A002 - the option's name
-    delimiter: options.Delimiter = None,
     device: options.Device = None,
     seed: options.Seed = None,
     set_: options.Settings = None,

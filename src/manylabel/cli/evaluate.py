@@ -16,6 +16,7 @@ from manylabel.cli.screen import show_evaluation
 from manylabel.config import DataConfig
 
 
+@options.reads_table
 def evaluate(
     bundle: options.Bundle,
     photos: options.Photos,
@@ -33,15 +34,13 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Also write the metrics to this file, .json.", metavar="FILE")
     ] = None,
-    format: options.Format = None,  # noqa: A002 - the option's name
-    delimiter: options.Delimiter = None,
+    form: DataConfig,
 ) -> None:
     """Judge a bundle on labelled photos."""
     from manylabel.apply import evaluate as run  # not at the top: --help shall not load it
     from manylabel.apply import write_evaluation
 
     options.check_ending(out, ".json")
-    form = DataConfig(format=format or "auto", delimiter=delimiter)
     with show_progress() as listener:
         evaluation = run(
             bundle,

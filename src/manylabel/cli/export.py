@@ -17,6 +17,7 @@ from manylabel.config import DataConfig, ExportName
 from manylabel.errors import ConfigError, needs_extra
 
 
+@options.reads_table
 def export(
     bundle: options.Bundle,
     *,
@@ -61,8 +62,7 @@ def export(
             metavar="USER/NAME",
         ),
     ] = None,
-    format: options.Format = None,  # noqa: A002 - the option's name
-    delimiter: options.Delimiter = None,
+    form: DataConfig,
 ) -> None:
     """Bring a bundle into another form, compared with the network as it was, or copy it to the hub."""
     if to is None and push is None:
@@ -71,7 +71,6 @@ def export(
         with needs_extra("Exporting a bundle", "train,onnx"):
             from manylabel.export.formats import export as run  # not at the top: --help shall not load it
 
-        form = DataConfig(format=format or "auto", delimiter=delimiter)
         with show_progress() as listener:
             exported = run(
                 bundle,

@@ -4,19 +4,24 @@ In:  what the user typed.
 Out: the settings of a run.
 """
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from manylabel.config import (
+    BlankMeaning,
     DataConfig,
     DeviceName,
     EngineName,
     FormatName,
     HeadName,
     InitName,
+    MissingPhotos,
     ModelConfig,
     PrecisionName,
     RunConfig,
@@ -35,6 +40,10 @@ def _of(section: type, name: str, *flags: str, metavar: str | None = None) -> An
     return typer.Option(*flags, help=field_docs(section)[name], metavar=metavar, show_default=False)
 
 
+def _of_table(name: str, flag: str, metavar: str | None = None) -> Any:
+    return _of(DataConfig, name, flag, metavar=metavar)
+
+
 Photos = Annotated[
     Path, typer.Argument(help=field_docs(DataConfig)["photos"], metavar="PHOTOS", show_default=False)
 ]
@@ -44,8 +53,20 @@ Labels = Annotated[
 Bundle = Annotated[
     Path, typer.Argument(help="Folder that training wrote.", metavar="BUNDLE", show_default=False)
 ]
-Format = Annotated[FormatName | None, _of(DataConfig, "format", "--format", metavar="NAME")]
-Delimiter = Annotated[str | None, _of(DataConfig, "delimiter", "--delimiter", metavar="TEXT")]
+_TABLE_OPTIONS: dict[str, Any] = {
+    "format": Annotated[FormatName | None, _of_table("format", "--format", "NAME")],
+    "delimiter": Annotated[str | None, _of_table("delimiter", "--delimiter", "TEXT")],
+    "photo_column": Annotated[str | None, _of_table("photo_column", "--photo-column", "NAME")],
+    "label_columns": Annotated[list[str] | None, _of_table("label_columns", "--label-columns", "NAME,...")],
+    "ignore": Annotated[list[str] | None, _of_table("ignore", "--ignore", "NAME,...")],
+    "sheet": Annotated[str | None, _of_table("sheet", "--sheet", "NAME")],
+    "header_row": Annotated[int | None, _of_table("header_row", "--header-row", "N")],
+    "blank": Annotated[BlankMeaning | None, _of_table("blank", "--blank")],
+    "missing": Annotated[MissingPhotos | None, _of_table("missing", "--missing")],
+    "min_photos": Annotated[int | None, _of_table("min_photos", "--min-photos", "N")],
+}
+"""The options of every command that reads labels, each a field of ``DataConfig``."""
+
 Head = Annotated[HeadName | None, _of(ModelConfig, "head", "--head")]
 Init = Annotated[InitName | None, _of(ModelConfig, "init", "--init")]
 Weights = Annotated[list[str] | None, _of(ModelConfig, "weights", "--weights", metavar="[NAME=]FILE")]
@@ -93,8 +114,7 @@ Settings = Annotated[
 KEYS = {
     "photos": "data.photos",
     "labels": "data.labels",
-    "format": "data.format",
-    "delimiter": "data.delimiter",
+    **{name: f"data.{name}" for name in _TABLE_OPTIONS},
     "models": "model.names",
     "model": "model.names",
     "head": "model.head",
@@ -108,6 +128,31 @@ KEYS = {
     "out": "out",
 }
 """The setting behind each option of the commands that train."""
+
+
+def reads_table(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say how a table of labels is read.
+
+    Args:
+        command: Gets them as the argument ``form``, if it has one.
+    """
+    signature = inspect.signature(command)
+    own = [parameter for parameter in signature.parameters.values() if parameter.name != "form"]
+    more = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for name, kind in _TABLE_OPTIONS.items()
+    ]
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        told = {name: _plain(name, given.pop(name)) for name in _TABLE_OPTIONS}
+        form = replace(DataConfig(), **{name: value for name, value in told.items() if value is not None})
+        command(**given, **({"form": form} if "form" in signature.parameters else {}))
+
+    parameters = [*own, *more]
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
 
 
 def check_ending(out: Path | None, ending: str) -> None:
@@ -143,8 +188,14 @@ def _plain(option: str, value: Any) -> object:
         case _, Path():
             return str(value)
         case "models" | "model", str():
-            return tuple(name.strip() for name in value.split(",") if name.strip())
+            return _split_names(value)
+        case "label_columns" | "ignore", list():
+            return tuple(name for text in value for name in _split_names(text)) or None
         case _, list():
             return tuple(value) if value else None
         case _:
             return value
+
+
+def _split_names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())

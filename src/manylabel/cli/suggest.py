@@ -16,6 +16,7 @@ from manylabel.cli.screen import show_suggestions
 from manylabel.config import DataConfig
 
 
+@options.reads_table
 def suggest(
     bundle: options.Bundle,
     photos: options.Photos,
@@ -35,15 +36,13 @@ def suggest(
         typer.Option(help="Also write them, with all probabilities, to this file, .csv.", metavar="FILE"),
     ] = None,
     device: options.Device = None,
-    format: options.Format = None,  # noqa: A002 - the option's name
-    delimiter: options.Delimiter = None,
+    form: DataConfig,
 ) -> None:
     """List the photos that are most worth labelling next: hard for the network, and like many others."""
     from manylabel.labelling import suggest as run  # not at the top: --help shall not load it
     from manylabel.labelling import write_suggestions
 
     options.check_ending(out, ".csv")
-    form = DataConfig(format=format or "auto", delimiter=delimiter)
     with show_progress() as listener:
         suggestions = run(bundle, photos, labels, n=n, form=form, device=device or "auto", listener=listener)
     show_suggestions(suggestions)

@@ -19,6 +19,7 @@ from manylabel.config import DEFAULT_BACKBONE, RunConfig
 from manylabel.errors import needs_extra
 
 
+@options.reads_table
 def train(
     context: typer.Context,
     photos: options.Photos,
@@ -41,8 +42,6 @@ def train(
     weights: options.Weights = None,
     folds: options.Folds = None,
     epochs: options.Epochs = None,
-    format: options.Format = None,  # noqa: A002 - the option's name
-    delimiter: options.Delimiter = None,
     device: options.Device = None,
     seed: options.Seed = None,
     set_: options.Settings = None,

@@ -25,7 +25,7 @@ from manylabel.data.checks.shift import find_shift
 from manylabel.data.checks.sizes import find_odd_sizes, find_unreadable
 from manylabel.data.duplicates import fingerprint
 from manylabel.data.photos import convert_photos
-from manylabel.data.readers import read_table
+from manylabel.data.readers import read_table_as
 from manylabel.data.split import given_split, make_split
 from manylabel.errors import ConfigError, PhotoError, TableError
 from manylabel.files import write_atomically, writing
@@ -91,7 +91,7 @@ def check(  # noqa: PLR0913 - a wish of the user each
     Args:
         photos: Folder of the photos.
         labels: Table of labels; not given: the photo folder itself is asked.
-        form: Format and delimiter of the table; its paths are not used.
+        form: How the table is read; its paths are not used.
         rules: Rules between labels. Not given: there are none.
         split: How photos without a given part will be split. Not given: as by default.
         seed: Seed of that split.
@@ -102,13 +102,7 @@ def check(  # noqa: PLR0913 - a wish of the user each
         ConfigError: The rules name unknown labels or contradict each other.
     """
     form = DataConfig() if form is None else form
-    table = read_table(
-        None if labels is None else Path(labels),
-        photos=Path(photos),
-        format=form.format,
-        delimiter=form.delimiter,
-        purpose="checking",
-    )
+    table = read_table_as(form, labels, photos=photos, purpose="checking")
     refused = find_refused(table)
     parsed = None if rules is None else parse_rules(**asdict(rules), labels=table.labels)
     answers = []

@@ -43,7 +43,7 @@ def export(  # noqa: PLR0913 - a wish of the user each
         photos: Folder of photos like those that shall be scored. The new form is compared with the network on
             24 of them, on drawn pictures where none is given; 8-bit numbers take their ranges from up to 300.
         labels: Table of their labels, to measure what 8-bit numbers lose and gain.
-        form: Format and delimiter of the table; its paths are not used.
+        form: How the table is read; its paths are not used.
         max_difference: Largest difference of a probability from torch's, in [0, 1]; beyond it nothing is
             written. Not given: 0.001, and 0.02 with 8-bit numbers, for they round.
         listener: Hears of progress.

@@ -25,7 +25,7 @@ from manylabel.bundle import ONNX_FILE, Bundle
 from manylabel.config import DataConfig
 from manylabel.data.find import find_photos
 from manylabel.data.photos import convert_photos
-from manylabel.data.readers import read_table
+from manylabel.data.readers import read_table_as
 from manylabel.errors import (
     ConfigError,
     EngineError,
@@ -248,7 +248,7 @@ def _quiet_nncf() -> Iterator[None]:
 
 
 def _read_labels(photos: Path, labels: Path, form: DataConfig) -> LabelTable:
-    return read_table(labels, photos=photos, format=form.format, delimiter=form.delimiter, purpose="judging")
+    return read_table_as(form, labels, photos=photos, purpose="judging")
 
 
 def _choose_photos(folder: Path, table: LabelTable | None) -> tuple[list[Path], IntArray | None]:

@@ -23,7 +23,7 @@ class ExportJob:
         bundle: What to bring into another form.
         photos: Folder of photos like those that will be scored; None where none is given.
         labels: Table of their labels; None where none is given.
-        form: Format and delimiter of the table; its paths are not used.
+        form: How the table is read; its paths are not used.
         max_difference: Largest difference of a probability from torch's that is accepted; None: what suits
             the form.
         listener: Hears of progress.

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from manylabel.config import DataConfig
+from manylabel.data.parsing.raw import LabelSource
 from manylabel.data.readers.guess import guess_format
 from manylabel.errors import TableError
 
@@ -23,7 +25,7 @@ def put(folder: Path, files: dict[str, str]) -> Path:
 
 def complaint(path: Path) -> str:
     with pytest.raises(TableError) as caught:
-        guess_format(path)
+        guess_format(LabelSource(path=path))
     return str(caught.value)
 
 
@@ -60,12 +62,12 @@ def complaint(path: Path) -> str:
 )
 def test_a_file_is_known_by_name_and_content(tmp_path: Path, name: str, content: str, expected: str) -> None:
     path = put(tmp_path, {name: content}) / name
-    assert guess_format(path) == (expected, path)
+    assert guess_format(LabelSource(path=path)) == (expected, path)
 
 
 def test_a_given_delimiter_makes_a_table_a_delimited_one(tmp_path: Path) -> None:
-    path = put(tmp_path, {"labels.csv": "image,x\na.jpg,1\n"}) / "labels.csv"
-    assert guess_format(path, delimiter=";")[0] == "delimited"
+    path = put(tmp_path, {"labels.csv": "image,what\na.jpg,x;y\n"}) / "labels.csv"
+    assert guess_format(LabelSource(path=path, form=DataConfig(delimiter=";")))[0] == "delimited"
 
 
 @pytest.mark.parametrize(
@@ -87,12 +89,12 @@ def test_a_given_delimiter_makes_a_table_a_delimited_one(tmp_path: Path) -> None
     ],
 )
 def test_a_folder_is_known_by_what_lies_in_it(tmp_path: Path, files: dict[str, str], expected: str) -> None:
-    assert guess_format(put(tmp_path, files)) == (expected, tmp_path)
+    assert guess_format(LabelSource(path=put(tmp_path, files))) == (expected, tmp_path)
 
 
 def test_the_only_table_of_a_folder_is_taken(tmp_path: Path) -> None:
     put(tmp_path, {"images/a.jpg": "", "labels.csv": "image,labels\na.jpg,x\n"})
-    assert guess_format(tmp_path) == ("delimited", tmp_path / "labels.csv")
+    assert guess_format(LabelSource(path=tmp_path)) == ("delimited", tmp_path / "labels.csv")
 
 
 def test_several_tables_in_a_folder_are_an_error_that_names_them(tmp_path: Path) -> None:

@@ -70,7 +70,6 @@ def test_a_problem_in_a_part_names_the_file_of_that_part(tmp_path: Path) -> None
     with pytest.raises(TableError) as caught:
         read_table(folder, photos=folder)
     assert "test/_classes.csv, line 3, column 'boat': '7' is none of" in caught.value.problems[0]
-    assert caught.value.problems[1].startswith("test/_classes.csv, line 3: no photo 'test/c.jpg' in")
 
 
 def test_a_folder_without_export_is_an_error(tmp_path: Path) -> None:
@@ -88,7 +87,10 @@ def test_hf_metadata_csv_with_label_lists_is_read_with_its_split(tmp_path: Path)
     assert table.names == ("test/c.jpg", "train/a.jpg", "train/b.jpg")
     assert table.parts == ("test", "train", "train")
     assert table.targets.tolist() == [[0, 1], [1, 1], [0, 0]]
-    assert "train/metadata.csv, line 1: columns that hold no labels are left out: 'text'" in table.notes
+    assert any(
+        "train/metadata.csv, line 1: columns that hold no labels are left out: 'text'" in n
+        for n in table.notes
+    )
 
 
 def test_hf_metadata_jsonl_with_label_lists_is_read(tmp_path: Path) -> None:
@@ -118,7 +120,9 @@ def test_hf_metadata_with_a_column_per_label_is_read(tmp_path: Path) -> None:
     table = read_table(folder / "metadata.jsonl", photos=folder)
     assert table.labels == ("boat", "beach")
     np.testing.assert_array_equal(table.targets, [[1, np.nan], [0, 1]])
-    assert "metadata.jsonl, line 1: columns that hold no labels are left out: 'author'" in table.notes
+    assert any(
+        "metadata.jsonl, line 1: columns that hold no labels are left out: 'author'" in n for n in table.notes
+    )
 
 
 def test_hf_objects_with_boxes_are_labels(tmp_path: Path) -> None:
@@ -164,5 +168,5 @@ def test_the_delimiter_of_hf_labels_may_be_given(tmp_path: Path) -> None:
 
 def test_a_delimiter_for_hf_metadata_without_labels_column_is_an_error(tmp_path: Path) -> None:
     folder = put(tmp_path, {"a.jpg": "", "metadata.csv": "file_name,boat\na.jpg,1\n"})
-    with pytest.raises(TableError, match="there is no column 'labels' for the given delimiter to split"):
+    with pytest.raises(TableError, match="no column lists labels: 'boat' only says 1 or 0"):
         read_table(None, photos=folder, delimiter=";")

@@ -9,14 +9,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from manylabel.config import BlankMeaning
 from manylabel.data.readers import read_table
 from manylabel.errors import TableError
 from manylabel.types import FloatArray, LabelTable
 
 
-def read(folder: Path, text: str, *, n_photos: int = 3, name: str = "labels.csv") -> LabelTable:
+def put_photos(folder: Path, n_photos: int) -> None:
     for number in range(n_photos):
         (folder / f"{'abcdefgh'[number]}.jpg").touch()
+
+
+def read(folder: Path, text: str, *, n_photos: int = 3, name: str = "labels.csv") -> LabelTable:
+    put_photos(folder, n_photos)
     (folder / name).write_text(text, encoding="utf-8")
     return read_table(folder / name, photos=folder, format="one-hot")
 
@@ -36,40 +41,46 @@ def test_columns_are_labels_in_their_order(tmp_path: Path) -> None:
     assert table.notes == ()
 
 
-@pytest.mark.parametrize("word", ["1", "1.0", "true", "TRUE", "yes", "Yes", "x", "X", " 1 "])
+@pytest.mark.parametrize(
+    "word",
+    ["1", "1.0", "true", "TRUE", "yes", "Yes", "y", "x", "X", " 1 ", "ja", "WAHR", "\N{CHECK MARK}", "+"],
+)
 def test_words_for_present(tmp_path: Path, word: str) -> None:
     assert read(tmp_path, f"image,a\na.jpg,{word}\nb.jpg,0\nc.jpg,1\n").targets[0, 0] == 1
 
 
-@pytest.mark.parametrize("word", ["0", "0.0", "false", "False", "no", "NO"])
+@pytest.mark.parametrize(
+    "word", ["0", "0.0", "false", "False", "no", "NO", "n", "nein", "FALSCH", "\N{BALLOT X}"]
+)
 def test_words_for_absent(tmp_path: Path, word: str) -> None:
     assert read(tmp_path, f"image,a\na.jpg,{word}\nb.jpg,0\nc.jpg,1\n").targets[0, 0] == 0
 
 
-@pytest.mark.parametrize("word", ["", " ", "NaN", "nan", "-1", "-1.0", "?", "NA", "n/a", "null"])
+@pytest.mark.parametrize("word", ["", " ", "NaN", "nan", "-1", "-1.0", "?", "NA", "n/a", "null", "None"])
 def test_words_for_unknown(tmp_path: Path, word: str) -> None:
     assert np.isnan(read(tmp_path, f"image,a\na.jpg,{word}\nb.jpg,0\nc.jpg,1\n").targets[0, 0])
 
 
-@pytest.mark.parametrize("word", ["2", "0.7", "maybe", "11", "-2", "y", "none"])
+@pytest.mark.parametrize("word", ["2", "0.7", "maybe", "11", "-2"])
 def test_any_other_word_is_told_with_line_and_column(tmp_path: Path, word: str) -> None:
     assert problems(tmp_path, f"image,a,b\na.jpg,0,1\nb.jpg,1,{word}\nc.jpg,0,1\n") == (
-        f"labels.csv, line 3, column 'b': '{word}' is none of 1, 0, true, false, yes, no, x, "
-        "or blank for unknown",
+        f"labels.csv, line 3, column 'b': '{word}' is none of 1, 0, true, false, yes, no, x, or blank",
     )
 
 
-def test_a_column_of_something_else_is_one_problem(tmp_path: Path) -> None:
-    assert problems(tmp_path, "image,a,author\na.jpg,0,Anna\nb.jpg,1,Bert\nc.jpg,0,\n") == (
-        "labels.csv, line 1: unknown column 'author'; it holds 'Anna', columns of labels hold 1, 0 or blank "
-        "for unknown; delete the column if it is no label",
-    )
+@pytest.mark.parametrize(
+    "cells", [("Anna", "Bert", ""), ("1871", "1920", "2001"), ("1.5.1990", "", "2.6.91")]
+)
+def test_a_column_of_something_else_is_left_out_with_a_note(tmp_path: Path, cells: tuple[str, ...]) -> None:
+    table = read(tmp_path, "image,a,about\na.jpg,0,{}\nb.jpg,1,{}\nc.jpg,0,{}\n".format(*cells))
+    assert table.labels == ("a",)
+    [note] = table.notes
+    assert note.startswith("labels.csv, line 1: columns that hold no labels are left out: 'about'; say which")
 
 
-def test_a_misspelt_split_column_is_recognised(tmp_path: Path) -> None:
+def test_a_column_of_parts_with_another_name_is_a_problem(tmp_path: Path) -> None:
     [problem] = problems(tmp_path, "image,a,splt\na.jpg,0,train\nb.jpg,1,test\n")
-    assert "unknown column 'splt'; did you mean 'split'?" in problem
-    assert "delete" not in problem
+    assert "column 'splt' holds parts of a split; name it 'split'" in problem
 
 
 def test_the_photo_column_may_have_any_name_where_it_is_first(tmp_path: Path) -> None:
@@ -143,9 +154,50 @@ def test_a_label_that_no_photo_carries_is_a_problem(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("mark", ["x", "1", "ja", "\N{CHECK MARK}"])
+def test_a_blank_beside_marks_alone_means_absent_and_is_told(tmp_path: Path, mark: str) -> None:
+    table = read(tmp_path, f"image,a,b\na.jpg,{mark},\nb.jpg,,{mark}\n", n_photos=2)
+    assert table.targets.tolist() == [[1, 0], [0, 1]]
+    assert table.notes[0] == (
+        f"labels.csv: only '{mark}' and blanks stand in the columns of labels, so a blank is read as 'label "
+        "absent' (2 cells); if it means 'not looked at', say --blank unknown"
+    )
+
+
+def test_a_blank_means_unknown_where_another_cell_says_absent(tmp_path: Path) -> None:
+    table = read(tmp_path, "image,a,b\na.jpg,1,0\nb.jpg,,1\nc.jpg,0,\n")
+    np.testing.assert_array_equal(table.targets, [[1, 0], [np.nan, 1], [0, np.nan]])
+
+
+@pytest.mark.parametrize(("blank", "target"), [("absent", 0.0), ("unknown", np.nan)])
+def test_what_a_blank_means_can_be_said(tmp_path: Path, blank: BlankMeaning, target: float) -> None:
+    put_photos(tmp_path, 3)
+    (tmp_path / "labels.csv").write_text("image,a\na.jpg,1\nb.jpg,\nc.jpg,0\n", encoding="utf-8")
+    table = read_table(tmp_path / "labels.csv", photos=tmp_path, blank=blank)
+    np.testing.assert_array_equal(table.targets, [[1], [target], [0]])
+    assert table.notes == ()
+
+
+@pytest.mark.parametrize(("other", "target", "meaning"), [("x", 0.0, "absent"), ("0", np.nan, "unknown")])
+def test_a_dash_is_absent_unless_another_mark_says_so(
+    tmp_path: Path, other: str, target: float, meaning: str
+) -> None:
+    table = read(tmp_path, f"image,a,b\na.jpg,x,-\nb.jpg,-,x\nc.jpg,{other},x\n")
+    assert np.array_equal(table.targets[0, 1], target, equal_nan=True)
+    assert f"labels.csv: 2 cells of labels hold a dash, read as {meaning}" in table.notes
+
+
 def test_a_table_that_never_says_absent_is_a_problem(tmp_path: Path) -> None:
-    assert problems(tmp_path, "image,a,b\na.jpg,x,\nb.jpg,,x\n") == (
-        "labels.csv, line 1: no cell says that a label is absent; blank means unknown, so write 0 for absent",
+    put_photos(tmp_path, 2)
+    (tmp_path / "labels.csv").write_text("image,a,b\na.jpg,x,\nb.jpg,,x\n", encoding="utf-8")
+    with pytest.raises(TableError, match="no cell says that a label is absent"):
+        read_table(tmp_path / "labels.csv", photos=tmp_path, blank="unknown")
+
+
+def test_a_word_that_is_none_is_told_once_with_its_number_of_cells(tmp_path: Path) -> None:
+    assert problems(tmp_path, "image,a,b\na.jpg,maybe,0\nb.jpg,maybe,1\nc.jpg,1,1\n") == (
+        "labels.csv, line 2, column 'a': 'maybe' is none of 1, 0, true, false, yes, no, x, or blank (and 1 "
+        "more cell of this column)",
     )
 
 
@@ -157,7 +209,8 @@ def test_a_label_that_is_never_absent_is_a_note(tmp_path: Path) -> None:
 def test_labels_that_differ_only_in_case_are_a_note(tmp_path: Path) -> None:
     table = read(tmp_path, "image,Boat,boat\na.jpg,1,0\nb.jpg,0,1\n", n_photos=2)
     assert table.notes == (
-        "labels.csv, line 1: labels that differ only in case are different labels: 'Boat', 'boat'",
+        "labels.csv, line 1: these labels may be one, written in several ways: 'Boat' (1), 'boat' (1); they "
+        "are read as different labels",
     )
 
 

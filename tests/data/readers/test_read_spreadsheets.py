@@ -1,12 +1,16 @@
 """Reading CSV, TSV and XLSX files as sheets of text."""
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from openpyxl import Workbook
 
+from manylabel.config import DataConfig
+from manylabel.data.parsing.raw import LabelSource
 from manylabel.data.parsing.sheet import Sheet, read_sheet
-from manylabel.errors import TableError
+from manylabel.data.readers import read_table
+from manylabel.errors import ConfigError, TableError
 
 
 def sheet_of(folder: Path, content: str | bytes, *, name: str = "labels.csv") -> Sheet:
@@ -78,10 +82,8 @@ def test_lines_with_too_few_or_too_many_cells_are_told(tmp_path: Path) -> None:
 def test_columns_without_name_and_columns_named_twice_are_told(tmp_path: Path) -> None:
     sheet = sheet_of(tmp_path, "image,a,,a,b\nx.jpg,1,0,1,0\n")
     assert sheet.header == ("image", "a", "b")
-    assert sheet.problems == (
-        "labels.csv, line 1: column 3 has no name",
-        "labels.csv, line 1: two columns are named 'a' (columns 2 and 4)",
-    )
+    assert sheet.notes == ("labels.csv, line 1: column 3 has no name and is left out",)
+    assert sheet.problems == ("labels.csv, line 1: two columns are named 'a' (columns 2 and 4)",)
 
 
 def test_empty_columns_without_name_are_left_out(tmp_path: Path) -> None:
@@ -95,9 +97,59 @@ def test_an_empty_file_is_an_error(tmp_path: Path, content: str) -> None:
         sheet_of(tmp_path, content)
 
 
-def test_a_first_line_that_is_a_photo_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(TableError, match=r"line 1: 'a\.jpg' is a photo, expected the names of columns"):
-        sheet_of(tmp_path, "a.jpg,beach\nb.jpg,boat\n")
+def test_a_list_of_photos_and_labels_needs_no_line_of_names(tmp_path: Path) -> None:
+    sheet = sheet_of(tmp_path, "a.jpg,beach\nb.jpg,boat\n")
+    assert (sheet.header, cells(sheet)) == (("photo", "labels"), [("a.jpg", "beach"), ("b.jpg", "boat")])
+    assert sheet.notes == ("labels.csv: no line names the columns; they are read as photo, labels",)
+
+
+def test_a_table_of_several_columns_without_names_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match=r"line 1: 'a\.jpg' is a photo, not the name of a column"):
+        sheet_of(tmp_path, "a.jpg,1,0\nb.jpg,0,1\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("sep=;\nimage;labels\na.jpg;x,y\nb.jpg;x\n", "CSV with semicolons"),
+        ("image|labels\na.jpg|x,y\nb.jpg|x\n", "CSV with bars"),
+        ("image labels\na.jpg x,y\nb.jpg x\n", "text with blanks between columns"),
+        ("a.jpg\tx,y\nb.jpg\tx\n", "TSV"),
+        ('# written by hand\n# image,labels\na.jpg,"x,y"\nb.jpg,x\n', "CSV"),
+        ('Our photos; spring\n\nimage,labels\na.jpg,"x,y"\nb.jpg,x\n', "CSV"),
+    ],
+)
+def test_lists_are_read_whatever_parts_their_cells(tmp_path: Path, text: str, kind: str) -> None:
+    sheet = sheet_of(tmp_path, text)
+    assert (sheet.kind, cells(sheet)) == (kind, [("a.jpg", "x,y"), ("b.jpg", "x")])
+
+
+def test_a_photo_without_labels_in_a_list_with_blanks_has_none(tmp_path: Path) -> None:
+    assert cells(sheet_of(tmp_path, "a.jpg 3 7\nb.jpg\n")) == [("a.jpg", "3 7"), ("b.jpg", "")]
+
+
+def test_a_cell_in_quotes_may_run_over_several_lines(tmp_path: Path) -> None:
+    sheet = sheet_of(tmp_path, 'image,labels\na.jpg,"old\n town"\nb.jpg,x\n')
+    assert (cells(sheet), sheet.problems) == ([("a.jpg", "old town"), ("b.jpg", "x")], ())
+
+
+@pytest.mark.parametrize(
+    "above", [["Our labels"], ["Museum", None, "2026"], ["Museum", "2026"], ["", "made by us", ""]]
+)
+def test_titles_above_the_column_names_are_left_out_with_a_note(tmp_path: Path, above: list[object]) -> None:
+    rows: list[list[object]] = [above, [], ["image", "a", "b"], ["x.jpg", 1, 0], ["y.jpg", 0, 1]]
+    sheet = read_sheet(write_workbook(tmp_path / "labels.xlsx", rows))
+    assert (sheet.where, sheet.header) == ("labels.xlsx, row 3", ("image", "a", "b"))
+    assert sheet.notes[0].startswith("labels.xlsx: row 3 names the columns; what stands above is left out")
+
+
+def test_the_line_of_column_names_can_be_said(tmp_path: Path) -> None:
+    rows: list[list[object]] = [["a", "b"], ["image", "c"], ["x.jpg", 1]]
+    path = write_workbook(tmp_path / "labels.xlsx", rows)
+    source = LabelSource(path=path, form=DataConfig(header_row=2))
+    assert read_sheet(path, source=source).header == ("image", "c")
+    with pytest.raises(ConfigError, match=r"header_row: labels\.xlsx has nothing in row 9"):
+        read_sheet(path, source=LabelSource(path=path, form=DataConfig(header_row=9)))
 
 
 def write_workbook(path: Path, rows: list[list[object]], *, more_sheets: int = 0) -> Path:
@@ -125,9 +177,67 @@ def test_the_rows_of_a_workbook_are_counted_with_the_blank_ones(tmp_path: Path) 
     assert [line.where for line in read_sheet(path).lines] == ["labels.xlsx, row 3"]
 
 
-def test_only_the_first_sheet_of_a_workbook_is_read_with_a_note(tmp_path: Path) -> None:
-    path = write_workbook(tmp_path / "labels.xlsx", [["image", "a"], ["x.jpg", 1]], more_sheets=2)
-    assert read_sheet(path).notes == ("labels.xlsx: only the first of 3 sheets is read, 'Labels'",)
+def write_sheets(path: Path) -> Path:
+    book = Workbook()
+    first = book.active
+    assert first is not None
+    first.append(["Notes of our project"])
+    for name in ("spring", "autumn"):
+        sheet = book.create_sheet(name)
+        sheet.append(["image", name])
+        sheet.append(["x.jpg", 1])
+    book.save(path)
+    return path
+
+
+def test_the_first_sheet_that_names_photos_is_read_with_a_note(tmp_path: Path) -> None:
+    sheet = read_sheet(write_sheets(tmp_path / "labels.xlsx"))
+    assert sheet.header == ("image", "spring")
+    assert sheet.notes == ("labels.xlsx: of 3 sheets, 'spring' is read; --sheet chooses another",)
+
+
+def test_the_sheet_can_be_said(tmp_path: Path) -> None:
+    path = write_sheets(tmp_path / "labels.xlsx")
+    said = LabelSource(path=path, form=DataConfig(sheet="autumn"))
+    assert read_sheet(path, source=said).header == ("image", "autumn")
+    with pytest.raises(ConfigError, match="no sheet 'autum'; did you mean 'autumn'"):
+        read_sheet(path, source=LabelSource(path=path, form=DataConfig(sheet="autum")))
+
+
+def test_a_merged_area_holds_its_value_everywhere(tmp_path: Path) -> None:
+    book = Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in (["image", "labels"], ["a.jpg", "beach"], ["b.jpg"], ["c.jpg"], ["d.jpg", "boat"]):
+        sheet.append(row)
+    sheet.merge_cells("B2:B4")
+    book.save(tmp_path / "labels.xlsx")
+    assert read_sheet(tmp_path / "labels.xlsx").column(1) == ("beach", "beach", "beach", "boat")
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("=1+0", "its formula was never computed"),
+        ("#REF!", "it holds the error #REF!"),
+        (datetime(2026, 3, 1), r"it holds a date \(2026-03-01\)"),
+    ],
+)
+def test_a_cell_that_cannot_be_known_stops_only_where_it_is_a_label(
+    tmp_path: Path, value: object, reason: str
+) -> None:
+    for name in "xyz":
+        (tmp_path / f"{name}.jpg").touch()
+    rows: list[list[object]] = [["image", "a", "b"], ["x.jpg", 1, value], ["y.jpg", 0, 1], ["z.jpg", 1, 0]]
+    path = write_workbook(tmp_path / "labels.xlsx", rows)
+    with pytest.raises(TableError, match=rf"labels\.xlsx, cell C2: {reason}"):
+        read_table(path, photos=tmp_path)
+    assert read_table(path, photos=tmp_path, ignore=["b"]).labels == ("a",)
+
+
+def test_a_hashtag_is_no_error(tmp_path: Path) -> None:
+    path = write_workbook(tmp_path / "labels.xlsx", [["image", "labels"], ["x.jpg", "#USA"]])
+    assert cells(read_sheet(path)) == [("x.jpg", "#USA")]
 
 
 @pytest.mark.parametrize("content", [b"", b"image,a\nx.jpg,1\n", b"PK\x03\x04 broken"])

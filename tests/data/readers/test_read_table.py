@@ -8,7 +8,7 @@ from typing import cast, get_args
 import pytest
 from openpyxl import Workbook
 
-from manylabel.config import FormatName
+from manylabel.config import FormatName, MissingPhotos
 from manylabel.data.readers import READERS, read_table
 from manylabel.errors import ConfigError, InputError, TableError
 from manylabel.types import LabelTable
@@ -21,14 +21,14 @@ def put(folder: Path, files: dict[str, str]) -> Path:
     return folder
 
 
-def read(folder: Path, text: str, *photos: str) -> LabelTable:
+def read(folder: Path, text: str, *photos: str, missing: MissingPhotos | None = None) -> LabelTable:
     put(folder, {**dict.fromkeys(photos or ("a.jpg", "b.jpg"), ""), "labels.csv": text})
-    return read_table(folder / "labels.csv", photos=folder)
+    return read_table(folder / "labels.csv", photos=folder, missing=missing)
 
 
-def problems(folder: Path, text: str, *photos: str) -> tuple[str, ...]:
+def problems(folder: Path, text: str, *photos: str, missing: MissingPhotos | None = None) -> tuple[str, ...]:
     with pytest.raises(TableError) as caught:
-        read(folder, text, *photos)
+        read(folder, text, *photos, missing=missing)
     return caught.value.problems
 
 
@@ -122,7 +122,33 @@ def test_files_that_are_there_but_cannot_be_used_are_explained(tmp_path: Path) -
 
 
 def test_a_name_that_is_too_long_for_a_file_is_missing(tmp_path: Path) -> None:
-    assert "no photo 'xxx" in problems(tmp_path, f"image,labels\na.jpg,y\n{'x' * 5000},y\n")[0]
+    text = f"image,labels\na.jpg,y\n{'x' * 5000},y\n"
+    assert "no photo 'xxx" in problems(tmp_path, text, missing="error")[0]
+
+
+ONE_OF_THREE_IS_THERE = "image,labels\na.jpg,x\nlost.jpg,y\ngone.jpg,y\n"
+TWO_OF_THREE_ARE_THERE = "image,labels\na.jpg,x\nb.jpg,\nlost.jpg,y\n"
+
+
+def test_lines_whose_photo_is_missing_are_left_out_with_a_note_where_most_are_there(tmp_path: Path) -> None:
+    table = read(tmp_path, TWO_OF_THREE_ARE_THERE.replace(",y", ",x"))
+    assert table.names == ("a.jpg", "b.jpg")
+    [note] = table.notes
+    assert note.startswith(f"left out, not in {tmp_path}: 1 of the 3 photos that the table names: 'lost.jpg'")
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"), [(TWO_OF_THREE_ARE_THERE, "error"), (ONE_OF_THREE_IS_THERE, None)]
+)
+def test_lines_whose_photo_is_missing_are_a_problem_where_few_are_there_or_the_user_says_so(
+    tmp_path: Path, text: str, missing: MissingPhotos | None
+) -> None:
+    assert "no photo 'lost.jpg'" in problems(tmp_path, text, missing=missing)[0]
+
+
+def test_lines_whose_photo_is_missing_are_left_out_where_the_user_says_so(tmp_path: Path) -> None:
+    table = read(tmp_path, ONE_OF_THREE_IS_THERE.replace(",y", ",x"), missing="skip")
+    assert table.names == ("a.jpg",)
 
 
 def test_the_wrong_photo_folder_is_one_problem(tmp_path: Path) -> None:
@@ -161,7 +187,7 @@ def test_two_spellings_of_one_photo_are_the_same_photo(tmp_path: Path) -> None:
 
 def test_problems_of_every_kind_are_told_at_once(tmp_path: Path) -> None:
     text = "image,x,moon,split\na.jpg,2,0,train\nb.jpg,1,0,tset\nc.jpg,1,0,\nb.jpg,0,0,\n"
-    told = "\n".join(problems(tmp_path, text))
+    told = "\n".join(problems(tmp_path, text, missing="error"))
     for part in (
         "line 2, column 'x': '2' is none of",
         "line 3: unknown part of the split 'tset'; did you mean 'test'?",

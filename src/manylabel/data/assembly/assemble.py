@@ -4,12 +4,14 @@ In:  RawTable, and the photos of a folder.
 Out: LabelTable; or one TableError with every problem.
 """
 
+from manylabel.config import DataConfig
 from manylabel.data.assembly.label_check import (
     Purpose,
     choose_labels,
     find_hopeless_labels,
     find_label_problems,
 )
+from manylabel.data.assembly.label_names import clean_labels, describe_alike
 from manylabel.data.assembly.merge import fill_targets, merge_rows
 from manylabel.data.assembly.name_check import PhotoFolder, find_named_photos
 from manylabel.data.parsing.raw import RawTable
@@ -18,7 +20,9 @@ from manylabel.errors import TableError
 from manylabel.types import LabelTable
 
 
-def assemble_table(raw: RawTable, *, folder: PhotoFolder, purpose: Purpose) -> LabelTable:
+def assemble_table(
+    raw: RawTable, *, folder: PhotoFolder, purpose: Purpose, form: DataConfig | None = None
+) -> LabelTable:
     """Match names to photos, merge what is said twice, and check the labels.
 
     Args:
@@ -26,6 +30,7 @@ def assemble_table(raw: RawTable, *, folder: PhotoFolder, purpose: Purpose) -> L
         folder: The photos.
         purpose: For training, labels that no photo carries are a problem. Else they are kept; those of a
             catalogue only where the table judges.
+        form: What the user said about missing photos and rare labels; its paths are not used.
 
     Returns:
         The photos that the table names, in its order.
@@ -33,7 +38,9 @@ def assemble_table(raw: RawTable, *, folder: PhotoFolder, purpose: Purpose) -> L
     Raises:
         TableError: Every problem found.
     """
-    named = find_named_photos(raw, folder)
+    form = DataConfig() if form is None else form
+    raw = clean_labels(raw)
+    named = find_named_photos(raw, folder, on_missing=form.missing)
     targets = fill_targets(raw)  # [n_rows, n_labels]
     merged = merge_rows(raw, photos=named.photos, targets=targets)
     others = [raw.problems, named.problems, merged.problems, find_label_problems(raw, targets)]
@@ -43,7 +50,7 @@ def assemble_table(raw: RawTable, *, folder: PhotoFolder, purpose: Purpose) -> L
     problems = cap_problems([*others, hopeless])
     if problems:
         raise TableError(problems)
-    kept, notes = choose_labels(raw, merged.targets, purpose=purpose)
+    kept, notes = choose_labels(raw, merged.targets, purpose=purpose, min_photos=form.min_photos)
     return LabelTable(
         photos=tuple(folder.photos[photo] for photo in merged.photos),
         names=tuple(folder.names[photo] for photo in merged.photos),
@@ -51,5 +58,5 @@ def assemble_table(raw: RawTable, *, folder: PhotoFolder, purpose: Purpose) -> L
         targets=merged.targets[:, kept],
         parts=merged.parts,
         source=raw.source,
-        notes=(*raw.notes, *named.notes, *merged.notes, *notes),
+        notes=(*raw.notes, *named.notes, *merged.notes, *notes, *describe_alike(raw, targets)),
     )

@@ -4,7 +4,6 @@ In:  RawTable, and targets.
 Out: problems, notes, and which labels are kept.
 """
 
-from collections import defaultdict
 from typing import Literal
 
 import numpy as np
@@ -58,13 +57,16 @@ def find_hopeless_labels(raw: RawTable, targets: FloatArray) -> list[str]:
     return problems
 
 
-def choose_labels(raw: RawTable, targets: FloatArray, *, purpose: Purpose) -> tuple[IntArray, list[str]]:
+def choose_labels(
+    raw: RawTable, targets: FloatArray, *, purpose: Purpose, min_photos: int = 1
+) -> tuple[IntArray, list[str]]:
     """Choose the labels to keep.
 
     Args:
         raw: The table.
         targets: Targets per photo [n_photos, n_labels].
         purpose: Labels of a catalogue that no photo carries are left out but where the table judges.
+        min_photos: Labels on fewer photos are left out, but where the table judges.
 
     Returns:
         Numbers of the labels that are kept, and notes.
@@ -79,7 +81,13 @@ def choose_labels(raw: RawTable, targets: FloatArray, *, purpose: Purpose) -> tu
         kept = np.setdiff1d(everything, unused)
     elif len(unused) and purpose == "judging":
         notes.append(f"{raw.where}: no photo carries {names}")
-    return kept, [*notes, *_describe_always_present(raw, targets), *_describe_alike(raw)]
+    n_photos = (targets == 1).sum(axis=0)
+    rare = np.flatnonzero((n_photos < min_photos) & (n_photos > 0))
+    if len(rare) and purpose != "judging":
+        names = list_some([f"{raw.labels[label]} ({n_photos[label]})" for label in rare])
+        notes.append(f"{raw.where}: labels on fewer than {min_photos} photos are left out: {names}")
+        kept = np.setdiff1d(kept, rare)
+    return kept, [*notes, *_describe_always_present(raw, targets)]
 
 
 def _find_unused(targets: FloatArray) -> IntArray:
@@ -90,14 +98,3 @@ def _describe_always_present(raw: RawTable, targets: FloatArray) -> list[str]:
     is_used = (targets == 1).any(axis=0)
     always = [raw.labels[label] for label in np.flatnonzero(is_used & ~(targets == 0).any(axis=0))]
     return [f"{raw.where}: no photo is known to lack {list_some(always)}"] if always else []
-
-
-def _describe_alike(raw: RawTable) -> list[str]:
-    alike: dict[str, list[str]] = defaultdict(list)
-    for label in raw.labels:
-        alike[label.casefold()].append(label)
-    return [
-        f"{raw.where}: labels that differ only in case are different labels: {list_some(names)}"
-        for names in alike.values()
-        if len(names) > 1
-    ]

@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from manylabel.config import MissingPhotos
 from manylabel.data.assembly.matching import Match, PhotoIndex
 from manylabel.data.parsing.raw import RawRow, RawTable
 from manylabel.data.parsing.wording import MOST_PROBLEMS, count, list_some
 from manylabel.errors import did_you_mean
 from manylabel.files import printable
+
+_FEW_MISSING = 0.5
+"""Share of missing photos up to which their rows are left out; above it, the folder may be the wrong one."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,11 @@ class PhotoFolder:
         """Name the photos: their paths below the folder, with forward slashes."""
         return tuple(printable(photo.relative_to(self.path).as_posix()) for photo in self.photos)
 
+    @cached_property
+    def index(self) -> PhotoIndex:
+        """Return what finds the photos by their names."""
+        return PhotoIndex(self.names, folder=self.path)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Named:
@@ -50,15 +59,18 @@ class Named:
     problems: tuple[str, ...]
 
 
-def find_named_photos(raw: RawTable, folder: PhotoFolder) -> Named:
+def find_named_photos(
+    raw: RawTable, folder: PhotoFolder, *, on_missing: MissingPhotos | None = None
+) -> Named:
     """Find the photo of each row.
 
     Args:
         raw: The rows.
         folder: The photos.
+        on_missing: Whether rows whose photo is not there are left out with a note, or are a problem. Not
+            given: left out where most photos are there.
     """
-    index = PhotoIndex(folder.names, folder=folder.path)
-    matches = [_match_row(row, index) for row in raw.rows]
+    matches = [_match_row(row, folder.index) for row in raw.rows]
     photos = tuple(match.rows[0] if len(match.rows) == 1 else None for match in matches)
     missing = [row for row, match in zip(raw.rows, matches, strict=True) if not match.rows and row.names[0]]
     ambiguous = [
@@ -67,11 +79,23 @@ def find_named_photos(raw: RawTable, folder: PhotoFolder) -> Named:
         for row, match in zip(raw.rows, matches, strict=True)
         if len(match.rows) > 1
     ]
+    n_rows = len(raw.rows)
+    most_are_there = len(missing) <= _FEW_MISSING * n_rows
+    is_skipped = len(missing) < n_rows and (on_missing == "skip" or (on_missing is None and most_are_there))
+    skipped = _describe_skipped(missing, folder, n_rows) if missing and is_skipped else []
+    refused = [] if is_skipped else _describe_missing(missing, folder, is_all=len(missing) == n_rows)
     return Named(
         photos=photos,
-        notes=(*_describe_loose(raw, matches, folder), *_describe_unnamed(raw, photos, folder)),
-        problems=(*_describe_missing(missing, folder, is_all=len(missing) == len(raw.rows)), *ambiguous),
+        notes=(*skipped, *_describe_loose(raw, matches, folder), *_describe_unnamed(raw, photos, folder)),
+        problems=(*refused, *ambiguous),
     )
+
+
+def _describe_skipped(missing: Sequence[RawRow], folder: PhotoFolder, n_rows: int) -> list[str]:
+    listed = list_some([row.names[0] for row in missing], most=3)
+    named = f"{len(missing)} of the {count(n_rows, 'photo')} that the table names"
+    why = _explain_missing(missing[0], folder)
+    return [f"left out, not in {folder.path}: {named}: {listed}; {why}; --missing error refuses them"]
 
 
 def _match_row(row: RawRow, index: PhotoIndex) -> Match:

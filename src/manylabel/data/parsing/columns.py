@@ -1,53 +1,59 @@
 """Find out which column of a sheet is which.
 
-In:  a sheet.
-Out: the column of photo names, that of the split, and the rest; the part of each line.
+In:  a sheet, what the user said about it, and which photos there are.
+Out: the column of photo names, that of the split, those of the labels, and how they say them; the part of
+     each line.
 """
 
-from collections.abc import Sequence
+import math
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+from manylabel.data.find import is_photo_name
+from manylabel.data.parsing.raw import LabelSource
 from manylabel.data.parsing.sheet import INDEX_NAME, Line, Sheet
-from manylabel.data.parsing.values import PART_WORDS, read_part, read_target
-from manylabel.data.parsing.wording import list_some
-from manylabel.errors import TableError, did_you_mean
+from manylabel.data.parsing.values import (
+    LABELS_NAMES,
+    PART_NAMES,
+    PART_WORDS,
+    PHOTO_NAMES,
+    plain_name,
+    read_part,
+    read_target,
+)
+from manylabel.data.parsing.wording import count, list_some
+from manylabel.errors import ConfigError, TableError, did_you_mean
 from manylabel.types import Part
 
-PHOTO_NAMES = frozenset(
-    {
-        "file",
-        "file_name",
-        "file_path",
-        "filename",
-        "filepath",
-        "fname",
-        "image",
-        "image_file",
-        "image_id",
-        "image_name",
-        "image_path",
-        "img",
-        "path",
-        "photo",
-        "photo_name",
-    }
-)
-LABELS_NAMES = frozenset(
-    {"categories", "category", "class", "classes", "label", "labels", "objects", "tag", "tags"}
-)
-PART_NAMES = frozenset({"split", "subset", "partition"})
+Layout = Literal["one-hot", "lists"]
+"""How columns say labels: a column per label, or labels in the cells of a column."""
+
 FASTAI_NAME = "is_valid"
+WAYS_OUT = "say which with --photo-column, --label-columns or --ignore"
+
+_NUMBER_WORDS = frozenset({"0", "1", "0.0", "1.0", "-1", "-1.0", "true", "false", "nan", "none"})
+"""Cells of a one-hot column that would be odd names for a label."""
+
+_LINES_TRIED = 300
+_COUNT_SHARE = 0.25  # of the cells of a column of numbers that are 0 or 1, from which on it may be a label
+_MOST_DIFFERENT = 0.5  # share of different cells above which a column of texts tells something of each photo
+_FEW_LINES = 10
+_DATE = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}([ T]\d{1,2}:\d{2}(:\d{2})?.*)?")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """Hold which column of a sheet is which.
+    """Which column of a sheet is which.
 
     Attributes:
         photo: Number of the column of photo names.
         part: Number of the column of the split.
         is_fastai: That column is fastai's ``is_valid``.
-        others: Numbers of the columns left: labels, and whatever else is there.
+        layout: How the label columns say labels.
+        labels: Numbers of the label columns.
+        others: Numbers of the columns that are left out.
         notes: What the user should know, one sentence each.
         problems: What stops the run, one sentence each.
     """
@@ -55,57 +61,61 @@ class Columns:
     photo: int
     part: int | None
     is_fastai: bool
+    layout: Layout
+    labels: tuple[int, ...]
     others: tuple[int, ...]
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
+    @property
+    def used(self) -> tuple[int, ...]:
+        """Return the numbers of all columns that are read."""
+        return (self.photo, *(() if self.part is None else (self.part,)), *self.labels)
 
-def find_columns(sheet: Sheet) -> Columns:
-    """Find the columns of photo names and of the split by their names.
 
-    A column with the name of a photo column is taken, else the first one. A column of that name that holds
-    nothing but ones and zeros is a label: a ``path`` may be one through a wood.
+def find_columns(sheet: Sheet, source: LabelSource, *, layout: Layout | None = None) -> Columns:
+    """Find the columns of photo names, of the split and of the labels.
+
+    The column most of whose cells are photos names them. Labels are columns of one-hot values, or the column
+    that is named like a list of labels, or the only one that holds text; what the user said goes first.
+
+    Args:
+        sheet: The sheet.
+        source: What the user said, and which photos there are.
+        layout: How the columns say labels; not given: guessed.
 
     Raises:
-        TableError: There is no column left for labels.
+        TableError: It cannot be told which columns hold labels.
+        ConfigError: The user named a column that is not there.
     """
-    plain = [_plain(name) for name in sheet.header]
-    named = [number for number, name in enumerate(plain) if name in PHOTO_NAMES]
-    photo = next((number for number in named if not is_one_hot(sheet, number)), 0)
-    parts = [number for number, name in enumerate(plain) if name in {*PART_NAMES, FASTAI_NAME}]
-    parts = [number for number in parts if number != photo]
-    index = [0] if photo != 0 and _is_row_number(sheet) else []
-    taken = {photo, *parts, *index}
-    others = tuple(number for number in range(len(plain)) if number not in taken)
-    if not others:
-        given = ", ".join(sheet.header)
-        raise TableError([f"{sheet.where}: no column of labels; the columns are: {given}"])
-    is_fastai = bool(parts) and plain[parts[0]] == FASTAI_NAME
-    notes = [f"{sheet.where}: the first column holds row numbers and is left out"] if index else []
-    if is_fastai:
-        notes.append(
-            f"{sheet.title}: photos with is_valid = True judge, as in fastai: they are the test part"
+    form = source.form
+    ignored = {_number_of(name, sheet, option="ignore") for name in form.ignore}
+    photo, photo_problems = _find_photo(sheet, source, ignored=ignored)
+    parts = _find_parts(sheet, taken={photo, *ignored})
+    free = [number for number in range(len(sheet.header)) if number not in {photo, *parts, *ignored}]
+    rest = [number for number in free if not _is_row_number(sheet, number)]
+    wanted = [_number_of(name, sheet, option="label_columns") for name in form.label_columns]
+    if wanted:
+        labels, kind, label_problems = wanted, layout or _layout_of(sheet, wanted), list[str]()
+    else:
+        labels, kind, label_problems = _find_labels(
+            sheet, rest, layout=layout or ("lists" if form.delimiter is not None else None)
         )
+    others = [number for number in free if number not in labels]
+    is_fastai = bool(parts) and plain_name(sheet.header[parts[0]]) == FASTAI_NAME
     several = " and ".join(f"'{sheet.header[number]}'" for number in parts)
+    part_problems = [f"{sheet.where}: {several} both tell the split; keep one"] if parts[1:] else []
+    bad = [_describe_bad(sheet, number) for number in (photo, *parts, *labels) if number in sheet.bad]
     return Columns(
         photo=photo,
         part=parts[0] if parts else None,
         is_fastai=is_fastai,
-        others=others,
-        notes=tuple(notes),
-        problems=(f"{sheet.where}: {several} both tell the split; keep one",) if parts[1:] else (),
+        layout=kind,
+        labels=tuple(labels),
+        others=tuple(others),
+        notes=tuple(_write_notes(sheet, others, is_fastai=is_fastai)),
+        problems=(*photo_problems, *part_problems, *label_problems, *_find_unread_parts(sheet, others), *bad),
     )
-
-
-def find_labels_column(sheet: Sheet, columns: Columns) -> int | None:
-    """Return the column named like a list of labels; None where there is none."""
-    return next((number for number in columns.others if _plain(sheet.header[number]) in LABELS_NAMES), None)
-
-
-def is_one_hot(sheet: Sheet, number: int) -> bool:
-    """Tell whether every cell of a column says present, absent or unknown, and not all say unknown."""
-    cells = [cell for cell in sheet.column(number) if cell]
-    return bool(cells) and all(read_target(cell) is not None for cell in cells)
 
 
 def read_photo_name(line: Line, sheet: Sheet, columns: Columns, *, problems: list[str]) -> str:
@@ -144,30 +154,276 @@ def read_line_part(line: Line, columns: Columns, *, problems: list[str]) -> Part
     return part
 
 
-def unknown_column(sheet: Sheet, number: int, *, known: str) -> str:
-    """Say that nothing is known about a column, and what to do about it.
+def _number_of(name: str, sheet: Sheet, *, option: str) -> int:
+    if name in sheet.header:
+        return sheet.header.index(name)
+    plain = [plain_name(other) for other in sheet.header]
+    if plain.count(plain_name(name)) == 1:
+        return plain.index(plain_name(name))
+    raise ConfigError(
+        f"{option}: {sheet.where} has no column '{name}'{did_you_mean(name, sheet.header)}; "
+        f"it has {list_some(sheet.header, most=20)}"
+    )
 
-    Args:
-        sheet: The sheet.
-        number: Number of the column.
-        known: What would be known, as the end of a sentence.
+
+# --- photos -------------------------------------------------------------------------------------------------
+
+
+def _find_photo(sheet: Sheet, source: LabelSource, *, ignored: set[int]) -> tuple[int, list[str]]:
+    """Return the column that names the photos, and what speaks against it."""
+    if source.form.photo_column is not None:
+        return _number_of(source.form.photo_column, sheet, option="photo_column"), []
+    numbers = [number for number in range(len(sheet.header)) if number not in ignored]
+    found = [number for number in numbers if _is_mostly(source.names_photo, sheet, number)]
+    if not found:
+        return _find_photo_by_name(sheet, numbers), []
+    named = [number for number in found if _is_mostly(is_photo_name, sheet, number)]
+    # Names of files go before bare numbers, which may count anything.
+    best = max(named or found, key=lambda number: _rank_photo_column(sheet, source, number))
+    problems = [_contradict(sheet, source, best, other) for other in named if other != best]
+    return best, [problem for problem in problems if problem]
+
+
+def _is_mostly(test: Callable[[str], bool], sheet: Sheet, number: int) -> bool:
+    cells = [cell for cell in sheet.column(number)[:_LINES_TRIED] if cell]
+    return bool(cells) and 2 * sum(map(test, cells)) >= len(cells)
+
+
+def _rank_photo_column(sheet: Sheet, source: LabelSource, number: int) -> tuple[float, bool, int, int]:
+    cells = [cell for cell in sheet.column(number)[:_LINES_TRIED] if cell]
+    share = sum(bool(source.find(cell)) for cell in cells) / len(cells)
+    return round(share, 1), plain_name(sheet.header[number]) in PHOTO_NAMES, len(set(cells)), -number
+
+
+def _find_photo_by_name(sheet: Sheet, numbers: Sequence[int]) -> int:
+    """Return the column with the name of a photo column, else the first one.
+
+    A column of that name that holds nothing but ones and zeros is a label: a ``path`` may be one through a
+    wood.
     """
+    named = (
+        number
+        for number in numbers
+        if plain_name(sheet.header[number]) in PHOTO_NAMES and not is_one_hot(sheet, number)
+    )
+    return next(named, next(iter(numbers), 0))
+
+
+def _contradict(sheet: Sheet, source: LabelSource, first: int, second: int) -> str:
+    """Say where two columns name different photos; nothing where they do not."""
+    for line in sheet.lines[:_LINES_TRIED]:
+        one, other = source.find(line.cells[first]), source.find(line.cells[second])
+        if one and other and not set(one) & set(other):
+            return (
+                f"{line.where}: '{sheet.header[first]}' names {line.cells[first]}, '{sheet.header[second]}' "
+                f"names {line.cells[second]}; say which column names the photos: --photo-column NAME"
+            )
+    return ""
+
+
+# --- the split ----------------------------------------------------------------------------------------------
+
+
+def _find_parts(sheet: Sheet, *, taken: set[int]) -> list[int]:
+    names = {*PART_NAMES, FASTAI_NAME}
+    return [
+        number
+        for number, name in enumerate(sheet.header)
+        if plain_name(name) in names and number not in taken
+    ]
+
+
+def _describe_bad(sheet: Sheet, number: int) -> str:
+    first, *more = sheet.bad[number]
+    others = f" (and {count(len(more), 'more cell')} of column '{sheet.header[number]}')" if more else ""
+    return f"{first}{others}"
+
+
+def _find_unread_parts(sheet: Sheet, others: Sequence[int]) -> list[str]:
+    """Tell of columns that look like the split and have another name."""
+    return [
+        f"{sheet.where}: column '{sheet.header[number]}' holds parts of a split; name it 'split', or leave "
+        f"it out: --ignore '{sheet.header[number]}'"
+        for number in others
+        if any(sheet.column(number)) and all(read_part(cell) for cell in sheet.column(number) if cell)
+    ]
+
+
+# --- labels -------------------------------------------------------------------------------------------------
+
+
+def _find_labels(
+    sheet: Sheet, rest: Sequence[int], *, layout: Layout | None
+) -> tuple[list[int], Layout, list[str]]:
+    """Return the label columns, how they say labels, and problems."""
+    if not rest:
+        given = ", ".join(sheet.header)
+        raise TableError(
+            [f"{sheet.where}: no column of labels; the columns are: {given}; expected e.g. image,labels"]
+        )
+    named = _find_named(sheet, rest)
+    if layout is None and named and not _holds_numbers_only(sheet, named):
+        return named, "lists", []
+    if layout == "lists":
+        lists = named or [_find_only_text(sheet, rest)]
+        if not named and is_one_hot(sheet, lists[0]):
+            raise TableError(
+                [f"{sheet.where}: no column lists labels: '{sheet.header[lists[0]]}' only says 1 or 0"]
+            )
+        return lists, "lists", []
+    is_told = layout == "one-hot"
+    hot = [
+        number
+        for number in rest
+        if _is_mostly_hot(sheet, number) or (is_told and _is_partly_hot(sheet, number))
+    ]
+    blank = [number for number in rest if not any(sheet.column(number)) and number not in sheet.bad]
+    uncomputed = [number for number in rest if number in sheet.bad and not any(sheet.column(number))]
+    counts = [number for number in rest if number not in hot and _may_count(sheet, number)]
+    if hot or layout == "one-hot" or len(blank) > 1 or uncomputed:
+        labels = [number for number in rest if number in {*hot, *blank, *uncomputed}]
+        if not labels and not counts:
+            raise TableError([_describe_no_labels(sheet, rest)])
+        return labels, "one-hot", [_describe_counts(sheet, number) for number in counts]
+    return [_find_only_text(sheet, rest)], "lists", []
+
+
+def _layout_of(sheet: Sheet, labels: Sequence[int]) -> Layout:
+    return "one-hot" if all(_is_mostly_hot(sheet, number) for number in labels) else "lists"
+
+
+def _find_named(sheet: Sheet, rest: Sequence[int]) -> list[int]:
+    """Return the columns named like lists of labels: one, or several that are counted (label1, label2)."""
+    plain = {number: plain_name(sheet.header[number]) for number in rest}
+    exact = [number for number, name in plain.items() if name in LABELS_NAMES]
+    counted = [
+        number for number, name in plain.items() if name.rstrip("0123456789").rstrip("_") in LABELS_NAMES
+    ]
+    if len(counted) > len(exact):
+        return counted
+    return exact[:1]
+
+
+def _holds_numbers_only(sheet: Sheet, numbers: Sequence[int]) -> bool:
+    """Tell whether a column that is called "labels" holds one-hot values; x, yes and no are labels there."""
+    cells = [cell for number in numbers for cell in sheet.column(number) if cell]
+    return bool(cells) and all(cell.lower() in _NUMBER_WORDS for cell in cells)
+
+
+def _find_only_text(sheet: Sheet, rest: Sequence[int]) -> int:
+    """Return the only column that may list labels.
+
+    Raises:
+        TableError: There is none, or several.
+    """
+    filled = [number for number in rest if any(sheet.column(number))]
+    if len(rest) == 1 or not filled:
+        only = (filled or list(rest))[0]
+        if _holds_fractions(sheet, only):
+            raise TableError([_describe_no_labels(sheet, [only])])
+        return only
+    texts = [number for number in filled if not _holds_numbers_or_dates(sheet, number)]
+    if not texts:
+        raise TableError([_describe_no_labels(sheet, filled)])
+    repeating = [number for number in texts if _repeats(sheet, number)] if len(texts) > 1 else texts
+    if len(repeating) == 1:
+        return repeating[0]
+    names = list_some([sheet.header[number] for number in texts], most=10)
+    raise TableError(
+        [f"{sheet.where}: which column lists the labels? It may be {names}; say it with --label-columns NAME"]
+    )
+
+
+def _repeats(sheet: Sheet, number: int) -> bool:
+    cells = [cell for cell in sheet.column(number) if cell]
+    return len(cells) < _FEW_LINES or len(set(cells)) <= _MOST_DIFFERENT * len(cells)
+
+
+def is_one_hot(sheet: Sheet, number: int) -> bool:
+    """Tell whether every cell of a column says present, absent or unknown, and not all say unknown."""
+    cells = [cell for cell in sheet.column(number) if cell]
+    return bool(cells) and all(read_target(cell) is not None for cell in cells)
+
+
+def _is_mostly_hot(sheet: Sheet, number: int) -> bool:
+    """Tell whether most cells are one-hot values, so that the others are mistakes to be told."""
+    targets = [read_target(cell) for cell in sheet.column(number) if cell]
+    n_known = sum(target is not None for target in targets)
+    says_something = any(target is not None and not math.isnan(target) for target in targets)
+    return says_something and 2 * n_known >= len(targets)
+
+
+def _is_partly_hot(sheet: Sheet, number: int) -> bool:
+    """Tell whether some cells are one-hot values, and the others words that may be meant as such."""
+    cells = [cell for cell in sheet.column(number) if cell]
+    return any(read_target(cell) is not None for cell in cells) and not all(map(_is_number, cells))
+
+
+def _may_count(sheet: Sheet, number: int) -> bool:
+    """Tell whether a column of whole numbers may say how often a label applies: 0, 1, 2 and so on."""
+    cells = [cell for cell in sheet.column(number) if cell]
+    if not cells or not all(cell.isdecimal() for cell in cells) or len(set(cells)) == len(cells):
+        return False
+    return sum(cell in ("0", "1") for cell in cells) >= _COUNT_SHARE * len(cells)
+
+
+def _holds_numbers_or_dates(sheet: Sheet, number: int) -> bool:
+    cells = [cell for cell in sheet.column(number) if cell]
+    return all(_is_number(cell) or _DATE.fullmatch(cell) for cell in cells)
+
+
+def _holds_fractions(sheet: Sheet, number: int) -> bool:
+    cells = [cell for cell in sheet.column(number) if cell]
+    return bool(cells) and all(_is_number(cell) for cell in cells) and any("." in cell for cell in cells)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text.replace(",", ".")))
+    except ValueError:
+        return False
+
+
+def _describe_no_labels(sheet: Sheet, numbers: Sequence[int]) -> str:
+    held = [
+        f"'{sheet.header[number]}' holds '{next((cell for cell in sheet.column(number) if cell), '')}'"
+        for number in numbers[:3]
+    ]
+    return (
+        f"{sheet.where}: no column of labels: {', '.join(held)}; a column per label holds 1 and 0, a column "
+        f"of lists holds names; {WAYS_OUT}"
+    )
+
+
+def _describe_counts(sheet: Sheet, number: int) -> str:
     name = sheet.header[number]
-    hint = did_you_mean(_plain(name), [*sorted(PART_NAMES), FASTAI_NAME])
-    advice = "" if hint else "; delete the column if it is no label"
-    return f"{sheet.where}: unknown column '{name}'{hint}; {known}{advice}"
+    number_held = next(cell for cell in sheet.column(number) if cell not in ("", "0", "1"))
+    return (
+        f"{sheet.where}: column '{name}' holds 0, 1 and other numbers such as {number_held}; if it counts "
+        f"something that is a label, write 1 for each number above 0; if not, leave it out: --ignore '{name}'"
+    )
 
 
-def describe_left_out(sheet: Sheet, numbers: Sequence[int]) -> list[str]:
-    """Say which columns hold no labels and are left out; nothing where there are none."""
-    names = list_some([sheet.header[number] for number in numbers])
-    return [f"{sheet.where}: columns that hold no labels are left out: {names}"] if numbers else []
+def _write_notes(sheet: Sheet, others: Sequence[int], *, is_fastai: bool) -> list[str]:
+    notes = []
+    index = [number for number in others if _is_row_number(sheet, number)]
+    left_out = [sheet.header[number] for number in others if number not in index]
+    if index:
+        columns = "the first column holds" if len(index) == 1 else f"the first {len(index)} columns hold"
+        notes.append(
+            f"{sheet.where}: {columns} row numbers and {'is' if len(index) == 1 else 'are'} left out"
+        )
+    if left_out:
+        names = list_some(left_out)
+        notes.append(f"{sheet.where}: columns that hold no labels are left out: {names}; {WAYS_OUT}")
+    if is_fastai:
+        notes.append(
+            f"{sheet.title}: photos with is_valid = True judge, as in fastai: they are the test part"
+        )
+    return notes
 
 
-def _is_row_number(sheet: Sheet) -> bool:
-    """Tell whether the first column is the row index that pandas writes unless it is told not to."""
-    return sheet.header[0] == INDEX_NAME and all(cell.isdecimal() for cell in sheet.column(0))
-
-
-def _plain(name: str) -> str:
-    return name.strip().lower().replace(" ", "_").replace("-", "_")
+def _is_row_number(sheet: Sheet, number: int) -> bool:
+    """Tell whether a column is the row index that pandas writes unless it is told not to."""
+    is_unnamed = sheet.header[number].startswith(INDEX_NAME)
+    return is_unnamed and all(cell.isdecimal() for cell in sheet.column(number))

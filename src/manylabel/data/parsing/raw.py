@@ -5,23 +5,44 @@ Out: RawTable; ``assemble.py`` turns it into a LabelTable, in the same way for e
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from manylabel.config import DataConfig
+from manylabel.data.find import is_photo_name
 from manylabel.types import Part
+
+FindPhotos = Callable[[str], tuple[int, ...]]
+"""Gives the numbers of the photos that a name may stand for; none where there is no such photo."""
+
+
+def find_none(name: str) -> tuple[int, ...]:
+    """Find no photo: what a reader works with where no folder of photos is known."""
+    return ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelSource:
-    """Hold what a reader is asked to read.
+    """What a reader is asked to read.
 
     Attributes:
         path: A file, or a folder of files.
-        delimiter: Text between two labels of one cell; None lets the reader guess.
+        form: What the user said about it; its paths are not used.
+        find: Finds the photos that a cell may name.
     """
 
     path: Path
-    delimiter: str | None = None
+    form: DataConfig = field(default_factory=DataConfig)
+    find: FindPhotos = find_none
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder that names of photos may be relative to."""
+        return self.path if self.path.is_dir() else self.path.parent
+
+    def names_photo(self, text: str) -> bool:
+        """Tell whether a text is the name of a photo: of one that is there, or by its ending."""
+        return bool(text) and (is_photo_name(text) or bool(self.find(text)))
 
 
 @dataclass(frozen=True, kw_only=True)

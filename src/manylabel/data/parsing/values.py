@@ -9,10 +9,99 @@ import unicodedata
 
 from manylabel.types import Part
 
-PRESENT_WORDS = frozenset({"1", "1.0", "true", "yes", "x"})
-ABSENT_WORDS = frozenset({"0", "0.0", "false", "no"})
-UNKNOWN_WORDS = frozenset({"", "?", "-1", "-1.0", "nan", "na", "n/a", "#n/a", "<na>", "null"})
-EXPECTED_TARGET = "1, 0, true, false, yes, no, x, or blank for unknown"
+PRESENT_WORDS = frozenset(
+    {
+        *("1", "1.0", "true", "t", "yes", "y", "x", "+", "present"),
+        *("wahr", "ja", "j", "vrai", "oui", "verdadero", "sí", "si", "verdadeiro", "sim", "vero", "sì"),
+        *("waar", "prawda", "tak", "pravda", "ano", "igaz", "igen", "doğru", "evet", "sant", "sand", "kyllä"),
+        *("истина", "да", "є", "так", "真", "是", "有", "はい", "참", "예", "đúng", "có", "صحيح", "نعم"),
+        *("✓", "✔", "☑", "✅", "☒", "🗸", "●", "•", "■", "\N{MULTIPLICATION SIGN}"),
+    }
+)
+"""What marks a label as present, in lower case: also the truth values and yes of the languages of Excel."""
+
+ABSENT_WORDS = frozenset(
+    {
+        *("0", "0.0", "false", "f", "no", "n", "absent"),
+        *("falsch", "nein", "faux", "non", "falso", "não", "nao", "onwaar", "nee", "fałsz", "nie"),
+        *("nepravda", "ne", "hamis", "nem", "falskt", "falsk", "nej", "nei", "epätosi", "ei"),
+        *("yanl\N{LATIN SMALL LETTER DOTLESS I}ş", "hay\N{LATIN SMALL LETTER DOTLESS I}r"),
+        *(
+            "ложь",
+            "нет",
+            "ні",
+            "假",
+            "否",
+            "无",
+            "無",
+            "いいえ",
+            "거짓",
+            "아니요",
+            "sai",
+            "không",
+            "خطأ",
+            "لا",
+        ),
+        *("✗", "✘", "❌", "☐", "○", "□"),
+    }
+)
+DASHES = frozenset({"-", "\N{EN DASH}", "\N{EM DASH}", "\N{MINUS SIGN}"})
+"""Absent where no other mark says so, else unknown."""
+
+UNKNOWN_WORDS = frozenset(
+    {"", "?", "??", "-1", "-1.0", "nan", "na", "n/a", "#n/a", "<na>", "nat", "null", "none", "unknown"}
+)
+EXPECTED_TARGET = "1, 0, true, false, yes, no, x, or blank"
+
+PHOTO_NAMES = frozenset(
+    {
+        *(
+            "file",
+            "file_name",
+            "file_path",
+            "filename",
+            "filepath",
+            "fname",
+            "image",
+            "image_file",
+            "image_id",
+        ),
+        *(
+            "image_index",
+            "image_name",
+            "image_path",
+            "imageid",
+            "img",
+            "path",
+            "photo",
+            "photo_name",
+            "picture",
+        ),
+        *("source_ref", "datei", "dateiname", "foto", "bild", "fichier", "archivo", "arquivo", "imagen"),
+    }
+)
+"""Names of the column that names the photos, as ``plain_name`` writes them."""
+
+LABELS_NAMES = frozenset(
+    {
+        *(
+            "categories",
+            "category",
+            "class",
+            "classes",
+            "class_name",
+            "finding_labels",
+            "label",
+            "label_name",
+        ),
+        *("labelname", "labels", "objects", "tag", "tags", "target", "targets", "genre", "genres"),
+        *("schlagwort", "schlagworte", "schlagwörter", "étiquette", "étiquettes", "etiquetas"),
+    }
+)
+"""Names of a column that lists labels, as ``plain_name`` writes them."""
+
+PART_NAMES = frozenset({"split", "subset", "partition"})
+"""Names of the column that tells the split, as ``plain_name`` writes them."""
 
 PART_WORDS: dict[str, Part] = {
     "train": "train",
@@ -31,13 +120,15 @@ def read_target(text: str) -> float | None:
     """Read one cell of a one-hot table.
 
     Returns:
-        1 present, 0 absent, NaN unknown; None where the text is nothing of the kind.
+        1 present, 0 absent, NaN unknown; None where the text is nothing of the kind. A dash is absent.
 
     Examples:
         >>> read_target("yes"), read_target("0"), read_target(""), read_target("beach")
         (1.0, 0.0, nan, None)
     """
     word = text.strip().lower()
+    if word in DASHES:
+        return 0.0
     if word in PRESENT_WORDS:
         return 1.0
     if word in ABSENT_WORDS:
@@ -68,3 +159,13 @@ def clean_label(value: object) -> str:
         (True, '7', '')
     """
     return "" if value is None else unicodedata.normalize("NFC", str(value)).strip()
+
+
+def plain_name(name: str) -> str:
+    """Write the name of a column as the lists of usual names do.
+
+    Examples:
+        >>> plain_name(" File-Name"), plain_name("label2")
+        ('file_name', 'label2')
+    """
+    return name.strip().lower().replace(" ", "_").replace("-", "_")

@@ -1,81 +1,209 @@
-"""Read a delimited table: a line per photo, all of its labels in one cell.
+"""Read a table that lists labels: a line per photo, or a line per photo and label.
 
-In:  CSV, TSV or XLSX: ``image,labels`` and ``a.jpg,beach;boat``.
+In:  CSV, TSV or XLSX: ``image,labels`` and ``a.jpg,beach;boat``; or ``image,label1,label2``; or several lines
+     of one photo, each with one of its labels.
 Out: RawTable; labels sorted by name, an empty cell says that none applies.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from manylabel.data.parsing.columns import (
-    describe_left_out,
-    find_columns,
-    find_labels_column,
-    read_line_part,
-    read_photo_name,
-    unknown_column,
-)
+from manylabel.data.parsing.columns import Columns, find_columns, read_line_part, read_photo_name
 from manylabel.data.parsing.grid import TABLE_EXTENSIONS
-from manylabel.data.parsing.label_cells import guess_delimiter, parse_list, split_labels
+from manylabel.data.parsing.label_cells import (
+    DELIMITERS,
+    LabelCellError,
+    are_vectors,
+    guess_delimiter,
+    is_list,
+    split_labels,
+)
 from manylabel.data.parsing.parts import find_only_file
 from manylabel.data.parsing.raw import LabelSource, RawRow, RawTable, collect_labels
 from manylabel.data.parsing.sheet import Line, Sheet, read_sheet
+from manylabel.data.parsing.values import plain_name, read_target
+from manylabel.data.parsing.wording import count, list_some
+from manylabel.errors import TableError
+
+_NO_LABEL_WORDS = frozenset(
+    {
+        *("-", "\N{EN DASH}", "\N{EM DASH}", "none", "nan", "null", "n/a", "#n/a", "<na>", "nil", "(none)"),
+        "keine",
+    }
+)
+"""A cell that holds nothing else says that no label applies, unless the word also stands among labels."""
+
+_TRUTH_NAMES = frozenset({"confidence", "present", "is_present", "value"})
+_MOST_LABELS = 0.8  # labels per cell, above which splitting gives nearly every photo a label of its own
+_FEW_CELLS = 10
+_FEW_REPEATED = 0.1
 
 
 def read_delimited(source: LabelSource) -> RawTable:
-    """Read a table with all labels of a photo in one cell.
+    """Read a table that lists the labels of photos.
 
     Raises:
         TableError: The file is no table, or has no column of labels.
     """
     path = find_only_file(source.path, TABLE_EXTENSIONS)
-    sheet = read_sheet(path)
-    return read_delimited_sheet(sheet, folder=path.parent, delimiter=source.delimiter)
+    return read_delimited_sheet(read_sheet(path, source=source), source=source)
 
 
-def read_delimited_sheet(
-    sheet: Sheet, *, folder: Path, delimiter: str | None, forgives_columns: bool = False
-) -> RawTable:
-    """Read a sheet with a column of label lists.
+def read_delimited_sheet(sheet: Sheet, *, source: LabelSource) -> RawTable:
+    """Read a sheet with columns that list labels.
 
     Args:
         sheet: The sheet.
-        folder: Folder that the names of photos may be relative to.
-        delimiter: Text between two labels; None guesses it.
-        forgives_columns: Leave out columns that are no list of labels, with a note; else they are a problem.
+        source: What the user said, and which photos there are.
 
     Raises:
-        TableError: The sheet has no column of labels.
+        TableError: The sheet has no column of labels, or its cells cannot be told to be lists of labels.
     """
-    columns = find_columns(sheet)
-    named = find_labels_column(sheet, columns)
-    column = columns.others[0] if named is None else named
-    names = f"{sheet.header[columns.photo]}, {sheet.header[column]}"
-    foreign = [number for number in columns.others if number != column]
-    left_out = describe_left_out(sheet, foreign) if forgives_columns else []
-    unknown = [unknown_column(sheet, number, known=f"known here: {names}, split") for number in foreign]
-    problems = [] if forgives_columns else unknown
-    cells = [cell for cell in sheet.column(column) if cell]
-    between = guess_delimiter(cells) if delimiter is None else delimiter
+    columns = find_columns(sheet, source, layout="lists")
+    cells = [cell for number in columns.labels for cell in sheet.column(number) if cell]
+    given = source.form.delimiter
+    if given is None and are_vectors(cells):
+        raise TableError([_describe_vectors(sheet, columns, cells)])
+    between = guess_delimiter(cells) if given is None else given
+    problems: list[str] = []
+    lists = [_read_labels(line, columns, delimiter=between, problems=problems) for line in sheet.lines]
+    if given is None and not problems:
+        problems += _find_own_labels(sheet, columns, lists, delimiter=between)
+    lists, nothing_note = _empty_words(lists, sheet)
     rows = [
         RawRow(
             names=(read_photo_name(line, sheet, columns, problems=problems),),
-            folder=folder,
+            folder=source.folder,
             where=line.where,
-            present=_read_labels(line, column, delimiter=between, problems=problems),
+            present=frozenset(labels),
             part=read_line_part(line, columns, problems=problems),
         )
-        for line in sheet.lines
+        for line, labels in zip(sheet.lines, lists, strict=True)
     ]
+    rows, long_notes = _join_lines(rows, sheet, columns)
+    names = ", ".join(sheet.header[number] for number in (columns.photo, *columns.labels))
     return RawTable(
         rows=tuple(rows),
         labels=collect_labels(rows),
         title=sheet.title,
-        form=f"delimited {sheet.kind} ({names}), {_describe(cells, between)}",
+        form=f"delimited {sheet.kind} ({names}), {_describe(cells, between, columns)}",
         where=sheet.where,
-        notes=(*sheet.notes, *columns.notes, *left_out, *_warn_unused(sheet, cells, delimiter)),
+        notes=(
+            *long_notes,
+            *nothing_note,
+            *sheet.notes,
+            *columns.notes,
+            *_warn_unused(sheet, cells, given),
+            *_warn_other_delimiters(sheet, cells, between),
+        ),
         problems=(*sheet.problems, *columns.problems, *problems),
     )
+
+
+def _read_labels(line: Line, columns: Columns, *, delimiter: str | None, problems: list[str]) -> list[str]:
+    labels: list[str] = []
+    for number in columns.labels:
+        try:
+            labels += split_labels(line.cells[number], delimiter)
+        except LabelCellError as error:
+            problems.append(f"{line.where}: {error}")
+    for label in sorted(set(labels)):
+        if labels.count(label) > 1:
+            problems.append(f"{line.where}: label '{label}' is named twice")
+    return labels
+
+
+def _describe_vectors(sheet: Sheet, columns: Columns, cells: Sequence[str]) -> str:
+    name = sheet.header[columns.labels[0]]
+    return (
+        f"{sheet.where}: the cells of column '{name}' are rows of zeros and ones, e.g. {cells[0]}; nothing "
+        "says which label each of them is; write a column per label (image,beach,boat), or the names"
+    )
+
+
+def _find_own_labels(
+    sheet: Sheet, columns: Columns, lists: Sequence[Sequence[str]], *, delimiter: str | None
+) -> Iterator[str]:
+    """Tell where nearly every photo would get labels that no other has: the cells were split wrongly."""
+    filled = [(line, labels) for line, labels in zip(sheet.lines, lists, strict=True) if labels]
+    uses = Counter(label for _, labels in filled for label in labels)
+    n_own = sum(all(uses[label] == 1 for label in labels) for _, labels in filled)
+    if len(filled) < _FEW_CELLS or n_own <= _MOST_LABELS * len(filled):
+        return
+    shown = "; ".join(
+        f"'{line.cells[columns.labels[0]]}' as {list_some(labels, most=3)}" for line, labels in filled[:3]
+    )
+    how = "as one label" if delimiter is None else f"split at '{delimiter}'"
+    names = list_some([sheet.header[number] for number in columns.labels])
+    yield (
+        f"{sheet.where}: of {len(filled)} photos, {n_own} would have labels that no other photo has. Cells "
+        f"of {names} were read {how}: {shown}. Say what parts labels, --delimiter TEXT, or which column "
+        "lists them, --label-columns NAME"
+    )
+
+
+def _empty_words(lists: Sequence[list[str]], sheet: Sheet) -> tuple[list[list[str]], tuple[str, ...]]:
+    """Read words such as "none" as "no label applies", where they always stand alone."""
+    alone = Counter(
+        labels[0] for labels in lists if len(labels) == 1 and labels[0].lower() in _NO_LABEL_WORDS
+    )
+    joined = {label for labels in lists if len(labels) > 1 for label in labels}
+    empty = {word for word in alone if word not in joined}
+    if not empty or not any(set(labels) - empty for labels in lists):
+        return list(lists), ()
+    n_cells = sum(alone[word] for word in empty)
+    words = list_some(sorted(empty))
+    note = f"{sheet.title}: {count(n_cells, 'cell')} of labels hold {words}, read as 'no label applies'"
+    return [[] if set(labels) <= empty else labels for labels in lists], (note,)
+
+
+# --- one line per photo and label ---------------------------------------------------------------------------
+
+
+def _join_lines(rows: Sequence[RawRow], sheet: Sheet, columns: Columns) -> tuple[list[RawRow], list[str]]:
+    """Join the lines of one photo where each holds one of its labels; elsewhere leave them as they are."""
+    lines_of = Counter(row.names[0] for row in rows)
+    n_repeated = sum(number > 1 for number in lines_of.values())
+    is_long = n_repeated > _FEW_REPEATED * len(lines_of) and all(len(row.present) <= 1 for row in rows)
+    truth = next((n for n in columns.others if plain_name(sheet.header[n]) in _TRUTH_NAMES), None)
+    targets = [] if truth is None else [read_target(cell) for cell in sheet.column(truth)]
+    has_truth = bool(targets) and all(target in (0.0, 1.0) for target in targets) and 0.0 in targets
+    if not is_long or len(lines_of) == len(rows):
+        return list(rows), []
+    joined: dict[str, RawRow] = {}
+    absent: dict[str, set[str]] = {}
+    for number, row in enumerate(rows):
+        name = row.names[0]
+        is_absent = has_truth and targets[number] == 0.0
+        absent.setdefault(name, set()).update(row.present if is_absent else ())
+        present = frozenset[str]() if is_absent else row.present
+        earlier = joined.get(name)
+        part = row.part if earlier is None or earlier.part is None else earlier.part
+        joined[name] = (
+            replace(row, present=present)
+            if earlier is None
+            else replace(earlier, present=earlier.present | present, part=part)
+        )
+    notes = [
+        f"{sheet.title}: read as one line per photo and label: {count(n_repeated, 'photo')} of "
+        f"{len(lines_of)} are named on several lines"
+    ]
+    listed = list(joined.values())
+    if has_truth and truth is not None:
+        labels = {label for row in rows for label in row.present}
+        listed = [
+            replace(row, unknown=frozenset(labels - row.present - absent[name]))
+            for name, row in joined.items()
+        ]
+        notes.append(
+            f"{sheet.title}: '{sheet.header[truth]}' says whether the label of a line is present (1) or "
+            "absent (0); labels that have no line are unknown"
+        )
+    return listed, notes
+
+
+# --- words --------------------------------------------------------------------------------------------------
 
 
 def _warn_unused(sheet: Sheet, cells: Sequence[str], delimiter: str | None) -> list[str]:
@@ -84,31 +212,27 @@ def _warn_unused(sheet: Sheet, cells: Sequence[str], delimiter: str | None) -> l
     return [f"{sheet.title}: the given delimiter '{delimiter}' is in no cell"]
 
 
-def _read_labels(line: Line, column: int, *, delimiter: str | None, problems: list[str]) -> frozenset[str]:
-    labels = split_labels(line.cells[column], delimiter)
-    return check_labels(labels, where=line.where, problems=problems)
+def _warn_other_delimiters(sheet: Sheet, cells: Sequence[str], delimiter: str | None) -> list[str]:
+    """Tell of labels that hold what joins labels elsewhere."""
+    if delimiter is None:
+        commas = [cell for cell in cells if "," in cell and not is_list(cell)]
+        listed = list_some(list(dict.fromkeys(commas)), most=2)
+        note = f"{sheet.title}: a comma is part of the label: {listed}; --delimiter ',' splits there"
+        return [note] if commas else []
+    others = [mark for mark in DELIMITERS if mark != delimiter]
+    odd = [cell for cell in cells if not is_list(cell) and any(mark in cell for mark in others)]
+    if not odd or len(odd) == len(cells):
+        return []
+    cells_are = f"{count(len(odd), 'cell')} {'holds' if len(odd) == 1 else 'hold'}"
+    listed = list_some(list(dict.fromkeys(odd)), most=3)
+    return [f"{sheet.title}: {cells_are} another delimiter, read as a part of a label: {listed}"]
 
 
-def check_labels(labels: list[str], *, where: str, problems: list[str]) -> frozenset[str]:
-    """Return the labels of one photo as a set.
-
-    Args:
-        labels: Names as written.
-        where: Place to send the user to.
-        problems: Gets a sentence where a name is empty, and one where a label is named twice.
-    """
-    named = frozenset(label for label in labels if label)
-    if "" in labels:
-        problems.append(f"{where}: the name of a label is empty")
-    for label in sorted(named):
-        if labels.count(label) > 1:
-            problems.append(f"{where}: label '{label}' is named twice")
-    return named
-
-
-def _describe(cells: list[str], delimiter: str | None) -> str:
-    if any(parse_list(cell) is not None for cell in cells):
+def _describe(cells: Sequence[str], delimiter: str | None, columns: Columns) -> str:
+    if any(is_list(cell) for cell in cells):
         return "labels as lists"
+    if columns.labels[1:] and delimiter is None:
+        return f"labels in {len(columns.labels)} columns"
     if delimiter is None:
         return "one label per photo"
     return "labels joined by spaces" if delimiter == " " else f"labels joined by '{delimiter}'"

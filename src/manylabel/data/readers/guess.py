@@ -12,13 +12,13 @@ from typing import Any, get_args
 
 from manylabel.config import FormatName
 from manylabel.data.find import find_photos, list_visible
-from manylabel.data.parsing.columns import find_columns, find_labels_column
+from manylabel.data.parsing.columns import find_columns
 from manylabel.data.parsing.contents import missing_file, read_json
 from manylabel.data.parsing.grid import TABLE_EXTENSIONS
 from manylabel.data.parsing.parts import PartFile, list_part_files, list_wanted_files
+from manylabel.data.parsing.raw import LabelSource
 from manylabel.data.parsing.safe_xml import read_xml
-from manylabel.data.parsing.sheet import Sheet, read_sheet
-from manylabel.data.parsing.values import read_target
+from manylabel.data.parsing.sheet import read_sheet
 from manylabel.data.parsing.wording import list_some
 from manylabel.data.readers.coco import KEYS as COCO_KEYS
 from manylabel.data.readers.create_ml import IMAGE_KEYS, LABEL_KEYS
@@ -30,9 +30,6 @@ from manylabel.errors import TableError
 MOST_PEEKED = 50
 """Items of a JSON list that are looked at."""
 
-NUMBER_WORDS = frozenset({"0", "1", "0.0", "1.0", "-1", "-1.0", "true", "false", "nan"})
-"""Cells of a one-hot column that would be odd names for a label."""
-
 Guess = tuple[FormatName, Path]
 
 
@@ -41,13 +38,12 @@ def list_formats() -> str:
     return ", ".join(name for name in get_args(FormatName) if name != "auto")
 
 
-def guess_format(path: Path, *, delimiter: str | None = None) -> Guess:
+def guess_format(source: LabelSource) -> Guess:
     """Guess the format of labels by file names, endings and content.
 
     Args:
-        path: A file, or a folder: of annotations, of the parts of a data set, with one table in it, or with
-            a subfolder of photos per label.
-        delimiter: Where it is given, a table is a delimited one.
+        source: A file, or a folder: of annotations, of the parts of a data set, with one table in it, or with
+            a subfolder of photos per label; and what the user said about it.
 
     Returns:
         Name of the format, and what to read: the path itself, or the only table of the folder.
@@ -55,24 +51,26 @@ def guess_format(path: Path, *, delimiter: str | None = None) -> Guess:
     Raises:
         TableError: The path does not exist, or nothing is known that looks like this.
     """
+    path = source.path
     if path.is_dir():
-        return _guess_folder(path, delimiter=delimiter)
+        return _guess_folder(source)
     if not path.exists():
         raise TableError([missing_file(path)])
-    return _guess_file(path, delimiter=delimiter), path
+    return _guess_file(path, source), path
 
 
-def _guess_folder(folder: Path, *, delimiter: str | None) -> Guess:
+def _guess_folder(source: LabelSource) -> Guess:
+    folder = source.path
     if list_part_files(folder, lambda name: name == FILE_NAME):
         return "roboflow", folder
     if list_part_files(folder, FILE_NAMES.__contains__):
         return "hf", folder
     for file in _list_annotations(folder):
         with suppress(TableError):  # Settings and notes may lie beside the annotations.
-            return _guess_file(file.path, delimiter=None), folder
+            return _guess_file(file.path, source), folder
     tables = list_wanted_files(folder, lambda name: name.endswith(TABLE_EXTENSIONS))
     if len(tables) == 1:
-        return _guess_file(tables[0], delimiter=delimiter), tables[0]
+        return _guess_file(tables[0], source), tables[0]
     if tables:
         names = list_some([table.name for table in tables])
         raise TableError([f"{folder}: holds several tables: {names}; name the one with the labels"])
@@ -100,7 +98,7 @@ def _is_json(name: str) -> bool:
     return name.endswith(".json")
 
 
-def _guess_file(path: Path, *, delimiter: str | None) -> FormatName:
+def _guess_file(path: Path, source: LabelSource) -> FormatName:
     name, extension = path.name.lower(), path.suffix.lower()
     if name in FILE_NAMES or extension in JSON_LINES_EXTENSIONS:
         return "hf"
@@ -112,7 +110,8 @@ def _guess_file(path: Path, *, delimiter: str | None) -> FormatName:
         case ".xml":
             return _guess_xml(path)
         case ".csv" | ".tsv" | ".tab" | ".txt" | ".xlsx" | ".xlsm":
-            return "delimited" if delimiter is not None else _guess_sheet(read_sheet(path))
+            layout = find_columns(read_sheet(path, source=source), source).layout
+            return "one-hot" if layout == "one-hot" else "delimited"
         case _:
             raise TableError(
                 [
@@ -120,26 +119,6 @@ def _guess_file(path: Path, *, delimiter: str | None) -> FormatName:
                     f".xlsx, or name the format: {list_formats()}"
                 ]
             )
-
-
-def _guess_sheet(sheet: Sheet) -> FormatName:
-    columns = find_columns(sheet)
-    named = find_labels_column(sheet, columns)
-    if named is not None:
-        # In a column that is called "labels", x, yes and no are labels; only numbers must be one-hot values.
-        cells = [cell for cell in sheet.column(named) if cell]
-        is_one_hot = bool(cells) and all(cell.lower() in NUMBER_WORDS for cell in cells)
-    else:
-        # Where everything is blank, several columns can only be labels that nobody has looked for yet.
-        is_blank = len(columns.others) > 1 and not any(map(any, map(sheet.column, columns.others)))
-        is_one_hot = is_blank or any(_is_mostly_one_hot(sheet.column(number)) for number in columns.others)
-    return "one-hot" if is_one_hot else "delimited"
-
-
-def _is_mostly_one_hot(cells: tuple[str, ...]) -> bool:
-    """Tell whether most cells are one-hot values, so that the others are mistakes to be told."""
-    filled = [cell for cell in cells if cell]
-    return 2 * sum(read_target(cell) is not None for cell in filled) > len(filled)
 
 
 def _guess_json(path: Path) -> FormatName:

@@ -1,30 +1,36 @@
-"""Read a Hugging Face image folder: ``metadata.csv`` or ``metadata.jsonl``, one per part of the split.
+"""Read JSON lines: the metadata of a Hugging Face image folder, or an augmented manifest of SageMaker.
 
-In:  the folder with ``train/``, ``validation/``, ``test/``, or one metadata file.
+In:  the folder with ``train/``, ``validation/``, ``test/``, or one file: ``metadata.csv``,
+     ``metadata.jsonl``, ``output.manifest``.
 Out: RawTable; labels from a column of lists (``labels``), or from a column per label.
 """
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from manylabel.data.parsing.columns import LABELS_NAMES, find_columns, find_labels_column
+from manylabel.data.parsing.columns import find_columns
 from manylabel.data.parsing.contents import parse_json, read_text
 from manylabel.data.parsing.parts import PartFile, join_tables, require_part_files
 from manylabel.data.parsing.raw import LabelSource, RawTable
 from manylabel.data.parsing.sheet import Line, Sheet, read_sheet
+from manylabel.data.parsing.values import LABELS_NAMES, plain_name
 from manylabel.data.readers.delimited import read_delimited_sheet
 from manylabel.data.readers.one_hot import read_one_hot_sheet
 from manylabel.errors import TableError
 
-JSON_LINES_EXTENSIONS = frozenset({".jsonl", ".ndjson"})
+JSON_LINES_EXTENSIONS = frozenset({".jsonl", ".ndjson", ".manifest"})
 FILE_NAMES = frozenset({"metadata.csv", "metadata.jsonl"})
+_PHOTO_COLUMN = "file_name"
+_METADATA = "-metadata"
+"""How SageMaker ends the name of what it tells about a column of labels."""
 
 
 def read_hf(source: LabelSource) -> RawTable:
     """Read a Hugging Face image folder with metadata.
 
-    Columns that hold no labels are usual there, and are left out with a note.
+    The column ``file_name`` names the photos, as the format says.
 
     Raises:
         TableError: There is no metadata file, or one that is no table, or that lacks labels.
@@ -33,18 +39,20 @@ def read_hf(source: LabelSource) -> RawTable:
         source.path, FILE_NAMES.__contains__, expected="metadata.csv or metadata.jsonl"
     )
     tables = [(file, _read_file(file, source=source)) for file in files]
-    return join_tables(tables, root=source.path, format_name="Hugging Face metadata")
+    is_image_folder = all(file.path.name.lower() in FILE_NAMES for file in files)
+    name = "Hugging Face metadata" if is_image_folder else "lines of JSON"
+    return join_tables(tables, root=source.path, format_name=name)
 
 
 def _read_file(file: PartFile, *, source: LabelSource) -> RawTable:
     is_json = file.path.suffix.lower() in JSON_LINES_EXTENSIONS
-    sheet = _read_json_lines(file) if is_json else read_sheet(file.path, title=file.title)
-    folder = source.path if source.path.is_dir() else source.path.parent
-    if find_labels_column(sheet, find_columns(sheet)) is None:
-        if source.delimiter is not None:
-            raise TableError([f"{sheet.where}: there is no column 'labels' for the given delimiter to split"])
-        return read_one_hot_sheet(sheet, folder=folder, forgives_columns=True)
-    return read_delimited_sheet(sheet, folder=folder, delimiter=source.delimiter, forgives_columns=True)
+    sheet = _read_json_lines(file) if is_json else read_sheet(file.path, title=file.title, source=source)
+    if _PHOTO_COLUMN in map(plain_name, sheet.header) and source.form.photo_column is None:
+        source = replace(source, form=replace(source.form, photo_column=_PHOTO_COLUMN))
+    is_one_hot = find_columns(sheet, source).layout == "one-hot"
+    return (
+        read_one_hot_sheet(sheet, source=source) if is_one_hot else read_delimited_sheet(sheet, source=source)
+    )
 
 
 def _read_json_lines(file: PartFile) -> Sheet:
@@ -53,6 +61,7 @@ def _read_json_lines(file: PartFile) -> Sheet:
     records = _parse_lines(text, title=file.title, problems=problems)
     if not records:
         raise TableError([*problems, f"{file.title}: is empty; expected one JSON object per line"])
+    records = [(where, _name_classes(record)) for where, record in records]
     header = tuple(dict.fromkeys(key for _, record in records for key in record if key.strip()))
     lines = [
         Line(where=where, cells=_write_cells(record, header, where=where, problems=problems))
@@ -86,6 +95,24 @@ def _parse_lines(text: str, *, title: str, problems: list[str]) -> list[tuple[st
         else:
             problems.append(f"{where}: expected a JSON object, found {type(record).__name__}")
     return records
+
+
+def _name_classes(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Put names in place of the numbers of classes where a manifest of SageMaker tells them."""
+    named = {key: value for key, value in record.items() if not _is_metadata(key, record)}
+    for key in named:
+        told = record.get(f"{key}{_METADATA}")
+        classes = told.get("class-map") if isinstance(told, dict) else None
+        if isinstance(classes, dict):
+            numbers = record[key] if isinstance(record[key], list) else [record[key]]
+            named[key] = [classes.get(str(number), number) for number in numbers]
+        elif isinstance(told, dict) and isinstance(told.get("class-name"), str):
+            named[key] = [told["class-name"]]
+    return named
+
+
+def _is_metadata(key: str, record: Mapping[str, Any]) -> bool:
+    return key.endswith(_METADATA) and key.removesuffix(_METADATA) in record
 
 
 def _write_cells(

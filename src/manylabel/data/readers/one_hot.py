@@ -1,26 +1,23 @@
 """Read a one-hot table: a line per photo, a column per label.
 
 In:  CSV, TSV or XLSX: ``image,beach,boat`` and ``a.jpg,1,0``.
-Out: RawTable; labels in the order of the columns, blank cells unknown.
+Out: RawTable; labels in the order of the columns. Blank cells are absent where the table only marks what is
+     present, else unknown.
 """
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
-from manylabel.data.parsing.columns import (
-    describe_left_out,
-    find_columns,
-    read_line_part,
-    read_photo_name,
-    unknown_column,
-)
+from manylabel.config import BlankMeaning
+from manylabel.data.parsing.columns import Columns, find_columns, read_line_part, read_photo_name
 from manylabel.data.parsing.grid import TABLE_EXTENSIONS
 from manylabel.data.parsing.parts import find_only_file
 from manylabel.data.parsing.raw import LabelSource, RawRow, RawTable
-from manylabel.data.parsing.sheet import Line, Sheet, read_sheet
-from manylabel.data.parsing.values import EXPECTED_TARGET, read_target
+from manylabel.data.parsing.sheet import Sheet, read_sheet
+from manylabel.data.parsing.values import DASHES, EXPECTED_TARGET, read_target
 from manylabel.data.parsing.wording import count
+
+_BLANK_VALUES = {"absent": 0.0, "unknown": math.nan}
 
 
 def read_one_hot(source: LabelSource) -> RawTable:
@@ -30,74 +27,103 @@ def read_one_hot(source: LabelSource) -> RawTable:
         TableError: The file is no table, or has no column of labels.
     """
     path = find_only_file(source.path, TABLE_EXTENSIONS)
-    return read_one_hot_sheet(read_sheet(path), folder=path.parent)
+    return read_one_hot_sheet(read_sheet(path, source=source), source=source)
 
 
-def read_one_hot_sheet(sheet: Sheet, *, folder: Path, forgives_columns: bool = False) -> RawTable:
+def read_one_hot_sheet(sheet: Sheet, *, source: LabelSource) -> RawTable:
     """Read a sheet with a column per label.
 
     Args:
         sheet: The sheet.
-        folder: Folder that the names of photos may be relative to.
-        forgives_columns: Leave out columns that hold something else, with a note; else they are a problem.
+        source: What the user said, and which photos there are.
 
     Raises:
         TableError: The sheet has no column of labels.
     """
-    columns = find_columns(sheet)
-    known = [number for number in columns.others if not _is_foreign(sheet, number)]
-    foreign = [number for number in columns.others if number not in known]
-    problems = [] if forgives_columns else [_describe_foreign(sheet, number) for number in foreign]
+    columns = find_columns(sheet, source, layout="one-hot")
+    words = [cell for number in columns.labels for cell in sheet.column(number)]
+    blank, blank_note = _choose_blank(words, source.form.blank, sheet)
+    dash, dash_note = _choose_dash(words, sheet)
+    problems = _find_strange_cells(sheet, columns)
+    names = [sheet.header[number] for number in columns.labels]
     rows = []
     for line in sheet.lines:
-        targets = _read_targets(line, sheet, labels=known, problems=problems)
+        cells = [line.cells[number] for number in columns.labels]
+        targets = {
+            name: _read_cell(cell, blank=blank, dash=dash) for name, cell in zip(names, cells, strict=True)
+        }
         rows.append(
             RawRow(
                 names=(read_photo_name(line, sheet, columns, problems=problems),),
-                folder=folder,
+                folder=source.folder,
                 where=line.where,
                 present=frozenset(label for label, target in targets.items() if target == 1),
                 unknown=frozenset(label for label, target in targets.items() if math.isnan(target)),
                 part=read_line_part(line, columns, problems=problems),
             )
         )
-    labels = tuple(sheet.header[number] for number in known)
     return RawTable(
         rows=tuple(rows),
-        labels=labels,
+        labels=tuple(names),
         title=sheet.title,
-        form=f"one-hot {sheet.kind} ({count(len(labels), 'label')})",
+        form=f"one-hot {sheet.kind} ({count(len(names), 'label')})",
         where=sheet.where,
         is_declared=True,
-        notes=(
-            *sheet.notes,
-            *columns.notes,
-            *(describe_left_out(sheet, foreign) if forgives_columns else ()),
-        ),
+        notes=(*blank_note, *dash_note, *sheet.notes, *columns.notes),
         problems=(*sheet.problems, *columns.problems, *problems),
     )
 
 
-def _is_foreign(sheet: Sheet, number: int) -> bool:
-    """Tell whether nothing in a column is a one-hot value, so that it can be no label."""
-    cells = [cell for cell in sheet.column(number) if cell]
-    return bool(cells) and all(read_target(cell) is None for cell in cells)
+def _choose_blank(
+    words: Sequence[str], wanted: BlankMeaning | None, sheet: Sheet
+) -> tuple[float, tuple[str, ...]]:
+    """Return what a blank cell means, and a note where that was guessed and matters."""
+    n_blank = words.count("")
+    marks = {word for word in words if word and read_target(word) == 1}
+    says_absent = any(word and read_target(word) == 0 for word in words)
+    if wanted is not None:
+        return _BLANK_VALUES[wanted], ()
+    if says_absent or not marks or not n_blank:
+        return math.nan, ()
+    shown = " or ".join(f"'{mark}'" for mark in sorted(marks)[:3])
+    note = (
+        f"{sheet.title}: only {shown} and blanks stand in the columns of labels, so a blank is read as "
+        f"'label absent' ({n_blank:,} cells); if it means 'not looked at', say --blank unknown"
+    )
+    return 0.0, (note,)
 
 
-def _describe_foreign(sheet: Sheet, number: int) -> str:
-    example = next(line for line in sheet.lines if line.cells[number])
-    held = f"it holds '{example.cells[number]}', columns of labels hold 1, 0 or blank for unknown"
-    return unknown_column(sheet, number, known=held)
+def _choose_dash(words: Sequence[str], sheet: Sheet) -> tuple[float, tuple[str, ...]]:
+    """Return what a dash means: absent, unless another word says absent; and a note where there are any."""
+    n_dashes = sum(word in DASHES for word in words)
+    if not n_dashes:
+        return math.nan, ()
+    says_absent = any(word and word not in DASHES and read_target(word) == 0 for word in words)
+    meaning = "unknown" if says_absent else "absent"
+    note = f"{sheet.title}: {count(n_dashes, 'cell')} of labels hold a dash, read as {meaning}"
+    return (math.nan if says_absent else 0.0), (note,)
 
 
-def _read_targets(
-    line: Line, sheet: Sheet, *, labels: Sequence[int], problems: list[str]
-) -> dict[str, float]:
-    targets = {}
-    for number in labels:
-        target = read_target(line.cells[number])
-        if target is None:
-            place = f"{line.where}, column '{sheet.header[number]}'"
-            problems.append(f"{place}: '{line.cells[number]}' is none of {EXPECTED_TARGET}")
-        targets[sheet.header[number]] = math.nan if target is None else target
-    return targets
+def _read_cell(text: str, *, blank: float, dash: float) -> float:
+    if not text:
+        return blank
+    if text in DASHES:
+        return dash
+    target = read_target(text)
+    return math.nan if target is None else target
+
+
+def _find_strange_cells(sheet: Sheet, columns: Columns) -> list[str]:
+    """Tell which words are no one-hot values: one line for each column and word."""
+    problems = []
+    for number in columns.labels:
+        strange: dict[str, list[str]] = {}
+        for line in sheet.lines:
+            if read_target(line.cells[number]) is None:
+                strange.setdefault(line.cells[number], []).append(line.where)
+        for word, places in strange.items():
+            more = f" (and {count(len(places) - 1, 'more cell')} of this column)" if places[1:] else ""
+            problems.append(
+                f"{places[0]}, column '{sheet.header[number]}': '{word}' is none of {EXPECTED_TARGET}{more}"
+            )
+    return problems

@@ -4,11 +4,12 @@ In:  a folder of photos, and the file or folder that tells their labels.
 Out: LabelTable; or one error with every problem found.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-from manylabel.config import FormatName
+from manylabel.config import BlankMeaning, DataConfig, FormatName, MissingPhotos
 from manylabel.data.assembly.assemble import assemble_table
 from manylabel.data.assembly.label_check import Purpose
 from manylabel.data.assembly.name_check import PhotoFolder
@@ -45,12 +46,20 @@ READERS: dict[str, Reader] = {
 DELIMITED_FORMATS = frozenset({"delimited", "hf"})
 
 
-def read_table(
+def read_table(  # noqa: PLR0913 - one argument per setting of the table
     labels: Path | str | None,
     *,
     photos: Path | str,
     format: FormatName = "auto",  # noqa: A002 - the name of the option and of the key in a recipe
     delimiter: str | None = None,
+    photo_column: str | None = None,
+    label_columns: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    sheet: str | None = None,
+    header_row: int | None = None,
+    blank: BlankMeaning | None = None,
+    missing: MissingPhotos | None = None,
+    min_photos: int = 1,
     purpose: Purpose = "training",
 ) -> LabelTable:
     r"""Read which photo carries which label.
@@ -60,6 +69,16 @@ def read_table(
         photos: Folder of the photos, searched with its subfolders.
         format: Form of the labels; "auto" guesses, and ``source`` of the table says what was guessed.
         delimiter: Text between two labels of one cell; None guesses it, and ``source`` says that too.
+        photo_column: Column of a table that names the photos. Not given: the one whose cells are photos.
+        label_columns: Columns of a table that are labels, or list them. Not given: guessed.
+        ignore: Columns of a table to leave out.
+        sheet: Sheet of a workbook. Not given: the first with a table that names photos.
+        header_row: Line of a table that names the columns, from 1. Not given: found.
+        blank: What a blank cell of a one-hot table means. Not given: "absent" where the table only marks what
+            is present, else "unknown".
+        missing: "skip" leaves out lines whose photo is not there, "error" refuses them. Not given: they are
+            left out where most photos are there.
+        min_photos: Labels on fewer photos are left out.
         purpose: "training" refuses a table of which nothing could be learned: labels that no photo carries,
             no cell that says "absent". "checking" leaves that to ``check``; "judging" is content with a note.
 
@@ -68,7 +87,8 @@ def read_table(
 
     Raises:
         TableError: Every problem of the labels, about twenty of them in words, the rest counted.
-        ConfigError: There is no such format, or a delimiter is given that nothing would use.
+        ConfigError: There is no such format, column, sheet or line, or a delimiter is given that nothing
+            would use.
         InputError: The photo folder does not exist, or holds no photos.
 
     Examples:
@@ -84,7 +104,33 @@ def read_table(
         >>> table.source
         "labels.csv, read as delimited CSV (image, labels), labels joined by ';'"
     """
-    _check_options(format, delimiter)
+    form = DataConfig(
+        format=format,
+        delimiter=delimiter,
+        photo_column=photo_column,
+        label_columns=tuple(label_columns),
+        ignore=tuple(ignore),
+        sheet=sheet,
+        header_row=header_row,
+        blank=blank,
+        missing=missing,
+        min_photos=min_photos,
+    )
+    return read_table_as(form, labels, photos=photos, purpose=purpose)
+
+
+def read_table_as(
+    form: DataConfig, labels: Path | str | None, *, photos: Path | str, purpose: Purpose = "training"
+) -> LabelTable:
+    """Read a table as ``read_table`` does.
+
+    Args:
+        form: How it is read; its paths are not used.
+        labels: A file, or a folder of annotation files; None asks the photo folder itself.
+        photos: Folder of the photos.
+        purpose: As ``read_table`` takes it.
+    """
+    _check_options(form)
     photos = Path(photos)
     folder = PhotoFolder(photos, find_photos(photos))
     if not folder.photos:
@@ -92,27 +138,30 @@ def read_table(
         raise InputError(
             f"{photos}: no photos in this folder or below it; expected files ending in {endings}"
         )
-    source = LabelSource(path=photos if labels is None else Path(labels), delimiter=delimiter)
-    return assemble_table(_read_raw(source, format), folder=folder, purpose=purpose)
+    path = photos if labels is None else Path(labels)
+    near = path if path.is_dir() else path.parent
+    source = LabelSource(path=path, form=form, find=lambda name: folder.index.find(name, near=near).rows)
+    return assemble_table(_read_raw(source, form.format), folder=folder, purpose=purpose, form=form)
 
 
 def _read_raw(source: LabelSource, name: FormatName) -> RawTable:
     if name == "auto":
-        name, path = guess_format(source.path, delimiter=source.delimiter)
+        name, path = guess_format(source)
         source = replace(source, path=path)
-    if source.delimiter is not None and name not in DELIMITED_FORMATS:
+    delimiter = source.form.delimiter
+    if delimiter is not None and name not in DELIMITED_FORMATS:
         raise ConfigError(
-            f"delimiter: '{source.delimiter}' was given, but {source.path} is read as {name}, which has "
+            f"delimiter: '{delimiter}' was given, but {source.path} is read as {name}, which has "
             "none; leave it out, or ask for the format delimited"
         )
     return READERS[name](source)
 
 
-def _check_options(name: str, delimiter: str | None) -> None:
-    known = get_args(FormatName)
+def _check_options(form: DataConfig) -> None:
+    name, known = form.format, get_args(FormatName)
     if name not in known:
         raise ConfigError(
             f"format: unknown format '{name}'{did_you_mean(name, known)}; known: auto, {list_formats()}"
         )
-    if delimiter == "":
+    if form.delimiter == "":
         raise ConfigError("delimiter: an empty text separates nothing; leave it out to have it guessed")

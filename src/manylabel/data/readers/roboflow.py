@@ -19,8 +19,8 @@ def read_roboflow(source: LabelSource) -> RawTable:
         TableError: There is no ``_classes.csv``, or one that is no table.
     """
     files = require_part_files(source.path, lambda name: name == FILE_NAME, expected=FILE_NAME)
-    root = source.path if source.path.is_dir() else source.path.parent
     tables = [
-        (file, read_one_hot_sheet(read_sheet(file.path, title=file.title), folder=root)) for file in files
+        (file, read_one_hot_sheet(read_sheet(file.path, title=file.title, source=source), source=source))
+        for file in files
     ]
     return join_tables(tables, root=source.path, format_name="Roboflow export")
