@@ -73,6 +73,12 @@ def test_a_photo_error_says_file_and_reason_and_keeps_both() -> None:
     assert (error.path, error.reason) == (Path("trip/lake.jpg"), "the file is empty")
 
 
+def test_names_in_problems_cannot_break_lines_or_steer_the_terminal() -> None:
+    error = TableError(["a.csv: no photo 'a\x1b[2J\n\u202egpj.exe\udce9'", "b"])
+    assert error.problems == ("a.csv: no photo 'a\\x1b[2J\\n\\u202egpj.exe\\udce9'", "b")
+    assert str(error).splitlines() == list(error.problems)
+
+
 def test_a_table_error_says_every_problem_on_a_line_of_its_own() -> None:
     error = TableError(["labels.csv, line 2: no photo", "labels.csv, line 7: unknown label"])
     assert str(error) == "labels.csv, line 2: no photo\nlabels.csv, line 7: unknown label"

@@ -1,4 +1,8 @@
-"""``python -m manylabel``: the same as the command ``manylabel``."""
+"""Run the command ``manylabel`` as ``python -m manylabel``.
+
+In:  the words of the command line.
+Out: what the command writes.
+"""
 
 from manylabel.cli.main import main
 

@@ -23,6 +23,7 @@ FormatName = Literal[
     "roboflow",
     "create-ml",
     "cvat",
+    "labelme",
 ]
 HeadName = Literal["linear", "mlp", "study"]
 InitName = Literal["official", "random"]
@@ -55,7 +56,7 @@ class DataConfig:
 
     format: FormatName = "auto"
     """Form of the labels: one-hot, delimited, folders, hf, coco, voc, label-studio, roboflow, create-ml,
-    cvat, or auto, which guesses and says what it guessed."""
+    cvat, labelme, or auto, which guesses and says what it guessed."""
 
     delimiter: str | None = None
     """Text between two labels of one cell, e.g. ";". Not given: guessed, and said."""

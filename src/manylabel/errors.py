@@ -16,12 +16,15 @@ Out: one exception whose text a user can act on.
     └── MissingExtraError     a command needs an optional part of the installation
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
 _PROBLEMS_SHOWN = 10
+_NOT_SHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Line breaks, escape sequences, changes of direction, halves of characters."""
 
 
 class ManylabelError(Exception):
@@ -55,9 +58,9 @@ class TableError(InputError):
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
-        """Join the problems, one per line."""
-        super().__init__("\n".join(problems))
-        self.problems = tuple(problems)
+        """Join the problems, one per line, whatever the names in them hold."""
+        self.problems = tuple(map(one_line, problems))
+        super().__init__("\n".join(self.problems))
 
 
 class ConfigError(InputError):
@@ -134,6 +137,16 @@ def nothing_read(failures: Sequence[PhotoError], *, purpose: str = "") -> str:
     """
     problems = "\n".join(map(str, failures[:_PROBLEMS_SHOWN]))
     return f"not one photo can be read{purpose}; the first problems:\n{problems}"
+
+
+def one_line(text: str) -> str:
+    r"""Write the characters that a terminal obeys or cannot show as escapes.
+
+    Examples:
+        >>> one_line("boat\x1b[31m\n.jpg")
+        'boat\\x1b[31m\\n.jpg'
+    """
+    return _NOT_SHOWN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def did_you_mean(given: str, known: Sequence[str]) -> str:

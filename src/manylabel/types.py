@@ -17,17 +17,11 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Part = Literal["train", "val", "test"]
 WeightsSource = Literal["package", "official", "file", "random", "missing"]
-"""Where the weights of a backbone came from: an installed package, a hub or its cache, or a file. They are
-random where random ones were asked for, and where official ones are missing."""
+"""Where weights came from; they are random where that was asked for, and where official ones are missing."""
 
 
 def is_pretrained(source: WeightsSource) -> bool:
-    """Whether a backbone learned something before: one of random weights did not.
-
-    Examples:
-        >>> is_pretrained("package"), is_pretrained("missing")
-        (True, False)
-    """
+    """Tell whether weights learned something before."""
     return source not in ("random", "missing")
 
 

@@ -6,7 +6,6 @@ Out: the settings of a run.
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -146,7 +145,8 @@ def reads_table(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def run(**given: Any) -> None:
         told = {name: _plain(name, given.pop(name)) for name in _TABLE_OPTIONS}
-        form = replace(DataConfig(), **{name: value for name, value in told.items() if value is not None})
+        given_keys = {f"data.{name}": value for name, value in told.items() if value is not None}
+        form = replace_settings(RunConfig(), given_keys).data
         command(**given, **({"form": form} if "form" in signature.parameters else {}))
 
     parameters = [*own, *more]

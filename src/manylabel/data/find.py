@@ -1,10 +1,11 @@
 """Find the photos of a folder.
 
 In:  a folder.
-Out: the photo files in it and in its subfolders, sorted.
+Out: the photo files in it and in its subfolders, sorted; or those of another kind.
 """
 
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 from manylabel.errors import InputError
@@ -52,10 +53,23 @@ def find_photos(folder: Path) -> tuple[Path, ...]:
         ...     [photo.name for photo in find_photos(Path(name))]
         ['a.png', 'b.JPG']
     """
+    return find_files(folder, is_photo_name)
+
+
+def find_files(folder: Path, is_wanted: Callable[[str], bool]) -> tuple[Path, ...]:
+    """List the files of some kind in a folder and its subfolders, as ``find_photos`` does.
+
+    Args:
+        folder: Where to look.
+        is_wanted: Tells from its name whether a file is of that kind.
+
+    Raises:
+        InputError: The folder does not exist, is a file, or may not be read.
+    """
     if not folder.is_dir():
         is_what = "is a file, expected a folder of photos" if folder.exists() else "no such folder"
         raise InputError(f"{folder}: {is_what}")
-    photos: list[Path] = []
+    files: list[Path] = []
     waiting, seen = deque([folder]), set[tuple[int, int]]()
     while waiting:
         current = waiting.popleft()
@@ -64,12 +78,12 @@ def find_photos(folder: Path) -> tuple[Path, ...]:
             continue
         seen.add((identity.st_dev, identity.st_ino))
         for entry in list_visible(current):
-            if is_photo_name(entry.name) and entry.is_file():
-                photos.append(entry)
+            if is_wanted(entry.name) and entry.is_file():
+                files.append(entry)
             elif entry.is_dir():
                 # Links wait until every real folder was visited, so that a folder keeps its own name.
                 (waiting.append if entry.is_symlink() else waiting.appendleft)(entry)
-    return tuple(sorted(photos, key=lambda photo: photo.parts))
+    return tuple(sorted(files, key=lambda file: file.parts))
 
 
 def is_photo_name(name: str) -> bool:

@@ -13,6 +13,7 @@ from manylabel.errors import TableError
 COCO = json.dumps({"images": [], "annotations": [], "categories": []})
 CREATE_ML = json.dumps([{"image": "a.jpg", "annotations": []}])
 TASKS = json.dumps([{"data": {"image": "a.jpg"}, "annotations": []}])
+LABELME = json.dumps({"flags": {}, "shapes": [], "imagePath": "a.jpg"})
 FLAT = json.dumps([{"image": "a.jpg", "choice": {"choices": ["x"]}}])
 
 
@@ -56,6 +57,7 @@ def complaint(path: Path) -> str:
         ("labels.json", CREATE_ML, "create-ml"),
         ("labels.json", TASKS, "label-studio"),
         ("labels.json", FLAT, "label-studio"),
+        ("labels.json", LABELME, "labelme"),
         ("labels.xml", "<annotation/>", "voc"),
         ("labels.xml", "<annotations/>", "cvat"),
     ],
@@ -85,11 +87,24 @@ def test_a_given_delimiter_makes_a_table_a_delimited_one(tmp_path: Path) -> None
         ({"Annotations/a.xml": "<annotation/>", "JPEGImages/a.jpg": ""}, "voc"),
         ({"train/a.xml": "<annotation/>", "train/a.jpg": ""}, "voc"),
         ({"annotations.xml": "<annotations/>", "images/a.jpg": ""}, "cvat"),
-        ({"boat/a.jpg": "", "beach/b.jpg": "", "notes.txt": ""}, "folders"),
+        ({"a.jpg": "", "a.json": LABELME}, "labelme"),
+        ({"images/a.jpg": "", "annotations/a.json": LABELME}, "labelme"),
+        ({"images/a.jpg": "", "marks/a.json": LABELME}, "labelme"),
+        ({"day1/a.jpg": "", "day1/a.json": LABELME, "day2/b.jpg": "", "day2/b.json": LABELME}, "labelme"),
+        ({"test/a.jpg": "", "test/a.json": LABELME}, "labelme"),
+        ({"boat/a.jpg": "", "beach/b.jpg": "", "notes.txt": "", "boat/x.json": "{}"}, "folders"),
     ],
 )
 def test_a_folder_is_known_by_what_lies_in_it(tmp_path: Path, files: dict[str, str], expected: str) -> None:
     assert guess_format(LabelSource(path=put(tmp_path, files))) == (expected, tmp_path)
+
+
+def test_few_files_of_labelme_in_folders_of_photos_are_asked_about(tmp_path: Path) -> None:
+    put(tmp_path, dict.fromkeys(("boat/a.jpg", "boat/b.jpg", "lake/c.jpg"), "") | {"boat/a.json": LABELME})
+    assert complaint(tmp_path) == (
+        f"{tmp_path}: its subfolders hold 1 file of labelme (.json) for 3 photos; "
+        "name the format: labelme, or folders if their names are the labels"
+    )
 
 
 def test_the_only_table_of_a_folder_is_taken(tmp_path: Path) -> None:
@@ -108,7 +123,8 @@ def test_several_tables_in_a_folder_are_an_error_that_names_them(tmp_path: Path)
 def test_a_folder_without_labels_is_an_error_that_says_what_was_seen(tmp_path: Path) -> None:
     text = complaint(put(tmp_path, {"a.jpg": "", "broken.json": "{"}))
     assert "this folder holds 'a.jpg', 'broken.json', but no table (labels.csv), no annotations" in text
-    assert "one-hot, delimited, folders, hf, coco, voc, label-studio, roboflow, create-ml, cvat" in text
+    assert "hf, coco, voc, label-studio, roboflow, create-ml, cvat, labelme" in text
+    assert "broken.json: is not valid JSON: line 1" in text
 
 
 @pytest.mark.parametrize(

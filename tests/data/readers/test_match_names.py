@@ -93,6 +93,39 @@ def test_a_backslash_that_is_part_of_a_file_name_is_kept() -> None:
     assert find("a\\b.jpg", ["a\\b.jpg", "a/b.jpg"]) == ["a\\b.jpg"]
 
 
+def test_a_name_without_ending_prefers_the_folder_of_the_table_over_others() -> None:
+    assert find("a", ["lake/a.jpg", "sea/a.jpg"], near=ROOT / "sea") == ["sea/a.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("a.jpg", "name"),
+        ("x/A.png", "name"),
+        ("https://example.org/a.jpg?raw=1", "address"),
+        ("s3://bucket/a.jpg", "address"),
+        ("x/0a1b2c3d-a.jpg", "upload"),
+        ("x\\0a1b2c3d-a.jpg", "upload"),
+        ("0a1b2c3d-my_photo_1.jpg", "upload"),
+        ("my_photo_1.jpg", "upload"),
+        ("0a1b2c3d-my_photo_1", "upload"),
+    ],
+)
+def test_a_match_tells_how_the_name_was_taken(name: str, rule: str) -> None:
+    match = PhotoIndex(["lake/a.jpg", "my photo (1).jpg"], folder=ROOT).find(name, near=Path("/elsewhere"))
+    assert (len(match.rows), match.rule) == (1, rule)
+
+
+def test_a_photo_that_is_called_like_an_upload_or_an_address_comes_first() -> None:
+    assert find("0a1b2c3d-a.jpg", ["a.jpg", "0a1b2c3d-a.jpg"]) == ["0a1b2c3d-a.jpg"]
+    assert find("a%20b.jpg", ["a b.jpg", "a%20b.jpg"]) == ["a%20b.jpg"]
+    assert find("x/a#1.jpg?2.jpg", ["a#1.jpg", "a#1.jpg?2.jpg"]) == ["a#1.jpg?2.jpg"]
+
+
+def test_the_query_of_an_address_names_no_photo() -> None:
+    assert find("https://example.org/c?signature=a/a.jpg", ["a.jpg"]) == []
+
+
 def test_only_whole_paths_are_exact() -> None:
     index = PhotoIndex(["lake/a.jpg"], folder=ROOT)
     exact = [index.find(name, near=ROOT / "lake").is_exact for name in ("lake/a.jpg", "a.jpg", "a", "A.JPG")]

@@ -135,8 +135,51 @@ def test_images_without_name_and_images_with_the_same_id_are_told(tmp_path: Path
     images = [*IMAGES, {"id": 13}, {"id": 10, "file_name": "c.jpg"}]
     assert problems(tmp_path, document(images=images)) == (
         "labels.json, images[3]: the image has no file_name",
-        "labels.json, images[4]: id 10 is also that of 'a.jpg'",
+        "labels.json, images[0]: id 10 is that of several images: 'a.jpg', 'c.jpg'; "
+        "give each image an id of its own",
     )
+
+
+def test_an_id_that_many_images_have_is_one_problem(tmp_path: Path) -> None:
+    images = [{"id": 1, "file_name": f"{name}.jpg"} for name in "abcde"]
+    assert problems(tmp_path, document(images=images, annotations=[])) == (
+        "labels.json, images[0]: id 1 is that of several images: 'a.jpg', 'b.jpg', 'c.jpg' and 2 more; "
+        "give each image an id of its own",
+    )
+
+
+def test_images_and_categories_without_id_are_told(tmp_path: Path) -> None:
+    images, categories = [*IMAGES, {"file_name": "d.jpg"}], [*CATEGORIES, {"name": "lamp"}]
+    assert problems(tmp_path, document(images=images, categories=categories)) == (
+        "labels.json, categories[2]: category 'lamp' has no id",
+        "labels.json, images[3]: image 'd.jpg' has no id",
+    )
+
+
+def test_an_id_of_two_categories_is_a_problem(tmp_path: Path) -> None:
+    categories = [*CATEGORIES, {"id": CATEGORIES[0]["id"], "name": "dog"}]
+    [problem] = problems(tmp_path, document(categories=categories))
+    assert problem == (
+        f"labels.json, categories[2]: id {CATEGORIES[0]['id']} is that of both '{CATEGORIES[0]['name']}' and "
+        "'dog', so nothing tells which of them an annotation means; give each category an id of its own"
+    )
+
+
+def test_what_is_listed_twice_in_the_same_way_does_no_harm(tmp_path: Path) -> None:
+    put(tmp_path, "a.jpg", "b.jpg", "c.jpg", labels=document())
+    plain = read_table(tmp_path / "labels.json", photos=tmp_path)
+    twice = document(images=[*IMAGES, *IMAGES], categories=[*CATEGORIES, *CATEGORIES])
+    put(tmp_path, labels=twice)
+    again = read_table(tmp_path / "labels.json", photos=tmp_path)
+    assert (again.names, again.labels) == (plain.names, plain.labels)
+    assert (again.targets == plain.targets).all()
+
+
+def test_annotations_with_scores_are_told(tmp_path: Path) -> None:
+    annotations = [{"image_id": 10, "category_id": 3, "score": 0.9}]
+    folder = put(tmp_path, "a.jpg", "b.jpg", "c.jpg", labels=document(annotations=annotations))
+    notes = read_table(folder / "labels.json", photos=folder, purpose="judging").notes
+    assert "labels.json: 1 annotation with a score, as predictions have; read as labels" in notes
 
 
 @pytest.mark.parametrize("content", [[], {"images": []}, "text", None])

@@ -56,8 +56,8 @@ def test_the_labels_of_regions_are_labels_and_texts_are_not(tmp_path: Path) -> N
         {"type": "rating", "value": {"rating": 4}},
         {"type": "relation"},
     ]
-    table = read(tmp_path, [task("a.jpg", {"id": 1, "result": result}), task("b.jpg", annotation("lake"))])
-    assert labels_of(table) == {"a.jpg": ["boat"], "b.jpg": ["lake"]}
+    table = read(tmp_path, [task("a.jpg", {"id": 1, "result": result}), task("b.jpg", annotation())])
+    assert labels_of(table) == {"a.jpg": ["boat"], "b.jpg": []}
 
 
 def test_tasks_without_annotation_are_left_out_with_a_note(tmp_path: Path) -> None:
@@ -85,7 +85,8 @@ def test_annotators_who_disagree_are_a_problem(tmp_path: Path) -> None:
     tasks = [task("a.jpg", annotation("boat"), annotation("boat", "lake", id=8), number=5)]
     assert problems(tmp_path, tasks) == (
         "export.json, tasks[0], annotation 8: photo 'a.jpg' is also in export.json, tasks[0], annotation 7, "
-        "and they disagree on 'lake'; keep one of them",
+        "and they disagree on 'lake'; in Label Studio, delete the wrong annotation, or mark the right one as "
+        "ground truth where both are of one task",
     )
 
 
@@ -155,7 +156,10 @@ def test_json_min_tasks_that_nobody_answered_are_left_out(tmp_path: Path) -> Non
 
 def test_json_min_with_two_keys_that_may_hold_choices_is_an_error(tmp_path: Path) -> None:
     [problem] = problems(tmp_path, [flat("a.jpg", place="Hanoi", what="boat")])
-    assert problem == "export.json: which of these keys holds the choices? place, what; name it choice"
+    assert problem == (
+        "export.json: which of these keys holds the choices? place, what; export JSON, "
+        "which tells it, not JSON-MIN"
+    )
 
 
 def test_json_min_without_any_choice_is_an_error(tmp_path: Path) -> None:
@@ -192,6 +196,18 @@ def test_problems_of_create_ml_are_all_told(tmp_path: Path) -> None:
         "export.json[2]: no annotations; write [] where no label applies",
         "export.json[3]: an annotation has no label",
         "export.json[4]: expected an object, found int",
+    )
+
+
+def test_entries_of_create_ml_that_disagree_are_a_problem(tmp_path: Path) -> None:
+    items = [{"image": "a.jpg", "annotations": [label]} for label in ("boat", "lake")]
+    [problem] = problems(tmp_path, items)
+    assert problem.endswith("'boat', 'lake'; give the photo one entry with all its annotations")
+
+
+def test_a_list_is_no_name_of_a_label(tmp_path: Path) -> None:
+    assert problems(tmp_path, [{"image": "a.jpg", "annotations": [{"label": ["boat", "lake"]}]}]) == (
+        "export.json[0]: an annotation has no label",
     )
 
 

@@ -53,7 +53,19 @@ def test_the_image_sets_of_voc_tell_the_split(tmp_path: Path) -> None:
     put(folder, {"ImageSets/Main/train.txt": "a\n\n", "ImageSets/Main/val.txt": "b  1\n"})
     put(folder, {"ImageSets/Main/test.txt": "d -1\n", "ImageSets/Main/trainval.txt": "a\nb\nc\n"})
     for labels in (None, folder / "Annotations"):
-        assert read_table(labels, photos=folder).parts == ("train", "val", None, "test")
+        table = read_table(labels, photos=folder)
+        assert table.parts == ("train", "val", "train", "test")
+        assert table.notes[0] == (
+            "trainval.txt: 1 photo taken for training, as train.txt and val.txt do not name them"
+        )
+
+
+def test_a_photo_in_trainval_and_test_is_a_problem(tmp_path: Path) -> None:
+    folder = photos(tmp_path, "a.jpg", "b.jpg")
+    put(folder, {"Annotations/a.xml": voc("a.jpg", "boat"), "Annotations/b.xml": voc("b.jpg")})
+    put(folder, {"ImageSets/Main/trainval.txt": "a.jpg\nb.jpg\n", "ImageSets/Main/test.txt": "b\n"})
+    with pytest.raises(TableError, match=r"trainval\.txt, line 2: 'b' is also in test\.txt"):
+        read_table(None, photos=folder)
 
 
 def test_a_photo_in_two_image_sets_is_a_problem(tmp_path: Path) -> None:
@@ -77,6 +89,45 @@ def test_the_name_of_the_voc_file_helps_where_the_one_inside_is_wrong(tmp_path: 
     folder = photos(tmp_path, "a.jpg", "b.jpg")
     put(folder, {"xml/a.xml": voc(filename, "boat"), "xml/b.xml": voc("b.jpg")})
     assert labels_of(read_table(folder / "xml", photos=folder)) == {"a.jpg": ["boat"], "b.jpg": []}
+
+
+def test_the_name_of_the_voc_file_counts_where_the_one_inside_is_another_photo(tmp_path: Path) -> None:
+    folder = photos(tmp_path, "a.jpg", "b.jpg")
+    put(folder, {"xml/a.xml": voc("b.jpg", "boat"), "xml/b.xml": voc("b.jpg", "lake")})
+    table = read_table(folder / "xml", photos=folder)
+    assert labels_of(table) == {"a.jpg": ["boat"], "b.jpg": ["lake"]}
+    assert table.notes[0] == (
+        "xml/: 1 file whose <filename> is not the name of the file, e.g. 'b.jpg' in a.xml; "
+        "the name of the file counts where there is such a photo"
+    )
+
+
+def test_the_name_inside_a_voc_file_counts_where_no_photo_is_called_like_the_file(tmp_path: Path) -> None:
+    folder = photos(tmp_path, "a.jpg", "b.jpg")
+    put(folder, {"xml/1.xml": voc("a.jpg", "boat"), "xml/2.xml": voc("b.jpg")})
+    assert labels_of(read_table(folder / "xml", photos=folder)) == {"a.jpg": ["boat"], "b.jpg": []}
+
+
+def test_the_ending_inside_a_voc_file_tells_photos_of_one_name_apart(tmp_path: Path) -> None:
+    folder = photos(tmp_path, "a.jpg", "a.png", "b.jpg")
+    put(folder, {"xml/a.xml": voc("a.png", "boat"), "xml/b.xml": voc("b.jpg")})
+    table = read_table(folder / "xml", photos=folder)
+    assert labels_of(table) == {"a.png": ["boat"], "b.jpg": []}
+
+
+def test_two_voc_files_about_one_photo_that_disagree_are_a_problem(tmp_path: Path) -> None:
+    folder = photos(tmp_path, "a.jpg", "b.jpg")
+    put(folder, {"xml/a.xml": voc("a.jpg", "boat"), "xml/old.xml": voc("a.jpg", "lake")})
+    with pytest.raises(TableError, match="disagree on 'boat', 'lake'; keep one file with all objects"):
+        read_table(folder / "xml", photos=folder)
+
+
+def test_attributes_of_cvat_are_left_out_with_a_note(tmp_path: Path) -> None:
+    folder = photos(tmp_path, "a.jpg")
+    box = '<box label="boat"><attribute name="colour">red</attribute></box>'
+    put(folder, {"annotations.xml": cvat(f'<image id="0" name="a.jpg">{box}</image>')})
+    notes = read_table(None, photos=folder).notes
+    assert "annotations.xml: attributes are no labels, and left out: 'colour'" in notes
 
 
 def test_voc_objects_without_name_and_foreign_files_are_told(tmp_path: Path) -> None:

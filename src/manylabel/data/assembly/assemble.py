@@ -16,7 +16,7 @@ from manylabel.data.assembly.merge import fill_targets, merge_rows
 from manylabel.data.assembly.name_check import PhotoFolder, find_named_photos
 from manylabel.data.parsing.raw import RawTable
 from manylabel.data.parsing.wording import cap_problems
-from manylabel.errors import TableError
+from manylabel.errors import TableError, one_line
 from manylabel.types import LabelTable
 
 
@@ -57,6 +57,8 @@ def assemble_table(
         labels=tuple(raw.labels[label] for label in kept),
         targets=merged.targets[:, kept],
         parts=merged.parts,
-        source=raw.source,
-        notes=(*raw.notes, *named.notes, *merged.notes, *notes, *describe_alike(raw, targets)),
+        source=one_line(raw.source),
+        notes=tuple(
+            map(one_line, (*raw.notes, *named.notes, *merged.notes, *notes, *describe_alike(raw, targets)))
+        ),
     )

@@ -5,15 +5,18 @@ Out: the photos that the name may stand for: one is a match, none is missing, se
 """
 
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from manylabel.data.find import is_photo_name
+from manylabel.data.parsing.addresses import cut_upload_prefix, list_addressed_names, name_as_upload
 
 Parts = tuple[str, ...]
+Rule = Literal["name", "address", "upload"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +26,12 @@ class Match:
     Attributes:
         rows: Their numbers.
         is_exact: The name is the path of the photo, rather than fitting without folder, ending or case.
+        rule: The name was taken as it is written, as an address, or as what an upload was renamed to.
     """
 
     rows: tuple[int, ...] = ()
     is_exact: bool = False
+    rule: Rule = "name"
 
 
 class PhotoIndex:
@@ -34,7 +39,8 @@ class PhotoIndex:
 
     A name is tried as a path below the photo folder, then relative to the folder of the table, then as a
     file name in any folder, then without its ending; all of that again without regard to case. Of several
-    photos with the same file name, those whose folders fit the written ones best are kept.
+    photos with the same file name, those whose folders fit the written ones best are kept. Where nothing
+    fits, the name is taken for an address, then for the name of an upload to Label Studio.
 
     Args:
         names: Paths of the photos below the folder, with forward slashes.
@@ -51,7 +57,9 @@ class PhotoIndex:
     def __init__(self, names: Sequence[str], *, folder: Path) -> None:
         """Prepare the look-up."""
         self._names = tuple(names)
-        self._rows = {name: row for row, name in enumerate(names)}
+        # Names that are not UTF-8 may look the same.
+        counts = Counter(names)
+        self._rows = {name: row for row, name in enumerate(names) if counts[name] == 1}
         self._roots = [_split(str(folder.resolve())), _split(str(folder.absolute()))]
         self._nears: dict[Path, Parts] = {}
 
@@ -63,6 +71,16 @@ class PhotoIndex:
     def _caseless(self) -> "_Lookup":
         return _Lookup(self._names, fold=str.casefold)
 
+    @cached_property
+    def _uploads(self) -> dict[str, tuple[int, ...]]:
+        """Photos by the file names that they get when they are uploaded, with and without ending."""
+        uploads: dict[str, list[int]] = defaultdict(list)
+        for row, name in enumerate(self._names):
+            uploaded = name_as_upload(_split(name)[-1])
+            for key in {uploaded, _stem(uploaded)}:
+                uploads[key].append(row)
+        return {name: tuple(rows) for name, rows in uploads.items()}
+
     def find(self, name: str, *, near: Path) -> Match:
         """Look a name up.
 
@@ -72,6 +90,25 @@ class PhotoIndex:
         """
         if name in self._rows:
             return Match(rows=(self._rows[name],), is_exact=True)
+        addressed = list_addressed_names(name)
+        found = [self._find_name(written, near=near) for written in addressed]
+        best = next((match for match in found if len(match.rows) == 1), None)
+        match = best or next((match for match in found if match.rows), None)
+        if match is None:
+            return self._find_upload(addressed, near=near)
+        return match if match is found[0] and addressed[0] == name else replace(match, rule="address")
+
+    def _find_upload(self, names: Sequence[str], *, near: Path) -> Match:
+        """Look up what a server that photos were uploaded to may have made of their names."""
+        before = dict.fromkeys(map(cut_upload_prefix, names))
+        found = (self._find_name(name, near=near) for name in before if name not in names)
+        match = next((match for match in found if match.rows), None)
+        if match is None:
+            last = [parts[-1] for parts in map(_split, before) if parts]
+            match = next((Match(rows=self._uploads[name]) for name in last if name in self._uploads), Match())
+        return replace(match, is_exact=False, rule="upload")
+
+    def _find_name(self, name: str, *, near: Path) -> Match:
         written = _split(name)
         if not written:
             return Match()
@@ -115,15 +152,16 @@ class _Lookup:
             if path in self._by_path:
                 return Match(rows=tuple(self._by_path[path]), is_exact=True)
         rows = self._by_name.get(name) or self._by_stem.get(_stem(name)) or []
-        return Match(rows=self._keep_best(rows, tuple(folders)))
+        return Match(rows=self._keep_best(rows, tuple(folders), near=self._fold_all(below[:-1])))
 
     def _fold_all(self, parts: Parts) -> Parts:
         return tuple(self._fold(part) for part in parts)
 
-    def _keep_best(self, rows: Sequence[int], folders: Parts) -> tuple[int, ...]:
+    def _keep_best(self, rows: Sequence[int], folders: Parts, *, near: Parts) -> tuple[int, ...]:
         same = tuple(row for row in rows if self._folders[row] == folders)
+        beside = tuple(row for row in rows if near and self._folders[row] == near)
         fits = [_count_common_end(self._folders[row], folders) for row in rows]
-        return same or tuple(row for row, fit in zip(rows, fits, strict=True) if fit == max(fits))
+        return same or beside or tuple(row for row, fit in zip(rows, fits, strict=True) if fit == max(fits))
 
 
 def _split(path: str) -> Parts:

@@ -65,7 +65,7 @@ def merge_rows(raw: RawTable, *, photos: Sequence[int | None], targets: FloatArr
         if None not in (parts[earlier], parts[row]) and parts[earlier] != parts[row]:
             disputed.append(f"split: {parts[earlier]}, {parts[row]}")
         if disputed:
-            problems.append(_contradict(raw.rows[row], raw.rows[earlier], disputed))
+            problems.append(_contradict(raw.rows[row], raw.rows[earlier], disputed, repair=raw.repair))
         else:
             repeated.append(raw.rows[row].names[0])
         is_unknown = np.isnan(merged[earlier])
@@ -82,8 +82,8 @@ def merge_rows(raw: RawTable, *, photos: Sequence[int | None], targets: FloatArr
     )
 
 
-def _contradict(row: RawRow, earlier: RawRow, disputed: Sequence[str]) -> str:
+def _contradict(row: RawRow, earlier: RawRow, disputed: Sequence[str], *, repair: str) -> str:
     return (
         f"{row.where}: photo '{row.names[0]}' is also in {earlier.where}, "
-        f"and they disagree on {list_some(disputed)}; keep one of them"
+        f"and they disagree on {list_some(disputed)}; {repair}"
     )

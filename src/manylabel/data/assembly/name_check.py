@@ -8,10 +8,11 @@ Out: Named: one photo per row. Names without a photo or with several are problem
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from manylabel.config import MissingPhotos
-from manylabel.data.assembly.matching import Match, PhotoIndex
+from manylabel.data.assembly.matching import Match, PhotoIndex, Rule
+from manylabel.data.find import is_photo_name
 from manylabel.data.parsing.raw import RawRow, RawTable
 from manylabel.data.parsing.wording import MOST_PROBLEMS, count, list_some
 from manylabel.errors import did_you_mean
@@ -19,6 +20,11 @@ from manylabel.files import printable
 
 _FEW_MISSING = 0.5
 """Share of missing photos up to which their rows are left out; above it, the folder may be the wrong one."""
+_RULES: dict[Rule, str] = {
+    "name": "matched without folder, ending or case",
+    "address": "matched after decoding the address",
+    "upload": "matched as Label Studio renames uploads",
+}
 
 
 @dataclass(frozen=True)
@@ -74,8 +80,7 @@ def find_named_photos(
     photos = tuple(match.rows[0] if len(match.rows) == 1 else None for match in matches)
     missing = [row for row, match in zip(raw.rows, matches, strict=True) if not match.rows and row.names[0]]
     ambiguous = [
-        f"{row.where}: '{row.names[0]}' may be {list_some([folder.names[photo] for photo in match.rows])}; "
-        "write its folder too"
+        _explain_ambiguous(row, [folder.names[photo] for photo in match.rows])
         for row, match in zip(raw.rows, matches, strict=True)
         if len(match.rows) > 1
     ]
@@ -103,15 +108,29 @@ def _match_row(row: RawRow, index: PhotoIndex) -> Match:
     return next((match for match in matches if match.rows), Match())
 
 
+def _explain_ambiguous(row: RawRow, photos: Sequence[str]) -> str:
+    paths = [PurePosixPath(photo) for photo in photos]
+    if len(set(photos)) < len(photos):
+        advice = "give them names in UTF-8"
+    elif len({path.parent for path in paths}) == len(paths):
+        advice = "write its folder too"
+    elif len({path.with_suffix("") for path in paths}) == 1:
+        advice = "write its own ending" if is_photo_name(row.names[0]) else "write its ending too"
+    else:
+        advice = "write its path as it is there"
+    return f"{row.where}: '{row.names[0]}' may be {list_some(photos)}; {advice}"
+
+
 def _describe_loose(raw: RawTable, matches: Sequence[Match], folder: PhotoFolder) -> list[str]:
-    loose = [
-        f"{row.names[0]}' as '{folder.names[match.rows[0]]}"
-        for row, match in zip(raw.rows, matches, strict=True)
-        if len(match.rows) == 1 and not match.is_exact
+    loose: dict[Rule, list[str]] = {rule: [] for rule in _RULES}
+    for row, match in zip(raw.rows, matches, strict=True):
+        if len(match.rows) == 1 and not match.is_exact:
+            loose[match.rule].append(f"{row.names[0]}' as '{folder.names[match.rows[0]]}")
+    return [
+        f"{count(len(names), 'name')} {_RULES[rule]}: {list_some(names, most=2)}"
+        for rule, names in loose.items()
+        if names
     ]
-    if not loose:
-        return []
-    return [f"{count(len(loose), 'name')} matched without folder, ending or case: {list_some(loose, most=2)}"]
 
 
 def _describe_unnamed(raw: RawTable, photos: Sequence[int | None], folder: PhotoFolder) -> list[str]:

@@ -5,13 +5,20 @@ Out: the column of photo names, that of the split, those of the labels, and how 
      each line.
 """
 
-import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from manylabel.data.find import is_photo_name
+from manylabel.data.parsing.column_kinds import (
+    holds_fractions,
+    holds_numbers_or_dates,
+    is_mostly_hot,
+    is_one_hot,
+    is_partly_hot,
+    may_count,
+    repeats,
+)
 from manylabel.data.parsing.raw import LabelSource
 from manylabel.data.parsing.sheet import INDEX_NAME, Line, Sheet
 from manylabel.data.parsing.values import (
@@ -37,10 +44,6 @@ _NUMBER_WORDS = frozenset({"0", "1", "0.0", "1.0", "-1", "-1.0", "true", "false"
 """Cells of a one-hot column that would be odd names for a label."""
 
 _LINES_TRIED = 300
-_COUNT_SHARE = 0.25  # of the cells of a column of numbers that are 0 or 1, from which on it may be a label
-_MOST_DIFFERENT = 0.5  # share of different cells above which a column of texts tells something of each photo
-_FEW_LINES = 10
-_DATE = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}([ T]\d{1,2}:\d{2}(:\d{2})?.*)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,7 +207,7 @@ def _find_photo_by_name(sheet: Sheet, numbers: Sequence[int]) -> int:
     named = (
         number
         for number in numbers
-        if plain_name(sheet.header[number]) in PHOTO_NAMES and not is_one_hot(sheet, number)
+        if plain_name(sheet.header[number]) in PHOTO_NAMES and not is_one_hot(sheet.column(number))
     )
     return next(named, next(iter(numbers), 0))
 
@@ -266,7 +269,7 @@ def _find_labels(
         return named, "lists", []
     if layout == "lists":
         lists = named or [_find_only_text(sheet, rest)]
-        if not named and is_one_hot(sheet, lists[0]):
+        if not named and is_one_hot(sheet.column(lists[0])):
             raise TableError(
                 [f"{sheet.where}: no column lists labels: '{sheet.header[lists[0]]}' only says 1 or 0"]
             )
@@ -275,11 +278,11 @@ def _find_labels(
     hot = [
         number
         for number in rest
-        if _is_mostly_hot(sheet, number) or (is_told and _is_partly_hot(sheet, number))
+        if is_mostly_hot(sheet.column(number)) or (is_told and is_partly_hot(sheet.column(number)))
     ]
     blank = [number for number in rest if not any(sheet.column(number)) and number not in sheet.bad]
     uncomputed = [number for number in rest if number in sheet.bad and not any(sheet.column(number))]
-    counts = [number for number in rest if number not in hot and _may_count(sheet, number)]
+    counts = [number for number in rest if number not in hot and may_count(sheet.column(number))]
     if hot or layout == "one-hot" or len(blank) > 1 or uncomputed:
         labels = [number for number in rest if number in {*hot, *blank, *uncomputed}]
         if not labels and not counts:
@@ -289,7 +292,7 @@ def _find_labels(
 
 
 def _layout_of(sheet: Sheet, labels: Sequence[int]) -> Layout:
-    return "one-hot" if all(_is_mostly_hot(sheet, number) for number in labels) else "lists"
+    return "one-hot" if all(is_mostly_hot(sheet.column(number)) for number in labels) else "lists"
 
 
 def _find_named(sheet: Sheet, rest: Sequence[int]) -> list[int]:
@@ -319,69 +322,19 @@ def _find_only_text(sheet: Sheet, rest: Sequence[int]) -> int:
     filled = [number for number in rest if any(sheet.column(number))]
     if len(rest) == 1 or not filled:
         only = (filled or list(rest))[0]
-        if _holds_fractions(sheet, only):
+        if holds_fractions(sheet.column(only)):
             raise TableError([_describe_no_labels(sheet, [only])])
         return only
-    texts = [number for number in filled if not _holds_numbers_or_dates(sheet, number)]
+    texts = [number for number in filled if not holds_numbers_or_dates(sheet.column(number))]
     if not texts:
         raise TableError([_describe_no_labels(sheet, filled)])
-    repeating = [number for number in texts if _repeats(sheet, number)] if len(texts) > 1 else texts
+    repeating = [number for number in texts if repeats(sheet.column(number))] if len(texts) > 1 else texts
     if len(repeating) == 1:
         return repeating[0]
     names = list_some([sheet.header[number] for number in texts], most=10)
     raise TableError(
         [f"{sheet.where}: which column lists the labels? It may be {names}; say it with --label-columns NAME"]
     )
-
-
-def _repeats(sheet: Sheet, number: int) -> bool:
-    cells = [cell for cell in sheet.column(number) if cell]
-    return len(cells) < _FEW_LINES or len(set(cells)) <= _MOST_DIFFERENT * len(cells)
-
-
-def is_one_hot(sheet: Sheet, number: int) -> bool:
-    """Tell whether every cell of a column says present, absent or unknown, and not all say unknown."""
-    cells = [cell for cell in sheet.column(number) if cell]
-    return bool(cells) and all(read_target(cell) is not None for cell in cells)
-
-
-def _is_mostly_hot(sheet: Sheet, number: int) -> bool:
-    """Tell whether most cells are one-hot values, so that the others are mistakes to be told."""
-    targets = [read_target(cell) for cell in sheet.column(number) if cell]
-    n_known = sum(target is not None for target in targets)
-    says_something = any(target is not None and not math.isnan(target) for target in targets)
-    return says_something and 2 * n_known >= len(targets)
-
-
-def _is_partly_hot(sheet: Sheet, number: int) -> bool:
-    """Tell whether some cells are one-hot values, and the others words that may be meant as such."""
-    cells = [cell for cell in sheet.column(number) if cell]
-    return any(read_target(cell) is not None for cell in cells) and not all(map(_is_number, cells))
-
-
-def _may_count(sheet: Sheet, number: int) -> bool:
-    """Tell whether a column of whole numbers may say how often a label applies: 0, 1, 2 and so on."""
-    cells = [cell for cell in sheet.column(number) if cell]
-    if not cells or not all(cell.isdecimal() for cell in cells) or len(set(cells)) == len(cells):
-        return False
-    return sum(cell in ("0", "1") for cell in cells) >= _COUNT_SHARE * len(cells)
-
-
-def _holds_numbers_or_dates(sheet: Sheet, number: int) -> bool:
-    cells = [cell for cell in sheet.column(number) if cell]
-    return all(_is_number(cell) or _DATE.fullmatch(cell) for cell in cells)
-
-
-def _holds_fractions(sheet: Sheet, number: int) -> bool:
-    cells = [cell for cell in sheet.column(number) if cell]
-    return bool(cells) and all(_is_number(cell) for cell in cells) and any("." in cell for cell in cells)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text.replace(",", ".")))
-    except ValueError:
-        return False
 
 
 def _describe_no_labels(sheet: Sheet, numbers: Sequence[int]) -> str:

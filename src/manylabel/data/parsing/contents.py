@@ -6,12 +6,18 @@ Out: its text, or the values of its JSON; TableError with the file's name where 
 
 import codecs
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from manylabel.data.find import list_visible
+from manylabel.data.parsing.values import clean_label
 from manylabel.errors import TableError, did_you_mean
+from manylabel.files import printable
+
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def read_bytes(path: Path, *, title: str | None = None) -> bytes:
@@ -85,25 +91,66 @@ def read_json(path: Path, *, title: str | None = None) -> Any:
         title: What errors call it; not given: its path.
 
     Raises:
-        TableError: The file cannot be read, or is no JSON; with the line.
+        TableError: The file cannot be read, or is no JSON in UTF-8; with the line.
     """
-    text, _ = read_text(path, title=title)
-    return parse_json(text, where=title or str(path))
+    title = title or str(path)
+    text, notes = read_text(path, title=title)
+    if notes:  # What other encodings make of names and labels would be a guess.
+        line = _find_foreign_line(read_bytes(path, title=title))
+        raise TableError([f"{title}, line {line}: is not UTF-8, as JSON has to be; save the file as UTF-8"])
+    return parse_json(text, where=title)
+
+
+def _find_foreign_line(content: bytes) -> int:
+    """Return the number of the first line that is not UTF-8."""
+    text = content.decode("utf-8", "surrogateescape")
+    foreign = _SURROGATE.search(text)
+    return text.count("\n", 0, foreign.start() if foreign else 0) + 1
 
 
 def parse_json(text: str, *, where: str) -> Any:
-    """Read JSON text.
+    """Read JSON text; halves of characters, such as of names that are not UTF-8, become U+FFFD.
 
     Raises:
         TableError: It is no JSON.
     """
     try:
-        return json.loads(text)
+        values = json.loads(text)
+        return _mend_texts(values) if _HALF_CHARACTER.search(text) else values
     except json.JSONDecodeError as error:
         raise TableError([f"{where}: is not valid JSON: line {error.lineno}, {error.msg}"]) from error
     except (ValueError, RecursionError) as error:
         # Numbers of thousands of digits and thousands of nested brackets are valid, and of no use here.
         raise TableError([f"{where}: is JSON that cannot be read: {error}"]) from error
+
+
+def read_name(value: object) -> str:
+    """Read the name of a label in JSON; empty where there is none, or where it is a list or an object.
+
+    Examples:
+        >>> read_name(" boat "), read_name(3), read_name(["boat"])
+        ('boat', '3', '')
+    """
+    return "" if isinstance(value, (list, dict)) else clean_label(value)
+
+
+def _mend_texts(value: Any) -> Any:
+    match value:
+        case str():
+            return _mend_text(value)
+        case list():
+            return [_mend_texts(item) for item in value]
+        case dict():
+            return {_mend_text(key): _mend_texts(item) for key, item in value.items()}
+        case _:
+            return value
+
+
+def _mend_text(text: str) -> str:
+    try:
+        return printable(text)  # The names of photos are written so, too.
+    except UnicodeEncodeError:
+        return _SURROGATE.sub("\ufffd", text)
 
 
 def list_records(values: object, *, where: str, problems: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:

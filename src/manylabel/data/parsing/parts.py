@@ -122,6 +122,7 @@ def join_tables(tables: Sequence[tuple[PartFile, RawTable]], *, root: Path, form
         where=title,
         is_declared=first.is_declared,
         is_catalogue=first.is_catalogue,
+        repair=first.repair,
         notes=tuple(note for _, table in tables for note in table.notes),
         problems=tuple(problem for _, table in tables for problem in table.problems),
     )

@@ -81,6 +81,7 @@ class RawTable:
         is_declared: The file lists its labels; what it does not list, it says nothing about.
         is_catalogue: The list is one that is used in parts (COCO's 80 categories): labels of which no photo
             carries any are left out, where in a table they are a problem.
+        repair: What to do where two rows about one photo contradict each other, for the error.
         notes: What the user should know but what stops nothing, one sentence each.
         problems: What stops the run, one sentence each.
 
@@ -95,6 +96,7 @@ class RawTable:
     where: str
     is_declared: bool = False
     is_catalogue: bool = False
+    repair: str = "keep one of them"
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 

@@ -6,15 +6,19 @@ Out: RawTable; labels in the order of the categories. An image without annotatio
 
 import re
 from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from manylabel.data.parsing.contents import list_records, read_json
+from manylabel.data.parsing.contents import list_records, read_json, read_name
 from manylabel.data.parsing.parts import PartFile, join_tables, list_part_files, require_part_files
 from manylabel.data.parsing.raw import LabelSource, RawRow, RawTable
 from manylabel.data.parsing.values import clean_label, read_part
+from manylabel.data.parsing.wording import count, list_some
 from manylabel.errors import TableError
 from manylabel.types import Part
+
+Record = tuple[str, dict[str, Any]]
 
 KEYS = ("images", "annotations", "categories")
 
@@ -69,17 +73,8 @@ def _read_file(file: PartFile, folder: Path) -> RawTable:
     problems: list[str] = []
     categories, notes = _read_categories(document["categories"], title=file.title, problems=problems)
     images = _read_images(document["images"], title=file.title, problems=problems)
-    shown: dict[str, set[str]] = defaultdict(set)
-    for where, annotation in list_records(
-        document["annotations"], where=f"{file.title}, annotations", problems=problems
-    ):
-        image, category = str(annotation.get("image_id")), str(annotation.get("category_id"))
-        if image not in images:
-            problems.append(f"{where}: image_id {image} is not the id of any image")
-        elif category not in categories:
-            problems.append(f"{where}: category_id {category} is not the id of any category")
-        else:
-            shown[image].add(categories[category])
+    annotations = list_records(document["annotations"], where=f"{file.title}, annotations", problems=problems)
+    shown = _read_annotations(annotations, images=images, categories=categories, problems=problems)
     rows = [
         RawRow(names=(name,), folder=folder, where=where, present=frozenset(shown[image]))
         for image, (where, name) in images.items()
@@ -92,9 +87,34 @@ def _read_file(file: PartFile, folder: Path) -> RawTable:
         where=f"{file.title}, categories",
         is_declared=True,
         is_catalogue=True,
-        notes=notes,
+        repair="give the photo one image with all its annotations",
+        notes=(*notes, *_describe_scores(document["annotations"], title=file.title)),
         problems=tuple(problems),
     )
+
+
+def _read_annotations(
+    annotations: Iterable[Record], *, images: Collection[str], categories: dict[str, str], problems: list[str]
+) -> dict[str, set[str]]:
+    """Return the labels of each image by its id."""
+    shown: dict[str, set[str]] = defaultdict(set)
+    for where, annotation in annotations:
+        image, category = str(annotation.get("image_id")), str(annotation.get("category_id"))
+        if image not in images:
+            problems.append(f"{where}: image_id {image} is not the id of any image")
+        elif category not in categories:
+            problems.append(f"{where}: category_id {category} is not the id of any category")
+        else:
+            shown[image].add(categories[category])
+    return shown
+
+
+def _describe_scores(annotations: Sequence[object], *, title: str) -> list[str]:
+    """Tell predictions, which are written in the same form, from what somebody annotated."""
+    n_scored = sum(isinstance(annotation, dict) and "score" in annotation for annotation in annotations)
+    if not n_scored:
+        return []
+    return [f"{title}: {count(n_scored, 'annotation')} with a score, as predictions have; read as labels"]
 
 
 def _read_categories(
@@ -106,16 +126,31 @@ def _read_categories(
     names: dict[str, str] = {}
     notes: list[str] = []
     for where, category in listed:
-        name = clean_label(category.get("name"))
+        name = read_name(category.get("name"))
         if _is_group(category, name, groups=groups):
             notes.append(f"{where}: '{name}' is the group of the other categories, not a label")
         elif not name:
             problems.append(f"{where}: the category has no name")
         else:
-            if name in names.values():
-                problems.append(f"{where}: label '{name}' is named twice")
-            names[str(category.get("id"))] = name
+            _add_category(names, category, name, where=where, problems=problems)
     return names, tuple(notes)
+
+
+def _add_category(
+    names: dict[str, str], category: dict[str, Any], name: str, *, where: str, problems: list[str]
+) -> None:
+    identity = str(category.get("id"))
+    if category.get("id") is None:
+        problems.append(f"{where}: category '{name}' has no id")
+    elif identity in names and names[identity] != name:
+        problems.append(
+            f"{where}: id {identity} is that of both '{names[identity]}' and '{name}', so nothing tells "
+            "which of them an annotation means; give each category an id of its own"
+        )
+    elif identity not in names and name in names.values():
+        problems.append(f"{where}: label '{name}' is named twice")
+    else:
+        names[identity] = name
 
 
 def _is_group(category: dict[str, Any], name: str, *, groups: set[str]) -> bool:
@@ -126,12 +161,20 @@ def _is_group(category: dict[str, Any], name: str, *, groups: set[str]) -> bool:
 def _read_images(values: object, *, title: str, problems: list[str]) -> dict[str, tuple[str, str]]:
     """Return the place and file name of each image by its id."""
     images: dict[str, tuple[str, str]] = {}
+    names: dict[str, list[str]] = defaultdict(list)
     for where, image in list_records(values, where=f"{title}, images", problems=problems):
-        name, identity = image.get("file_name"), str(image.get("id"))
+        name, identity = image.get("file_name"), image.get("id")
         if not isinstance(name, str) or not name:
             problems.append(f"{where}: the image has no file_name")
-        elif identity in images:
-            problems.append(f"{where}: id {identity} is also that of '{images[identity][1]}'")
+        elif identity is None:
+            problems.append(f"{where}: image '{name}' has no id")
         else:
-            images[identity] = (where, name)
+            images.setdefault(str(identity), (where, name))
+            names[str(identity)].append(name)
+    problems.extend(
+        f"{images[identity][0]}: id {identity} is that of several images: {list_some(same, most=3)}; "
+        "give each image an id of its own"
+        for identity, same in names.items()
+        if len(set(same)) > 1
+    )
     return images

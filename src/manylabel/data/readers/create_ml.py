@@ -8,10 +8,9 @@ Out: RawTable; labels sorted by name. An empty list says that none applies.
 from pathlib import Path
 from typing import Any
 
-from manylabel.data.parsing.contents import list_records, read_json
+from manylabel.data.parsing.contents import list_records, read_json, read_name
 from manylabel.data.parsing.parts import PartFile, join_tables, require_part_files
 from manylabel.data.parsing.raw import LabelSource, RawRow, RawTable, collect_labels
-from manylabel.data.parsing.values import clean_label
 
 IMAGE_KEYS = ("image", "imagefilename", "imageFilename", "filename")
 LABEL_KEYS = ("annotations", "annotation", "labels", "label")
@@ -48,6 +47,7 @@ def _read_file(file: PartFile, folder: Path) -> RawTable:
         title=file.title,
         form="Create ML JSON",
         where=file.title,
+        repair="give the photo one entry with all its annotations",
         problems=tuple(problems),
     )
 
@@ -58,7 +58,7 @@ def _read_labels(item: dict[str, Any], *, where: str, problems: list[str]) -> fr
         problems.append(f"{where}: no annotations; write [] where no label applies")
         return frozenset()
     entries = value if isinstance(value, list) else [value]
-    names = [clean_label(entry.get("label") if isinstance(entry, dict) else entry) for entry in entries]
+    names = [read_name(entry.get("label") if isinstance(entry, dict) else entry) for entry in entries]
     if "" in names:
         problems.append(f"{where}: an annotation has no label")
     return frozenset(name for name in names if name)

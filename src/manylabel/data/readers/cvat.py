@@ -11,6 +11,7 @@ from manylabel.data.parsing.parts import find_only_file
 from manylabel.data.parsing.raw import LabelSource, RawRow, RawTable, collect_labels
 from manylabel.data.parsing.safe_xml import read_xml
 from manylabel.data.parsing.values import PART_WORDS, clean_label, read_part
+from manylabel.data.parsing.wording import list_some
 from manylabel.errors import TableError, did_you_mean
 from manylabel.types import Part
 
@@ -42,6 +43,8 @@ def read_cvat(source: LabelSource) -> RawTable:
         form="CVAT for images",
         where=f"{title}, labels of the task",
         is_catalogue=True,
+        repair="keep one image with all labels of the photo",
+        notes=_describe_attributes(root, title=title),
         problems=tuple(problems),
     )
 
@@ -51,6 +54,13 @@ def _list_labels(root: Element) -> set[str]:
     meta = root.find("meta")
     offered = [] if meta is None else [label for label in meta.iter("label") if label.find("parent") is None]
     return {clean_label(label.findtext("name")) for label in offered} - {""}
+
+
+def _describe_attributes(root: Element, *, title: str) -> tuple[str, ...]:
+    """Say that attributes of shapes and tags are left out: a colour, how sure somebody was."""
+    shapes = (shape for image in root.iter("image") for shape in image)
+    names = sorted({clean_label(entry.get("name")) for shape in shapes for entry in shape.iter("attribute")})
+    return (f"{title}: attributes are no labels, and left out: {list_some(names)}",) if names else ()
 
 
 def _read_image(image: Element, *, folder: Path, title: str, problems: list[str]) -> RawRow:

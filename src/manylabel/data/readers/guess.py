@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from manylabel.config import FormatName
-from manylabel.data.find import find_photos, list_visible
+from manylabel.data.find import find_files, find_photos, list_visible
 from manylabel.data.parsing.columns import find_columns
 from manylabel.data.parsing.contents import missing_file, read_json
 from manylabel.data.parsing.grid import TABLE_EXTENSIONS
@@ -19,10 +19,11 @@ from manylabel.data.parsing.parts import PartFile, list_part_files, list_wanted_
 from manylabel.data.parsing.raw import LabelSource
 from manylabel.data.parsing.safe_xml import read_xml
 from manylabel.data.parsing.sheet import read_sheet
-from manylabel.data.parsing.wording import list_some
+from manylabel.data.parsing.wording import count, list_some
 from manylabel.data.readers.coco import KEYS as COCO_KEYS
 from manylabel.data.readers.create_ml import IMAGE_KEYS, LABEL_KEYS
 from manylabel.data.readers.hf import FILE_NAMES, JSON_LINES_EXTENSIONS
+from manylabel.data.readers.labelme import is_labelme
 from manylabel.data.readers.roboflow import FILE_NAME
 from manylabel.data.readers.voc import list_annotations
 from manylabel.errors import TableError
@@ -65,25 +66,54 @@ def _guess_folder(source: LabelSource) -> Guess:
         return "roboflow", folder
     if list_part_files(folder, FILE_NAMES.__contains__):
         return "hf", folder
+    refused: list[str] = []
     for file in _list_annotations(folder):
-        with suppress(TableError):  # Settings and notes may lie beside the annotations.
+        try:
             return _guess_file(file.path, source), folder
+        except TableError as error:  # Settings and notes may lie beside the annotations.
+            refused.extend(error.problems)
     tables = list_wanted_files(folder, lambda name: name.endswith(TABLE_EXTENSIONS))
     if len(tables) == 1:
         return _guess_file(tables[0], source), tables[0]
     if tables:
         names = list_some([table.name for table in tables])
         raise TableError([f"{folder}: holds several tables: {names}; name the one with the labels"])
+    n_labelme = _count_labelme(folder)
+    if n_labelme:
+        return _choose_labelme(folder, n_labelme), folder
     if any(photo.parent != folder for photo in find_photos(folder)):
         return "folders", folder
-    raise TableError([_describe_unknown(folder)])
+    raise TableError([_describe_unknown(folder), *refused[:1]])
+
+
+def _count_labelme(folder: Path) -> int:
+    """Count the JSON files in the subfolders of a folder where some are labelme's."""
+    paths = find_files(folder, lambda name: _is_json(name.lower()))
+    for path in paths[:MOST_PEEKED]:
+        with suppress(TableError):
+            if is_labelme(read_json(path)):
+                return len(paths)
+    return 0
+
+
+def _choose_labelme(folder: Path, n_labelme: int) -> FormatName:
+    """Take labelme where most photos have a file of it; else nothing tells whether folders are labels."""
+    n_photos = len(find_photos(folder))
+    if 2 * n_labelme >= n_photos:
+        return "labelme"
+    raise TableError(
+        [
+            f"{folder}: its subfolders hold {count(n_labelme, 'file')} of labelme (.json) for "
+            f"{count(n_photos, 'photo')}; name the format: labelme, or folders if their names are the labels"
+        ]
+    )
 
 
 def _describe_unknown(folder: Path) -> str:
     seen = [entry.name for entry in list_visible(folder)]
     return (
         f"{folder}: no labels found; this folder holds {list_some(seen) or 'nothing'}, but no table "
-        "(labels.csv), no annotations (.json, .xml) and no subfolder of photos per label; "
+        "(labels.csv), no annotations of a known format (.json, .xml) and no subfolder of photos per label; "
         f"name the file of labels, and its format if need be: {list_formats()}"
     )
 
@@ -91,7 +121,7 @@ def _describe_unknown(folder: Path) -> str:
 def _list_annotations(folder: Path) -> list[PartFile]:
     inner = folder / "annotations"
     texts = list_part_files(folder, _is_json) or (list_part_files(inner, _is_json) if inner.is_dir() else [])
-    return [*texts, *list_annotations(folder)[:MOST_PEEKED]]
+    return [*texts[:MOST_PEEKED], *list_annotations(folder)[:MOST_PEEKED]]
 
 
 def _is_json(name: str) -> bool:
@@ -123,6 +153,8 @@ def _guess_file(path: Path, source: LabelSource) -> FormatName:
 
 def _guess_json(path: Path) -> FormatName:
     document = read_json(path)
+    if is_labelme(document):
+        return "labelme"
     if isinstance(document, dict):
         if all(key in document for key in COCO_KEYS):
             return "coco"
@@ -139,7 +171,8 @@ def _guess_json(path: Path) -> FormatName:
     raise TableError(
         [
             f"{path.name}: holds {seen}, which is none of COCO (an object with images, annotations, "
-            "categories), Label Studio and Create ML (lists of objects); name the format if it is one: "
+            "categories), labelme (an object with shapes, imagePath), Label Studio and Create ML (lists of "
+            "objects); name the format if it is one: "
             f"{list_formats()}"
         ]
     )

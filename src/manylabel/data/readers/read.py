@@ -23,6 +23,7 @@ from manylabel.data.readers.folders import read_folders
 from manylabel.data.readers.guess import guess_format, list_formats
 from manylabel.data.readers.hf import read_hf
 from manylabel.data.readers.label_studio import read_label_studio
+from manylabel.data.readers.labelme import read_labelme
 from manylabel.data.readers.one_hot import read_one_hot
 from manylabel.data.readers.roboflow import read_roboflow
 from manylabel.data.readers.voc import read_voc
@@ -40,6 +41,7 @@ READERS: dict[str, Reader] = {
     "roboflow": read_roboflow,
     "create-ml": read_create_ml,
     "cvat": read_cvat,
+    "labelme": read_labelme,
 }
 """The reader of each format, by the name that ``format`` takes."""
 
