@@ -12,7 +12,8 @@ from manylabel.config import FormatName
 from manylabel.data.assembly.assemble import assemble_table
 from manylabel.data.assembly.label_check import Purpose
 from manylabel.data.assembly.name_check import PhotoFolder
-from manylabel.data.find import PHOTO_EXTENSIONS, find_photos
+from manylabel.data.find import PHOTO_EXTENSIONS, find_files
+from manylabel.data.misnamed import describe_misnamed
 from manylabel.data.parsing.raw import LabelSource, RawTable, Reader
 from manylabel.data.readers.coco import read_coco
 from manylabel.data.readers.create_ml import read_create_ml
@@ -86,14 +87,22 @@ def read_table(
     """
     _check_options(format, delimiter)
     photos = Path(photos)
-    folder = PhotoFolder(photos, find_photos(photos))
+    found = find_files(photos)
+    folder, misnamed = PhotoFolder(photos, found.photos), describe_misnamed([(photos, found)])
     if not folder.photos:
         endings = ", ".join(sorted(PHOTO_EXTENSIONS))
         raise InputError(
-            f"{photos}: no photos in this folder or below it; expected files ending in {endings}"
+            "; ".join(
+                [
+                    f"{photos}: no photos in this folder or below it",
+                    *misnamed,
+                    f"expected files ending in {endings}",
+                ]
+            )
         )
     source = LabelSource(path=photos if labels is None else Path(labels), delimiter=delimiter)
-    return assemble_table(_read_raw(source, format), folder=folder, purpose=purpose)
+    table = assemble_table(_read_raw(source, format), folder=folder, purpose=purpose)
+    return replace(table, notes=(*table.notes, *misnamed))
 
 
 def _read_raw(source: LabelSource, name: FormatName) -> RawTable:
