@@ -67,7 +67,7 @@ def test_a_table_is_read_with_a_note_on_photos_without_an_ending(tmp_path: Path)
     table = read_table(tmp_path / "labels.csv", photos=tmp_path)
     assert table.notes == (
         f"2 files in {tmp_path} left out, with the content of a photo and no ending of one: 'c.jpgx', "
-        "'noending'; rename to .jpg, or what it is",
+        "'noending'; give them that of their format, and convert raw files of cameras",
     )
 
 

@@ -69,7 +69,7 @@ class Misnamed:
         some = f"{'at least ' if self.has_more else ''}{count(len(self.paths), 'file')}"
         return (
             f"{some} in {folder} left out, with the content of a photo and no ending of one: "
-            f"{list_some(names, most=3)}; rename to .jpg, or what it is"
+            f"{list_some(names, most=3)}; give them that of their format, and convert raw files of cameras"
         )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from manylabel.config import FormatName
-from manylabel.data.find import find_photos, list_visible
+from manylabel.data.find import find_files, find_photos, list_visible
 from manylabel.data.parsing.columns import find_columns, find_labels_column
 from manylabel.data.parsing.contents import missing_file, read_json
 from manylabel.data.parsing.grid import TABLE_EXTENSIONS
@@ -19,7 +19,8 @@ from manylabel.data.parsing.parts import PartFile, list_part_files, list_wanted_
 from manylabel.data.parsing.safe_xml import read_xml
 from manylabel.data.parsing.sheet import Sheet, read_sheet
 from manylabel.data.parsing.values import read_target
-from manylabel.data.parsing.wording import list_some
+from manylabel.data.parsing.wording import folder_title, list_some
+from manylabel.data.readers.beside_photos import describe_annotations
 from manylabel.data.readers.coco import KEYS as COCO_KEYS
 from manylabel.data.readers.create_ml import IMAGE_KEYS, LABEL_KEYS
 from manylabel.data.readers.hf import FILE_NAMES, JSON_LINES_EXTENSIONS
@@ -78,7 +79,8 @@ def _guess_folder(folder: Path, *, delimiter: str | None) -> Guess:
         raise TableError([f"{folder}: holds several tables: {names}; name the one with the labels"])
     if any(photo.parent != folder for photo in find_photos(folder)):
         return "folders", folder
-    raise TableError([_describe_unknown(folder)])
+    beside = describe_annotations(find_files(folder), root=folder)
+    raise TableError([_describe_unknown(folder), *(f"{folder_title(folder)}: {note}" for note in beside)])
 
 
 def _describe_unknown(folder: Path) -> str:
