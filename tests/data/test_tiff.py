@@ -103,6 +103,20 @@ def test_grey_is_no_negative(photometric: int, dtype: str, deflates: bool) -> No
     np.testing.assert_allclose(read(data), np.repeat(grey * 255, 3, axis=2), atol=1.1)
 
 
+@pytest.mark.parametrize("dtype", ["<i2", ">i2", "<i4", ">i4"])
+def test_signed_numbers_are_spread_whatever_the_order_of_their_bytes(dtype: str) -> None:
+    values = np.linspace(-1000, 1000, 256).reshape(1, 256, 1).astype(dtype)
+    photo = read(tiff(values, photometric=BLACK_IS_ZERO, deflates=True))
+    np.testing.assert_allclose(photo[0, :, 0], np.arange(256), atol=1.1)
+
+
+def test_grey_bytes_and_their_transparency_may_lie_in_planes() -> None:
+    values = np.full((HEIGHT, WIDTH, 2), 255, "u1")
+    values[:, :, 0] = 90
+    photo = read(tiff(values, photometric=BLACK_IS_ZERO, in_planes=True, extra=[2]))
+    assert photo[0, 0].tolist() == [90] * 3
+
+
 def test_signed_bytes_are_spread_from_darkest_to_brightest() -> None:
     values = np.linspace(-100, 100, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH, 1).astype("i1")
     photo = read(tiff(values, photometric=BLACK_IS_ZERO))
@@ -138,7 +152,7 @@ def test_a_wide_photo_stands_upright() -> None:
         ((5, 7, 2), "u2", BLACK_IS_ZERO, "a TIFF of 2 bands and does not say which of them are red, green"),
         ((5, 7, 12), "u2", BLACK_IS_ZERO, "a TIFF of 12 bands and does not say which of them are red, green"),
         ((5, 7, 3), "u1", BLACK_IS_ZERO, "a TIFF of 3 bands and does not say which of them are red, green"),
-        ((5, 7, 4), "f4", CMYK, "its colours are of a kind of TIFF that is not read; save it again as PNG"),
+        ((5, 7, 4), "f4", CMYK, "a TIFF whose wide pixels are neither grey nor RGB; save it again as PNG"),
         ((5, 7, 1), "c8", BLACK_IS_ZERO, "a TIFF of 64 bits per channel in a form that is not read"),
     ],
 )

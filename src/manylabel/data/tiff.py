@@ -50,6 +50,8 @@ _DIFFERENCES, _FLOAT_DIFFERENCES = 2, 3
 
 # None, LZW, Deflate (twice), PackBits, LZMA, Zstandard: those that give back bytes, whatever these mean.
 _BYTE_COMPRESSIONS = frozenset({1, 5, 8, 32946, 32773, 34925, 50000})
+# JBIG and WebP: Pillow's wheels are built without, and would call such a file damaged.
+_NOT_BUILT_IN = frozenset({34661, 50001})
 _KINDS = {1: "u", 2: "i", 3: "f"}
 _BIT_COUNTS = (8, 16, 32, 64)
 
@@ -62,13 +64,14 @@ def is_misread(photo: Image.Image) -> bool:
     tags: Mapping[int, Any] | None = getattr(photo, "tag_v2", None)
     if photo.format != "TIFF" or tags is None:
         return False
-    bits = max(tags.get(_BITS, (1,)))
-    kind = tags.get(_SAMPLE_FORMAT, (1,))[0]
+    layout = _Layout(tags=tags)
+    bits = max(layout.all(_BITS), default=1)
     is_negative = bits > 8 and tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
-    is_in_planes = bits > 8 and tags.get(_PLANAR, 1) == 2 and tags.get(_N_BANDS, 1) > 1
+    is_in_planes = layout.is_planar and (bits > 8 or layout.n_bands == 2)
     # Pillow takes signed bytes for unsigned ones, large unsigned numbers for signed ones, and swaps the bytes
     # of compressed big-endian numbers twice.
-    return is_negative or is_in_planes or bits == 32 or (bits, kind) == (8, 2)
+    is_other = bits == 32 or layout.one(_SAMPLE_FORMAT, 1) == 2
+    return is_negative or is_in_planes or is_other or layout.one(_COMPRESSION, 1) in _NOT_BUILT_IN
 
 
 class ByteTiff(ImageFile.ImageFile):
@@ -179,7 +182,7 @@ class _Layout:
         n_bytes = self.width * self.height * self.n_bands * bits[-1] // 8
         most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         if self.one(_PHOTOMETRIC, _BLACK_IS_ZERO) not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB):
-            return f"its colours are of a kind of TIFF that is not read; {_SAVE_AGAIN}"
+            return f"it is a TIFF whose wide pixels are neither grey nor RGB; {_SAVE_AGAIN}"
         if self.n_bands < n_used:
             return "it is a TIFF that calls itself RGB and has fewer than 3 bands"
         if self.n_colours == 1 and self.n_bands > n_used:
