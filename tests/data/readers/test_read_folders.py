@@ -1,5 +1,7 @@
 """Reading a folder per label."""
 
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -269,7 +271,35 @@ def test_a_label_may_be_called_train(tmp_path: Path) -> None:
     folder = put(tmp_path, {"train/a.jpg": "1", "boat/b.jpg": "2"})
     table = read_table(None, photos=folder)
     assert (table.labels, table.parts) == (("boat", "train"), (None, None))
-    assert table.notes == ("folder 'train' is taken for a label; move it away if it is none",)
+    assert table.notes == ("'train' is taken for a label, as those beside it are; move it if it is none",)
+
+
+@pytest.mark.parametrize("names", [("2023", "2024-05-01"), ("100CANON", "101_PANA"), ("day1", "day 2")])
+def test_labels_that_look_like_dates_or_cameras_are_told(tmp_path: Path, names: tuple[str, str]) -> None:
+    table = read_table(None, photos=put(tmp_path, {f"{name}/{name}.jpg": name for name in names}))
+    assert len(table.labels) == 2
+    assert "are taken for labels; move them away if they are none" in table.notes[0]
+
+
+@pytest.mark.parametrize("names", [("0", "1"), ("n01440764", "n01443537"), ("cat", "dog 2")])
+def test_labels_may_have_digits(tmp_path: Path, names: tuple[str, str]) -> None:
+    table = read_table(None, photos=put(tmp_path, {f"{name}/{name}.jpg": name for name in names}))
+    assert (table.labels, table.notes) == (names, ())
+
+
+def test_general_names_alone_are_no_labels(tmp_path: Path) -> None:
+    folder = put(tmp_path / "set", {"images/a.jpg": "1", "masks/a.jpg": "2"})
+    with pytest.raises(
+        TableError, match=r"set/: the folders 'images', 'masks' name no labels; where are the"
+    ):
+        read_table(None, photos=folder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes")
+def test_a_photo_whose_name_is_no_text_is_found(tmp_path: Path) -> None:
+    put(tmp_path, {"cat/a.jpg": "1", "dog/b.jpg": "2"})
+    (tmp_path / "cat" / os.fsdecode(b"\xff.jpg")).write_text("3")
+    assert read_table(None, photos=tmp_path).n_photos == 3
 
 
 def test_a_single_subfolder_is_a_problem(tmp_path: Path) -> None:

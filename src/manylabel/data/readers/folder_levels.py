@@ -38,6 +38,10 @@ GENERAL_NAMES = frozenset(
 FEWEST_PHOTOS = 2
 """A folder in a folder with fewer photos is taken for order, not for a label."""
 
+# A year, a date, a day that is counted; a folder of a camera (100CANON), as its standard (DCF) has them.
+_ORDER = re.compile(
+    r"(?:19|20)\d\d(?:[-_. ]?\d\d){0,2}|(?:day|week|batch|part|roll)[-_ ]?\d+|[1-9]\d\d\w{5}", re.IGNORECASE
+)
 _TOGETHER = re.compile(r"\s*[&+,;|]\s*|[\s_-]+and[\s_-]+", re.IGNORECASE)
 _PERHAPS_TOGETHER = re.compile(r"[_-]")
 _BOTH = re.compile(r"^both[\s_-]+", re.IGNORECASE)
@@ -55,7 +59,7 @@ class FolderLevels:
         around: Folders that hold all photos, so that none is a label.
         nested: Folders whose own name is a label in addition to the outer ones.
         passed: Folders in label folders that are not taken for labels.
-        odd: Labels with the name of a part of a split, or a general one.
+        odd: Labels with the name of a part of a split, of a date or a camera's folder, or a general one.
         joined: Folders that are named after several other labels, with these.
         perhaps_joined: Labels that may be named after several others, with these.
     """
@@ -124,7 +128,8 @@ def is_general(name: str) -> bool:
 
 
 def _is_odd(label: str) -> bool:
-    return is_general(label) or read_part(label) is not None
+    is_order = _ORDER.fullmatch(label) is not None
+    return is_order or is_general(label) or read_part(label) is not None
 
 
 def _find_part_level(folders: Sequence[Folders]) -> int | None:

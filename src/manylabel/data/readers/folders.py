@@ -18,6 +18,7 @@ from manylabel.data.parsing.wording import count, folder_title, list_some
 from manylabel.data.readers.beside_photos import describe_annotations
 from manylabel.data.readers.folder_levels import FolderLevels, is_general, read_levels
 from manylabel.errors import PhotoError, TableError
+from manylabel.files import printable
 from manylabel.types import Part
 
 
@@ -46,7 +47,7 @@ def read_folders(source: LabelSource) -> RawTable:
     if not root.is_dir():
         raise TableError([f"{root}: is a file, expected a folder with a subfolder per label"])
     found = find_files(root)
-    names = [photo.relative_to(root).as_posix() for photo in found.photos]
+    names = [printable(photo.relative_to(root).as_posix()) for photo in found.photos]
     folders = [PurePosixPath(name).parts[:-1] for name in names]
     levels = read_levels(folders)
     refusal = _explain_refusal(levels, folders, root=root)
@@ -94,6 +95,11 @@ def _explain_refusal(levels: FolderLevels, folders: Sequence[tuple[str, ...]], *
             f"{list_some(sorted(tops - parts))}; move the latter away, or rename the former if they are "
             "labels"
         )
+    if all(map(is_general, labels)) and len(labels) > 1:
+        return (
+            f"{title}: the folders {list_some(sorted(labels))} name no labels; where are the labels? Name "
+            "the table, or the file or folder of annotations"
+        )
     if len(labels) == 1:
         only = next(iter(labels))
         return f"{title}: all photos lie in one subfolder, '{only}'; expected a subfolder per label"
@@ -123,15 +129,18 @@ def _write_notes(levels: FolderLevels, groups: Sequence[Sequence[_Placed]]) -> I
             f"folder '{name}' is taken for a label of its own; call it '{' & '.join(labels)}' if its photos "
             f"carry {list_some(labels)}"
         )
-    for name in levels.odd:
-        yield f"folder '{name}' is taken for a label; move it away if it is none"
+    if len(levels.odd) == 1:
+        yield f"{list_some(levels.odd)} is taken for a label, as those beside it are; move it if it is none"
+    elif levels.odd:
+        yield f"{list_some(levels.odd)} are taken for labels; move them away if they are none"
 
 
 def _describe_empty(found: FoundFiles, *, root: Path) -> Iterator[str]:
-    used = {folder for path in (*found.photos, *found.others) for folder in path.parents}
+    parents = {path.parent for path in (*found.photos, *found.others)}
+    used = {folder for parent in parents for folder in (parent, *parent.parents)}
     empty = [folder for folder in found.folders if folder not in used and folder.parent in {root, *used}]
     if empty:
-        names = [folder.relative_to(root).as_posix() + "/" for folder in empty]
+        names = [printable(folder.relative_to(root).as_posix()) + "/" for folder in empty]
         yield f"{count(len(empty), 'folder')} without photos, of which no label is made: {list_some(names)}"
 
 
