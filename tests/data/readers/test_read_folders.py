@@ -187,7 +187,7 @@ def test_yolo_boxes_beside_photos_are_named(tmp_path: Path, given: str) -> None:
     with pytest.raises(TableError) as caught:
         read_table(None, photos=tmp_path / given)
     assert caught.value.problems[1].endswith(
-        "2 files of YOLO boxes, e.g. 'labels/train/a.txt', are not read; convert them to COCO or CVAT and "
+        "2 files of YOLO boxes, e.g. 'labels/train/a.txt', are not read; convert to COCO or CVAT and "
         "name that file"
     )
 
@@ -224,9 +224,25 @@ def test_other_files_beside_photos_are_not_told(tmp_path: Path) -> None:
 def test_parts_of_a_split_beside_other_folders_are_a_problem(tmp_path: Path) -> None:
     folder = put(tmp_path / "set", {"train/cat/a.jpg": "1", "test/cat/b.jpg": "2", "extra/c.jpg": "3"})
     with pytest.raises(
-        TableError, match="'test', 'train' name parts of a split, and not 'extra'; move the lat"
+        TableError, match="'test', 'train' may be parts of a split, but not 'extra'; move the lat"
     ):
         read_table(None, photos=folder)
+
+
+def test_a_part_of_a_split_with_label_folders_in_it_is_no_label(tmp_path: Path) -> None:
+    folder = put(tmp_path / "set", {"x/train/cat/a.jpg": "1", "x/train/dog/b.jpg": "2", "x/rest/c.jpg": "3"})
+    with pytest.raises(
+        TableError, match="set/: 'train' may be parts of a split, but not 'rest'; move the latter"
+    ):
+        read_table(None, photos=folder)
+
+
+def test_folders_of_dates_around_label_folders_are_no_labels(tmp_path: Path) -> None:
+    names = [f"{year}/{label}/{label}.jpg" for year in ("2023", "2024") for label in ("cat", "dog")]
+    table = read_table(None, photos=put(tmp_path, {name: name for name in names}))
+    assert table.labels == ("cat", "dog")
+    assert "not taken for labels" in table.notes[0]
+    assert "'2023/', '2024/'" in table.notes[0]
 
 
 def test_parts_of_a_split_may_lie_in_label_folders(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def _describe(kind: str, paths: Sequence[Path], *, root: Path) -> str:
     first = printable(paths[0].relative_to(root if root in paths[0].parents else root.parent).as_posix())
     start = f"{count(len(paths), 'file')} of {kind}, e.g. '{first}', " + ("is" if len(paths) == 1 else "are")
     if kind == YOLO:
-        return f"{start} not read; convert them to COCO or CVAT and name that file"
+        return f"{start} not read; convert to COCO or CVAT and name that file"
     return f"{start} not read; name their folder, or the file, as the labels if they tell them"
 
 

@@ -40,7 +40,8 @@ FEWEST_PHOTOS = 2
 
 # A year, a date, a day that is counted; a folder of a camera (100CANON), as its standard (DCF) has them.
 _ORDER = re.compile(
-    r"(?:19|20)\d\d(?:[-_. ]?\d\d){0,2}|(?:day|week|batch|part|roll)[-_ ]?\d+|[1-9]\d\d\w{5}", re.IGNORECASE
+    r"(?:19|20)\d\d(?:[-_. ]?\d\d){0,2}|(?:day|week|batch|part|roll|fold|session)[-_ ]?\d+|[1-9]\d\d\w{5}",
+    re.IGNORECASE,
 )
 _TOGETHER = re.compile(r"\s*[&+,;|]\s*|[\s_-]+and[\s_-]+", re.IGNORECASE)
 _PERHAPS_TOGETHER = re.compile(r"[_-]")
@@ -58,7 +59,7 @@ class FolderLevels:
         part_folders: The folders that name parts.
         around: Folders that hold all photos, so that none is a label.
         nested: Folders whose own name is a label in addition to the outer ones.
-        passed: Folders in label folders that are not taken for labels.
+        passed: Folders in or around label folders that are not taken for labels.
         odd: Labels with the name of a part of a split, of a date or a camera's folder, or a general one.
         joined: Folders that are named after several other labels, with these.
         perhaps_joined: Labels that may be named after several others, with these.
@@ -80,8 +81,9 @@ def read_levels(folders: Sequence[Folders]) -> FolderLevels:
     """Decide what folders mean.
 
     Where all folders of one level name parts of a split, they are the split. What holds all photos is no
-    label. Of what is left, the outermost folder is a label. A folder in it is one too, unless its name has a
-    digit or is a general one, or it holds a single photo: such folders are dates, cameras and deliveries.
+    label, and dates around label folders are none. Of what is left, the outermost folder is a label. A folder
+    in it is one too, unless its name has a digit or is a general one, or it holds a single photo: such folders
+    are dates, cameras and deliveries.
 
     Args:
         folders: The folders that each photo lies in, the outermost first [n_photos].
@@ -91,6 +93,8 @@ def read_levels(folders: Sequence[Folders]) -> FolderLevels:
     below = [one if level is None else (*one[:level], *one[level + 1 :]) for one in folders]
     around = _find_around(below)
     paths = [one[len(around) :] for one in below]
+    ordered = _find_ordered(paths)
+    paths = [path[1:] if ordered else path for path in paths]
     deeper = _find_deeper_labels(paths)
     labels = [tuple(dict.fromkeys(_list_labels(path, deeper))) for path in paths]
     known = {label for some in labels for label in some}
@@ -110,7 +114,7 @@ def read_levels(folders: Sequence[Folders]) -> FolderLevels:
         else _name({one[: level + 1] for one in folders if len(one) > level}),
         around=around,
         nested=_name({path for path, name in inside if name in deeper}),
-        passed=_name({path for path, name in inside if name not in deeper}),
+        passed=_name({path for path, name in inside if name not in deeper} | ordered),
         odd=tuple(sorted(filter(_is_odd, known))),
         joined=joined,
         perhaps_joined=perhaps,
@@ -153,6 +157,13 @@ def _find_around(folders: Sequence[Folders]) -> Folders:
     return around
 
 
+def _find_ordered(paths: Sequence[Folders]) -> set[Folders]:
+    """Return the outermost folders where all are dates or the like with folders in them; else none."""
+    placed = [path for path in paths if path]
+    is_order = all(len(path) > 1 and _ORDER.fullmatch(path[0]) for path in placed)
+    return {path[:1] for path in placed} if is_order else set()
+
+
 def _find_deeper_labels(paths: Sequence[Folders]) -> set[str]:
     counted = Counter(name for path in paths for name in {clean_label(name) for name in path[1:]})
     return {name for name, number in counted.items() if number >= FEWEST_PHOTOS and _may_be_label(name)}
@@ -190,8 +201,10 @@ def _split_name(name: str, separator: re.Pattern[str], known: set[str]) -> tuple
         ('cat', 'dog')
     """
     others = {label.casefold(): label for label in known if label != name}
-    names = [piece.strip().casefold() for piece in separator.split(_BOTH.sub("", name))]
-    return tuple(others[piece] for piece in names) if len(names) > 1 and all(map(others.get, names)) else ()
+    pieces = [piece.strip() for piece in separator.split(_BOTH.sub("", name))]
+    found = [piece if piece in known else others.get(piece.casefold()) for piece in pieces]
+    labels = [label for label in found if label]
+    return tuple(labels) if len(labels) == len(pieces) > 1 else ()
 
 
 def _resolve(labels: Iterable[str], joined: dict[str, tuple[str, ...]]) -> Iterable[str]:

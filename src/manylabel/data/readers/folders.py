@@ -87,11 +87,14 @@ def _explain_refusal(levels: FolderLevels, folders: Sequence[tuple[str, ...]], *
         )
     if not labels:
         return f"{root}: no photo lies in a subfolder, expected a subfolder per label"
-    tops = {folder[0] for folder in folders if folder}
+    inner = [folder[len(levels.around) :] for folder in folders]
+    tops = {folder[0] for folder in inner if folder}
+    divided = {folder[0] for folder in inner if len(folder) > 1}
     parts = {top for top in tops if read_folder_part(top)}
-    if not levels.part_folders and len(set(map(read_folder_part, parts))) > 1:
+    has_several = len(set(map(read_folder_part, parts))) > 1
+    if not levels.part_folders and (has_several or (parts and parts == divided)):
         return (
-            f"{title}: {list_some(sorted(parts))} name parts of a split, and not "
+            f"{title}: {list_some(sorted(parts))} may be parts of a split, but not "
             f"{list_some(sorted(tops - parts))}; move the latter away, or rename the former if they are "
             "labels"
         )
@@ -119,8 +122,8 @@ def _write_notes(levels: FolderLevels, groups: Sequence[Sequence[_Placed]]) -> I
         )
     if levels.passed:
         yield (
-            "folders in label folders that are not taken for labels, as their names are general or have a "
-            f"digit, or they hold one photo: {list_some(levels.passed)}; rename them if they are labels"
+            "folders that are not taken for labels, as their names are general or have a digit, or they hold "
+            f"one photo: {list_some(levels.passed)}; rename them if they are labels"
         )
     for name, labels in sorted(levels.joined.items()):
         yield f"folder '{name}' is read as the labels {list_some(labels)}; rename it if it is another"
