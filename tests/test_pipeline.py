@@ -216,7 +216,7 @@ def test_given_test_photos_none_of_which_can_be_read_stop_the_run(
     given = replace(config, data=replace(config.data, labels=str(labels)))
 
     with pytest.raises(
-        TableError, match="all 2 photos of the given part 'test' cannot be read: 00.png: the file"
+        TableError, match=r"all 2 photos of the given part 'test' cannot be read: 00\.png: the file"
     ):
         train(given)
     assert not Path(config.out).exists()

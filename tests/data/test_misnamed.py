@@ -74,6 +74,6 @@ def test_a_table_is_read_with_a_note_on_photos_without_an_ending(tmp_path: Path)
 def test_a_folder_of_photos_without_endings_is_no_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "noending").write_bytes(encode("PNG"))
     with pytest.raises(
-        InputError, match="1 file in .* left out, with the content of a photo and no ending of one"
+        InputError, match=r"1 file in .* left out, with the content of a photo and no ending of one"
     ):
         read_table(None, photos=tmp_path)

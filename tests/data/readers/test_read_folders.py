@@ -196,7 +196,7 @@ def test_yolo_boxes_beside_photos_without_folders_are_named(tmp_path: Path) -> N
     put(
         tmp_path, {"a.jpg": "1", "a.txt": "0 0.5 0.5 0.25 0.25", "b.jpg": "2", "b.txt": "0 0.5 0.5 0.25 0.25"}
     )
-    with pytest.raises(TableError, match="2 files of YOLO boxes, e.g. 'a.txt'"):
+    with pytest.raises(TableError, match=r"2 files of YOLO boxes, e\.g\. 'a\.txt'"):
         read_table(None, photos=tmp_path)
 
 

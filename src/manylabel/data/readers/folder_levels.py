@@ -82,8 +82,8 @@ def read_levels(folders: Sequence[Folders]) -> FolderLevels:
 
     Where all folders of one level name parts of a split, they are the split. What holds all photos is no
     label, and dates around label folders are none. Of what is left, the outermost folder is a label. A folder
-    in it is one too, unless its name has a digit or is a general one, or it holds a single photo: such folders
-    are dates, cameras and deliveries.
+    in it is one too, unless its name has a digit or is a general one, or it holds a single photo: that is how
+    dates, cameras and deliveries look.
 
     Args:
         folders: The folders that each photo lies in, the outermost first [n_photos].
