@@ -103,6 +103,22 @@ def test_photos_that_cannot_be_read_are_listed_and_the_others_scored(
     assert len(predictions.rows) == 31
 
 
+def test_photos_without_an_ending_are_told(
+    shapes_bundle: Path, images: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (images / "03.png").rename(images / "03")
+
+    assert len(predict(shapes_bundle, images).rows) == 31
+    assert (
+        f"1 file in {images} left out, with the content of a photo and no ending of one: '03'" in caplog.text
+    )
+
+    (tmp_path / "alone").mkdir()
+    (images / "03").rename(tmp_path / "alone" / "03")
+    with pytest.raises(InputError, match=r"no photo found in .*alone; 1 file in .*alone left out"):
+        predict(shapes_bundle, tmp_path / "alone")
+
+
 def test_no_photo_at_all_is_told(shapes_bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
 

@@ -201,6 +201,27 @@ def test_photos_none_of_which_can_be_read_are_told(config: RunConfig, shapes_fol
         train(config)
 
 
+def test_given_test_photos_none_of_which_can_be_read_stop_the_run(
+    config: RunConfig, shapes_folder: Path, tmp_path: Path
+) -> None:
+    names = sorted(photo.name for photo in (shapes_folder / "images").iterdir())
+    for name in names[:2]:
+        (shapes_folder / "images" / name).write_bytes(b"")
+    lines = [
+        f"{name},{'red' if number % 2 else 'blue'},{'test' if number < 2 else 'train'}"
+        for number, name in enumerate(names)
+    ]
+    labels = tmp_path / "given.csv"
+    labels.write_text("\n".join(["image,labels,split", *lines]))
+    given = replace(config, data=replace(config.data, labels=str(labels)))
+
+    with pytest.raises(
+        TableError, match=r"all 2 photos of the given part 'test' cannot be read: 00\.png: the file"
+    ):
+        train(given)
+    assert not Path(config.out).exists()
+
+
 def test_photos_of_all_sides_have_the_same_rows(shapes_table: LabelTable) -> None:
     def lose_a_photo(progress: Progress) -> None:
         # After the last photo was read for the first side.

@@ -5,6 +5,7 @@ Out: predictions, or metrics.
 """
 
 import json
+import logging
 import os
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,8 +18,10 @@ from manylabel.bundle import read_training_counts
 from manylabel.config import DataConfig, DeviceName, EngineName, PrecisionName
 from manylabel.data.align import align_targets
 from manylabel.data.duplicates import group_copies
+from manylabel.data.find import find_files
 from manylabel.data.learned import find_learned
-from manylabel.data.readers import find_photos, read_table_as
+from manylabel.data.misnamed import describe_misnamed
+from manylabel.data.readers import read_table_as
 from manylabel.errors import InputError, PhotoError, TableError, nothing_read
 from manylabel.evaluation.baselines import Baseline, all_negative, label_prior_of_counts
 from manylabel.evaluation.intervals import Interval, bootstrap_metrics
@@ -30,6 +33,7 @@ from manylabel.predictors.openvino_predictor import Aim
 from manylabel.preprocess import VIEWS_TOGETHER
 from manylabel.types import FloatArray, LabelTable, Listener, Part, ignore_progress
 
+_logger = logging.getLogger(__name__)
 _PROBLEMS_SHOWN = 10
 
 
@@ -105,10 +109,14 @@ def predict_batches(
         MissingExtraError: The engine is not installed.
     """
     given = [photos] if isinstance(photos, Path | str) else list(photos)
-    paths, names = _list_photos([Path(path) for path in given])
+    paths, names, misnamed = _list_photos([Path(path) for path in given])
     if not paths:
         where = ", ".join(map(str, given)) or "nothing"
-        raise InputError(f"no photo found in {where}; give photo files or a folder of them")
+        raise InputError(
+            "; ".join([f"no photo found in {where}", *misnamed, "give photo files or a folder of them"])
+        )
+    for note in misnamed:
+        _logger.warning("%s", note)
     predictor = open_predictor(
         Path(bundle), engine=engine, device=device, precision=precision, aim=_aim(len(paths))
     )
@@ -265,18 +273,23 @@ def _say_part(chosen: Part | Literal["all"], *, n_learned: int, learned: Mapping
     return f"judged on {what}; {flatters}{hint}"
 
 
-def _list_photos(given: Sequence[Path]) -> tuple[list[Path], list[str]]:
-    """Return the files, each once, and what to call them: as given, or relative to the only given folder."""
+def _list_photos(given: Sequence[Path]) -> tuple[list[Path], list[str], list[str]]:
+    """Return the files, each once, and what to call them: as given, or relative to the only given folder.
+
+    Also what to say of photos in the folders that are not taken for photos.
+    """
     named = dict[str, tuple[Path, str]]()
+    folders = {path: find_files(path) for path in given if path.is_dir()}
     for path in given:
-        if path.is_dir():
-            for file in find_photos(path):
+        if path in folders:
+            for file in folders[path].photos:
                 below = file.relative_to(path)
                 whole = below if len(given) == 1 else path / below
                 named.setdefault(_place(file), (file, whole.as_posix()))
         else:
             named.setdefault(_place(path), (path, path.as_posix()))
-    return [path for path, _ in named.values()], [printable(name) for _, name in named.values()]
+    paths = [path for path, _ in named.values()]
+    return paths, [printable(name) for _, name in named.values()], describe_misnamed(list(folders.items()))
 
 
 def _place(path: Path) -> str:

@@ -14,8 +14,10 @@ import numpy as np
 
 from manylabel.bundle import Bundle, read_bundle
 from manylabel.config import DataConfig, DeviceName
+from manylabel.data.find import find_files
 from manylabel.data.learned import find_learned
-from manylabel.data.readers import find_photos, read_table_as
+from manylabel.data.misnamed import describe_misnamed
+from manylabel.data.readers import read_table_as
 from manylabel.errors import ConfigError, InputError, PhotoError, needs_extra
 from manylabel.evaluation.suggestions import choose_to_label, mean_entropy
 from manylabel.files import printable, write_atomically, writing
@@ -85,16 +87,17 @@ def suggest(  # noqa: PLR0913 - a wish of the user each
         from manylabel.predictors.feature_scores import score_with_features  # not at the top: an extra, slow
 
     opened, folder = read_bundle(Path(bundle)), Path(photos)
-    paths = find_photos(folder)
+    found = find_files(folder)
+    paths, misnamed = found.photos, describe_misnamed([(folder, found)])
     names = [printable(path.relative_to(folder).as_posix()) for path in paths]
     if labels is None:
         labelled, notes = _find_learned(opened, names, folder)
     else:
         labelled, notes = _find_labelled(Path(labels), names, folder, form)
+    notes = [*notes, *misnamed]
     if len(labelled) == len(paths):
-        raise InputError(
-            f"{folder}: holds no photo that is not labelled; {''.join(notes) if paths else 'it is empty'}"
-        )
+        why = "; ".join(notes) if paths or misnamed else "it is empty"
+        raise InputError(f"{folder}: holds no photo that is not labelled; {why}")
     seen = score_with_features(opened, paths, names=names, device=device, listener=listener)
     is_labelled = np.isin(seen.rows, labelled)
     if is_labelled.all():

@@ -21,7 +21,7 @@ from manylabel.config import RunConfig
 from manylabel.data.check import Check, check_table
 from manylabel.data.checks.seen import SeenPhotos, look_at_photos
 from manylabel.data.readers import read_table_as
-from manylabel.data.split import SPLIT_FILE, make_split, write_split
+from manylabel.data.split import SPLIT_FILE, find_lost_parts, make_split, write_split
 from manylabel.errors import ConfigError, PhotoError, TableError
 from manylabel.explain.mistakes import explain_mistakes
 from manylabel.files import check_apart, new_folder, write_atomically
@@ -265,7 +265,11 @@ def prepare(config: RunConfig, *, clock: RunClock, listener: Listener) -> Prepar
                     _logger.warning("%s", warning)
     with clock.timed("reading photos"):
         sides_px = sorted({start.preprocessing.side_px for start, _ in starts})
-        table, stores, failures = read_all_photos(table, sides_px=sides_px, listener=listener)
+        whole = table
+        table, stores, failures = read_all_photos(whole, sides_px=sides_px, listener=listener)
+        lost_parts = find_lost_parts(whole, failures)
+        if lost_parts:
+            raise TableError(lost_parts)
     with clock.timed("checking photos and labels"):
         store = stores[sides_px[-1]]
         seen = look_at_photos(table, store.fingerprints, side_px=store.side_px, failures=failures)

@@ -244,6 +244,21 @@ def test_copies_that_cannot_be_split_are_an_error_as_in_training(tmp_path: Path)
     assert problem.text.endswith("training would stop")
 
 
+def test_test_photos_none_of_which_can_be_read_are_not_drawn_anew(tmp_path: Path) -> None:
+    for number in range(12):
+        Image.new("RGB", (300, 300), (20 * number, 0, 0)).save(tmp_path / f"{number}.png")
+    (tmp_path / "3.png").write_bytes(b"")
+    lines = [
+        f"{number}.png,{'sky' * (number % 2)},{'test' if number == 3 else 'train'}" for number in range(12)
+    ]
+    (tmp_path / "labels.csv").write_text("\n".join(["image,labels,split", *lines]))
+    checked = check(tmp_path, tmp_path / "labels.csv").check
+    problem = the(checked, "no_split")
+    assert problem.level == "error"
+    assert "the only photo of the given part 'test' cannot be read: 3.png: the file is empty" in problem.text
+    assert found(checked, "drawn_test") == []
+
+
 def test_a_check_splits_as_it_is_told(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     lines = ["image,sea"]

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manylabel.config import SplitConfig
-from manylabel.data.split import make_split, read_split, write_split
-from manylabel.errors import ConfigError, OutputError, TableError
+from manylabel.data.split import find_lost_parts, make_split, read_split, write_split
+from manylabel.errors import ConfigError, OutputError, PhotoError, TableError
 from manylabel.types import IntArray, LabelTable, Part, Split
 
 LABELS = ("lake", "boat", "tree")
@@ -467,3 +467,29 @@ def test_folds_that_leave_a_photo_or_a_number_out_are_an_error(
     path = write_lines(tmp_path / "split.csv", "image,part,fold", *lines)
     (problem,) = problems_of(path, table)
     assert problem.startswith(said)
+
+
+def lose(table: LabelTable, *rows: int) -> list[PhotoError]:
+    return [PhotoError(table.photos[row], "the file is empty") for row in rows]
+
+
+def test_a_given_part_of_which_no_photo_can_be_read_is_told() -> None:
+    table = draw_table(6, parts={0: "train", 1: "test", 2: "train", 3: "test", 4: "train", 5: "val"})
+    assert find_lost_parts(table, lose(table, 1, 3, 0)) == [
+        "labels.csv as delimited CSV: all 2 photos of the given part 'test' cannot be read: "
+        "trip/001.jpg: the file is empty; trip/003.jpg: the file is empty; mend or replace them, or mark "
+        "other photos with test"
+    ]
+
+
+def test_parts_of_which_some_photos_can_be_read_are_not_lost() -> None:
+    table = give_parts(4, 2, 2)
+    assert find_lost_parts(table, lose(table, 0, 1)) == []
+    assert find_lost_parts(draw_table(3), lose(table, 0, 1, 2)) == []
+
+
+def test_of_many_unreadable_photos_of_a_part_five_are_named() -> None:
+    table = draw_table(10, parts={row: "test" if row < 8 else "train" for row in range(10)})
+    [problem] = find_lost_parts(table, lose(table, *range(8)))
+    assert problem.count("the file is empty") == 5
+    assert "; and 3 more; mend" in problem

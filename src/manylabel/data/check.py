@@ -26,7 +26,7 @@ from manylabel.data.checks.sizes import find_odd_sizes, find_unreadable
 from manylabel.data.duplicates import fingerprint
 from manylabel.data.photos import convert_photos
 from manylabel.data.readers import read_table_as
-from manylabel.data.split import given_split, make_split
+from manylabel.data.split import find_lost_parts, given_split, make_split
 from manylabel.errors import ConfigError, PhotoError, TableError
 from manylabel.files import write_atomically, writing
 from manylabel.rules import LabelRules, parse_rules
@@ -113,10 +113,14 @@ def check(  # noqa: PLR0913 - a wish of the user each
     readable = [row for row, answer in enumerate(answers) if not isinstance(answer, PhotoError)]
     if not readable:
         raise TableError(["not one photo can be read; the first problems:", *map(str, failures[:10])])
+    lost_parts = find_lost_parts(table, failures)
     table = table.take(np.array(readable))
     fingerprints = [answer for answer in answers if not isinstance(answer, PhotoError)]
     seen = look_at_photos(table, fingerprints, side_px=_SIDE_PX, failures=failures)
-    drawn, problems = _draw_split(table, seen, SplitConfig() if split is None else split, seed=seed)
+    if lost_parts:
+        drawn, problems = given_split(table), list(map(_no_split, lost_parts))
+    else:
+        drawn, problems = _draw_split(table, seen, SplitConfig() if split is None else split, seed=seed)
     found = check_table(table, seen=seen, split=drawn, rules=parsed)
     return CheckedTable(table=table, check=_put_first([*refused, *problems], found))
 
@@ -137,10 +141,12 @@ def _draw_split(
             table, config=config, rng=np.random.default_rng(seed), groups=seen.duplicates.groups
         )
     except (ConfigError, TableError) as error:
-        return given_split(table), [
-            Finding(level="error", kind="no_split", text=f"{error}; training would stop")
-        ]
+        return given_split(table), [_no_split(str(error))]
     return drawn, []
+
+
+def _no_split(reason: str) -> Finding:
+    return Finding(level="error", kind="no_split", text=f"{reason}; training would stop")
 
 
 def write_check(path: Path, checked: CheckedTable) -> None:

@@ -1,11 +1,11 @@
 """Find the photos of a folder.
 
 In:  a folder.
-Out: the photo files in it and in its subfolders, sorted; or those of another kind.
+Out: the photo files in it and in its subfolders, sorted; and what else is there.
 """
 
 from collections import deque
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from manylabel.errors import InputError
@@ -17,10 +17,21 @@ PHOTO_EXTENSIONS = frozenset(
         ".gif",
         ".heic",
         ".heif",
+        ".hif",
+        ".j2c",
+        ".j2k",
         ".jfif",
+        ".jp2",
+        ".jpe",
         ".jpeg",
+        ".jpf",
         ".jpg",
+        ".jpx",
+        ".mpo",
+        ".pbm",
+        ".pgm",
         ".png",
+        ".pnm",
         ".ppm",
         ".tif",
         ".tiff",
@@ -28,6 +39,21 @@ PHOTO_EXTENSIONS = frozenset(
     }
 )
 """Endings of the files that are taken for photos, in lower case."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundFiles:
+    """What lies in a folder and its subfolders, hidden files and folders aside; all sorted.
+
+    Attributes:
+        photos: Files with the ending of a photo.
+        others: Other files.
+        folders: The subfolders.
+    """
+
+    photos: tuple[Path, ...]
+    others: tuple[Path, ...]
+    folders: tuple[Path, ...]
 
 
 def find_photos(folder: Path) -> tuple[Path, ...]:
@@ -53,23 +79,19 @@ def find_photos(folder: Path) -> tuple[Path, ...]:
         ...     [photo.name for photo in find_photos(Path(name))]
         ['a.png', 'b.JPG']
     """
-    return find_files(folder, is_photo_name)
+    return find_files(folder).photos
 
 
-def find_files(folder: Path, is_wanted: Callable[[str], bool]) -> tuple[Path, ...]:
-    """List the files of some kind in a folder and its subfolders, as ``find_photos`` does.
-
-    Args:
-        folder: Where to look.
-        is_wanted: Tells from its name whether a file is of that kind.
+def find_files(folder: Path) -> FoundFiles:
+    """List the photos of a folder as ``find_photos`` does, and everything else in it.
 
     Raises:
-        InputError: The folder does not exist, is a file, or may not be read.
+        InputError: As for ``find_photos``.
     """
     if not folder.is_dir():
         is_what = "is a file, expected a folder of photos" if folder.exists() else "no such folder"
         raise InputError(f"{folder}: {is_what}")
-    files: list[Path] = []
+    photos, others, folders = list[Path](), list[Path](), list[Path]()
     waiting, seen = deque([folder]), set[tuple[int, int]]()
     while waiting:
         current = waiting.popleft()
@@ -77,13 +99,21 @@ def find_files(folder: Path, is_wanted: Callable[[str], bool]) -> tuple[Path, ..
         if (identity.st_dev, identity.st_ino) in seen:
             continue
         seen.add((identity.st_dev, identity.st_ino))
+        folders.append(current)
         for entry in list_visible(current):
-            if is_wanted(entry.name) and entry.is_file():
-                files.append(entry)
+            is_photo = is_photo_name(entry.name)
+            if is_photo and entry.is_file():
+                photos.append(entry)
             elif entry.is_dir():
                 # Links wait until every real folder was visited, so that a folder keeps its own name.
                 (waiting.append if entry.is_symlink() else waiting.appendleft)(entry)
-    return tuple(sorted(files, key=lambda file: file.parts))
+            elif not is_photo and entry.is_file():
+                others.append(entry)
+    return FoundFiles(photos=_sort(photos), others=_sort(others), folders=_sort(folders[1:]))
+
+
+def _sort(paths: list[Path]) -> tuple[Path, ...]:
+    return tuple(sorted(paths, key=lambda path: path.parts))
 
 
 def is_photo_name(name: str) -> bool:

@@ -1,6 +1,6 @@
 """Read photos, whatever the camera or the web made of them.
 
-In:  files, or their bytes: JPEG, PNG, GIF, BMP, PPM, WebP, TIFF, AVIF, JPEG 2000; HEIC with the extra "heic".
+In:  files, or their bytes: JPEG, PNG, GIF, BMP, PPM, WebP, TIFF, AVIF, HEIC, JPEG 2000.
 Out: upright RGB photos, or a ``PhotoError`` that says in plain words what is wrong with the file.
 """
 
@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import IO, TypeVar
@@ -22,12 +21,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from manylabel.data.quiet_pillow import quiet_pillow
-from manylabel.errors import PhotoError, install_hint
+from manylabel.data.tiff import ByteTiff, is_misread
+from manylabel.data.wide_pixels import scale_to_8_bits
+from manylabel.errors import PhotoError
 
 # Pillow also opens formats that start other programs (EPS) or hold no photo; those stay out. The first five
 # need no plug-in to be searched for.
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "AVIF", "JPEG2000")
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+_TIFF_PREFIXES = {b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"}
 
 # What the decoders are known to raise for damaged files. MemoryError: a few bytes can promise a huge photo.
 _DECODER_ERRORS = (
@@ -49,8 +51,6 @@ _DECODER_ERRORS = (
 T = TypeVar("T")
 
 _LARGEST_JPEG_REDUCTION = 8
-_INTEGER_SCALES = (255.0, 4095.0, 65535.0)
-_PIXELS_PER_BAND = 1_000_000
 _PHOTOS_AHEAD_PER_THREAD = 2
 
 # Resizing takes memory and time by the longest side, whatever the area. JPEG files end here, too.
@@ -275,20 +275,25 @@ def _check_shape(photo: Image.Image, file: IO[bytes], path: Path) -> None:
 def _open(file: IO[bytes], path: Path) -> Image.Image:
     """Find out the format and read the header, no pixels yet."""
     try:
-        return Image.open(file, formats=_FORMATS)
+        photo = Image.open(file, formats=_FORMATS)
     except UnidentifiedImageError as error:
         file.seek(0)
         prefix = file.read(16)
         if prefix[4:8] == b"ftyp" and prefix[8:12] in _HEIC_BRANDS:
             return _open_heic(file, path)
+        if prefix[:4] in _TIFF_PREFIXES:
+            with suppress(*_DECODER_ERRORS):
+                return ByteTiff(file, path)
         raise PhotoError(path, _explain_unidentified(prefix)) from error
+    return ByteTiff(file, path) if is_misread(photo) else photo
 
 
 def _open_heic(file: IO[bytes], path: Path) -> Image.Image:
     try:
-        from pillow_heif import register_heif_opener  # not at the top: an extra
+        from pillow_heif import register_heif_opener  # not at the top: few photos need it
     except ImportError as error:
-        raise PhotoError(path, f"HEIC photos need an extra: {install_hint('heic')}") from error
+        # Where there is no wheel of it for the processor, it is not installed with the others.
+        raise PhotoError(path, "HEIC photos need the package pillow-heif: pip install pillow-heif") from error
     register_heif_opener()
     return Image.open(file, formats=("HEIF",))
 
@@ -324,41 +329,13 @@ def _reduction(size: tuple[int, int], side_px: int) -> int:
 
 
 def _scale_to_8_bits(photo: Image.Image) -> Image.Image:
-    """Bring one wide channel to 0..255.
-
-    12-bit cameras save into 16-bit files; by the type of the file alone, their photos would come out black.
-    """
-    # Band by band: as floats, all pixels of a large photo would take gigabytes.
-    n_rows = max(1, _PIXELS_PER_BAND // photo.width)
-    tops = range(0, photo.height, n_rows)
-    bands = [(0, top, photo.width, min(top + n_rows, photo.height)) for top in tops]
-    lows, highs = zip(
-        *((values.min(), values.max()) for values in map(partial(_values, photo), bands)), strict=True
+    """Bring one wide channel to 0..255."""
+    grey = scale_to_8_bits(
+        lambda top, end: np.asarray(photo.crop((0, top, photo.width, end))),
+        size=photo.size,
+        is_float=photo.mode == "F",
     )
-    shift, full = _range(float(min(lows)), float(max(highs)), is_float=photo.mode == "F")
-    grey = Image.new("L", photo.size)
-    for band in bands:
-        values = np.rint((_values(photo, band) - shift) * (255.0 / full))
-        grey.paste(Image.fromarray(values.astype(np.uint8)), band)
-    return grey
-
-
-def _values(photo: Image.Image, band: tuple[int, int, int, int]) -> NDArray[np.float64]:
-    """Return the pixels of one channel [height, width]; what is no number is 0."""
-    return np.nan_to_num(np.asarray(photo.crop(band), dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-
-
-def _range(low: float, high: float, *, is_float: bool) -> tuple[float, float]:
-    """Return what becomes black, and how far white is from there.
-
-    Examples:
-        >>> _range(0, 4000, is_float=False), _range(0, 0.7, is_float=True), _range(-5, 15, is_float=False)
-        ((0.0, 4095.0), (0.0, 1.0), (-5, 20))
-    """
-    scales = (1.0, *_INTEGER_SCALES) if is_float else _INTEGER_SCALES
-    if low >= 0 and high <= scales[-1]:
-        return 0.0, next(scale for scale in scales if high <= scale)
-    return low, high - low if high > low else 1.0
+    return Image.fromarray(grey)
 
 
 def _explain_unidentified(prefix: bytes) -> str:

@@ -1,18 +1,21 @@
-"""Keep Pillow's warnings to itself while photos are read.
+"""Keep Pillow's warnings and log lines to itself while photos are read.
 
 In:  blocks of code that read photos, in any number of threads.
-Out: no warnings of Pillow from them; the filters of the program as they were.
+Out: no warnings and no log lines of Pillow from them; filters and log level of the program as they were.
 """
 
+import logging
 import re
 import warnings
 from contextlib import suppress
 from threading import Lock
 from typing import Any
 
+_LOGGER = logging.getLogger("PIL")
+
 
 class QuietPillow:
-    """Keep Pillow's warnings away from the user while photos are read, in any number of threads.
+    """What keeps Pillow's warnings and log lines from the user while photos are read, in many threads.
 
     They (many pixels, a damaged EXIF block) are no reason to stop and nothing that a user can act on.
     ``warnings.catch_warnings`` saves and restores the whole list of filters, which two threads leave in
@@ -25,9 +28,13 @@ class QuietPillow:
     def __init__(self) -> None:
         self._lock = Lock()
         self._n_readers = 0
+        self._level = logging.NOTSET
 
     def __enter__(self) -> None:
         with self._lock:
+            if not self._n_readers:
+                self._level = _LOGGER.level
+                _LOGGER.setLevel(logging.CRITICAL + 1)
             self._n_readers += 1
             if self._FILTER not in warnings.filters:
                 self._filters().insert(0, self._FILTER)
@@ -36,6 +43,7 @@ class QuietPillow:
         with self._lock:
             self._n_readers -= 1
             if not self._n_readers:
+                _LOGGER.setLevel(self._level)
                 with suppress(ValueError):
                     self._filters().remove(self._FILTER)
 

@@ -7,7 +7,7 @@ Out: a ``Split``, and ``split.csv`` to keep it.
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, get_args
@@ -16,17 +16,26 @@ import numpy as np
 
 from manylabel.config import SplitConfig
 from manylabel.data.stratify import stratified_folds, stratified_holdout
-from manylabel.errors import ConfigError, TableError, did_you_mean
+from manylabel.errors import ConfigError, PhotoError, TableError, did_you_mean
 from manylabel.files import write_atomically, writing
 from manylabel.types import FloatArray, IntArray, LabelTable, Part, Split
 
-__all__ = ["given_split", "make_split", "read_split", "stratified_folds", "stratified_holdout", "write_split"]
+__all__ = [
+    "find_lost_parts",
+    "given_split",
+    "make_split",
+    "read_split",
+    "stratified_folds",
+    "stratified_holdout",
+    "write_split",
+]
 
 _COLUMNS = ("image", "part", "fold")
 KNOWN_COLUMN = "n_known"
 SPLIT_FILE = "split.csv"
 """What a run calls the file that ``write_split`` writes."""
 
+_REASONS_SHOWN = 5
 _PARTS: tuple[Part, ...] = get_args(Part)
 
 
@@ -85,6 +94,30 @@ def given_split(table: LabelTable) -> Split | None:
         return None
     train, val, test = _rows_of_parts(table)
     return Split(train=train, val=val, test=test, origin=f"given in {table.source}")
+
+
+def find_lost_parts(table: LabelTable, lost: Sequence[PhotoError]) -> list[str]:
+    """Say of which given parts no photo can be read; a part that is drawn instead would not be the given one.
+
+    Args:
+        table: All photos, also those that cannot be read.
+        lost: The errors of the photos that cannot be read.
+    """
+    reasons = {error.path: error.reason for error in lost}
+    problems = []
+    for part in _PARTS:
+        rows = [row for row, given in enumerate(table.parts) if given == part]
+        if rows and all(table.photos[row] in reasons for row in rows):
+            told = "; ".join(
+                f"{table.names[row]}: {reasons[table.photos[row]]}" for row in rows[:_REASONS_SHOWN]
+            )
+            more = f"; and {len(rows) - _REASONS_SHOWN} more" if len(rows) > _REASONS_SHOWN else ""
+            photos = f"all {len(rows)} photos" if len(rows) > 1 else "the only photo"
+            problems.append(
+                f"{table.source}: {photos} of the given part '{part}' cannot be read: {told}{more}; mend or "
+                f"replace them, or mark other photos with {part}"
+            )
+    return problems
 
 
 def write_split(path: Path, table: LabelTable, split: Split) -> None:

@@ -4,6 +4,7 @@ In:  a bundle, photos, perhaps the photos that it learned from with their labels
 Out: heat maps and the most similar photos, as values, or as PNG files and a page.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,8 @@ import numpy as np
 from PIL import Image
 
 from manylabel.bundle import Bundle, read_bundle
-from manylabel.data.find import find_photos
+from manylabel.data.find import find_files
+from manylabel.data.misnamed import describe_misnamed
 from manylabel.data.photos import convert_photos, open_photo
 from manylabel.data.readers import read_table
 from manylabel.errors import ConfigError, EngineError, InputError, PhotoError, did_you_mean, nothing_read
@@ -25,6 +27,7 @@ from manylabel.preprocess import Box, resize_photo
 from manylabel.rules import respect
 from manylabel.types import FloatArray, LabelTable, Listener, Progress, ignore_progress
 
+_logger = logging.getLogger(__name__)
 _MOST_VARIANTS = 256
 _N_NEAREST = 5
 _LONGEST_PX = 640
@@ -120,7 +123,12 @@ def explain(
         EngineError: The network keeps no places of a photo.
         MissingExtraError: OpenVINO is not installed.
     """
-    paths = [file for path in map(Path, photos) for file in (find_photos(path) if path.is_dir() else [path])]
+    folders = {path: find_files(path) for path in map(Path, photos) if path.is_dir()}
+    paths = [
+        file for path in map(Path, photos) for file in (folders[path].photos if path in folders else [path])
+    ]
+    for note in describe_misnamed(list(folders.items())):
+        _logger.warning("%s", note)
     if not paths:
         raise InputError(f"no photo found in {', '.join(map(str, photos)) or 'nothing'}")
     opened = read_bundle(Path(bundle))

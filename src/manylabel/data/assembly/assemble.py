@@ -14,6 +14,7 @@ from manylabel.data.assembly.label_check import (
 from manylabel.data.assembly.label_names import clean_labels, describe_alike
 from manylabel.data.assembly.merge import fill_targets, merge_rows
 from manylabel.data.assembly.name_check import PhotoFolder, find_named_photos
+from manylabel.data.assembly.split_folders import take_split_of_folders
 from manylabel.data.parsing.raw import RawTable
 from manylabel.data.parsing.wording import cap_problems
 from manylabel.errors import TableError, one_line
@@ -51,14 +52,15 @@ def assemble_table(
     if problems:
         raise TableError(problems)
     kept, notes = choose_labels(raw, merged.targets, purpose=purpose, min_photos=form.min_photos)
+    names = tuple(folder.names[photo] for photo in merged.photos)
+    parts, split_notes = take_split_of_folders(names, merged.parts, where=raw.title)
+    notes = [*split_notes, *notes, *describe_alike(raw, targets)]
     return LabelTable(
         photos=tuple(folder.photos[photo] for photo in merged.photos),
-        names=tuple(folder.names[photo] for photo in merged.photos),
+        names=names,
         labels=tuple(raw.labels[label] for label in kept),
         targets=merged.targets[:, kept],
-        parts=merged.parts,
+        parts=parts,
         source=one_line(raw.source),
-        notes=tuple(
-            map(one_line, (*raw.notes, *named.notes, *merged.notes, *notes, *describe_alike(raw, targets)))
-        ),
+        notes=tuple(map(one_line, (*raw.notes, *named.notes, *merged.notes, *notes))),
     )

@@ -1,9 +1,10 @@
 """Read labels that lie in one folder per part of the split.
 
-In:  a folder with ``train/``, ``valid/`` and ``test/``, each with a file of labels.
-Out: those files with their parts; one RawTable of all of them.
+In:  a folder with ``train/``, ``valid/`` and ``test/``, each with a file of labels; or the folders of photos.
+Out: those files with their parts; one RawTable of all of them. Or the level at which folders name parts.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -87,6 +88,40 @@ def find_only_file(path: Path, extensions: Sequence[str]) -> Path:
     held = "several" if found else "none"
     kinds = ", ".join(extensions)
     raise TableError([f"{path}: is a folder with {held} of these files: {kinds}; name the file of labels"])
+
+
+_BESIDE_PART = re.compile(r"(?:images?|imgs?|photos?|set|data|split)|[\W_\d]+")
+
+
+def read_folder_part(name: str) -> Part | None:
+    """Read the part of the split that a folder of photos names, as collections call it.
+
+    Examples:
+        >>> read_folder_part("train2017"), read_folder_part("test_images"), read_folder_part("images")
+        ('train', 'test', None)
+    """
+    return read_part(name) or read_part(_BESIDE_PART.sub("", name.lower()))
+
+
+def find_part_level(folders: Sequence[tuple[str, ...]]) -> int | None:
+    """Find the level at which the folders of all photos name parts of the split, at least two of them.
+
+    Args:
+        folders: The folders that each photo lies in, the outermost first.
+
+    Returns:
+        The outermost such level, from 0 on; None where there is none.
+
+    Examples:
+        >>> find_part_level([("images", "train"), ("images", "val")]), find_part_level([("train",), ("bus",)])
+        (1, None)
+    """
+    names = set(folders)
+    for level in range(min(map(len, names), default=0)):
+        parts = {read_folder_part(name[level]) for name in names}
+        if len(parts) > 1 and None not in parts:
+            return level
+    return None
 
 
 def list_wanted_files(folder: Path, is_wanted: Callable[[str], bool]) -> list[Path]:

@@ -19,7 +19,8 @@ from manylabel.data.parsing.parts import PartFile, list_part_files, list_wanted_
 from manylabel.data.parsing.raw import LabelSource
 from manylabel.data.parsing.safe_xml import read_xml
 from manylabel.data.parsing.sheet import read_sheet
-from manylabel.data.parsing.wording import count, list_some
+from manylabel.data.parsing.wording import count, folder_title, list_some
+from manylabel.data.readers.beside_photos import describe_annotations
 from manylabel.data.readers.coco import KEYS as COCO_KEYS
 from manylabel.data.readers.create_ml import IMAGE_KEYS, LABEL_KEYS
 from manylabel.data.readers.hf import FILE_NAMES, JSON_LINES_EXTENSIONS
@@ -83,12 +84,14 @@ def _guess_folder(source: LabelSource) -> Guess:
         return _choose_labelme(folder, n_labelme), folder
     if any(photo.parent != folder for photo in find_photos(folder)):
         return "folders", folder
-    raise TableError([_describe_unknown(folder), *refused[:1]])
+    beside = describe_annotations(find_files(folder), root=folder)
+    named = [f"{folder_title(folder)}: {note}" for note in beside]
+    raise TableError([_describe_unknown(folder), *named, *refused[:1]])
 
 
 def _count_labelme(folder: Path) -> int:
     """Count the JSON files in the subfolders of a folder where some are labelme's."""
-    paths = find_files(folder, lambda name: _is_json(name.lower()))
+    paths = [path for path in find_files(folder).others if _is_json(path.name.lower())]
     for path in paths[:MOST_PEEKED]:
         with suppress(TableError):
             if is_labelme(read_json(path)):

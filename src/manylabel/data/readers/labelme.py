@@ -73,7 +73,11 @@ def is_labelme(document: object) -> bool:
 
 def _read_files(root: Path, *, problems: list[str]) -> tuple[list[_Annotation], list[Path]]:
     """Read the files of labelme one by one, as each may hold its photo too, and name other JSON files."""
-    paths = find_files(root, lambda name: name.lower().endswith(".json")) if root.is_dir() else (root,)
+    paths = (
+        [path for path in find_files(root).others if path.suffix.lower() == ".json"]
+        if root.is_dir()
+        else [root]
+    )
     annotations: list[_Annotation] = []
     others: list[Path] = []
     for path in paths:

@@ -13,7 +13,8 @@ from manylabel.config import BlankMeaning, DataConfig, FormatName, MissingPhotos
 from manylabel.data.assembly.assemble import assemble_table
 from manylabel.data.assembly.label_check import Purpose
 from manylabel.data.assembly.name_check import PhotoFolder
-from manylabel.data.find import PHOTO_EXTENSIONS, find_photos
+from manylabel.data.find import PHOTO_EXTENSIONS, find_files
+from manylabel.data.misnamed import describe_misnamed
 from manylabel.data.parsing.raw import LabelSource, RawTable, Reader
 from manylabel.data.readers.coco import read_coco
 from manylabel.data.readers.create_ml import read_create_ml
@@ -134,16 +135,24 @@ def read_table_as(
     """
     _check_options(form)
     photos = Path(photos)
-    folder = PhotoFolder(photos, find_photos(photos))
+    found = find_files(photos)
+    folder, misnamed = PhotoFolder(photos, found.photos), describe_misnamed([(photos, found)])
     if not folder.photos:
         endings = ", ".join(sorted(PHOTO_EXTENSIONS))
         raise InputError(
-            f"{photos}: no photos in this folder or below it; expected files ending in {endings}"
+            "; ".join(
+                [
+                    f"{photos}: no photos in this folder or below it",
+                    *misnamed,
+                    f"expected files ending in {endings}",
+                ]
+            )
         )
     path = photos if labels is None else Path(labels)
     near = path if path.is_dir() else path.parent
     source = LabelSource(path=path, form=form, find=lambda name: folder.index.find(name, near=near).rows)
-    return assemble_table(_read_raw(source, form.format), folder=folder, purpose=purpose, form=form)
+    table = assemble_table(_read_raw(source, form.format), folder=folder, purpose=purpose, form=form)
+    return replace(table, notes=(*table.notes, *misnamed))
 
 
 def _read_raw(source: LabelSource, name: FormatName) -> RawTable:
