@@ -20,7 +20,7 @@ from manylabel.report.facts import Facts, RunInfo
 from manylabel.report.plots.draw import PLOTS, draw_plots
 from manylabel.report.render import SECTIONS, render_page, shown_photos, similar_photos
 from manylabel.report.tables import UNDEFINED_NOTE, write_table
-from manylabel.report.words import headline, result, rivals
+from manylabel.report.words import headline, known_note, result, rivals
 from manylabel.types import FloatArray, Judged, LabelTable, Split, Thresholds, Trial
 from tests.report.conftest import NOTHING_MORE, facts_of, make_curve, with_everything
 
@@ -541,6 +541,26 @@ def test_the_terminal_says_what_the_table_rests_on(monkeypatch: pytest.MonkeyPat
     assert "tiny is better than poor by" in text
     assert "points of exact match [" in text
     assert "By mAP, tiny is above every baseline by more than chance." in text
+
+
+def test_how_many_answers_are_known_is_told_where_some_are_not(capsys: pytest.CaptureFixture[str]) -> None:
+    table = draw_table()
+    targets = np.where(table.targets == 0, np.nan, 1.0)
+    targets[:6] = table.targets[:6]
+    targets[:, 2] = table.targets[:, 2]
+    unknown = replace(table, targets=targets)
+    facts = facts_of(unknown, split_of(unknown), [make_trial(unknown)], RUN)
+    judged = targets[split_of(unknown).test]
+    n_known, n_present = int((~np.isnan(judged)).sum()), int((judged == 1).sum())
+    note = known_note(facts)
+    assert note == (
+        f"Of 20 judged photos x 3 labels, {n_known} answers are known: {n_present} present, "
+        f"{n_known - n_present} absent. Fewer than 5 photos are known to lack label 0 and label 1: these "
+        "numbers say next to nothing about that."
+    )
+    screen.show_facts(facts)
+    assert note in " ".join(capsys.readouterr().out.split())
+    assert known_note(facts_of(table, split_of(table), [make_trial(table)], RUN)) == ""
 
 
 def test_the_terminal_explains_a_dash(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,8 +17,8 @@ Out: facts, one dict of plain JSON values; null stands where something is undefi
                      part, present: contested labels that it carries}]}
     judged           part ("test" or "out_of_fold"), n_photos, n_known: those with any known label
     loss             name and pos_weight_cap as the settings say, null where they do not
-    models           the ranked networks in the order given: those that started pre-trained, or all where none
-                     did; each: model, init, init_note, head, tune, parameters,
+    models           the ranked networks in the order given: all but those whose weights are missing, or all
+                     where all are; each: model, init, is_pretrained, init_note, head, tune, parameters,
                      training_seconds, inference_seconds, stage_seconds, step_seconds,
                      thresholds {values, origin},
                      pos_weight [n_labels], weight_decay, fold_weight_decays [n_folds], logit_scale,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from manylabel.files import write_atomically
-from manylabel.report.words import not_ranked_note, untrained_note
+from manylabel.report.words import known_note, not_ranked_note, untrained_note
 
 _FROM_TRIALS = ("training_seconds", "inference_seconds", "parameters", "init")
 
@@ -194,7 +194,11 @@ def _to_markdown(facts: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) ->
             for name in others
         ),
     ]
-    notes = [_escape_markdown(note) for note in (untrained_note(facts), not_ranked_note(facts)) if note]
+    notes = [
+        _escape_markdown(note)
+        for note in (untrained_note(facts), known_note(facts), not_ranked_note(facts))
+        if note
+    ]
     compared = "\n".join(f"* {_escape_markdown(pair['sentence'])}" for pair in facts["comparisons"])
     about = "In brackets: 95 % intervals, by resampling the judged photos."
     undefined = [UNDEFINED_NOTE] if has_undefined(rows) else []

@@ -9,6 +9,7 @@ from typing import Any
 
 from manylabel.report.words import (
     FactsView,
+    known_note,
     n_judged,
     n_things,
     n_wrong_labels,
@@ -83,6 +84,8 @@ def terminal_lines(facts: FactsView) -> list[str]:
     ]
     how = "" if judged["part"] == "test" else ", each by a network that did not see it"
     lines = [f"Judged on {n_things(n_judged(facts), on[judged['part']])}{how}."]
+    if note := known_note(facts):
+        lines.append(note)
     if spans:
         lines.append(f"95 % intervals of {best['model']}: {', '.join(spans)}.")
     if verdict := against_baselines(facts):

@@ -20,6 +20,8 @@ BASELINES = {
 
 _FEW_PHOTOS = 200
 _FEW_NAMES = 2
+_FEW_KNOWN = 5
+_FEW_LABELS = 3
 _TRUSTED_SHARE = 0.25
 
 
@@ -128,6 +130,36 @@ def judged_on(facts: FactsView) -> str:
     return (
         f"Judged on all {n_things(n_photos, 'photo')} by {n_folds}-fold cross-validation: each photo was"
         f" scored by a network that had not learned from it."
+    )
+
+
+def known_note(facts: FactsView) -> str:
+    """Say on how few known labels the numbers rest, where some are unknown; empty where all are known.
+
+    A label that is hardly ever known to be absent looks perfect to every metric.
+    """
+    per_label = facts["models"][facts["best"]]["per_label"]
+    present_on, known_on = ([n or 0 for n in per_label[name]] for name in ("n_positive", "n_known"))
+    n_present, n_known = sum(present_on), sum(known_on)
+    n_photos, labels = facts["judged"]["n_photos"], facts["data"]["labels"]
+    if n_known == n_photos * len(labels):
+        return ""
+    cells = (
+        f"Of {n_photos:,} judged photos x {n_things(len(labels), 'label')}, {n_known:,} answers are known: "
+        f"{n_present:,} present, {n_known - n_present:,} absent."
+    )
+    scarce = [
+        label["name"]
+        for label, known, present in zip(labels, known_on, present_on, strict=True)
+        if known < n_photos and known - present < _FEW_KNOWN
+    ]
+    if not scarce:
+        return cells
+    more = [f"{len(scarce) - _FEW_LABELS} more"] if scarce[_FEW_LABELS:] else []
+    names = list_words([*scarce[:_FEW_LABELS], *more])
+    return (
+        f"{cells} Fewer than {_FEW_KNOWN} photos are known to lack {names}: these numbers say next to "
+        "nothing about that."
     )
 
 
