@@ -30,6 +30,7 @@ from manylabel.models.cut import caution, find_cut
 from manylabel.models.located import locate
 from manylabel.models.start import settings_for, start_classifiers, weights_files
 from manylabel.models.weights import Provenance
+from manylabel.out_of_fold import gather_out_of_fold
 from manylabel.predictors.device import choose_device
 from manylabel.predictors.engine_files import BUNDLE_FILES
 from manylabel.predictors.torch_locator import TorchLocator
@@ -383,5 +384,6 @@ def write_network(folder: Path, network: TrainedNetwork, run: PreparedRun, *, cl
         facts=facts,
         card=model_card(facts),
         write_weights=lambda path: save_weights(classifier, path),
+        out_of_fold=gather_out_of_fold(network.trial, run.table, groups=run.split.groups),
     )
     return facts

@@ -128,6 +128,15 @@ def test_labels_come_with_their_thresholds(client: TestClient) -> None:
     assert said["rules"] == []
 
 
+def test_thresholds_of_the_operator_are_used(shapes_bundle: Path) -> None:
+    served = ServedBundle("first", shapes_bundle, thresholds={"circle": 1.0, "square": 0.0})
+    with TestClient(create_app([served])) as client:
+        said = client.post("/predict", content=png()).json()
+    assert (said["thresholds"]["circle"], said["thresholds"]["square"]) == (1.0, 0.0)
+    assert "square" in said["photos"][0]["labels"]
+    assert "circle" not in said["photos"][0]["labels"]
+
+
 def test_the_server_says_that_it_is_well(client: TestClient) -> None:
     said = client.get("/health").json()
     assert said["status"] == "ok"

@@ -35,6 +35,8 @@ def predict(
     engine: options.Engine = None,
     device: options.Device = None,
     precision: options.Precision = None,
+    threshold: options.Threshold = None,
+    thresholds: options.ThresholdsFile = None,
 ) -> None:
     """Say which labels photos carry, with probabilities.
 
@@ -51,6 +53,7 @@ def predict(
             engine=engine or "auto",
             device=device or "auto",
             precision=precision or "auto",
+            thresholds=options.read_threshold_options(thresholds, threshold),
             listener=listener,
         )
         for part in parts:

@@ -33,6 +33,8 @@ def serve(
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
     engine: options.Engine = None,
     precision: options.Precision = None,
+    threshold: options.Threshold = None,
+    thresholds: options.ThresholdsFile = None,
     token_file: Annotated[
         Path | None,
         typer.Option(
@@ -72,6 +74,7 @@ def serve(
             port=port,
             engine=engine or "auto",
             precision=precision or "auto",
+            thresholds=options.read_threshold_options(thresholds, threshold),
             limits=limits,
             token=read_token(token_file),
             on_start=lambda url: show_line(f"Serving on {url} until Ctrl-C."),
