@@ -25,6 +25,7 @@ from manylabel.cli.predict import predict
 from manylabel.cli.sample import sample
 from manylabel.cli.serve import serve
 from manylabel.cli.suggest import suggest
+from manylabel.cli.thresholds import thresholds
 from manylabel.cli.train import train
 from manylabel.errors import ManylabelError
 
@@ -63,6 +64,7 @@ for command in (
     predict,
     explain,
     suggest,
+    thresholds,
     export,
     serve,
     models,
