@@ -1,6 +1,7 @@
 """Scores and losses of one network as CSV files."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,16 @@ def read(path: Path) -> list[list[str]]:
     """Read a CSV file."""
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.reader(file))
+
+
+def test_a_label_that_is_called_like_a_column_has_another_column(tmp_path: Path) -> None:
+    odd = replace(trial(test=judged(3), out_of_fold=None), labels=("given", "part", "sun"))
+
+    write_predictions(tmp_path / "p.csv", odd, replace(TABLE, labels=odd.labels))
+
+    heading, row = read(tmp_path / "p.csv")
+    assert heading == ["image", "part", "given", "predicted", "given (score)", "part (score)", "sun"]
+    assert row == ["d.jpg", "test", "sun", "given;sun", "0.400000", "0.500000", "0.666667"]
 
 
 def test_every_judged_photo_has_a_line(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from manylabel.files import write_atomically
+from manylabel.label_columns import label_columns
 from manylabel.types import Epoch, LabelTable, Trial
 
 
@@ -51,7 +52,8 @@ def write_predictions(path: Path, trial: Trial, table: LabelTable) -> None:
             predicted = ";".join(np.array(trial.labels)[decisions])
             given = given_labels(table, int(row))
             rows.append([table.names[row], part, given, predicted, *(f"{score:.6f}" for score in scores)])
-    _write_csv(path, ["image", "part", "given", "predicted", *trial.labels], rows)
+    columns = ("image", "part", "given", "predicted")
+    _write_csv(path, [*columns, *label_columns(trial.labels, others=columns)], rows)
 
 
 def write_history(path: Path, history: Sequence[Epoch]) -> None:
