@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import openpyxl
 import pytest
 
 from manylabel import __version__, apply, pipeline
@@ -307,6 +308,19 @@ def test_thresholds_are_shown_chosen_anew_and_kept(run: Run, shapes_bundle: Path
     assert "edited" not in again.stdout
     assert "80 % recall" in again.stdout
     assert "--write: say what to choose thresholds for" in refused.said
+
+
+def test_predictions_are_written_for_spreadsheets(run: Run, images: Path, shapes_bundle: Path) -> None:
+    shutil.copy(images / "00.png", "=1+1.png")
+    files = ("--out", "said.xlsx", "--out", "said.csv", "--excel")
+
+    answer = run("predict", shapes_bundle, "=1+1.png", *files)
+
+    assert answer.code == 0
+    assert Path("said.csv").read_bytes().startswith(b"\xef\xbb\xbfimage,")
+    assert b"\r\n'=1+1.png," in Path("said.csv").read_bytes()
+    cell = openpyxl.load_workbook("said.xlsx").active["A2"]
+    assert (cell.value, cell.data_type) == ("=1+1.png", "s")
 
 
 def test_other_labels_are_told(run: Run, images: Path, shapes_bundle: Path) -> None:

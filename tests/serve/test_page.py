@@ -119,6 +119,26 @@ def test_what_is_shown_is_downloaded(page: Any, shapes_table: LabelTable) -> Non
     assert all(0 <= float(row["circle"]) <= 1 for row in rows)
 
 
+TO_CSV = """async ([photos, labels]) => {
+    const { toCsv } = await import("/static/csv.js");
+    return toCsv(photos, labels, (photo) => photo.labels);
+}"""
+
+
+def test_no_name_and_no_label_spoils_the_downloaded_table(page: Any) -> None:
+    labels = ["error", "=sea", "error (score)"]
+    photo = {
+        "image": "=1+1.jpg",
+        "labels": ["=sea"],
+        "scores": {"error": 0.25, "=sea": 1, "error (score)": 0},
+    }
+    text = page.evaluate(TO_CSV, [[photo], labels])
+    assert text.splitlines() == [
+        "image,labels,error,error (score) (score),'=sea,error (score)",
+        "'=1+1.jpg,'=sea,,0.25,1,0",
+    ]
+
+
 HAND_OVER = """([how, encoded]) => {
     const bytes = Uint8Array.from(atob(encoded), (letter) => letter.charCodeAt(0));
     const given = new DataTransfer();

@@ -1,12 +1,23 @@
 // Write what was said as a CSV file, in the layout of `manylabel predict --out`.
 
+const COLUMNS = ["image", "labels", "error"];
+
+// Spreadsheets take what starts like this for a formula; an apostrophe before it makes it text.
 function cell(value) {
-  const text = String(value);
+  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
+// A label may be called as one of the other columns is, or as what another one becomes.
+function columnOf(label, labels) {
+  if (!COLUMNS.includes(label)) return label;
+  let column = label;
+  while (COLUMNS.includes(column) || labels.includes(column)) column += " (score)";
+  return column;
+}
+
 export function toCsv(photos, labels, givenTo) {
-  const lines = [["image", "labels", "error", ...labels]];
+  const lines = [[...COLUMNS, ...labels.map((label) => columnOf(label, labels))]];
   for (const photo of photos) {
     const scores = labels.map((label) => photo.scores[label] ?? "");
     lines.push([photo.image, givenTo(photo).join(";"), photo.error ?? "", ...scores]);
