@@ -89,6 +89,7 @@ def test_a_comparison_writes_the_whole_run_directory(config: RunConfig) -> None:
         "config.toml",
         "split.csv",
         "facts.json",
+        "label_issues.csv",
         "report.html",
         "table.md",
         "table.csv",
