@@ -16,12 +16,27 @@ Out: one exception whose text a user can act on.
     └── MissingExtraError     a command needs an optional part of the installation
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
 _PROBLEMS_SHOWN = 10
+# Control characters, line separators, what turns the direction of writing, and what is no text.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    r"""Return text in one line, and what a terminal obeys instead of showing it written as Python writes it.
+
+    Files and labels may be called as anybody likes: a name could clear the screen, or look like two lines.
+
+    Examples:
+        >>> print(visible("hồ\x1b[2J\n.jpg"))
+        hồ\x1b[2J\n.jpg
+    """
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 class ManylabelError(Exception):
@@ -42,7 +57,7 @@ class PhotoError(InputError):
 
     def __init__(self, path: Path, reason: str) -> None:
         """Keep the file and the reason apart, so that lists of bad photos can be made."""
-        super().__init__(f"{path}: {reason}")
+        super().__init__(f"{visible(str(path))}: {reason}")
         self.path = path
         self.reason = reason
 
@@ -56,7 +71,7 @@ class TableError(InputError):
 
     def __init__(self, problems: Sequence[str]) -> None:
         """Join the problems, one per line."""
-        super().__init__("\n".join(problems))
+        super().__init__("\n".join(map(visible, problems)))
         self.problems = tuple(problems)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from manylabel.errors import ConfigError, did_you_mean
+from manylabel.errors import ConfigError, did_you_mean, visible
 from manylabel.files import write_atomically, writing
 from manylabel.types import FloatArray, Thresholds
 
@@ -65,7 +65,7 @@ def read_thresholds(path: Path, labels: Sequence[str]) -> FloatArray:
     if missing and not problems:
         problems.append(f"{path}: has no threshold for {_listed([repr(label) for label in missing])}")
     if problems:
-        raise ConfigError("\n".join(problems))
+        raise ConfigError("\n".join(map(visible, problems)))
     return np.array([found[label] for label in labels])
 
 
@@ -94,7 +94,7 @@ def change_thresholds(
     sources = [given] if isinstance(given, Mapping | Path | str) else given
     found, problems = _collect(sources, labels)
     if problems:
-        raise ConfigError("\n".join(problems))
+        raise ConfigError("\n".join(map(visible, problems)))
     values = np.array(
         [found.get(label, old) for label, old in zip(labels, thresholds.values.tolist(), strict=True)]
     )

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from manylabel.cli import options
-from manylabel.cli.console import show_line
+from manylabel.cli.console import VisibleFormatter, show_line
 from manylabel.errors import ConfigError
 
 _TOKEN_VARIABLE = "MANYLABEL_TOKEN"
@@ -66,7 +66,9 @@ def serve(
         waiting=max_waiting,
         body_mb=max_body_mb,
     )
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    log = logging.StreamHandler()
+    log.setFormatter(VisibleFormatter("%(asctime)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[log])
     with suppress(KeyboardInterrupt):  # the usual way to stop: uvicorn has answered what it had accepted
         run(
             bundles,
