@@ -1,10 +1,13 @@
-// Write what was said as a CSV file, in the layout of `manylabel predict --out`.
+// Write CSV files: what was said, in the layout of `manylabel predict --out`, and thresholds, in that of a bundle's.
 
 const COLUMNS = ["image", "labels", "error"];
 
 // Spreadsheets take what starts like this for a formula; an apostrophe before it makes it text.
-function cell(value) {
-  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+function asText(value) {
+  return /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+}
+
+function cell(text) {
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
@@ -22,7 +25,16 @@ export function toCsv(photos, labels, givenTo) {
     const scores = labels.map((label) => photo.scores[label] ?? "");
     lines.push([photo.image, givenTo(photo).join(";"), photo.error ?? "", ...scores]);
   }
-  return lines.map((line) => line.map(cell).join(",")).join("\r\n") + "\r\n";
+  return join(lines.map((line) => line.map(asText)));
+}
+
+// For `manylabel predict --thresholds`, and to replace thresholds.csv of a bundle; names stay as they are.
+export function thresholdsToCsv(thresholds) {
+  return join([["label", "threshold"], ...thresholds]);
+}
+
+function join(lines) {
+  return lines.map((line) => line.map((value) => cell(String(value))).join(",")).join("\r\n") + "\r\n";
 }
 
 export function download(text, name) {
