@@ -119,7 +119,7 @@ def describe_changes(
     """
     changed = [
         f"{labels[column]} {values[column]:.3g} ({before[column]:.3g} {where})"
-        for column in np.flatnonzero(np.abs(values - before) > SAME)
+        for column in np.flatnonzero(np.abs(values - before) > SAME).tolist()
     ]
     return _listed(changed) if changed else None
 

@@ -6,7 +6,7 @@ Out: the settings of a run.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,6 +26,9 @@ from manylabel.config import (
 )
 from manylabel.errors import ConfigError, OutputError
 from manylabel.recipes import apply_settings, field_docs, load_recipe, replace_settings
+
+if TYPE_CHECKING:
+    from manylabel.threshold_files import ThresholdSource
 
 DEFAULT_RECIPE = "standard"
 
@@ -141,7 +144,7 @@ def check_ending(out: Path | None, ending: str) -> None:
 
 def read_threshold_options(
     file: Path | None, singles: Sequence[str] | None
-) -> list[Path | dict[str, float | str]] | None:
+) -> "list[ThresholdSource] | None":
     """Return the thresholds that a user gives in place of the bundle's; None where there are none.
 
     Raises:
@@ -153,7 +156,11 @@ def read_threshold_options(
         if not mark:
             raise ConfigError(f"--threshold {text}: expected LABEL=VALUE, e.g. --threshold beach=0.7")
         given[label] = value
-    sources = [*([] if file is None else [file]), *([given] if given else [])]
+    sources: list[ThresholdSource] = []
+    if file is not None:
+        sources.append(file)
+    if given:
+        sources.append(given)
     return sources or None
 
 

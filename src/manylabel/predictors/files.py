@@ -61,15 +61,16 @@ def open_prediction_files(
         check_form(path)
     if is_for_excel and not any(_ending_of(path) == ".csv" for path in paths):
         raise OutputError("--excel: makes CSV files for spreadsheets; give a file that ends in .csv to --out")
-    forms = {**FORMS, ".csv": partial(CsvRows, is_for_excel=is_for_excel)}
+    forms = FORMS | {".csv": partial(CsvRows, is_for_excel=is_for_excel)}
     with ExitStack() as stack:
         writers = {}
         for path in paths:
             if path not in writers:
                 with writing(path):
-                    writers[path] = forms[_ending_of(path)](stack.enter_context(_new_file(path)))
-                if isinstance(writers[path], ExcelRows):
-                    stack.callback(writers[path].abandon)
+                    writer = forms[_ending_of(path)](stack.enter_context(_new_file(path)))
+                writers[path] = writer
+                if isinstance(writer, ExcelRows):
+                    stack.callback(writer.abandon)
 
         def write(predictions: Predictions) -> None:
             for path, writer in writers.items():
