@@ -1,6 +1,7 @@
 """A trained model on disk, written and read back."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from manylabel.bundle import BundleConfig, read_bundle, read_training_counts, write_bundle
+from manylabel.bundle import (
+    BundleConfig,
+    find_out_of_fold,
+    read_bundle,
+    read_training_counts,
+    replace_thresholds,
+    write_bundle,
+)
 from manylabel.errors import BundleError, OutputError
 from manylabel.files import file_sha256, write_atomically
 from manylabel.preprocess import Preprocessing
@@ -162,7 +170,7 @@ def test_a_missing_file_is_named(name: str, tmp_path: Path) -> None:
         read_bundle(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["config.json", "weights.safetensors", "thresholds.csv"])
+@pytest.mark.parametrize("name", ["config.json", "weights.safetensors"])
 def test_a_changed_file_is_named(name: str, tmp_path: Path) -> None:
     with (write(tmp_path) / name).open("ab") as file:
         file.write(b" ")
@@ -233,23 +241,86 @@ def test_a_config_that_cannot_be_understood_is_told(
         read_bundle(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["label,threshold\na,0.5\n", "label\na\n", "label,threshold\na,high\n", ""])
-def test_thresholds_that_do_not_fit_the_labels_are_told(text: str, tmp_path: Path) -> None:
-    file = write(tmp_path) / "thresholds.csv"
-    file.write_text(text, encoding="utf-8")
-    seal(file)
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"label,threshold\na,0.5\n", "line 2: unknown label 'a'"),
+        (b"label,threshold\nsea sky,0.5\n", "line 2: unknown label 'sea sky'; did you mean 'sea, sky'?"),
+        (b"label\na\n", "line 1: expected the columns label,threshold, found 'label'"),
+        (b"", "line 1: expected the columns label,threshold"),
+        ("label,threshold\nHồ Gươm,high\n".encode(), "line 2: 'high' is no number from 0 to 1"),
+        ("label,threshold\nHồ Gươm,0.5\n".encode(), "has no threshold for 'sea, sky'"),
+        (b"label,threshold\n\xff,0.5\n", "is no text in UTF-8"),
+    ],
+)
+def test_thresholds_that_cannot_be_used_are_told(content: bytes, problem: str, tmp_path: Path) -> None:
+    (write(tmp_path) / "thresholds.csv").write_bytes(content)
 
-    with pytest.raises(BundleError, match=r"thresholds.csv: is damaged"):
+    with pytest.raises(BundleError, match=rf"thresholds.csv.*{re.escape(problem)}.*\nMend thresholds.csv"):
         read_bundle(tmp_path)
 
 
-def test_thresholds_that_are_no_text_are_told(tmp_path: Path) -> None:
-    file = write(tmp_path) / "thresholds.csv"
-    file.write_bytes(b"label,threshold\n\xff,0.5\n")
-    seal(file)
+def edit_thresholds(folder: Path) -> Path:
+    """Edit the threshold of one label, as a user does in a spreadsheet that writes semicolons."""
+    lines = ["label;threshold", '"sea, sky";0,25', '"the ""old"" bridge";0,9', "Hồ Gươm;0,75"]
+    (folder / "thresholds.csv").write_text("\r\n".join(lines), encoding="utf-8-sig")
+    return folder
 
-    with pytest.raises(BundleError, match=r"thresholds.csv: is damaged"):
-        read_bundle(tmp_path)
+
+def test_edited_thresholds_are_used_and_told(tmp_path: Path) -> None:
+    bundle = read_bundle(edit_thresholds(write(tmp_path)))
+
+    np.testing.assert_array_equal(bundle.thresholds.values, [0.25, 0.9, 0.75])
+    (change,) = bundle.thresholds.changes
+    assert change == (f'{tmp_path / "thresholds.csv"} was edited: the "old" bridge 0.9 (0.333 when chosen)')
+
+
+def test_thresholds_that_were_only_saved_again_are_not_called_edited(tmp_path: Path) -> None:
+    with (write(tmp_path) / "thresholds.csv").open("ab") as file:
+        file.write(b" \r\n")
+
+    assert read_bundle(tmp_path).thresholds.changes == ()
+
+
+def test_an_edit_is_told_where_it_is_not_known_what_was_chosen(tmp_path: Path) -> None:
+    facts_file = write(tmp_path) / "facts.json"
+    facts = json.loads(facts_file.read_text(encoding="utf-8"))
+    facts_file.write_text(json.dumps({**facts, "thresholds": None}), encoding="utf-8")
+    assert read_bundle(tmp_path).thresholds.changes == ()
+
+    bundle = read_bundle(edit_thresholds(tmp_path))
+
+    assert bundle.thresholds.changes == (f"{tmp_path / 'thresholds.csv'} was edited",)
+
+
+def test_what_an_earlier_version_told_of_thresholds_is_known(tmp_path: Path) -> None:
+    facts_file = write(tmp_path) / "facts.json"
+    facts = json.loads(facts_file.read_text(encoding="utf-8"))
+    del facts["thresholds"]
+    facts["models"] = [{"thresholds": {"values": [0.25, 1 / 3, 0.75], "origin": ""}}]
+    facts_file.write_text(json.dumps(facts), encoding="utf-8")
+
+    (change,) = read_bundle(edit_thresholds(tmp_path)).thresholds.changes
+
+    assert change.endswith("0.9 (0.333 when chosen)")
+
+
+def test_replaced_thresholds_are_not_called_edited(tmp_path: Path) -> None:
+    bundle = read_bundle(edit_thresholds(write(tmp_path)))
+    replace_thresholds(bundle, Thresholds(values=np.array([0.1, 0.2, 0.3]), origin="by hand"))
+
+    again = read_bundle(tmp_path)
+
+    np.testing.assert_array_equal(again.thresholds.values, [0.1, 0.2, 0.3])
+    assert (again.thresholds.origin, again.thresholds.changes) == ("by hand", ())
+    assert again.facts["sha256"] == bundle.facts["sha256"]
+
+
+def test_a_bundle_that_keeps_no_out_of_fold_probabilities_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(
+        BundleError, match=r"has no out_of_fold.csv to choose thresholds by: .* train it anew"
+    ):
+        find_out_of_fold(read_bundle(write(tmp_path)))
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:

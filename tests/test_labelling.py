@@ -16,13 +16,13 @@ from manylabel.data.find import find_photos
 from manylabel.data.photos import open_photo
 from manylabel.errors import ConfigError, InputError, MissingExtraError, OutputError, TableError
 from manylabel.evaluation.suggestions import choose_to_label, mean_entropy
-from manylabel.labelling import write_suggestions
+from manylabel.labelling import Suggestions, write_suggestions
 from manylabel.models.frozen import relative_error
 from manylabel.predictors.feature_scores import score_with_features
 from manylabel.predictors.openvino_predictor import has_native_bf16
 from manylabel.predictors.torch_predictor import load_classifier, torch_predictor
 from manylabel.preprocess import resize_photo
-from manylabel.types import Progress
+from manylabel.types import Progress, Scores
 
 # Where the processor has 16-bit numbers, the backbone runs in them.
 ATOL = 0.05 if has_native_bf16() else 1e-4
@@ -193,3 +193,21 @@ def test_suggestions_are_written_with_rank_and_scores(bundle: Path, images: Path
     assert [float(row["square"]) for row in rows] == pytest.approx(suggestions.scores.values[:, 1], abs=1e-6)
     with pytest.raises(OutputError, match="deep: cannot be written"):
         write_suggestions(tmp_path / "deep", suggestions)
+
+
+def test_a_label_that_is_called_like_a_column_has_another_column(tmp_path: Path) -> None:
+    suggestions = Suggestions(
+        scores=Scores(names=("a.jpg",), labels=("rank", "image"), values=np.array([[0.5, 0.25]])),
+        uncertainty=np.array([0.9]),
+        n_unlabelled=1,
+        notes=(),
+        failures=(),
+    )
+
+    write_suggestions(tmp_path / "next.csv", suggestions)
+
+    lines = (tmp_path / "next.csv").read_text(encoding="utf-8").splitlines()
+    assert lines == [
+        "image,rank,uncertainty,rank (score),image (score)",
+        "a.jpg,1,0.900000,0.500000,0.250000",
+    ]

@@ -76,12 +76,20 @@ def test_a_comparison_writes_the_whole_run_directory(config: RunConfig) -> None:
     files = {name.partition(".")[0] if name.startswith("plots/") else name for name in contents(result.out)}
     for model in ("squeezenet1_1", "timm--test_resnet.r160_in1k"):
         files -= {f"predictions/{model}.csv", f"history/{model}.csv"}
-        bundle = ("config.json", "weights.safetensors", "thresholds.csv", "facts.json", "README.md")
+        bundle = (
+            "config.json",
+            "weights.safetensors",
+            "thresholds.csv",
+            "out_of_fold.csv",
+            "facts.json",
+            "README.md",
+        )
         files -= {f"models/{model}/{name}" for name in bundle}
     assert {name for name in files if not name.startswith("plots/")} == {
         "config.toml",
         "split.csv",
         "facts.json",
+        "label_issues.csv",
         "report.html",
         "table.md",
         "table.csv",

@@ -31,10 +31,12 @@ from manylabel.predictors.batch import Predictions, join_predictions, stream_fil
 from manylabel.predictors.engines import open_predictor
 from manylabel.predictors.openvino_predictor import Aim
 from manylabel.preprocess import VIEWS_TOGETHER
+from manylabel.threshold_files import ThresholdSource
 from manylabel.types import FloatArray, LabelTable, Listener, Part, ignore_progress
 
 _logger = logging.getLogger(__name__)
 _PROBLEMS_SHOWN = 10
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -66,29 +68,37 @@ class Evaluation:
     failures: tuple[PhotoError, ...]
 
 
-def predict(
+def predict(  # noqa: PLR0913 - a wish of the user each
     bundle: Path | str,
     photos: Sequence[Path | str] | Path | str,
     *,
     engine: EngineName = "auto",
     device: DeviceName = "auto",
     precision: PrecisionName = "auto",
+    thresholds: ThresholdSource | Sequence[ThresholdSource] | None = None,
     listener: Listener = ignore_progress,
 ) -> Predictions:
     """Score photos with a bundle; arguments and errors as for ``predict_batches``, all scores at once."""
     parts = predict_batches(
-        bundle, photos, engine=engine, device=device, precision=precision, listener=listener
+        bundle,
+        photos,
+        engine=engine,
+        device=device,
+        precision=precision,
+        thresholds=thresholds,
+        listener=listener,
     )
     return join_predictions(list(parts))
 
 
-def predict_batches(
+def predict_batches(  # noqa: PLR0913 - a wish of the user each
     bundle: Path | str,
     photos: Sequence[Path | str] | Path | str,
     *,
     engine: EngineName = "auto",
     device: DeviceName = "auto",
     precision: PrecisionName = "auto",
+    thresholds: ThresholdSource | Sequence[ThresholdSource] | None = None,
     listener: Listener = ignore_progress,
 ) -> Generator[Predictions, None, None]:
     """Score photos with a bundle, a few at a time; memory stays small, however many they are.
@@ -99,13 +109,16 @@ def predict_batches(
         engine: What computes: "auto" takes OpenVINO on a CPU, else torch.
         device: Where to compute.
         precision: Number type of the forward pass.
+        thresholds: Thresholds of some labels in place of those of the bundle: a mapping from labels to
+            numbers from 0 to 1, a CSV file with the columns label and threshold, or several of them, of
+            which the later ones win.
         listener: Hears of progress.
 
     Yields:
         Scores and decisions for the next photos, in their order; those that cannot be read are listed.
 
     Raises:
-        InputError: The bundle cannot be used, or there is no photo that can be read.
+        InputError: The bundle or a threshold cannot be used, or there is no photo that can be read.
         MissingExtraError: The engine is not installed.
     """
     given = [photos] if isinstance(photos, Path | str) else list(photos)
@@ -118,8 +131,15 @@ def predict_batches(
     for note in misnamed:
         _logger.warning("%s", note)
     predictor = open_predictor(
-        Path(bundle), engine=engine, device=device, precision=precision, aim=_aim(len(paths))
+        Path(bundle),
+        engine=engine,
+        device=device,
+        precision=precision,
+        aim=_aim(len(paths)),
+        thresholds=thresholds,
     )
+    for change in predictor.thresholds.changes:
+        _logger.info("%s", change)
     yield from _check_readable(stream_files(predictor, paths, names=names, listener=listener))
 
 
@@ -132,6 +152,7 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
     part: Part | Literal["all"] | None = None,
     engine: EngineName = "auto",
     precision: PrecisionName = "auto",
+    thresholds: ThresholdSource | Sequence[ThresholdSource] | None = None,
     listener: Listener = ignore_progress,
 ) -> Evaluation:
     """Judge a bundle on a labelled table.
@@ -145,17 +166,20 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
             the names of the photos. Not given: the table's test part where it has one, else all photos.
         engine: What computes: "auto" takes OpenVINO on a CPU, else torch.
         precision: Number type of the forward pass.
+        thresholds: As for ``predict_batches``.
         listener: Hears of progress.
 
     Raises:
-        InputError: The bundle or the table cannot be used, or they share no label.
+        InputError: The bundle, a threshold or the table cannot be used, or they share no label.
         MissingExtraError: The engine is not installed.
     """
     form = DataConfig() if form is None else form
     table = read_table_as(form, labels, photos=photos, purpose="judging")
     learned = find_learned(Path(bundle), table.names, folder=Path(photos))
     table = _part_of(table, part, learned={} if learned is None else learned)
-    predictor = open_predictor(Path(bundle), engine=engine, precision=precision, aim=_aim(table.n_photos))
+    predictor = open_predictor(
+        Path(bundle), engine=engine, precision=precision, aim=_aim(table.n_photos), thresholds=thresholds
+    )
     targets, notes = align_targets(table, predictor.labels)
     parts = stream_files(predictor, table.photos, names=table.names, listener=listener)
     predictions = join_predictions(list(_check_readable(parts)))
@@ -184,7 +208,7 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
         per_label=measure_labels(judged, predictions.scores.values, predictions.decisions),
         n_photos=len(judged),
         engine=predictor.engine,
-        notes=(*table.notes, *notes),
+        notes=(*table.notes, *notes, *predictor.thresholds.changes),
         failures=predictions.failures,
     )
 

@@ -5,16 +5,16 @@ Out: a folder of plain files, complete or absent, and its reading back.
 
     config.json          in Hugging Face's manner: labels, backbone, head, preprocessing, rules between labels
     weights.safetensors  all weights
-    thresholds.csv       one threshold per label
+    thresholds.csv       one threshold per label; a user may edit it
+    out_of_fold.csv      what chose them, where photos did: their targets, and probabilities by other fits
     facts.json           how it was trained and judged, and the SHA-256 of the other files
     README.md            the model card
     model.onnx           the same for any engine, where it was exported; its SHA-256 is in facts.json, too
 """
 
-import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,20 +23,24 @@ import numpy as np
 from manylabel.config import HeadName
 from manylabel.errors import BundleError, ConfigError
 from manylabel.files import file_sha256, write_atomically, writing
+from manylabel.out_of_fold import OutOfFold, read_out_of_fold, write_out_of_fold
 from manylabel.preprocess import Preprocessing
 from manylabel.rules import LabelRules, parse_rules
-from manylabel.types import IntArray, Thresholds
+from manylabel.threshold_files import describe_changes, read_thresholds, write_thresholds
+from manylabel.types import FloatArray, IntArray, Thresholds
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
 THRESHOLDS_FILE = "thresholds.csv"
+OUT_OF_FOLD_FILE = "out_of_fold.csv"
 FACTS_FILE = "facts.json"
 CARD_FILE = "README.md"
 ONNX_FILE = "model.onnx"
 
 # What has no rules can be read by every version; one that knew nothing of rules would break them.
 _FORMAT_VERSION, _FORMAT_VERSION_WITH_RULES = 1, 2
-_CHECKED_FILES = (CONFIG_FILE, WEIGHTS_FILE, THRESHOLDS_FILE)
+_NEEDED_FILES = (CONFIG_FILE, WEIGHTS_FILE, THRESHOLDS_FILE)
+_CHECKED_FILES = (CONFIG_FILE, WEIGHTS_FILE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,22 +72,24 @@ class BundleConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """Hold what a bundle says, apart from its weights.
+    """What a bundle says, apart from its weights.
 
     Attributes:
         folder: Where it lies.
         config: The network.
-        thresholds: One per label.
+        thresholds: One per label, as its file has them now.
+        chosen_thresholds: What was chosen [n_labels]; None where facts.json does not tell.
         facts: How it was trained and judged.
     """
 
     folder: Path
     config: BundleConfig
     thresholds: Thresholds
+    chosen_thresholds: FloatArray | None
     facts: Mapping[str, Any]
 
 
-def write_bundle(
+def write_bundle(  # noqa: PLR0913 - a file of the bundle each
     folder: Path,
     *,
     config: BundleConfig,
@@ -91,6 +97,7 @@ def write_bundle(
     facts: Mapping[str, Any],
     card: str,
     write_weights: Callable[[Path], None],
+    out_of_fold: OutOfFold | None = None,
 ) -> None:
     """Write the files of a bundle.
 
@@ -102,6 +109,7 @@ def write_bundle(
         facts: How it was trained and judged; JSON values.
         card: Text of the model card, Markdown.
         write_weights: Writes the weights to a path.
+        out_of_fold: What chose the thresholds; not given: nothing did, or it is not known.
 
     Raises:
         OutputError: A file cannot be written.
@@ -109,24 +117,28 @@ def write_bundle(
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / CONFIG_FILE).write_text(_to_json(_config_to_dict(config)), encoding="utf-8")
-        _write_thresholds(folder / THRESHOLDS_FILE, config.labels, thresholds)
+        write_thresholds(folder / THRESHOLDS_FILE, config.labels, thresholds.values)
+        if out_of_fold is not None:
+            write_out_of_fold(folder / OUT_OF_FOLD_FILE, out_of_fold)
         (folder / CARD_FILE).write_text(card, encoding="utf-8")
         write_weights(folder / WEIGHTS_FILE)
         # safetensors lets nobody else read what it writes; a bundle is there to be handed on.
         (folder / WEIGHTS_FILE).chmod((folder / CONFIG_FILE).stat().st_mode)
-        hashes = {name: file_sha256(folder / name) for name in _CHECKED_FILES}
-        whole = {**facts, "thresholds_origin": thresholds.origin, "sha256": hashes}
+        hashes = {name: file_sha256(folder / name) for name in _NEEDED_FILES}
+        whole = {**facts, **_threshold_facts(thresholds), "sha256": hashes}
         (folder / FACTS_FILE).write_text(_to_json(whole), encoding="utf-8")
 
 
 def read_bundle(folder: Path) -> Bundle:
     """Read a bundle and check its files against the hashes in facts.json.
 
+    Thresholds may have been edited: where that can be known, ``thresholds.changes`` tells it.
+
     Raises:
         BundleError: It is no bundle, or a file is missing, damaged or of a later version.
     """
     facts = _read_json(folder, FACTS_FILE)
-    for name in _CHECKED_FILES:
+    for name in _NEEDED_FILES:
         if not (folder / name).is_file():
             raise BundleError(
                 f"{folder}: is no complete bundle: {name} is missing; those of a run lie in models/ inside it"
@@ -139,8 +151,49 @@ def read_bundle(folder: Path) -> Bundle:
                 f"{FACTS_FILE}); copy the bundle again or train it anew"
             )
     config = _config_from_dict(_read_json(folder, CONFIG_FILE), folder / CONFIG_FILE)
-    thresholds = _read_thresholds(folder / THRESHOLDS_FILE, config.labels, facts.get("thresholds_origin", ""))
-    return Bundle(folder=folder, config=config, thresholds=thresholds, facts=facts)
+    chosen = _chosen_thresholds(facts, config.labels)
+    is_as_written = file_sha256(folder / THRESHOLDS_FILE) == hashes.get(THRESHOLDS_FILE)
+    return Bundle(
+        folder=folder,
+        config=config,
+        thresholds=_read_thresholds(folder, config.labels, facts, chosen, is_as_written=is_as_written),
+        chosen_thresholds=chosen,
+        facts=facts,
+    )
+
+
+def replace_thresholds(bundle: Bundle, thresholds: Thresholds) -> Path:
+    """Write other thresholds into a bundle, and how they were chosen into its facts.json.
+
+    Returns:
+        The file that holds them.
+
+    Raises:
+        OutputError: A file cannot be written.
+    """
+    path = bundle.folder / THRESHOLDS_FILE
+    write_thresholds(path, bundle.config.labels, thresholds.values)
+    # Exported forms are bound to the hashes in facts.json, which stay: they hold weights, not decisions.
+    whole = {**bundle.facts, **_threshold_facts(thresholds)}
+    with writing(bundle.folder / FACTS_FILE):
+        write_atomically(bundle.folder / FACTS_FILE, _to_json(whole).encode())
+    return path
+
+
+def find_out_of_fold(bundle: Bundle) -> OutOfFold:
+    """Return what chose the thresholds of a bundle.
+
+    Raises:
+        BundleError: The bundle does not hold it, or the file is damaged.
+    """
+    path = bundle.folder / OUT_OF_FOLD_FILE
+    if not path.is_file():
+        raise BundleError(
+            f"{bundle.folder}: has no {OUT_OF_FOLD_FILE} to choose thresholds by: an earlier version wrote "
+            "the bundle, or no photos were kept from training; train it anew, perhaps with --folds 5, or "
+            "give thresholds by hand (--threshold LABEL=VALUE)"
+        )
+    return read_out_of_fold(path, bundle.config.labels)
 
 
 def read_hashes(folder: Path) -> dict[str, object]:
@@ -303,21 +356,37 @@ def _config_from_dict(values: Mapping[str, Any], path: Path) -> BundleConfig:
         raise BundleError(f"{path}: is damaged: {error}") from error
 
 
-def _write_thresholds(path: Path, labels: tuple[str, ...], thresholds: Thresholds) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["label", "threshold"])
-        writer.writerows(zip(labels, thresholds.values.tolist(), strict=True))
+def _threshold_facts(thresholds: Thresholds) -> dict[str, Any]:
+    return {"thresholds": thresholds.values.tolist(), "thresholds_origin": thresholds.origin}
 
 
-def _read_thresholds(path: Path, labels: tuple[str, ...], origin: str) -> Thresholds:
+def _chosen_thresholds(facts: Mapping[str, Any], labels: Sequence[str]) -> FloatArray | None:
+    """Return the thresholds that facts.json tells of; earlier versions told them of trained networks only."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        values = {row["label"]: float(row["threshold"]) for row in rows}
-        ordered = np.array([values[label] for label in labels])
-        if not ((ordered >= 0) & (ordered <= 1)).all():  # also where it is no number
-            raise ValueError("a threshold lies outside 0 to 1")
-        return Thresholds(values=ordered, origin=origin)
-    except (KeyError, TypeError, ValueError, csv.Error) as error:
-        raise BundleError(f"{path}: is damaged: {error}") from error
+        told = facts["thresholds"] if "thresholds" in facts else facts["models"][0]["thresholds"]["values"]
+        values = np.array(told, dtype=np.float64)
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None
+    return values if values.shape == (len(labels),) else None
+
+
+def _read_thresholds(
+    folder: Path,
+    labels: tuple[str, ...],
+    facts: Mapping[str, Any],
+    chosen: FloatArray | None,
+    *,
+    is_as_written: bool,
+) -> Thresholds:
+    try:
+        values = read_thresholds(folder / THRESHOLDS_FILE, labels)
+    except ConfigError as error:
+        raise BundleError(f"{error}\nMend {THRESHOLDS_FILE}, or copy the bundle again") from error
+    thresholds = Thresholds(values=values, origin=str(facts.get("thresholds_origin", "")))
+    if is_as_written:
+        return thresholds
+    edited = f"{folder / THRESHOLDS_FILE} was edited"
+    if chosen is None:
+        return replace(thresholds, changes=(edited,))
+    changed = describe_changes(labels, values, chosen, where="when chosen")
+    return thresholds if changed is None else replace(thresholds, changes=(f"{edited}: {changed}",))

@@ -23,8 +23,20 @@ from difflib import get_close_matches
 from pathlib import Path
 
 _PROBLEMS_SHOWN = 10
-_NOT_SHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Line breaks, escape sequences, changes of direction, halves of characters."""
+# Control characters, line separators, what turns the direction of writing, and what is no text.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    r"""Return text in one line, and what a terminal obeys instead of showing it written as Python writes it.
+
+    Files and labels may be called as anybody likes: a name could clear the screen, or look like two lines.
+
+    Examples:
+        >>> print(visible("hồ\x1b[2J\n.jpg"))
+        hồ\x1b[2J\n.jpg
+    """
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 class ManylabelError(Exception):
@@ -45,7 +57,7 @@ class PhotoError(InputError):
 
     def __init__(self, path: Path, reason: str) -> None:
         """Keep the file and the reason apart, so that lists of bad photos can be made."""
-        super().__init__(f"{path}: {reason}")
+        super().__init__(f"{visible(str(path))}: {reason}")
         self.path = path
         self.reason = reason
 
@@ -59,7 +71,7 @@ class TableError(InputError):
 
     def __init__(self, problems: Sequence[str]) -> None:
         """Join the problems, one per line, whatever the names in them hold."""
-        self.problems = tuple(map(one_line, problems))
+        self.problems = tuple(map(visible, problems))
         super().__init__("\n".join(self.problems))
 
 
@@ -137,16 +149,6 @@ def nothing_read(failures: Sequence[PhotoError], *, purpose: str = "") -> str:
     """
     problems = "\n".join(map(str, failures[:_PROBLEMS_SHOWN]))
     return f"not one photo can be read{purpose}; the first problems:\n{problems}"
-
-
-def one_line(text: str) -> str:
-    r"""Write the characters that a terminal obeys or cannot show as escapes.
-
-    Examples:
-        >>> one_line("boat\x1b[31m\n.jpg")
-        'boat\\x1b[31m\\n.jpg'
-    """
-    return _NOT_SHOWN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def did_you_mean(given: str, known: Sequence[str]) -> str:

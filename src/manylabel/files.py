@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from manylabel.errors import OutputError
+from manylabel.errors import OutputError, visible
 
 _BY_THE_SYSTEM = {".DS_Store", "Thumbs.db", "desktop.ini"}
 _LEFT_BEHIND = re.compile(r"((?:.*/)?)\.([^/]+)\.\d+\.(?:tmp|partial)(/.*)?")
@@ -206,7 +206,7 @@ def check_free(path: Path, *, replaces: re.Pattern[str] | None) -> None:
 def _foreign_files(folder: Path, own: re.Pattern[str]) -> list[str]:
     """List the files below a folder that match no name of ours, relative to it."""
     return sorted(
-        printable(file.relative_to(folder).as_posix())
+        visible(file.relative_to(folder).as_posix())
         for file in folder.rglob("*")
         if (file.is_symlink() or not file.is_dir())
         and file.name not in _BY_THE_SYSTEM

@@ -21,6 +21,7 @@ from manylabel.data.readers import read_table_as
 from manylabel.errors import ConfigError, InputError, PhotoError, needs_extra
 from manylabel.evaluation.suggestions import choose_to_label, mean_entropy
 from manylabel.files import printable, write_atomically, writing
+from manylabel.label_columns import label_columns
 from manylabel.types import FloatArray, IntArray, Listener, Scores, ignore_progress
 
 _PROBLEMS_SHOWN = 10
@@ -131,7 +132,8 @@ def write_suggestions(path: Path, suggestions: Suggestions) -> None:
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(["image", "rank", "uncertainty", *suggestions.scores.labels])
+    columns = ("image", "rank", "uncertainty")
+    writer.writerow([*columns, *label_columns(suggestions.scores.labels, others=columns)])
     rows = zip(suggestions.scores.names, suggestions.uncertainty, suggestions.scores.values, strict=True)
     for rank, (name, uncertainty, scores) in enumerate(rows, start=1):
         writer.writerow([name, rank, f"{uncertainty:.6f}", *(f"{score:.6f}" for score in scores)])

@@ -30,6 +30,7 @@ from manylabel.models.cut import caution, find_cut
 from manylabel.models.located import locate
 from manylabel.models.start import settings_for, start_classifiers, weights_files
 from manylabel.models.weights import Provenance
+from manylabel.out_of_fold import gather_out_of_fold
 from manylabel.predictors.device import choose_device
 from manylabel.predictors.engine_files import BUNDLE_FILES
 from manylabel.predictors.torch_locator import TorchLocator
@@ -39,7 +40,7 @@ from manylabel.report.facts import Facts, collect_facts
 from manylabel.report.model_card import model_card
 from manylabel.report.render import write_report
 from manylabel.report.run_info import RunInfo, gather_run_info
-from manylabel.report.trial_files import file_name, write_trial
+from manylabel.report.trial_files import LABEL_ISSUES_FILE, file_name, write_label_issues, write_trial
 from manylabel.rules import LabelRules, parse_rules
 from manylabel.training.defaults import fill_defaults
 from manylabel.training.held_out import threshold_aim
@@ -52,7 +53,7 @@ _WARNINGS_SHOWN = 5
 
 _BUNDLE_FILES = "|".join(map(re.escape, (*BUNDLE_FILES, SPLIT_FILE)))
 _OWN_FILES = re.compile(
-    rf"{_BUNDLE_FILES}|config\.toml|report\.html|table\.(csv|md)|plots/[^/]+\.png"
+    rf"{_BUNDLE_FILES}|{re.escape(LABEL_ISSUES_FILE)}|config\.toml|report\.html|table\.(csv|md)|plots/[^/]+\.png"
     rf"|(predictions|history)/[^/]+\.csv|models/[^/]+/({_BUNDLE_FILES})"
 )
 """Matches what runs and bundles consist of: nothing else is ever replaced."""
@@ -133,6 +134,7 @@ def compare(
             trials.append(network.trial)
         facts = run.facts(trials, clock)
         write_report(facts, run.table, out=folder, heat_maps=draw_heat_maps(facts, run.table, folder=folder))
+        write_label_issues(folder, trials, run.table, facts=facts)
         write_split(folder / SPLIT_FILE, run.table, run.split)
         # Whoever runs these settings again decides anew whether something may be replaced.
         settings = config_to_toml(replace(run.config, overwrite=False))
@@ -384,5 +386,6 @@ def write_network(folder: Path, network: TrainedNetwork, run: PreparedRun, *, cl
         facts=facts,
         card=model_card(facts),
         write_weights=lambda path: save_weights(classifier, path),
+        out_of_fold=gather_out_of_fold(network.trial, run.table, groups=run.split.groups),
     )
     return facts

@@ -168,10 +168,12 @@ class Thresholds:
     Attributes:
         values: One threshold per label [n_labels] in [0, 1].
         origin: How they were chosen, in words, for the report.
+        changes: What was changed since, one sentence each.
     """
 
     values: FloatArray
     origin: str
+    changes: tuple[str, ...] = ()
 
     def decide(self, scores: FloatArray) -> NDArray[np.bool_]:
         """Decide per photo and label: a label is present where its score reaches its threshold.
@@ -242,6 +244,7 @@ class Choosing:
     Attributes:
         judged: Its scores and decisions, those of each fold by what was chosen on the others.
         raw_scores: Its scores before calibration [n_rows, n_labels].
+        threshold_scores: Those that chose thresholds, calibrated by other photos [n_rows, n_labels].
         free_decisions: Its decisions by thresholds alone, without rules among labels [n_rows, n_labels].
         folds: Places in these rows that belong to each fold.
         origin: Which photos these are, in words.
@@ -249,6 +252,7 @@ class Choosing:
 
     judged: Judged
     raw_scores: FloatArray
+    threshold_scores: FloatArray
     free_decisions: NDArray[np.bool_]
     folds: tuple[IntArray, ...]
     origin: str

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import openpyxl
 import pytest
 
 from manylabel import __version__, apply, pipeline
@@ -250,6 +251,76 @@ def test_an_unknown_form_is_told_before_the_work(name: str, run: Run, shapes_bun
 
     assert answer.code == 2
     assert f"{name}: unknown ending" in answer.said
+
+
+def test_thresholds_are_given_to_predict_and_evaluate(
+    run: Run, images: Path, labels: Path, shapes_bundle: Path
+) -> None:
+    Path("mine.csv").write_text("label,threshold\ncircle,1\nsquare,1\ntriangle,1\n", encoding="utf-8")
+    given = ("--thresholds", "mine.csv", "--threshold", "square=0")
+
+    predicted = run("predict", shapes_bundle, images, "--out", "said.csv", *given)
+    judged = run("evaluate", shapes_bundle, images, labels, "--out", "metrics.json", *given)
+
+    assert (predicted.code, judged.code) == (0, 0)
+    with Path("said.csv").open(newline="", encoding="utf-8") as file:
+        assert {line["labels"] for line in csv.DictReader(file)} == {"square"}
+    assert "thresholds were given: circle 1 (" in predicted.said
+    assert "Note: thresholds were given: circle 1 (" in " ".join(judged.stdout.split())
+    metrics = json.loads(Path("metrics.json").read_text(encoding="utf-8"))
+    assert metrics["labels"]["square"]["recall"] == 1
+    assert metrics["labels"]["circle"]["recall"] == 0
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate", "serve"])
+def test_thresholds_that_cannot_be_used_are_told(
+    command: str, run: Run, images: Path, labels: Path, shapes_bundle: Path
+) -> None:
+    photos = {"predict": (images,), "evaluate": (images, labels), "serve": ()}[command]
+    port = ("--port", "0") if command == "serve" else ()
+    bad = ("--threshold", "circel=0.5", "--threshold", "square=2")
+
+    wrong = run(command, shapes_bundle, *photos, *port, *bad)
+    bare = run(command, shapes_bundle, *photos, *port, "--threshold", "circle")
+
+    assert (wrong.code, bare.code) == (2, 2)
+    assert "unknown label 'circel'; did you mean 'circle'? Known labels: circle, square" in wrong.said
+    assert "threshold square=2: '2' is no number from 0 to 1" in wrong.said
+    assert "--threshold circle: expected LABEL=VALUE" in bare.said
+
+
+def test_thresholds_are_shown_chosen_anew_and_kept(run: Run, shapes_bundle: Path) -> None:
+    shutil.copytree(shapes_bundle, "bundle")
+
+    shown = run("thresholds", "bundle", "--out", "old.csv")
+    new = run("thresholds", "bundle", "--for", "recall=0.8", "--out", "new.csv", "--write")
+    again = run("thresholds", "bundle")
+    refused = run("thresholds", "bundle", "--write")
+
+    assert (shown.code, new.code, again.code, refused.code) == (0, 0, 0, 2)
+    assert [line.split()[0] for line in shown.stdout.splitlines()[1:4]] == ["circle", "square", "triangle"]
+    assert shown.stdout.splitlines()[-1] == "Thresholds: old.csv"
+    assert "promised for 3 of 3 labels" in new.stdout
+    assert "on photos they did not see" in new.stdout
+    assert new.stdout.splitlines()[-2:] == ["Written: bundle/thresholds.csv", "Thresholds: new.csv"]
+    assert Path("bundle/thresholds.csv").read_bytes() == Path("new.csv").read_bytes()
+    assert Path("old.csv").read_bytes() != Path("new.csv").read_bytes()
+    assert "edited" not in again.stdout
+    assert "80 % recall" in again.stdout
+    assert "--write: say what to choose thresholds for" in refused.said
+
+
+def test_predictions_are_written_for_spreadsheets(run: Run, images: Path, shapes_bundle: Path) -> None:
+    shutil.copy(images / "00.png", "=1+1.png")
+    files = ("--out", "said.xlsx", "--out", "said.csv", "--excel")
+
+    answer = run("predict", shapes_bundle, "=1+1.png", *files)
+
+    assert answer.code == 0
+    assert Path("said.csv").read_bytes().startswith(b"\xef\xbb\xbfimage,")
+    assert b"\r\n'=1+1.png," in Path("said.csv").read_bytes()
+    cell = openpyxl.load_workbook("said.xlsx").active["A2"]
+    assert (cell.value, cell.data_type) == ("=1+1.png", "s")
 
 
 def test_other_labels_are_told(run: Run, images: Path, shapes_bundle: Path) -> None:

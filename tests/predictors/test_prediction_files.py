@@ -4,14 +4,16 @@ import csv
 import io
 import json
 import sys
+from collections.abc import Sequence
 from importlib import util
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pytest
 
 from manylabel.errors import MissingExtraError, OutputError, PhotoError
-from manylabel.predictors import files
+from manylabel.predictors import files, sheet_files
 from manylabel.predictors.batch import Predictions
 from manylabel.predictors.files import check_form, open_prediction_files, write_predictions
 from manylabel.types import Scores
@@ -113,20 +115,120 @@ def test_parquet_says_the_same(rows_per_group: int, tmp_path: Path, monkeypatch:
     }
 
 
-def test_a_label_that_is_called_like_a_column_has_another_column_in_parquet(tmp_path: Path) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet")
+def read_rows(path: Path) -> list[list[object]]:
+    """Read a table of predictions, its heading first."""
+    match path.suffix:
+        case ".csv":
+            with path.open(newline="", encoding="utf-8") as file:
+                return [list(row) for row in csv.reader(file)]
+        case ".xlsx":
+            return [[cell.value for cell in row] for row in openpyxl.load_workbook(path).active.rows]
+        case _:
+            table = pytest.importorskip("pyarrow.parquet").read_table(path)
+            return [table.column_names, *(list(row.values()) for row in table.to_pylist())]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".xlsx", ".parquet"])
+def test_a_label_that_is_called_like_a_column_has_another_column(
+    ending: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    labels = ("image", "labels", "error", "photo", "error (score)")
     odd = Predictions(
-        scores=Scores(names=("a.jpg",), labels=("image", "labels"), values=np.array([[0.5, 0.25]])),
-        decisions=np.array([[True, False]]),
-        thresholds=np.array([0.2, 0.5]),
+        scores=Scores(names=("a.jpg",), labels=labels, values=np.array([[0.5, 0.25, 0.125, 0, 1]])),
+        decisions=np.array([[True, False, False, False, True]]),
+        thresholds=np.full(5, 0.5),
         rows=np.array([0]),
         failures=(),
         failure_rows=np.array([], dtype=np.int64),
     )
-    write_predictions(tmp_path / "out.parquet", odd)
+    if ending == ".parquet":
+        pytest.importorskip("pyarrow")
+    with caplog.at_level("INFO", "manylabel"):
+        write_predictions(tmp_path / f"out{ending}", odd)
 
-    said = parquet.read_table(tmp_path / "out.parquet").to_pydict()
-    assert (said["image"], said["image (score)"], said["labels (score)"]) == (["a.jpg"], [0.5], [0.25])
+    heading, row = read_rows(tmp_path / f"out{ending}")
+    assert heading == [
+        *("image", "labels", "error"),
+        *("image (score)", "labels (score)", "error (score) (score)", "photo", "error (score)"),
+    ]
+    assert [float(str(cell)) for cell in row[3:]] == [0.5, 0.25, 0.125, 0, 1]
+    assert "label 'image' is called as another column: its column is 'image (score)'" in caplog.text
+
+
+FORMULAS = ("=1+1.jpg", "+a.jpg", "-b.jpg", "@c.jpg", "plain.jpg", "hồ.jpg", "\x1b[31m_x001B_\n.jpg")
+
+
+def of_names(names: Sequence[str], *, labels: Sequence[str] = ("=sea",)) -> Predictions:
+    """Return predictions of photos that are called so, each with all labels; the last could not be read."""
+    *read, broken = names
+    values = np.full((len(read), len(labels)), 0.75)
+    return Predictions(
+        scores=Scores(names=tuple(read), labels=tuple(labels), values=values),
+        decisions=values >= 0.5,
+        thresholds=np.full(len(labels), 0.5),
+        rows=np.arange(len(read)),
+        failures=(PhotoError(Path(broken), "=it is empty"),),
+        failure_rows=np.array([len(read)]),
+    )
+
+
+def test_text_of_a_workbook_is_text_whatever_it_starts_with(tmp_path: Path) -> None:
+    write_predictions(tmp_path / "out.xlsx", of_names(FORMULAS))
+
+    sheet = openpyxl.load_workbook(tmp_path / "out.xlsx").active
+    cells = list(sheet.rows)
+    assert {cell.data_type for row in cells for cell in row[:3] if cell.value is not None} == {"s"}
+    assert [row[0].value for row in cells[1:-1]] == list(FORMULAS[:-1])
+    # As ECMA-376 escapes what XML cannot hold; openpyxl leaves that to whoever reads it.
+    assert cells[-1][0].value == "_x001B_[31m_x005F_x001B_\n.jpg"
+    assert [cell.value for cell in cells[1][1:]] == ["=sea", None, 0.75]
+    assert [cell.value for cell in cells[-1][1:]] == [None, "=it is empty", None]
+    assert cells[1][3].data_type == "n"
+    assert sheet.freeze_panes == "B2"
+
+
+def test_photos_beyond_a_sheet_go_to_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sheet_files, "_MOST_ROWS", 4)
+    write_predictions(tmp_path / "out.xlsx", of_names(FORMULAS))
+
+    book = openpyxl.load_workbook(tmp_path / "out.xlsx")
+    assert book.sheetnames == ["photos", "photos 2", "photos 3"]
+    assert [sheet.max_row for sheet in book] == [4, 4, 2]
+    assert all(sheet["A1"].value == "image" for sheet in book)
+
+
+def test_a_workbook_without_photos_can_be_opened(tmp_path: Path) -> None:
+    with open_prediction_files([tmp_path / "out.xlsx"]):
+        pass
+
+    assert openpyxl.load_workbook(tmp_path / "out.xlsx").sheetnames == ["photos"]
+
+
+def test_csv_for_excel_starts_with_a_mark_and_holds_no_formula(tmp_path: Path) -> None:
+    with open_prediction_files([tmp_path / "out.csv"], is_for_excel=True) as write:
+        write(of_names(FORMULAS))
+
+    content = (tmp_path / "out.csv").read_bytes()
+    assert content.startswith(b"\xef\xbb\xbfimage,labels,error,'=sea\r\n'=1+1.jpg,'=sea,,0.750000\r\n")
+    rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+    assert [row[0] for row in rows[1:7]] == [
+        *("'=1+1.jpg", "'+a.jpg", "'-b.jpg", "'@c.jpg", "plain.jpg", "hồ.jpg"),
+    ]
+    assert rows[-1][2] == "'=it is empty"
+
+
+def test_csv_for_programs_holds_names_as_they_are(tmp_path: Path) -> None:
+    write_predictions(tmp_path / "out.csv", of_names(FORMULAS))
+
+    assert [row[0] for row in read_rows(tmp_path / "out.csv")[1:]] == list(FORMULAS)
+
+
+def test_a_spreadsheet_without_a_csv_file_is_refused(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OutputError, match="--excel: makes CSV files for spreadsheets; give a file that ends"),
+        open_prediction_files([tmp_path / "out.xlsx"], is_for_excel=True),
+    ):
+        pass
 
 
 def test_a_missing_pyarrow_is_told_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +240,7 @@ def test_a_missing_pyarrow_is_told_before_the_work(monkeypatch: pytest.MonkeyPat
         check_form(Path("out.parquet"))
 
 
-@pytest.mark.parametrize("ending", [".csv", ".json", ".jsonl", ".parquet"])
+@pytest.mark.parametrize("ending", [".csv", ".xlsx", ".json", ".jsonl", ".parquet"])
 def test_a_stop_leaves_the_old_file_and_no_other(ending: str, tmp_path: Path) -> None:
     if ending == ".parquet":
         pytest.importorskip("pyarrow")
@@ -173,9 +275,9 @@ def test_a_file_is_replaced(tmp_path: Path) -> None:
 
 def test_an_unknown_ending_is_told_and_nothing_written(tmp_path: Path) -> None:
     with pytest.raises(
-        OutputError, match=r"out.xlsx: unknown ending '.xlsx'; known: .csv, .json, .jsonl, .parquet"
+        OutputError, match=r"out.xls: unknown ending '.xls'; known: .csv, .xlsx, .json, .jsonl, .parquet"
     ):
-        write_predictions(tmp_path / "out.xlsx", PREDICTIONS)
+        write_predictions(tmp_path / "out.xls", PREDICTIONS)
     with pytest.raises(OutputError, match="unknown ending ''"):
         check_form(Path("out"))
 

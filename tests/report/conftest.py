@@ -66,6 +66,7 @@ def with_everything(trial: Trial, table: LabelTable) -> Trial:
         choosing=Choosing(
             judged=said,
             raw_scores=0.5 + 0.6 * (scores - 0.5),
+            threshold_scores=scores,
             free_decisions=said.decisions,
             folds=(np.arange(len(rows))[::2], np.arange(len(rows))[1::2]),
             origin="out-of-fold scores of the training photos",

@@ -1,12 +1,13 @@
 """Scores and losses of one network as CSV files."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from manylabel.report.trial_files import given_labels, write_history, write_predictions
+from manylabel.report.trial_files import given_labels, write_history, write_label_issues, write_predictions
 from manylabel.types import Epoch, Judged, LabelTable, Thresholds, Trial
 from tests.report.conftest import NOTHING_MORE
 
@@ -55,6 +56,40 @@ def read(path: Path) -> list[list[str]]:
     """Read a CSV file."""
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.reader(file))
+
+
+def test_labels_that_are_probably_wrong_are_listed(tmp_path: Path) -> None:
+    found = trial(test=judged(3), out_of_fold=judged(0, 1, 2))
+    facts = {"models": [{"model": "tiny"}], "best": 0}
+
+    write_label_issues(tmp_path, [replace(found, model="other", out_of_fold=None), found], TABLE, facts=facts)
+
+    heading, *rows = read(tmp_path / "label_issues.csv")
+    assert heading == ["rank", "photo", "label", "given", "probability", "wrong"]
+    assert len(rows) == 8  # the known cells of three photos; the fourth is a test photo
+    assert [row[0] for row in rows] == [str(rank) for rank in range(1, 9)]
+    wrong = [float(row[5]) for row in rows]
+    assert wrong == sorted(wrong, reverse=True)
+    given = {(row[1], row[2]): (row[3], row[4]) for row in rows}
+    assert given["b, c/b.jpg", "sun"] == ("0", "0.6667")
+    assert ("c.jpg", "sea") not in given
+
+
+def test_nothing_is_listed_where_no_photo_was_kept_from_training(tmp_path: Path) -> None:
+    facts = {"models": [{"model": "tiny"}], "best": 0}
+    write_label_issues(tmp_path, [trial(test=judged(3), out_of_fold=None)], TABLE, facts=facts)
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_label_that_is_called_like_a_column_has_another_column(tmp_path: Path) -> None:
+    odd = replace(trial(test=judged(3), out_of_fold=None), labels=("given", "part", "sun"))
+
+    write_predictions(tmp_path / "p.csv", odd, replace(TABLE, labels=odd.labels))
+
+    heading, row = read(tmp_path / "p.csv")
+    assert heading == ["image", "part", "given", "predicted", "given (score)", "part (score)", "sun"]
+    assert row == ["d.jpg", "test", "sun", "given;sun", "0.400000", "0.500000", "0.666667"]
 
 
 def test_every_judged_photo_has_a_line(tmp_path: Path) -> None:

@@ -403,7 +403,9 @@ def test_suspicious_labels_are_shown_with_what_the_table_and_the_network_say() -
     assert facts["suspects"]["cells"][0]["row"] == row
     says = "yes" if targets[row, 0] else "no"
     name = table.names[row]
-    assert f"{name} label 0 : the table says {says}, tiny" in section_of(page_of(facts), "suspects")
+    section = section_of(page_of(facts), "suspects")
+    assert f"{name} label 0 : the table says {says}, tiny" in section
+    assert f"label_issues.csv, beside this report, lists {facts['suspects']['n_listed']} labels" in section
     assert len(trust_words.suspect_photos(facts)) <= trust_words.MOST_SUSPECT_PHOTOS
 
 

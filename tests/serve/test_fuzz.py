@@ -17,8 +17,6 @@ from manylabel.serve.served import ServedBundle
 from manylabel.serve.settings import ServeLimits
 
 pytest.importorskip("openvino")
-# A form that ends before its boundary leaves a temporary file to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 schemathesis = pytest.importorskip("schemathesis")
 
 FORMS = (
@@ -66,7 +64,7 @@ def test_a_damaged_photo_is_read_or_refused(
     answer = client.post(
         "/predict", files=[("photos", ("a", bytes(content))), ("photos", ("b", PHOTOS["PNG"]))]
     )
-    assert answer.status_code in (200, 422)
+    assert answer.status_code == 200
     damaged, good = answer.json()["photos"]
     assert (damaged["error"] is None) == bool(damaged["scores"])
     assert good["error"] is None

@@ -31,6 +31,8 @@ def evaluate(
     ] = None,
     engine: options.Engine = None,
     precision: options.Precision = None,
+    threshold: options.Threshold = None,
+    thresholds: options.ThresholdsFile = None,
     out: Annotated[
         Path | None, typer.Option(help="Also write the metrics to this file, .json.", metavar="FILE")
     ] = None,
@@ -50,6 +52,7 @@ def evaluate(
             part=part,
             engine=engine or "auto",
             precision=precision or "auto",
+            thresholds=options.read_threshold_options(thresholds, threshold),
             listener=listener,
         )
     show_evaluation(evaluation)

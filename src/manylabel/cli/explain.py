@@ -14,7 +14,6 @@ from manylabel.cli.console import show_line
 from manylabel.cli.progress import show_progress
 from manylabel.cli.screen import show_failures
 from manylabel.errors import ConfigError
-from manylabel.files import printable
 
 
 def explain(
@@ -65,6 +64,6 @@ def explain(
     write_explanations(out, explained, overwrite=overwrite)
     for photo in explained.photos:
         said = ", ".join(f"{found.label} {found.score:.0%}" for found in photo.labels)
-        show_line(f"{printable(photo.path.name)}: {said}")
+        show_line(f"{photo.path.name}: {said}")
     show_failures(explained.failures)
     show_line(f"Heat maps: {out / 'index.html'}")

@@ -25,8 +25,9 @@ from manylabel.cli.predict import predict
 from manylabel.cli.sample import sample
 from manylabel.cli.serve import serve
 from manylabel.cli.suggest import suggest
+from manylabel.cli.thresholds import thresholds
 from manylabel.cli.train import train
-from manylabel.errors import ManylabelError
+from manylabel.errors import ManylabelError, visible
 
 app = typer.Typer(
     help="From a folder of photos and a table of labels to a compared multi-label image classifier.",
@@ -63,6 +64,7 @@ for command in (
     predict,
     explain,
     suggest,
+    thresholds,
     export,
     serve,
     models,
@@ -109,7 +111,7 @@ def main() -> None:
         sys.exit(2)
     except OSError as error:
         # What the library foresees is a ManylabelError; this is a full disk, or one that went away.
-        show_error(f"{error.filename or 'the disk'}: {error.strerror or error}")
+        show_error(visible(f"{error.filename or 'the disk'}: {error.strerror or error}"))
         sys.exit(2)
     except (KeyboardInterrupt, Stopped):
         show_error("stopped; no half-written output was left, and what lay there before is still there")

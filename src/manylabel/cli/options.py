@@ -5,10 +5,10 @@ Out: the settings of a run.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,8 +28,11 @@ from manylabel.config import (
     TrainingConfig,
     TuneName,
 )
-from manylabel.errors import OutputError
+from manylabel.errors import ConfigError, OutputError
 from manylabel.recipes import apply_settings, field_docs, load_recipe, replace_settings
+
+if TYPE_CHECKING:
+    from manylabel.threshold_files import ThresholdSource
 
 DEFAULT_RECIPE = "standard"
 
@@ -86,6 +89,25 @@ Precision = Annotated[
         "--precision",
         help="Numbers to compute in: auto takes bf16 where the processor has it, which is faster and rounds: "
         "a probability moves by 0.01 or so, now and then by 0.1.",
+    ),
+]
+Threshold = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--threshold",
+        help="Give a label from this probability on, in place of the bundle's threshold; may be given again.",
+        metavar="LABEL=VALUE",
+        show_default=False,
+    ),
+]
+ThresholdsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--thresholds",
+        help="Table of thresholds in place of the bundle's: a CSV file with the columns label and threshold, "
+        "as `manylabel thresholds --out` writes it; --threshold wins over it.",
+        metavar="FILE",
+        show_default=False,
     ),
 ]
 Device = Annotated[DeviceName | None, _of(TrainingConfig, "device", "--device")]
@@ -163,6 +185,28 @@ def check_ending(out: Path | None, ending: str) -> None:
     """
     if out is not None and out.suffix.lower() != ending:
         raise OutputError(f"{out}: unknown ending '{out.suffix}'; known: {ending}")
+
+
+def read_threshold_options(
+    file: Path | None, singles: Sequence[str] | None
+) -> "list[ThresholdSource] | None":
+    """Return the thresholds that a user gives in place of the bundle's; None where there are none.
+
+    Raises:
+        ConfigError: One is not LABEL=VALUE.
+    """
+    given = dict[str, float | str]()
+    for text in singles or ():
+        label, mark, value = text.rpartition("=")  # a label may have an equals sign in it
+        if not mark:
+            raise ConfigError(f"--threshold {text}: expected LABEL=VALUE, e.g. --threshold beach=0.7")
+        given[label] = value
+    sources: list[ThresholdSource] = []
+    if file is not None:
+        sources.append(file)
+    if given:
+        sources.append(given)
+    return sources or None
 
 
 def configure(given: Mapping[str, Any]) -> RunConfig:

@@ -27,14 +27,24 @@ def predict(
     out: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Also write to this file, .csv, .json, .jsonl, .parquet, .labelstudio.json or .coco.json; "
-            "may be given again.",
+            help="Also write to this file, .csv, .xlsx, .json, .jsonl, .parquet, .labelstudio.json or "
+            ".coco.json; may be given again.",
             metavar="FILE",
         ),
     ] = None,
+    excel: Annotated[
+        bool,
+        typer.Option(
+            "--excel",
+            help="Write .csv so that Excel reads its letters right and takes no name for a formula; .xlsx "
+            "needs no such care.",
+        ),
+    ] = False,
     engine: options.Engine = None,
     device: options.Device = None,
     precision: options.Precision = None,
+    threshold: options.Threshold = None,
+    thresholds: options.ThresholdsFile = None,
 ) -> None:
     """Say which labels photos carry, with probabilities.
 
@@ -44,13 +54,14 @@ def predict(
     from manylabel.predictors.files import open_prediction_files
 
     files, said = out or [], Said()
-    with open_prediction_files(files) as write, show_progress() as listener:
+    with open_prediction_files(files, is_for_excel=excel) as write, show_progress() as listener:
         parts = run(
             bundle,
             photos,
             engine=engine or "auto",
             device=device or "auto",
             precision=precision or "auto",
+            thresholds=options.read_threshold_options(thresholds, threshold),
             listener=listener,
         )
         for part in parts:

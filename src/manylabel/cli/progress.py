@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -31,7 +30,7 @@ class _ScreenHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one message as it is."""
-        console.stderr.print(record.getMessage(), markup=False, highlight=False, soft_wrap=True)
+        console.show_log(record.getMessage())
 
 
 class _PhotosPerSecond(ProgressColumn):
@@ -74,11 +73,11 @@ def show_progress() -> Iterator[Listener]:
             if progress.done == progress.total and key not in tasks:
                 tasks[key] = None
                 line = f"{progress.subject}: {progress.stage} {progress.done}/{progress.total}"
-                console.stderr.print(line, markup=False, highlight=False)
+                console.show_log(line)
             return
         if key not in tasks or bars.tasks[tasks[key]].finished:
             tasks[key] = bars.add_task(
-                escape(f"{progress.subject}: {progress.stage}"),
+                console.as_cell(f"{progress.subject}: {progress.stage}"),
                 total=progress.total,
                 counts_photos=progress.subject == "photos",
             )

@@ -9,14 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
-from manylabel.cli.console import show_line, show_sentence, show_table, stderr, stdout
+from manylabel.cli.console import (
+    VisibleConsole,
+    as_cell,
+    show_line,
+    show_sentence,
+    show_table,
+    show_warning,
+    stdout,
+)
 from manylabel.errors import PhotoError
-from manylabel.files import printable
 
 if TYPE_CHECKING:
     from manylabel.apply import Evaluation
@@ -143,8 +148,8 @@ def show_suggestions(suggestions: "Suggestions") -> None:
             f"{label} {scores.values[row, scores.labels.index(label)]:.0%}"
             for label in suggestions.unsure_labels(row)
         ]
-        said = escape(", ".join(unsure)) or "(none between 10 and 90 %)"
-        table.add_row(escape(name), f"{suggestions.uncertainty[row]:.2f}", said)
+        said = as_cell(", ".join(unsure)) or "(none between 10 and 90 %)"
+        table.add_row(as_cell(name), f"{suggestions.uncertainty[row]:.2f}", said)
     stdout.print(table)
     show_line(f"Chosen from {suggestions.n_unlabelled} unlabelled photos, the most useful first.")
     for note in suggestions.notes:
@@ -235,7 +240,7 @@ class Said:
         table.add_column("Photo", overflow="fold")
         table.add_column("Labels", overflow="fold")
         for cells in self._rows:
-            table.add_row(*(escape(cell) for cell in cells))
+            table.add_row(*(as_cell(cell) for cell in cells))
         stdout.print(table)
         if self._n_photos > len(self._rows):
             n_more = self._n_photos - len(self._rows)
@@ -243,19 +248,13 @@ class Said:
         show_failures(self._failures)
         if self._n_failures > len(self._failures):
             n_more = self._n_failures - len(self._failures)
-            stderr.print(f"and {n_more} more that cannot be read{hint}", style="yellow")
+            show_warning(f"and {n_more} more that cannot be read{hint}")
 
 
 def show_failures(failures: Sequence[PhotoError]) -> None:
     """List the photos that could not be read, on stderr."""
     for failure in failures:
-        stderr.print(
-            f"not read: {printable(str(failure))}",
-            style="yellow",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        show_warning(f"not read: {failure}")
 
 
 def show_models(models: Sequence["ModelInfo"]) -> None:
@@ -266,15 +265,15 @@ def show_models(models: Sequence["ModelInfo"]) -> None:
         table.add_column(heading, justify="right" if is_number else "left", no_wrap=True)
     for model in models:
         table.add_row(
-            escape(model.name),
+            as_cell(model.name),
             f"{model.parameters:,}",
             str(model.n_features),
             f"{model.side_px} px",
-            escape(model.licence),
+            as_cell(model.licence),
             model.weights or "not here",
         )
     needed = Measurement.get(stdout, stdout.options.update(max_width=_WIDEST), table).maximum
-    Console(file=stdout.file, width=max(stdout.width, needed)).print(table)
+    VisibleConsole(file=stdout.file, width=max(stdout.width, needed)).print(table)
 
 
 def show_cache(contents: "CacheContents") -> None:
@@ -293,10 +292,10 @@ def show_cache(contents: "CacheContents") -> None:
     table.add_column("Last used", no_wrap=True)
     for entry in contents.entries:
         table.add_row(
-            escape(_or_unknown(entry.network)),
+            as_cell(_or_unknown(entry.network)),
             _or_unknown(entry.n_photos),
             _or_unknown(entry.n_views),
-            escape(_or_unknown(entry.what)),
+            as_cell(_or_unknown(entry.what)),
             format_bytes(entry.n_bytes),
             f"{datetime.fromtimestamp(entry.last_used):%Y-%m-%d %H:%M}",
         )

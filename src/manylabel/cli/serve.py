@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from manylabel.cli import options
-from manylabel.cli.console import show_line
+from manylabel.cli.console import VisibleFormatter, show_line
 from manylabel.errors import ConfigError
 
 _TOKEN_VARIABLE = "MANYLABEL_TOKEN"
@@ -33,6 +33,8 @@ def serve(
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
     engine: options.Engine = None,
     precision: options.Precision = None,
+    threshold: options.Threshold = None,
+    thresholds: options.ThresholdsFile = None,
     token_file: Annotated[
         Path | None,
         typer.Option(
@@ -64,7 +66,9 @@ def serve(
         waiting=max_waiting,
         body_mb=max_body_mb,
     )
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    log = logging.StreamHandler()
+    log.setFormatter(VisibleFormatter("%(asctime)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[log])
     with suppress(KeyboardInterrupt):  # the usual way to stop: uvicorn has answered what it had accepted
         run(
             bundles,
@@ -72,6 +76,7 @@ def serve(
             port=port,
             engine=engine or "auto",
             precision=precision or "auto",
+            thresholds=options.read_threshold_options(thresholds, threshold),
             limits=limits,
             token=read_token(token_file),
             on_start=lambda url: show_line(f"Serving on {url} until Ctrl-C."),

@@ -18,7 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from manylabel.bundle import CARD_FILE, CONFIG_FILE, ONNX_FILE, THRESHOLDS_FILE, WEIGHTS_FILE, Bundle
+from manylabel.bundle import (
+    CARD_FILE,
+    CONFIG_FILE,
+    ONNX_FILE,
+    OUT_OF_FOLD_FILE,
+    THRESHOLDS_FILE,
+    WEIGHTS_FILE,
+    Bundle,
+)
 from manylabel.cache import ENGINE_FACTS_FILE, default_cache, engine_folder
 from manylabel.errors import BundleError
 from manylabel.files import file_sha256, new_folder
@@ -38,7 +46,7 @@ _ENGINE_FILES = (*_CHECKED_FILES, ONNX_FILE, FACTS_FILE)
 _OWN_FILES = re.compile("|".join(map(re.escape, _ENGINE_FILES)))
 
 BUNDLE_FILES = (
-    *(CONFIG_FILE, WEIGHTS_FILE, THRESHOLDS_FILE, FACTS_FILE, CARD_FILE, ONNX_FILE),
+    *(CONFIG_FILE, WEIGHTS_FILE, THRESHOLDS_FILE, OUT_OF_FOLD_FILE, FACTS_FILE, CARD_FILE, ONNX_FILE),
     *(f"{folder}/{name}" for folder in (OPENVINO_FOLDER, INT8_FOLDER) for name in _ENGINE_FILES),
 )
 """What a bundle may consist of, its exported forms included."""

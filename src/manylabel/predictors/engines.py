@@ -6,7 +6,9 @@ Out: a predictor. Where a converted model is at hand, torch is not loaded.
 
 import logging
 import platform
+from collections.abc import Sequence
 from ctypes.util import find_library
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
@@ -33,6 +35,7 @@ from manylabel.predictors.onnx_predictor import OnnxPredictor
 from manylabel.predictors.openvino_predictor import Aim, OpenVinoPredictor, has_native_bf16, read_model
 from manylabel.predictors.scoring import PixelPredictor
 from manylabel.quiet_imports import has_openvino
+from manylabel.threshold_files import ThresholdSource, change_thresholds
 
 if TYPE_CHECKING:
     import openvino
@@ -48,6 +51,7 @@ def open_predictor(
     device: DeviceName = "auto",
     precision: PrecisionName = "auto",
     aim: Aim = "any",
+    thresholds: ThresholdSource | Sequence[ThresholdSource] | None = None,
 ) -> PixelPredictor:
     """Open a bundle.
 
@@ -58,14 +62,19 @@ def open_predictor(
         device: Where to compute; OpenVINO is used on the CPU.
         precision: Number type of the forward pass.
         aim: How many photos come; to torch it makes no difference.
+        thresholds: Thresholds of some labels in place of those of the bundle, by label or as a file.
 
     Raises:
         BundleError: A file is missing, damaged or does not fit.
         EngineError: OpenVINO was asked for and cannot compute the network.
-        ConfigError: The wanted device or number type is not there.
+        ConfigError: The wanted device or number type is not there, or a threshold cannot be used.
         MissingExtraError: The engine is not installed.
     """
     bundle = read_bundle(folder)
+    if thresholds is not None:
+        bundle = replace(
+            bundle, thresholds=change_thresholds(bundle.thresholds, bundle.config.labels, thresholds)
+        )
     match engine:
         case "auto":
             return _open_best(bundle, device=device, precision=precision, aim=aim)

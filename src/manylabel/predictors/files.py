@@ -1,8 +1,8 @@
 """Write predictions to files while they come.
 
 In:  predictions, part by part.
-Out: CSV, JSON, JSON Lines, Parquet, Label Studio or COCO files, chosen by their ending; a row per photo, in
-     the order of the photos; complete or absent.
+Out: CSV, Excel, JSON, JSON Lines, Parquet, Label Studio or COCO files, chosen by their ending; a row per
+     photo, in the order of the photos; complete or absent.
 """
 
 import csv
@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from errno import EISDIR
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -20,11 +21,13 @@ import numpy as np
 
 from manylabel.errors import MissingExtraError, OutputError, PhotoError
 from manylabel.files import new_file, writing
+from manylabel.label_columns import label_columns
 from manylabel.predictors.batch import Predictions
+from manylabel.predictors.sheet_files import FIRST_COLUMNS, ExcelRows
 from manylabel.predictors.tool_files import CocoRows, LabelStudioRows
 
 _ROWS_PER_GROUP = 8192
-_FIRST_COLUMNS = ("image", "labels", "error")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class RowWriter(Protocol):
@@ -38,27 +41,36 @@ class RowWriter(Protocol):
 
 
 @contextmanager
-def open_prediction_files(paths: Sequence[Path]) -> Iterator[Callable[[Predictions], None]]:
+def open_prediction_files(
+    paths: Sequence[Path], *, is_for_excel: bool = False
+) -> Iterator[Callable[[Predictions], None]]:
     """Open files for predictions; they appear once the block has ended without an error.
 
     Args:
         paths: Each ends in one of ``FORMS``.
+        is_for_excel: Whether CSV files are written for spreadsheets, see ``CsvRows``.
 
     Yields:
         What writes the next predictions to all of them.
 
     Raises:
-        OutputError: An ending is unknown, or a file cannot be written.
+        OutputError: An ending is unknown, a file cannot be written, or there is no CSV file for spreadsheets.
         MissingExtraError: Parquet files are asked for, and pyarrow is not installed.
     """
     for path in paths:
         check_form(path)
+    if is_for_excel and not any(_ending_of(path) == ".csv" for path in paths):
+        raise OutputError("--excel: makes CSV files for spreadsheets; give a file that ends in .csv to --out")
+    forms = FORMS | {".csv": partial(CsvRows, is_for_excel=is_for_excel)}
     with ExitStack() as stack:
         writers = {}
         for path in paths:
             if path not in writers:
                 with writing(path):
-                    writers[path] = FORMS[_ending_of(path)](stack.enter_context(_new_file(path)))
+                    writer = forms[_ending_of(path)](stack.enter_context(_new_file(path)))
+                writers[path] = writer
+                if isinstance(writer, ExcelRows):
+                    stack.callback(writer.abandon)
 
         def write(predictions: Predictions) -> None:
             for path, writer in writers.items():
@@ -115,10 +127,18 @@ class CsvRows:
     """Write columns image, labels (joined by ``;``, most probable first), error, then the probabilities.
 
     A photo that could not be read has its reason under error and no probabilities.
+
+    Args:
+        file: Where to write to.
+        is_for_excel: Whether a spreadsheet will open it. Excel takes a CSV file for UTF-8 only where it
+            starts with a byte order mark, and text that starts with =, +, - or @ for a formula: that gets
+            an apostrophe before it.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+    def __init__(self, file: BinaryIO, *, is_for_excel: bool = False) -> None:
+        encoding = "utf-8-sig" if is_for_excel else "utf-8"
+        self._text = io.TextIOWrapper(file, encoding=encoding, newline="", write_through=True)
+        self._is_for_excel = is_for_excel
         self._csv = csv.writer(self._text)
         self._has_heading = False
 
@@ -126,15 +146,20 @@ class CsvRows:
         """Write the next rows."""
         scores = predictions.scores
         if not self._has_heading:
-            self._csv.writerow([*_FIRST_COLUMNS, *scores.labels])
+            self._write_row([*FIRST_COLUMNS, *label_columns(scores.labels, others=FIRST_COLUMNS)])
             self._has_heading = True
         for answer in predictions.in_order():
             if isinstance(answer, PhotoError):
-                self._csv.writerow([str(answer.path), "", answer.reason, *[""] * len(scores.labels)])
+                self._write_row([str(answer.path), "", answer.reason, *[""] * len(scores.labels)])
             else:
                 values = (f"{score:.6f}" for score in scores.values[answer])
                 said = ";".join(predictions.labels_of(answer))
-                self._csv.writerow([scores.names[answer], said, "", *values])
+                self._write_row([scores.names[answer], said, "", *values])
+
+    def _write_row(self, cells: Sequence[str]) -> None:
+        if self._is_for_excel:
+            cells = [f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell for cell in cells]
+        self._csv.writerow(cells)
 
     def close(self) -> None:
         """Write what is still waiting."""
@@ -235,9 +260,7 @@ def _to_arrow(predictions: Predictions) -> Any:
     values = np.full((len(answers), len(predictions.scores.labels)), np.nan, dtype=np.float32)
     is_read = np.array([not isinstance(answer, PhotoError) for answer in answers], dtype=bool)
     values[is_read] = predictions.scores.values
-    for column, label in enumerate(predictions.scores.labels):
-        # A label may be called as one of the other columns are.
-        name = f"{label} (score)" if label in _FIRST_COLUMNS else label
+    for column, name in enumerate(label_columns(predictions.scores.labels, others=FIRST_COLUMNS)):
         columns[name] = pyarrow.array(values[:, column], pyarrow.float32(), mask=~is_read)
     return pyarrow.table(columns)
 
@@ -262,6 +285,7 @@ def _to_json(values: object) -> str:
 
 FORMS: dict[str, Callable[[BinaryIO], RowWriter]] = {
     ".csv": CsvRows,
+    ".xlsx": ExcelRows,
     ".json": JsonRows,
     ".jsonl": JsonLineRows,
     ".parquet": ParquetRows,

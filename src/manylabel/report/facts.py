@@ -47,7 +47,8 @@ Out: facts, one dict of plain JSON values; null stands where something is undefi
     against_baselines  of the best network and each baseline, by mAP, in the form of ``comparisons``
     comparisons      of every two networks (of the 8 best where there are more), by mAP and exact match:
                      first, second, metric, difference, interval, is_distinguishable, sentence
-    suspects         null or {n_photos, n_present, n_expected, cells}: given labels that are probably wrong
+    suspects         null or {n_photos, n_present, n_expected, n_listed: cells in label_issues.csv, cells: at
+                     most 40}: given labels that are probably wrong
                      by what the best network says without having learned from them; each cell {row, name,
                      label, given, score, quality: the probability that the given label is right}
     best             position in ``models`` of the highest mAP; best_by: the photos that say so, "out_of_fold"

@@ -1,18 +1,23 @@
-"""Write the scores and the losses of one network as CSV files.
+"""Write what was found by one network as CSV files.
 
 In:  a trial and the table.
-Out: predictions/<model>.csv and history/<model>.csv of a run directory.
+Out: predictions/<model>.csv and history/<model>.csv of a run directory; its label_issues.csv.
 """
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from manylabel.files import write_atomically
+from manylabel.label_columns import label_columns
+from manylabel.report.trust import list_label_issues
 from manylabel.types import Epoch, LabelTable, Trial
+
+LABEL_ISSUES_FILE = "label_issues.csv"
 
 
 def write_trial(folder: Path, trial: Trial, table: LabelTable) -> None:
@@ -51,7 +56,38 @@ def write_predictions(path: Path, trial: Trial, table: LabelTable) -> None:
             predicted = ";".join(np.array(trial.labels)[decisions])
             given = given_labels(table, int(row))
             rows.append([table.names[row], part, given, predicted, *(f"{score:.6f}" for score in scores)])
-    _write_csv(path, ["image", "part", "given", "predicted", *trial.labels], rows)
+    columns = ("image", "part", "given", "predicted")
+    _write_csv(path, [*columns, *label_columns(trial.labels, others=columns)], rows)
+
+
+def write_label_issues(
+    folder: Path, trials: Sequence[Trial], table: LabelTable, *, facts: Mapping[str, Any]
+) -> None:
+    """Write given labels that are probably wrong into a run directory, the most suspicious first.
+
+    Columns: rank from 1, photo, label, given (1 present, 0 absent), probability (of the label, by the best
+    network, which had not learned from the photo), wrong (probability that what was given is wrong). Nothing
+    is written where no photo was kept from training.
+
+    Args:
+        folder: The run directory.
+        trials: Its networks.
+        table: Names of the photos and the given labels.
+        facts: Say which network is best.
+    """
+    best = facts["models"][facts["best"]]["model"]
+    cells = list_label_issues(table, next(trial for trial in trials if trial.model == best))
+    if cells is None:
+        return
+    rows = [
+        [
+            *(rank, cell["name"], cell["label"], cell["given"]),
+            *(f"{value:.4f}" for value in (cell["score"], 1 - cell["quality"])),
+        ]
+        for rank, cell in enumerate(cells, start=1)
+    ]
+    columns = ["rank", "photo", "label", "given", "probability", "wrong"]
+    _write_csv(folder / LABEL_ISSUES_FILE, columns, rows)
 
 
 def write_history(path: Path, history: Sequence[Epoch]) -> None:

@@ -15,10 +15,10 @@ from manylabel.evaluation.benefit import threshold_benefit
 from manylabel.evaluation.compare import PairedDifference, compare_pairs
 from manylabel.evaluation.curves import BoolArray
 from manylabel.evaluation.intervals import Bootstrap, Interval, bootstrap_metrics
-from manylabel.evaluation.label_errors import rank_label_errors
+from manylabel.evaluation.label_errors import LabelErrors, rank_label_errors
 from manylabel.evaluation.reliability import brier_score, expected_calibration_error, log_loss, reliability
 from manylabel.evaluation.thresholds import ThresholdAim
-from manylabel.types import FloatArray, Judged, LabelTable, Split, Trial
+from manylabel.types import FloatArray, IntArray, Judged, LabelTable, Split, Trial
 
 N_RESAMPLES = 2000
 _COMPARED = ("mAP", "exact_match")
@@ -173,6 +173,32 @@ def describe_suspects(table: LabelTable, trial: Trial) -> Facts | None:
     Test photos are left out: labels that are corrected by what a network says of them would make it look
     better.
     """
+    found = _rank_given_labels(table, trial)
+    if found is None:
+        return None
+    rows, errors = found
+    n_present = int((table.targets[rows] == 1).sum())
+    return {
+        "n_photos": len(rows),
+        "n_present": n_present,
+        "n_expected": errors.n_expected,
+        "n_listed": _n_listed(errors),
+        "cells": _describe_cells(table, rows, errors, most=_MOST_SUSPECTS),
+    }
+
+
+def list_label_issues(table: LabelTable, trial: Trial) -> list[Facts] | None:
+    """List all cells that ``label_issues.csv`` shows: as many as are probably wrong, but at least 40.
+
+    Returns:
+        Cells as in the facts; None where no photo was scored by a fit that did not see it.
+    """
+    found = _rank_given_labels(table, trial)
+    return None if found is None else _describe_cells(table, *found, most=_n_listed(found[1]))
+
+
+def _rank_given_labels(table: LabelTable, trial: Trial) -> tuple[IntArray, LabelErrors] | None:
+    """Return the rows of the table that were looked at, and their cells, the most suspicious first."""
     kept_from_training = (trial.out_of_fold, None if trial.choosing is None else trial.choosing.judged)
     said = [judged for judged in kept_from_training if judged is not None]
     if not said:
@@ -180,8 +206,15 @@ def describe_suspects(table: LabelTable, trial: Trial) -> Facts | None:
     rows = np.concatenate([judged.rows for judged in said])
     rows, first = np.unique(rows, return_index=True)
     scores = np.concatenate([judged.scores for judged in said])[first]
-    errors = rank_label_errors(table.targets[rows], scores)
-    cells = [
+    return rows, rank_label_errors(table.targets[rows], scores)
+
+
+def _n_listed(errors: LabelErrors) -> int:
+    return min(len(errors.rows), max(_MOST_SUSPECTS, round(errors.n_expected)))
+
+
+def _describe_cells(table: LabelTable, rows: IntArray, errors: LabelErrors, *, most: int) -> list[Facts]:
+    return [
         {
             "row": int(rows[row]),
             "name": table.names[rows[row]],
@@ -191,13 +224,11 @@ def describe_suspects(table: LabelTable, trial: Trial) -> Facts | None:
             "quality": round(float(quality), 4),
         }
         for row, column, given, score, quality in zip(
-            errors.rows[:_MOST_SUSPECTS],
-            errors.columns[:_MOST_SUSPECTS],
-            errors.given[:_MOST_SUSPECTS],
-            errors.score[:_MOST_SUSPECTS],
-            errors.quality[:_MOST_SUSPECTS],
+            errors.rows[:most],
+            errors.columns[:most],
+            errors.given[:most],
+            errors.score[:most],
+            errors.quality[:most],
             strict=True,
         )
     ]
-    n_present = int((table.targets[rows] == 1).sum())
-    return {"n_photos": len(rows), "n_present": n_present, "n_expected": errors.n_expected, "cells": cells}

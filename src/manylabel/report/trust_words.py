@@ -204,6 +204,17 @@ def suspects(facts: FactsView) -> str:
     )
 
 
+def suspects_file(facts: FactsView) -> str:
+    """Say where all given labels that are probably wrong are listed; empty where there are none."""
+    found = facts["suspects"]
+    if found is None or not found["cells"]:
+        return ""
+    return (
+        f"label_issues.csv, beside this report, lists {n_things(found['n_listed'], 'label')} of photos, the"
+        f" most suspicious first: what was given, and how probable it is that this is wrong."
+    )
+
+
 def suspect_photos(facts: FactsView) -> list[dict[str, Any]]:
     """Return the photos with the most suspicious labels: row, name, cells; the worst photo first."""
     photos: dict[int, dict[str, Any]] = {}

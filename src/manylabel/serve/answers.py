@@ -15,7 +15,9 @@ class PhotoAnswer(BaseModel):
     scores: dict[str, float] = Field(
         description="The probability of every label; empty where it was not read."
     )
-    error: str | None = Field(default=None, description="Why the photo could not be read.")
+    error: str | None = Field(
+        default=None, description="Why the photo could not be read; null where it was. Others are answered."
+    )
 
 
 class PredictAnswer(BaseModel):

@@ -88,7 +88,7 @@ async def labels(server: Server, model: ModelName = None) -> LabelsAnswer:
         **_REFUSALS,
         422: {
             "model": PredictAnswer | ErrorAnswer,
-            "description": "A photo cannot be read; others are answered.",
+            "description": "No photo can be read, or none was sent.",
         },
     },
     openapi_extra={"requestBody": BODY},
@@ -96,7 +96,7 @@ async def labels(server: Server, model: ModelName = None) -> LabelsAnswer:
 async def predict(
     server: Server, request: Request, response: Response, model: ModelName = None
 ) -> PredictAnswer:
-    """Say which labels photos carry, with probabilities."""
+    """Say which labels photos carry, with probabilities; a photo that cannot be read has an error instead."""
     bundle = server.choose(model)
     uploads = await read_uploads(request, server.limits)
     with server.places(len(uploads)):
@@ -107,7 +107,7 @@ async def predict(
     for photo in photos:
         outcome = "scored" if photo.error is None else "unreadable"
         server.measures.photos.labels(model=bundle.name, outcome=outcome).inc()
-    if any(photo.error is not None for photo in photos):
+    if all(photo.error is not None for photo in photos):
         response.status_code = 422
     thresholds = dict(zip(bundle.labels, bundle.thresholds.values.tolist(), strict=True))
     return PredictAnswer(model=bundle.name, thresholds=thresholds, photos=photos)

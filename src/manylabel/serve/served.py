@@ -25,6 +25,7 @@ from manylabel.preprocess import PixelArray, resize_views
 from manylabel.rules import respect
 from manylabel.serve.batcher import Batcher
 from manylabel.serve.settings import ServeLimits
+from manylabel.threshold_files import ThresholdSource
 from manylabel.types import FloatArray
 
 _MOST_VARIANTS = 64
@@ -65,10 +66,11 @@ class ServedBundle:
         engine: What computes.
         precision: Number type of the forward pass.
         limits: What is refused.
+        thresholds: Thresholds of some labels in place of those of the bundle.
 
     Raises:
         BundleError: A file is missing, damaged or does not fit.
-        ConfigError: The number type is not there.
+        ConfigError: The number type is not there, or a threshold cannot be used.
         MissingExtraError: The engine is not installed.
     """
 
@@ -80,11 +82,12 @@ class ServedBundle:
         engine: EngineName = "auto",
         precision: PrecisionName = "auto",
         limits: ServeLimits | None = None,
+        thresholds: ThresholdSource | Sequence[ThresholdSource] | None = None,
     ) -> None:
         """Open the bundle and start its threads."""
         self.name = name
         self._limits = ServeLimits() if limits is None else limits
-        self._predictor = open_predictor(folder, engine=engine, precision=precision)
+        self._predictor = open_predictor(folder, engine=engine, precision=precision, thresholds=thresholds)
         self.rules = self._predictor.rules
         self.thresholds = self._predictor.thresholds
         self.engine = self._predictor.engine

@@ -19,6 +19,7 @@ from manylabel.errors import ConfigError
 from manylabel.serve.app import create_app
 from manylabel.serve.served import ServedBundle
 from manylabel.serve.settings import ServeLimits
+from manylabel.threshold_files import ThresholdSource
 
 _logger = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ def serve(  # noqa: PLR0913 - a wish of the operator each
     port: int = 8000,
     engine: EngineName = "auto",
     precision: PrecisionName = "auto",
+    thresholds: ThresholdSource | Sequence[ThresholdSource] | None = None,
     limits: ServeLimits | None = None,
     token: str | None = None,
     on_start: Callable[[str], None] = lambda _: None,
@@ -43,12 +45,14 @@ def serve(  # noqa: PLR0913 - a wish of the operator each
         port: Port to listen on; 0 takes a free one.
         engine: What computes.
         precision: Number type of the forward pass.
+        thresholds: Thresholds of some labels in place of those of the bundles, by label or as a file; every
+            bundle must have these labels.
         limits: What is refused.
         token: What clients must send; not given: everybody who reaches the address may ask.
         on_start: Hears of the URL once the server listens.
 
     Raises:
-        InputError: A bundle cannot be used, two have the same name, or the port is taken.
+        InputError: A bundle or a threshold cannot be used, two have the same name, or the port is taken.
         MissingExtraError: The engine is not installed.
     """
     limits = ServeLimits() if limits is None else limits
@@ -57,8 +61,13 @@ def serve(  # noqa: PLR0913 - a wish of the operator each
         taken = opened.enter_context(_take_port(host, port))
         served = []
         for name, folder in places.items():
-            served.append(ServedBundle(name, folder, engine=engine, precision=precision, limits=limits))
-            opened.callback(served[-1].close)
+            bundle = ServedBundle(
+                name, folder, engine=engine, precision=precision, limits=limits, thresholds=thresholds
+            )
+            opened.callback(bundle.close)
+            served.append(bundle)
+            for change in bundle.thresholds.changes:
+                _logger.info("%s: %s", name, change)
         if token is None and host not in ("127.0.0.1", "::1", "localhost"):
             _logger.warning("everybody who reaches %s may ask: set a token to let in only some", host)
         config = uvicorn.Config(

@@ -193,6 +193,7 @@ def _learn(
     return replace(rule, thresholds=replace(rule.thresholds, origin=origin)), Choosing(
         judged=Judged(rows=rows, scores=said.scores, decisions=said.decisions),
         raw_scores=said.raw_scores,
+        threshold_scores=rule.calibration.scores,
         free_decisions=said.free_decisions,
         folds=held_out.folds,
         origin=where,

@@ -17,7 +17,7 @@ from manylabel.data.assembly.name_check import PhotoFolder, find_named_photos
 from manylabel.data.assembly.split_folders import take_split_of_folders
 from manylabel.data.parsing.raw import RawTable
 from manylabel.data.parsing.wording import cap_problems
-from manylabel.errors import TableError, one_line
+from manylabel.errors import TableError, visible
 from manylabel.types import LabelTable
 
 
@@ -61,6 +61,6 @@ def assemble_table(
         labels=tuple(raw.labels[label] for label in kept),
         targets=merged.targets[:, kept],
         parts=parts,
-        source=one_line(raw.source),
-        notes=tuple(map(one_line, (*raw.notes, *named.notes, *merged.notes, *notes))),
+        source=visible(raw.source),
+        notes=tuple(map(visible, (*raw.notes, *named.notes, *merged.notes, *notes))),
     )

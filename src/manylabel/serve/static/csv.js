@@ -1,17 +1,40 @@
-// Write what was said as a CSV file, in the layout of `manylabel predict --out`.
+// Write CSV files: what was said, in the layout of `manylabel predict --out`, and thresholds, in that of a bundle's.
 
-function cell(value) {
-  const text = String(value);
+const COLUMNS = ["image", "labels", "error"];
+
+// Spreadsheets take what starts like this for a formula; an apostrophe before it makes it text.
+function asText(value) {
+  return /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+}
+
+function cell(text) {
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
+// A label may be called as one of the other columns is, or as what another one becomes.
+function columnOf(label, labels) {
+  if (!COLUMNS.includes(label)) return label;
+  let column = label;
+  while (COLUMNS.includes(column) || labels.includes(column)) column += " (score)";
+  return column;
+}
+
 export function toCsv(photos, labels, givenTo) {
-  const lines = [["image", "labels", "error", ...labels]];
+  const lines = [[...COLUMNS, ...labels.map((label) => columnOf(label, labels))]];
   for (const photo of photos) {
     const scores = labels.map((label) => photo.scores[label] ?? "");
     lines.push([photo.image, givenTo(photo).join(";"), photo.error ?? "", ...scores]);
   }
-  return lines.map((line) => line.map(cell).join(",")).join("\r\n") + "\r\n";
+  return join(lines.map((line) => line.map(asText)));
+}
+
+// For `manylabel predict --thresholds`, and to replace thresholds.csv of a bundle; names stay as they are.
+export function thresholdsToCsv(thresholds) {
+  return join([["label", "threshold"], ...thresholds]);
+}
+
+function join(lines) {
+  return lines.map((line) => line.map((value) => cell(String(value))).join(",")).join("\r\n") + "\r\n";
 }
 
 export function download(text, name) {

@@ -1,7 +1,7 @@
 // The page: photos in, labels out, thresholds to move.
 
 import { NeedsToken, explain, getLabels, getServer, predict, setToken } from "./api.js";
-import { download, toCsv } from "./csv.js";
+import { download, thresholdsToCsv, toCsv } from "./csv.js";
 import { draw, inWords } from "./heatmap.js";
 
 const PHOTOS_PER_REQUEST = 4;
@@ -294,6 +294,7 @@ byId("download").onclick = () => {
   const answers = page.entries.map((entry) => entry.answer).filter(Boolean);
   download(toCsv(answers, page.labels.map(({ name }) => name), labelsOf), "predictions.csv");
 };
+byId("save").onclick = () => download(thresholdsToCsv(page.thresholds), "thresholds.csv");
 byId("token-form").onsubmit = (event) => {
   event.preventDefault();
   setToken(byId("token").value);
