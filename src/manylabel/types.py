@@ -20,9 +20,7 @@ WeightsSource = Literal["package", "official", "file", "random", "missing"]
 """Where weights came from; they are random where that was asked for, and where official ones are missing."""
 
 
-def is_pretrained(source: WeightsSource) -> bool:
-    """Tell whether weights learned something before."""
-    return source not in ("random", "missing")
+PRETRAINED = frozenset({"package", "official", "file"})  # sources of weights that learned something
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -85,7 +85,7 @@ from manylabel.report.trust import (
     describe_suspects,
     draw_intervals,
 )
-from manylabel.types import FloatArray, Judged, LabelTable, Split, Trial, is_pretrained
+from manylabel.types import PRETRAINED, FloatArray, Judged, LabelTable, Split, Trial
 
 __all__ = ["FORMAT_VERSION", "Facts", "RunInfo", "collect_facts", "gather_run_info"]
 
@@ -247,7 +247,7 @@ def _describe_trial(table: LabelTable, trial: Trial, *, aim: ThresholdAim) -> Fa
     return {
         "model": trial.model,
         "init": trial.init,
-        "is_pretrained": is_pretrained(trial.init),
+        "is_pretrained": trial.init in PRETRAINED,
         "init_note": hide_folders_in_sentence(trial.init_note),
         "head": trial.head,
         "tune": trial.tune,

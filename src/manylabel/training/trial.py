@@ -35,6 +35,7 @@ from manylabel.training.learners.interpolation import SHARES
 from manylabel.training.learning_curve import measure_learning_curve
 from manylabel.training.photo_store import PhotoStore
 from manylabel.types import (
+    PRETRAINED,
     FloatArray,
     IntArray,
     Judged,
@@ -42,7 +43,6 @@ from manylabel.types import (
     Progress,
     Thresholds,
     Trial,
-    is_pretrained,
 )
 
 __all__ = ["Experiment", "TrainedNetwork", "run_trial", "seconds_per_photo"]
@@ -178,7 +178,7 @@ def seconds_per_photo(predictor: TorchPredictor, store: PhotoStore) -> float:
 def _make_learner(start: Classifier, provenance: Provenance, experiment: Experiment) -> AnyLearner:
     config, split, listener = experiment.config, experiment.split, experiment.listener
     filled = fill_defaults(config.training, head=config.model.head)
-    training = fill_for_start(filled, is_pretrained=is_pretrained(provenance.init))
+    training = fill_for_start(filled, is_pretrained=provenance.init in PRETRAINED)
     name = start.backbone.name
     lesson = Lesson(
         start=start,
