@@ -229,15 +229,15 @@ def _read_items(cell: str, inner: str) -> list[str]:
         if quoted is not None:
             items.append(_ESCAPE.sub(r"\1", quoted))
         else:
-            items += _read_bare(cell, found["bare"])
+            items += _read_bare(cell, found["bare"], has_commas="," in inner)
         position = found.end()
     return [clean_label(item) for item in items]
 
 
-def _read_bare(cell: str, text: str) -> list[str]:
+def _read_bare(cell: str, text: str, *, has_commas: bool) -> list[str]:
     words = text.split()
-    if len(words) == 1:
-        return [_as_written(words[0])]
+    if len(words) == 1 or has_commas:
+        return [_as_written(" ".join(words))]
     if all(_NUMBER.fullmatch(word) for word in words):
         return [_as_written(word) for word in words]
     raise LabelCellError(

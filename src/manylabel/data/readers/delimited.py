@@ -154,7 +154,8 @@ def _empty_words(lists: Sequence[list[str]], sheet: Sheet) -> tuple[list[list[st
         return list(lists), ()
     n_cells = sum(alone[word] for word in empty)
     words = list_some(sorted(empty))
-    note = f"{sheet.title}: {count(n_cells, 'cell')} of labels hold {words}, read as 'no label applies'"
+    hold = "holds" if n_cells == 1 else "hold"
+    note = f"{sheet.title}: {count(n_cells, 'cell')} of labels {hold} {words}, read as 'no label applies'"
     return [[] if set(labels) <= empty else labels for labels in lists], (note,)
 
 
