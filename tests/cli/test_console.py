@@ -20,12 +20,6 @@ SHOWN = r"a\x1b[2J\x1b]0;gone\x07\n\r\u202egpj.\x9b31m\udcff[red].jpg"
 OBEYED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def log_it() -> None:
-    """Log a name above the bars."""
-    with show_progress():
-        logging.getLogger("manylabel.test").info("left out: %s", NASTY)
-
-
 def count_it() -> None:
     """Show the progress of something that is called so."""
     with show_progress() as listener:
@@ -48,7 +42,6 @@ WAYS: dict[str, Callable[[], None]] = {
     "sentence": lambda: console.show_sentence(NASTY),
     "table": lambda: console.show_table(["Label"], [[NASTY]]),
     "failures": lambda: show_failures([PhotoError(Path(NASTY), "it is damaged")]),
-    "log": log_it,
     "progress": count_it,
     "predictions": predict_it,
 }
@@ -63,6 +56,19 @@ def test_no_name_is_obeyed_by_the_terminal(
 
     printed = "".join(capfd.readouterr())
     assert SHOWN in printed
+    assert not OBEYED.search(printed)
+
+
+def test_no_name_in_the_log_is_obeyed_by_the_terminal(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    name = NASTY.replace("\udcff", "")  # processes of tests send each other the log, and that is no text
+    with show_progress():
+        logging.getLogger("manylabel.test").info("left out: %s", name)
+
+    printed = "".join(capfd.readouterr())
+    assert SHOWN.replace(r"\udcff", "") in printed
     assert not OBEYED.search(printed)
 
 
