@@ -51,8 +51,8 @@ def write_table(job: Job, name: str, rows: list[Row]) -> Path:
 def train(job: Job, tables: dict[str, str]) -> None:
     """Train the whole network."""
     if job.network.startswith(("mobilenet", "tf_efficientnet")):
-        # LightlyTrain 0.18 takes these networks by name and stops in the first step: its wrapper of timm leaves
-        # out the last convolution. The way below is the wrapper's own for older versions of timm.
+        # LightlyTrain 0.18 takes these networks by name and stops in the first step: its wrapper of timm
+        # leaves out the last convolution. The way below is the wrapper's own for older versions of timm.
         timm_wrapper._get_forward_features_fn = lambda model: timm_wrapper._forward_features
     weights = job.out / "weights.pt"
     torch.save(load_file(job.weights), weights)

@@ -1,4 +1,4 @@
-"""A spreadsheet as a museum keeps it: a title, marks and blanks, remarks, a second sheet, photos of a phone."""
+"""A spreadsheet as a museum keeps it: a title, marks and blanks, remarks, a second sheet, HEIC photos."""
 
 from pathlib import Path
 
