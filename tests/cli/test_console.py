@@ -27,8 +27,8 @@ def log_it() -> None:
 
 
 def count_it() -> None:
-    """Show the progress of something that is called so."""
-    with show_progress() as listener:
+    """Show the progress of something that is called so, after a minute."""
+    with show_progress(iter((0.0, 60.0, 60.0)).__next__) as listener:
         listener(Progress(subject=NASTY, stage="scoring", done=1, total=1))
 
 
@@ -45,7 +45,6 @@ WAYS: dict[str, Callable[[], None]] = {
     "error of a table": lambda: console.show_error(str(TableError([f"no photo '{NASTY}'", "and more"]))),
     "warning": lambda: console.show_warning(NASTY),
     "line": lambda: console.show_line(NASTY),
-    "sentence": lambda: console.show_sentence(NASTY),
     "table": lambda: console.show_table(["Label"], [[NASTY]]),
     "failures": lambda: show_failures([PhotoError(Path(NASTY), "it is damaged")]),
     "log": log_it,

@@ -16,7 +16,6 @@ from manylabel.cli.console import (
     VisibleConsole,
     as_cell,
     show_line,
-    show_sentence,
     show_table,
     show_warning,
     stdout,
@@ -63,7 +62,7 @@ def show_facts(facts: Mapping[str, Any]) -> None:
     from manylabel.report.words import NOT_RANKED_SHORT_HEADING, not_ranked_note, untrained_note
 
     if note := untrained_note(facts):
-        show_sentence(note, style="yellow")
+        show_line(note, style="yellow")
     rows = table_rows(facts)
     shown = [
         [
@@ -79,11 +78,11 @@ def show_facts(facts: Mapping[str, Any]) -> None:
     group = [[""], [NOT_RANKED_SHORT_HEADING]] if facts["not_ranked"] else []
     show_table(["Model", *COLUMNS], [*shown[:n_ranked], *group, *shown[n_ranked:]])
     if has_undefined(rows):
-        show_sentence(UNDEFINED_NOTE)
+        show_line(UNDEFINED_NOTE)
     for line in terminal_lines(facts):
-        show_sentence(line)
+        show_line(line)
     if note := not_ranked_note(facts):
-        show_sentence(note)
+        show_line(note)
 
 
 def show_evaluation(evaluation: "Evaluation") -> None:
@@ -94,7 +93,7 @@ def show_evaluation(evaluation: "Evaluation") -> None:
     show_line(f"Judged on {n_things(evaluation.n_photos, 'photo')} ({evaluation.engine}).")
     # Before the numbers: some of these say that the numbers flatter.
     for note in evaluation.notes:
-        show_sentence(f"Note: {note}")
+        show_line(f"Note: {note}")
     show_table(
         ["Metric", "Value", "95 % interval", *(name.replace("-", "-\n") for name in evaluation.baselines)],
         [
@@ -111,7 +110,7 @@ def show_evaluation(evaluation: "Evaluation") -> None:
             for name, value in evaluation.metrics.items()
         ],
     )
-    show_sentence(SHORT_NAMES_NOTE)
+    show_line(SHORT_NAMES_NOTE)
     columns = {
         "average_precision": "AP",
         "precision": "Precision",
@@ -131,8 +130,8 @@ def show_evaluation(evaluation: "Evaluation") -> None:
     )
     per_label = [float(value) for name in columns for value in evaluation.per_label[name]]
     if any(math.isnan(value) for value in (*evaluation.metrics.values(), *per_label)):
-        show_sentence(UNDEFINED_NOTE)
-    show_sentence(what_to_beat(list(evaluation.baselines)))
+        show_line(UNDEFINED_NOTE)
+    show_line(what_to_beat(list(evaluation.baselines)))
     show_failures(evaluation.failures)
 
 
@@ -153,7 +152,7 @@ def show_suggestions(suggestions: "Suggestions") -> None:
     stdout.print(table)
     show_line(f"Chosen from {suggestions.n_unlabelled} unlabelled photos, the most useful first.")
     for note in suggestions.notes:
-        show_sentence(f"Note: {note}")
+        show_line(f"Note: {note}")
     show_failures(suggestions.failures)
 
 
@@ -196,10 +195,10 @@ def _show_comparison(comparison: "Comparison") -> None:
     ]
     show_table(["Engine", "mAP\n%", "Exact\nmatch %", "ms per\nphoto"], rows)
     if any(None in (row.mAP, row.exact_match) for row in comparison.engines.values()):
-        show_sentence(UNDEFINED_NOTE)
+        show_line(UNDEFINED_NOTE)
     show_line(f"Judged on {comparison.n_photos} photos: {comparison.judged_on}.")
     for note in comparison.notes:
-        show_sentence(f"Note: {note}")
+        show_line(f"Note: {note}")
 
 
 def _or_none(value: float) -> float | None:
