@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from manylabel.files import write_atomically
+from manylabel.report.trust_words import comparison_sentence
 from manylabel.report.words import known_note, not_ranked_note, untrained_note
 
 _FROM_TRIALS = ("training_seconds", "inference_seconds", "parameters", "init")
@@ -199,7 +200,7 @@ def _to_markdown(facts: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) ->
         for note in (untrained_note(facts), known_note(facts), not_ranked_note(facts))
         if note
     ]
-    compared = "\n".join(f"* {_escape_markdown(pair['sentence'])}" for pair in facts["comparisons"])
+    compared = "\n".join(f"* {_escape_markdown(comparison_sentence(pair))}" for pair in facts["comparisons"])
     about = "In brackets: 95 % intervals, by resampling the judged photos."
     undefined = [UNDEFINED_NOTE] if has_undefined(rows) else []
     extra = [*undefined, *notes, *not_ranked, *([compared] if compared else [])]

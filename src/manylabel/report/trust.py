@@ -113,7 +113,9 @@ def _describe_pair(pair: PairedDifference) -> Facts:
         "difference": pair.difference,
         "interval": _ends(pair.interval),
         "is_distinguishable": pair.is_distinguishable,
-        "sentence": pair.sentence,
+        "better": pair.better,
+        "n_photos": pair.n_photos,
+        "n_groups": pair.n_groups,
     }
 
 
