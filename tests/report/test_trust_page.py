@@ -20,6 +20,7 @@ from manylabel.report.facts import Facts, RunInfo
 from manylabel.report.plots.draw import PLOTS, draw_plots
 from manylabel.report.render import SECTIONS, render_page, shown_photos, similar_photos
 from manylabel.report.tables import UNDEFINED_NOTE, write_table
+from manylabel.report.trust import describe_suspects, list_label_issues
 from manylabel.report.words import headline, known_note, result, rivals
 from manylabel.types import FloatArray, Judged, LabelTable, Split, Thresholds, Trial
 from tests.report.conftest import NOTHING_MORE, facts_of, make_curve, with_everything
@@ -450,6 +451,30 @@ def test_suspicious_labels_are_shown_with_what_the_table_and_the_network_say() -
     assert f"{name} label 0 : the table says {says}, tiny" in section
     assert f"label_issues.csv, beside this report, lists {facts['suspects']['n_listed']} labels" in section
     assert len(trust_words.suspect_photos(facts)) <= trust_words.MOST_SUSPECT_PHOTOS
+
+
+def test_suspicious_labels_are_spread_over_labels_where_they_are_shown() -> None:
+    table = draw_table()
+    trial = with_everything(make_trial(table), table)
+    assert trial.choosing is not None
+    targets = table.targets.copy()
+    rows = trial.choosing.judged.rows
+    targets[rows[:8], 0] = 1 - targets[rows[:8], 0]
+    targets[rows[8:10], 1] = 1 - targets[rows[8:10], 1]
+    wrong = replace(table, targets=targets)
+
+    issues = list_label_issues(wrong, trial)
+    suspects = describe_suspects(wrong, trial)
+
+    assert issues is not None
+    assert suspects is not None
+    shown = suspects["cells"]
+    assert [cell["label"] for cell in issues[:4]] == 4 * ["label 0"]
+    assert [cell["label"] for cell in shown[:4]] == [*3 * ["label 0"], "label 1"]
+    assert [cell["quality"] for cell in issues] == sorted(cell["quality"] for cell in issues)
+    is_wrong = [cell["quality"] < 0.5 for cell in shown]
+    assert is_wrong == sorted(is_wrong, reverse=True)
+    assert sorted(cell["quality"] for cell in shown)[:8] == [cell["quality"] for cell in issues[:8]]
 
 
 @pytest.mark.parametrize(

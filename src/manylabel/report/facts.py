@@ -49,9 +49,9 @@ Out: facts, one dict of plain JSON values; null stands where something is undefi
                      first, second, metric, difference, interval, is_distinguishable, better: name of the one
                      with the better value or null, n_photos, n_groups: of copies among these
     suspects         null or {n_photos, n_present, n_expected, n_listed: cells in label_issues.csv, cells: at
-                     most 40}: given labels that are probably wrong
-                     by what the best network says without having learned from them; each cell {row, name,
-                     label, given, score, quality: the probability that the given label is right}
+                     most 40, no more than 3 of a label before others had their turn}: given labels that are
+                     probably wrong by what the best network says without having learned from them; each cell
+                     {row, name, label, given, score, quality: the probability that the given label is right}
     best             position in ``models`` of the highest mAP; best_by: the photos that say so, "out_of_fold"
                      where test photos judge and all networks have such scores, else "judged"
     gallery          photos of the best model: row, name, group ("right", "missed", "wrong"), right, missed,

@@ -233,7 +233,8 @@ def suspects(facts: FactsView) -> str:
     wrong = "1 given label is" if n_wrong == 1 else f"{n_wrong:,} given labels are"
     return (
         f"About {wrong} probably wrong {on}. A network that is unsure itself makes this number too high:"
-        f" look before you change anything. The most suspicious first:"
+        f" look before you change anything. The most suspicious first, three of a label before other labels"
+        f" have their turn:"
     )
 
 
