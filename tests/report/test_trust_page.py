@@ -602,7 +602,7 @@ def test_the_terminal_says_what_the_table_rests_on(monkeypatch: pytest.MonkeyPat
     screen.show_facts(whole_facts())
     lines = re.sub(r"\x1b\[[\d;]*m", "", file.getvalue()).splitlines()
     names = [line.split()[0] for line in lines if line.strip()]
-    assert names[2:8] == ["tiny", "poor", "all-negative", "label-prior", "neighbours", "Judged"]
+    assert names[2:8] == ["tiny", "poor", "all-negative", "label-prior", "neighbours", "mAP:"]
     assert max(map(len, lines)) <= 80
     text = " ".join(" ".join(lines).split())
     assert re.search(

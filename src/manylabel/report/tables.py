@@ -60,6 +60,12 @@ SHORT_NAMES_NOTE = (
 )
 """What the short names of metrics mean."""
 
+MAP_NOTE = "mAP: how well photos with a label rank above those without it, mean over labels."
+"""What the first number of most tables means, in a line of a terminal."""
+
+AP_NOTE = "AP: how well the photos with the label rank above those without it."
+"""What the number of one label means."""
+
 INIT_WORDS = {
     "package": "from a package",
     "official": "official",
