@@ -21,7 +21,7 @@ from manylabel.report.plots.draw import PLOTS, draw_plots
 from manylabel.report.render import SECTIONS, render_page, shown_photos, similar_photos
 from manylabel.report.tables import UNDEFINED_NOTE, write_table
 from manylabel.report.trust import describe_suspects, list_label_issues
-from manylabel.report.words import headline, known_note, result, rivals
+from manylabel.report.words import below_nothing, headline, known_note, result, rivals
 from manylabel.types import FloatArray, Judged, LabelTable, Split, Thresholds, Trial
 from tests.report.conftest import NOTHING_MORE, facts_of, make_curve, with_everything
 
@@ -296,7 +296,7 @@ def test_decisions_that_are_worse_than_none_are_told_in_the_terminal() -> None:
     (line,) = (line for line in trust_words.terminal_lines(facts) if line.startswith("Giving no label"))
     assert f"better than tiny by exact match (12.5{SPACE}% against 0.0{SPACE}%): do not rely" in line
     facts["models"][facts["best"]]["metrics"]["binary_accuracy"] = 0.25
-    assert f"and binary accuracy (50.0{SPACE}% against 25.0{SPACE}%)" in trust_words.below_nothing(facts)
+    assert f"and binary accuracy (50.0{SPACE}% against 25.0{SPACE}%)" in below_nothing(facts)
 
 
 def test_photos_that_do_not_judge_say_which_network_comes_first() -> None:
