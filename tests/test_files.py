@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -134,6 +136,57 @@ def test_what_killed_processes_left_is_removed_and_what_others_are_writing_stays
         (partial / "new.txt").write_text("new", encoding="utf-8")
 
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*names[1:], "run"])
+
+
+WRITE_AND_WAIT = """
+import sys, time
+from pathlib import Path
+from manylabel.files import new_file
+with new_file(Path(sys.argv[1])) as file:
+    file.write(b"half")
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+
+
+@contextmanager
+def written_elsewhere(place: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a process that has begun to write a file and does not end."""
+    words = [sys.executable, "-c", WRITE_AND_WAIT, str(place)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        yield process
+        process.kill()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="processes are asked for in the manner of POSIX")
+def test_a_file_that_a_killed_process_left_is_removed_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place, other = tmp_path / "said.csv", tmp_path / "said"
+    with written_elsewhere(place) as process:
+        process.kill()
+    left = f".said.csv.{process.pid}.tmp"
+    assert contents(tmp_path).keys() == {left}
+
+    write_atomically(other, b"of another file")
+    assert left in contents(tmp_path)
+    with caplog.at_level("INFO"):
+        write_atomically(place, b"new")
+
+    assert contents(tmp_path) == {"said": b"of another file", "said.csv": b"new"}
+    assert caplog.messages == [f"removed {tmp_path / left}: a run that was killed had left it behind"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="processes are asked for in the manner of POSIX")
+def test_a_file_that_a_process_is_writing_stays(tmp_path: Path) -> None:
+    (tmp_path / ".said.csv.mine.tmp").write_bytes(b"of the user")
+    with written_elsewhere(tmp_path / "said.csv") as process:
+        write_atomically(tmp_path / "said.csv", b"new")
+        names = {path.name for path in tmp_path.iterdir()}
+
+    assert names == {"said.csv", ".said.csv.mine.tmp", f".said.csv.{process.pid}.tmp"}
 
 
 def test_an_empty_folder_is_free(tmp_path: Path) -> None:

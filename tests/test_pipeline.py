@@ -70,8 +70,10 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 def test_a_comparison_writes_the_whole_run_directory(config: RunConfig) -> None:
     names = ("squeezenet1_1", "timm/test_resnet.r160_in1k")
     config = replace(config, model=replace(config.model, names=names))
+    heard: list[Progress] = []
 
-    result = compare(config, command=["manylabel", "compare", "images"], recipe="quick")
+    command = ["manylabel", "compare", "images"]
+    result = compare(config, command=command, recipe="quick", listener=heard.append)
 
     files = {name.partition(".")[0] if name.startswith("plots/") else name for name in contents(result.out)}
     for model in ("squeezenet1_1", "timm--test_resnet.r160_in1k"):
@@ -102,6 +104,8 @@ def test_a_comparison_writes_the_whole_run_directory(config: RunConfig) -> None:
     assert json.loads((result.out / "facts.json").read_text(encoding="utf-8")) == result.facts
     assert result.facts["run"]["recipe"] == "quick"
     assert [path.name for path in result.out.parent.iterdir()] == ["run"]
+    of_all = [(progress.done, progress.total) for progress in heard if progress.is_of_all]
+    assert of_all == [(0, 2), (1, 2), (2, 2)]
 
 
 @pytest.mark.usefixtures("no_report")

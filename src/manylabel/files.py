@@ -4,18 +4,19 @@ In:  a path and its content.
 Out: the file or folder, complete or absent.
 """
 
-import glob
 import hashlib
+import logging
 import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from manylabel.errors import OutputError, visible
 
+_logger = logging.getLogger(__name__)
 _BY_THE_SYSTEM = {".DS_Store", "Thumbs.db", "desktop.ini"}
 _LEFT_BEHIND = re.compile(r"((?:.*/)?)\.([^/]+)\.\d+\.(?:tmp|partial)(/.*)?")
 """Half-written files and folders that a kill left behind."""
@@ -43,6 +44,8 @@ def writing(path: Path) -> Iterator[None]:
 def new_file(path: Path) -> Iterator[BinaryIO]:
     """Fill a temporary file in the same folder; it takes its place only once everything is written.
 
+    What a process that was killed left of an earlier try is removed.
+
     Args:
         path: The file to make or to replace; its folder is made where it is missing.
 
@@ -55,6 +58,7 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
     """
     new_parents = [parent for parent in path.absolute().parents if not parent.exists()]
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    _clear_left_behind(path, ending="tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
@@ -139,7 +143,7 @@ def partial_folder(path: Path) -> Iterator[Path]:
     """
     place = path.resolve()  # "." and ".." have no name to build others from
     partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
-    _clear_left_behind(place)
+    _clear_left_behind(place, ending="partial")
     # In a container the process number is often the same again.
     shutil.rmtree(partial, ignore_errors=True)
     with writing(path):
@@ -150,18 +154,36 @@ def partial_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _clear_left_behind(place: Path) -> None:
-    """Remove what processes that were killed left of an earlier try."""
+def _clear_left_behind(place: Path, *, ending: Literal["tmp", "partial"]) -> None:
+    """Remove what processes that were killed left of an earlier try, and say so.
+
+    Args:
+        place: What was to come of it.
+        ending: Of half-written files, or of half-written folders.
+    """
     if os.name != "posix":  # elsewhere, asking for a process may end it
         return
-    for folder in place.parent.glob(f".{glob.escape(place.name)}.*.partial"):
-        number = folder.name.removesuffix(".partial").rpartition(".")[2]
-        try:
-            os.kill(int(number), 0)
-        except ProcessLookupError:
-            shutil.rmtree(folder, ignore_errors=True)
-        except (ValueError, OverflowError, PermissionError):
-            continue
+    own = re.compile(rf"\.{re.escape(place.name)}\.(\d+)\.{ending}")
+    with suppress(OSError):
+        left = [(path, own.fullmatch(path.name)) for path in place.parent.iterdir()]
+        for path, found in left:
+            if found is not None and _has_ended(int(found[1])):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+                _logger.info("removed %s: a run that was killed had left it behind", path)
+
+
+def _has_ended(process: int) -> bool:
+    """Look whether no process has this number; what belongs to others counts as alive."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except (OverflowError, PermissionError):
+        return False
+    return False
 
 
 def _remove_empty(folders: Iterable[Path]) -> None:

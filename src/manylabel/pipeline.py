@@ -46,7 +46,7 @@ from manylabel.training.defaults import fill_defaults
 from manylabel.training.held_out import threshold_aim
 from manylabel.training.photo_store import PhotoStore, read_store
 from manylabel.training.trial import Experiment, TrainedNetwork, run_trial
-from manylabel.types import IntArray, LabelTable, Listener, Split, Trial, ignore_progress
+from manylabel.types import IntArray, LabelTable, Listener, Progress, Split, Trial, ignore_progress
 
 _logger = logging.getLogger(__name__)
 _WARNINGS_SHOWN = 5
@@ -126,12 +126,14 @@ def compare(
     with open_output(config) as folder:
         run = prepare(config, clock=clock, listener=listener)
         trials = []
-        for start, provenance in run.starts:
+        for n_done, (start, provenance) in enumerate(run.starts):
+            listener(Progress("network", "trial", n_done, len(run.starts), is_of_all=True))
             experiment = run.experiment(start, provenance, listener=listener)
             network = run_trial(start, provenance, experiment)
             write_network(folder / "models" / file_name(network.trial.model), network, run, clock=clock)
             write_trial(folder, network.trial, run.table)
             trials.append(network.trial)
+        listener(Progress("network", "trial", len(trials), len(run.starts), is_of_all=True))
         facts = run.facts(trials, clock)
         write_report(facts, run.table, out=folder, heat_maps=draw_heat_maps(facts, run.table, folder=folder))
         write_label_issues(folder, trials, run.table, facts=facts)

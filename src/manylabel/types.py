@@ -19,7 +19,6 @@ Part = Literal["train", "val", "test"]
 WeightsSource = Literal["package", "official", "file", "random", "missing"]
 """Where weights came from; they are random where that was asked for, and where official ones are missing."""
 
-
 PRETRAINED = frozenset({"package", "official", "file"})  # sources of weights that learned something
 
 
@@ -377,19 +376,20 @@ class Predictor(Protocol):
 
 @dataclass(frozen=True)
 class Progress:
-    """Say how far one stage of one network is.
+    """How far one stage of one network is, or how far the whole command is.
 
     Attributes:
         subject: What is worked on, e.g. ``"resnet50"``.
         stage: What is done to it, e.g. ``"features"``.
-        done: Steps done.
-        total: Steps in all.
+        done, total: Steps done, steps in all.
+        is_of_all: Whether the steps make up the whole command; the stages of such a step follow it.
     """
 
     subject: str
     stage: str
     done: int
     total: int
+    is_of_all: bool = False
 
 
 Listener = Callable[[Progress], None]

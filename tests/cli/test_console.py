@@ -21,8 +21,8 @@ OBEYED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud80
 
 
 def count_it() -> None:
-    """Show the progress of something that is called so."""
-    with show_progress() as listener:
+    """Show the progress of something that is called so, after a minute."""
+    with show_progress(iter((0.0, 60.0, 60.0)).__next__) as listener:
         listener(Progress(subject=NASTY, stage="scoring", done=1, total=1))
 
 
@@ -39,7 +39,6 @@ WAYS: dict[str, Callable[[], None]] = {
     "error of a table": lambda: console.show_error(str(TableError([f"no photo '{NASTY}'", "and more"]))),
     "warning": lambda: console.show_warning(NASTY),
     "line": lambda: console.show_line(NASTY),
-    "sentence": lambda: console.show_sentence(NASTY),
     "table": lambda: console.show_table(["Label"], [[NASTY]]),
     "failures": lambda: show_failures([PhotoError(Path(NASTY), "it is damaged")]),
     "progress": count_it,

@@ -5,6 +5,7 @@ import logging
 import re
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -38,6 +39,14 @@ def predictions(n_photos: int) -> Predictions:
         failures=(PhotoError(Path("[b]roken.jpg"), "the file is empty"),),
         failure_rows=np.array([n_photos]),
     )
+
+
+def screen_of(monkeypatch: pytest.MonkeyPatch, *, name: str = "stderr", width: int = 80) -> io.StringIO:
+    """Put a terminal in the place of a stream, and return what is printed to it."""
+    file = io.StringIO()
+    terminal = Console(file=file, force_terminal=True, width=width, color_system=None)
+    monkeypatch.setattr(console, name, terminal)
+    return file
 
 
 def show_predictions(predicted: Predictions) -> None:
@@ -84,15 +93,13 @@ def test_many_unreadable_photos_are_cut_off_too(capsys: pytest.CaptureFixture[st
 def test_photos_per_second_are_shown_and_epochs_are_not(
     subject: str, monkeypatch: pytest.MonkeyPatch, *, has_rate: bool
 ) -> None:
-    terminal = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
-    monkeypatch.setattr(console, "stderr", terminal)
+    printed = screen_of(monkeypatch)
     with show_progress() as listener:
         for done in (1, 2, 3):
-            listener(Progress(subject=subject, stage="scoring", done=done, total=3))
+            listener(Progress(subject=subject, stage="scoring", done=done, total=9))
             time.sleep(0.01)
 
-    assert isinstance(terminal.file, io.StringIO)
-    assert ("/s" in terminal.file.getvalue()) is has_rate
+    assert ("/s" in printed.getvalue()) is has_rate
 
 
 def test_a_photo_without_labels_is_told_from_one_that_was_not_judged(
@@ -137,59 +144,98 @@ def test_metrics_that_are_undefined_are_printed_without_a_number(capsys: pytest.
     assert lines[-1] == "What a network has to beat: all-negative gives no label to any photo."
 
 
-def test_prose_ends_lines_between_words_on_a_terminal_and_nowhere_else(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("show", [console.show_log, console.show_warning, console.show_error])
+def test_every_line_ends_between_words_on_a_terminal(
+    show: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = []
-    for is_terminal in (True, False):
-        file = io.StringIO()
-        screen = Console(file=file, force_terminal=is_terminal, width=20, color_system=None)
-        monkeypatch.setattr(console, "stdout", screen)
-        console.show_sentence("Note: twelve photos carry [no] label.")
-        said.append(file.getvalue().splitlines())
+    printed = screen_of(monkeypatch, width=20)
+    show("twelve photos carry [no] label, see runs/a-longer-name/report.html")
 
-    assert [line.rstrip() for line in said[0]] == ["Note: twelve photos", "carry [no] label."]
-    assert said[1] == ["Note: twelve photos carry [no] label."]
+    lines = printed.getvalue().removeprefix("error: ").splitlines()
+    assert " ".join(lines) == "twelve photos carry [no] label, see runs/a-longer-name/report.html"
+    assert "runs/a-longer-name/report.html" in lines
+    assert all(len(line) <= 20 for line in lines[:-1])
 
 
-def test_a_stage_is_a_line_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_line_stays_one_line_in_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "twelve photos carry [no] label, " * 9
+    console.show_line(text)
+    console.show_log(text)
+
+    assert capsys.readouterr() == (f"{text}\n", f"{text}\n")
+
+
+def test_log_lines_above_a_bar_end_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = screen_of(monkeypatch)
+    words = "a note that is a good deal longer than the eighty columns of the terminal it is shown on"
     with show_progress() as listener:
-        for done in (1, 2, 3):
-            listener(Progress(subject="[vgg]", stage="features", done=done, total=3))
-        listener(Progress(subject="[vgg]", stage="training", done=1, total=2))
+        listener(Progress(subject="vgg", stage="features", done=1, total=3))
+        logging.getLogger("manylabel.somewhere").warning("%s", words)
 
-    assert capsys.readouterr().err == "[vgg]: features 3/3\n"
+    assert "longer than the eighty columns of the terminal it is\n" in printed.getvalue()
 
 
-def test_a_stage_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
-    monkeypatch.setattr(console, "stderr", terminal)
-    with show_progress() as listener:
-        listener(Progress(subject="[vgg]", stage="features", done=1, total=3))
+def test_a_file_gets_one_line_of_progress_every_ten_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    now = [0.0]
+    with show_progress(lambda: now[0]) as listener:
+        for done in range(12):
+            now[0] = 3.0 * done
+            listener(Progress(subject="[vgg]", stage="features", done=done, total=12))
+
+    assert capsys.readouterr().err.splitlines() == ["[vgg]: features 4/12", "[vgg]: features 8/12"]
+
+
+def test_a_file_gets_the_part_of_the_whole_too(capsys: pytest.CaptureFixture[str]) -> None:
+    now = [0.0]
+    with show_progress(lambda: now[0]) as listener:
+        for number in range(3):
+            listener(Progress("network", "trial", number, 3, is_of_all=True))
+            now[0] += 100
+            listener(Progress(f"vgg{number}", "features", 1, 4))
+
+    assert capsys.readouterr().err.splitlines() == [
+        "network 1 of 3; vgg0: features 1/4",
+        "network 2 of 3, about 2 min left; vgg1: features 1/4",
+        "network 3 of 3, less than 1 min left; vgg2: features 1/4",
+    ]
+
+
+def test_a_terminal_shows_the_stage_at_work_below_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = screen_of(monkeypatch, width=100)
+    now = [0.0]
+    with show_progress(lambda: now[0]) as listener:
+        listener(Progress("network", "trial", 0, 2, is_of_all=True))
+        now[0] = 90
+        listener(Progress("network", "trial", 1, 2, is_of_all=True))
         listener(Progress(subject="[vgg]", stage="features", done=3, total=3))
-        # A second round of the same stage, e.g. of the test photos, is a bar of its own.
-        listener(Progress(subject="[vgg]", stage="features", done=4, total=8))
+        listener(Progress(subject="[vgg]", stage="training", done=1, total=7))
+        listener(Progress("network", "trial", 2, 2, is_of_all=True))
 
-    assert isinstance(terminal.file, io.StringIO)
-    text = terminal.file.getvalue()
-    assert "[vgg]: features" in text
-    assert "3/3" in text
-    assert "4/8" in text
+    seen, _, last = printed.getvalue().partition("2 of 2 networks done")
+    assert "[vgg]: training" in seen.rpartition("network 2 of 2, about 2 min left")[2] + last
+    assert "features" not in last
 
 
-def test_bars_fit_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
-    monkeypatch.setattr(console, "stderr", terminal)
+def test_nothing_of_the_bar_stays_on_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = screen_of(monkeypatch)
     with show_progress() as listener:
-        for subject in ("timm/vit_tiny_patch16_224", "photos"):
-            listener(Progress(subject, "activations of other photos", done=1, total=20_000))
-            listener(Progress(subject, "activations of other photos", done=20_000, total=20_000))
+        listener(Progress(subject="vgg", stage="features", done=1, total=3))
 
-    assert isinstance(terminal.file, io.StringIO)
-    lines = terminal.file.getvalue().replace("\x1b[2K", "\n").splitlines()
-    finished = [line for line in lines if "20000/20000" in line]
-    assert all(re.search(r"\d:\d\d$", line.strip()) for line in finished)
-    assert len(finished) >= 2
+    erase_line = "\x1b[2K"
+    assert printed.getvalue().rstrip("\n").endswith((erase_line, "\x1b[1A" + erase_line))
+
+
+@pytest.mark.parametrize("subject", ["timm/vit_tiny_patch16_224", "photos"])
+def test_the_bar_fits_80_columns(subject: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = screen_of(monkeypatch)
+    with show_progress() as listener:
+        for done in (1, 19_998, 19_999):
+            listener(Progress(subject, "activations of other photos", done=done, total=20_000))
+            time.sleep(0.01)
+
+    drawn = [line for line in printed.getvalue().splitlines() if "19999/20000" in line]
+    assert drawn
+    assert all(re.search(r"\d:\d\d$", line.strip()) for line in drawn)
 
 
 def test_what_the_library_logs_is_shown_while_it_works(capsys: pytest.CaptureFixture[str]) -> None:

@@ -113,8 +113,8 @@ def test_a_rare_label_is_told_with_its_count_and_what_would_help() -> None:
     finding = the(check_table(make_table(rare(3), ("boat",))), "few_positives")
     assert finding.level == "warning"
     assert finding.text == (
-        "label 'boat': 3 positives among 160 photos: its threshold and AP can't be trusted; about 10 more "
-        "would help"
+        "label 'boat': 3 photos with this label, of 160: its threshold and measured quality (AP) can't be "
+        "trusted; about 10 more would help"
     )
     assert finding.labels == (0,)
 
@@ -123,7 +123,8 @@ def test_a_label_with_some_positives_is_only_noted() -> None:
     finding = the(check_table(make_table(rare(8), ("boat",))), "few_positives")
     assert finding.level == "note"
     assert finding.text.endswith(
-        "8 positives among 160 photos: its threshold and AP are rough; about 5 more would help"
+        "8 photos with this label, of 160: its threshold and measured quality (AP) are rough; about 5 more "
+        "would help"
     )
 
 
@@ -131,16 +132,16 @@ def test_with_a_split_training_and_test_photos_are_counted_apart() -> None:
     targets = beside(draw_targets(), np.roll(rare(10), -3, axis=0))  # 3 at the end, 7 at the beginning
     check = check_table(make_table(targets), split=halves(160, 40))
     assert the(check, "few_positives").text == (
-        "label 'label 3': 3 positives among 120 training photos: its threshold can't be trusted; about 10 "
-        "more would help"
+        "label 'label 3': 3 training photos with this label, of 120: its threshold can't be trusted; about "
+        "10 more would help"
     )
     assert the(check, "few_test_positives").text == (
-        "label 'label 3': 7 positives among 40 test photos: its AP is rough; about 15 more would help, "
-        "or --folds 5"
+        "label 'label 3': 7 test photos with this label, of 40: its measured quality (AP) is rough; about 15 "
+        "more would help, or --folds 5"
     )
     given = replace(make_table(targets), parts=("train",) * 120 + ("test",) * 40)
     assert the(check_table(given, split=halves(160, 40)), "few_test_positives").text.endswith(
-        "its AP is rough; about 5 more would help"
+        "its measured quality (AP) is rough; about 5 more would help"
     )
 
 
@@ -150,15 +151,15 @@ def test_ten_positives_are_enough_to_be_quiet() -> None:
 
 def test_few_negatives_are_told_too() -> None:
     finding = the(check_table(make_table(1 - rare(2), ("sky",))), "few_negatives")
-    assert finding.text.startswith("label 'sky': 2 negatives among 160 photos")
+    assert finding.text.startswith("label 'sky': 2 photos without this label, of 160")
 
 
 def test_many_rare_labels_share_a_sentence() -> None:
     targets = beside(draw_targets(), *(rare(1 + number % 4) for number in range(12)))
     finding = the(check_table(make_table(targets)), "few_positives")
     assert finding.text == (
-        "12 labels have fewer than 5 positives among the photos; the threshold and AP of each can't be "
-        "trusted: "
+        "12 labels have fewer than 5 photos with the label; the threshold and measured quality (AP) of each "
+        "can't be trusted: "
         "'label 3', 'label 7', 'label 11', 'label 4', 'label 8' and 7 more"
     )
     assert len(finding.labels) == 12
@@ -168,7 +169,7 @@ def test_unknown_cells_do_not_count_as_photos_of_a_label() -> None:
     column = rare(3)
     column[20:] = np.nan
     finding = the(check_table(make_table(beside(draw_targets(), column))), "few_positives")
-    assert "3 positives among 20 photos" in finding.text
+    assert "3 photos with this label, of 20:" in finding.text
 
 
 @pytest.mark.parametrize(
@@ -303,7 +304,8 @@ def test_a_label_without_positives_in_a_part_is_told() -> None:
     targets = beside(draw_targets(), rare(12), rare(160) - rare(148))
     check = check_table(make_table(targets), split=halves(160, 40))
     assert the(check, "not_in_training").text == (
-        "label 'label 3': 12 positives, none of them among the training photos: it can't be learned"
+        "label 'label 3': 12 photos with this label, none of them among the training photos: it can't be "
+        "learned"
     )
     assert the(check, "not_in_test").labels == (4,)
     assert the(check, "not_in_test").text.endswith("none of them among the test photos: it can't be judged")

@@ -20,7 +20,8 @@ from manylabel.report.facts import Facts, RunInfo
 from manylabel.report.plots.draw import PLOTS, draw_plots
 from manylabel.report.render import SECTIONS, render_page, shown_photos, similar_photos
 from manylabel.report.tables import UNDEFINED_NOTE, write_table
-from manylabel.report.words import headline, known_note, result, rivals
+from manylabel.report.trust import describe_suspects, list_label_issues
+from manylabel.report.words import below_nothing, headline, known_note, result, rivals
 from manylabel.types import FloatArray, Judged, LabelTable, Split, Thresholds, Trial
 from tests.report.conftest import NOTHING_MORE, facts_of, make_curve, with_everything
 
@@ -185,7 +186,7 @@ def test_nulls_everywhere_give_a_page() -> None:
     assert " nan" not in text_of(page).lower()
     assert trust_words.terminal_lines(facts)[0] == "Judged on 20 test photos."
     lines = trust_words.terminal_lines(facts)
-    assert all("undefined" in line or "cannot" in line for line in lines[1:-1])
+    assert all("undefined" in line or "cannot" in line for line in lines[2:-1])
     assert lines[-1].startswith("Thresholds: ")
 
 
@@ -244,15 +245,58 @@ def test_a_network_that_is_surely_ahead_is_called_the_best() -> None:
 
 def test_a_network_that_may_be_beaten_is_not_called_the_best() -> None:
     table = draw_table()
-    trials = [make_trial(table, "a", noise=0.30), make_trial(table, "b", noise=0.31)]
+    trials = [make_trial(table, "a", noise=0.80), make_trial(table, "b", noise=0.85)]
     facts = facts_of(table, split_of(table), trials, RUN)
     first, second = (facts["models"][place]["model"] for place in (facts["best"], 1 - facts["best"]))
     assert rivals(facts) == [second]
     assert headline(facts).startswith(f"{first} comes first of 2 networks, but {second} may be as good: mAP")
     assert "cannot be told from the other network" in trust_words.standing(facts)
     section = section_of(page_of(facts), "table")
-    assert "not distinguishable" in section
+    assert re.search(r"are [\d.]+ points of mAP apart \[[^]]+\]: within chance", section)
     assert "is the best" not in text_of(page_of(facts))
+
+
+@pytest.mark.parametrize(
+    ("metric", "difference", "interval", "words"),
+    [
+        ("mAP", 0.031, [-0.004, 0.068], "a and b are 3.1 points of mAP apart [-0.4, 6.8], within chance"),
+        ("mAP", -0.031, [-0.068, 0.004], "b and a are 3.1 points of mAP apart [-0.4, 6.8], within chance"),
+        (
+            "exact_match",
+            0.2,
+            [0.1, 0.3],
+            "a is better than b by 20.0 points of exact match [10.0, 30.0], more",
+        ),
+        (
+            "coverage_error",
+            -1.5,
+            [-2, -1],
+            "b is better than a by 1.50 labels of coverage error [1.00, 2.00]",
+        ),
+        ("mAP", 0.0001, [-0.1, 0.1], "a and b are equal in mAP [-10.0, 10.0], on"),
+        ("mAP", None, [None, None], "a and b cannot be compared: mAP is undefined here"),
+    ],
+)
+def test_a_comparison_never_contradicts_itself(
+    metric: str, difference: float | None, interval: list[float | None], words: str
+) -> None:
+    pair = {"first": "a", "second": "b", "metric": metric, "difference": difference, "interval": interval}
+    pair["better"] = None if difference is None else "a" if difference > 0 else "b"
+    pair["is_distinguishable"] = None not in interval and interval[0] * interval[1] > 0  # type: ignore[operator]
+    said = trust_words.comparison_sentence(pair | {"n_photos": 40, "n_groups": 36})
+    assert said.startswith(words)
+    assert said.endswith("." if difference is None else ", on 40 photos in 36 groups.")
+
+
+def test_decisions_that_are_worse_than_none_are_told_in_the_terminal() -> None:
+    facts = whole_facts()
+    assert not any("Giving no label" in line for line in trust_words.terminal_lines(facts))
+    facts["models"][facts["best"]]["metrics"] |= {"exact_match": 0.0, "binary_accuracy": 0.99}
+    facts["baselines"][0]["metrics"] |= {"exact_match": 0.125, "binary_accuracy": 0.5}
+    (line,) = (line for line in trust_words.terminal_lines(facts) if line.startswith("Giving no label"))
+    assert f"better than tiny by exact match (12.5{SPACE}% against 0.0{SPACE}%): do not rely" in line
+    facts["models"][facts["best"]]["metrics"]["binary_accuracy"] = 0.25
+    assert f"and binary accuracy (50.0{SPACE}% against 25.0{SPACE}%)" in below_nothing(facts)
 
 
 def test_photos_that_do_not_judge_say_which_network_comes_first() -> None:
@@ -409,6 +453,30 @@ def test_suspicious_labels_are_shown_with_what_the_table_and_the_network_say() -
     assert len(trust_words.suspect_photos(facts)) <= trust_words.MOST_SUSPECT_PHOTOS
 
 
+def test_suspicious_labels_are_spread_over_labels_where_they_are_shown() -> None:
+    table = draw_table()
+    trial = with_everything(make_trial(table), table)
+    assert trial.choosing is not None
+    targets = table.targets.copy()
+    rows = trial.choosing.judged.rows
+    targets[rows[:8], 0] = 1 - targets[rows[:8], 0]
+    targets[rows[8:10], 1] = 1 - targets[rows[8:10], 1]
+    wrong = replace(table, targets=targets)
+
+    issues = list_label_issues(wrong, trial)
+    suspects = describe_suspects(wrong, trial)
+
+    assert issues is not None
+    assert suspects is not None
+    shown = suspects["cells"]
+    assert [cell["label"] for cell in issues[:4]] == 4 * ["label 0"]
+    assert [cell["label"] for cell in shown[:4]] == [*3 * ["label 0"], "label 1"]
+    assert [cell["quality"] for cell in issues] == sorted(cell["quality"] for cell in issues)
+    is_wrong = [cell["quality"] < 0.5 for cell in shown]
+    assert is_wrong == sorted(is_wrong, reverse=True)
+    assert sorted(cell["quality"] for cell in shown)[:8] == [cell["quality"] for cell in issues[:8]]
+
+
 @pytest.mark.parametrize(
     ("n_expected", "words", "advised"),
     [
@@ -534,7 +602,7 @@ def test_the_terminal_says_what_the_table_rests_on(monkeypatch: pytest.MonkeyPat
     screen.show_facts(whole_facts())
     lines = re.sub(r"\x1b\[[\d;]*m", "", file.getvalue()).splitlines()
     names = [line.split()[0] for line in lines if line.strip()]
-    assert names[2:8] == ["tiny", "poor", "all-negative", "label-prior", "neighbours", "Judged"]
+    assert names[2:8] == ["tiny", "poor", "all-negative", "label-prior", "neighbours", "mAP:"]
     assert max(map(len, lines)) <= 80
     text = " ".join(" ".join(lines).split())
     assert re.search(

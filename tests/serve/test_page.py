@@ -75,6 +75,25 @@ def test_photos_get_labels_with_probabilities(page: Any, shapes_table: LabelTabl
     assert "given" in said
 
 
+@pytest.mark.parametrize(("n_labels", "button"), [(4, None), (5, "All 5 labels")])
+def test_no_button_hides_a_single_label(
+    n_labels: int, button: str | None, page: Any, url: str, shapes_table: LabelTable
+) -> None:
+    labels = [{"name": f"label {number}", "threshold": 0.5} for number in range(n_labels)]
+    photo = {"image": "a.jpg", "labels": [], "scores": {label["name"]: 0.25 for label in labels}}
+    page.route("**/labels?*", lambda route: route.fulfill(json={"labels": labels}))
+    page.route("**/predict?*", lambda route: route.fulfill(json={"photos": [photo]}))
+    page.goto(url)
+    page.wait_for_selector(f"#sliders li:nth-child({n_labels})")
+    drop(page, shapes_table.photos[0])
+
+    assert page.locator(".labels button").count() == (n_labels if button is None else 3)
+    assert page.locator(".more").is_visible() == (button is not None)
+    if button is not None:
+        page.get_by_role("button", name=button).click()
+        assert page.locator(".labels button").count() == n_labels
+
+
 def test_a_moved_threshold_changes_what_is_given(page: Any, shapes_table: LabelTable) -> None:
     drop(page, shapes_table.photos[0])
     given = page.locator(".given")

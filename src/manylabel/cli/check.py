@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from manylabel.cli import options
-from manylabel.cli.console import show_line, show_sentence, show_table
+from manylabel.cli.console import show_line, show_table
 from manylabel.cli.progress import show_progress
 from manylabel.config import DataConfig, RunConfig
 from manylabel.errors import ConfigError
@@ -92,7 +92,7 @@ def show_check(checked: "CheckedTable") -> None:
     """Print how often each label occurs, and what was found, the gravest first."""
     table = checked.table
     size = f"{n_things(table.n_photos, 'photo')} with {n_things(table.n_labels, 'label')}"
-    show_sentence(f"{size}, from {table.source}.")
+    show_line(f"{size}, from {table.source}.")
     present, absent = ((table.targets == value).sum(axis=0) for value in (1, 0))
     order = sorted(range(table.n_labels), key=lambda column: -int(present[column]))[:_MAX_LABELS_SHOWN]
     show_table(
@@ -110,8 +110,8 @@ def show_check(checked: "CheckedTable") -> None:
     if table.n_labels > len(order):
         show_line(f"and {table.n_labels - len(order)} rarer labels")
     for note in table.notes:
-        show_sentence(f"Note: {note}")
+        show_line(f"Note: {note}")
     for finding in checked.check.findings:
-        show_sentence(f"{finding.level}: {finding.text}", style=_LEVEL_STYLES[finding.level])
+        show_line(f"{finding.level}: {finding.text}", style=_LEVEL_STYLES[finding.level])
     if not checked.check.findings:
         show_line("Nothing to complain about.")

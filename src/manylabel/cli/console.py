@@ -9,6 +9,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -39,33 +40,57 @@ class VisibleFormatter(logging.Formatter):
 
 
 def show_error(text: str) -> None:
-    """Print an error to stderr, as prose; every problem that it tells has its own line."""
-    _print_prose(stderr, f"error: {text}", style="red")
+    """Print an error to stderr; every problem that it tells has its own line."""
+    for line in f"error: {text}".split("\n"):
+        _write(stderr, line, style="red")
 
 
 def show_warning(text: str) -> None:
-    """Print a line to stderr, as it is."""
-    stderr.print(visible(text), style="yellow", markup=False, highlight=False, soft_wrap=True)
+    """Print a warning to stderr."""
+    _write(stderr, text, style="yellow")
 
 
 def show_log(text: str) -> None:
-    """Print what the library logs to stderr, as it is."""
-    stderr.print(visible(text), markup=False, highlight=False, soft_wrap=True)
+    """Print what the library logs to stderr."""
+    _write(stderr, text)
 
 
 def show_line(text: str, *, style: str = "") -> None:
-    """Print a line to stdout, as it is."""
-    stdout.print(visible(text), style=style, markup=False, highlight=False, soft_wrap=True)
+    """Print a line of results to stdout."""
+    _write(stdout, text, style=style)
 
 
-def show_sentence(text: str, *, style: str = "") -> None:
-    """Print prose to stdout."""
-    _print_prose(stdout, visible(text), style=style)
+def _write(screen: Console, text: str, *, style: str = "") -> None:
+    """Print one line, above the bar where one is drawn.
+
+    A terminal gets several where it is too narrow, each ending between words; a file gets one, as it is.
+    """
+    shown = visible(text)
+    if screen.is_terminal:
+        shown = "\n".join(wrap_words(shown, width=screen.width))
+    screen.print(shown, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
-def _print_prose(screen: Console, text: str, *, style: str) -> None:
-    """Print prose: in a terminal, lines end between words; elsewhere it stays one line."""
-    screen.print(text, style=style, markup=False, highlight=False, soft_wrap=not screen.is_terminal)
+def wrap_words(text: str, *, width: int) -> list[str]:
+    """Cut a text between words, so that each line fits; a word that is longer, such as a path, stays whole.
+
+    Args:
+        text: One line, of any length.
+        width: Columns of a line; letters of some scripts take two.
+
+    Examples:
+        >>> wrap_words("left out: runs/first/report.html and more", width=12)
+        ['left out:', 'runs/first/report.html', 'and more']
+    """
+    first, *others = text.split(" ")
+    lines = [first]
+    for word in others:
+        longer = f"{lines[-1]} {word}"
+        if cell_len(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 def as_cell(text: str) -> str:

@@ -1,12 +1,15 @@
 """The program ``manylabel``.
 
 In:  the words of the command line.
-Out: exit code 0; 2 with one message where the input cannot be used; 130 where it was stopped.
+Out: exit code 0; 2 with one message where the input cannot be used; 130 where Ctrl-C stopped it, 143 where
+     the system did.
 """
 
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
@@ -40,11 +43,15 @@ app = typer.Typer(
 
 
 class Stopped(Exception):
-    """Say that the user pressed Ctrl-C."""
+    """A stop by the user, by Ctrl-C, or by the system."""
+
+
+class Terminated(KeyboardInterrupt):
+    """A stop by the system, or by a terminal that was closed; it cleans up as Ctrl-C does."""
 
 
 def stoppable(command: Callable[..., None]) -> Callable[..., None]:
-    """Let Ctrl-C reach ``main``; typer would end the program without a word, older versions of it with 1."""
+    """Make Ctrl-C reach ``main``; typer would end the program without a word, older versions with 1."""
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -101,11 +108,30 @@ def rest_soon() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Raise ``Terminated`` where a signal would end the program at once, half-written files left behind."""
+    stops = (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
+    ours = [stop for stop in {*stops} if signal.getsignal(stop) is signal.SIG_DFL]  # nohup ignores some
+    for stop in ours:
+        signal.signal(stop, _terminate)
+    try:
+        yield
+    finally:
+        for stop in ours:
+            signal.signal(stop, signal.SIG_DFL)
+
+
+def _terminate(number: int, _frame: object) -> None:
+    raise Terminated(number)
+
+
 def main() -> None:
     """Run the command line."""
     rest_soon()
     try:
-        app()
+        with terminable():
+            app()
     except ManylabelError as error:
         show_error(str(error))
         sys.exit(2)
@@ -113,6 +139,6 @@ def main() -> None:
         # What the library foresees is a ManylabelError; this is a full disk, or one that went away.
         show_error(visible(f"{error.filename or 'the disk'}: {error.strerror or error}"))
         sys.exit(2)
-    except (KeyboardInterrupt, Stopped):
+    except (KeyboardInterrupt, Stopped) as stop:
         show_error("stopped; no half-written output was left, and what lay there before is still there")
-        sys.exit(130)
+        sys.exit(143 if isinstance(stop, Terminated) or isinstance(stop.__cause__, Terminated) else 130)

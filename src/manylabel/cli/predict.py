@@ -54,7 +54,7 @@ def predict(
     from manylabel.predictors.files import open_prediction_files
 
     files, said = out or [], Said()
-    with open_prediction_files(files, is_for_excel=excel) as write, show_progress() as listener:
+    with show_progress() as listener, open_prediction_files(files, is_for_excel=excel) as write:
         parts = run(
             bundle,
             photos,

@@ -16,7 +16,6 @@ from manylabel.cli.console import (
     VisibleConsole,
     as_cell,
     show_line,
-    show_sentence,
     show_table,
     show_warning,
     stdout,
@@ -58,12 +57,19 @@ _SHORT_NAMES = {"nearest-neighbours": "neighbours"}
 
 def show_facts(facts: Mapping[str, Any]) -> None:
     """Print the table of results, and what the user should know about it."""
-    from manylabel.report.tables import UNDEFINED_NOTE, format_cell, has_undefined, n_ranked_rows, table_rows
+    from manylabel.report.tables import (
+        MAP_NOTE,
+        UNDEFINED_NOTE,
+        format_cell,
+        has_undefined,
+        n_ranked_rows,
+        table_rows,
+    )
     from manylabel.report.trust_words import terminal_lines
     from manylabel.report.words import NOT_RANKED_SHORT_HEADING, not_ranked_note, untrained_note
 
     if note := untrained_note(facts):
-        show_sentence(note, style="yellow")
+        show_line(note, style="yellow")
     rows = table_rows(facts)
     shown = [
         [
@@ -78,23 +84,31 @@ def show_facts(facts: Mapping[str, Any]) -> None:
     n_ranked = n_ranked_rows(facts)
     group = [[""], [NOT_RANKED_SHORT_HEADING]] if facts["not_ranked"] else []
     show_table(["Model", *COLUMNS], [*shown[:n_ranked], *group, *shown[n_ranked:]])
+    show_line(MAP_NOTE)
     if has_undefined(rows):
-        show_sentence(UNDEFINED_NOTE)
+        show_line(UNDEFINED_NOTE)
     for line in terminal_lines(facts):
-        show_sentence(line)
+        show_line(line)
     if note := not_ranked_note(facts):
-        show_sentence(note)
+        show_line(note)
 
 
 def show_evaluation(evaluation: "Evaluation") -> None:
     """Print the metrics of all labels together, then of each one."""
-    from manylabel.report.tables import METRIC_HEADINGS, SHORT_NAMES_NOTE, UNDEFINED_NOTE, format_cell
+    from manylabel.report.tables import (
+        AP_NOTE,
+        MAP_NOTE,
+        METRIC_HEADINGS,
+        SHORT_NAMES_NOTE,
+        UNDEFINED_NOTE,
+        format_cell,
+    )
     from manylabel.report.words import n_things, what_to_beat
 
     show_line(f"Judged on {n_things(evaluation.n_photos, 'photo')} ({evaluation.engine}).")
     # Before the numbers: some of these say that the numbers flatter.
     for note in evaluation.notes:
-        show_sentence(f"Note: {note}")
+        show_line(f"Note: {note}")
     show_table(
         ["Metric", "Value", "95 % interval", *(name.replace("-", "-\n") for name in evaluation.baselines)],
         [
@@ -111,7 +125,8 @@ def show_evaluation(evaluation: "Evaluation") -> None:
             for name, value in evaluation.metrics.items()
         ],
     )
-    show_sentence(SHORT_NAMES_NOTE)
+    show_line(MAP_NOTE)
+    show_line(SHORT_NAMES_NOTE)
     columns = {
         "average_precision": "AP",
         "precision": "Precision",
@@ -119,7 +134,7 @@ def show_evaluation(evaluation: "Evaluation") -> None:
         "f1": "F1",
     }
     show_table(
-        ["Label", "Positives", *columns.values()],
+        ["Label", "Photos\nwith it", *columns.values()],
         [
             [
                 label,
@@ -129,10 +144,11 @@ def show_evaluation(evaluation: "Evaluation") -> None:
             for column, label in enumerate(evaluation.labels)
         ],
     )
+    show_line(AP_NOTE)
     per_label = [float(value) for name in columns for value in evaluation.per_label[name]]
     if any(math.isnan(value) for value in (*evaluation.metrics.values(), *per_label)):
-        show_sentence(UNDEFINED_NOTE)
-    show_sentence(what_to_beat(list(evaluation.baselines)))
+        show_line(UNDEFINED_NOTE)
+    show_line(what_to_beat(list(evaluation.baselines)))
     show_failures(evaluation.failures)
 
 
@@ -153,7 +169,7 @@ def show_suggestions(suggestions: "Suggestions") -> None:
     stdout.print(table)
     show_line(f"Chosen from {suggestions.n_unlabelled} unlabelled photos, the most useful first.")
     for note in suggestions.notes:
-        show_sentence(f"Note: {note}")
+        show_line(f"Note: {note}")
     show_failures(suggestions.failures)
 
 
@@ -184,7 +200,7 @@ def show_exported(exported: "Exported") -> None:
 
 
 def _show_comparison(comparison: "Comparison") -> None:
-    from manylabel.report.tables import UNDEFINED, UNDEFINED_NOTE
+    from manylabel.report.tables import MAP_NOTE, UNDEFINED, UNDEFINED_NOTE
 
     rows = [
         [
@@ -195,11 +211,12 @@ def _show_comparison(comparison: "Comparison") -> None:
         for name, row in comparison.engines.items()
     ]
     show_table(["Engine", "mAP\n%", "Exact\nmatch %", "ms per\nphoto"], rows)
+    show_line(MAP_NOTE)
     if any(None in (row.mAP, row.exact_match) for row in comparison.engines.values()):
-        show_sentence(UNDEFINED_NOTE)
+        show_line(UNDEFINED_NOTE)
     show_line(f"Judged on {comparison.n_photos} photos: {comparison.judged_on}.")
     for note in comparison.notes:
-        show_sentence(f"Note: {note}")
+        show_line(f"Note: {note}")
 
 
 def _or_none(value: float) -> float | None:

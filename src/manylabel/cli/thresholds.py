@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from manylabel.cli import options
-from manylabel.cli.console import show_line, show_sentence, show_table
+from manylabel.cli.console import show_line, show_table
 from manylabel.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def thresholds(
             ["Label", "Threshold", "How"], [[label, f"{value:.3f}", how] for label, value, how in rows]
         )
         if opened.thresholds.origin:
-            show_sentence(f"Chosen: {opened.thresholds.origin}.")
+            show_line(f"Chosen: {opened.thresholds.origin}.")
         if out is not None:
             save_thresholds(out, opened)
     else:
@@ -96,8 +96,8 @@ def _show_new(new: "NewThresholds") -> None:
             for label, now, value, n, kept in rows
         ],
     )
-    show_sentence(f"Chosen: {new.thresholds.origin}.")
+    show_line(f"Chosen: {new.thresholds.origin}.")
     sentence = new.benefit.sentence
-    show_sentence(f"{sentence[0].upper()}{sentence[1:]}.")
+    show_line(f"{sentence[0].upper()}{sentence[1:]}.")
     for note in new.thresholds.notes:
-        show_sentence(f"Note: {note}")
+        show_line(f"Note: {note}")

@@ -208,8 +208,9 @@ def check_table(
         ...     photos=tuple(map(Path, names)), names=names, labels=("boat", "lake"), targets=targets,
         ...     parts=(None,) * 160, source="labels.csv",
         ... )
-        >>> print(check_table(table).findings[0].text.replace("; ", ";\n"))
-        label 'boat': 3 positives among 160 photos: its threshold and AP can't be trusted;
+        >>> print(check_table(table).findings[0].text.replace("; ", ";\n").replace(": its", ":\nits"))
+        label 'boat': 3 photos with this label, of 160:
+        its threshold and measured quality (AP) can't be trusted;
         about 10 more would help
     """
     findings = [

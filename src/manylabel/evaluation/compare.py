@@ -1,7 +1,7 @@
 """Say whether two models can be told apart on the same photos.
 
 In:  the models, measured on the same draws of the photos.
-Out: the difference of every two, its interval, and a sentence.
+Out: the difference of every two, its interval, and whether that excludes 0.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ LOWER_IS_BETTER = frozenset({"hamming_loss", "coverage_error", "ranking_loss"})
 
 @dataclass(frozen=True, kw_only=True)
 class PairedDifference:
-    """Hold how two models differ in one metric.
+    """The difference of two models in one metric.
 
     Attributes:
         first: Name of one model.
@@ -34,7 +34,8 @@ class PairedDifference:
         metric: Name of the metric.
         difference: Metric of the first less that of the second.
         interval: Interval of that difference.
-        photos: What they were compared on, in words, e.g. ``"40 photos in 36 groups"``.
+        n_photos: Photos that they were compared on.
+        n_groups: Groups of near-copies among these.
     """
 
     first: str
@@ -42,7 +43,8 @@ class PairedDifference:
     metric: str
     difference: float
     interval: Interval
-    photos: str
+    n_photos: int
+    n_groups: int
 
     @property
     def is_distinguishable(self) -> bool:
@@ -50,21 +52,12 @@ class PairedDifference:
         return self.interval.low > 0 or self.interval.high < 0
 
     @property
-    def sentence(self) -> str:
-        """Say the same in words, the better model first; shares in points of 100."""
-        metric = self.metric.replace("_", " ")
-        if np.isnan(self.difference):
-            return f"{self.first} and {self.second} cannot be compared: {metric} is undefined here"
-        sign = -1 if self.difference < 0 else 1
-        scale, unit, digits = (1, "labels", 2) if self.metric == "coverage_error" else (100, "points", 1)
-        ends = sorted((sign * self.interval.low, sign * self.interval.high))
-        gain, low, high = (f"{scale * value:z.{digits}f}" for value in (abs(self.difference), *ends))
-        verdict = f"{'' if self.is_distinguishable else 'not '}distinguishable with {self.photos}"
-        if float(gain) == 0:
-            return f"{self.first} and {self.second} are equal in {metric} [{low}, {high}]: {verdict}"
-        is_first_better = (self.difference > 0) != (self.metric in LOWER_IS_BETTER)
-        better, worse = (self.first, self.second) if is_first_better else (self.second, self.first)
-        return f"{better} is better than {worse} by {gain} {unit} of {metric} [{low}, {high}]: {verdict}"
+    def better(self) -> str | None:
+        """Name the model with the better value; None where they are equal or cannot be compared."""
+        if np.isnan(self.difference) or self.difference == 0:
+            return None
+        is_first = (self.difference > 0) != (self.metric in LOWER_IS_BETTER)
+        return self.first if is_first else self.second
 
 
 def compare_pairs(
@@ -92,8 +85,9 @@ def compare_pairs(
         >>> targets, rng = np.tile([[1.0, 0.0], [0.0, 1.0]], (20, 1)), np.random.default_rng(0)
         >>> judged = [(targets, targets == 1), (1 - targets, targets == 0)]
         >>> bootstrap = bootstrap_metrics(targets, judged, groups=np.arange(40), rng=rng)
-        >>> compare_pairs(bootstrap, names=("good", "bad"), metrics=("exact_match",))[0].sentence
-        'good is better than bad by 100.0 points of exact match [95.2, 100.0]: distinguishable with 40 photos'
+        >>> pair = compare_pairs(bootstrap, names=("good", "bad"), metrics=("exact_match",))[0]
+        >>> pair.better, pair.difference, pair.is_distinguishable
+        ('good', 1.0, True)
     """
     if len(names) != len(bootstrap.models):
         raise ValueError(f"{len(names)} names for {len(bootstrap.models)} models")
@@ -122,7 +116,8 @@ def _compare(
         metric=metric,
         difference=difference,
         interval=Interval(low=top * interval.low, high=top * interval.high),
-        photos=bootstrap.photos,
+        n_photos=bootstrap.n_photos,
+        n_groups=bootstrap.n_groups,
     )
 
 

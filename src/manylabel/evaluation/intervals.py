@@ -97,13 +97,6 @@ class Bootstrap:
     n_labels: int
     level: float
 
-    @property
-    def photos(self) -> str:
-        """Say how many photos judge, and in how many groups where that is fewer."""
-        photos = f"{self.n_photos} photo{'' if self.n_photos == 1 else 's'}"
-        groups = f"{self.n_groups} group{'' if self.n_groups == 1 else 's'}"
-        return photos if self.n_groups == self.n_photos else f"{photos} in {groups}"
-
 
 def bootstrap_metrics(
     targets: FloatArray,

@@ -3,7 +3,7 @@
 In:  the table of labels, the split, the trials, and how the run was made.
 Out: facts, one dict of plain JSON values; null stands where something is undefined. Its layout:
 
-    format_version   1; it rises when a key changes its meaning or goes
+    format_version   2; it rises when a key changes its meaning or goes
     run              command, started, seconds, seed, recipe, versions, machine, stage_seconds, config_toml
     data             source, notes, n_photos, split_origin, n_folds, parts {train, val, test: n photos},
                      labels [{name, n_positive, n_negative, n_unknown, train, val, test: n positives there,
@@ -46,11 +46,12 @@ Out: facts, one dict of plain JSON values; null stands where something is undefi
                      and the baseline answers them; else null
     against_baselines  of the best network and each baseline, by mAP, in the form of ``comparisons``
     comparisons      of every two networks (of the 8 best where there are more), by mAP and exact match:
-                     first, second, metric, difference, interval, is_distinguishable, sentence
+                     first, second, metric, difference, interval, is_distinguishable, better: name of the one
+                     with the better value or null, n_photos, n_groups: of copies among these
     suspects         null or {n_photos, n_present, n_expected, n_listed: cells in label_issues.csv, cells: at
-                     most 40}: given labels that are probably wrong
-                     by what the best network says without having learned from them; each cell {row, name,
-                     label, given, score, quality: the probability that the given label is right}
+                     most 40, no more than 3 of a label before others had their turn}: given labels that are
+                     probably wrong by what the best network says without having learned from them; each cell
+                     {row, name, label, given, score, quality: the probability that the given label is right}
     best             position in ``models`` of the highest mAP; best_by: the photos that say so, "out_of_fold"
                      where test photos judge and all networks have such scores, else "judged"
     gallery          photos of the best model: row, name, group ("right", "missed", "wrong"), right, missed,
@@ -89,7 +90,7 @@ from manylabel.types import PRETRAINED, FloatArray, Judged, LabelTable, Split, T
 
 __all__ = ["FORMAT_VERSION", "Facts", "RunInfo", "collect_facts", "gather_run_info"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 Facts = dict[str, Any]
 """Everything about a run, as plain JSON values; the layout stands at the top of this file."""
 

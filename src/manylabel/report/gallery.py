@@ -2,12 +2,12 @@
 
 In:  the table, what the model says about photos that it did not learn from, the training photos that look
      most alike to them, and what a check found.
-Out: photos in three groups (right, missed, wrong), each with its labels and their scores; photos that are
-     copies of each other; JPEG thumbnails.
+Out: photos in three groups (right, missed, wrong), each with its labels and their scores, and which of these
+     stand under it; photos that are copies of each other; JPEG thumbnails.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from manylabel.types import FloatArray, IntArray, Judged, LabelTable, Neighbours
 
 _N_PER_GROUP = 8
 _N_PER_LABEL = 2
+_N_OTHERS = 3
+_KINDS = ("right", "missed", "wrong", "unknown")
 BOX_PX, SMALL_BOX_PX = (320, 240), (160, 120)
 """Widest and highest that a photo of the page is, and one that stands beside it."""
 
@@ -69,6 +71,29 @@ def choose_photos(
         for group, positions in groups.items()
         for position in positions
     ]
+
+
+def labels_to_show(photo: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int]:
+    """Choose what stands under a photo: every mistake, the gravest first, and the surest of the other labels.
+
+    Args:
+        photo: A photo of the gallery, as ``facts.py`` describes it.
+
+    Returns:
+        At most 3 labels beside the mistakes, each with its kind, label and score; and how many are left out.
+
+    Examples:
+        >>> right = [{"label": name, "score": score} for name, score in zip("abcd", (0.6, 0.9, 0.7, 0.8))]
+        >>> photo = {"missed": [], "wrong": [{"label": "e", "score": 0.7}], "right": right, "unknown": []}
+        >>> shown, n_left = labels_to_show(photo)
+        >>> [each["kind"] + " " + each["label"] for each in shown], n_left
+        (['wrong e', 'right b', 'right d', 'right c'], 1)
+    """
+    of_kind = {kind: [{"kind": kind, **scored} for scored in photo[kind]] for kind in _KINDS}
+    missed = sorted(of_kind["missed"], key=lambda scored: float(scored["score"]))
+    wrong = sorted(of_kind["wrong"], key=lambda scored: -float(scored["score"]))
+    others = sorted(of_kind["right"] + of_kind["unknown"], key=lambda scored: -float(scored["score"]))
+    return [*missed, *wrong, *others[:_N_OTHERS]], len(others[_N_OTHERS:])
 
 
 def choose_copies(table: LabelTable, split: Split, check: Check) -> list[dict[str, Any]]:

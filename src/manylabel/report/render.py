@@ -18,7 +18,7 @@ from manylabel.errors import PhotoError
 from manylabel.files import write_atomically
 from manylabel.report import advice, trust_words, words
 from manylabel.report.captions import CAPTIONS
-from manylabel.report.gallery import BOX_PX, SMALL_BOX_PX, make_thumbnail
+from manylabel.report.gallery import BOX_PX, SMALL_BOX_PX, labels_to_show, make_thumbnail
 from manylabel.report.plots.draw import Picture, draw_plots
 from manylabel.report.plots.style import color_of
 from manylabel.report.tables import (
@@ -139,6 +139,7 @@ def render_page(
         thumbnails=thumbnails,
         small_thumbnails=small_thumbnails,
         heat_maps=heat_maps,
+        labels_to_show=labels_to_show,
         sections=SECTIONS,
         words=words,
         trust=trust_words,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from manylabel.files import write_atomically
+from manylabel.report.trust_words import comparison_sentence
 from manylabel.report.words import known_note, not_ranked_note, untrained_note
 
 _FROM_TRIALS = ("training_seconds", "inference_seconds", "parameters", "init")
@@ -58,6 +59,12 @@ SHORT_NAMES_NOTE = (
     " of all cells together."
 )
 """What the short names of metrics mean."""
+
+MAP_NOTE = "mAP: how well photos with a label rank above those without it, mean over labels."
+"""What the first number of most tables means, in a line of a terminal."""
+
+AP_NOTE = "AP: how well the photos with the label rank above those without it."
+"""What the number of one label means."""
 
 INIT_WORDS = {
     "package": "from a package",
@@ -199,7 +206,7 @@ def _to_markdown(facts: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) ->
         for note in (untrained_note(facts), known_note(facts), not_ranked_note(facts))
         if note
     ]
-    compared = "\n".join(f"* {_escape_markdown(pair['sentence'])}" for pair in facts["comparisons"])
+    compared = "\n".join(f"* {_escape_markdown(comparison_sentence(pair))}" for pair in facts["comparisons"])
     about = "In brackets: 95 % intervals, by resampling the judged photos."
     undefined = [UNDEFINED_NOTE] if has_undefined(rows) else []
     extra = [*undefined, *notes, *not_ranked, *([compared] if compared else [])]

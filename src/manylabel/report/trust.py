@@ -25,6 +25,7 @@ _COMPARED = ("mAP", "exact_match")
 _MOST_COMPARED = 8
 _N_POOLED_BINS, _N_LABEL_BINS = 10, 5
 _MOST_SUSPECTS = 40
+_PER_TURN = 3
 Facts = dict[str, Any]
 
 
@@ -113,7 +114,9 @@ def _describe_pair(pair: PairedDifference) -> Facts:
         "difference": pair.difference,
         "interval": _ends(pair.interval),
         "is_distinguishable": pair.is_distinguishable,
-        "sentence": pair.sentence,
+        "better": pair.better,
+        "n_photos": pair.n_photos,
+        "n_groups": pair.n_groups,
     }
 
 
@@ -183,7 +186,7 @@ def describe_suspects(table: LabelTable, trial: Trial) -> Facts | None:
         "n_present": n_present,
         "n_expected": errors.n_expected,
         "n_listed": _n_listed(errors),
-        "cells": _describe_cells(table, rows, errors, most=_MOST_SUSPECTS),
+        "cells": _describe_cells(table, rows, _spread_over_labels(errors), most=_MOST_SUSPECTS),
     }
 
 
@@ -207,6 +210,24 @@ def _rank_given_labels(table: LabelTable, trial: Trial) -> tuple[IntArray, Label
     rows, first = np.unique(rows, return_index=True)
     scores = np.concatenate([judged.scores for judged in said])[first]
     return rows, rank_label_errors(table.targets[rows], scores)
+
+
+def _spread_over_labels(errors: LabelErrors) -> LabelErrors:
+    """Put cells into the order in which they are shown: 3 of a label, then others first.
+
+    A label that is wrong on many photos would fill what is shown. A cell that is probably right never comes
+    before one that is probably wrong.
+    """
+    n_cells = np.bincount(errors.columns)  # [n_labels]
+    number = np.empty(len(errors.columns), dtype=np.int64)  # of each cell among those of its label
+    number[np.argsort(errors.columns, kind="stable")] = np.arange(len(number)) - np.repeat(
+        np.cumsum(n_cells) - n_cells, n_cells
+    )
+    order = np.lexsort((np.arange(len(number)), number // _PER_TURN, errors.quality >= 0.5))
+    cells: dict[str, Any] = {
+        name: getattr(errors, name)[order] for name in ("rows", "columns", "given", "score", "quality")
+    }
+    return replace(errors, **cells)
 
 
 def _n_listed(errors: LabelErrors) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from manylabel.report.words import (
     FactsView,
+    below_nothing,
     known_note,
     n_judged,
     n_things,
@@ -23,6 +24,7 @@ MOST_FINDINGS = 15
 _MOST_PAIRS_IN_TERMINAL = 3
 _MOST_NOTES_IN_TERMINAL = 3
 _MOST_LABELS = 100
+_SURE, _UNSURE = "more than chance", "within chance"
 _CARDS_OF_COPIES = {
     "train": "training photo",
     "val": "validation photo",
@@ -63,14 +65,43 @@ def comparisons(facts: FactsView) -> list[FactsView]:
 
 
 def comparison_words(pair: FactsView) -> tuple[str, str]:
-    """Split a comparison into what was measured and the verdict.
+    """Say how far two networks are apart, and whether that is more than chance; shares in points of 100.
+
+    Returns:
+        What was measured, the better network first, and the verdict; that is empty where it adds nothing.
 
     Examples:
-        >>> comparison_words({"sentence": "a is better than b by 1: not distinguishable with 9 photos"})
-        ('a is better than b by 1', 'not distinguishable')
+        >>> pair = {"first": "a", "second": "b", "metric": "mAP", "difference": 0.025, "better": "a"}
+        >>> comparison_words({**pair, "interval": [0.004, 0.046], "is_distinguishable": True})
+        ('a is better than b by 2.5 points of mAP [0.4, 4.6]', 'more than chance')
+        >>> comparison_words({**pair, "interval": [-0.01, 0.06], "is_distinguishable": False})
+        ('a and b are 2.5 points of mAP apart [-1.0, 6.0]', 'within chance')
     """
-    measured, _, verdict = pair["sentence"].rpartition(": ")
-    return measured, verdict.partition(" with ")[0]
+    metric = pair["metric"].replace("_", " ")
+    if pair["difference"] is None:
+        return f"{pair['first']} and {pair['second']} cannot be compared: {metric} is undefined here", ""
+    scale, unit, digits = (1, "labels", 2) if pair["metric"] == "coverage_error" else (100, "points", 1)
+    sign = -1 if pair["difference"] < 0 else 1
+    ends = sorted(sign * end for end in pair["interval"])
+    gain, low, high = (f"{scale * value:z.{digits}f}" for value in (sign * pair["difference"], *ends))
+    if float(gain) == 0:
+        return f"{pair['first']} and {pair['second']} are equal in {metric} [{low}, {high}]", ""
+    is_first = pair["better"] == pair["first"]
+    better, other = (pair["first"], pair["second"]) if is_first else (pair["second"], pair["first"])
+    if pair["is_distinguishable"]:
+        return f"{better} is better than {other} by {gain} {unit} of {metric} [{low}, {high}]", _SURE
+    return f"{better} and {other} are {gain} {unit} of {metric} apart [{low}, {high}]", _UNSURE
+
+
+def comparison_sentence(pair: FactsView) -> str:
+    """Say the same in one sentence, with the number of photos that it rests on."""
+    measured, verdict = comparison_words(pair)
+    if pair["difference"] is None:
+        return f"{measured}."
+    on = n_things(pair["n_photos"], "photo")
+    if pair["n_groups"] != pair["n_photos"]:
+        on += f" in {n_things(pair['n_groups'], 'group')}"
+    return f"{measured}{f', {verdict}' if verdict else ''}, on {on}."
 
 
 def terminal_lines(facts: FactsView) -> list[str]:
@@ -90,10 +121,12 @@ def terminal_lines(facts: FactsView) -> list[str]:
         lines.append(f"95 % intervals of {best['model']}: {', '.join(spans)}.")
     if verdict := against_baselines(facts):
         lines.append(verdict)
+    if warning := below_nothing(facts):
+        lines.append(warning)
     if len(facts["models"]) > 1 and facts["best_by"] == "out_of_fold":
         lines.append(f"First by out-of-fold scores of the training photos: {best['model']}.")
     pairs = comparisons(facts)[:_MOST_PAIRS_IN_TERMINAL]
-    return [*lines, *(f"{pair['sentence']}." for pair in pairs), *_broken_promises(best)]
+    return [*lines, *map(comparison_sentence, pairs), *_broken_promises(best)]
 
 
 def _broken_promises(model: FactsView) -> list[str]:
@@ -200,7 +233,8 @@ def suspects(facts: FactsView) -> str:
     wrong = "1 given label is" if n_wrong == 1 else f"{n_wrong:,} given labels are"
     return (
         f"About {wrong} probably wrong {on}. A network that is unsure itself makes this number too high:"
-        f" look before you change anything. The most suspicious first:"
+        f" look before you change anything. The most suspicious first, three of a label before other labels"
+        f" have their turn:"
     )
 
 

@@ -221,9 +221,24 @@ def baseline_warning(facts: FactsView) -> str:
         f"Binary accuracy needs a yardstick: giving no label to any photo already reaches"
         f" {percent(by_nothing)}{why}. Read the {percent(reached)} of {best['model']} against that."
     )
-    if reached < by_nothing:
-        text += " By this measure it does worse than saying nothing; mAP and F1 show whether it learned."
-    return text
+    return f"{text} {below_nothing(facts)}".rstrip()
+
+
+def below_nothing(facts: FactsView) -> str:
+    """Say where the best network decides worse than by giving no label; empty where it does not."""
+    nothing, best = facts["baselines"][0]["metrics"], facts["models"][facts["best"]]
+    compared = {name: (nothing[name], best["metrics"][name]) for name in ("exact_match", "binary_accuracy")}
+    lost = [
+        f"{name.replace('_', ' ')} ({percent(by_nothing)} against {percent(reached)})"
+        for name, (by_nothing, reached) in compared.items()
+        if None not in (by_nothing, reached) and reached < by_nothing
+    ]
+    if not lost:
+        return ""
+    return (
+        f"Giving no label to any photo would do better than {best['model']} by {list_words(lost)}: do not"
+        f" rely on its labels yet. mAP and F1 show whether it learned to rank photos."
+    )
 
 
 def untrained_note(facts: FactsView) -> str:

@@ -19,6 +19,7 @@ _CANNOT_BE_TRUSTED = 5
 _ROUGH = 10
 _STEP = 5
 _FEW_PHOTOS = 20
+_AP = "measured quality (AP)"
 
 
 def find_count_problems(table: LabelTable, split: Split | None) -> list[Finding]:
@@ -108,7 +109,7 @@ def _constant_labels(table: LabelTable) -> list[Finding]:
 
 
 def _missing_from_parts(table: LabelTable, split: Split | None) -> list[Finding]:
-    """Find labels with positives, none of which trains, or none of which judges."""
+    """Find labels that are on some photos, none of which trains, or none of which judges."""
     if split is None:
         return []
     n_present = _count_cells(table, 1)
@@ -123,10 +124,10 @@ def _missing_from_parts(table: LabelTable, split: Split | None) -> list[Finding]
             words=(
                 # The loop's values are bound here: a function in a loop sees the last ones.
                 lambda column, part=part, verb=verb: (  # type: ignore[misc]
-                    f"{count(int(n_present[column]), 'positive')}, none of them among the {part} photos:"
-                    f" it can't be {verb}"
+                    f"{count(int(n_present[column]), 'photo')} with this label, none of them among the {part}"
+                    f" photos: it can't be {verb}"
                 ),
-                f"have no positive among the {part} photos and can't be {verb}",
+                f"are on none of the {part} photos and can't be {verb}",
             ),
         )
     return findings
@@ -150,31 +151,31 @@ def _places(table: LabelTable, split: Split | None) -> tuple[_Place, ...]:
     """Return the photos that decide thresholds and those that judge; the same ones without test photos."""
     if split is None or not len(split.test):
         return (
-            _Place(rows=np.arange(table.n_photos), photo="photo", kind="few", decides="threshold and AP"),
+            _Place(rows=np.arange(table.n_photos), photo="photo", kind="few", decides=f"threshold and {_AP}"),
         )
     others = np.concatenate([split.train, split.val])
     is_drawn = all(part is None for part in table.parts)
     share = len(split.test) / table.n_photos if is_drawn else 1.0
     return (
         _Place(rows=others, photo="training photo", kind="few", decides="threshold"),
-        _Place(rows=split.test, photo="test photo", kind="few_test", decides="AP", share=share),
+        _Place(rows=split.test, photo="test photo", kind="few_test", decides=_AP, share=share),
     )
 
 
 def _rare(table: LabelTable, place: _Place, *, value: int) -> list[Finding]:
-    """Find labels with few positives (value 1) or few negatives (value 0), but some of both."""
+    """Find labels that few photos have (value 1) or few photos lack (value 0), but some do both."""
     targets = table.targets[place.rows]
     n_cells, n_others = (targets == value).sum(axis=0), (targets == 1 - value).sum(axis=0)
     varies = (n_cells > 0) & (n_others > 0) & ((n_cells < n_others) | ((n_cells == n_others) & (value == 1)))
     order = np.argsort(n_cells, kind="stable")
     order = order[varies[order]]
-    thing = "positive" if value == 1 else "negative"
+    thing, which = ("positives", "with this label") if value == 1 else ("negatives", "without this label")
 
     def sentence(column: int, verdict: str) -> str:
         n_cell, n_known = int(n_cells[column]), int(n_cells[column] + n_others[column])
         more = _STEP * math.ceil((_ROUGH - n_cell) / place.share / _STEP)
         return (
-            f"{count(n_cell, thing)} among {count(n_known, place.photo)}: its {place.decides} {verdict};"
+            f"{count(n_cell, place.photo)} {which}, of {n_known:,}: its {place.decides} {verdict};"
             f" about {more} more would help{', or --folds 5' if place.share < 1 else ''}"
         )
 
@@ -188,10 +189,11 @@ def _rare(table: LabelTable, place: _Place, *, value: int) -> list[Finding]:
             table,
             order[(n_cells[order] >= least) & (n_cells[order] < below)],
             level=level,
-            kind=f"{place.kind}_{thing}s",
+            kind=f"{place.kind}_{thing}",
             words=(
                 partial(sentence, verdict=verdict),
-                f"have {amount} {thing}s among the {place.photo}s; the {place.decides} of each {verdict}",
+                f"have {amount} {place.photo}s {which.replace('this', 'the')}; the {place.decides} of each"
+                f" {verdict}",
             ),
         )
     return findings

@@ -72,13 +72,15 @@ class Entry {
       .map(({ name }) => name)
       .filter((name) => !chosen.includes(name))
       .sort((a, b) => answer.scores[b] - answer.scores[a]);
-    const shown = this.showsAll ? others : others.slice(0, OTHERS_SHOWN);
+    // A button that hides a single label saves no room.
+    const hasMore = others.length > OTHERS_SHOWN + 1;
+    const shown = this.showsAll || !hasMore ? others : others.slice(0, OTHERS_SHOWN);
     const list = card.querySelector(".labels");
     const focused = document.activeElement?.closest(".labels") === list ? document.activeElement.dataset.label : null;
     list.replaceChildren(...[...chosen, ...shown].map((name) => this.row(name, chosen.includes(name))));
     if (focused) [...list.querySelectorAll("button")].find((row) => row.dataset.label === focused)?.focus();
     const more = card.querySelector(".more");
-    more.hidden = others.length <= OTHERS_SHOWN;
+    more.hidden = !hasMore;
     more.textContent = this.showsAll ? "Fewer labels" : `All ${page.labels.length} labels`;
   }
 
