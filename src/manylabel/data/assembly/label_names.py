@@ -55,7 +55,7 @@ def clean_labels(raw: RawTable) -> RawTable:
 
 
 def clean_name(label: str) -> str:
-    r"""Write a name without characters that cannot be seen, and with single blanks.
+    r"""Write a name without characters that cannot be seen, blanks being plain ones.
 
     Examples:
         >>> clean_name("beach\u200b"), clean_name("\ufeffold\u00a0 town\n")
@@ -68,7 +68,7 @@ def clean_name(label: str) -> str:
         or character in _KEPT_INVISIBLE
         or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn")
     )
-    return " ".join("".join(kept).split())
+    return "".join(kept).strip()
 
 
 def _describe_joined(raw: RawTable, joined: Sequence[str]) -> list[str]:
