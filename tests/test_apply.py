@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from manylabel.apply import Evaluation, _aim, evaluate, predict, write_evaluation
+from manylabel.apply import Evaluation, evaluate, predict, write_evaluation
 from manylabel.config import DataConfig
 from manylabel.data.align import align_targets
 from manylabel.data.learned import Wish, choose_judging
 from manylabel.errors import BundleError, InputError, MissingExtraError, OutputError, TableError
 from manylabel.evaluation.intervals import Interval
 from manylabel.evaluation.metrics import measure
-from manylabel.predictors.openvino_predictor import has_native_bf16
+from manylabel.predictors.openvino_predictor import aim_for, has_native_bf16
 from manylabel.types import LabelTable, Part
 
 
@@ -414,4 +414,4 @@ def test_a_missing_torch_is_told_with_the_command_that_installs_it(
 
 
 def test_few_photos_do_not_wait_for_an_engine_for_many() -> None:
-    assert [_aim(n_photos) for n_photos in (1, 7, 8, 1000)] == ["few", "few", "many", "many"]
+    assert [aim_for(n_photos) for n_photos in (1, 7, 8, 1000)] == ["few", "few", "many", "many"]

@@ -28,8 +28,7 @@ from manylabel.evaluation.metrics import measure, measure_labels
 from manylabel.files import printable, write_atomically, writing
 from manylabel.predictors.batch import Predictions, join_predictions, stream_files
 from manylabel.predictors.engines import open_predictor
-from manylabel.predictors.openvino_predictor import Aim
-from manylabel.preprocess import VIEWS_TOGETHER
+from manylabel.predictors.openvino_predictor import aim_for
 from manylabel.threshold_files import ThresholdSource
 from manylabel.types import FloatArray, Listener, ignore_progress
 
@@ -133,7 +132,7 @@ def predict_batches(  # noqa: PLR0913 - a wish of the user each
         engine=engine,
         device=device,
         precision=precision,
-        aim=_aim(len(paths)),
+        aim=aim_for(len(paths)),
         thresholds=thresholds,
     )
     for change in predictor.thresholds.changes:
@@ -177,7 +176,7 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
     learned = find_learned(Path(bundle), table.names, folder=Path(photos))
     table = choose_judging(table, part, learned=learned)
     predictor = open_predictor(
-        Path(bundle), engine=engine, precision=precision, aim=_aim(table.n_photos), thresholds=thresholds
+        Path(bundle), engine=engine, precision=precision, aim=aim_for(table.n_photos), thresholds=thresholds
     )
     targets, notes = align_targets(table, predictor.labels)
     parts = stream_files(predictor, table.photos, names=table.names, listener=listener)
@@ -288,8 +287,3 @@ def _check_readable(parts: Iterable[Predictions]) -> Generator[Predictions, None
         yield part
     if not n_read:
         raise InputError(nothing_read(problems))
-
-
-def _aim(n_photos: int) -> Aim:
-    # Less than two batches are done before an engine for many is ready.
-    return "few" if n_photos < 2 * VIEWS_TOGETHER else "many"
