@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from manylabel.apply import Evaluation, _aim, _part_of, evaluate, predict, write_evaluation
+from manylabel.apply import Evaluation, evaluate, predict, write_evaluation
 from manylabel.config import DataConfig
 from manylabel.data.align import align_targets
+from manylabel.data.learned import Wish, choose_judging
 from manylabel.errors import BundleError, InputError, MissingExtraError, OutputError, TableError
 from manylabel.evaluation.intervals import Interval
 from manylabel.evaluation.metrics import measure
-from manylabel.predictors.openvino_predictor import has_native_bf16
+from manylabel.predictors.openvino_predictor import aim_for, has_native_bf16
 from manylabel.types import LabelTable, Part
 
 
@@ -140,7 +141,7 @@ def test_a_folder_that_is_no_bundle_is_told(images: Path) -> None:
 
 def test_an_evaluation_measures_what_predictions_say(shapes_bundle: Path, shapes_table: LabelTable) -> None:
     folder = shapes_table.photos[0].parent
-    judged = evaluate(shapes_bundle, folder, folder.parent / "labels.csv")
+    judged = evaluate(shapes_bundle, folder, folder.parent / "labels.csv", part="all")
 
     predictions = predict(shapes_bundle, shapes_table.photos)
     expected = measure(shapes_table.targets, predictions.scores.values, predictions.decisions)
@@ -163,11 +164,11 @@ def test_an_evaluation_says_what_answering_without_looking_gives(
     shares = [label["train"] / label["train_known"] for label in facts["data"]["labels"]]
     scores = np.tile(shares, (32, 1))
 
-    judged = evaluate(bundle, folder, folder.parent / "labels.csv").baselines
+    judged = evaluate(bundle, folder, folder.parent / "labels.csv", part="all").baselines
     for label in facts["data"]["labels"]:  # as the facts of earlier versions
         del label["train_known"]
     facts_file.write_text(json.dumps(facts), encoding="utf-8")
-    of_old = evaluate(bundle, folder, folder.parent / "labels.csv").baselines
+    of_old = evaluate(bundle, folder, folder.parent / "labels.csv", part="all").baselines
 
     assert list(judged) == ["all-negative", "label-prior"]
     assert judged["all-negative"]["exact_match"] == (shapes_table.targets == 0).all(axis=1).mean()
@@ -177,7 +178,7 @@ def test_an_evaluation_says_what_answering_without_looking_gives(
 
 def test_an_evaluation_counts_copies_once_in_its_intervals(shapes_bundle: Path, shapes_folder: Path) -> None:
     images, table = shapes_folder / "images", shapes_folder / "labels.csv"
-    alone = evaluate(shapes_bundle, images, table)
+    alone = evaluate(shapes_bundle, images, table, part="all")
     header, *lines = table.read_text().splitlines()
     copies = []
     for line in lines:
@@ -187,7 +188,7 @@ def test_an_evaluation_counts_copies_once_in_its_intervals(shapes_bundle: Path, 
             copies.append(f"copy{number}{name},{rest}")
     table.write_text("\n".join([header, *lines, *copies]) + "\n")
 
-    copied = evaluate(shapes_bundle, images, table)
+    copied = evaluate(shapes_bundle, images, table, part="all")
 
     assert copied.n_photos == 128
     assert "copies of a photo as one: 128 photos" in copied.notes[-1]
@@ -204,7 +205,7 @@ def test_an_evaluation_leaves_out_photos_that_cannot_be_read(
 ) -> None:
     (shapes_folder / "images" / "05.png").write_bytes(b"no photo")
 
-    judged = evaluate(shapes_bundle, shapes_folder / "images", shapes_folder / "labels.csv")
+    judged = evaluate(shapes_bundle, shapes_folder / "images", shapes_folder / "labels.csv", part="all")
 
     assert judged.n_photos == 31
     assert [failure.path.name for failure in judged.failures] == ["05.png"]
@@ -225,7 +226,7 @@ def test_an_evaluation_of_photos_none_of_which_can_be_read_is_told(
 def test_a_table_of_which_nothing_can_be_learned_can_judge(shapes_bundle: Path, shapes_folder: Path) -> None:
     (shapes_folder / "few.csv").write_text("image,circle,square\n00.png,0,0\n01.png,0,0\n", encoding="utf-8")
 
-    judged = evaluate(shapes_bundle, shapes_folder / "images", shapes_folder / "few.csv")
+    judged = evaluate(shapes_bundle, shapes_folder / "images", shapes_folder / "few.csv", part="all")
 
     assert judged.n_photos == 2
     assert any("triangle" in note and "not judged" in note for note in judged.notes)
@@ -242,6 +243,7 @@ def test_the_form_of_the_table_may_be_told(shapes_bundle: Path, shapes_folder: P
         shapes_folder / "images",
         shapes_folder / "list.csv",
         form=DataConfig(format="delimited", delimiter="+"),
+        part="all",
     )
 
     assert judged.per_label["n_positive"].tolist() == [1, 1, 1]
@@ -263,36 +265,39 @@ def test_a_given_test_part_judges(shapes_bundle: Path, shapes_folder: Path) -> N
 
     assert judged.n_photos == 12
     assert n_learned > 0
-    assert any(
-        note.startswith("judged on the test part that the table names; photos that the bundle learned from")
-        and note.endswith(f"by their names {n_learned} of these are such photos")
-        for note in judged.notes
-    )
+    assert (
+        "judged on the 12 photos that the table marks 'test'; by their names, the model learned from "
+        f"{n_learned} of them, so these numbers flatter"
+    ) in judged.notes
     assert evaluate(shapes_bundle, photos, table, part="train").n_photos == 20
     assert evaluate(shapes_bundle, photos, table, part="all").n_photos == 32
-    with pytest.raises(TableError, match="names no photo as 'val'"):
+    with pytest.raises(TableError, match="no photo is marked 'val'"):
         evaluate(shapes_bundle, photos, table, part="val")
 
 
-def test_the_photos_that_judged_the_bundle_can_be_judged_again(
-    shapes_bundle: Path, shapes_folder: Path
-) -> None:
+def test_photos_that_the_bundle_did_not_learn_from_judge(shapes_bundle: Path, shapes_folder: Path) -> None:
     photos, table = shapes_folder / "images", shapes_folder / "labels.csv"
     with (shapes_bundle / "split.csv").open(encoding="utf-8", newline="") as file:
-        parts = [line["part"] for line in csv.DictReader(file)]
-    n_test = parts.count("test")
+        parts = {line["image"]: line["part"] for line in csv.DictReader(file)}
+    n_test = list(parts.values()).count("test")
+    shutil.copy(photos / "00.png", photos / "new.png")
+    with table.open("a", encoding="utf-8") as file:
+        file.write("new.png,0,0,0\n")
 
-    judged = evaluate(shapes_bundle, photos, table, part="test")
-    whole = evaluate(shapes_bundle, photos, table)
+    judged = evaluate(shapes_bundle, photos, table)
+    tested = evaluate(shapes_bundle, photos, table, part="test")
+    whole = evaluate(shapes_bundle, photos, table, part="all")
 
-    assert 0 < n_test == judged.n_photos
-    assert whole.n_photos == 32
-    assert (
-        f"{32 - n_test} of these are such photos. --part test judges on the {n_test} test photos of its"
-        in whole.notes[0]
+    assert 0 < n_test == tested.n_photos
+    assert (judged.n_photos, whole.n_photos) == (n_test + 1, 33)
+    assert judged.notes[0] == (
+        f"judged on the {n_test + 1} of 33 photos that the model did not learn from, by their names "
+        f"({n_test} from its test part, 1 new); --part all judges on all"
     )
+    assert tested.notes[0] == f"judged on the {n_test} test photos of this model's training, by their names"
+    assert whole.notes[0].startswith("judged on all 33 photos, as asked; by their names, the model learned")
     with pytest.raises(
-        TableError, match="names no photo as 'val', and by their names none of its photos was one"
+        TableError, match="no photo is marked 'val', and by their names none of them was a va"
     ):
         evaluate(shapes_bundle, photos, table, part="val")
 
@@ -328,19 +333,40 @@ def test_a_table_that_says_nothing_of_the_labels_is_refused() -> None:
         align_targets(blank, ("sea", "sky", "moon"))
 
 
-def test_without_parts_all_photos_are_judged() -> None:
-    table = small_table("sea")
+@pytest.mark.parametrize(
+    ("part", "learned", "names", "note"),
+    [
+        (None, None, "ab", "judged on all 2 photos: the model does not tell which photos it learned from."),
+        (None, {}, "ab", "the model learned from none of them (0 from its test part, 2 new)"),
+        (None, {0: "train", 1: "test"}, "b", "judged on the 1 of 2 photos that the model did not learn from"),
+        (
+            None,
+            {0: "train", 1: "val"},
+            "ab",
+            "learned from every one of them, so these numbers flatter; judge",
+        ),
+        ("all", {0: "train"}, "ab", "as asked; by their names, the model learned from 1 of them, so these"),
+        ("train", {0: "train"}, "a", "judged on the 1 training photo of this model's training"),
+    ],
+)
+def test_a_table_without_parts_is_judged_on_what_was_not_learned(
+    part: Wish, learned: dict[int, Part] | None, names: str, note: str
+) -> None:
+    chosen = choose_judging(small_table("sea"), part, learned=learned)
 
-    whole = _part_of(table, None, learned={})
-    assert whole.names == table.names
-    assert "learned from look better than new ones will" in whole.notes[-1]
-    trained = replace(table, parts=("train", "val"))
-    assert _part_of(trained, None, learned={}).n_photos == 2
-    assert _part_of(trained, "test", learned={0: "train", 1: "test"}).names == table.names[1:]
-    own = replace(table, parts=("test", "train"))
-    assert (
-        _part_of(own, None, learned={0: "test"}).notes[-1] == "judged on the test part that the table names"
-    )
+    assert [Path(name).stem for name in chosen.names] == list(names)
+    assert note in chosen.notes[-1]
+
+
+def test_the_test_part_of_the_table_judges_where_it_has_one() -> None:
+    table = small_table("sea", parts=("train", "val"))
+    own = small_table("sea", parts=("test", "train"))
+
+    assert choose_judging(table, None, learned={0: "test", 1: "test"}).n_photos == 2
+    assert choose_judging(table, "test", learned={0: "train", 1: "test"}).names == ("b.jpg",)
+    judged = choose_judging(own, None, learned={0: "test"})
+    assert judged.names == ("a.jpg",)
+    assert judged.notes[-1] == "judged on the 1 photo that the table marks 'test'"
 
 
 def test_an_evaluation_is_written_with_null_for_what_is_undefined(tmp_path: Path) -> None:
@@ -388,4 +414,4 @@ def test_a_missing_torch_is_told_with_the_command_that_installs_it(
 
 
 def test_few_photos_do_not_wait_for_an_engine_for_many() -> None:
-    assert [_aim(n_photos) for n_photos in (1, 7, 8, 1000)] == ["few", "few", "many", "many"]
+    assert [aim_for(n_photos) for n_photos in (1, 7, 8, 1000)] == ["few", "few", "many", "many"]

@@ -8,9 +8,8 @@ import json
 import logging
 import os
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -19,22 +18,20 @@ from manylabel.config import DataConfig, DeviceName, EngineName, PrecisionName
 from manylabel.data.align import align_targets
 from manylabel.data.duplicates import group_copies
 from manylabel.data.find import find_files
-from manylabel.data.learned import find_learned
+from manylabel.data.learned import Wish, choose_judging, find_learned
 from manylabel.data.misnamed import describe_misnamed
 from manylabel.data.readers import read_table_as
-from manylabel.errors import InputError, PhotoError, TableError, nothing_read
+from manylabel.errors import InputError, PhotoError, nothing_read
 from manylabel.evaluation.baselines import Baseline, all_negative, label_prior_of_counts
 from manylabel.evaluation.intervals import Interval, bootstrap_metrics
 from manylabel.evaluation.metrics import measure, measure_labels
 from manylabel.files import printable, write_atomically, writing
 from manylabel.predictors.batch import Predictions, join_predictions, stream_files
 from manylabel.predictors.engines import open_predictor
-from manylabel.predictors.openvino_predictor import Aim
-from manylabel.preprocess import VIEWS_TOGETHER
+from manylabel.predictors.openvino_predictor import aim_for
 from manylabel.threshold_files import ThresholdSource
-from manylabel.types import FloatArray, LabelTable, Listener, Part, ignore_progress
+from manylabel.types import FloatArray, Listener, ignore_progress
 
-_logger = logging.getLogger(__name__)
 _PROBLEMS_SHOWN = 10
 _logger = logging.getLogger(__name__)
 
@@ -135,7 +132,7 @@ def predict_batches(  # noqa: PLR0913 - a wish of the user each
         engine=engine,
         device=device,
         precision=precision,
-        aim=_aim(len(paths)),
+        aim=aim_for(len(paths)),
         thresholds=thresholds,
     )
     for change in predictor.thresholds.changes:
@@ -149,7 +146,7 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
     labels: Path | str | None = None,
     *,
     form: DataConfig | None = None,
-    part: Part | Literal["all"] | None = None,
+    part: Wish = None,
     engine: EngineName = "auto",
     precision: PrecisionName = "auto",
     thresholds: ThresholdSource | Sequence[ThresholdSource] | None = None,
@@ -163,7 +160,8 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
         labels: Table of labels; not given: the photo folder itself is asked.
         form: How the table is read; its paths are not used.
         part: Part of the table's own split to judge on, else of that which the bundle was trained with, by
-            the names of the photos. Not given: the table's test part where it has one, else all photos.
+            the names of the photos; "all" takes every photo. Not given: the table's test part where it has
+            one, else the photos that the bundle did not learn from, else all. A note says which and why.
         engine: What computes: "auto" takes OpenVINO on a CPU, else torch.
         precision: Number type of the forward pass.
         thresholds: As for ``predict_batches``.
@@ -176,9 +174,9 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
     form = DataConfig() if form is None else form
     table = read_table_as(form, labels, photos=photos, purpose="judging")
     learned = find_learned(Path(bundle), table.names, folder=Path(photos))
-    table = _part_of(table, part, learned={} if learned is None else learned)
+    table = choose_judging(table, part, learned=learned)
     predictor = open_predictor(
-        Path(bundle), engine=engine, precision=precision, aim=_aim(table.n_photos), thresholds=thresholds
+        Path(bundle), engine=engine, precision=precision, aim=aim_for(table.n_photos), thresholds=thresholds
     )
     targets, notes = align_targets(table, predictor.labels)
     parts = stream_files(predictor, table.photos, names=table.names, listener=listener)
@@ -256,47 +254,6 @@ def _number(value: float) -> float | None:
     return None if np.isnan(value) else round(float(value), 6)
 
 
-def _part_of(
-    table: LabelTable, part: Part | Literal["all"] | None, *, learned: Mapping[int, Part]
-) -> LabelTable:
-    """Take a part of a table: as it says itself, else as the split of the bundle says of photos so called."""
-    chosen = part if part is not None else ("test" if "test" in table.parts else "all")
-    if chosen != "all" and chosen not in table.parts:
-        table = replace(table, parts=tuple(learned.get(row) for row in range(table.n_photos)))
-    rows = np.arange(table.n_photos)
-    if chosen != "all":
-        rows = np.flatnonzero([given == chosen for given in table.parts])
-    if not len(rows):
-        raise TableError(
-            [
-                f"{table.source}: names no photo as '{chosen}', and by their names none of its photos was "
-                "one when the bundle was trained"
-            ]
-        )
-    n_learned = sum(learned.get(row, "test") != "test" for row in rows.tolist())
-    if part != "test" or n_learned:
-        table = replace(table, notes=(*table.notes, _say_part(chosen, n_learned=n_learned, learned=learned)))
-    return table.take(rows)
-
-
-def _say_part(chosen: Part | Literal["all"], *, n_learned: int, learned: Mapping[int, Part]) -> str:
-    """Say what a table is judged on, what of it flatters, and what to do about it."""
-    what = {
-        "test": "the test part that the table names",
-        "all": "all photos of the table",
-        "train": "training photos",
-        "val": "validation photos",
-    }[chosen]
-    flatters = "photos that the bundle learned from look better than new ones will"
-    if n_learned:
-        flatters += f", and by their names {n_learned} of these are such photos"
-    elif chosen == "test" and learned:
-        return f"judged on {what}"
-    n_test = list(learned.values()).count("test") if chosen == "all" else 0
-    hint = f". --part test judges on the {n_test} test photos of its training" if n_learned and n_test else ""
-    return f"judged on {what}; {flatters}{hint}"
-
-
 def _list_photos(given: Sequence[Path]) -> tuple[list[Path], list[str], list[str]]:
     """Return the files, each once, and what to call them: as given, or relative to the only given folder.
 
@@ -330,8 +287,3 @@ def _check_readable(parts: Iterable[Predictions]) -> Generator[Predictions, None
         yield part
     if not n_read:
         raise InputError(nothing_read(problems))
-
-
-def _aim(n_photos: int) -> Aim:
-    # Less than two batches are done before an engine for many is ready.
-    return "few" if n_photos < 2 * VIEWS_TOGETHER else "many"

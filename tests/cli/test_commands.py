@@ -105,7 +105,7 @@ def test_comparing_prints_one_table_and_writes_the_report(run: Run, images: Path
 def test_a_trained_network_predicts_and_is_judged(run: Run, images: Path, labels: Path) -> None:
     trained = run("train", images, labels, "--model", "squeezenet1_1", *QUICK, "--out", "shapes")
     predicted = run("predict", "shapes", images, "--out", "said.csv", "--out", "deep/said.json")
-    judged = run("evaluate", "shapes", images, labels, "--out", "metrics.json")
+    judged = run("evaluate", "shapes", images, labels, "--part", "all", "--out", "metrics.json")
 
     assert (trained.code, predicted.code, judged.code) == (0, 0, 0)
     assert trained.stdout.splitlines()[-1] == "Bundle: shapes"
@@ -143,7 +143,7 @@ def test_photos_that_cannot_be_read_are_listed_and_the_rest_is_done(
 
     compared = run("train", images, labels, "--model", "squeezenet1_1", *QUICK)
     predicted = run("predict", shapes_bundle, images, "--out", "said.csv")
-    judged = run("evaluate", shapes_bundle, images, labels)
+    judged = run("evaluate", shapes_bundle, images, labels, "--part", "all")
 
     for answer in (compared, predicted, judged):
         assert answer.code == 0

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from manylabel.apply import predict
 from manylabel.bundle import read_bundle
+from manylabel.config import EngineName
 from manylabel.data.photos import open_photo
 from manylabel.errors import ConfigError, EngineError, InputError, OutputError
 from manylabel.explain import run as explain_run
@@ -63,6 +65,22 @@ def test_the_wanted_labels_are_explained_else_those_given(
         assert scores == sorted(scores, reverse=True)
 
 
+@pytest.mark.parametrize("engine", ["auto", "torch"])
+def test_probabilities_and_decisions_are_those_of_predict(
+    shapes_bundle: Path, shapes_table: LabelTable, engine: EngineName
+) -> None:
+    photo, names = shapes_table.photos[7], shapes_table.labels
+    predict(shapes_bundle, [photo], engine=engine)  # now the converted network is kept, and the same from here
+    said = predict(shapes_bundle, [photo], engine=engine)
+    probabilities = dict(zip(names, said.scores.values[0].tolist(), strict=True))
+    for step in (-1e-6, 1e-6):
+        near = {label: float(np.clip(value + step, 0, 1)) for label, value in probabilities.items()}
+        decided = predict(shapes_bundle, [photo], engine=engine, thresholds=near).decisions[0]
+        found = explain(shapes_bundle, [photo], labels=names, engine=engine, thresholds=near).photos[0].labels
+        assert [label.is_given for label in found] == decided.tolist() == 3 * [step < 0]
+        assert {label.label: label.score for label in found} == pytest.approx(probabilities, abs=5e-7)
+
+
 def test_similar_photos_are_found_and_the_photo_itself_is_not(
     shapes_bundle: Path, shapes_folder: Path
 ) -> None:
@@ -82,6 +100,7 @@ def test_similar_photos_are_found_and_the_photo_itself_is_not(
     # Photo 0 is empty; the emptiest of the others look most like it.
     assert found[0].labels == ()
     assert heard[0] == Progress("photos", "comparing", 1, 32)
+    assert heard[-2] == Progress("photos", "scoring", 1, 1)
     assert heard[-1] == Progress("photos", "explaining", 1, 1)
 
 

@@ -24,24 +24,39 @@ from manylabel.data.photos import open_photo_bytes
 from manylabel.errors import EngineError
 from manylabel.files import file_sha256
 from manylabel.serve.app import create_app
-from manylabel.serve.served import ServedBundle
+from manylabel.serve.served import Judgement, ServedBundle, Upload
 from manylabel.serve.settings import ServeLimits
+from manylabel.threshold_files import ThresholdSource
 from manylabel.types import LabelTable
 from tests.serve.conftest import listening
 
 pytest.importorskip("openvino")
 
 
-def app_of(bundle: Path, *, limits: ServeLimits | None = None, token: str | None = None) -> FastAPI:
+def app_of(
+    bundle: Path,
+    *,
+    limits: ServeLimits | None = None,
+    token: str | None = None,
+    thresholds: ThresholdSource | None = None,
+) -> FastAPI:
     """Serve a bundle under two names."""
     limits = ServeLimits() if limits is None else limits
-    served = [ServedBundle(name, bundle, limits=limits) for name in ("first", "second")]
+    served = [
+        ServedBundle(name, bundle, limits=limits, thresholds=thresholds) for name in ("first", "second")
+    ]
     return create_app(served, limits=limits, token=token)
 
 
-def client_of(bundle: Path, *, limits: ServeLimits | None = None, token: str | None = None) -> TestClient:
+def client_of(
+    bundle: Path,
+    *,
+    limits: ServeLimits | None = None,
+    token: str | None = None,
+    thresholds: ThresholdSource | None = None,
+) -> TestClient:
     """Return a client of such a server."""
-    return TestClient(app_of(bundle, limits=limits, token=token))
+    return TestClient(app_of(bundle, limits=limits, token=token, thresholds=thresholds))
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +214,24 @@ def test_a_heat_map_covers_the_photo(client: TestClient, shapes_table: LabelTabl
     said = answer.json()
     assert (said["label"], said["box"]) == ("circle", [0, 0, 1, 1])
     assert np.array(said["map"]).shape == (7, 7)
-    assert 0 <= said["score"] <= 1
+    photo = client.post("/predict", content=content).json()["photos"][0]
+    assert said["score"] == photo["scores"]["circle"]
+    assert said["is_given"] == ("circle" in photo["labels"])
+
+
+@pytest.mark.parametrize("step", [-1e-6, 1e-6])
+def test_an_explanation_decides_as_predictions_do(
+    shapes_bundle: Path, shapes_table: LabelTable, step: float
+) -> None:
+    content = shapes_table.photos[7].read_bytes()
+    first = ServedBundle("first", shapes_bundle)
+    (said,) = asyncio.run(first.judge([Upload(name="a", data=content)]))
+    assert isinstance(said, Judgement)
+    near = dict(zip(first.labels, np.clip(said.scores + step, 0, 1).tolist(), strict=True))
+    first.close()
+    with client_of(shapes_bundle, thresholds=near) as client:
+        found = [client.post(f"/explain?label={label}", content=content).json() for label in near]
+    assert [answer["is_given"] for answer in found] == 3 * [step < 0]
 
 
 @pytest.mark.parametrize(

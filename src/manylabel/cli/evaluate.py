@@ -26,7 +26,8 @@ def evaluate(
         Literal["train", "val", "test", "all"] | None,
         typer.Option(
             help="Part to judge on, of the table's own split or else of that which the bundle was trained "
-            "with. Not given: the table's test part where it has one, else all."
+            "with; all takes every photo. Not given: the table's test part where it has one, else the photos "
+            "that the bundle did not learn from, by their names."
         ),
     ] = None,
     engine: options.Engine = None,

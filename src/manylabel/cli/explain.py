@@ -46,6 +46,10 @@ def explain(
     labels: Annotated[
         Path | None, typer.Option(help="Table of the labels of --among.", metavar="FILE")
     ] = None,
+    engine: options.Engine = None,
+    precision: options.Precision = None,
+    threshold: options.Threshold = None,
+    thresholds: options.ThresholdsFile = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace what an earlier call wrote there.")
     ] = False,
@@ -60,7 +64,16 @@ def explain(
     check_place(out, overwrite=overwrite)
     pair = None if among is None or labels is None else (among, labels)
     with show_progress() as listener:
-        explained = run(bundle, photos, labels=() if label is None else label, among=pair, listener=listener)
+        explained = run(
+            bundle,
+            photos,
+            labels=() if label is None else label,
+            among=pair,
+            engine=engine or "auto",
+            precision=precision or "auto",
+            thresholds=options.read_threshold_options(thresholds, threshold),
+            listener=listener,
+        )
     write_explanations(out, explained, overwrite=overwrite)
     for photo in explained.photos:
         said = ", ".join(f"{found.label} {found.score:.0%}" for found in photo.labels)

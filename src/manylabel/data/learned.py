@@ -1,21 +1,28 @@
-"""Find again, by their names, the photos that a bundle was trained and judged with.
+"""Find again, by their names, the photos that a bundle was trained with, and choose those that judge it.
 
-In:  a bundle; the names of photos in a folder.
-Out: which of them took which part.
+In:  a bundle; the names of photos in a folder, or a table of labels.
+Out: which of them took which part; the part of the table that judges, and why.
 """
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
+
+import numpy as np
 
 from manylabel.data.assembly.matching import PhotoIndex
 from manylabel.data.split import KNOWN_COLUMN, SPLIT_FILE
-from manylabel.errors import BundleError
+from manylabel.errors import BundleError, TableError
 from manylabel.files import printable
-from manylabel.types import Part
+from manylabel.types import IntArray, LabelTable, Part
+
+Wish = Part | Literal["all"] | None
+"""Part to judge on; None: the photos that a bundle did not learn from, as far as that is known."""
 
 _PARTS: dict[str, Part] = {part: part for part in get_args(Part)}
+_WORDS: dict[Part, str] = {"train": "training", "val": "validation", "test": "test"}
 
 
 def find_learned(bundle: Path, names: Sequence[str], *, folder: Path) -> dict[int, Part] | None:
@@ -43,6 +50,93 @@ def find_learned(bundle: Path, names: Sequence[str], *, folder: Path) -> dict[in
         if len(rows) == 1:
             found[rows[0]] = part
     return found
+
+
+def choose_judging(table: LabelTable, part: Wish, *, learned: Mapping[int, Part] | None) -> LabelTable:
+    """Take the photos of a table that judge a bundle.
+
+    Args:
+        table: Labelled photos.
+        part: A part of the table's own split, else of that of the bundle. None: the table's test part where
+            it has one, else the photos that the bundle did not learn from, else all.
+        learned: Part in the training of the bundle by row; None where the bundle does not tell.
+
+    Returns:
+        These photos; its last note says which they are, why, and whether the numbers flatter.
+
+    Raises:
+        TableError: The part has no photo.
+    """
+    told = {} if learned is None else learned
+    wished = "test" if part is None and "test" in table.parts else part
+    if wished is None:
+        rows, note = _unlearned(table, told, is_told=learned is not None)
+    elif wished == "all":
+        rows = np.arange(table.n_photos)
+        note = f"judged on all {table.n_photos} photos, as asked{_flattery(rows, told)}"
+    else:
+        rows, note = _rows_of(table, wished, told)
+    return replace(table, notes=(*table.notes, note)).take(rows)
+
+
+def _unlearned(table: LabelTable, learned: Mapping[int, Part], *, is_told: bool) -> tuple[IntArray, str]:
+    """Return the photos that a bundle did not learn from, all where none is left; and say which these are."""
+    everything = np.arange(table.n_photos)
+    rows = np.array([row for row in everything.tolist() if not _is_learned(row, learned)], dtype=np.int64)
+    n_learned, n_test = len(everything) - len(rows), list(learned.values()).count("test")
+    if not is_told:
+        return everything, (
+            f"judged on all {table.n_photos} photos: the model does not tell which photos it learned from. "
+            "If some are among these, the numbers flatter"
+        )
+    if not len(rows):
+        return everything, (
+            f"judged on all {table.n_photos} photos{_flattery(everything, learned)}; "
+            "judge on photos that it has never seen"
+        )
+    kinds = f"{n_test} from its test part, {len(rows) - n_test} new"
+    if not n_learned:
+        return rows, (
+            f"judged on all {len(rows)} photos: by their names, the model learned from none of them ({kinds})"
+        )
+    return rows, (
+        f"judged on the {len(rows)} of {table.n_photos} photos that the model did not learn from, by their "
+        f"names ({kinds}); --part all judges on all"
+    )
+
+
+def _rows_of(table: LabelTable, part: Part, learned: Mapping[int, Part]) -> tuple[IntArray, str]:
+    """Return the photos of a part, as the table says itself, else as the split of the bundle; and say so."""
+    is_own = part in table.parts
+    parts = table.parts if is_own else [learned.get(row) for row in range(table.n_photos)]
+    rows = np.flatnonzero([given == part for given in parts])
+    if not len(rows):
+        raise TableError(
+            [
+                f"{table.source}: no photo is marked '{part}', and by their names none of them was a "
+                f"{_WORDS[part]} photo when this model was trained"
+            ]
+        )
+    where = f"that the table marks '{part}'" if is_own else "of this model's training, by their names"
+    kind = "" if is_own else f"{_WORDS[part]} "
+    return rows, f"judged on the {_count(rows, kind)} {where}{_flattery(rows, learned)}"
+
+
+def _flattery(rows: IntArray, learned: Mapping[int, Part]) -> str:
+    """Say how many of some photos a bundle learned from, and what that does to numbers."""
+    n_learned = sum(_is_learned(row, learned) for row in rows.tolist())
+    if not n_learned:
+        return ""
+    share = "every one" if n_learned == len(rows) else str(n_learned)
+    return f"; by their names, the model learned from {share} of them, so these numbers flatter"
+
+
+def _count(rows: IntArray, kind: str = "") -> str:
+    return f"{len(rows)} {kind}photo{'' if len(rows) == 1 else 's'}"
+
+
+def _is_learned(row: int, learned: Mapping[int, Part]) -> bool:
+    return learned.get(row, "test") != "test"
 
 
 def _read_parts(path: Path) -> Iterator[tuple[str, Part]]:

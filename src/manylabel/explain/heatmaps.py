@@ -22,7 +22,6 @@ class HeatMaps:
     """Hold what the places of a photo say.
 
     Attributes:
-        logits: Of the whole photo [n_labels].
         maps: How much each place speaks for each label, in logits [n_labels, rows, columns]; below 0 where it
             speaks against it.
         box: The part of the photo that the network saw: left, upper, right, lower as shares of its width and
@@ -30,7 +29,6 @@ class HeatMaps:
         features: What the photo looks like to the network [n_features].
     """
 
-    logits: FloatArray
     maps: FloatArray
     box: Box
     features: FloatArray
@@ -55,7 +53,6 @@ def explain_photo(
     variants = silence_places(activations[0], locator.grid, blocks, batch_size=_VARIANTS_PER_BATCH)
     silenced = np.concatenate([locator.upper(batch) for batch in variants])  # [n_blocks, n_labels]
     return HeatMaps(
-        logits=whole,
         maps=draw_maps(whole, silenced),
         box=_seen_part(photo, preprocessing),
         features=features[0],

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from manylabel.bundle import Bundle, read_bundle
+from manylabel.config import EngineName, PrecisionName
 from manylabel.data.find import find_files
 from manylabel.data.misnamed import describe_misnamed
 from manylabel.data.photos import convert_photos, open_photo
@@ -20,11 +21,12 @@ from manylabel.data.readers import read_table
 from manylabel.errors import ConfigError, EngineError, InputError, PhotoError, did_you_mean, nothing_read
 from manylabel.evaluation.neighbours import most_similar
 from manylabel.explain.heatmaps import HeatMaps, explain_photo
-from manylabel.predictors.engines import open_locator
+from manylabel.predictors.batch import Predictions, predict_files
+from manylabel.predictors.engines import open_locator, open_predictor
 from manylabel.predictors.locators import Locator
-from manylabel.predictors.scoring import average_views
-from manylabel.preprocess import Box, resize_photo
-from manylabel.rules import respect
+from manylabel.predictors.openvino_predictor import aim_for
+from manylabel.preprocess import Box, Preprocessing, resize_photo
+from manylabel.threshold_files import ThresholdSource
 from manylabel.types import FloatArray, LabelTable, Listener, Progress, ignore_progress
 
 _logger = logging.getLogger(__name__)
@@ -58,8 +60,8 @@ class ExplainedLabel:
 
     Attributes:
         label: The label.
-        score: Its probability, from the photo as it is, in one view.
-        is_given: Whether the network gives it.
+        score: Its probability, as ``predict`` gives it.
+        is_given: Whether ``predict`` gives it.
         heat: How much each place speaks for it, in logits [rows, columns].
     """
 
@@ -101,25 +103,34 @@ class Explanations:
     failures: tuple[PhotoError, ...]
 
 
-def explain(
+def explain(  # noqa: PLR0913 - a wish of the user each
     bundle: Path | str,
     photos: Sequence[Path | str],
     *,
     labels: Sequence[str] = (),
     among: tuple[Path | str, Path | str] | None = None,
+    engine: EngineName = "auto",
+    precision: PrecisionName = "auto",
+    thresholds: ThresholdSource | Sequence[ThresholdSource] | None = None,
     listener: Listener = ignore_progress,
 ) -> Explanations:
     """Explain what a bundle says about photos.
+
+    Probabilities and decisions are those of ``predict`` for the same photos, engine, precision, thresholds.
 
     Args:
         bundle: Folder that training wrote.
         photos: Photo files and folders of them.
         labels: The labels to explain. None given: those that the network gives, else the most probable one.
         among: Folder and table of the photos to look for similar ones in; not given: none are looked for.
+        engine: What computes probabilities, as for ``predict``; maps come from OpenVINO.
+        precision: Number type of the probabilities; maps are computed in 32-bit floats.
+        thresholds: Thresholds of some labels in place of those of the bundle, as for ``predict``.
         listener: Hears of progress.
 
     Raises:
-        InputError: The bundle or the table cannot be used, there is no such label, or no photo can be read.
+        InputError: The bundle, a threshold or the table cannot be used, there is no such label, or no photo
+            can be read.
         EngineError: The network keeps no places of a photo.
         MissingExtraError: OpenVINO is not installed.
     """
@@ -137,28 +148,30 @@ def explain(
     if locator is None:
         raise EngineError(f"{bundle}: this network keeps no places of a photo, so it has no heat maps")
     known = None if among is None else _look_at(opened, locator, among, listener)
-    explained, failures = [], list[PhotoError]()
-    preprocessing = opened.config.preprocessing
-    for n_done, path in enumerate(paths, start=1):
+    predictor = open_predictor(
+        Path(bundle), engine=engine, precision=precision, aim=aim_for(len(paths)), thresholds=thresholds
+    )
+    for change in predictor.thresholds.changes:
+        _logger.info("%s", change)
+    predictions = predict_files(predictor, paths, names=[str(path) for path in paths], listener=listener)
+    explained, failures = [], list(predictions.failures)
+    for row, path in enumerate(paths[place] for place in predictions.rows.tolist()):
         try:
-            # As predict reads it; and larger, for people.
-            photo, shown = (open_photo(path, side_px=side) for side in (preprocessing.side_px, _LONGEST_PX))
+            maps, shown = _draw(locator, path, opened.config.preprocessing)
         except PhotoError as error:
             # A fresh error: the caught one would keep a half-decoded photo alive through its traceback.
             failures.append(PhotoError(error.path, error.reason))
         else:
-            maps = explain_photo(locator, photo, preprocessing, most_variants=_MOST_VARIANTS)
-            shown.thumbnail((_LONGEST_PX, _LONGEST_PX), Image.Resampling.LANCZOS)
             explained.append(
                 Explanation(
                     path=path,
                     photo=shown,
                     box=maps.box,
-                    labels=_explain_labels(opened, maps, columns),
+                    labels=_explain_labels(maps, predictions, row, wanted=columns),
                     neighbours=() if known is None else known.nearest(maps.features, besides=path),
                 )
             )
-        listener(Progress(subject="photos", stage="explaining", done=n_done, total=len(paths)))
+        listener(Progress(subject="photos", stage="explaining", done=row + 1, total=len(predictions.rows)))
     if not explained:
         raise InputError(nothing_read(failures))
     return Explanations(photos=tuple(explained), failures=tuple(failures))
@@ -176,17 +189,27 @@ def _columns_of(labels: Sequence[str], bundle: Bundle) -> list[int]:
     return [known.index(label) for label in labels]
 
 
-def _explain_labels(bundle: Bundle, maps: HeatMaps, columns: Sequence[int]) -> tuple[ExplainedLabel, ...]:
+def _draw(locator: Locator, path: Path, preprocessing: Preprocessing) -> tuple[HeatMaps, Image.Image]:
+    """Return the heat maps of a photo, and the photo as people see it."""
+    # As predict reads it; and larger, for people.
+    photo, shown = (open_photo(path, side_px=side) for side in (preprocessing.side_px, _LONGEST_PX))
+    maps = explain_photo(locator, photo, preprocessing, most_variants=_MOST_VARIANTS)
+    shown.thumbnail((_LONGEST_PX, _LONGEST_PX), Image.Resampling.LANCZOS)
+    return maps, shown
+
+
+def _explain_labels(
+    maps: HeatMaps, predictions: Predictions, row: int, *, wanted: Sequence[int]
+) -> tuple[ExplainedLabel, ...]:
     """Explain the wanted labels; where none is named, those given, else the most probable one."""
-    scores = average_views(maps.logits[None], n_views=1)  # [1, n_labels]
-    decisions = respect(bundle.config.rules, scores, bundle.thresholds)[0]
-    ranked = [int(column) for column in np.argsort(-scores[0])]
+    scores, decisions = predictions.scores.values[row], predictions.decisions[row]
+    ranked = [int(column) for column in np.argsort(-scores)]
     given = [column for column in ranked if decisions[column]]
-    chosen = columns if len(columns) else (given if given else ranked[:1])
+    chosen = wanted if len(wanted) else (given if given else ranked[:1])
     return tuple(
         ExplainedLabel(
-            label=bundle.config.labels[column],
-            score=float(scores[0, column]),
+            label=predictions.scores.labels[column],
+            score=float(scores[column]),
             is_given=bool(decisions[column]),
             heat=maps.maps[column],
         )

@@ -36,6 +36,11 @@ _beginning = Lock()
 _SHORT_NAMES = {"f32": "fp32", "bf16": "bf16"}
 
 
+def aim_for(n_photos: int) -> Aim:
+    """Choose what to compile for; an engine for many is ready later than two batches are done."""
+    return "few" if n_photos < 2 * VIEWS_TOGETHER else "many"
+
+
 class OpenVinoPredictor(EnginePredictor):
     """Turn photos into scores through OpenVINO on the CPU.
 

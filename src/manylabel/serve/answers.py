@@ -34,7 +34,8 @@ class ExplainAnswer(BaseModel):
     model: str = Field(description="Name of the bundle.")
     image: str = Field(description="Name of the file, as it was sent.")
     label: str = Field(description="The label that is explained.")
-    score: float = Field(description="Its probability, of the photo as it is.")
+    score: float = Field(description="Its probability, as /predict gives it.")
+    is_given: bool = Field(description="Whether /predict gives it.")
     box: tuple[float, float, float, float] = Field(
         description="The part of the photo that the network saw: left, upper, right, lower as shares of it."
     )

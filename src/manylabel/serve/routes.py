@@ -17,7 +17,6 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 
 from manylabel import __version__
 from manylabel.errors import ManylabelError, PhotoError
-from manylabel.predictors.scoring import average_views
 from manylabel.serve.answers import (
     ErrorAnswer,
     ExplainAnswer,
@@ -147,9 +146,10 @@ async def explain(
         model=bundle.name,
         image=upload.name,
         label=label,
-        score=round(float(average_views(found.logits[None], n_views=1)[0, column]), _DIGITS),
-        box=found.box,
-        map=found.maps[column].round(_DIGITS).tolist(),
+        score=round(float(found.judgement.scores[column]), _DIGITS),
+        is_given=label in found.judgement.labels,
+        box=found.maps.box,
+        map=found.maps.maps[column].round(_DIGITS).tolist(),
     )
 
 

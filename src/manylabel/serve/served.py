@@ -57,6 +57,14 @@ class Judgement:
     labels: tuple[str, ...]
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Explained:
+    """What a network says about a photo, and where it saw it."""
+
+    judgement: Judgement
+    maps: HeatMaps
+
+
 class ServedBundle:
     """Score uploads with a bundle, those of many requests together.
 
@@ -106,8 +114,8 @@ class ServedBundle:
         """Return what the network says about each photo, or why it cannot be read."""
         return list(await asyncio.gather(*(self._judge_one(upload) for upload in uploads)))
 
-    async def explain(self, upload: Upload) -> HeatMaps | None:
-        """Return the heat maps of a photo; None where the network has no places.
+    async def explain(self, upload: Upload) -> Explained | None:
+        """Return the heat maps of a photo with what ``judge`` says; None where the network has no places.
 
         Raises:
             PhotoError: It cannot be read.
@@ -125,6 +133,9 @@ class ServedBundle:
             scores = await asyncio.wrap_future(self._batcher.submit(partial(self._read_views, upload)))
         except PhotoError as error:
             return error
+        return self._decide(scores)
+
+    def _decide(self, scores: FloatArray) -> Judgement:
         decisions = respect(self.rules, scores[None], self.thresholds)[0]
         order = np.argsort(-scores)
         given = tuple(self.labels[column] for column in order if decisions[column])
@@ -152,9 +163,14 @@ class ServedBundle:
             raise BundleError("it has changed on disk since the server started; start the server anew")
         return open_locator(bundle)
 
-    def _explain(self, upload: Upload) -> HeatMaps | None:
+    def _explain(self, upload: Upload) -> Explained | None:
         photo = self._read(upload)
         locator = self._find_locator()
         if locator is None:
             return None
-        return explain_photo(locator, photo, self._predictor.preprocessing, most_variants=_MOST_VARIANTS)
+        preprocessing = self._predictor.preprocessing
+        views = resize_views(photo, preprocessing)
+        # By the engine that predicts: near a threshold, other numbers would give another label.
+        scores = self._batcher.submit(lambda: views).result()
+        maps = explain_photo(locator, photo, preprocessing, most_variants=_MOST_VARIANTS)
+        return Explained(judgement=self._decide(scores), maps=maps)
