@@ -70,7 +70,9 @@ def test_probabilities_and_decisions_are_those_of_predict(
     shapes_bundle: Path, shapes_table: LabelTable, engine: EngineName
 ) -> None:
     photo, names = shapes_table.photos[7], shapes_table.labels
-    predict(shapes_bundle, [photo], engine=engine)  # now the converted network is kept, and the same from here
+    predict(
+        shapes_bundle, [photo], engine=engine
+    )  # now the converted network is kept, and the same from here
     said = predict(shapes_bundle, [photo], engine=engine)
     probabilities = dict(zip(names, said.scores.values[0].tolist(), strict=True))
     for step in (-1e-6, 1e-6):
