@@ -50,6 +50,7 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
 }
 """The table of results in 80 columns: by heading, the column of ``table_rows`` and how it is written."""
 
+_OF_A_LABEL = {"average_precision": "AP", "precision": "Precision", "recall": "Recall", "f1": "F1"}
 _WIDEST = 500
 _FEW_TO_CALIBRATE = 50
 _SHORT_NAMES = {"nearest-neighbours": "neighbours"}
@@ -96,7 +97,6 @@ def show_facts(facts: Mapping[str, Any]) -> None:
 def show_evaluation(evaluation: "Evaluation") -> None:
     """Print the metrics of all labels together, then of each one."""
     from manylabel.report.tables import (
-        AP_NOTE,
         MAP_NOTE,
         METRIC_HEADINGS,
         SHORT_NAMES_NOTE,
@@ -127,29 +127,30 @@ def show_evaluation(evaluation: "Evaluation") -> None:
     )
     show_line(MAP_NOTE)
     show_line(SHORT_NAMES_NOTE)
-    columns = {
-        "average_precision": "AP",
-        "precision": "Precision",
-        "recall": "Recall",
-        "f1": "F1",
-    }
+    _show_labels(evaluation)
+    per_label = [float(value) for name in _OF_A_LABEL for value in evaluation.per_label[name]]
+    if any(math.isnan(value) for value in (*evaluation.metrics.values(), *per_label)):
+        show_line(UNDEFINED_NOTE)
+    show_line(what_to_beat(list(evaluation.baselines)))
+    show_failures(evaluation.failures)
+
+
+def _show_labels(evaluation: "Evaluation") -> None:
+    """Print the metrics of each label."""
+    from manylabel.report.tables import AP_NOTE, format_cell
+
     show_table(
-        ["Label", "Photos\nwith it", *columns.values()],
+        ["Label", "Photos\nwith it", *_OF_A_LABEL.values()],
         [
             [
                 label,
                 f"{evaluation.per_label['n_positive'][column]:.0f}",
-                *(format_cell(name, _or_none(evaluation.per_label[name][column])) for name in columns),
+                *(format_cell(name, _or_none(evaluation.per_label[name][column])) for name in _OF_A_LABEL),
             ]
             for column, label in enumerate(evaluation.labels)
         ],
     )
     show_line(AP_NOTE)
-    per_label = [float(value) for name in columns for value in evaluation.per_label[name]]
-    if any(math.isnan(value) for value in (*evaluation.metrics.values(), *per_label)):
-        show_line(UNDEFINED_NOTE)
-    show_line(what_to_beat(list(evaluation.baselines)))
-    show_failures(evaluation.failures)
 
 
 def show_suggestions(suggestions: "Suggestions") -> None:
