@@ -15,8 +15,9 @@ from manylabel.config import EngineName
 from manylabel.data.photos import open_photo
 from manylabel.errors import ConfigError, EngineError, InputError, OutputError
 from manylabel.explain import run as explain_run
+from manylabel.explain.colors import COLORS
 from manylabel.explain.heatmaps import explain_photo
-from manylabel.explain.overlay import draw_overlay
+from manylabel.explain.overlay import draw_layer, draw_overlay
 from manylabel.explain.pages import write_explanations
 from manylabel.explain.run import ExplainedLabel, Explanation, Explanations, explain
 from manylabel.models.located import locate
@@ -70,9 +71,7 @@ def test_probabilities_and_decisions_are_those_of_predict(
     shapes_bundle: Path, shapes_table: LabelTable, engine: EngineName
 ) -> None:
     photo, names = shapes_table.photos[7], shapes_table.labels
-    predict(
-        shapes_bundle, [photo], engine=engine
-    )  # now the converted network is kept, and the same from here
+    predict(shapes_bundle, [photo], engine=engine)  # converts; from now on all read the same file
     said = predict(shapes_bundle, [photo], engine=engine)
     probabilities = dict(zip(names, said.scores.values[0].tolist(), strict=True))
     for step in (-1e-6, 1e-6):
@@ -165,15 +164,55 @@ def test_names_that_are_no_text_are_written_as_far_as_they_can_be(
     assert r"\udcffb.png: " in page
 
 
-def test_the_photo_shines_through_where_a_label_is_seen() -> None:
-    heat = np.array([[-1.0, 0.0], [0.0, 4.0]])
-    picture = np.asarray(draw_overlay(Image.new("RGB", (80, 80), "white"), heat, box=(0.0, 0.0, 1.0, 1.0)))
-    assert picture[79, 79].tolist() == [255, 255, 255]
-    assert picture[0, 0].max() < 110
-    nowhere = np.asarray(
-        draw_overlay(Image.new("RGB", (8, 8), "white"), -heat.clip(0), box=(0.0, 0.0, 1.0, 1.0))
-    )
-    assert nowhere.max() < 110
+WHOLE = (0.0, 0.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("paper", [(255, 255, 255), (0, 0, 0), (90, 140, 60)])
+def test_a_photo_is_colored_where_a_label_is_seen(paper: tuple[int, int, int]) -> None:
+    heat = np.array([[-1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 4.0]])
+    photo = Image.new("RGB", (120, 90), paper)
+    picture = np.asarray(draw_overlay(photo, heat, box=WHOLE)).astype(int)
+
+    changes = np.abs(picture - paper).sum(axis=2)
+    assert changes[:40, :40].max() == 0
+    assert 0 < changes[20, 119] < changes[89, 119]
+    # Strongest is yellow: much red and green, little blue.
+    assert picture[89, 119, :2].min() > picture[89, 119, 2] + 60
+    for line in ((0, 0, 0), (255, 255, 255)):
+        assert (picture == line).all(axis=2).sum() > (0 if line == paper else 20)
+
+
+def test_the_outline_holds_what_speaks_half_as_strongly_as_the_strongest() -> None:
+    heat = np.zeros((8, 8))
+    heat[5:7, 1:3], heat[1:3, 5:7] = 4.0, 1.0
+    levels = np.asarray(draw_layer(heat, size=(160, 160)))
+
+    light = levels == 255
+    assert light[:80, 80:].sum() == 0
+    rows, columns = np.nonzero(light)
+    assert 85 < rows.min() < 110
+    assert 135 < rows.max() < 160
+    assert 5 < columns.min() < 30
+    assert levels[120, 40] == 253
+
+
+def test_nothing_is_drawn_where_no_place_speaks_for_a_label() -> None:
+    photo = Image.new("RGB", (30, 20), (10, 200, 30))
+    assert draw_overlay(photo, -np.eye(2), box=WHOLE).tobytes() == photo.tobytes()
+    assert draw_overlay(photo, np.zeros((2, 2)), box=WHOLE).tobytes() == photo.tobytes()
+
+
+def test_what_the_network_did_not_see_is_darkened() -> None:
+    picture = draw_overlay(Image.new("RGB", (100, 50), "white"), np.zeros((2, 2)), box=(0.25, 0.0, 0.75, 1.0))
+    pixels = np.asarray(picture)
+    assert pixels[25, 10].max() < 170
+    assert pixels[25, 50].min() == 255
+
+
+def test_the_colors_are_those_of_matplotlib() -> None:
+    colormaps = pytest.importorskip("matplotlib").colormaps
+    expected = np.rint(255 * colormaps["viridis"](np.arange(256))[:, :3])
+    np.testing.assert_array_equal(np.frombuffer(COLORS, dtype=np.uint8).reshape(-1, 3), expected)
 
 
 def test_labels_of_the_same_letters_have_pictures_of_their_own(tmp_path: Path) -> None:

@@ -5,7 +5,10 @@ import logging
 import re
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +19,9 @@ from torch import nn
 from manylabel.apply import predict
 from manylabel.bundle import read_bundle
 from manylabel.errors import BundleError, ConfigError, EngineError, InputError, MissingExtraError, OutputError
-from manylabel.export import int8
+from manylabel.evaluation.intervals import wilson_interval
+from manylabel.export import int8, tolerance
+from manylabel.export.comparison import Comparison, EngineRow, Loss
 from manylabel.export.formats import export
 from manylabel.export.int8 import _choose_photos
 from manylabel.export.parity import Parity, ParityRow
@@ -51,8 +56,18 @@ def exported(shapes_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """Return a bundle with an 8-bit version, to be read and not changed."""
     bundle = Path(shutil.copytree(shapes_bundle, tmp_path_factory.mktemp("exported") / "bundle"))
     trained_on = shapes_bundle.parent
-    export(bundle, "int8", photos=trained_on / "images", labels=trained_on / "labels.csv", max_difference=1.0)
+    with accept_all():
+        export(bundle, "int8", photos=trained_on / "images", labels=trained_on / "labels.csv")
     return bundle
+
+
+@contextmanager
+def accept_all() -> Iterator[None]:
+    """Accept any change: 8 bits turn many decisions of a network of random weights."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("MOST_CHANGED", "MOST_CHANGED_HIGH", "MOST_LOST", "MOST_LOST_HIGH"):
+            patch.setattr(tolerance, name, 1.0)
+        yield
 
 
 @pytest.fixture
@@ -123,7 +138,8 @@ def test_without_labels_nothing_is_measured_and_progress_is_told(copied: Path, s
     (shapes_folder / "images" / "03.png").write_bytes(b"no photo")
     heard: list[Progress] = []
 
-    made = export(copied, "int8", photos=shapes_folder / "images", max_difference=1.0, listener=heard.append)
+    with accept_all():
+        made = export(copied, "int8", photos=shapes_folder / "images", listener=heard.append)
 
     assert made.comparison is None
     assert made.n_calibration == 31
@@ -160,7 +176,7 @@ def test_a_stopped_export_leaves_what_was_there(
 
     monkeypatch.setattr(int8, "compare_with_torch", stop)
     with pytest.raises(KeyboardInterrupt):
-        export(copied, "int8", photos=shapes_folder / "images", max_difference=1.0)
+        export(copied, "int8", photos=shapes_folder / "images")
 
     assert sorted(path.relative_to(copied) for path in copied.rglob("*")) == before
 
@@ -182,8 +198,9 @@ def test_a_full_disk_is_told(
         raise error
 
     monkeypatch.setattr(written_by, fill_disk)
-    with pytest.raises(OutputError, match=r"copy/int8: cannot be written: No space left on device$"):
-        export(copied, "int8", photos=shapes_folder / "images", max_difference=1.0)
+    full = pytest.raises(OutputError, match=r"copy/int8: cannot be written: No space left on device$")
+    with accept_all(), full:
+        export(copied, "int8", photos=shapes_folder / "images")
     assert sorted(path.relative_to(copied) for path in copied.rglob("*")) == before
 
 
@@ -197,7 +214,8 @@ def test_a_network_that_onnx_cannot_take_gets_the_form_of_openvino_alone(
         raise EngineError("2.5 GB of weights")
 
     monkeypatch.setattr(int8, "convert_to_onnx", refuse)
-    made = export(copied, "int8", photos=shapes_folder / "images", max_difference=1.0)
+    with accept_all():
+        made = export(copied, "int8", photos=shapes_folder / "images")
 
     assert "there will be no int8/model.onnx: 2.5 GB of weights" in caplog.text
     assert len(made.parity.rows) == 1
@@ -206,27 +224,31 @@ def test_a_network_that_onnx_cannot_take_gets_the_form_of_openvino_alone(
 
 
 def test_photos_that_judge_did_not_calibrate(shapes_table: LabelTable) -> None:
-    paths, judged = _choose_photos(Path("unused"), shapes_table)
+    chosen = _choose_photos(Path("unused"), shapes_table, n_labels=5)
 
-    assert judged is not None
-    assert len(paths) == len(judged) == 16
-    assert {shapes_table.photos[row] for row in judged}.isdisjoint(paths)
+    assert chosen.rows is not None
+    assert len(chosen.calibrating) == len(chosen.rows) == 16
+    assert {shapes_table.photos[row] for row in chosen.rows} == set(chosen.judging)
+    assert set(chosen.judging).isdisjoint(chosen.calibrating)
+    # With 3 labels these would be too few decisions.
+    assert len(_choose_photos(Path("unused"), shapes_table, n_labels=3).judging) == 32
 
 
 def test_a_given_test_part_judges(shapes_table: LabelTable) -> None:
     parts = (*["train"] * 20, *["test"] * 12)
     table = replace(shapes_table, parts=parts)  # type: ignore[arg-type]  # mypy sees str
 
-    paths, judged = _choose_photos(Path("unused"), table)
+    chosen = _choose_photos(Path("unused"), table, n_labels=7)
 
-    assert judged is not None
-    assert judged.tolist() == list(range(20, 32))
-    assert sorted(paths) == sorted(table.photos[:20])
+    assert chosen.rows is not None
+    assert chosen.rows.tolist() == list(range(20, 32))
+    assert chosen.calibrating == list(table.photos[:20])
+    assert chosen.judging == list(table.photos[20:])
 
 
 def test_one_photo_cannot_do_both(shapes_table: LabelTable) -> None:
     with pytest.raises(InputError, match="one photo cannot both calibrate and judge"):
-        _choose_photos(Path("unused"), shapes_table.take(np.array([0])))
+        _choose_photos(Path("unused"), shapes_table.take(np.array([0])), n_labels=3)
 
 
 def test_without_photos_there_are_no_ranges(copied: Path) -> None:
@@ -241,33 +263,29 @@ def test_the_distance_from_torch_is_measured_and_kept(exported: Path) -> None:
     assert list(engines) == [f"OpenVINO, int8 and {numbers}", "ONNX Runtime, int8"]
     for row in engines.values():
         assert 0 < row["max_difference"] <= 1
-    assert facts["parity"]["judged_on"] == "24 photos and 4 of noise"
+    assert facts["parity"]["judged_on"] == "32 photos and 4 of noise"
+    assert facts["parity"]["n_decisions"] == 96
 
 
-@pytest.mark.parametrize(("wished", "limit"), [(None, "0.02"), (0.05, "0.05")])
-def test_a_distance_beyond_what_is_accepted_is_refused_and_what_was_there_stays(
-    wished: float | None,
-    limit: str,
-    copied: Path,
-    shapes_folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def found(n_changed: int, *, n_decisions: int = 840, difference: float = 0.101) -> Parity:
+    """Return a comparison in which some decisions changed."""
+    row = ParityRow(engine="OpenVINO", max_difference=difference, mean_difference=0.011, n_changed=n_changed)
+    return Parity(rows=(row,), n_decisions=n_decisions, judged_on="24 photos")
+
+
+def test_a_distance_beyond_the_given_limit_is_refused_and_what_was_there_stays(
+    copied: Path, shapes_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def compare(*_: object, **__: object) -> Parity:
-        row = ParityRow(engine="OpenVINO", max_difference=0.101, mean_difference=0.011, n_changed=3)
-        return Parity(rows=(row,), n_decisions=84, judged_on="24 photos")
-
-    monkeypatch.setattr(int8, "compare_with_torch", compare)
+    monkeypatch.setattr(int8, "compare_with_torch", lambda *_, **__: found(3))
     before = (copied / "int8" / "facts.json").read_bytes()
     images, labels = shapes_folder / "images", shapes_folder / "labels.csv"
 
     with pytest.raises(EngineError) as caught:
-        export(copied, "int8", photos=images, labels=labels, max_difference=wished)
+        export(copied, "int8", photos=images, labels=labels, max_difference=0.05)
 
     said = str(caught.value)
-    assert (
-        f"differ by up to 0.1, at most {limit} is accepted (--max-difference); nothing was written. " in said
-    )
-    assert "OpenVINO: 0.1 at most, 0.011 on average, 3 of 84 decisions change. On 16 photos (" in said
+    assert "differ by up to 0.1, at most 0.05 is accepted (--max-difference); nothing was written. " in said
+    assert "OpenVINO: 0.1 at most, 0.011 on average, 3 of 840 decisions change. On 16 photos (" in said
     assert re.search(
         r"\) they change mAP from [\d.]+ to [\d.]+ %, exact match from [\d.]+ to [\d.]+ %\. They", said
     )
@@ -277,15 +295,102 @@ def test_a_distance_beyond_what_is_accepted_is_refused_and_what_was_there_stays(
     export(copied, "int8", photos=images, max_difference=0.11)
 
 
+@pytest.mark.parametrize(
+    ("parity", "problem"),
+    [
+        (found(0, difference=0.9), None),
+        (found(16), None),
+        (found(17), r"changes 17 of 840 decisions, 2\.0 % \(95 % interval 1\.3 to 3\.2 %\); at most 2 % may"),
+        (
+            found(2, n_decisions=100),
+            r"changes 2 of 100 .* more photos would narrow the interval",
+        ),
+        (found(0, n_decisions=70), "changes 0 of 70 decisions"),
+    ],
+)
+def test_a_version_that_changes_too_many_decisions_is_refused(parity: Parity, problem: str | None) -> None:
+    check = partial(tolerance.check_cost, parity, None, bundle=Path("b"), max_difference=None)
+    if problem is None:
+        check()
+    else:
+        with pytest.raises(EngineError, match=problem):
+            check()
+
+
+@pytest.mark.parametrize(
+    ("loss", "is_refused"),
+    [
+        (Loss(mAP=0.009, low=-0.01, high=0.03, n_groups=40), False),
+        (Loss(mAP=0.011, low=-0.01, high=0.03, n_groups=40), True),
+        (Loss(mAP=0.0, low=-0.06, high=0.06, n_groups=40), True),
+        (Loss(mAP=0.3, low=0.1, high=0.5, n_groups=39), False),
+        (None, False),
+    ],
+)
+def test_a_version_that_loses_too_much_mAP_is_refused(loss: Loss | None, is_refused: bool) -> None:
+    row = EngineRow(mAP=0.8, exact_match=0.5, ms_per_photo=1.0)
+    comparison = Comparison(
+        engines={"fp32": row, "int8": row}, loss=loss, n_photos=40, judged_on="test photos", notes=()
+    )
+    with pytest.raises(EngineError, match="points of mAP") if is_refused else nullcontext():
+        tolerance.check_cost(found(0), comparison, bundle=Path("b"), max_difference=None)
+
+
+def test_mAP_of_the_same_scores_is_not_lost(exported: Path) -> None:
+    loss = json.loads((exported / "int8" / "facts.json").read_text(encoding="utf-8"))["comparison"]["loss"]
+    assert loss["low"] <= loss["mAP"] <= loss["high"]
+    assert loss["n_groups"] <= 16
+
+
+@pytest.mark.parametrize(
+    ("n_labelled", "said"),
+    [
+        (None, "not measured; --labels FILE would"),
+        (39, "measured on 39 photos and shown; it decides from 40 photos on"),
+        (40, "refused, too, where mAP on 40 photos falls by more than 1 point"),
+    ],
+)
+def test_what_will_be_refused_is_said_beforehand(n_labelled: int | None, said: str) -> None:
+    first, second, third = tolerance.announce(n_calibrating=160, n_judging=40, n_labelled=n_labelled)
+    assert first == "the 8-bit version takes its ranges from 160 photos and is compared on 40"
+    assert "more than 2 % of decisions change, or the 95 % interval of that share ends above 5 %" in second
+    assert said in third
+
+
+@pytest.mark.parametrize(("n_labels", "needed"), [(1, 73), (3, 25), (10, 8), (100, 1)])
+def test_too_few_photos_to_judge_are_refused_before_any_work(n_labels: int, needed: int) -> None:
+    where = Path("few")
+    assert tolerance.count_judging(needed, n_labels=n_labels, where=where) == needed
+    assert tolerance.count_judging(1000, n_labels=n_labels, where=where) == 100
+    assert wilson_interval(0, needed * n_labels).high <= tolerance.MOST_CHANGED_HIGH
+    if needed > 1:
+        with pytest.raises(InputError, match=f"given {needed - 1}, expected at least {needed}, which are 73"):
+            tolerance.count_judging(needed - 1, n_labels=n_labels, where=where)
+
+
+@pytest.mark.parametrize("is_native", [True, False])
+def test_a_processor_without_8_bit_instructions_is_told_beforehand(
+    is_native: bool,
+    copied: Path,
+    shapes_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(int8, "has_native_int8", lambda: is_native)
+    monkeypatch.setattr(int8, "_read_pixels", stop)
+    with pytest.raises(KeyboardInterrupt):
+        export(copied, "int8", photos=shapes_folder / "images")
+    assert ("this processor has no 8-bit instructions" in caplog.text) != is_native
+
+
 @pytest.mark.parametrize("difference", [float("nan"), float("inf")])
 def test_an_8_bit_version_that_computes_no_numbers_cannot_be_accepted(
     difference: float, copied: Path, shapes_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def compare(*_: object, **__: object) -> Parity:
-        row = ParityRow(engine="OpenVINO", max_difference=difference, mean_difference=0.0, n_changed=0)
-        return Parity(rows=(row,), n_decisions=84, judged_on="24 photos")
-
-    monkeypatch.setattr(int8, "compare_with_torch", compare)
+    monkeypatch.setattr(int8, "compare_with_torch", lambda *_, **__: found(0, difference=difference))
     with pytest.raises(EngineError, match=r"nothing was written\. Such numbers cannot be used$"):
         export(copied, "int8", photos=shapes_folder / "images", max_difference=1.0)
 
@@ -296,6 +401,11 @@ def test_no_photos_are_told(copied: Path, tmp_path: Path) -> None:
         export(copied, "int8", photos=tmp_path / "empty")
 
     (tmp_path / "empty" / "a.jpg").write_bytes(b"no photo")
+    with pytest.raises(InputError, match=r"too few photos .* given 1, expected at least 25"):
+        export(copied, "int8", photos=tmp_path / "empty")
+
+    for number in range(25):
+        (tmp_path / "empty" / f"{number}.jpg").write_bytes(b"no photo")
     with pytest.raises(InputError, match="not one photo can be read to calibrate"):
         export(copied, "int8", photos=tmp_path / "empty")
 

@@ -1,6 +1,7 @@
 """The HTTP interface: what is asked, what is answered, what is refused."""
 
 import asyncio
+import base64
 import http.client
 import io
 import json
@@ -217,6 +218,35 @@ def test_a_heat_map_covers_the_photo(client: TestClient, shapes_table: LabelTabl
     photo = client.post("/predict", content=content).json()["photos"][0]
     assert said["score"] == photo["scores"]["circle"]
     assert said["is_given"] == ("circle" in photo["labels"])
+    assert said["layer"] is photo["preview"] is None
+
+
+def test_a_heat_map_comes_as_a_picture_of_the_seen_part_where_asked_for(client: TestClient) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (300, 100), "red").save(file, "PNG")
+    said = client.post("/explain?label=circle&layer=true", content=file.getvalue()).json()
+    layer = picture_of(said["layer"], "image/png")
+    assert (layer.size, layer.mode) == ((480, 160), "P")
+    assert layer.has_transparency_data
+
+
+@pytest.mark.parametrize("form", ["TIFF", "PNG", "JPEG"])
+def test_a_small_picture_of_a_photo_comes_where_asked_for(form: str, client: TestClient) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (1200, 900), "red").save(file, form)
+    answer = client.post("/predict?previews=true", files=form_of(("a", file.getvalue()), ("b", b"no photo")))
+    good, bad = answer.json()["photos"]
+    preview = picture_of(good["preview"], "image/jpeg")
+    assert preview.width <= 480
+    assert preview.width / preview.height == pytest.approx(4 / 3, abs=0.02)
+    assert bad["preview"] is None
+
+
+def picture_of(address: str, kind: str) -> Image.Image:
+    """Open the picture in a data address."""
+    head, encoded = address.split(",")
+    assert head == f"data:{kind};base64"
+    return Image.open(io.BytesIO(base64.b64decode(encoded)))
 
 
 @pytest.mark.parametrize("step", [-1e-6, 1e-6])
@@ -442,7 +472,7 @@ def test_more_than_may_wait_is_refused_with_a_time_to_come_back(shapes_bundle: P
 
 
 def test_what_takes_too_long_is_refused(shapes_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def sleep(*_: object) -> list[object]:
+    async def sleep(*_: object, **__: object) -> list[object]:
         await asyncio.sleep(5)
         return []
 

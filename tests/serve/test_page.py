@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from manylabel.bundle import read_bundle
 from manylabel.serve.app import create_app
@@ -112,12 +113,21 @@ def test_a_label_shows_where_it_is(page: Any, shapes_table: LabelTable) -> None:
     row = page.locator('.labels button[data-label="square"]')
     row.focus()
     page.keyboard.press("Enter")
-    page.wait_for_selector("canvas:not([hidden])")
+    page.wait_for_selector(".layer:not([hidden])")
+    assert page.evaluate("document.querySelector('.layer').naturalWidth") == 480
     assert "square" in page.locator(".explained").inner_text()
     assert row.get_attribute("aria-pressed") == "true"
     assert page.evaluate("document.activeElement.dataset.label") == "square"
+    plain = page.get_by_role("button", name="Plain photo")
+    plain.click()
+    assert not page.locator(".layer").is_visible()
+    assert plain.get_attribute("aria-pressed") == "true"
+    plain.click()
+    assert page.locator(".layer").is_visible()
+    row.focus()
     page.keyboard.press("Enter")
-    page.wait_for_selector("canvas[hidden]", state="attached")
+    page.wait_for_selector(".layer[hidden]", state="attached")
+    assert not plain.is_visible()
     assert page.locator(".explained").inner_text() == ""
 
 
@@ -127,6 +137,17 @@ def test_a_bad_photo_is_told_beside_the_others(page: Any, shapes_table: LabelTab
     assert page.locator(".card.failed .given").inner_text().startswith("Not read: it is not a photo")
     assert "1 could not be read" in page.locator("#status").inner_text()
     assert page.locator(".card:not(.failed) .labels button").count() == 3
+
+
+def test_a_photo_that_browsers_do_not_show_is_shown_as_the_server_read_it(
+    page: Any, shapes_table: LabelTable, tmp_path: Path
+) -> None:
+    with Image.open(shapes_table.photos[0]) as photo:
+        photo.save(tmp_path / "a.tiff")
+    drop(page, tmp_path / "a.tiff", shapes_table.photos[1])
+    page.wait_for_selector(".card img[src^='data:image/jpeg']")
+    assert page.locator(".picture.unseen").count() == 0
+    assert page.evaluate("document.querySelector('.card img').naturalWidth") > 0
 
 
 def test_what_is_shown_is_downloaded(page: Any, shapes_table: LabelTable) -> None:

@@ -25,6 +25,7 @@ from manylabel.errors import PhotoError
 if TYPE_CHECKING:
     from manylabel.apply import Evaluation
     from manylabel.cache import CacheContents
+    from manylabel.evaluation.intervals import Interval
     from manylabel.export.comparison import Comparison
     from manylabel.export.job import Exported
     from manylabel.labelling import Suggestions
@@ -176,16 +177,18 @@ def show_suggestions(suggestions: "Suggestions") -> None:
 
 def show_exported(exported: "Exported") -> None:
     """Print how an exported form compares with the network as it was."""
+    from manylabel.evaluation.intervals import wilson_interval
     from manylabel.report.words import n_things
 
     parity = exported.parity
     show_table(
-        ["Engine", "Mean\ndifference", "Largest\ndifference", "Decisions\nchanged"],
+        ["Engine", "Mean\ndifference", "Largest\ndifference", "Decisions\nchanged", "95 %\ninterval"],
         [
             [
                 row.engine,
                 *(f"{difference:.2g}" for difference in (row.mean_difference, row.max_difference)),
                 f"{row.n_changed} of {parity.n_decisions}",
+                _percents(wilson_interval(row.n_changed, parity.n_decisions)),
             ]
             for row in parity.rows
         ],
@@ -215,9 +218,17 @@ def _show_comparison(comparison: "Comparison") -> None:
     show_line(MAP_NOTE)
     if any(None in (row.mAP, row.exact_match) for row in comparison.engines.values()):
         show_line(UNDEFINED_NOTE)
+    if comparison.loss is not None:
+        loss = comparison.loss
+        low, high = (f"{100 * end:z.1f}" for end in (loss.low, loss.high))
+        show_line(f"mAP lost to 8 bits: {100 * loss.mAP:z.1f} points (95 % interval {low} to {high}).")
     show_line(f"Judged on {comparison.n_photos} photos: {comparison.judged_on}.")
     for note in comparison.notes:
         show_line(f"Note: {note}")
+
+
+def _percents(interval: "Interval") -> str:
+    return f"{100 * interval.low:.1f} to {100 * interval.high:.1f} %"
 
 
 def _or_none(value: float) -> float | None:

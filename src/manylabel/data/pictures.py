@@ -22,6 +22,13 @@ def to_jpeg(picture: Image.Image, *, quality: int) -> bytes:
     return file.getvalue()
 
 
+def to_png(picture: Image.Image) -> bytes:
+    """Return a picture as a PNG file."""
+    file = io.BytesIO()
+    picture.save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
 def data_uri(content: bytes, *, kind: str) -> str:
     """Write a file as an address that holds the file itself.
 

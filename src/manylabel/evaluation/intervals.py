@@ -298,6 +298,25 @@ def _wilson(share: FloatArray, *, size: FloatArray, quantile: FloatArray) -> tup
     return np.clip(np.minimum(middle - half, share), 0, 1), np.clip(np.maximum(middle + half, share), 0, 1)
 
 
+def wilson_interval(n_hits: int, n_all: int, *, level: float = 0.95) -> Interval:
+    """Compute Wilson's score interval of a share (JASA 22, 1927).
+
+    Args:
+        n_hits: Number of hits.
+        n_all: Number of trials, at least 1.
+        level: Share of such intervals that should hold the truth.
+
+    Examples:
+        >>> interval = wilson_interval(0, 73)
+        >>> round(interval.low, 3), round(interval.high, 3)
+        (0.0, 0.05)
+    """
+    share, size = np.array([n_hits / n_all]), np.array([n_all], dtype=np.float64)
+    quantile = np.array([NormalDist().inv_cdf((1 + level) / 2)])
+    (interval,) = _pairs(*_wilson(share, size=size, quantile=quantile))
+    return interval
+
+
 def student_quantile(level: float, freedom: float) -> float:
     """Compute Student's two-sided quantile (Abramowitz & Stegun 1964, 26.7.5; 1 % off at 2 degrees)."""
     z = NormalDist().inv_cdf((1 + level) / 2)

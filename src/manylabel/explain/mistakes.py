@@ -1,7 +1,7 @@
 """Show where a network saw the labels that it gave wrongly, and what it made of those that it missed.
 
 In:  both parts of the network that is kept, and the photos of a report that show mistakes.
-Out: a small picture per photo, dimmed where nothing speaks for the label in question.
+Out: a small picture per photo, colored where something speaks for the label in question.
 """
 
 from collections.abc import Mapping, Sequence

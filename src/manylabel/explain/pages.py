@@ -1,7 +1,7 @@
 """Write explanations as pictures and a page.
 
 In:  explanations.
-Out: a folder: a PNG per photo and label, and index.html, which opens offline.
+Out: a folder: a PNG per photo and label, and index.html, which opens offline and also shows the plain photos.
 """
 
 import re
@@ -14,7 +14,7 @@ from PIL import Image
 from manylabel.data.photos import open_photo
 from manylabel.data.pictures import data_uri, to_jpeg
 from manylabel.errors import PhotoError
-from manylabel.explain.overlay import draw_overlay
+from manylabel.explain.overlay import draw_overlay, scale_colors
 from manylabel.explain.run import Explanation, Explanations, Neighbour
 from manylabel.files import check_free, new_folder, printable
 
@@ -47,8 +47,8 @@ def write_explanations(folder: Path, explanations: Explanations, *, overwrite: b
         described = [
             _write_photo(partial, number, photo) for number, photo in enumerate(explanations.photos, start=1)
         ]
-        failures = [printable(str(failure)) for failure in explanations.failures]
-        page = _template().render(photos=described, failures=failures)
+        failures = [f"{printable(str(failure.path))}: {failure.reason}" for failure in explanations.failures]
+        page = _template().render(photos=described, failures=failures, scale=scale_colors())
         (partial / "index.html").write_text(page, encoding="utf-8")
 
 
@@ -71,6 +71,7 @@ def _write_photo(folder: Path, number: int, explained: Explanation) -> dict[str,
     return {
         "name": printable(explained.path.name),
         "photo": _as_uri(explained.photo),
+        "size": explained.photo.size,
         "labels": labels,
         "neighbours": [_describe_neighbour(neighbour) for neighbour in explained.neighbours],
     }

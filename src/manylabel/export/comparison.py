@@ -5,19 +5,24 @@ Out: how right each is, and how long it takes.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from manylabel.data.align import align_targets
+from manylabel.data.duplicates import group_copies
 from manylabel.data.photos import convert_photos
 from manylabel.errors import InputError, PhotoError
+from manylabel.evaluation.compare import compare_pairs
+from manylabel.evaluation.curves import BoolArray
+from manylabel.evaluation.intervals import bootstrap_metrics
 from manylabel.evaluation.metrics import measure
 from manylabel.predictors.batch import predict_files
 from manylabel.predictors.scoring import Finish, PixelPredictor
 from manylabel.preprocess import PixelArray, resize_views
-from manylabel.types import LabelTable, Listener, Progress, ignore_progress
+from manylabel.types import FloatArray, LabelTable, Listener, Progress, ignore_progress
 
 _N_TIMED = 32
 _N_ROUNDS = 5
@@ -39,17 +44,36 @@ class EngineRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Loss:
+    """The mAP that one engine loses against another, on the same photos.
+
+    Attributes:
+        mAP: What is lost, in [-1, 1]; below 0 where something is gained.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+        n_groups: Photos that it rests on, copies counted as one.
+    """
+
+    mAP: float
+    low: float
+    high: float
+    n_groups: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Hold how engines compare.
 
     Attributes:
         engines: A row per engine, by name.
+        loss: What the last engine loses against the first; None where mAP is undefined.
         n_photos: Photos that they were judged on.
         judged_on: Which these were, in words.
         notes: What the user should know, one sentence each.
     """
 
     engines: dict[str, EngineRow]
+    loss: Loss | None
     n_photos: int
     judged_on: str
     notes: tuple[str, ...]
@@ -75,16 +99,18 @@ def compare_engines(
     """
     first = next(iter(engines.values()))
     targets, notes = align_targets(table, first.labels)
-    metrics = {}
-    n_photos = 0
+    metrics, judged = {}, []
+    rows = np.arange(0)
     for name, engine in engines.items():
         said = predict_files(engine, table.photos, names=table.names, listener=_renamed(listener, name))
-        n_photos = len(said.rows)
-        if not n_photos:
+        rows = said.rows
+        if not len(rows):
             raise InputError(f"not one photo can be read to judge; the first problem: {said.failures[0]}")
-        metrics[name] = measure(targets[said.rows], said.scores.values, said.decisions)
+        metrics[name] = measure(targets[rows], said.scores.values, said.decisions)
+        judged.append((said.scores.values, said.decisions))
     milliseconds = _time_in_turns(engines, table)
-    rows = {
+    loss = _loss(targets[rows], judged, photos=[table.photos[row] for row in rows])
+    compared = {
         name: EngineRow(
             mAP=_or_none(metrics[name]["mAP"]),
             exact_match=_or_none(metrics[name]["exact_match"]),
@@ -92,7 +118,22 @@ def compare_engines(
         )
         for name in engines
     }
-    return Comparison(engines=rows, n_photos=n_photos, judged_on=origin, notes=tuple(notes))
+    return Comparison(engines=compared, loss=loss, n_photos=len(rows), judged_on=origin, notes=tuple(notes))
+
+
+def _loss(
+    targets: FloatArray, judged: Sequence[tuple[FloatArray, BoolArray]], *, photos: Sequence[Path]
+) -> Loss | None:
+    """Return the mAP that the last engine loses against the first, by the paired bootstrap."""
+    bootstrap = bootstrap_metrics(
+        targets, [judged[0], judged[-1]], groups=group_copies(photos), rng=np.random.default_rng(0)
+    )
+    (found,) = compare_pairs(bootstrap, names=("first", "last"), metrics=("mAP",))
+    if np.isnan(found.difference):
+        return None
+    return Loss(
+        mAP=found.difference, low=found.interval.low, high=found.interval.high, n_groups=bootstrap.n_groups
+    )
 
 
 def _renamed(listener: Listener, name: str) -> Listener:

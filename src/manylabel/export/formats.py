@@ -45,13 +45,15 @@ def export(  # noqa: PLR0913 - a wish of the user each
         labels: Table of their labels, to measure what 8-bit numbers lose and gain.
         form: How the table is read; its paths are not used.
         max_difference: Largest difference of a probability from torch's, in [0, 1]; beyond it nothing is
-            written. Not given: 0.001, and 0.02 with 8-bit numbers, for they round.
+            written. Not given: 0.001, and with 8-bit numbers none: these go by decisions and mAP, see
+            ``export.tolerance``.
         listener: Hears of progress.
 
     Raises:
         ConfigError: Labels are given for a form whose probabilities are those of the network.
         InputError: The bundle, the photos or the table cannot be used, or there are too few photos.
-        EngineError: A probability of the new form lies further from torch's than ``max_difference``.
+        EngineError: A probability of the new form lies further from torch's than ``max_difference``, or 8-bit
+            numbers change too many decisions or lose too much mAP.
         MissingExtraError: A library for it is not installed.
     """
     if labels is not None and to != "int8":

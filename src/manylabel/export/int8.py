@@ -11,10 +11,9 @@ a few hundred photos, the calibration. Whatever is measured is measured on other
 import io
 import json
 import logging
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -38,20 +37,14 @@ from manylabel.errors import (
 from manylabel.export.comparison import Comparison, compare_engines
 from manylabel.export.job import Exported, ExportJob
 from manylabel.export.onnx import check_onnx_installed, convert_to_onnx, versions
-from manylabel.export.parity import (
-    MAX_INT8_DIFFERENCE,
-    Parity,
-    as_facts,
-    check_parity,
-    choose_parity_photos,
-    compare_with_torch,
-)
+from manylabel.export.parity import Parity, as_facts, compare_with_torch, read_parity_photos
+from manylabel.export.tolerance import FEWEST_DECISIONS, announce, check_cost, count_judging
 from manylabel.files import writing
 from manylabel.predictors.engine_files import INT8_FOLDER, MODEL_FILE, new_engine, save_openvino, write_facts
 from manylabel.predictors.engines import converted_model, open_converted
 from manylabel.predictors.onnx_predictor import OnnxPredictor
 from manylabel.predictors.openvino_parts import LOGITS, PIXELS, keep_outputs
-from manylabel.predictors.openvino_predictor import has_native_bf16, read_model
+from manylabel.predictors.openvino_predictor import has_native_bf16, has_native_int8, read_model
 from manylabel.predictors.scoring import PixelPredictor
 from manylabel.predictors.torch_predictor import load_classifier
 from manylabel.preprocess import PixelArray, resize_photo
@@ -83,22 +76,17 @@ def export_int8(job: ExportJob) -> Exported:
         raise ConfigError("8-bit numbers need --photos DIR: a folder of photos like those to be scored")
     bundle = job.bundle
     table = None if job.labels is None else _read_labels(job.photos, job.labels, job.form)
-    paths, judged = _choose_photos(job.photos, table)
-    pixels, failures = _read_pixels(paths, bundle, job.listener)
+    chosen = _choose_photos(job.photos, table, n_labels=len(bundle.config.labels))
+    _tell_limits(chosen)
+    pixels, failures = _read_pixels(chosen.calibrating, bundle, job.listener)
     folder = bundle.folder / INT8_FOLDER
     with new_engine(folder) as unfinished:
-        parity = _make(job, unfinished, pixels)
+        parity = _make(bundle, unfinished, pixels, judging=chosen.judging)
         comparison = None
-        if table is not None and judged is not None:
-            engines, judging = _open_all(bundle, unfinished), table.take(judged)
+        if table is not None and chosen.rows is not None:
+            engines, judging = _open_all(bundle, unfinished), table.take(chosen.rows)
             comparison = compare_engines(engines, judging, origin=_origin(table), listener=job.listener)
-        check_parity(
-            parity,
-            bundle=bundle.folder,
-            form="the 8-bit version",
-            limit=MAX_INT8_DIFFERENCE if job.max_difference is None else job.max_difference,
-            advice=_advise(parity, comparison),
-        )
+        check_cost(parity, comparison, bundle=bundle.folder, max_difference=job.max_difference)
         with writing(folder):
             write_facts(unfinished, _facts(bundle, len(pixels), parity, comparison))
     return Exported(
@@ -110,11 +98,10 @@ def export_int8(job: ExportJob) -> Exported:
     )
 
 
-def _make(job: ExportJob, folder: Path, pixels: Sequence[PixelArray]) -> Parity:
+def _make(bundle: Bundle, folder: Path, pixels: Sequence[PixelArray], *, judging: Sequence[Path]) -> Parity:
     """Write the 8-bit version for OpenVINO and for other engines, and compare both with torch."""
-    bundle = job.bundle
     classifier = load_classifier(bundle)
-    photos = choose_parity_photos(bundle.config.preprocessing, photos=job.photos)
+    photos = read_parity_photos(judging, bundle.config.preprocessing)
     engines: list[PixelPredictor] = []
     full = keep_outputs(read_model(converted_model(bundle)), LOGITS)
     attends = has_attention(full)
@@ -147,46 +134,6 @@ def _open_all(bundle: Bundle, folder: Path) -> dict[str, PixelPredictor]:
     if has_native_bf16():
         engines["bf16"] = open_one(full, precision="bf16")
     return {**engines, "int8": open_one(folder / MODEL_FILE)}
-
-
-def _advise(parity: Parity, comparison: Comparison | None) -> str:
-    """Say what helps to decide whether a difference may be accepted, and how to accept it."""
-    largest = max(row.max_difference if np.isfinite(row.max_difference) else math.inf for row in parity.rows)
-    if math.isinf(largest):
-        return "Such numbers cannot be used"
-    sentences = [
-        f"{row.engine}: {row.max_difference:.2g} at most, {row.mean_difference:.2g} on average, "
-        f"{row.n_changed} of {parity.n_decisions} decisions change"
-        for row in parity.rows
-    ]
-    if comparison is None:
-        sentences.append("--labels FILE would tell what that costs in mAP and exact match")
-    else:
-        sentences += _weigh(comparison)
-    accepted = min(math.ceil(100 * largest) / 100, 1.0)
-    return ". ".join([*sentences, f"--max-difference {accepted:g} accepts it"])
-
-
-def _weigh(comparison: Comparison) -> list[str]:
-    """Say what 8-bit numbers cost and what they save."""
-    before, after = comparison.engines["fp32"], comparison.engines["int8"]
-    metrics = {
-        "mAP": (before.mAP, after.mAP),
-        "exact match": (before.exact_match, after.exact_match),
-    }
-    changes = [
-        f"{name} from {100 * old:.1f} to {100 * new:.1f} %"
-        for name, (old, new) in metrics.items()
-        if old is not None and new is not None
-    ]
-    others = {"fp32": "32-bit numbers", "bf16": "bf16"}
-    ratios = [
-        f"{comparison.engines[name].ms_per_photo / after.ms_per_photo:.1f} times as fast as {words}"
-        for name, words in others.items()
-        if name in comparison.engines
-    ]
-    on = f"On {comparison.n_photos} photos ({comparison.judged_on})"
-    return [*([f"{on} they change {', '.join(changes)}"] if changes else []), f"They are {', '.join(ratios)}"]
 
 
 def check_installed() -> None:
@@ -251,29 +198,72 @@ def _read_labels(photos: Path, labels: Path, form: DataConfig) -> LabelTable:
     return read_table_as(form, labels, photos=photos, purpose="judging")
 
 
-def _choose_photos(folder: Path, table: LabelTable | None) -> tuple[list[Path], IntArray | None]:
-    """Return the files that calibrate, and the rows of the table that judge."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _ChosenPhotos:
+    """The photos that an export works on.
+
+    Attributes:
+        calibrating: Those that set the ranges of 8-bit numbers.
+        judging: Those that are looked at for changed decisions.
+        rows: Rows of the table that mAP is measured on; None without a table.
+    """
+
+    calibrating: list[Path]
+    judging: list[Path]
+    rows: IntArray | None
+
+
+def _choose_photos(folder: Path, table: LabelTable | None, *, n_labels: int) -> _ChosenPhotos:
+    """Choose the photos; those that judge did not calibrate where a table is given and has enough of them."""
     # The same photos every time: two exports of one bundle can be compared.
     rng = np.random.default_rng(0)
     if table is None:
         found = find_photos(folder)
         if not found:
             raise InputError(f"no photo found in {folder}; give a folder of photos like those to be scored")
-        chosen = np.sort(rng.permutation(len(found))[:MAX_CALIBRATION])
-        return [found[row] for row in chosen], None
+        mixed = [found[row] for row in rng.permutation(len(found))]
+        n_judging = count_judging(len(found), n_labels=n_labels, where=folder)
+        # From the end: these calibrate only where the folder has too few photos for both.
+        return _ChosenPhotos(
+            calibrating=sorted(mixed[:MAX_CALIBRATION]), judging=sorted(mixed[-n_judging:]), rows=None
+        )
+    calibrating, rows = _choose_rows(table, rng)
+    n_judging = count_judging(table.n_photos, n_labels=n_labels, where=folder)
+    is_enough = len(rows) * n_labels >= FEWEST_DECISIONS
+    judging = np.sort(rng.permutation(rows if is_enough else np.arange(table.n_photos))[:n_judging])
+    return _ChosenPhotos(
+        calibrating=[table.photos[row] for row in calibrating],
+        judging=[table.photos[row] for row in judging],
+        rows=rows,
+    )
+
+
+def _choose_rows(table: LabelTable, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
+    """Return the rows of a table that calibrate, and those that judge."""
     is_test = np.array([part == "test" for part in table.parts])
     if is_test.any() and not is_test.all():
-        calibrating, judged = (
-            rng.permutation(np.flatnonzero(~is_test))[:MAX_CALIBRATION],
-            np.flatnonzero(is_test),
+        calibrating = rng.permutation(np.flatnonzero(~is_test))[:MAX_CALIBRATION]
+        return np.sort(calibrating), np.flatnonzero(is_test)
+    if table.n_photos < 2:
+        raise InputError(f"{table.source}: one photo cannot both calibrate and judge; give at least two")
+    mixed = rng.permutation(table.n_photos)
+    n_calibrating = min(MAX_CALIBRATION, table.n_photos // 2)
+    return np.sort(mixed[:n_calibrating]), np.sort(mixed[n_calibrating:])
+
+
+def _tell_limits(chosen: _ChosenPhotos) -> None:
+    """Say, before long work, what will be refused, and where 8 bits gain nothing."""
+    sentences = announce(
+        n_calibrating=len(chosen.calibrating),
+        n_judging=len(chosen.judging),
+        n_labelled=None if chosen.rows is None else len(chosen.rows),
+    )
+    for sentence in sentences:
+        _logger.info("%s", sentence)
+    if not has_native_int8():
+        _logger.warning(
+            "this processor has no 8-bit instructions: the 8-bit version is smaller, but not faster here"
         )
-    else:
-        if table.n_photos < 2:
-            raise InputError(f"{table.source}: one photo cannot both calibrate and judge; give at least two")
-        mixed = rng.permutation(table.n_photos)
-        n_calibrating = min(MAX_CALIBRATION, table.n_photos // 2)
-        calibrating, judged = mixed[:n_calibrating], np.sort(mixed[n_calibrating:])
-    return [table.photos[row] for row in np.sort(calibrating)], judged
 
 
 def _origin(table: LabelTable) -> str:

@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 MAX_DIFFERENCE = 1e-3
 """Usual limit: the largest difference of two probabilities that 32-bit sums in another order may make."""
 
-MAX_INT8_DIFFERENCE = 0.02
-"""Usual limit of 8-bit numbers, which round; one that is passed has to be accepted in so many words."""
-
 _N_PHOTOS = 24
 _N_DRAWN = 12
 _N_NOISE = 4
@@ -48,7 +45,7 @@ class ParityRow:
         engine: What computed, and in which numbers.
         max_difference: Largest difference of two probabilities, in [0, 1].
         mean_difference: Mean difference of probabilities.
-        n_changed: Decisions that differ, of all photos and labels.
+        n_changed: Decisions about photos that differ; noise is left out.
     """
 
     engine: str
@@ -63,7 +60,7 @@ class Parity:
 
     Attributes:
         rows: One per engine.
-        n_decisions: Photos times labels.
+        n_decisions: Photos times labels, without noise.
         judged_on: Which photos these were, in words.
     """
 
@@ -77,11 +74,13 @@ class ParityPhotos:
     """Hold what models are compared on.
 
     Attributes:
-        pixels: Views of the photos [n_photos * n_views, side_px, side_px, 3].
+        pixels: Views of the photos and of noise [(n_photos + n_noise) * n_views, side_px, side_px, 3].
+        n_photos: Photos among them; noise comes last.
         origin: Which photos these are, in words.
     """
 
     pixels: PixelArray
+    n_photos: int
     origin: str
 
 
@@ -98,14 +97,43 @@ def choose_parity_photos(preprocessing: Preprocessing, *, photos: Path | None) -
     if photos is None:
         drawn = [draw_postcard(np.random.default_rng([0, number])).image for number in range(_N_DRAWN)]
         views = [resize_views(picture, preprocessing) for picture in drawn]
-        origin = f"{_N_DRAWN} drawn pictures"
-    else:
-        views = _read_views(photos, preprocessing)
-        origin = "1 photo" if len(views) == 1 else f"{len(views)} photos"
+        return _add_noise(views, preprocessing, origin=f"{_N_DRAWN} drawn pictures")
+    found = find_photos(photos)
+    if not found:
+        raise InputError(f"no photo found in {photos}; give a folder of photos like those to be scored")
+    chosen = np.sort(np.random.default_rng(0).permutation(len(found))[:_N_PHOTOS])
+    return read_parity_photos([found[row] for row in chosen], preprocessing)
+
+
+def read_parity_photos(paths: Sequence[Path], preprocessing: Preprocessing) -> ParityPhotos:
+    """Take photos and noise.
+
+    Args:
+        paths: The photos.
+        preprocessing: How they become pixels.
+
+    Raises:
+        InputError: Not one photo can be read.
+    """
+    read = list(
+        convert_photos(paths, lambda photo: resize_views(photo, preprocessing), side_px=preprocessing.side_px)
+    )
+    views = [photo for photo in read if not isinstance(photo, PhotoError)]
+    if not views:
+        raise InputError(nothing_read([photo for photo in read if isinstance(photo, PhotoError)]))
+    origin = "1 photo" if len(views) == 1 else f"{len(views)} photos"
+    return _add_noise(views, preprocessing, origin=origin)
+
+
+def _add_noise(views: Sequence[PixelArray], preprocessing: Preprocessing, *, origin: str) -> ParityPhotos:
     side_px, n_views = preprocessing.side_px, preprocessing.n_views
     shape = (_N_NOISE * n_views, side_px, side_px, 3)
     noise = np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
-    return ParityPhotos(pixels=np.concatenate([*views, noise]), origin=f"{origin} and {_N_NOISE} of noise")
+    return ParityPhotos(
+        pixels=np.concatenate([*views, noise]),
+        n_photos=len(views),
+        origin=f"{origin} and {_N_NOISE} of noise",
+    )
 
 
 def compare_with_torch(
@@ -138,10 +166,11 @@ def compare_with_torch(
                 engine=engine.engine,
                 max_difference=float(np.abs(scores - expected).max()),
                 mean_difference=float(np.abs(scores - expected).mean()),
-                n_changed=int(changed.sum()),
+                n_changed=int(changed[: on.n_photos].sum()),
             )
         )
-    return Parity(rows=tuple(rows), n_decisions=decided.size, judged_on=on.origin)
+    n_decisions = on.n_photos * decided.shape[1]
+    return Parity(rows=tuple(rows), n_decisions=n_decisions, judged_on=on.origin)
 
 
 def check_parity(
@@ -205,21 +234,3 @@ def as_facts(parity: Parity) -> Mapping[str, object]:
             for row in parity.rows
         },
     }
-
-
-def _read_views(folder: Path, preprocessing: Preprocessing) -> list[PixelArray]:
-    found = find_photos(folder)
-    if not found:
-        raise InputError(f"no photo found in {folder}; give a folder of photos like those to be scored")
-    chosen = np.sort(np.random.default_rng(0).permutation(len(found))[:_N_PHOTOS])
-    read = list(
-        convert_photos(
-            [found[row] for row in chosen],
-            lambda photo: resize_views(photo, preprocessing),
-            side_px=preprocessing.side_px,
-        )
-    )
-    views = [photo for photo in read if not isinstance(photo, PhotoError)]
-    if not views:
-        raise InputError(nothing_read([photo for photo in read if isinstance(photo, PhotoError)]))
-    return views

@@ -18,6 +18,10 @@ class PhotoAnswer(BaseModel):
     error: str | None = Field(
         default=None, description="Why the photo could not be read; null where it was. Others are answered."
     )
+    preview: str | None = Field(
+        default=None,
+        description="A small JPEG of the photo as a data: address, where ?previews=true asks for it.",
+    )
 
 
 class PredictAnswer(BaseModel):
@@ -41,6 +45,10 @@ class ExplainAnswer(BaseModel):
     )
     map: list[list[float]] = Field(
         description="Rows of places: by how much the label's logit falls where a place is silenced."
+    )
+    layer: str | None = Field(
+        default=None,
+        description="The map as a PNG to lay over the box, a data: address, where ?layer=true asks for it.",
     )
 
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 
 from manylabel import __version__
+from manylabel.data.pictures import data_uri
 from manylabel.errors import ManylabelError, PhotoError
 from manylabel.serve.answers import (
     ErrorAnswer,
@@ -93,13 +94,20 @@ async def labels(server: Server, model: ModelName = None) -> LabelsAnswer:
     openapi_extra={"requestBody": BODY},
 )
 async def predict(
-    server: Server, request: Request, response: Response, model: ModelName = None
+    server: Server,
+    request: Request,
+    response: Response,
+    model: ModelName = None,
+    *,
+    previews: Annotated[
+        bool, Query(description="Also send a small JPEG of each photo, which browsers can show.")
+    ] = False,
 ) -> PredictAnswer:
     """Say which labels photos carry, with probabilities; a photo that cannot be read has an error instead."""
     bundle = server.choose(model)
     uploads = await read_uploads(request, server.limits)
     with server.places(len(uploads)):
-        said = await bundle.judge(uploads)
+        said = await bundle.judge(uploads, has_previews=previews)
     photos = [
         describe_photo(upload, answer, bundle.labels) for upload, answer in zip(uploads, said, strict=True)
     ]
@@ -122,6 +130,8 @@ async def explain(
     request: Request,
     label: Annotated[str, Query(description="The label to explain.")] = "",
     model: ModelName = None,
+    *,
+    layer: Annotated[bool, Query(description="Also send the map as a PNG to lay over the photo.")] = False,
 ) -> ExplainAnswer:
     """Say where in a photo the network saw what speaks for a label."""
     bundle = server.choose(model)
@@ -134,7 +144,7 @@ async def explain(
         raise HTTPException(400, f"one photo is explained at a time, not {1 + len(others)}")
     with server.explaining():
         try:
-            found = await bundle.explain(upload)
+            found = await bundle.explain(upload, label)
         except PhotoError as error:
             raise HTTPException(422, str(error)) from error
         except ManylabelError as error:
@@ -150,6 +160,7 @@ async def explain(
         is_given=label in found.judgement.labels,
         box=found.maps.box,
         map=found.maps.maps[column].round(_DIGITS).tolist(),
+        layer=data_uri(found.layer, kind="image/png") if layer else None,
     )
 
 
@@ -158,4 +169,5 @@ def describe_photo(upload: Upload, said: Judgement | PhotoError, names: Sequence
     if isinstance(said, PhotoError):
         return PhotoAnswer(image=upload.name, labels=[], scores={}, error=said.reason)
     scores = dict(zip(names, said.scores.round(_DIGITS).tolist(), strict=True))
-    return PhotoAnswer(image=upload.name, labels=list(said.labels), scores=scores)
+    preview = None if said.preview is None else data_uri(said.preview, kind="image/jpeg")
+    return PhotoAnswer(image=upload.name, labels=list(said.labels), scores=scores, preview=preview)

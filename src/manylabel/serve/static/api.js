@@ -45,11 +45,12 @@ export async function getLabels(model) {
   return (await response.json()).labels;
 }
 
-// Returns an answer per photo; one that cannot be read has an error in it.
-export async function predict(model, files) {
+// Returns an answer per photo; one that cannot be read has an error in it. Previews are small JPEG files.
+export async function predict(model, files, { previews = false } = {}) {
   const body = new FormData();
   for (const file of files) body.append("photos", file, file.name || "pasted");
-  const response = await ask(`/predict?${new URLSearchParams({ model })}`, { method: "POST", body });
+  const wishes = new URLSearchParams(previews ? { model, previews } : { model });
+  const response = await ask(`/predict?${wishes}`, { method: "POST", body });
   const answer = await response.json().catch(() => ({ detail: response.statusText }));
   if (answer.photos) return answer.photos;
   throw new Error(answer.detail);
@@ -58,7 +59,7 @@ export async function predict(model, files) {
 export async function explain(model, file, label) {
   const body = new FormData();
   body.append("photos", file, file.name || "pasted");
-  const response = await ask(`/explain?${new URLSearchParams({ model, label })}`, { method: "POST", body });
+  const response = await ask(`/explain?${new URLSearchParams({ model, label, layer: true })}`, { method: "POST", body });
   if (!response.ok) throw new Error(await detailOf(response));
   return response.json();
 }

@@ -2,7 +2,7 @@
 
 import { NeedsToken, explain, getLabels, getServer, predict, setToken } from "./api.js";
 import { download, thresholdsToCsv, toCsv } from "./csv.js";
-import { draw, inWords } from "./heatmap.js";
+import { inWords, lay } from "./heatmap.js";
 
 const PHOTOS_PER_REQUEST = 4;
 const OTHERS_SHOWN = 3;
@@ -39,9 +39,18 @@ class Entry {
     this.explained = null;
     this.card = copyOf("card");
     this.image = this.card.querySelector("img");
-    this.image.src = URL.createObjectURL(file);
+    this.address = URL.createObjectURL(file);
     this.image.alt = file.name || "pasted photo";
-    this.image.onerror = () => this.card.querySelector(".picture").classList.add("unseen");
+    // Few browsers show HEIC or TIFF: the server then sends a small picture with its answer.
+    this.isSeen = new Promise((resolve) => {
+      this.image.onload = () => resolve(true);
+      this.image.onerror = () => {
+        this.card.querySelector(".picture").classList.add("unseen");
+        resolve(false);
+      };
+    });
+    this.image.src = this.address;
+    this.card.querySelector(".plain").onclick = () => this.showPlain(!this.card.querySelector(".layer").hidden);
     this.card.querySelector("figcaption").textContent = file.name || "pasted photo";
     this.card.querySelector(".given").textContent = "…";
     this.card.querySelector(".more").onclick = () => {
@@ -52,6 +61,10 @@ class Entry {
 
   setAnswer(answer) {
     this.answer = answer;
+    if (answer.preview) {
+      this.image.src = answer.preview;
+      this.card.querySelector(".picture").classList.remove("unseen");
+    }
     this.show();
   }
 
@@ -106,12 +119,16 @@ class Entry {
 
   hideMap() {
     this.explained = null;
-    this.card.querySelector("canvas").hidden = true;
+    this.card.querySelector(".layer").hidden = this.card.querySelector(".plain").hidden = true;
     this.card.querySelector(".explained").textContent = "";
   }
 
+  showPlain(isPlain) {
+    this.card.querySelector(".layer").hidden = isPlain;
+    this.card.querySelector(".plain").setAttribute("aria-pressed", String(isPlain));
+  }
+
   async toggleMap(name) {
-    const canvas = this.card.querySelector("canvas");
     const words = this.card.querySelector(".explained");
     const isShown = this.explained === name;
     this.hideMap();
@@ -120,10 +137,11 @@ class Entry {
     if (isShown) return;
     words.textContent = `Looking for “${name}” …`;
     try {
-      const { map, box } = await explain(page.model, this.file, name);
+      const { map, box, layer } = await explain(page.model, this.file, name);
       if (this.explained !== name) return; // another label was chosen meanwhile
-      draw(canvas, map, box);
-      canvas.hidden = false;
+      lay(this.card.querySelector(".layer"), layer, box);
+      this.card.querySelector(".plain").hidden = false;
+      this.showPlain(false);
       words.textContent = inWords(map, name);
     } catch (error) {
       if (!needsToken(error)) words.textContent = `No heat map: ${error.message}.`;
@@ -131,7 +149,7 @@ class Entry {
   }
 
   remove() {
-    URL.revokeObjectURL(this.image.src);
+    URL.revokeObjectURL(this.address);
     this.card.remove();
   }
 }
@@ -152,7 +170,8 @@ async function score(entries) {
   for (const part of inRequests(entries)) {
     say(`Scoring photo ${entries.indexOf(part[0]) + 1} of ${entries.length} …`);
     try {
-      const answers = await predict(page.model, part.map((entry) => entry.file));
+      const seen = await Promise.all(part.map((entry) => entry.isSeen));
+      const answers = await predict(page.model, part.map((entry) => entry.file), { previews: seen.includes(false) });
       if (page.turn !== turn) return; // another network was chosen meanwhile, or all photos were removed
       part.forEach((entry, place) => entry.setAnswer(answers[place]));
     } catch (error) {
