@@ -110,9 +110,7 @@ def test_photos_without_an_ending_are_told(
     (images / "03.png").rename(images / "03")
 
     assert len(predict(shapes_bundle, images).rows) == 31
-    assert (
-        f"1 file in {images} left out, with the content of a photo and no ending of one: '03'" in caplog.text
-    )
+    assert f"1 file in {images} left out that look like photos but have no usual ending: '03'" in caplog.text
 
     (tmp_path / "alone").mkdir()
     (images / "03").rename(tmp_path / "alone" / "03")
@@ -297,7 +295,7 @@ def test_photos_that_the_bundle_did_not_learn_from_judge(shapes_bundle: Path, sh
     assert tested.notes[0] == f"judged on the {n_test} test photos of this model's training, by their names"
     assert whole.notes[0].startswith("judged on all 33 photos, as asked; by their names, the model learned")
     with pytest.raises(
-        TableError, match="no photo is marked 'val', and by their names none of them was a va"
+        TableError, match="no photo is marked 'val', and none is known to have been a validation"
     ):
         evaluate(shapes_bundle, photos, table, part="val")
 

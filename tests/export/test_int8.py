@@ -364,7 +364,7 @@ def test_too_few_photos_to_judge_are_refused_before_any_work(n_labels: int, need
     assert tolerance.count_judging(1000, n_labels=n_labels, where=where) == 100
     assert wilson_interval(0, needed * n_labels).high <= tolerance.MOST_CHANGED_HIGH
     if needed > 1:
-        with pytest.raises(InputError, match=f"given {needed - 1}, expected at least {needed}, which are 73"):
+        with pytest.raises(InputError, match=f"given {needed - 1}, expected at least {needed} to compare 73"):
             tolerance.count_judging(needed - 1, n_labels=n_labels, where=where)
 
 

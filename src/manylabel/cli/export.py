@@ -31,8 +31,8 @@ def export(
     photos: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of photos like those to be scored: the new form is compared on 24 of them; up to "
-            "300 set the ranges of 8-bit numbers, which need this.",
+            help="Folder of photos like those to be scored. The export is compared with the original on 24 "
+            "of them, int8 on 100; int8 needs this option, and calibrates on up to 300 photos.",
             metavar="DIR",
         ),
     ] = None,

@@ -113,8 +113,8 @@ def _rows_of(table: LabelTable, part: Part, learned: Mapping[int, Part]) -> tupl
     if not len(rows):
         raise TableError(
             [
-                f"{table.source}: no photo is marked '{part}', and by their names none of them was a "
-                f"{_WORDS[part]} photo when this model was trained"
+                f"{table.source}: no photo is marked '{part}', and none is known to have been a "
+                f"{_WORDS[part]} photo when this model was trained; --part all takes all photos"
             ]
         )
     where = f"that the table marks '{part}'" if is_own else "of this model's training, by their names"

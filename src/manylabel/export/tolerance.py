@@ -51,7 +51,7 @@ def count_judging(n_given: int, *, n_labels: int, where: Path) -> int:
     if n_given < needed:
         raise InputError(
             f"{where}: too few photos to see how many decisions 8-bit numbers change: given {n_given}, "
-            f"expected at least {needed}, which are {FEWEST_DECISIONS} decisions with {n_labels} labels; "
+            f"expected at least {needed} to compare {FEWEST_DECISIONS} decisions ({n_labels} labels); "
             "give more photos like those to be scored"
         )
     return min(n_given, max(MOST_JUDGING, needed))

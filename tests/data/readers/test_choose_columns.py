@@ -115,7 +115,7 @@ def test_cells_that_give_nearly_every_photo_a_label_of_its_own_are_an_error(tmp_
     names = [f"p{number}" for number in range(12)]
     lines = "\n".join(f"{name}.jpg,a view of place {name}" for name in names)
     with pytest.raises(
-        TableError, match="of 12 photos, 12 would have labels that no other photo has"
+        TableError, match="12 of 12 photos would have labels that no other photo has"
     ) as caught:
         read(tmp_path, f"image,labels\n{lines}\n", photos=" ".join(names))
     assert str(caught.value).count(" as 'a view of place") == 3
@@ -153,7 +153,7 @@ def test_two_columns_whose_names_look_alike_are_a_problem(tmp_path: Path) -> Non
 def test_labels_that_are_probably_one_are_told_together(tmp_path: Path) -> None:
     text = "image,labels\n1.jpg,berge;boat 1\n2.jpg,Berge;boat 2\n3.jpg,Bergee\n4.jpg,berge\n"
     [note] = read(tmp_path, text).notes
-    assert "these labels may be one, written in several ways: 'Berge' (1), 'Bergee' (1), 'berge' (2)" in note
+    assert "these labels may be the same, spelled differently: 'Berge' (1), 'Bergee' (1), 'berge' (2)" in note
     assert "boat" not in note
 
 
@@ -164,3 +164,81 @@ def test_the_classes_of_a_manifest_of_sagemaker_have_their_names(tmp_path: Path)
     )
     table = read(tmp_path, line % (1, "0, 1") + line % (2, "1"), name="output.manifest")
     assert labels_of(table) == {"1.jpg": {"sea", "boat"}, "2.jpg": {"boat"}}
+
+
+def test_a_row_counter_does_not_name_numbered_photos(tmp_path: Path) -> None:
+    table = read(tmp_path, ",id,sea,boat\n0,3,1,0\n1,1,0,1\n2,4,1,1\n3,2,0,0\n")
+    assert labels_of(table) == {"3.jpg": {"sea"}, "1.jpg": {"boat"}, "4.jpg": {"sea", "boat"}, "2.jpg": set()}
+
+
+def test_a_photo_may_be_called_like_a_column(tmp_path: Path) -> None:
+    text = "image,labels\n1.jpg,sea\n2.jpg,boat\nimage.jpg,sea\n"
+    assert labels_of(read(tmp_path, text, photos="1 2 image"))["image.jpg"] == {"sea"}
+
+
+def test_a_label_may_be_called_like_a_list_of_labels(tmp_path: Path) -> None:
+    table = read(tmp_path, "image,sea,objects\n1.jpg,x,\n2.jpg,,x\n3.jpg,x,x\n")
+    assert table.labels == ("sea", "objects")
+
+
+def test_two_columns_of_repeated_texts_are_an_error_that_names_both(tmp_path: Path) -> None:
+    motifs = ["a, b", "b, c", "a, c", "a", "b", "c", "a, b, c", "c, b", "b, a", "c, a", "a, d", "b, d"]
+    lines = [f'{number}.jpg,"{motif}",{"MSL"[number % 3]}' for number, motif in enumerate(motifs)]
+    text = "\n".join(["file,motif,by", *lines])
+    with pytest.raises(TableError, match="several columns may list the labels: 'motif', 'by'"):
+        read(tmp_path, text, photos=" ".join(map(str, range(12))))
+
+
+def test_a_line_may_say_that_its_label_is_absent_though_no_photo_returns(tmp_path: Path) -> None:
+    table = read(tmp_path, "image,label,present\n1.jpg,sea,0\n2.jpg,sea,1\n3.jpg,boat,0\n4.jpg,boat,1\n")
+    assert labels_of(table) == {"1.jpg": set(), "2.jpg": {"sea"}, "3.jpg": set(), "4.jpg": {"boat"}}
+    with pytest.raises(TableError, match=r"column 'present' holds '0\.5', neither 1"):
+        read(tmp_path, "image,label,present\n1.jpg,sea,0.5\n2.jpg,boat,1\n")
+
+
+def test_a_label_whose_only_photo_is_missing_is_a_problem(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="no photo carries label 'boat'"):
+        read(tmp_path, "image,sea,boat\n1.jpg,1,0\n2.jpg,0,0\n3.jpg,1,0\nlost.jpg,0,1\n")
+
+
+def test_a_limit_that_leaves_no_label_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="no label is on 3 photos or more; choose a lower --min-photos"):
+        read(tmp_path, "image,labels\n1.jpg,sea\n2.jpg,boat\n", min_photos=3)
+
+
+def test_blank_columns_beside_marks_are_remarks_that_nobody_made(tmp_path: Path) -> None:
+    table = read(tmp_path, "image,sea,remarks\n1.jpg,x,\n2.jpg,,\n")
+    assert table.labels == ("sea",)
+    table = read(
+        tmp_path, "image,sea,boat\n1.jpg,1,\n2.jpg,0,\n", label_columns=["sea", "boat"], purpose="checking"
+    )
+    assert table.labels == ("sea", "boat")
+
+
+def test_the_column_of_photos_is_no_label(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="label_columns: 'image' names the photos"):
+        read(tmp_path, "image,sea\n1.jpg,1\n2.jpg,0\n", label_columns=["image", "sea"])
+
+
+def test_a_split_with_one_odd_word_is_no_remark(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="column 'set' holds parts of a split; name it 'split'"):
+        read(
+            tmp_path, "image,labels,set\n1.jpg,sea,train\n2.jpg,boat,train\n3.jpg,,test\n4.jpg,sea,holdout\n"
+        )
+
+
+def test_lines_of_one_cell_are_labels(tmp_path: Path) -> None:
+    table = read(tmp_path, 'image,labels\n1.jpg,"old town\nsea"\n2.jpg,"sea\nboat"\n3.jpg,boat\n')
+    assert table.labels == ("boat", "old town", "sea")
+    assert table.source.endswith("labels joined by line breaks")
+
+
+def test_blanks_that_a_few_zeros_make_unknown_are_told(tmp_path: Path) -> None:
+    marks = "\n".join(f"{number}.jpg,x,,,," for number in range(1, 5))
+    table = read(tmp_path, f"image,a,b,c,d,e\n{marks}\n5.jpg,0,x,x,x,x\n", photos="1 2 3 4 5")
+    assert "16 blank cells are read as unknown, because 1 cell of labels say absent" in table.notes[0]
+
+
+def test_a_meaning_of_blanks_that_there_is_not_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="blank: 'absnt' was given, expected absent or unknown"):
+        read(tmp_path, "image,sea\n1.jpg,1\n2.jpg,\n", blank="absnt")

@@ -46,8 +46,8 @@ def test_a_spreadsheet_of_a_museum_is_read_without_any_option(tmp_path: Path) ->
     assert open_photo(table.photos[0]).size == (64, 48)
     told = "\n".join(table.notes)
     for part in (
-        "only 'x' and blanks stand in the columns of labels, so a blank is read as 'label absent' (8 cells)",
-        "of 2 sheets, 'Fotos' is read; --sheet chooses another",
+        "no cell marks a label as absent (marks found: 'x'), so 8 blank cells are read as absent",
+        "of 2 sheets, 'Fotos' is read; --sheet NAME reads another",
         "row 3 names the columns; what stands above is left out: 'Heimatmuseum, Postkarten'",
         "columns that hold no labels are left out: 'Inventar', 'Aufnahme', 'Bemerkung'",
     ):

@@ -128,7 +128,7 @@ def test_folders_in_folders_are_labels_at_each_level(tmp_path: Path) -> None:
     assert labels_of(table)["animal/cat/0.jpg"] == ["animal", "cat"]
     assert not np.isnan(table.targets).any()
     assert table.notes == (
-        "folders in label folders are labels as well, beside the outer ones: 'animal/cat/', 'animal/dog/', "
+        "nested folders add a label to that of the outer folder: 'animal/cat/', 'animal/dog/', "
         "'vehicle/boat/', 'vehicle/car/'; move their photos up to give them the outer label alone",
     )
 
@@ -241,7 +241,7 @@ def test_folders_of_dates_around_label_folders_are_no_labels(tmp_path: Path) -> 
     names = [f"{year}/{label}/{label}.jpg" for year in ("2023", "2024") for label in ("cat", "dog")]
     table = read_table(None, photos=put(tmp_path, {name: name for name in names}))
     assert table.labels == ("cat", "dog")
-    assert "not taken for labels" in table.notes[0]
+    assert "that are no labels" in table.notes[0]
     assert "'2023/', '2024/'" in table.notes[0]
 
 

@@ -64,7 +64,8 @@ def test_words_for_unknown(tmp_path: Path, word: str) -> None:
 @pytest.mark.parametrize("word", ["2", "0.7", "maybe", "11", "-2"])
 def test_any_other_word_is_told_with_line_and_column(tmp_path: Path, word: str) -> None:
     assert problems(tmp_path, f"image,a,b\na.jpg,0,1\nb.jpg,1,{word}\nc.jpg,0,1\n") == (
-        f"labels.csv, line 3, column 'b': '{word}' is none of 1, 0, true, false, yes, no, x, or blank",
+        f"labels.csv, line 3, column 'b': '{word}' is none of 1, 0, true, false, yes, no, x, ? for "
+        "unknown, or blank",
     )
 
 
@@ -75,7 +76,7 @@ def test_a_column_of_something_else_is_left_out_with_a_note(tmp_path: Path, cell
     table = read(tmp_path, "image,a,about\na.jpg,0,{}\nb.jpg,1,{}\nc.jpg,0,{}\n".format(*cells))
     assert table.labels == ("a",)
     [note] = table.notes
-    assert note.startswith("labels.csv, line 1: columns that hold no labels are left out: 'about'; say which")
+    assert note.startswith("labels.csv, line 1: columns that hold no labels are left out: 'about'; to choose")
 
 
 def test_a_column_of_parts_with_another_name_is_a_problem(tmp_path: Path) -> None:
@@ -159,8 +160,8 @@ def test_a_blank_beside_marks_alone_means_absent_and_is_told(tmp_path: Path, mar
     table = read(tmp_path, f"image,a,b\na.jpg,{mark},\nb.jpg,,{mark}\n", n_photos=2)
     assert table.targets.tolist() == [[1, 0], [0, 1]]
     assert table.notes[0] == (
-        f"labels.csv: only '{mark}' and blanks stand in the columns of labels, so a blank is read as 'label "
-        "absent' (2 cells); if it means 'not looked at', say --blank unknown"
+        f"labels.csv: no cell marks a label as absent (marks found: '{mark}'), so 2 blank cells are read as "
+        "absent; if blank means 'not checked', use --blank unknown"
     )
 
 
@@ -196,8 +197,8 @@ def test_a_table_that_never_says_absent_is_a_problem(tmp_path: Path) -> None:
 
 def test_a_word_that_is_none_is_told_once_with_its_number_of_cells(tmp_path: Path) -> None:
     assert problems(tmp_path, "image,a,b\na.jpg,maybe,0\nb.jpg,maybe,1\nc.jpg,1,1\n") == (
-        "labels.csv, line 2, column 'a': 'maybe' is none of 1, 0, true, false, yes, no, x, or blank (and 1 "
-        "more cell of this column)",
+        "labels.csv, line 2, column 'a': 'maybe' is none of 1, 0, true, false, yes, no, x, ? for unknown, "
+        "or blank (and 1 more cell of this column)",
     )
 
 
@@ -209,8 +210,8 @@ def test_a_label_that_is_never_absent_is_a_note(tmp_path: Path) -> None:
 def test_labels_that_differ_only_in_case_are_a_note(tmp_path: Path) -> None:
     table = read(tmp_path, "image,Boat,boat\na.jpg,1,0\nb.jpg,0,1\n", n_photos=2)
     assert table.notes == (
-        "labels.csv, line 1: these labels may be one, written in several ways: 'Boat' (1), 'boat' (1); they "
-        "are read as different labels",
+        "labels.csv, line 1: these labels may be the same, spelled differently: 'Boat' (1), 'boat' (1); they "
+        "are kept apart, rename them in the table to merge them",
     )
 
 

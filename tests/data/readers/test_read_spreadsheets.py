@@ -130,7 +130,7 @@ def test_a_photo_without_labels_in_a_list_with_blanks_has_none(tmp_path: Path) -
 
 def test_a_cell_in_quotes_may_run_over_several_lines(tmp_path: Path) -> None:
     sheet = sheet_of(tmp_path, 'image,labels\na.jpg,"old\n town"\nb.jpg,x\n')
-    assert (cells(sheet), sheet.problems) == ([("a.jpg", "old town"), ("b.jpg", "x")], ())
+    assert (cells(sheet), sheet.problems) == ([("a.jpg", "old\n town"), ("b.jpg", "x")], ())
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def write_sheets(path: Path) -> Path:
 def test_the_first_sheet_that_names_photos_is_read_with_a_note(tmp_path: Path) -> None:
     sheet = read_sheet(write_sheets(tmp_path / "labels.xlsx"))
     assert sheet.header == ("image", "spring")
-    assert sheet.notes == ("labels.xlsx: of 3 sheets, 'spring' is read; --sheet chooses another",)
+    assert sheet.notes == ("labels.xlsx: of 3 sheets, 'spring' is read; --sheet NAME reads another",)
 
 
 def test_the_sheet_can_be_said(tmp_path: Path) -> None:
@@ -257,3 +257,15 @@ def test_a_missing_file_names_the_one_that_may_be_meant(tmp_path: Path) -> None:
 def test_a_cell_without_end_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(TableError, match=r"labels\.csv, line 2: cannot be read as CSV: field larger"):
         sheet_of(tmp_path, f"image,labels\na.jpg,{'x' * 200_000}\n")
+
+
+def test_dates_in_a_column_that_is_no_label_do_not_matter(tmp_path: Path) -> None:
+    for name in "xyz":
+        (tmp_path / f"{name}.jpg").touch()
+    rows: list[list[object]] = [["Datei", "Datum", "See"]]
+    rows += [
+        [f"{name}.jpg", datetime(1903, 5, day), "x" if day > 1 else None] for day, name in enumerate("xyz", 1)
+    ]
+    table = read_table(write_workbook(tmp_path / "labels.xlsx", rows), photos=tmp_path)
+    assert table.labels == ("See",)
+    assert "left out: 'Datum'" in table.notes[-1]

@@ -134,7 +134,9 @@ def test_lines_whose_photo_is_missing_are_left_out_with_a_note_where_most_are_th
     table = read(tmp_path, TWO_OF_THREE_ARE_THERE.replace(",y", ",x"))
     assert table.names == ("a.jpg", "b.jpg")
     [note] = table.notes
-    assert note.startswith(f"left out, not in {tmp_path}: 1 of the 3 photos that the table names: 'lost.jpg'")
+    assert note.startswith(
+        "1 of 3 photos in the table not found and left out: 'lost.jpg'; labels.csv, line 4: no"
+    )
 
 
 @pytest.mark.parametrize(

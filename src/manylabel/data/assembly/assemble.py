@@ -47,14 +47,18 @@ def assemble_table(
     others = [raw.problems, named.problems, merged.problems, find_label_problems(raw, targets)]
     # A check tells them with everything else that it finds, unless it stops here.
     tells_hopeless = purpose == "training" or (purpose == "checking" and any(others))
-    hopeless = find_hopeless_labels(raw, targets) if tells_hopeless and not others[-1] else []
+    hopeless = (
+        find_hopeless_labels(raw, targets if any(others) else merged.targets)
+        if tells_hopeless and not others[-1]
+        else []
+    )
     problems = cap_problems([*others, hopeless])
     if problems:
         raise TableError(problems)
     kept, notes = choose_labels(raw, merged.targets, purpose=purpose, min_photos=form.min_photos)
     names = tuple(folder.names[photo] for photo in merged.photos)
     parts, split_notes = take_split_of_folders(names, merged.parts, where=raw.title)
-    notes = [*split_notes, *notes, *describe_alike(raw, targets)]
+    notes = [*split_notes, *notes, *describe_alike(raw, merged.targets)]
     return LabelTable(
         photos=tuple(folder.photos[photo] for photo in merged.photos),
         names=names,

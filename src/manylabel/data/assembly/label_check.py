@@ -10,6 +10,7 @@ import numpy as np
 
 from manylabel.data.parsing.raw import RawTable
 from manylabel.data.parsing.wording import list_some
+from manylabel.errors import TableError
 from manylabel.types import FloatArray, IntArray
 
 Purpose = Literal["training", "checking", "judging"]
@@ -82,11 +83,15 @@ def choose_labels(
     elif len(unused) and purpose == "judging":
         notes.append(f"{raw.where}: no photo carries {names}")
     n_photos = (targets == 1).sum(axis=0)
-    rare = np.flatnonzero((n_photos < min_photos) & (n_photos > 0))
+    rare = np.flatnonzero((n_photos < min_photos) & (min_photos > 1))
     if len(rare) and purpose != "judging":
         names = list_some([f"{raw.labels[label]} ({n_photos[label]})" for label in rare])
         notes.append(f"{raw.where}: labels on fewer than {min_photos} photos are left out: {names}")
         kept = np.setdiff1d(kept, rare)
+        if not len(kept):
+            raise TableError(
+                [f"{raw.where}: no label is on {min_photos} photos or more; choose a lower --min-photos"]
+            )
     return kept, [*notes, *_describe_always_present(raw, targets)]
 
 

@@ -89,9 +89,9 @@ def describe_alike(raw: RawTable, targets: FloatArray) -> list[str]:
     n_photos = (targets == 1).sum(axis=0)
     groups = _group_alike(raw.labels)
     return [
-        f"{raw.where}: these labels may be one, written in several ways: "
+        f"{raw.where}: these labels may be the same, spelled differently: "
         + ", ".join(f"'{raw.labels[label]}' ({n_photos[label]})" for label in group)
-        + "; they are read as different labels"
+        + "; they are kept apart, rename them in the table to merge them"
         for group in groups
     ]
 

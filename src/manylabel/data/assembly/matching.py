@@ -160,8 +160,11 @@ class _Lookup:
     def _keep_best(self, rows: Sequence[int], folders: Parts, *, near: Parts) -> tuple[int, ...]:
         same = tuple(row for row in rows if self._folders[row] == folders)
         beside = tuple(row for row in rows if near and self._folders[row] == near)
+        if same or beside:
+            return same or beside
         fits = [_count_common_end(self._folders[row], folders) for row in rows]
-        return same or beside or tuple(row for row, fit in zip(rows, fits, strict=True) if fit == max(fits))
+        best = max(fits, default=0)
+        return tuple(row for row, fit in zip(rows, fits, strict=True) if fit == best)
 
 
 def _split(path: str) -> Parts:

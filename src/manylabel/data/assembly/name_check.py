@@ -98,9 +98,9 @@ def find_named_photos(
 
 def _describe_skipped(missing: Sequence[RawRow], folder: PhotoFolder, n_rows: int) -> list[str]:
     listed = list_some([row.names[0] for row in missing], most=3)
-    named = f"{len(missing)} of the {count(n_rows, 'photo')} that the table names"
+    named = f"{len(missing)} of {count(n_rows, 'photo')} in the table"
     why = _explain_missing(missing[0], folder)
-    return [f"left out, not in {folder.path}: {named}: {listed}; {why}; --missing error refuses them"]
+    return [f"{named} not found and left out: {listed}; {why}; to stop instead, use --missing error"]
 
 
 def _match_row(row: RawRow, index: PhotoIndex) -> Match:

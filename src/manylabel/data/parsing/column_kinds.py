@@ -59,6 +59,17 @@ def may_count(cells: Sequence[str]) -> bool:
     return sum(cell in ("0", "1") for cell in filled) >= _COUNT_SHARE * len(filled)
 
 
+def counts_up(cells: Sequence[str]) -> bool:
+    """Tell whether the cells number the lines, from 0, 1 or anywhere.
+
+    Examples:
+        >>> counts_up(["7", "8", "9"]), counts_up(["7", "9", "8"])
+        (True, False)
+    """
+    filled = [int(cell) for cell in cells if cell.isdecimal()]
+    return len(filled) == len(cells) > 1 and filled == list(range(filled[0], filled[0] + len(filled)))
+
+
 def holds_numbers_or_dates(cells: Sequence[str]) -> bool:
     """Tell whether every cell is a number or a date; a decimal comma is fine."""
     return all(_is_number(cell) or _DATE.fullmatch(cell) for cell in cells if cell)

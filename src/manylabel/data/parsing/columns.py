@@ -5,11 +5,10 @@ Out: the column of photo names, that of the split, those of the labels, and how 
      each line.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from manylabel.data.find import is_photo_name
 from manylabel.data.parsing.column_kinds import (
     holds_fractions,
     holds_numbers_or_dates,
@@ -19,13 +18,14 @@ from manylabel.data.parsing.column_kinds import (
     may_count,
     repeats,
 )
+from manylabel.data.parsing.label_cells import LabelCellError, guess_delimiter, split_labels
+from manylabel.data.parsing.photo_column import find_photo_column, number_of
 from manylabel.data.parsing.raw import LabelSource
 from manylabel.data.parsing.sheet import INDEX_NAME, Line, Sheet
 from manylabel.data.parsing.values import (
     LABELS_NAMES,
     PART_NAMES,
     PART_WORDS,
-    PHOTO_NAMES,
     plain_name,
     read_part,
     read_target,
@@ -38,7 +38,7 @@ Layout = Literal["one-hot", "lists"]
 """How columns say labels: a column per label, or labels in the cells of a column."""
 
 FASTAI_NAME = "is_valid"
-WAYS_OUT = "say which with --photo-column, --label-columns or --ignore"
+WAYS_OUT = "to choose others, use --photo-column, --label-columns or --ignore"
 
 _NUMBER_WORDS = frozenset({"0", "1", "0.0", "1.0", "-1", "-1.0", "true", "false", "nan", "none"})
 """Cells of a one-hot column that would be odd names for a label."""
@@ -92,17 +92,27 @@ def find_columns(sheet: Sheet, source: LabelSource, *, layout: Layout | None = N
         ConfigError: The user named a column that is not there.
     """
     form = source.form
-    ignored = {_number_of(name, sheet, option="ignore") for name in form.ignore}
-    photo, photo_problems = _find_photo(sheet, source, ignored=ignored)
-    parts = _find_parts(sheet, taken={photo, *ignored})
+    ignored = {number_of(name, sheet, option="ignore") for name in form.ignore}
+    photo, photo_problems = find_photo_column(sheet, source, ignored=ignored)
+    wanted = list(
+        dict.fromkeys(number_of(name, sheet, option="label_columns") for name in form.label_columns)
+    )
+    if photo in wanted:
+        raise ConfigError(
+            f"label_columns: '{sheet.header[photo]}' names the photos of {sheet.title}, so it is no label; "
+            "if another column does, say it with --photo-column NAME"
+        )
+    parts = _find_parts(sheet, taken={photo, *ignored, *wanted})
     free = [number for number in range(len(sheet.header)) if number not in {photo, *parts, *ignored}]
     rest = [number for number in free if not _is_row_number(sheet, number)]
-    wanted = [_number_of(name, sheet, option="label_columns") for name in form.label_columns]
     if wanted:
         labels, kind, label_problems = wanted, layout or _layout_of(sheet, wanted), list[str]()
     else:
         labels, kind, label_problems = _find_labels(
-            sheet, rest, layout=layout or ("lists" if form.delimiter is not None else None)
+            sheet,
+            rest,
+            layout=layout or ("lists" if form.delimiter is not None else None),
+            keeps_blank=form.format == "one-hot",
         )
     others = [number for number in free if number not in labels]
     is_fastai = bool(parts) and plain_name(sheet.header[parts[0]]) == FASTAI_NAME
@@ -157,73 +167,6 @@ def read_line_part(line: Line, columns: Columns, *, problems: list[str]) -> Part
     return part
 
 
-def _number_of(name: str, sheet: Sheet, *, option: str) -> int:
-    if name in sheet.header:
-        return sheet.header.index(name)
-    plain = [plain_name(other) for other in sheet.header]
-    if plain.count(plain_name(name)) == 1:
-        return plain.index(plain_name(name))
-    raise ConfigError(
-        f"{option}: {sheet.where} has no column '{name}'{did_you_mean(name, sheet.header)}; "
-        f"it has {list_some(sheet.header, most=20)}"
-    )
-
-
-# --- photos -------------------------------------------------------------------------------------------------
-
-
-def _find_photo(sheet: Sheet, source: LabelSource, *, ignored: set[int]) -> tuple[int, list[str]]:
-    """Return the column that names the photos, and what speaks against it."""
-    if source.form.photo_column is not None:
-        return _number_of(source.form.photo_column, sheet, option="photo_column"), []
-    numbers = [number for number in range(len(sheet.header)) if number not in ignored]
-    found = [number for number in numbers if _is_mostly(source.names_photo, sheet, number)]
-    if not found:
-        return _find_photo_by_name(sheet, numbers), []
-    named = [number for number in found if _is_mostly(is_photo_name, sheet, number)]
-    # Names of files go before bare numbers, which may count anything.
-    best = max(named or found, key=lambda number: _rank_photo_column(sheet, source, number))
-    problems = [_contradict(sheet, source, best, other) for other in named if other != best]
-    return best, [problem for problem in problems if problem]
-
-
-def _is_mostly(test: Callable[[str], bool], sheet: Sheet, number: int) -> bool:
-    cells = [cell for cell in sheet.column(number)[:_LINES_TRIED] if cell]
-    return bool(cells) and 2 * sum(map(test, cells)) >= len(cells)
-
-
-def _rank_photo_column(sheet: Sheet, source: LabelSource, number: int) -> tuple[float, bool, int, int]:
-    cells = [cell for cell in sheet.column(number)[:_LINES_TRIED] if cell]
-    share = sum(bool(source.find(cell)) for cell in cells) / len(cells)
-    return round(share, 1), plain_name(sheet.header[number]) in PHOTO_NAMES, len(set(cells)), -number
-
-
-def _find_photo_by_name(sheet: Sheet, numbers: Sequence[int]) -> int:
-    """Return the column with the name of a photo column, else the first one.
-
-    A column of that name that holds nothing but ones and zeros is a label: a ``path`` may be one through a
-    wood.
-    """
-    named = (
-        number
-        for number in numbers
-        if plain_name(sheet.header[number]) in PHOTO_NAMES and not is_one_hot(sheet.column(number))
-    )
-    return next(named, next(iter(numbers), 0))
-
-
-def _contradict(sheet: Sheet, source: LabelSource, first: int, second: int) -> str:
-    """Say where two columns name different photos; nothing where they do not."""
-    for line in sheet.lines[:_LINES_TRIED]:
-        one, other = source.find(line.cells[first]), source.find(line.cells[second])
-        if one and other and not set(one) & set(other):
-            return (
-                f"{line.where}: '{sheet.header[first]}' names {line.cells[first]}, '{sheet.header[second]}' "
-                f"names {line.cells[second]}; say which column names the photos: --photo-column NAME"
-            )
-    return ""
-
-
 # --- the split ----------------------------------------------------------------------------------------------
 
 
@@ -248,15 +191,21 @@ def _find_unread_parts(sheet: Sheet, others: Sequence[int]) -> list[str]:
         f"{sheet.where}: column '{sheet.header[number]}' holds parts of a split; name it 'split', or leave "
         f"it out: --ignore '{sheet.header[number]}'"
         for number in others
-        if any(sheet.column(number)) and all(read_part(cell) for cell in sheet.column(number) if cell)
+        if _names_parts([cell for cell in sheet.column(number) if cell])
     ]
+
+
+def _names_parts(cells: Sequence[str]) -> bool:
+    """Tell whether most cells name a part of a split, and not all the same one."""
+    parts = [part for part in map(read_part, cells) if part is not None]
+    return 2 * len(parts) > len(cells) and (len(set(parts)) > 1 or len(parts) == len(cells))
 
 
 # --- labels -------------------------------------------------------------------------------------------------
 
 
 def _find_labels(
-    sheet: Sheet, rest: Sequence[int], *, layout: Layout | None
+    sheet: Sheet, rest: Sequence[int], *, layout: Layout | None, keeps_blank: bool
 ) -> tuple[list[int], Layout, list[str]]:
     """Return the label columns, how they say labels, and problems."""
     if not rest:
@@ -265,7 +214,10 @@ def _find_labels(
             [f"{sheet.where}: no column of labels; the columns are: {given}; expected e.g. image,labels"]
         )
     named = _find_named(sheet, rest)
-    if layout is None and named and not _holds_numbers_only(sheet, named):
+    is_a_label = all(is_one_hot(sheet.column(number)) for number in named) and any(
+        is_one_hot(sheet.column(number)) for number in rest if number not in named
+    )
+    if layout is None and named and not is_a_label and not _holds_numbers_only(sheet, named):
         return named, "lists", []
     if layout == "lists":
         lists = named or [_find_only_text(sheet, rest)]
@@ -284,7 +236,9 @@ def _find_labels(
     uncomputed = [number for number in rest if number in sheet.bad and not any(sheet.column(number))]
     counts = [number for number in rest if number not in hot and may_count(sheet.column(number))]
     if hot or layout == "one-hot" or len(blank) > 1 or uncomputed:
-        labels = [number for number in rest if number in {*hot, *blank, *uncomputed}]
+        # Beside marks, a blank column holds remarks that nobody made, unless the form is said to be one-hot.
+        never = set(blank) if keeps_blank or not hot else set()
+        labels = [number for number in rest if number in {*hot, *never, *uncomputed}]
         if not labels and not counts:
             raise TableError([_describe_no_labels(sheet, rest)])
         return labels, "one-hot", [_describe_counts(sheet, number) for number in counts]
@@ -292,7 +246,8 @@ def _find_labels(
 
 
 def _layout_of(sheet: Sheet, labels: Sequence[int]) -> Layout:
-    return "one-hot" if all(is_mostly_hot(sheet.column(number)) for number in labels) else "lists"
+    filled = [sheet.column(number) for number in labels if any(sheet.column(number))]
+    return "one-hot" if filled and all(map(is_mostly_hot, filled)) else "lists"
 
 
 def _find_named(sheet: Sheet, rest: Sequence[int]) -> list[int]:
@@ -305,6 +260,17 @@ def _find_named(sheet: Sheet, rest: Sequence[int]) -> list[int]:
     if len(counted) > len(exact):
         return counted
     return exact[:1]
+
+
+def _lists_repeat(cells: Sequence[str]) -> bool:
+    """Tell whether the labels that cells list return in other cells."""
+    filled = [cell for cell in cells if cell]
+    try:
+        delimiter = guess_delimiter(filled)
+        listed = [label for cell in filled for label in split_labels(cell, delimiter)]
+    except LabelCellError:
+        return True
+    return repeats(listed)
 
 
 def _holds_numbers_only(sheet: Sheet, numbers: Sequence[int]) -> bool:
@@ -328,12 +294,14 @@ def _find_only_text(sheet: Sheet, rest: Sequence[int]) -> int:
     texts = [number for number in filled if not holds_numbers_or_dates(sheet.column(number))]
     if not texts:
         raise TableError([_describe_no_labels(sheet, filled)])
-    repeating = [number for number in texts if repeats(sheet.column(number))] if len(texts) > 1 else texts
+    repeating = (
+        [number for number in texts if _lists_repeat(sheet.column(number))] if len(texts) > 1 else texts
+    )
     if len(repeating) == 1:
         return repeating[0]
     names = list_some([sheet.header[number] for number in texts], most=10)
     raise TableError(
-        [f"{sheet.where}: which column lists the labels? It may be {names}; say it with --label-columns NAME"]
+        [f"{sheet.where}: several columns may list the labels: {names}; choose one with --label-columns NAME"]
     )
 
 

@@ -109,6 +109,8 @@ def _read_top(raw: list[str], names_photo: NamesPhoto, *, title: str) -> tuple[i
         n_comments += 1
     if n_comments == 0 or n_comments == len(raw):
         return 0, None, []
+    if n_comments == 1 and any(raw[0].count(mark) == raw[1].count(mark) > 0 for mark in SEPARATORS):
+        return 0, None, []  # a column is called "#"
     last, below = raw[n_comments - 1].lstrip("# "), raw[n_comments]
     if any(names_photo(below.split(mark)[0].strip()) and mark in last for mark in SEPARATORS):
         raw[n_comments - 1] = last
@@ -174,7 +176,7 @@ def _parse(
                 problems.append(
                     f"{title}, line {number + above}: a cell runs over several lines; is a quote missing?"
                 )
-            yield number, tuple(" ".join(cell.split()) if inside else cell.strip() for cell in cells)
+            yield number, tuple(cell.strip() for cell in cells)
             number = reader.line_num + 1
     except csv.Error as error:
         raise csv.Error(f"line {number + above}: cannot be read as CSV: {error}") from error

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from manylabel.data.parsing.values import clean_label, read_target
 
-DELIMITERS = (";", "|", ",")
+DELIMITERS = ("\n", ";", "|", ",")
 
 _RARE = 10  # a delimiter in less than a tenth as many cells as another one is a part of names
 _WRAPPER = re.compile(
@@ -162,7 +162,7 @@ def is_list(cell: str) -> bool:
         return False
     # "(old)" may be a name; a tuple holds texts in quotes, or numbers.
     inner = text[1:-1].strip()
-    is_tuple = not inner or inner[0] in "'\"" or _NUMBER.match(inner) is not None
+    is_tuple = not inner or inner[0] in "'\"" or ("," in inner and _NUMBER.match(inner) is not None)
     return text[0] != "(" or is_tuple
 
 

@@ -126,7 +126,7 @@ def _read_grid(path: Path, *, title: str, source: LabelSource) -> Grid:
     chosen = next((grid for grid in grids if _find_photo_column(grid, source) is not None), grids[0])
     if len(grids) == 1:
         return chosen
-    note = f"{title}: of {len(grids)} sheets, '{chosen.name}' is read; --sheet chooses another"
+    note = f"{title}: of {len(grids)} sheets, '{chosen.name}' is read; --sheet NAME reads another"
     return replace(chosen, notes=(*chosen.notes, note))
 
 
@@ -160,6 +160,8 @@ def _name_lines(grid: Grid, *, title: str, source: LabelSource) -> tuple[Grid, l
     first = None if column is None else _first_photo(grid, column, source)
     if column is None or first is None:
         return grid, []
+    if first == 0 and _is_header(grid, column):
+        return grid, []
     if first == 0:
         return _name_a_list(grid, column, title=title)
     place = _find_header(grid, first)
@@ -181,6 +183,13 @@ def _first_photo(grid: Grid, column: int, source: LabelSource) -> int | None:
     return next(names, None)
 
 
+def _is_header(grid: Grid, column: int) -> bool:
+    """Tell whether the first line names the columns although a photo is called like one of them."""
+    top, *below = [cells for _, cells in grid.lines[:_LINES_TRIED]]
+    n_files = sum(len(cells) > column and is_photo_name(cells[column]) for cells in below)
+    return not is_photo_name(top[column]) and (_has_usual_name(top) or 2 * n_files > len(below))
+
+
 def _find_header(grid: Grid, first: int) -> int:
     """Return which line above the first photo names the columns: the first, unless it is a title.
 
@@ -190,6 +199,12 @@ def _find_header(grid: Grid, first: int) -> int:
     top, above = grid.lines[0][1], grid.lines[first - 1][1]
     if first - 1 > _MOST_TITLES or first == 1:
         return 0
+    below = [cells for _, cells in grid.lines[first : first + _LINES_TRIED]]
+    if any(
+        cell and any(cell == cells[place] for cells in below if len(cells) > place)
+        for place, cell in enumerate(above)
+    ):
+        return 0  # a line of the table, as what it holds returns below it
     has_fewer = len(set(filter(None, top))) < len(set(filter(None, above)))
     return first - 1 if has_fewer or (_has_usual_name(above) and not _has_usual_name(top)) else 0
 
@@ -248,7 +263,7 @@ def _fit_lines(grid: Grid, *, title: str, width: int) -> tuple[list[Line], list[
 
 def _name_columns(names: Sequence[str]) -> tuple[str, ...]:
     n_named = max((number for number, name in enumerate(names, start=1) if name), default=0)
-    header = [unicodedata.normalize("NFC", name) for name in names[:n_named]]
+    header = [unicodedata.normalize("NFC", " ".join(name.split())) for name in names[:n_named]]
     return (header[0] or INDEX_NAME, *header[1:])
 
 

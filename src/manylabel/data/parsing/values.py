@@ -51,7 +51,7 @@ DASHES = frozenset({"-", "\N{EN DASH}", "\N{EM DASH}", "\N{MINUS SIGN}"})
 UNKNOWN_WORDS = frozenset(
     {"", "?", "??", "-1", "-1.0", "nan", "na", "n/a", "#n/a", "<na>", "nat", "null", "none", "unknown"}
 )
-EXPECTED_TARGET = "1, 0, true, false, yes, no, x, or blank"
+EXPECTED_TARGET = "1, 0, true, false, yes, no, x, ? for unknown, or blank"
 
 PHOTO_NAMES = frozenset(
     {

@@ -118,11 +118,11 @@ def _write_value(value: object) -> tuple[str, str | None]:
             return str(int(value)), None
         case datetime() | date() | time() | timedelta():
             shown = f"{value:%Y-%m-%d}" if isinstance(value, date) else str(value)
-            return "", f"it holds a date ({shown}); type the text again in a cell formatted as text"
+            return shown, f"it holds a date ({shown}); type the text again in a cell formatted as text"
         case str() if value in _ERRORS:
             return "", f"it holds the error {value}"
         case _:
-            return " ".join(str(value).strip().splitlines()), None
+            return str(value).strip(), None
 
 
 def describe_cell(row: int, column: int) -> str:

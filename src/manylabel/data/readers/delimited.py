@@ -5,9 +5,10 @@ In:  CSV, TSV or XLSX: ``image,labels`` and ``a.jpg,beach;boat``; or ``image,lab
 Out: RawTable; labels sorted by name, an empty cell says that none applies.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from manylabel.data.parsing.columns import Columns, find_columns, read_line_part, read_photo_name
 from manylabel.data.parsing.grid import TABLE_EXTENSIONS
@@ -34,7 +35,7 @@ _NO_LABEL_WORDS = frozenset(
 )
 """A cell that holds nothing else says that no label applies, unless the word also stands among labels."""
 
-_TRUTH_NAMES = frozenset({"confidence", "present", "is_present", "value"})
+_TRUTH_NAMES = frozenset({"confidence", "present", "is_present"})
 _MOST_LABELS = 0.8  # labels per cell, above which splitting gives nearly every photo a label of its own
 _FEW_CELLS = 10
 _FEW_REPEATED = 0.1
@@ -81,7 +82,7 @@ def read_delimited_sheet(sheet: Sheet, *, source: LabelSource) -> RawTable:
         )
         for line, labels in zip(sheet.lines, lists, strict=True)
     ]
-    rows, long_notes = _join_lines(rows, sheet, columns)
+    rows, long_notes = _join_lines(rows, sheet, columns, problems=problems)
     names = ", ".join(sheet.header[number] for number in (columns.photo, *columns.labels))
     return RawTable(
         rows=tuple(rows),
@@ -137,9 +138,9 @@ def _find_own_labels(
     how = "as one label" if delimiter is None else f"split at '{delimiter}'"
     names = list_some([sheet.header[number] for number in columns.labels])
     yield (
-        f"{sheet.where}: of {len(filled)} photos, {n_own} would have labels that no other photo has. Cells "
-        f"of {names} were read {how}: {shown}. Say what parts labels, --delimiter TEXT, or which column "
-        "lists them, --label-columns NAME"
+        f"{sheet.where}: {n_own} of {len(filled)} photos would have labels that no other photo has, so the "
+        f"cells of {names} are probably read wrongly, {how}: {shown}. Set the delimiter, --delimiter TEXT, "
+        "or choose the column, --label-columns NAME"
     )
 
 
@@ -162,46 +163,76 @@ def _empty_words(lists: Sequence[list[str]], sheet: Sheet) -> tuple[list[list[st
 # --- one line per photo and label ---------------------------------------------------------------------------
 
 
-def _join_lines(rows: Sequence[RawRow], sheet: Sheet, columns: Columns) -> tuple[list[RawRow], list[str]]:
+def _join_lines(
+    rows: Sequence[RawRow], sheet: Sheet, columns: Columns, *, problems: list[str]
+) -> tuple[list[RawRow], list[str]]:
     """Join the lines of one photo where each holds one of its labels; elsewhere leave them as they are."""
     lines_of = Counter(row.names[0] for row in rows)
     n_repeated = sum(number > 1 for number in lines_of.values())
-    is_long = n_repeated > _FEW_REPEATED * len(lines_of) and all(len(row.present) <= 1 for row in rows)
-    truth = next((n for n in columns.others if plain_name(sheet.header[n]) in _TRUTH_NAMES), None)
-    targets = [] if truth is None else [read_target(cell) for cell in sheet.column(truth)]
-    has_truth = bool(targets) and all(target in (0.0, 1.0) for target in targets) and 0.0 in targets
-    if not is_long or len(lines_of) == len(rows):
+    has_one_each = all(len(row.present) <= 1 for row in rows)
+    truths = _read_truths(sheet, columns, problems=problems) if has_one_each else None
+    is_long = has_one_each and n_repeated > _FEW_REPEATED * len(lines_of)
+    if truths is None and not is_long:
         return list(rows), []
-    joined: dict[str, RawRow] = {}
-    absent: dict[str, set[str]] = {}
-    for number, row in enumerate(rows):
-        name = row.names[0]
-        is_absent = has_truth and targets[number] == 0.0
-        absent.setdefault(name, set()).update(row.present if is_absent else ())
-        present = frozenset[str]() if is_absent else row.present
-        earlier = joined.get(name)
-        part = row.part if earlier is None or earlier.part is None else earlier.part
-        joined[name] = (
-            replace(row, present=present)
-            if earlier is None
-            else replace(earlier, present=earlier.present | present, part=part)
-        )
-    notes = [
-        f"{sheet.title}: read as one line per photo and label: {count(n_repeated, 'photo')} of "
-        f"{len(lines_of)} are named on several lines"
-    ]
-    listed = list(joined.values())
-    if has_truth and truth is not None:
-        labels = {label for row in rows for label in row.present}
-        listed = [
-            replace(row, unknown=frozenset(labels - row.present - absent[name]))
-            for name, row in joined.items()
-        ]
+    notes = []
+    if n_repeated:
         notes.append(
-            f"{sheet.title}: '{sheet.header[truth]}' says whether the label of a line is present (1) or "
-            "absent (0); labels that have no line are unknown"
+            f"{sheet.title}: read as one line per photo and label: {count(n_repeated, 'photo')} of "
+            f"{len(lines_of)} are named on several lines"
         )
-    return listed, notes
+    if truths is None:
+        return _join(rows), notes
+    notes.append(
+        f"{sheet.title}: '{sheet.header[truths.column]}' says whether the label of a line is present (1) or "
+        "absent (0); labels that have no line are unknown"
+    )
+    labels = frozenset(label for row in rows for label in row.present)
+    absent: dict[str, set[str]] = {name: set() for name in lines_of}
+    kept = []
+    for row, target in zip(rows, truths.targets, strict=True):
+        if target == 0:
+            absent[row.names[0]] |= row.present
+        kept.append(row if target == 1 else replace(row, present=frozenset()))
+    joined = _join(kept)
+    return [replace(row, unknown=labels - row.present - absent[row.names[0]]) for row in joined], notes
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Truths:
+    """What a column says of the label of each line: 1 present, 0 absent, NaN unknown."""
+
+    column: int
+    targets: list[float]
+
+
+def _read_truths(sheet: Sheet, columns: Columns, *, problems: list[str]) -> _Truths | None:
+    """Read the column that says whether the label of a line is present; None where there is none."""
+    found = (number for number in columns.others if plain_name(sheet.header[number]) in _TRUTH_NAMES)
+    column = next(found, None)
+    if column is None:
+        return None
+    targets = [read_target(cell) for cell in sheet.column(column)]
+    if None in targets:
+        strange = sheet.column(column)[targets.index(None)]
+        problems.append(
+            f"{sheet.where}: column '{sheet.header[column]}' holds '{strange}', neither 1 (the label of the "
+            f"line is present) nor 0 (absent); mend it, or leave it out: --ignore '{sheet.header[column]}'"
+        )
+        return None
+    known = [math.nan if target is None else target for target in targets]
+    return _Truths(column=column, targets=known) if any(target != 1 for target in known) else None
+
+
+def _join(rows: Sequence[RawRow]) -> list[RawRow]:
+    joined: dict[str, RawRow] = {}
+    for row in rows:
+        earlier = joined.get(row.names[0])
+        if earlier is None:
+            joined[row.names[0]] = row
+        else:
+            part = row.part if earlier.part is None else earlier.part
+            joined[row.names[0]] = replace(earlier, present=earlier.present | row.present, part=part)
+    return list(joined.values())
 
 
 # --- words --------------------------------------------------------------------------------------------------
@@ -236,4 +267,6 @@ def _describe(cells: Sequence[str], delimiter: str | None, columns: Columns) -> 
         return f"labels in {len(columns.labels)} columns"
     if delimiter is None:
         return "one label per photo"
-    return "labels joined by spaces" if delimiter == " " else f"labels joined by '{delimiter}'"
+    named = {" ": "spaces", "\n": "line breaks"}
+    quoted = f"'{delimiter}'"
+    return f"labels joined by {named.get(delimiter, quoted)}"

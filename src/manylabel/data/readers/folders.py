@@ -117,16 +117,17 @@ def _write_notes(levels: FolderLevels, groups: Sequence[Sequence[_Placed]]) -> I
         yield f"all photos lie in '{'/'.join(levels.around)}/', so it is not taken for a label"
     if levels.nested:
         yield (
-            "folders in label folders are labels as well, beside the outer ones: "
-            f"{list_some(levels.nested)}; move their photos up to give them the outer label alone"
+            f"nested folders add a label to that of the outer folder: {list_some(levels.nested)}; "
+            f"move their photos up to give them the outer label alone"
         )
     if levels.passed:
         yield (
-            "folders that are not taken for labels, as their names are general or have a digit, or they hold "
-            f"one photo: {list_some(levels.passed)}; rename them if they are labels"
+            "folders that are no labels, because their name is general or has a digit, or they hold one "
+            "photo: "
+            f"{list_some(levels.passed)}; rename them if they are labels"
         )
     for name, labels in sorted(levels.joined.items()):
-        yield f"folder '{name}' is read as the labels {list_some(labels)}; rename it if it is another"
+        yield f"folder '{name}' is read as the labels {list_some(labels)}; rename it if it is one label"
     for name, labels in sorted(levels.perhaps_joined.items()):
         yield (
             f"folder '{name}' is taken for a label of its own; call it '{' & '.join(labels)}' if its photos "

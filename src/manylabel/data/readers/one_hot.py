@@ -17,6 +17,7 @@ from manylabel.data.parsing.sheet import Sheet, read_sheet
 from manylabel.data.parsing.values import DASHES, EXPECTED_TARGET, read_target
 from manylabel.data.parsing.wording import count
 
+_FAR_MORE = 10
 _BLANK_VALUES = {"absent": 0.0, "unknown": math.nan}
 
 
@@ -83,12 +84,20 @@ def _choose_blank(
     says_absent = any(word and read_target(word) == 0 for word in words)
     if wanted is not None:
         return _BLANK_VALUES[wanted], ()
+    n_absent = sum(bool(word) and read_target(word) == 0 for word in words)
+    if n_absent and n_blank > _FAR_MORE * n_absent:
+        note = (
+            f"{sheet.title}: {n_blank:,} blank cells are read as unknown, because {count(n_absent, 'cell')} "
+            "of labels say absent; if blank means absent, use --blank absent"
+        )
+        return math.nan, (note,)
     if says_absent or not marks or not n_blank:
         return math.nan, ()
     shown = " or ".join(f"'{mark}'" for mark in sorted(marks)[:3])
     note = (
-        f"{sheet.title}: only {shown} and blanks stand in the columns of labels, so a blank is read as "
-        f"'label absent' ({n_blank:,} cells); if it means 'not looked at', say --blank unknown"
+        f"{sheet.title}: no cell marks a label as absent (marks found: {shown}), so "
+        f"{count(n_blank, 'blank cell')} {'is' if n_blank == 1 else 'are'} read as absent; "
+        "if blank means 'not checked', use --blank unknown"
     )
     return 0.0, (note,)
 

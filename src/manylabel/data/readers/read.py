@@ -6,6 +6,7 @@ Out: LabelTable; or one error with every problem found.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -150,7 +151,8 @@ def read_table_as(
         )
     path = photos if labels is None else Path(labels)
     near = path if path.is_dir() else path.parent
-    source = LabelSource(path=path, form=form, find=lambda name: folder.index.find(name, near=near).rows)
+    find = cache(lambda name: folder.index.find(name, near=near).rows)  # asked for most cells, several times
+    source = LabelSource(path=path, form=form, find=find)
     table = assemble_table(_read_raw(source, form.format), folder=folder, purpose=purpose, form=form)
     return replace(table, notes=(*table.notes, *misnamed))
 
@@ -174,5 +176,11 @@ def _check_options(form: DataConfig) -> None:
         raise ConfigError(
             f"format: unknown format '{name}'{did_you_mean(name, known)}; known: auto, {list_formats()}"
         )
+    for option, value, meanings in (
+        ("blank", form.blank, get_args(BlankMeaning)),
+        ("missing", form.missing, get_args(MissingPhotos)),
+    ):
+        if value is not None and value not in meanings:
+            raise ConfigError(f"{option}: '{value}' was given, expected {' or '.join(meanings)}")
     if form.delimiter == "":
         raise ConfigError("delimiter: an empty text separates nothing; leave it out to have it guessed")
