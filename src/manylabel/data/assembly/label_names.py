@@ -58,7 +58,7 @@ def clean_name(label: str) -> str:
     r"""Write a name without characters that cannot be seen, blanks being plain ones.
 
     Examples:
-        >>> clean_name("beach\u200b"), clean_name("\ufeffold\u00a0 town\n")
+        >>> clean_name("beach\u200b"), clean_name("\ufeffold\u00a0town\n")
         ('beach', 'old town')
     """
     kept = (
