@@ -59,10 +59,11 @@ def colour_of(tool: str) -> str:
 
 
 def _draw_panel(panel: Any, found: Sequence[Record], *, title: str) -> None:
+    if not found:
+        panel.set_axis_off()
+        return
     panel.set_title(title, fontsize=10, loc="left")
     panel.grid(alpha=0.25, linewidth=0.6)
-    if not found:
-        return
     panel.set_xscale("log")
     seconds = [record["medians"]["seconds"] for record in found]
     points = [100 * record["medians"]["mAP"] for record in found]

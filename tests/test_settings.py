@@ -30,7 +30,11 @@ STATED_RANGES = [
         ("[training]\nepoch = 3", "unknown key 'training.epoch'; did you mean 'epochs'?"),
         ("epochs = 3", "unknown key 'epochs'; did you mean 'training.epochs'?"),
         ("[trainin]\nepoch = 3", "unknown key 'trainin'; did you mean 'training'?"),
-        ("[data]\nzzz = 1", "unknown key 'data.zzz'. Known here: photos, labels, format, delimiter,"),
+        (
+            "[data]\nzzz = 1",
+            "unknown key 'data.zzz'. Known here: photos, labels, format, delimiter, photo_column, "
+            "label_columns, ignore, sheet, header_row, blank, missing, min_photos.",
+        ),
         (
             "zzz = 1",
             "unknown key 'zzz'. Known here: data, split, model, training, augmentation, evaluation, rules.",
