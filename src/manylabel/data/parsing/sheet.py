@@ -263,7 +263,7 @@ def _fit_lines(grid: Grid, *, title: str, width: int) -> tuple[list[Line], list[
 
 def _name_columns(names: Sequence[str]) -> tuple[str, ...]:
     n_named = max((number for number, name in enumerate(names, start=1) if name), default=0)
-    header = [unicodedata.normalize("NFC", " ".join(name.split())) for name in names[:n_named]]
+    header = [unicodedata.normalize("NFC", " ".join(name.splitlines())) for name in names[:n_named]]
     return (header[0] or INDEX_NAME, *header[1:])
 
 
