@@ -225,7 +225,8 @@ def test_what_training_refuses_is_an_error_beside_what_the_photos_tell(tmp_path:
     shutil.copy(tmp_path / "a.png", tmp_path / "e.png")
     labels = "image,sea,moon,fog\n" + "".join(f"{name}.png,{int(name in 'ac')},0,\n" for name in "abcde")
     (tmp_path / "labels.csv").write_text(labels)
-    checked = check(tmp_path, tmp_path / "labels.csv").check
+    # Said to be one-hot, as a blank column would else be taken for remarks that nobody made.
+    checked = check(tmp_path, tmp_path / "labels.csv", form=DataConfig(format="one-hot")).check
     unknown, absent = found(checked, "refused_label")
     assert [unknown, absent] == [*checked.findings[:2]]
     assert unknown.level == absent.level == "error"
