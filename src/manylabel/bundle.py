@@ -173,7 +173,8 @@ def replace_thresholds(bundle: Bundle, thresholds: Thresholds) -> Path:
     """
     path = bundle.folder / THRESHOLDS_FILE
     write_thresholds(path, bundle.config.labels, thresholds.values)
-    # Exported forms are bound to the hashes in facts.json, which stay: they hold weights, not decisions.
+    # Exported forms are bound to the hashes in facts.json, which stay, as the weights do. The metadata of
+    # model.onnx keeps the thresholds of its export; here they are read from the file.
     whole = {**bundle.facts, **_threshold_facts(thresholds)}
     with writing(bundle.folder / FACTS_FILE):
         write_atomically(bundle.folder / FACTS_FILE, _to_json(whole).encode())

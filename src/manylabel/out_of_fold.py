@@ -49,7 +49,8 @@ class OutOfFold:
     def __post_init__(self) -> None:
         """Check that sizes and values fit together."""
         shape = (len(self.names), len(self.labels))
-        if not (self.targets.shape == self.scores.shape == shape and len(self.groups) == len(self.folds)):
+        lengths = {len(self.names), len(self.groups), len(self.folds)}
+        if not (self.targets.shape == self.scores.shape == shape and len(lengths) == 1):
             raise ValueError(f"targets have shape {self.targets.shape}, scores {self.scores.shape}")
         if not np.isin(self.targets[~np.isnan(self.targets)], (0.0, 1.0)).all():
             raise ValueError("a target is neither 0 nor 1")

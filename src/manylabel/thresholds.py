@@ -128,11 +128,9 @@ def parse_aim(text: str) -> ThresholdAim:
         "half": lambda: _without_number("half", given),
     }
     if name not in aims:
-        raise ConfigError(
-            f"thresholds for '{text}': unknown aim '{name}'{did_you_mean(name, [*aims])} Known: {_AIMS}"
-            if did_you_mean(name, [*aims])
-            else f"thresholds for '{text}': unknown aim '{name}'; known: {_AIMS}"
-        )
+        hint = did_you_mean(name, [*aims])
+        known = f"{hint} Known" if hint else "; known"
+        raise ConfigError(f"thresholds for '{text}': unknown aim '{name}'{known}: {_AIMS}")
     try:
         return aims[name]()
     except ValueError as error:

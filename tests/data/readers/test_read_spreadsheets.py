@@ -235,6 +235,14 @@ def test_a_cell_that_cannot_be_known_stops_only_where_it_is_a_label(
     assert read_table(path, photos=tmp_path, ignore=["b"]).labels == ("a",)
 
 
+def test_a_bad_cell_in_the_first_line_of_a_list_without_column_names_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x.jpg").touch()
+    (tmp_path / "y.jpg").touch()
+    path = write_workbook(tmp_path / "labels.xlsx", [["x.jpg", "#REF!"], ["y.jpg", "sea"]])
+    with pytest.raises(TableError, match=r"labels\.xlsx, cell B1: it holds the error #REF!"):
+        read_table(path, photos=tmp_path)
+
+
 def test_a_hashtag_is_no_error(tmp_path: Path) -> None:
     path = write_workbook(tmp_path / "labels.xlsx", [["image", "labels"], ["x.jpg", "#USA"]])
     assert cells(read_sheet(path)) == [("x.jpg", "#USA")]

@@ -70,11 +70,6 @@ class Columns:
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
-    @property
-    def used(self) -> tuple[int, ...]:
-        """Return the numbers of all columns that are read."""
-        return (self.photo, *(() if self.part is None else (self.part,)), *self.labels)
-
 
 def find_columns(sheet: Sheet, source: LabelSource, *, layout: Layout | None = None) -> Columns:
     """Find the columns of photo names, of the split and of the labels.
@@ -167,9 +162,6 @@ def read_line_part(line: Line, columns: Columns, *, problems: list[str]) -> Part
     return part
 
 
-# --- the split ----------------------------------------------------------------------------------------------
-
-
 def _find_parts(sheet: Sheet, *, taken: set[int]) -> list[int]:
     names = {*PART_NAMES, FASTAI_NAME}
     return [
@@ -199,9 +191,6 @@ def _names_parts(cells: Sequence[str]) -> bool:
     """Tell whether most cells name a part of a split, and not all the same one."""
     parts = [part for part in map(read_part, cells) if part is not None]
     return 2 * len(parts) > len(cells) and (len(set(parts)) > 1 or len(parts) == len(cells))
-
-
-# --- labels -------------------------------------------------------------------------------------------------
 
 
 def _find_labels(

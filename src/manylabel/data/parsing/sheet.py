@@ -233,10 +233,10 @@ def _name_a_list(grid: Grid, column: int, *, title: str) -> tuple[Grid, list[str
 
 
 def _place_bad_cells(grid: Grid, kept: Sequence[int], *, title: str) -> dict[int, tuple[str, ...]]:
-    first = grid.lines[0][0]
+    below = {number for number, _ in grid.lines[1:]}  # in a list without column names, the first line, too
     sentences: dict[int, list[str]] = {}
     for (number, column), reason in sorted(grid.bad.items()):
-        if number > first and column in kept:
+        if number in below and column in kept:
             place = f"{title}, cell {describe_cell(number, column)}"
             sentences.setdefault(kept.index(column), []).append(f"{place}: {reason}")
     return {column: tuple(listed) for column, listed in sentences.items()}

@@ -160,9 +160,6 @@ def _empty_words(lists: Sequence[list[str]], sheet: Sheet) -> tuple[list[list[st
     return [[] if set(labels) <= empty else labels for labels in lists], (note,)
 
 
-# --- one line per photo and label ---------------------------------------------------------------------------
-
-
 def _join_lines(
     rows: Sequence[RawRow], sheet: Sheet, columns: Columns, *, problems: list[str]
 ) -> tuple[list[RawRow], list[str]]:
@@ -233,9 +230,6 @@ def _join(rows: Sequence[RawRow]) -> list[RawRow]:
             part = row.part if earlier.part is None else earlier.part
             joined[row.names[0]] = replace(earlier, present=earlier.present | row.present, part=part)
     return list(joined.values())
-
-
-# --- words --------------------------------------------------------------------------------------------------
 
 
 def _warn_unused(sheet: Sheet, cells: Sequence[str], delimiter: str | None) -> list[str]:

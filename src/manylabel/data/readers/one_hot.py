@@ -6,7 +6,7 @@ Out: RawTable; labels in the order of the columns. Blank cells are absent where 
 """
 
 import math
-from collections.abc import Sequence
+from collections import Counter
 
 from manylabel.config import BlankMeaning
 from manylabel.data.parsing.columns import Columns, find_columns, read_line_part, read_photo_name
@@ -42,17 +42,16 @@ def read_one_hot_sheet(sheet: Sheet, *, source: LabelSource) -> RawTable:
         TableError: The sheet has no column of labels.
     """
     columns = find_columns(sheet, source, layout="one-hot")
-    words = [cell for number in columns.labels for cell in sheet.column(number)]
+    words = Counter(cell for number in columns.labels for cell in sheet.column(number))
     blank, blank_note = _choose_blank(words, source.form.blank, sheet)
     dash, dash_note = _choose_dash(words, sheet)
+    target_of = {word: _read_word(word, blank=blank, dash=dash) for word in words}
     problems = _find_strange_cells(sheet, columns)
     names = [sheet.header[number] for number in columns.labels]
     rows = []
     for line in sheet.lines:
         cells = [line.cells[number] for number in columns.labels]
-        targets = {
-            name: _read_cell(cell, blank=blank, dash=dash) for name, cell in zip(names, cells, strict=True)
-        }
+        targets = {name: target_of[cell] for name, cell in zip(names, cells, strict=True)}
         rows.append(
             RawRow(
                 names=(read_photo_name(line, sheet, columns, problems=problems),),
@@ -76,22 +75,21 @@ def read_one_hot_sheet(sheet: Sheet, *, source: LabelSource) -> RawTable:
 
 
 def _choose_blank(
-    words: Sequence[str], wanted: BlankMeaning | None, sheet: Sheet
+    words: Counter[str], wanted: BlankMeaning | None, sheet: Sheet
 ) -> tuple[float, tuple[str, ...]]:
     """Return what a blank cell means, and a note where that was guessed and matters."""
-    n_blank = words.count("")
-    marks = {word for word in words if word and read_target(word) == 1}
-    says_absent = any(word and read_target(word) == 0 for word in words)
     if wanted is not None:
         return _BLANK_VALUES[wanted], ()
-    n_absent = sum(bool(word) and read_target(word) == 0 for word in words)
+    n_blank = words[""]
+    marks = [word for word in words if read_target(word) == 1]
+    n_absent = sum(number for word, number in words.items() if read_target(word) == 0)
     if n_absent and n_blank > _FAR_MORE * n_absent:
         note = (
             f"{sheet.title}: {n_blank:,} blank cells are read as unknown, because {count(n_absent, 'cell')} "
             "of labels say absent; if blank means absent, use --blank absent"
         )
         return math.nan, (note,)
-    if says_absent or not marks or not n_blank:
+    if n_absent or not marks or not n_blank:
         return math.nan, ()
     shown = " or ".join(f"'{mark}'" for mark in sorted(marks)[:3])
     note = (
@@ -102,18 +100,18 @@ def _choose_blank(
     return 0.0, (note,)
 
 
-def _choose_dash(words: Sequence[str], sheet: Sheet) -> tuple[float, tuple[str, ...]]:
+def _choose_dash(words: Counter[str], sheet: Sheet) -> tuple[float, tuple[str, ...]]:
     """Return what a dash means: absent, unless another word says absent; and a note where there are any."""
-    n_dashes = sum(word in DASHES for word in words)
+    n_dashes = sum(words[dash] for dash in DASHES)
     if not n_dashes:
         return math.nan, ()
-    says_absent = any(word and word not in DASHES and read_target(word) == 0 for word in words)
+    says_absent = any(word not in DASHES and read_target(word) == 0 for word in words)
     meaning = "unknown" if says_absent else "absent"
     note = f"{sheet.title}: {count(n_dashes, 'cell')} of labels hold a dash, read as {meaning}"
     return (math.nan if says_absent else 0.0), (note,)
 
 
-def _read_cell(text: str, *, blank: float, dash: float) -> float:
+def _read_word(text: str, *, blank: float, dash: float) -> float:
     if not text:
         return blank
     if text in DASHES:
