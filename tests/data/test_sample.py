@@ -5,15 +5,18 @@ Out: pictures, labels and files that keep what the sample set promises.
 """
 
 import csv
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageChops
 
+from manylabel.data import sample
 from manylabel.data.postcards.canvas import Brush, Canvas, Drawing, Spot
 from manylabel.data.postcards.clutter import draw_house
 from manylabel.data.postcards.items import Item
@@ -218,14 +221,47 @@ def test_a_stopped_drawing_leaves_the_older_set_as_it_was(tmp_path: Path) -> Non
     assert table.read_bytes() == before
 
 
+def contents(table: Path) -> list[bytes]:
+    """Return the table and every picture, in order."""
+    return [table.read_bytes(), *(path.read_bytes() for path in sorted(table.parent.glob("images/*")))]
+
+
+def test_several_processes_draw_the_same_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sample, "_WORTH_A_PROCESS", 1)
+    heard: list[Progress] = []
+    alone = draw_sample(tmp_path / "alone", n_photos=5)
+    shared = draw_sample(tmp_path / "shared", n_photos=5, n_jobs=2, listener=heard.append)
+    assert contents(shared) == contents(alone)
+    assert [progress.done for progress in heard] == [1, 2, 3, 4, 5]
+
+
+def draw_one_and_die(sink: Connection, numbers: Sequence[int], seed: int) -> None:
+    sink.send(sample._draw(numbers[0], seed=seed))
+    os._exit(1)
+
+
+def test_what_a_killed_process_did_not_draw_is_drawn_nevertheless(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = draw_sample(tmp_path / "alone", n_photos=5)
+    monkeypatch.setattr(sample, "_WORTH_A_PROCESS", 1)
+    monkeypatch.setattr(sample, "_draw_share", draw_one_and_die)
+    assert contents(draw_sample(tmp_path / "shared", n_photos=5, n_jobs=2)) == contents(alone)
+
+
 @pytest.mark.parametrize(
-    ("n_photos", "seed", "message"), [(0, 0, "n_photos is 0; expected"), (1, -1, "seed is -1; expected")]
+    ("given", "message"),
+    [
+        ({"n_photos": 0}, "n_photos is 0; expected"),
+        ({"seed": -1}, "seed is -1; expected"),
+        ({"n_jobs": 0}, "n_jobs is 0; expected"),
+    ],
 )
 def test_numbers_too_small_are_an_error_and_write_nothing(
-    tmp_path: Path, n_photos: int, seed: int, message: str
+    tmp_path: Path, given: dict[str, int], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        draw_sample(tmp_path / "sample", n_photos=n_photos, seed=seed)
+        draw_sample(tmp_path / "sample", **given)  # type: ignore[arg-type]
     assert not (tmp_path / "sample").exists()
 
 

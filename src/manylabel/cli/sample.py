@@ -26,6 +26,8 @@ def sample(
     from manylabel.data.sample import draw_sample
 
     with show_progress() as listener:
-        table = draw_sample(folder, n_photos=photos, seed=seed, overwrite=overwrite, listener=listener)
+        table = draw_sample(
+            folder, n_photos=photos, seed=seed, overwrite=overwrite, n_jobs=-1, listener=listener
+        )
     show_line(f"Photos: {folder / 'images'}")
     show_line(f"Labels: {table}")

@@ -48,7 +48,7 @@ from manylabel.types import (
 __all__ = ["Experiment", "TrainedNetwork", "run_trial", "seconds_per_photo"]
 
 _N_TIMED_PHOTOS, _LEAST_TIMED_PHOTOS = 15, 5
-_ENOUGH_SECONDS = 3.0
+_ENOUGH_SECONDS = 1.0
 _N_WARM_UP_PHOTOS = 3
 _MOST_SIMILAR = 3
 _NOT_CALIBRATED = "not calibrated: no photos were kept from training to calibrate on"
@@ -161,8 +161,8 @@ def seconds_per_photo(predictor: TorchPredictor, store: PhotoStore) -> float:
 
     Args:
         predictor: What is timed.
-        store: Up to 15 of its photos are timed after 3 that warm up; at least 5, then no more once 3 seconds
-            have passed.
+        store: Up to 15 of its photos are timed after 3 that warm up; at least 5, then no more once 1 second
+            has passed.
     """
     rows = np.arange(_N_WARM_UP_PHOTOS + _N_TIMED_PHOTOS) % len(store)
     seconds: list[float] = []
