@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import growth, latency, page, serving, start, study, throughput, training
+from benchmarks import busy, growth, latency, page, serving, start, study, throughput, training
 from benchmarks.cases import ROOT, Case, Settings, select, shown
 from benchmarks.machine import describe_machine, gather_versions
 from benchmarks.results import Setup, add_run, read_records, runs_done, write_records
@@ -28,6 +28,7 @@ PARTS: dict[str, Callable[[Settings], list[Case]]] = {
     "growth": growth.list_cases,
     "serving": serving.list_cases,
     "start": start.list_cases,
+    "busy": busy.list_cases,
 }
 
 FILTERS = {
@@ -37,6 +38,9 @@ FILTERS = {
     "engines": "engine",
     "photos": "photos",
     "sizes": "size",
+    "works": "work",
+    "waits": "waits",
+    "neighbours": "neighbours",
 }
 """Options that choose cases, and the field of a case's key that each looks at."""
 

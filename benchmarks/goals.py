@@ -7,6 +7,7 @@ Out: a line per goal: what was aimed at, what was measured, reached or missed by
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from benchmarks.busy import RESTING
 from benchmarks.results import Record
 from benchmarks.start import HELP, PREDICT
 from benchmarks.study import JUDGED_VARIANT
@@ -54,6 +55,7 @@ def judge_goals(records: Records) -> list[Line]:
         *_throughput_goals(records),
         *_serving_goals(records),
         *_start_goals(records),
+        *_busy_goals(records),
         *_peer_goals(records),
     ]
 
@@ -160,6 +162,24 @@ def _start_goals(records: Records) -> Iterator[Line]:
 def _rate(records: Records, **key: str) -> float | None:
     found = find(records, "throughput", **key)
     return found[0]["medians"]["photos_per_second"] if found else None
+
+
+def _busy_goals(records: Records) -> Iterator[Line]:
+    """Hold every work to half of its speed lost per busy neighbour, at most."""
+    for record in find(records, "busy", waits=RESTING):
+        work, neighbours = record["key"]["work"], int(record["key"]["neighbours"])
+        alone = find(records, "busy", work=work, waits=RESTING, neighbours="0")
+        if neighbours == 0 or not alone:
+            continue
+        times = record["medians"]["command_seconds"] / alone[0]["medians"]["command_seconds"]
+        most = 2**neighbours
+        processes = "one busy process" if neighbours == 1 else f"{neighbours} busy processes"
+        yield Line(
+            name="busy",
+            goal=f"{work}, beside {processes}: at most {most} times as long as alone",
+            measured=f"{times:.1f} times",
+            miss=_short_of(most, times),
+        )
 
 
 def _peer_goals(records: Records) -> Iterator[Line]:

@@ -14,6 +14,7 @@ from benchmarks.goals import Line, Records, find, judge_goals
 from benchmarks.plot import draw_plot
 from benchmarks.results import read_records
 from benchmarks.tables import (
+    busy_table,
     goals_table,
     growth_table,
     latency_table,
@@ -37,6 +38,7 @@ PARTS = {
     "growth": "Growth with the number of photos",
     "serving": "Photos per second over HTTP",
     "start": "From a cold process",
+    "busy": "Beside other work on the same cores",
 }
 """Every part and its heading."""
 
@@ -48,6 +50,7 @@ _TABLES = {
     "growth": growth_table,
     "serving": serving_table,
     "start": start_table,
+    "busy": busy_table,
 }
 
 

@@ -6,6 +6,8 @@ Public names are loaded on first use, so that ``import manylabel`` costs nothing
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from manylabel.waiting import rest_soon
+
 if TYPE_CHECKING:
     from manylabel.apply import evaluate, predict, predict_batches
     from manylabel.cache import clear_cache, list_cache
@@ -57,6 +59,8 @@ _HOMES = {
     "suggest": "manylabel.labelling",
     "train": "manylabel.pipeline",
 }
+
+rest_soon()
 
 
 def __getattr__(name: str) -> Any:

@@ -85,6 +85,13 @@ PARTS = {
         ({"command": HELP}, {"median_ms": 200.0}),
         ({"command": PREDICT}, {"median_ms": 1600.0}),
     ),
+    "busy": records_of(
+        *(
+            ({"work": "top", "waits": waits, "neighbours": neighbours}, {"command_seconds": seconds})
+            for waits, times in (("rest", (20.0, 36.0, 90.0)), ("spin", (19.0, 95.0)))
+            for neighbours, seconds in zip("012", times, strict=False)
+        )
+    ),
     "growth": records_of(
         ({"size": "2000"}, {"seconds": 60.0, "peak_mib": 2048.0}),
         ({"size": "200"}, {"seconds": 20.0, "peak_mib": 1024.0}),

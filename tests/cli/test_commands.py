@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import pytest
 
 from manylabel import __version__, apply, pipeline
 from manylabel.cache import feature_path
-from manylabel.cli.main import main, rest_soon
+from manylabel.cli.main import main
 from manylabel.errors import MissingExtraError
 from manylabel.predictors.batch import Predictions, stream_files
 from manylabel.predictors.openvino_predictor import has_native_bf16
@@ -653,18 +652,3 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     """Return the rows of a file."""
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)],
-)
-def test_waiting_threads_rest_soon_unless_the_user_says_otherwise(
-    given: dict[str, str], expected: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in given.items():
-        monkeypatch.setenv(name, value)
-    rest_soon()
-    assert os.environ.get("GOMP_SPINCOUNT") == expected

@@ -262,6 +262,6 @@ def test_the_sample_command_draws_where_and_how_much_it_is_told(
         main()
 
     asked.pop("listener")
-    assert asked == {"folder": Path("postcards"), "n_photos": 12, "seed": 3, "overwrite": False}
+    assert asked == {"folder": Path("postcards"), "n_photos": 12, "seed": 3, "overwrite": False, "n_jobs": -1}
     lines = capsys.readouterr().out.splitlines()
     assert lines == ["Photos: postcards/images", "Labels: postcards/labels.csv"]

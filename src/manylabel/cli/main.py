@@ -5,7 +5,6 @@ Out: exit code 0; 2 with one message where the input cannot be used; 130 where C
      the system did.
 """
 
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -97,17 +96,6 @@ def options(
     """From a folder of photos and a table of labels to a compared multi-label image classifier."""
 
 
-def rest_soon() -> None:
-    """Let threads that wait for each other go to sleep after microseconds, unless the user says otherwise.
-
-    Usually they spin for milliseconds, which with one busy core beside them makes training 3 to 6 times as
-    slow. Called before torch is loaded, whose OpenMP (GNU's) reads this then. On an idle machine it costs
-    4 %.
-    """
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-
-
 @contextmanager
 def terminable() -> Iterator[None]:
     """Raise ``Terminated`` where a signal would end the program at once, half-written files left behind."""
@@ -128,7 +116,6 @@ def _terminate(number: int, _frame: object) -> None:
 
 def main() -> None:
     """Run the command line."""
-    rest_soon()
     try:
         with terminable():
             app()
