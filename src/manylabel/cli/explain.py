@@ -13,9 +13,11 @@ from manylabel.cli import options
 from manylabel.cli.console import show_line
 from manylabel.cli.progress import show_progress
 from manylabel.cli.screen import show_failures
+from manylabel.config import DataConfig
 from manylabel.errors import ConfigError
 
 
+@options.reads_table
 def explain(
     bundle: options.Bundle,
     photos: Annotated[
@@ -53,6 +55,7 @@ def explain(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace what an earlier call wrote there.")
     ] = False,
+    form: DataConfig,
 ) -> None:
     """Show what a network looked at, label by label."""
     # Not at the top: --help shall not load it.
@@ -61,6 +64,8 @@ def explain(
 
     if (among is None) != (labels is None):
         raise ConfigError("--among and --labels belong together: the photos, and which labels they carry")
+    if among is None and form != DataConfig():
+        raise ConfigError("options that say how a table is read need one: --among and --labels")
     check_place(out, overwrite=overwrite)
     pair = None if among is None or labels is None else (among, labels)
     with show_progress() as listener:
@@ -69,6 +74,7 @@ def explain(
             photos,
             labels=() if label is None else label,
             among=pair,
+            form=form,
             engine=engine or "auto",
             precision=precision or "auto",
             thresholds=options.read_threshold_options(thresholds, threshold),

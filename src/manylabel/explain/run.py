@@ -13,11 +13,11 @@ import numpy as np
 from PIL import Image
 
 from manylabel.bundle import Bundle, read_bundle
-from manylabel.config import EngineName, PrecisionName
+from manylabel.config import DataConfig, EngineName, PrecisionName
 from manylabel.data.find import find_files
 from manylabel.data.misnamed import describe_misnamed
 from manylabel.data.photos import convert_photos, open_photo
-from manylabel.data.readers import read_table
+from manylabel.data.readers import read_table_as
 from manylabel.errors import ConfigError, EngineError, InputError, PhotoError, did_you_mean, nothing_read
 from manylabel.evaluation.neighbours import most_similar
 from manylabel.explain.heatmaps import HeatMaps, explain_photo
@@ -109,6 +109,7 @@ def explain(  # noqa: PLR0913 - a wish of the user each
     *,
     labels: Sequence[str] = (),
     among: tuple[Path | str, Path | str] | None = None,
+    form: DataConfig | None = None,
     engine: EngineName = "auto",
     precision: PrecisionName = "auto",
     thresholds: ThresholdSource | Sequence[ThresholdSource] | None = None,
@@ -123,6 +124,7 @@ def explain(  # noqa: PLR0913 - a wish of the user each
         photos: Photo files and folders of them.
         labels: The labels to explain. None given: those that the network gives, else the most probable one.
         among: Folder and table of the photos to look for similar ones in; not given: none are looked for.
+        form: How that table says its labels, as in the section "data" of a run.
         engine: What computes probabilities, as for ``predict``; maps come from OpenVINO.
         precision: Number type of the probabilities; maps are computed in 32-bit floats.
         thresholds: Thresholds of some labels in place of those of the bundle, as for ``predict``.
@@ -147,7 +149,7 @@ def explain(  # noqa: PLR0913 - a wish of the user each
     locator = open_locator(opened)
     if locator is None:
         raise EngineError(f"{bundle}: this network keeps no places of a photo, so it has no heat maps")
-    known = None if among is None else _look_at(opened, locator, among, listener)
+    known = None if among is None else _look_at(opened, locator, among, form or DataConfig(), listener)
     predictor = open_predictor(
         Path(bundle), engine=engine, precision=precision, aim=aim_for(len(paths)), thresholds=thresholds
     )
@@ -242,11 +244,15 @@ class _KnownPhotos:
 
 
 def _look_at(
-    bundle: Bundle, locator: Locator, among: tuple[Path | str, Path | str], listener: Listener
+    bundle: Bundle,
+    locator: Locator,
+    among: tuple[Path | str, Path | str],
+    form: DataConfig,
+    listener: Listener,
 ) -> _KnownPhotos:
     """Let the network look at labelled photos; those that cannot be read are left out."""
     folder, labels = among
-    table = read_table(labels, photos=folder, purpose="judging")
+    table = read_table_as(form, labels, photos=folder, purpose="judging")
     preprocessing = bundle.config.preprocessing
     read = convert_photos(
         table.photos, lambda photo: resize_photo(photo, preprocessing), side_px=preprocessing.side_px

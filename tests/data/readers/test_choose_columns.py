@@ -242,3 +242,17 @@ def test_blanks_that_a_few_zeros_make_unknown_are_told(tmp_path: Path) -> None:
 def test_a_meaning_of_blanks_that_there_is_not_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="blank: 'absnt' was given, expected absent or unknown"):
         read(tmp_path, "image,sea\n1.jpg,1\n2.jpg,\n", blank="absnt")
+
+
+def test_a_column_with_a_comma_in_its_name_can_be_named(tmp_path: Path) -> None:
+    text = 'image,sea,"boat, old","Year, month"\n1.jpg,1,0,1999\n2.jpg,0,1,2001\n'
+    for said in ({"label_columns": ("sea", "boat", "old")}, {"ignore": ("Year", "month")}):
+        assert read(tmp_path, text, **said).labels == ("sea", "boat, old")
+    with pytest.raises(ConfigError, match="has no column 'old'"):
+        read(tmp_path, text, label_columns=("sea", "old"))
+
+
+def test_a_slash_that_parts_nothing_known_is_told(tmp_path: Path) -> None:
+    table = read(tmp_path, "image,labels\n1.jpg,sea / beach\n2.jpg,boat\n3.jpg,sea / beach\n")
+    assert table.labels == ("boat", "sea / beach")
+    assert "a slash is part of the label: 'sea / beach'; --delimiter '/' splits there" in str(table.notes)

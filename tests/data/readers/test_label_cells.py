@@ -62,6 +62,13 @@ def test_what_can_be_read_in_two_ways_makes_no_label(cell: str, reason: str) -> 
         (["beach, boat", "boat, sea", "beach, sea"], ","),
         (["16 0", "7 1 2 0", "5"], " "),
         (["1", "2", "3"], None),
+        (["beach / boat", "boat", "beach / sea"], "/"),
+        (["beach+boat", "sea", "beach"], "+"),
+        (["beach & boat", "boat & sea", "sea", "beach"], "&"),
+        (["Strand und Meer / Hafen", "Wald"], None),
+        (["rock & roll", "jazz"], None),
+        (["海滩、船", "森林"], "、"),
+        (["海滩\N{FULLWIDTH SEMICOLON}船", "海滩"], "\N{FULLWIDTH SEMICOLON}"),
     ],
 )
 def test_the_delimiter_is_the_one_of_most_cells_and_no_part_of_a_name(

@@ -159,3 +159,25 @@ def test_json_that_is_not_utf8_is_an_error_with_the_line(tmp_path: Path) -> None
     assert caught.value.problems == (
         "labels.json, line 1: is not UTF-8, as JSON has to be; save the file as UTF-8",
     )
+
+
+def test_numbers_that_lost_their_leading_zeros_are_matched_and_told(tmp_path: Path) -> None:
+    photos = ("000.jpg", "001.jpg", "02.jpg")
+    path = write(tmp_path, "image,labels\n0,sea\n1,boat\n2,sea\n", *photos, name="labels.csv")
+    table = read_table(path, photos=tmp_path)
+    assert labels_of(table) == {"000.jpg": ["sea"], "001.jpg": ["boat"], "02.jpg": ["sea"]}
+    told = "3 names matched by their number, as spreadsheets drop leading zeros: '0' as '000.jpg', '1' as"
+    assert any(note.startswith(told) for note in table.notes)
+
+
+def test_numbers_that_count_the_lines_match_no_photo(tmp_path: Path) -> None:
+    photos = ("001.jpg", "002.jpg", "003.jpg")
+    path = write(tmp_path, "image,labels\n0,sea\n1,boat\n2,sea\n", *photos, name="labels.csv")
+    with pytest.raises(TableError, match="none of the photos named here"):
+        read_table(path, photos=tmp_path)
+
+
+def test_a_number_that_two_photos_may_be_is_a_problem(tmp_path: Path) -> None:
+    path = write(tmp_path, "image,labels\n7,sea\n8,boat\n", "007.jpg", "07.jpg", "08.jpg", name="labels.csv")
+    with pytest.raises(TableError, match=r"'7' may be '007\.jpg', '07\.jpg'"):
+        read_table(path, photos=tmp_path)

@@ -16,7 +16,9 @@ from manylabel.data.find import is_photo_name
 from manylabel.data.parsing.addresses import cut_upload_prefix, list_addressed_names, name_as_upload
 
 Parts = tuple[str, ...]
-Rule = Literal["name", "address", "upload"]
+Rule = Literal["name", "address", "upload", "number"]
+
+_MOST_DIGITS = 18
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +28,8 @@ class Match:
     Attributes:
         rows: Their numbers.
         is_exact: The name is the path of the photo, rather than fitting without folder, ending or case.
-        rule: The name was taken as it is written, as an address, or as what an upload was renamed to.
+        rule: The name was taken as it is written, as an address, as what an upload was renamed to, or as a
+            number that lost its leading zeros.
     """
 
     rows: tuple[int, ...] = ()
@@ -98,6 +101,26 @@ class PhotoIndex:
             return self._find_upload(addressed, near=near)
         return match if match is found[0] and addressed[0] == name else replace(match, rule="address")
 
+    def find_number(self, name: str) -> Match:
+        """Look up photos that are called by a number, written with other leading zeros.
+
+        Spreadsheets make 7 of 007.
+
+        Examples:
+            >>> PhotoIndex(["006.jpg", "sea/007.jpg"], folder=Path("photos")).find_number("7").rows
+            (1,)
+        """
+        return Match(rows=self._numbers.get(int(name), ()) if is_number(name) else (), rule="number")
+
+    @cached_property
+    def _numbers(self) -> dict[int, tuple[int, ...]]:
+        numbers: dict[int, list[int]] = defaultdict(list)
+        for row, name in enumerate(self._names):
+            stem = _stem(_split(name)[-1])
+            if is_number(stem):
+                numbers[int(stem)].append(row)
+        return {number: tuple(rows) for number, rows in numbers.items()}
+
     def _find_upload(self, names: Sequence[str], *, near: Path) -> Match:
         """Look up what a server that photos were uploaded to may have made of their names."""
         before = dict.fromkeys(map(cut_upload_prefix, names))
@@ -165,6 +188,11 @@ class _Lookup:
         fits = [_count_common_end(self._folders[row], folders) for row in rows]
         best = max(fits, default=0)
         return tuple(row for row, fit in zip(rows, fits, strict=True) if fit == best)
+
+
+def is_number(name: str) -> bool:
+    """Tell whether a name is nothing but digits, few enough to count with."""
+    return name.isascii() and name.isdigit() and len(name) <= _MOST_DIGITS
 
 
 def _split(path: str) -> Parts:

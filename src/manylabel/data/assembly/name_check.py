@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from manylabel.config import MissingPhotos
-from manylabel.data.assembly.matching import Match, PhotoIndex, Rule
+from manylabel.data.assembly.matching import Match, PhotoIndex, Rule, is_number
 from manylabel.data.find import is_photo_name
 from manylabel.data.parsing.raw import RawRow, RawTable
 from manylabel.data.parsing.wording import MOST_PROBLEMS, count, list_some
@@ -24,6 +24,7 @@ _RULES: dict[Rule, str] = {
     "name": "matched without folder, ending or case",
     "address": "matched after decoding the address",
     "upload": "matched as Label Studio renames uploads",
+    "number": "matched by their number, as spreadsheets drop leading zeros",
 }
 
 
@@ -76,7 +77,7 @@ def find_named_photos(
         on_missing: Whether rows whose photo is not there are left out with a note, or are a problem. Not
             given: left out where most photos are there.
     """
-    matches = [_match_row(row, folder.index) for row in raw.rows]
+    matches = _match_numbers(raw, [_match_row(row, folder.index) for row in raw.rows], folder.index)
     photos = tuple(match.rows[0] if len(match.rows) == 1 else None for match in matches)
     missing = [row for row, match in zip(raw.rows, matches, strict=True) if not match.rows and row.names[0]]
     ambiguous = [
@@ -106,6 +107,19 @@ def _describe_skipped(missing: Sequence[RawRow], folder: PhotoFolder, n_rows: in
 def _match_row(row: RawRow, index: PhotoIndex) -> Match:
     matches = (index.find(name, near=row.folder) for name in row.names)
     return next((match for match in matches if match.rows), Match())
+
+
+def _match_numbers(raw: RawTable, matches: Sequence[Match], index: PhotoIndex) -> list[Match]:
+    """Match photos that are called by numbers, where every number that a row has instead of a name is one.
+
+    Where a single number has no photo, they may count lines, and match the neighbour of the right photo.
+    """
+    numbered = [
+        index.find_number(row.names[0]) if not match.rows and is_number(row.names[0]) else match
+        for row, match in zip(raw.rows, matches, strict=True)
+    ]
+    is_certain = all(match.rows for match in numbered if match.rule == "number")
+    return numbered if is_certain else [*matches]
 
 
 def _explain_ambiguous(row: RawRow, photos: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from manylabel.data.parsing.column_kinds import (
     repeats,
 )
 from manylabel.data.parsing.label_cells import LabelCellError, guess_delimiter, split_labels
-from manylabel.data.parsing.photo_column import find_photo_column, number_of
+from manylabel.data.parsing.photo_column import find_photo_column, numbers_of
 from manylabel.data.parsing.raw import LabelSource
 from manylabel.data.parsing.sheet import INDEX_NAME, Line, Sheet
 from manylabel.data.parsing.values import (
@@ -87,11 +87,9 @@ def find_columns(sheet: Sheet, source: LabelSource, *, layout: Layout | None = N
         ConfigError: The user named a column that is not there.
     """
     form = source.form
-    ignored = {number_of(name, sheet, option="ignore") for name in form.ignore}
+    ignored = set(numbers_of(form.ignore, sheet, option="ignore"))
     photo, photo_problems = find_photo_column(sheet, source, ignored=ignored)
-    wanted = list(
-        dict.fromkeys(number_of(name, sheet, option="label_columns") for name in form.label_columns)
-    )
+    wanted = list(numbers_of(form.label_columns, sheet, option="label_columns"))
     if photo in wanted:
         raise ConfigError(
             f"label_columns: '{sheet.header[photo]}' names the photos of {sheet.title}, so it is no label; "

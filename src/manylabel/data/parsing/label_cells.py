@@ -13,7 +13,9 @@ from collections.abc import Sequence
 
 from manylabel.data.parsing.values import clean_label, read_target
 
-DELIMITERS = ("\n", ";", "|", ",")
+DELIMITERS = ("\n", ";", "|", ",", "\N{FULLWIDTH SEMICOLON}", "、", "\N{FULLWIDTH COMMA}")
+PERHAPS_DELIMITERS = ("/", "+", "&", " ")
+"""Marks that join labels in some tables and belong to names in others."""
 
 _RARE = 10  # a delimiter in less than a tenth as many cells as another one is a part of names
 _WRAPPER = re.compile(
@@ -46,8 +48,9 @@ def guess_delimiter(cells: Sequence[str]) -> str | None:
 
     Semicolon, bar and comma are tried first. One that is in far fewer cells than another belongs to a name;
     of the others, the right one explains all cells with the fewest different labels. A space joins labels
-    where all are numbers; else only where splitting at it at least halves their number, or lowers it while a
-    part of some cell stands alone in another: "old town" is one label where no photo is "old".
+    where all are numbers. Else it does, as do "/", "+" and "&", only where splitting there at least halves
+    their number, or lowers it while a part of some cell stands alone in another: "old town" is one label
+    where no photo is "old".
 
     Args:
         cells: Non-empty cells.
@@ -74,11 +77,17 @@ def guess_delimiter(cells: Sequence[str]) -> str | None:
         _NUMBERS.fullmatch(cell) or cell.isdecimal() for cell in words
     ):
         return " "
-    whole, split = set(words), _vocabulary(words, " ")
-    joined = {part for cell in whole if " " in cell for part in cell.split()}
+    return next((mark for mark in PERHAPS_DELIMITERS if _joins(words, mark)), None)
+
+
+def _joins(cells: Sequence[str], mark: str) -> bool:
+    """Tell whether cells split at a mark hold labels that return in other cells."""
+    whole, split = set(cells), _vocabulary(cells, mark)
+    joined = {part for cell in whole if mark in cell for part in _split_at(cell, mark)}
     is_halved = 2 * len(split) <= len(whole)
-    is_fewer = len(split) < len(whole) and not joined.isdisjoint(whole)
-    return " " if joined and (is_halved or is_fewer) else None
+    most = len(whole) - 1 if mark == " " else len(whole)  # a space is in far more names than the other marks
+    is_fewer = len(split) <= most and not joined.isdisjoint(whole)
+    return bool(joined) and (is_halved or is_fewer)
 
 
 def _are_names_with_commas(cells: Sequence[str]) -> bool:

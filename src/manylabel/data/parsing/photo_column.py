@@ -34,6 +34,34 @@ def number_of(name: str, sheet: Sheet, *, option: str) -> int:
     )
 
 
+def numbers_of(names: Sequence[str], sheet: Sheet, *, option: str) -> tuple[int, ...]:
+    """Return the numbers of columns that the user named, each once.
+
+    Args:
+        names: The names. A name with a comma in it may come in pieces, as commas also part names.
+        sheet: The sheet.
+        option: What an error calls the names.
+
+    Raises:
+        ConfigError: There is no such column.
+    """
+    known = {_without_blanks(name): number for number, name in enumerate(sheet.header) if "," in name}
+    numbers: list[int] = []
+    place = 0
+    while place < len(names):
+        ends = range(len(names), place + 1, -1)
+        end = next((end for end in ends if _without_blanks(",".join(names[place:end])) in known), place + 1)
+        pieces = names[place:end]
+        whole = known.get(_without_blanks(",".join(pieces))) if len(pieces) > 1 else None
+        numbers.append(number_of(pieces[0], sheet, option=option) if whole is None else whole)
+        place = end
+    return tuple(dict.fromkeys(numbers))
+
+
+def _without_blanks(name: str) -> str:
+    return "".join(name.split())
+
+
 def find_photo_column(sheet: Sheet, source: LabelSource, *, ignored: set[int]) -> tuple[int, list[str]]:
     """Return the column that names the photos, and what speaks against it.
 

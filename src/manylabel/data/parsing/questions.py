@@ -9,22 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from manylabel.data.parsing.values import ABSENT_WORDS, PRESENT_WORDS
 from manylabel.data.parsing.wording import count, list_some
 
 Answers = Mapping[str, frozenset[str]]
 """Answers by question; a question that was not answered is not in it."""
 
-_YES_NO = (
-    ("yes", "no"),
-    ("y", "n"),
-    ("true", "false"),
-    ("present", "absent"),
-    ("ja", "nein"),
-    ("oui", "non"),
-    ("sí", "no"),
-    ("có", "không"),
-)
-_YES = frozenset({"1", *(yes for yes, _ in _YES_NO)})
 _UNSURE = frozenset({"?", "n/a", "unknown", "unsure", "not sure"})
 
 
@@ -80,7 +70,7 @@ class Questions:
             elif question not in self._yes_no:
                 present.update(self._write(question, answer) for answer in given)
             elif words := {answer.casefold() for answer in given} - _UNSURE:
-                present.update([question] if words & _YES else [])
+                present.update([question] if words & PRESENT_WORDS else [])
             else:
                 unknown.add(question)
         return Labelled(present=frozenset(present), unknown=frozenset(unknown))
@@ -111,9 +101,14 @@ def is_yes_no(answers: Iterable[str]) -> bool:
     Examples:
         >>> is_yes_no(["Yes", "No", "unsure"]), is_yes_no(["0", "1"]), is_yes_no(["no", "boat"])
         (True, True, False)
+        >>> is_yes_no(["Да", "Нет"]), is_yes_no(["yes", "true"])
+        (True, False)
     """
     words = {answer.casefold() for answer in answers} - _UNSURE
-    return words == {"0", "1"} or (bool(words) and any(words.issubset(pair) for pair in _YES_NO))
+    if words in ({"0"}, {"1"}):
+        return False  # a number alone may be an answer like any other
+    yes, no = words & PRESENT_WORDS, words & ABSENT_WORDS
+    return bool(words) and words == yes | no and len(yes) <= 1 and len(no) <= 1
 
 
 def collect_questions(answered: Sequence[Answers], *, optional: frozenset[str]) -> Questions:

@@ -35,6 +35,7 @@ _NO_LABEL_WORDS = frozenset(
 )
 """A cell that holds nothing else says that no label applies, unless the word also stands among labels."""
 
+_MARKS_IN_NAMES = {",": "a comma", "/": "a slash", "+": "a plus sign", "&": "'&'"}
 _TRUTH_NAMES = frozenset({"confidence", "present", "is_present"})
 _MOST_LABELS = 0.8  # labels per cell, above which splitting gives nearly every photo a label of its own
 _FEW_CELLS = 10
@@ -241,10 +242,7 @@ def _warn_unused(sheet: Sheet, cells: Sequence[str], delimiter: str | None) -> l
 def _warn_other_delimiters(sheet: Sheet, cells: Sequence[str], delimiter: str | None) -> list[str]:
     """Tell of labels that hold what joins labels elsewhere."""
     if delimiter is None:
-        commas = [cell for cell in cells if "," in cell and not is_list(cell)]
-        listed = list_some(list(dict.fromkeys(commas)), most=2)
-        note = f"{sheet.title}: a comma is part of the label: {listed}; --delimiter ',' splits there"
-        return [note] if commas else []
+        return [note for mark in _MARKS_IN_NAMES for note in _warn_mark(sheet, cells, mark)]
     others = [mark for mark in DELIMITERS if mark != delimiter]
     odd = [cell for cell in cells if not is_list(cell) and any(mark in cell for mark in others)]
     if not odd or len(odd) == len(cells):
@@ -252,6 +250,14 @@ def _warn_other_delimiters(sheet: Sheet, cells: Sequence[str], delimiter: str | 
     cells_are = f"{count(len(odd), 'cell')} {'holds' if len(odd) == 1 else 'hold'}"
     listed = list_some(list(dict.fromkeys(odd)), most=3)
     return [f"{sheet.title}: {cells_are} another delimiter, read as a part of a label: {listed}"]
+
+
+def _warn_mark(sheet: Sheet, cells: Sequence[str], mark: str) -> list[str]:
+    """Tell of a mark that could part labels, and was taken as part of their names."""
+    holding = dict.fromkeys(cell for cell in cells if mark in cell and not is_list(cell))
+    listed = list_some(list(holding), most=2)
+    note = f"{sheet.title}: {_MARKS_IN_NAMES[mark]} is part of the label: {listed}"
+    return [f"{note}; --delimiter '{mark}' splits there"] if holding else []
 
 
 def _describe(cells: Sequence[str], delimiter: str | None, columns: Columns) -> str:
