@@ -45,7 +45,7 @@ def test_labels_are_read_as_they_were_meant(cell: str, labels: list[str]) -> Non
         ('[["beach"], ["boat"]]', "is a list of lists"),
         ('{"beach": "perhaps"}', "does not say of each label whether it is present"),
         ("{beach", "with an unpaired bracket or quote"),
-        ('5" gun', "with an unpaired bracket or quote"),
+        ('gun "old', "with an unpaired bracket or quote"),
         ("['beach", "with an unpaired bracket or quote"),
     ],
 )

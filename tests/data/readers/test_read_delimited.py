@@ -4,6 +4,7 @@ import csv
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -169,3 +170,59 @@ def test_a_given_delimiter_that_is_in_no_cell_is_a_note(tmp_path: Path) -> None:
     table = read(tmp_path, "image,labels\na.jpg,x;y\nb.jpg,\n", delimiter="|")
     assert table.labels == ("x;y",)
     assert "labels.csv: the given delimiter '|' is in no cell" in table.notes
+
+
+@pytest.mark.parametrize("name", ["value", "vorhanden"])
+def test_a_line_per_photo_and_label_that_says_yes_or_no_needs_no_usual_names(
+    tmp_path: Path, name: str
+) -> None:
+    lines = ["a.jpg,sea,yes", "a.jpg,boat,no", "b.jpg,sea,no", "b.jpg,boat,yes", "c.jpg,sea,yes"]
+    table = read(tmp_path, "\n".join([f"image,attribute,{name}", *lines]))
+    assert table.labels == ("boat", "sea")
+    np.testing.assert_array_equal(table.targets, [[0, 1], [1, 0], [np.nan, 1]])
+
+
+def test_columns_that_are_counted_list_labels(tmp_path: Path) -> None:
+    text = "image,theme 1,theme 2\na.jpg,sea,boat\nb.jpg,boat,\nc.jpg,boat,sea\n"
+    assert read(tmp_path, text).targets.tolist() == [[1, 1], [1, 0], [1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        (
+            ("sea, boat", "sea", "boat", "sea and boat"),
+            "these labels look like several in one: 'sea and boat'",
+        ),
+        (("sea: yes", "sea: no", "sea: yes"), "read as labels of their own: 'sea: no', 'sea: yes'"),
+        (
+            ("sea", "unknown", "sea"),
+            "'unknown' is read as a label of its own; if it means that nobody looked",
+        ),
+    ],
+)
+def test_labels_that_are_probably_none_are_told(tmp_path: Path, cells: tuple[str, ...], told: str) -> None:
+    lines = [f'{name}.jpg,"{cell}"' for name, cell in zip("abcd", cells, strict=False)]
+    assert told in " ".join(read(tmp_path, "\n".join(["image,labels", *lines])).notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("image,labels\na.jpg,sea\nb.jpg,dto.\n", "'dto.' repeats what stands above it"),
+        (
+            "image,sea,boat\na.jpg,here,gone\nb.jpg,gone,here\n",
+            "hold 'gone', 'here', which says neither present nor absent in a word that is known",
+        ),
+        ("image,sea,boat\na.jpg,0.9,0.1\nb.jpg,0.2,0.8\n", "for a share or probability, write 1"),
+        ('image,sea,boat\na.jpg,"0,9","0,1"\nb.jpg,"0,2","0,8"\n', "for a share or probability, write 1"),
+        ("image,a,b\na.jpg,one,two\nb.jpg,three,four\n", "name all that do, with commas between them"),
+    ],
+)
+def test_what_is_no_list_of_labels_is_an_error_that_fits(tmp_path: Path, text: str, told: str) -> None:
+    assert told in " ".join(problems(tmp_path, text))
+
+
+def test_brackets_and_inches_stay_in_a_label(tmp_path: Path) -> None:
+    text = 'image;labels\na.jpg;"church (in, out), tree"\nb.jpg;"13"" plate, tree"\nc.jpg;tree\n'
+    assert read(tmp_path, text).labels == ('13" plate', "church (in, out)", "tree")

@@ -231,3 +231,20 @@ def test_label_studio_annotations_of_the_wrong_kind_count_as_none(
         {"id": 2, "data": {"image": "b.jpg"}, "annotations": annotations},
     ]
     assert read(tmp_path, tasks).names == ("a.jpg",)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"a.jpg": ["sea", "boat"], "b.jpg": []},
+        [{"file": "a.jpg", "tags": ["sea", "boat"]}, {"file": "b.jpg", "tags": []}],
+        {"file": {"0": "a.jpg", "1": "b.jpg"}, "boat": {"0": 1, "1": 0}, "sea": {"0": 1, "1": 0}},
+    ],
+)
+def test_json_that_is_a_table_is_read(tmp_path: Path, document: object) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).touch()
+    (tmp_path / "labels.json").write_text(json.dumps(document), encoding="utf-8")
+    table = read_table(tmp_path / "labels.json", photos=tmp_path)
+    assert table.labels == ("boat", "sea")
+    assert table.targets.tolist() == [[1, 1], [0, 0]]

@@ -65,7 +65,7 @@ def test_words_for_unknown(tmp_path: Path, word: str) -> None:
 def test_any_other_word_is_told_with_line_and_column(tmp_path: Path, word: str) -> None:
     assert problems(tmp_path, f"image,a,b\na.jpg,0,1\nb.jpg,1,{word}\nc.jpg,0,1\n") == (
         f"labels.csv, line 3, column 'b': '{word}' is none of 1, 0, true, false, yes, no, x, ? for "
-        "unknown, or blank",
+        "unknown, or blank" + ("; if numbers count something, write 1 for each above 0" * word.isdecimal()),
     )
 
 
@@ -245,3 +245,31 @@ def test_what_pandas_writes_is_read_back(
     table = read(tmp_path, frame.to_csv(index=False, sep=separator), n_photos=5)
     assert table.labels == tuple(labels)
     np.testing.assert_array_equal(table.targets, rows)
+
+
+@pytest.mark.parametrize(
+    ("present", "absent"),
+    [("○", "\N{MULTIPLICATION SIGN}"), ("✓", "x"), ("☑", "☒"), ("●", "○"), ("○", "x"), ("x", ""), ("○", "")],
+)
+def test_a_mark_means_what_it_means_beside_the_others(tmp_path: Path, present: str, absent: str) -> None:
+    marks = {"1": present, "0": absent}
+    lines = [f"{name}.jpg,{marks[a]},{marks[b]}" for name, a, b in (("a", "1", "0"), ("b", "0", "1"))]
+    table = read(tmp_path, "\n".join(["image,sea,boat", *lines, f"c.jpg,{present},{present}"]))
+    assert table.targets.tolist() == [[1, 0], [0, 1], [1, 1]]
+    if absent not in ("", "x") or present == "✓":
+        assert f"is read as absent, as '{present}' marks what is present" in " ".join(table.notes)
+
+
+def test_what_stands_below_a_table_is_left_out_with_a_note(tmp_path: Path) -> None:
+    lines = [
+        "image;sea;boat",
+        "a.jpg;1;0",
+        "b.jpg;0;1",
+        "c.jpg;1;1",
+        "Summe;2;2",
+        "in %;66,7;66,7",
+        "checked 2024;;",
+    ]
+    table = read(tmp_path, "\n".join(lines))
+    assert table.names == ("a.jpg", "b.jpg", "c.jpg")
+    assert "what stands below the table is left out: 'Summe', 'in %', 'checked 2024'" in " ".join(table.notes)

@@ -156,7 +156,7 @@ def test_lines_whose_photo_is_missing_are_left_out_where_the_user_says_so(tmp_pa
 def test_the_wrong_photo_folder_is_one_problem(tmp_path: Path) -> None:
     assert problems(tmp_path, "image,labels\nx.jpg,u\ny.jpg,v\nz.jpg,\n") == (
         f"labels.csv, line 2: none of the photos named here is in {tmp_path} ('x.jpg', 'y.jpg' and 1 more); "
-        "it holds 'a.jpg', 'b.jpg'; is it the right folder?",
+        "it holds 'a.jpg', 'b.jpg'; is it the right folder, and is the column of the photos the right one?",
     )
 
 

@@ -14,6 +14,7 @@ from manylabel.data.assembly.label_check import (
 from manylabel.data.assembly.label_names import clean_labels, describe_alike
 from manylabel.data.assembly.merge import fill_targets, merge_rows
 from manylabel.data.assembly.name_check import PhotoFolder, find_named_photos
+from manylabel.data.assembly.odd_labels import describe_odd_labels, find_impossible_labels
 from manylabel.data.assembly.split_folders import take_split_of_folders
 from manylabel.data.parsing.raw import RawTable
 from manylabel.data.parsing.wording import cap_problems
@@ -44,7 +45,8 @@ def assemble_table(
     named = find_named_photos(raw, folder, on_missing=form.missing)
     targets = fill_targets(raw)  # [n_rows, n_labels]
     merged = merge_rows(raw, photos=named.photos, targets=targets)
-    others = [raw.problems, named.problems, merged.problems, find_label_problems(raw, targets)]
+    odd = [*find_impossible_labels(raw), *find_label_problems(raw, targets)]
+    others = [raw.problems, named.problems, merged.problems, odd]
     # A check tells them with everything else that it finds, unless it stops here.
     tells_hopeless = purpose == "training" or (purpose == "checking" and any(others))
     hopeless = (
@@ -58,7 +60,7 @@ def assemble_table(
     kept, notes = choose_labels(raw, merged.targets, purpose=purpose, min_photos=form.min_photos)
     names = tuple(folder.names[photo] for photo in merged.photos)
     parts, split_notes = take_split_of_folders(names, merged.parts, where=raw.title)
-    notes = [*split_notes, *notes, *describe_alike(raw, merged.targets)]
+    notes = [*split_notes, *notes, *describe_alike(raw, merged.targets), *describe_odd_labels(raw)]
     return LabelTable(
         photos=tuple(folder.photos[photo] for photo in merged.photos),
         names=names,

@@ -164,7 +164,7 @@ def _describe_missing(missing: Sequence[RawRow], folder: PhotoFolder, *, is_all:
         there = list_some(folder.names, most=2)
         return [
             f"{first.where}: none of the photos named here is in {folder.path} ({names}); "
-            f"it holds {there}; is it the right folder?"
+            f"it holds {there}; is it the right folder, and is the column of the photos the right one?"
         ]
     # Only what will be shown is explained: the search for similar names is slow.
     explained = [_explain_missing(row, folder) for row in missing[:MOST_PROBLEMS]]

@@ -78,7 +78,9 @@ def holds_numbers_or_dates(cells: Sequence[str]) -> bool:
 def holds_fractions(cells: Sequence[str]) -> bool:
     """Tell whether the cells are numbers, and some of them no whole ones: probabilities, measures."""
     filled = [cell for cell in cells if cell]
-    return bool(filled) and all(map(_is_number, filled)) and any("." in cell for cell in filled)
+    return (
+        bool(filled) and all(map(_is_number, filled)) and any("." in cell or "," in cell for cell in filled)
+    )
 
 
 def repeats(cells: Sequence[str]) -> bool:

@@ -5,6 +5,7 @@ Out: the column of photo names, that of the split, those of the labels, and how 
      each line.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -26,6 +27,7 @@ from manylabel.data.parsing.values import (
     LABELS_NAMES,
     PART_NAMES,
     PART_WORDS,
+    TRUTH_NAMES,
     plain_name,
     read_part,
     read_target,
@@ -44,6 +46,8 @@ _NUMBER_WORDS = frozenset({"0", "1", "0.0", "1.0", "-1", "-1.0", "true", "false"
 """Cells of a one-hot column that would be odd names for a label."""
 
 _LINES_TRIED = 300
+_MOST_MARKS = 2
+_COUNTER = re.compile(r"_?\d+$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +111,7 @@ def find_columns(sheet: Sheet, source: LabelSource, *, layout: Layout | None = N
             layout=layout or ("lists" if form.delimiter is not None else None),
             keeps_blank=form.format == "one-hot",
         )
-    others = [number for number in free if number not in labels]
+    others = sorted({*free} - {*labels})
     is_fastai = bool(parts) and plain_name(sheet.header[parts[0]]) == FASTAI_NAME
     several = " and ".join(f"'{sheet.header[number]}'" for number in parts)
     part_problems = [f"{sheet.where}: {several} both tell the split; keep one"] if parts[1:] else []
@@ -202,10 +206,13 @@ def _find_labels(
         )
     named = _find_named(sheet, rest)
     is_a_label = all(is_one_hot(sheet.column(number)) for number in named) and any(
-        is_one_hot(sheet.column(number)) for number in rest if number not in named
+        is_one_hot(sheet.column(number)) for number in sorted({*rest} - {*named})
     )
     if layout is None and named and not is_a_label and not _holds_numbers_only(sheet, named):
         return named, "lists", []
+    long = [] if named or layout == "one-hot" else _find_long(sheet, rest)
+    if long:
+        return long, "lists", []
     if layout == "lists":
         lists = named or [_find_only_text(sheet, rest)]
         if not named and is_one_hot(sheet.column(lists[0])):
@@ -221,20 +228,31 @@ def _find_labels(
     ]
     blank = [number for number in rest if not any(sheet.column(number)) and number not in sheet.bad]
     uncomputed = [number for number in rest if number in sheet.bad and not any(sheet.column(number))]
-    counts = [number for number in rest if number not in hot and may_count(sheet.column(number))]
+    counts = [number for number in sorted({*rest} - {*hot}) if may_count(sheet.column(number))]
     if hot or layout == "one-hot" or len(blank) > 1 or uncomputed:
         # Beside marks, a blank column holds remarks that nobody made, unless the form is said to be one-hot.
         never = set(blank) if keeps_blank or not hot else set()
-        labels = [number for number in rest if number in {*hot, *never, *uncomputed}]
+        labels = sorted({*hot, *never, *uncomputed})
         if not labels and not counts:
             raise TableError([_describe_no_labels(sheet, rest)])
         return labels, "one-hot", [_describe_counts(sheet, number) for number in counts]
     return [_find_only_text(sheet, rest)], "lists", []
 
 
+def _find_long(sheet: Sheet, rest: Sequence[int]) -> list[int]:
+    """Return the column of labels where each line says of one label whether it is there; else none."""
+    hot = [number for number in rest if is_mostly_hot(sheet.column(number))]
+    if len(hot) != 1 or plain_name(sheet.header[hot[0]]) not in TRUTH_NAMES:
+        return []
+    others = [number for number in rest if number not in hot and any(sheet.column(number))]
+    texts = [number for number in others if not holds_numbers_or_dates(sheet.column(number))]
+    return texts if len(texts) == 1 and repeats(sheet.column(texts[0])) else []
+
+
 def _layout_of(sheet: Sheet, labels: Sequence[int]) -> Layout:
     filled = [sheet.column(number) for number in labels if any(sheet.column(number))]
-    return "one-hot" if filled and all(map(is_mostly_hot, filled)) else "lists"
+    are_numbers = len(filled) > 1 and all(map(holds_numbers_or_dates, filled))
+    return "one-hot" if filled and (are_numbers or all(map(is_mostly_hot, filled))) else "lists"
 
 
 def _find_named(sheet: Sheet, rest: Sequence[int]) -> list[int]:
@@ -246,7 +264,22 @@ def _find_named(sheet: Sheet, rest: Sequence[int]) -> list[int]:
     ]
     if len(counted) > len(exact):
         return counted
-    return exact[:1]
+    return exact[:1] or _find_counted(sheet, rest)
+
+
+def _find_counted(sheet: Sheet, rest: Sequence[int]) -> list[int]:
+    """Return the columns that are counted (theme 1, theme 2) and hold the same labels."""
+    stems: dict[str, list[int]] = {}
+    for number in rest:
+        stem = _COUNTER.sub("", plain_name(sheet.header[number]))
+        if stem != plain_name(sheet.header[number]) and not holds_numbers_or_dates(sheet.column(number)):
+            stems.setdefault(stem, []).append(number)
+    for numbers in stems.values():
+        words = [{cell for cell in sheet.column(number) if cell} for number in numbers]
+        is_shared = any(word in other for word in words[0] for other in words[1:])
+        if is_shared and not any(is_mostly_hot(sheet.column(number)) for number in numbers):
+            return numbers
+    return []
 
 
 def _lists_repeat(cells: Sequence[str]) -> bool:
@@ -287,8 +320,19 @@ def _find_only_text(sheet: Sheet, rest: Sequence[int]) -> int:
     if len(repeating) == 1:
         return repeating[0]
     names = list_some([sheet.header[number] for number in texts], most=10)
+    marks = sorted({cell for number in texts for cell in sheet.column(number) if cell})
+    if len(marks) <= _MOST_MARKS and all(len(set(sheet.column(number))) > 1 for number in texts):
+        raise TableError(
+            [
+                f"{sheet.where}: the columns {names} hold {list_some(marks)}, which says neither present nor "
+                "absent in a word that is known; write 1 and 0 in its place"
+            ]
+        )
     raise TableError(
-        [f"{sheet.where}: several columns may list the labels: {names}; choose one with --label-columns NAME"]
+        [
+            f"{sheet.where}: several columns may list the labels: {names}; name all that do, with commas "
+            "between them: --label-columns NAME,NAME"
+        ]
     )
 
 
@@ -297,15 +341,22 @@ def _describe_no_labels(sheet: Sheet, numbers: Sequence[int]) -> str:
         f"'{sheet.header[number]}' holds '{next((cell for cell in sheet.column(number) if cell), '')}'"
         for number in numbers[:3]
     ]
+    are_shares = all(holds_fractions(sheet.column(number)) for number in numbers)
+    hint = "for a share or probability, write 1 from the value on at which the label applies, else 0; "
     return (
         f"{sheet.where}: no column of labels: {', '.join(held)}; a column per label holds 1 and 0, a column "
-        f"of lists holds names; {WAYS_OUT}"
+        f"of lists holds names; {hint if are_shares else ''}{WAYS_OUT}"
     )
 
 
 def _describe_counts(sheet: Sheet, number: int) -> str:
     name = sheet.header[number]
     number_held = next(cell for cell in sheet.column(number) if cell not in ("", "0", "1"))
+    if set(filter(None, sheet.column(number))) == {"1", "2"}:
+        return (
+            f"{sheet.where}: column '{name}' holds 1 and 2; if these stand for yes and no, write 1 and 0; if "
+            f"it is no label, leave it out: --ignore '{name}'"
+        )
     return (
         f"{sheet.where}: column '{name}' holds 0, 1 and other numbers such as {number_held}; if it counts "
         f"something that is a label, write 1 for each number above 0; if not, leave it out: --ignore '{name}'"
@@ -315,7 +366,7 @@ def _describe_counts(sheet: Sheet, number: int) -> str:
 def _write_notes(sheet: Sheet, others: Sequence[int], *, is_fastai: bool) -> list[str]:
     notes = []
     index = [number for number in others if _is_row_number(sheet, number)]
-    left_out = [sheet.header[number] for number in others if number not in index]
+    left_out = [sheet.header[number] for number in sorted({*others} - {*index})]
     if index:
         columns = "the first column holds" if len(index) == 1 else f"the first {len(index)} columns hold"
         notes.append(

@@ -80,7 +80,9 @@ def _decode_windows(content: bytes, *, title: str) -> str:
     try:
         return content.decode("cp1252")
     except UnicodeDecodeError as error:
-        raise TableError([f"{title}: is not a text file, or in an encoding other than UTF-8"]) from error
+        raise TableError(
+            [f"{title}: is not a text file, or in an encoding that is not read; save it as 'CSV UTF-8'"]
+        ) from error
 
 
 def read_json(path: Path, *, title: str | None = None) -> Any:

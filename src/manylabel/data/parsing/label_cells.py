@@ -11,10 +11,11 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from manylabel.csv_text import allow_long_cells
 from manylabel.data.parsing.values import clean_label, read_target
 
 DELIMITERS = ("\n", ";", "|", ",", "\N{FULLWIDTH SEMICOLON}", "、", "\N{FULLWIDTH COMMA}")
-PERHAPS_DELIMITERS = ("/", "+", "&", " ")
+PERHAPS_DELIMITERS = ("/", "+", "&", "·", "•", "¦", ">", "\\", " - ", " – ", "–", " ")  # noqa: RUF001
 """Marks that join labels in some tables and belong to names in others."""
 
 _RARE = 10  # a delimiter in less than a tenth as many cells as another one is a part of names
@@ -31,6 +32,7 @@ _ITEM = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _ESCAPE = re.compile(r"\\(.)")
+_INCHES = re.compile(r'(?<=\d)"')
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?\.?")
 _NUMBERS = re.compile(r"\d+(\s+\d+)+")
 _VECTOR = re.compile(r"[\[({]?\s*[01](\.0?)?([\s,]+[01](\.0?)?)+\s*[\])}]?")
@@ -48,9 +50,9 @@ def guess_delimiter(cells: Sequence[str]) -> str | None:
 
     Semicolon, bar and comma are tried first. One that is in far fewer cells than another belongs to a name;
     of the others, the right one explains all cells with the fewest different labels. A space joins labels
-    where all are numbers. Else it does, as do "/", "+" and "&", only where splitting there at least halves
-    their number, or lowers it while a part of some cell stands alone in another: "old town" is one label
-    where no photo is "old".
+    where all are numbers. Else it does, as do "/", "+", "&" and others, only where splitting there at least
+    halves their number, or lowers it while a part of some cell stands alone in another: "old town" is one
+    label where no photo is "old".
 
     Args:
         cells: Non-empty cells.
@@ -84,6 +86,8 @@ def _joins(cells: Sequence[str], mark: str) -> bool:
     """Tell whether cells split at a mark hold labels that return in other cells."""
     whole, split = set(cells), _vocabulary(cells, mark)
     joined = {part for cell in whole if mark in cell for part in _split_at(cell, mark)}
+    if not all(any(map(str.isalnum, part)) for part in joined if part):
+        return False  # what stands between blanks is a delimiter itself
     is_halved = 2 * len(split) <= len(whole)
     most = len(whole) - 1 if mark == " " else len(whole)  # a space is in far more names than the other marks
     is_fewer = len(split) <= most and not joined.isdisjoint(whole)
@@ -141,14 +145,35 @@ def _split_at(cell: str, delimiter: str) -> list[str]:
     if delimiter == " ":
         return [clean_label(part) for part in cell.split()]
     if '"' in cell and len(delimiter) == 1:
+        allow_long_cells()
         return [
             clean_label(part) for part in next(csv.reader([cell], delimiter=delimiter, skipinitialspace=True))
         ]
-    return [clean_label(part) for part in cell.split(delimiter)]
+    return [clean_label(part) for part in _join_brackets(cell.split(delimiter), delimiter)]
+
+
+def _join_brackets(parts: Sequence[str], delimiter: str) -> list[str]:
+    """Join the parts of a cell that was split inside brackets.
+
+    Examples:
+        >>> _join_brackets(["old (church", " tower)", " lake"], ",")
+        ['old (church, tower)', ' lake']
+    """
+    joined: list[str] = []
+    for place, part in enumerate(parts):
+        if (
+            joined
+            and joined[-1].count("(") > joined[-1].count(")")
+            and any(")" in end for end in parts[place:])
+        ):
+            joined[-1] += delimiter + part
+        else:
+            joined.append(part)
+    return joined
 
 
 def _is_paired(label: str) -> bool:
-    if label.count('"') % 2:
+    if _INCHES.sub("", label).count('"') % 2:
         return False
     open_marks: list[str] = []
     for mark in _BRACKETS.findall(label):

@@ -5,6 +5,7 @@ Out: the number of the column; problems where two columns name different photos.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from manylabel.data.find import is_photo_name
 from manylabel.data.parsing.column_kinds import counts_up, is_one_hot
@@ -15,6 +16,14 @@ from manylabel.data.parsing.wording import list_some
 from manylabel.errors import ConfigError, did_you_mean
 
 _LINES_TRIED = 300
+_TOTALS = frozenset(
+    {
+        *("total", "totals", "sum", "count", "mean", "average", "%", "in %", "percent"),
+        *("summe", "gesamt", "insgesamt", "anzahl", "mittelwert", "somme", "moyenne", "totale", "suma"),
+        *("media", "tổng", "合計", "合计", "итого"),
+    }
+)
+"""What stands in place of a photo where a line below a table sums it up."""
 
 
 def number_of(name: str, sheet: Sheet, *, option: str) -> int:
@@ -78,7 +87,7 @@ def find_photo_column(sheet: Sheet, source: LabelSource, *, ignored: set[int]) -
     numbers = [number for number in range(len(sheet.header)) if number not in ignored]
     found = [number for number in numbers if _is_mostly(source.names_photo, sheet, number)]
     if not found:
-        return _find_photo_by_name(sheet, numbers), []
+        return _find_numbered(sheet, source, numbers) or (_find_photo_by_name(sheet, numbers), [])
     named = [number for number in found if _is_mostly(is_photo_name, sheet, number)]
     # Names of files go before bare numbers, which may count anything; numbers that count up go last.
     keys = [number for number in found if _is_key(sheet, number) and not counts_up(sheet.column(number))]
@@ -87,6 +96,52 @@ def find_photo_column(sheet: Sheet, source: LabelSource, *, ignored: set[int]) -
     rivals = [number for number in (named or keys) if number != best]
     problems = [_contradict(sheet, source, best, other) for other in rivals]
     return best, [problem for problem in problems if problem][:1]
+
+
+def drop_totals(sheet: Sheet, source: LabelSource, photo: int) -> tuple[Sheet, tuple[str, ...]]:
+    """Take sums and remarks off the end of a sheet; return it, and a note where there are any.
+
+    Args:
+        sheet: The sheet.
+        source: Which photos there are.
+        photo: The column that names the photos.
+    """
+    n_kept = len(sheet.lines)
+    while n_kept and _is_below(sheet.lines[n_kept - 1].cells, photo, source):
+        n_kept -= 1
+    dropped = sheet.lines[n_kept:]
+    if not dropped:
+        return sheet, ()
+    names = list_some([line.cells[photo] for line in dropped])
+    note = f"{dropped[0].where}: what stands below the table is left out: {names}"
+    return replace(sheet, lines=sheet.lines[:n_kept]), (note,)
+
+
+def _is_below(cells: Sequence[str], photo: int, source: LabelSource) -> bool:
+    """Tell whether a line names no photo, but sums up those above or holds a remark and nothing else."""
+    name = cells[photo]
+    is_remark = (
+        not is_photo_name(name)
+        and not name.isdecimal()
+        and not any(cell for number, cell in enumerate(cells) if number != photo)
+    )
+    return bool(name) and not source.find(name) and (is_remark or name.strip(" :").casefold() in _TOTALS)
+
+
+def _find_numbered(sheet: Sheet, source: LabelSource, numbers: Sequence[int]) -> tuple[int, list[str]] | None:
+    """Return the column whose cells are the numbers of photos, leading zeros aside; a problem for several."""
+    found = [
+        number
+        for number in numbers
+        if _is_key(sheet, number) and _is_mostly(lambda cell: bool(source.find_number(cell)), sheet, number)
+    ]
+    if not found:
+        return None
+    named = [number for number in found if plain_name(sheet.header[number]) in PHOTO_NAMES]
+    if len(named or found) == 1:
+        return (named or found)[0], []
+    names = list_some([sheet.header[number] for number in found])
+    return found[0], [f"{sheet.where}: {names} may all name the photos; say which: --photo-column NAME"]
 
 
 def _is_key(sheet: Sheet, number: int) -> bool:

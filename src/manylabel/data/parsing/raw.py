@@ -29,11 +29,13 @@ class LabelSource:
         path: A file, or a folder of files.
         form: What the user said about it; its paths are not used.
         find: Finds the photos that a cell may name.
+        find_number: Finds the photos that are called by a number, other leading zeros aside.
     """
 
     path: Path
     form: DataConfig = field(default_factory=DataConfig)
     find: FindPhotos = find_none
+    find_number: FindPhotos = find_none
 
     @property
     def folder(self) -> Path:

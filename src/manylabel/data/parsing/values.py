@@ -6,23 +6,28 @@ Out: a target, a part of the split, a label.
 
 import math
 import unicodedata
+from collections.abc import Iterable
 
 from manylabel.types import Part
 
+_ZERO = "\N{IDEOGRAPHIC NUMBER ZERO}"  # written for a circle
+
 PRESENT_WORDS = frozenset(
     {
-        *("1", "1.0", "true", "t", "yes", "y", "x", "+", "present"),
+        *("1", "1.0", "1,0", "true", "t", "yes", "y", "x", "+", "*", "present", "positive", "pos"),
+        *("positiv", "vorhanden", "あり", "对", "對", "👍"),
         *("wahr", "ja", "j", "vrai", "oui", "verdadero", "sí", "si", "verdadeiro", "sim", "vero", "sì"),
         *("waar", "prawda", "tak", "pravda", "ano", "igaz", "igen", "doğru", "evet", "sant", "sand", "kyllä"),
         *("истина", "да", "є", "так", "真", "是", "有", "はい", "참", "예", "đúng", "có", "صحيح", "نعم"),
-        *("✓", "✔", "☑", "✅", "☒", "🗸", "●", "•", "■", "\N{MULTIPLICATION SIGN}"),
+        *("✓", "✔", "☑", "✅", "☒", "🗸", "●", "•", "■", "\N{MULTIPLICATION SIGN}", "○", "◯", "◎", _ZERO),
     }
 )
 """What marks a label as present, in lower case: also the truth values and yes of the languages of Excel."""
 
 ABSENT_WORDS = frozenset(
     {
-        *("0", "0.0", "false", "f", "no", "n", "absent"),
+        *("0", "0.0", "0,0", "false", "f", "no", "n", "absent", "negative", "neg", "negativ", "fehlt"),
+        *("なし", "错", "錯", "👎"),
         *("falsch", "nein", "faux", "non", "falso", "não", "nao", "onwaar", "nee", "fałsz", "nie"),
         *("nepravda", "ne", "hamis", "nem", "falskt", "falsk", "nej", "nei", "epätosi", "ei"),
         *("yanl\N{LATIN SMALL LETTER DOTLESS I}ş", "hay\N{LATIN SMALL LETTER DOTLESS I}r"),
@@ -42,9 +47,13 @@ ABSENT_WORDS = frozenset(
             "خطأ",
             "لا",
         ),
-        *("✗", "✘", "❌", "☐", "○", "□"),
+        *("✗", "✘", "❌", "☐", "□"),
     }
 )
+_TICKS = frozenset({"✓", "✔", "☑", "✅", "🗸"})
+_CROSSES = frozenset({"x", "☒", "\N{MULTIPLICATION SIGN}"})
+_CIRCLES = frozenset({"○", "◯", "◎", _ZERO})
+_DOTS = frozenset({"●", "•", "■"})
 DASHES = frozenset({"-", "\N{EN DASH}", "\N{EM DASH}", "\N{MINUS SIGN}"})
 """Absent where no other mark says so, else unknown."""
 
@@ -52,6 +61,14 @@ UNKNOWN_WORDS = frozenset(
     {"", "?", "??", "-1", "-1.0", "nan", "na", "n/a", "#n/a", "<na>", "nat", "null", "none", "unknown"}
 )
 EXPECTED_TARGET = "1, 0, true, false, yes, no, x, ? for unknown, or blank"
+
+TRUTH_NAMES = frozenset(
+    {
+        *("confidence", "present", "is_present", "value", "answer", "wert", "vorhanden", "antwort"),
+        *("valeur", "présent", "réponse", "valor", "presente", "respuesta"),
+    }
+)
+"""Names of a column that says whether the label of a line is present, as ``plain_name`` writes them."""
 
 PHOTO_NAMES = frozenset(
     {
@@ -134,6 +151,27 @@ def read_target(text: str) -> float | None:
     if word in ABSENT_WORDS:
         return 0.0
     return math.nan if word in UNKNOWN_WORDS else None
+
+
+def find_absent_marks(words: Iterable[str]) -> frozenset[str]:
+    """Return the marks that mean absent beside the others of a table, and present elsewhere.
+
+    A cross means yes on a form and no beside a tick or, in Japan, beside a circle; an empty circle means yes
+    there, and no beside a filled one.
+
+    Args:
+        words: All cells of the label columns.
+
+    Examples:
+        >>> sorted(find_absent_marks(["x", "✓", ""])), sorted(find_absent_marks(["○", "x"]))
+        (['x'], ['x'])
+        >>> sorted(find_absent_marks(["○", "●"])), sorted(find_absent_marks(["x", ""]))
+        (['○'], [])
+    """
+    marks = {word.strip().lower() for word in words}
+    if marks & _DOTS and marks & _CIRCLES:
+        return frozenset(marks & _CIRCLES)
+    return frozenset(marks & _CROSSES) if marks & (_TICKS | _CIRCLES) else frozenset()
 
 
 def read_part(text: str) -> Part | None:

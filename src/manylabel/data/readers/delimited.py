@@ -6,10 +6,12 @@ Out: RawTable; labels sorted by name, an empty cell says that none applies.
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from manylabel.csv_text import spellings
 from manylabel.data.parsing.columns import Columns, find_columns, read_line_part, read_photo_name
 from manylabel.data.parsing.grid import TABLE_EXTENSIONS
 from manylabel.data.parsing.label_cells import (
@@ -21,25 +23,26 @@ from manylabel.data.parsing.label_cells import (
     split_labels,
 )
 from manylabel.data.parsing.parts import find_only_file
+from manylabel.data.parsing.photo_column import drop_totals
 from manylabel.data.parsing.raw import LabelSource, RawRow, RawTable, collect_labels
 from manylabel.data.parsing.sheet import Line, Sheet, read_sheet
-from manylabel.data.parsing.values import plain_name, read_target
+from manylabel.data.parsing.values import TRUTH_NAMES, plain_name, read_target
 from manylabel.data.parsing.wording import count, list_some
 from manylabel.errors import TableError
 
 _NO_LABEL_WORDS = frozenset(
     {
         *("-", "\N{EN DASH}", "\N{EM DASH}", "none", "nan", "null", "n/a", "#n/a", "<na>", "nil", "(none)"),
-        "keine",
+        *("keine", "keines", "nichts", "nothing", "rien", "aucun", "nada", "ninguno", "nessuno", "なし"),
     }
 )
 """A cell that holds nothing else says that no label applies, unless the word also stands among labels."""
 
 _MARKS_IN_NAMES = {",": "a comma", "/": "a slash", "+": "a plus sign", "&": "'&'"}
-_TRUTH_NAMES = frozenset({"confidence", "present", "is_present"})
 _MOST_LABELS = 0.8  # labels per cell, above which splitting gives nearly every photo a label of its own
 _FEW_CELLS = 10
 _FEW_REPEATED = 0.1
+_NUMBERS, _DECIMAL = re.compile(r"[\d\s.,;]+"), re.compile(r"\d+\.\d+")
 
 
 def read_delimited(source: LabelSource) -> RawTable:
@@ -63,19 +66,20 @@ def read_delimited_sheet(sheet: Sheet, *, source: LabelSource) -> RawTable:
         TableError: The sheet has no column of labels, or its cells cannot be told to be lists of labels.
     """
     columns = find_columns(sheet, source, layout="lists")
+    sheet, total_note = drop_totals(sheet, source, columns.photo)
     cells = [cell for number in columns.labels for cell in sheet.column(number) if cell]
     given = source.form.delimiter
     if given is None and are_vectors(cells):
         raise TableError([_describe_vectors(sheet, columns, cells)])
     between = guess_delimiter(cells) if given is None else given
-    problems: list[str] = []
+    problems = _find_lost_lists(sheet, columns, cells)
     lists = [_read_labels(line, columns, delimiter=between, problems=problems) for line in sheet.lines]
     if given is None and not problems:
         problems += _find_own_labels(sheet, columns, lists, delimiter=between)
     lists, nothing_note = _empty_words(lists, sheet)
     rows = [
         RawRow(
-            names=(read_photo_name(line, sheet, columns, problems=problems),),
+            names=spellings(read_photo_name(line, sheet, columns, problems=problems)),
             folder=source.folder,
             where=line.where,
             present=frozenset(labels),
@@ -94,6 +98,7 @@ def read_delimited_sheet(sheet: Sheet, *, source: LabelSource) -> RawTable:
         notes=(
             *long_notes,
             *nothing_note,
+            *total_note,
             *sheet.notes,
             *columns.notes,
             *_warn_unused(sheet, cells, given),
@@ -122,6 +127,19 @@ def _describe_vectors(sheet: Sheet, columns: Columns, cells: Sequence[str]) -> s
         f"{sheet.where}: the cells of column '{name}' are rows of zeros and ones, e.g. {cells[0]}; nothing "
         "says which label each of them is; write a column per label (image,beach,boat), or the names"
     )
+
+
+def _find_lost_lists(sheet: Sheet, columns: Columns, cells: Sequence[str]) -> list[str]:
+    """Tell of lists of numbers that a spreadsheet took for decimals: of 1,3 it keeps the number 1.3."""
+    lost = [cell for cell in cells if _DECIMAL.fullmatch(cell)]
+    if not lost or sheet.kind != "Excel workbook" or not all(map(_NUMBERS.fullmatch, cells)):
+        return []
+    name = sheet.header[columns.labels[0]]
+    first, last = lost[0].split(".")
+    return [
+        f"{sheet.where}: column '{name}' holds the number {lost[0]}; if it lists {first} and {last}, the "
+        f"spreadsheet has made a decimal of it: write '{first};{last}' as text"
+    ]
 
 
 def _find_own_labels(
@@ -205,7 +223,7 @@ class _Truths:
 
 def _read_truths(sheet: Sheet, columns: Columns, *, problems: list[str]) -> _Truths | None:
     """Read the column that says whether the label of a line is present; None where there is none."""
-    found = (number for number in columns.others if plain_name(sheet.header[number]) in _TRUTH_NAMES)
+    found = (number for number in columns.others if plain_name(sheet.header[number]) in TRUTH_NAMES)
     column = next(found, None)
     if column is None:
         return None

@@ -23,7 +23,7 @@ from manylabel.data.parsing.wording import count, folder_title, list_some
 from manylabel.data.readers.beside_photos import describe_annotations
 from manylabel.data.readers.coco import KEYS as COCO_KEYS
 from manylabel.data.readers.create_ml import IMAGE_KEYS, LABEL_KEYS
-from manylabel.data.readers.hf import FILE_NAMES, JSON_LINES_EXTENSIONS
+from manylabel.data.readers.hf import FILE_NAMES, JSON_LINES_EXTENSIONS, is_records
 from manylabel.data.readers.labelme import is_labelme
 from manylabel.data.readers.roboflow import FILE_NAME
 from manylabel.data.readers.voc import list_annotations
@@ -161,6 +161,8 @@ def _guess_json(path: Path) -> FormatName:
     if isinstance(document, dict):
         if all(key in document for key in COCO_KEYS):
             return "coco"
+        if is_records(document):
+            return "hf"
         seen = f"an object with the keys {list_some(list(document))}" if document else "an empty object"
     elif isinstance(document, list):
         items = [item for item in islice(document, MOST_PEEKED) if isinstance(item, dict)]
@@ -168,6 +170,8 @@ def _guess_json(path: Path) -> FormatName:
             return "label-studio"
         if any(map(_is_create_ml, items)):
             return "create-ml"
+        if is_records(document):
+            return "hf"
         seen = f"a list of objects with the keys {list_some(list(items[0]))}" if items else "a list"
     else:
         seen = f"a single {type(document).__name__}"

@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from manylabel.data.find import is_photo_name
 from manylabel.data.parsing.columns import find_columns
 from manylabel.data.parsing.contents import parse_json, read_text
 from manylabel.data.parsing.parts import PartFile, join_tables, require_part_files
 from manylabel.data.parsing.raw import LabelSource, RawTable
 from manylabel.data.parsing.sheet import Line, Sheet, read_sheet
-from manylabel.data.parsing.values import LABELS_NAMES, plain_name
+from manylabel.data.parsing.values import LABELS_NAMES, PHOTO_NAMES, plain_name
 from manylabel.data.readers.delimited import read_delimited_sheet
 from manylabel.data.readers.one_hot import read_one_hot_sheet
 from manylabel.errors import TableError
@@ -45,7 +46,7 @@ def read_hf(source: LabelSource) -> RawTable:
 
 
 def _read_file(file: PartFile, *, source: LabelSource) -> RawTable:
-    is_json = file.path.suffix.lower() in JSON_LINES_EXTENSIONS
+    is_json = file.path.suffix.lower() in {*JSON_LINES_EXTENSIONS, ".json"}
     sheet = _read_json_lines(file) if is_json else read_sheet(file.path, title=file.title, source=source)
     if _PHOTO_COLUMN in map(plain_name, sheet.header) and source.form.photo_column is None:
         source = replace(source, form=replace(source.form, photo_column=_PHOTO_COLUMN))
@@ -58,7 +59,10 @@ def _read_file(file: PartFile, *, source: LabelSource) -> RawTable:
 def _read_json_lines(file: PartFile) -> Sheet:
     text, notes = read_text(file.path, title=file.title)
     problems: list[str] = []
-    records = _parse_lines(text, title=file.title, problems=problems)
+    if file.path.suffix.lower() == ".json":
+        records = _list_records(parse_json(text, where=file.title), title=file.title)
+    else:
+        records = _parse_lines(text, title=file.title, problems=problems)
     if not records:
         raise TableError([*problems, f"{file.title}: is empty; expected one JSON object per line"])
     records = [(where, _name_classes(record)) for where, record in records]
@@ -76,6 +80,65 @@ def _read_json_lines(file: PartFile) -> Sheet:
         notes=notes,
         problems=tuple(problems),
     )
+
+
+def is_records(document: object) -> bool:
+    """Tell whether a JSON file is a table: a list of flat objects, or labels by the names of photos.
+
+    Examples:
+        >>> is_records([{"file": "a.jpg", "tags": ["sea"]}]), is_records({"a.jpg": ["sea"], "b.jpg": []})
+        (True, True)
+        >>> is_records({"images": [{}]}), is_records([1, 2])
+        (False, False)
+    """
+    if _is_by_column(document):
+        return True
+    if isinstance(document, dict):
+        is_named = any(is_photo_name(str(name)) for name in document)
+        return is_named and all(isinstance(labels, str | list) for labels in document.values())
+    if not isinstance(document, list) or not all(isinstance(record, dict) for record in document):
+        return False
+    are_flat = not any(_is_deep(value) for record in document for value in record.values())
+    return are_flat and any(map(_names_photo, document))
+
+
+def _is_by_column(document: object) -> bool:
+    """Tell whether a JSON file is a table as pandas writes it: by column, and in it by line."""
+    if not isinstance(document, dict) or not document:
+        return False
+    columns = list(document.values())
+    lines = list(columns[0]) if isinstance(columns[0], dict) else []
+    are_columns = all(isinstance(column, dict) and list(column) == lines for column in columns)
+    return bool(lines) and are_columns and _names_photo(dict(_list_lines(document)[0]))
+
+
+def _list_lines(document: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    lines = next(iter(document.values()))
+    return [{name: column[line] for name, column in document.items()} for line in lines]
+
+
+def _names_photo(record: Mapping[str, Any]) -> bool:
+    return any(
+        plain_name(key) in PHOTO_NAMES or (isinstance(value, str) and is_photo_name(value))
+        for key, value in record.items()
+    )
+
+
+def _is_deep(value: object) -> bool:
+    """Tell whether a value is more than a text, a number, or a list of them."""
+    return isinstance(value, dict) or (
+        isinstance(value, list) and any(isinstance(item, dict | list) for item in value)
+    )
+
+
+def _list_records(document: Any, *, title: str) -> list[tuple[str, dict[str, Any]]]:
+    if not is_records(document):
+        raise TableError([f"{title}: expected a list of objects, or lists of labels by the names of photos"])
+    if _is_by_column(document):
+        document = _list_lines(document)
+    if isinstance(document, dict):
+        document = [{_PHOTO_COLUMN: name, "labels": labels} for name, labels in document.items()]
+    return [(f"{title}, item {number}", record) for number, record in enumerate(document, start=1)]
 
 
 def _parse_lines(text: str, *, title: str, problems: list[str]) -> list[tuple[str, dict[str, Any]]]:

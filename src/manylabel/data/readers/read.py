@@ -152,7 +152,8 @@ def read_table_as(
     path = photos if labels is None else Path(labels)
     near = path if path.is_dir() else path.parent
     find = cache(lambda name: folder.index.find(name, near=near).rows)  # asked for most cells, several times
-    source = LabelSource(path=path, form=form, find=find)
+    find_number = cache(lambda name: folder.index.find_number(name).rows)
+    source = LabelSource(path=path, form=form, find=find, find_number=find_number)
     table = assemble_table(_read_raw(source, form.format), folder=folder, purpose=purpose, form=form)
     return replace(table, notes=(*table.notes, *misnamed))
 
