@@ -40,6 +40,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the user's cache out of the tests, and what they compute out of it."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MANYLABEL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        environment.setenv("MANYLABEL_NO_FSYNC", "1")
         yield
 
 

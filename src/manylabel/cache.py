@@ -22,10 +22,12 @@ from typing import IO, Any
 from platformdirs import user_cache_path
 
 from manylabel.errors import ConfigError, OutputError
+from manylabel.leftovers import is_locked
 
 _DEFAULT_LIMIT_GB = 20.0
 _BYTES_PER_GB = 10**9
 _SECONDS_PER_DAY = 24 * 60 * 60
+_SECONDS_UNTIL_LOCKED = 60
 LENGTH_BYTES = 8
 _MAX_HEADER_BYTES = 1_000_000
 # The user may name any folder: only files with names like ours are ever listed or removed.
@@ -302,9 +304,18 @@ def _left_behind(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
 
 
 def _remove_left_behind(folder: Path) -> None:
+    """Remove what killed processes left: locks after a day, files that nobody has locked after a minute."""
     for path, stat in _left_behind(folder):
-        if time.time() - stat.st_mtime > _SECONDS_PER_DAY:
+        age = time.time() - stat.st_mtime
+        if age > _SECONDS_PER_DAY or (age > _SECONDS_UNTIL_LOCKED and _is_abandoned(path)):
             _remove(path)
+
+
+def _is_abandoned(path: Path) -> bool:
+    try:
+        return path.suffix == ".partial" and path.is_file() and not is_locked(path)
+    except OSError:
+        return False
 
 
 def _remove(path: Path) -> OSError | None:

@@ -24,7 +24,8 @@ from manylabel.data.readers import read_table_as
 from manylabel.data.split import SPLIT_FILE, find_lost_parts, make_split, write_split
 from manylabel.errors import ConfigError, PhotoError, TableError
 from manylabel.explain.mistakes import explain_mistakes
-from manylabel.files import check_apart, new_folder, write_atomically
+from manylabel.files import write_atomically
+from manylabel.folders import check_apart, new_folder
 from manylabel.models.classifier import Classifier
 from manylabel.models.cut import caution, find_cut
 from manylabel.models.located import locate

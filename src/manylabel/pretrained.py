@@ -10,7 +10,7 @@ from pathlib import Path
 from manylabel.bundle import Bundle, BundleConfig, read_bundle, write_bundle
 from manylabel.config import HeadName
 from manylabel.errors import BundleError, InputError, needs_extra
-from manylabel.files import new_folder
+from manylabel.folders import new_folder
 from manylabel.predictors.engine_files import BUNDLE_FILES
 from manylabel.predictors.torch_predictor import TorchPredictor, save_weights
 from manylabel.report.model_card import CARD_HEAD

@@ -6,7 +6,6 @@ Out: images/0001.jpg ... and labels.csv: columns image and labels, joined by ";"
 Picture number i depends on the seed and on i alone, so a larger set begins with the smaller one.
 """
 
-import csv
 import io
 import multiprocessing
 import os
@@ -18,10 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
+from manylabel.csv_text import CsvWriter
 from manylabel.data.postcards.postcard import Postcard, draw_postcard
 from manylabel.data.postcards.scene import SAMPLE_LABELS
 from manylabel.errors import ConfigError
-from manylabel.files import new_folder
+from manylabel.folders import new_folder
 from manylabel.types import Listener, Progress, ignore_progress
 
 __all__ = ["SAMPLE_LABELS", "Postcard", "draw_postcard", "draw_sample"]
@@ -85,7 +85,7 @@ def draw_sample(
             rows.append([name, ";".join(labels)])
             listener(Progress(subject="postcards", stage="drawing", done=number, total=n_photos))
         with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file, lineterminator="\n").writerows([["image", "labels"], *rows])
+            CsvWriter(file, line_end="\n").write_rows([["image", "labels"], *rows])
     return out / "labels.csv"
 
 

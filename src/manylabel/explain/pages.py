@@ -16,7 +16,8 @@ from manylabel.data.pictures import data_uri, to_jpeg
 from manylabel.errors import PhotoError
 from manylabel.explain.overlay import draw_overlay, scale_colors
 from manylabel.explain.run import Explanation, Explanations, Neighbour
-from manylabel.files import check_free, new_folder, printable
+from manylabel.files import printable
+from manylabel.folders import check_free, new_folder
 
 _OWN_FILES = re.compile(r"index\.html|\d{3,}\.[^/]*\.png")
 _NEIGHBOUR_PX = 160

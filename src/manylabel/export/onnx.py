@@ -34,7 +34,8 @@ from manylabel.export.parity import (
     choose_parity_photos,
     compare_with_torch,
 )
-from manylabel.files import partial_folder, writing
+from manylabel.files import writing
+from manylabel.folders import partial_folder
 from manylabel.models.classifier import Classifier
 from manylabel.models.located import LocatedClassifier, locate
 from manylabel.predictors.engines import open_converted

@@ -29,7 +29,9 @@ from manylabel.bundle import (
 )
 from manylabel.cache import ENGINE_FACTS_FILE, default_cache, engine_folder
 from manylabel.errors import BundleError
-from manylabel.files import file_sha256, new_folder
+from manylabel.files import file_sha256
+from manylabel.folders import new_folder
+from manylabel.plain_files import check_plain, read_json
 from manylabel.quiet_imports import import_openvino
 
 if TYPE_CHECKING:
@@ -124,10 +126,12 @@ def read_engine(folder: Path) -> EngineFiles:
     """Check the files of a model in OpenVINO's form against their hashes.
 
     Raises:
-        BundleError: A file is missing or has changed since it was written.
+        BundleError: A file is missing, no plain file, or has changed since it was written.
     """
     try:
-        facts = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
+        for name in (FACTS_FILE, *_CHECKED_FILES):
+            check_plain(folder.parent, f"{folder.name}/{name}")
+        facts = read_json(folder / FACTS_FILE)
         for name in _CHECKED_FILES:
             if file_sha256(folder / name) != facts["sha256"][name]:
                 raise BundleError(
@@ -138,7 +142,7 @@ def read_engine(folder: Path) -> EngineFiles:
         raise BundleError(f"{error.filename}: is missing") from error
     except OSError as error:
         raise BundleError(f"{error.filename}: cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (KeyError, TypeError) as error:
         raise BundleError(f"{folder / FACTS_FILE}: is damaged: {error}") from error
     return EngineFiles(model=folder / MODEL_FILE, facts=facts)
 

@@ -26,6 +26,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from manylabel.cache import LENGTH_BYTES, read_header
 from manylabel.errors import OutputError
+from manylabel.leftovers import try_to_lock
 
 FeatureArray = NDArray[np.floating]
 
@@ -144,6 +145,8 @@ class FeatureWriter:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = io.FileIO(self._partial, "x+")
+            with suppress(NotImplementedError):
+                try_to_lock(self._file)  # tells others that it is not left behind
             _write(self._file, self._header)
         except OSError as error:
             self._go_on_in_memory(error)
