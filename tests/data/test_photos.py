@@ -22,7 +22,8 @@ import pytest
 from PIL import Image, ImageSequence
 
 from manylabel.data import photos
-from manylabel.data.photos import open_photo, open_photo_bytes, read_photos, to_rgb
+from manylabel.data.photos import open_photo, open_photo_bytes, read_photos
+from manylabel.data.rgb import to_rgb
 from manylabel.errors import PhotoError
 
 RED, GREEN, WHITE = (255, 0, 0), (0, 128, 0), (255, 255, 255)
@@ -470,7 +471,7 @@ def test_many_pixels_are_read_without_a_warning(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_pixels_that_do_not_fit_into_memory_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(photo: Image.Image) -> Image.Image:
+    def refuse(photo: Image.Image, *, factor: int) -> Image.Image:
         raise MemoryError
 
     monkeypatch.setattr(photos, "to_rgb", refuse)

@@ -18,11 +18,12 @@ from typing import IO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
+from manylabel.data.decode_memory import DECODING, estimate_bytes
 from manylabel.data.quiet_pillow import quiet_pillow
+from manylabel.data.rgb import to_rgb
 from manylabel.data.tiff import ByteTiff, is_misread
-from manylabel.data.wide_pixels import scale_to_8_bits
 from manylabel.errors import PhotoError
 
 # Pillow also opens formats that start other programs (EPS) or hold no photo; those stay out. The first five
@@ -47,6 +48,17 @@ _DECODER_ERRORS = (
     struct.error,
     zlib.error,
 )
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""How a photo is turned upright, by the orientation that its EXIF data tells."""
 
 T = TypeVar("T")
 
@@ -190,33 +202,6 @@ def _read_size(path: Path) -> tuple[int, int]:
         return 0, 0
 
 
-def to_rgb(photo: Image.Image) -> Image.Image:
-    """Convert a photo of any colour mode to RGB.
-
-    Args:
-        photo: The photo. Pixels of more than 8 bits are divided by the smallest usual full scale (1 for
-            floats, 8, 12 or 16 bits) that holds the brightest; beyond that, lowest to highest are spread.
-
-    Returns:
-        A new RGB photo without metadata; what was transparent is white.
-
-    Examples:
-        >>> to_rgb(Image.new("RGBA", (1, 1), (255, 0, 0, 0))).getpixel((0, 0))
-        (255, 255, 255)
-        >>> to_rgb(Image.new("I;16", (1, 1), 65535)).getpixel((0, 0))
-        (255, 255, 255)
-    """
-    if photo.mode in ("I", "F") or photo.mode.startswith("I;"):
-        photo = _scale_to_8_bits(photo)
-    elif photo.has_transparency_data:
-        see_through = photo.convert("RGBA")
-        photo = Image.new("RGBA", photo.size, "white")
-        photo.alpha_composite(see_through)
-    rgb = photo.convert("RGB")
-    rgb.info.clear()
-    return rgb
-
-
 def _try_to_convert(path: Path, convert: Callable[[Image.Image], T], side_px: int | None) -> T | PhotoError:
     try:
         photo = open_photo(path, side_px=side_px)
@@ -249,7 +234,7 @@ def _read(file: IO[bytes], *, path: Path, side_px: int | None, max_pixels: int |
             if max_pixels is not None and photo.width * photo.height > max_pixels:
                 raise PhotoError(path, f"it has more than {max_pixels / 1e6:g} million pixels")
             _check_shape(photo, file, path)
-            return _decode(photo, side_px)
+            return _decode(photo, side_px, path=path)
         except _DECODER_ERRORS as error:
             raise PhotoError(path, _explain(error)) from error
 
@@ -298,21 +283,34 @@ def _open_heic(file: IO[bytes], path: Path) -> Image.Image:
     return Image.open(file, formats=("HEIF",))
 
 
-def _decode(photo: Image.Image, side_px: int | None) -> Image.Image:
+def _decode(photo: Image.Image, side_px: int | None, *, path: Path) -> Image.Image:
     """Read the pixels, at a reduced scale where that is enough."""
     full_size = photo.size
     if side_px is not None:
         # Works on JPEG files only. Both sides keep side_px, and so they do when the photo is turned.
         photo.draft(None, (side_px, side_px))
-    photo.load()
-    # A damaged EXIF block does not make the pixels unreadable; such a photo stays as it lies in the file.
+    n_bytes = estimate_bytes(photo, full_size=full_size)
+    if n_bytes > DECODING.n_bytes:
+        raise PhotoError(
+            path,
+            f"reading it would take about {n_bytes / 2**30:.1f} GiB of memory, at most "
+            f"{DECODING.n_bytes / 2**30:.1f} are used; save it with fewer pixels, or as JPEG",
+        )
+    with DECODING.reserve(n_bytes):
+        photo.load()
+        # The same reduction for the other formats: a photo gives the same size whatever it was saved as.
+        is_whole = side_px is not None and photo.size == full_size
+        rgb = to_rgb(photo, factor=_reduction(full_size, side_px) if is_whole and side_px else 1)
+        return _turn_upright(rgb, photo)
+
+
+def _turn_upright(rgb: Image.Image, photo: Image.Image) -> Image.Image:
+    """Turn a picture as its photo says; where that is damaged, the picture stays as it lies in the file."""
+    orientation = 1
     with suppress(*_DECODER_ERRORS):
-        ImageOps.exif_transpose(photo, in_place=True)
-    rgb = to_rgb(photo)
-    if side_px is None or photo.size not in (full_size, full_size[::-1]):
-        return rgb
-    # The same reduction for the other formats: a photo gives the same size whatever it was saved as.
-    return rgb.reduce(_reduction(full_size, side_px))
+        orientation = photo.getexif().get(ExifTags.Base.Orientation, 1)
+    method = _UPRIGHT.get(orientation)
+    return rgb if method is None else rgb.transpose(method)
 
 
 def _reduction(size: tuple[int, int], side_px: int) -> int:
@@ -326,16 +324,6 @@ def _reduction(size: tuple[int, int], side_px: int) -> int:
     while factor > 1 and min(size) // side_px < factor:
         factor //= 2
     return factor
-
-
-def _scale_to_8_bits(photo: Image.Image) -> Image.Image:
-    """Bring one wide channel to 0..255."""
-    grey = scale_to_8_bits(
-        lambda top, end: np.asarray(photo.crop((0, top, photo.width, end))),
-        size=photo.size,
-        is_float=photo.mode == "F",
-    )
-    return Image.fromarray(grey)
 
 
 def _explain_unidentified(prefix: bytes) -> str:

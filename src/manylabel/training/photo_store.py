@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image
 
 from manylabel.data.duplicates import Fingerprint, fingerprint
-from manylabel.data.photos import convert_photos, open_photo, to_rgb
+from manylabel.data.photos import convert_photos, open_photo
+from manylabel.data.rgb import to_rgb
 from manylabel.errors import PhotoError
 from manylabel.preprocess import PixelArray
 from manylabel.types import IntArray, Listener, Progress, ignore_progress
