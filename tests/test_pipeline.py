@@ -27,7 +27,7 @@ from manylabel.config import (
 )
 from manylabel.errors import ConfigError, InputError, OutputError, TableError
 from manylabel.files import write_atomically
-from manylabel.pipeline import compare, read_all_photos, train
+from manylabel.pipeline import compare, read_all_photos, read_labels, train
 from manylabel.recipes import load_recipe
 from manylabel.report.trial_files import file_name
 from manylabel.training.photo_store import read_store
@@ -388,3 +388,18 @@ def test_networks_of_the_same_side_share_the_photos(
     compare(replace(config, model=replace(config.model, names=names)))
 
     assert sides_px == [64]
+
+
+def test_the_order_of_lines_changes_nothing(tmp_path: Path) -> None:
+    names = [f"{number}.jpg" for number in (3, 1, 10, 2)]
+    for name in names:
+        (tmp_path / name).touch()
+    tables = []
+    for number, lines in enumerate((names, names[::-1])):
+        path = tmp_path / f"labels{number}.csv"
+        rows = [f"{name},{'sea' if name < '2' else 'boat'}" for name in lines]
+        path.write_text("\n".join(["image,labels", *rows]), encoding="utf-8")
+        tables.append(read_labels(RunConfig(data=DataConfig(photos=str(tmp_path), labels=str(path)))))
+    first, second = tables
+    assert first.names == second.names == ("1.jpg", "10.jpg", "2.jpg", "3.jpg")
+    np.testing.assert_array_equal(first.targets, second.targets)

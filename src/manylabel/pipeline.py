@@ -332,10 +332,14 @@ def open_output(config: RunConfig) -> AbstractContextManager[Path]:
 
 
 def read_labels(config: RunConfig) -> LabelTable:
-    """Read the table that the settings name."""
+    """Read the table that the settings name, its photos ordered by name.
+
+    Everything that chance decides goes by the number of a photo, so the order of lines changes nothing.
+    """
     if not config.data.photos:
         raise ConfigError("data.photos: give the folder of the photos")
-    return read_table_as(config.data, config.data.labels, photos=config.data.photos)
+    table = read_table_as(config.data, config.data.labels, photos=config.data.photos)
+    return table.take(np.array(sorted(range(table.n_photos), key=table.names.__getitem__)))
 
 
 def read_all_photos(
