@@ -75,7 +75,7 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
         (None, "t.csv: cannot be read: No such file"),
         (b"", "t.csv, line 1: expected the columns label,threshold, found ''"),
         (b"\xff\xfe", "t.csv: is no text in UTF-8"),
-        (b"label,threshold\n" + b"x" * 140_000 + b",1", "t.csv, line 2: cannot be read: field larger than"),
+        (b"label,threshold\n" + b"x" * 2**24 + b"x,1", "t.csv, line 2: cannot be read: field larger than"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_told(content: bytes | None, problem: str, tmp_path: Path) -> None:
@@ -86,3 +86,10 @@ def test_a_file_that_cannot_be_read_is_told(content: bytes | None, problem: str,
         source: ThresholdSource = given
         with pytest.raises(ConfigError, match=problem):
             change_thresholds(THRESHOLDS, LABELS, source)
+
+
+def test_what_was_changed_is_one_line_whatever_labels_hold() -> None:
+    changed = change_thresholds(
+        Thresholds(values=np.array([0.5]), origin="half"), ["sea\x1b[2J\n"], {"sea\x1b[2J\n": 0.9}
+    )
+    assert changed.changes == (r"thresholds were given: sea\x1b[2J\n 0.9 (0.5 in the bundle)",)

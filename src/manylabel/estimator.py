@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from manylabel.cache import default_cache
 from manylabel.config import DEFAULT_BACKBONE, HeadName, ModelConfig, RunConfig, TuneName
+from manylabel.data.assembly.label_names import find_unusable_names
 from manylabel.data.duplicates import find_duplicates
 from manylabel.errors import TableError, needs_extra
 from manylabel.recipes import apply_settings, check_config
@@ -227,11 +228,14 @@ def read_targets(y: Labels, *, n_photos: int) -> tuple[NDArray[Any], FloatArray]
 
 
 def check_learnable(names: NDArray[Any], targets: FloatArray) -> None:
-    """Check that some photo carries each label.
+    """Check that each label has a name that can be kept, and some photo carries it.
 
     Raises:
-        TableError: Nothing can be learned of a label.
+        TableError: A name cannot be shown or written, or nothing can be learned of a label.
     """
+    unusable = find_unusable_names(map(str, names), where="y")
+    if unusable:
+        raise TableError(unusable)
     never = [str(name) for name, column in zip(names, targets.T, strict=True) if not (column == 1).any()]
     if never:
         raise TableError(

@@ -7,6 +7,8 @@ Out: a column name per label, all names different.
 import logging
 from collections.abc import Sequence
 
+from manylabel.errors import visible
+
 _SUFFIX = " (score)"
 _logger = logging.getLogger(__name__)
 
@@ -30,6 +32,7 @@ def label_columns(labels: Sequence[str], *, others: Sequence[str]) -> list[str]:
             while column in taken:
                 column += _SUFFIX
             taken.add(column)
-            _logger.info("label '%s' is called as another column: its column is '%s'", label, column)
+            names = visible(label), visible(column)
+            _logger.info("label '%s' is called as another column: its column is '%s'", *names)
         columns.append(column)
     return columns

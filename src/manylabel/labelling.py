@@ -4,7 +4,6 @@ In:  a bundle, a folder of photos, and which of them are labelled.
 Out: the photos that would teach the network most, the most useful first.
 """
 
-import csv
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 
 from manylabel.bundle import Bundle, read_bundle
 from manylabel.config import DataConfig, DeviceName
+from manylabel.csv_text import CsvWriter
 from manylabel.data.find import find_files
 from manylabel.data.learned import find_learned
 from manylabel.data.misnamed import describe_misnamed
@@ -131,12 +131,12 @@ def write_suggestions(path: Path, suggestions: Suggestions) -> None:
         OutputError: The file cannot be written.
     """
     text = io.StringIO(newline="")
-    writer = csv.writer(text)
+    writer = CsvWriter(text)
     columns = ("image", "rank", "uncertainty")
-    writer.writerow([*columns, *label_columns(suggestions.scores.labels, others=columns)])
+    writer.write_row([*columns, *label_columns(suggestions.scores.labels, others=columns)])
     rows = zip(suggestions.scores.names, suggestions.uncertainty, suggestions.scores.values, strict=True)
     for rank, (name, uncertainty, scores) in enumerate(rows, start=1):
-        writer.writerow([name, rank, f"{uncertainty:.6f}", *(f"{score:.6f}" for score in scores)])
+        writer.write_row([name, rank, f"{uncertainty:.6f}", *(f"{score:.6f}" for score in scores)])
     with writing(path):
         write_atomically(path, text.getvalue().encode())
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from manylabel.csv_text import CsvWriter, allow_long_cells, unguard
 from manylabel.errors import BundleError
 from manylabel.files import write_atomically, writing
 from manylabel.types import FloatArray, IntArray, LabelTable, Trial
@@ -93,11 +94,11 @@ def write_out_of_fold(path: Path, kept: OutOfFold) -> None:
         OutputError: The file cannot be written.
     """
     text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(_heading(kept.labels))
+    writer = CsvWriter(text)
+    writer.write_row(_heading(kept.labels))
     for row, name in enumerate(kept.names):
         cells = zip(kept.scores[row].tolist(), kept.targets[row].tolist(), strict=True)
-        writer.writerow(
+        writer.write_row(
             [
                 *(name, kept.groups[row], kept.folds[row]),
                 *(text for cell in cells for text in (f"{cell[0]:.8f}", _target_text(cell[1]))),
@@ -117,15 +118,17 @@ def read_out_of_fold(path: Path, labels: Sequence[str]) -> OutOfFold:
     Raises:
         BundleError: It cannot be read, or has other labels.
     """
+    allow_long_cells()
     try:
         with path.open(newline="", encoding="utf-8") as file:
             heading, *lines = csv.reader(file)
-        if heading != _heading(labels):
+        # Earlier versions wrote names as they are.
+        if _heading(labels) not in ([unguard(cell) for cell in heading], heading):
             raise ValueError("its columns do not fit the labels of the bundle")
         numbers = [[float(cell or "nan") for cell in cells] for _, *cells in lines]
         values = np.array(numbers).reshape(len(lines), len(heading) - 1)
         return OutOfFold(
-            names=tuple(line[0] for line in lines),
+            names=tuple(unguard(line[0]) for line in lines),
             labels=tuple(labels),
             scores=values[:, 2::2],
             targets=values[:, 3::2],

@@ -7,12 +7,13 @@ Out: one threshold per label; one error that tells every problem.
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from manylabel.csv_text import CsvWriter, allow_long_cells, unguard
 from manylabel.errors import ConfigError, did_you_mean, visible
 from manylabel.files import write_atomically, writing
 from manylabel.types import FloatArray, Thresholds
@@ -22,7 +23,7 @@ COLUMNS = ("label", "threshold")
 SAME = 1e-9
 """Thresholds that differ by less are the same: a spreadsheet keeps 15 digits of a number."""
 
-_SHOWN = 20
+_SHOWN, _LONGEST_SHOWN = 20, 200
 
 ThresholdSource = Mapping[str, float | str] | Path | str
 """Thresholds by label, or a CSV file with the columns label and threshold."""
@@ -43,9 +44,7 @@ def write_thresholds(path: Path, labels: Sequence[str], values: FloatArray) -> N
         OutputError: The file cannot be written.
     """
     text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    writer.writerows(zip(labels, values.tolist(), strict=True))
+    CsvWriter(text).write_rows([COLUMNS, *zip(labels, values.tolist(), strict=True)])
     with writing(path):
         write_atomically(path, text.getvalue().encode())
 
@@ -121,40 +120,44 @@ def describe_changes(
         f"{labels[column]} {values[column]:.3g} ({before[column]:.3g} {where})"
         for column in np.flatnonzero(np.abs(values - before) > SAME).tolist()
     ]
-    return _listed(changed) if changed else None
+    return visible(_listed(changed)) if changed else None
 
 
 def _collect(sources: Sequence[ThresholdSource], labels: Sequence[str]) -> tuple[dict[str, float], list[str]]:
     """Return the thresholds that are given by label, and every problem."""
-    found, problems = dict[str, float](), list[str]()
+    found, problems, known = dict[str, float](), list[str](), frozenset(labels)
     for source in sources:
         seen = set[str]()
         try:
-            entries = list(_entries(source))
+            entries = list(_entries(source, known))
         except ConfigError as error:
             problems.append(str(error))
             continue
         for where, label, given in entries:
+            if len(problems) >= _SHOWN:
+                problems.append("there may be more; what follows was not looked at")
+                break
             value = _number(given)
-            if label not in labels:
+            if label not in known:
                 hint = did_you_mean(label, labels)
-                known = f"{hint} Known labels" if hint else "; known labels"
-                problems.append(f"{where}: unknown label '{label}'{known}: {_listed(labels)}")
+                start = f"{hint} Known labels" if hint else "; known labels"
+                problems.append(f"{where}: unknown label '{_cut(label)}'{start}: {_listed(labels)}")
             elif label in seen:
                 problems.append(f"{where}: label '{label}' has a threshold already")
             elif value is None:
-                problems.append(f"{where}: '{given}' is no number from 0 to 1")
+                problems.append(f"{where}: '{_cut(str(given))}' is no number from 0 to 1")
             else:
                 found[label] = value
             seen.add(label)
     return found, problems
 
 
-def _entries(source: ThresholdSource) -> Iterator[_Entry]:
+def _entries(source: ThresholdSource, labels: Collection[str]) -> Iterator[_Entry]:
     if isinstance(source, Mapping):
         yield from ((f"threshold {label}={value}", label, value) for label, value in source.items())
         return
     text = _read_text(Path(source))
+    allow_long_cells()
     first = text.partition("\n")[0]
     delimiter = next((mark for mark in ";\t" if mark in first), ",")
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
@@ -170,6 +173,7 @@ def _entries(source: ThresholdSource) -> Iterator[_Entry]:
         for cells in lines:
             if any(cell.strip() for cell in cells):
                 label, value = (cells[place] if place < len(cells) else "" for place in places)
+                label = unguard(label) if unguard(label) in labels else label
                 number = value if delimiter == "," else value.replace(",", ".")
                 yield f"{source}, line {lines.line_num}", label, number
     except csv.Error as error:
@@ -189,9 +193,13 @@ def _number(given: object) -> float | None:
     """Return a threshold; None where it is no number from 0 to 1."""
     try:
         value = float(given)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return value if 0 <= value <= 1 else None  # also where it is NaN
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -624,3 +624,8 @@ def test_a_thousand_labels_take_a_moment_and_few_lines() -> None:
     assert time.process_time() - started < 10
     assert len(check.findings) <= 12
     assert max(len(text) for _, _, text in to_rows(check)) < 400
+
+
+def test_a_finding_is_one_line_whatever_names_hold() -> None:
+    found = Finding(level="note", kind="x", text="photo 'a\x1b[2J\n.jpg' is odd")
+    assert found.text == r"photo 'a\x1b[2J\n.jpg' is odd"

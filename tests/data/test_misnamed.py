@@ -77,3 +77,9 @@ def test_a_folder_of_photos_without_endings_is_no_empty_folder(tmp_path: Path) -
         InputError, match=r"1 file in .* left out that look like photos but have no usual ending"
     ):
         read_table(None, photos=tmp_path)
+
+
+def test_names_without_endings_do_not_control_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "a\x1b[2J\nb").write_bytes(encode("PNG"))
+    [note] = describe_misnamed([(tmp_path, find_files(tmp_path))])
+    assert r"'a\x1b[2J\nb'" in note

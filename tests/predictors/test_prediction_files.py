@@ -12,6 +12,8 @@ import numpy as np
 import openpyxl
 import pytest
 
+from manylabel.data.parsing.sheet import read_sheet
+from manylabel.data.readers import read_table
 from manylabel.errors import MissingExtraError, OutputError, PhotoError
 from manylabel.predictors import files, sheet_files
 from manylabel.predictors.batch import Predictions
@@ -204,23 +206,43 @@ def test_a_workbook_without_photos_can_be_opened(tmp_path: Path) -> None:
     assert openpyxl.load_workbook(tmp_path / "out.xlsx").sheetnames == ["photos"]
 
 
-def test_csv_for_excel_starts_with_a_mark_and_holds_no_formula(tmp_path: Path) -> None:
+def test_csv_for_excel_starts_with_a_mark(tmp_path: Path) -> None:
     with open_prediction_files([tmp_path / "out.csv"], is_for_excel=True) as write:
         write(of_names(FORMULAS))
 
+    assert (tmp_path / "out.csv").read_bytes().startswith(b"\xef\xbb\xbfimage,labels,error,'=sea\r\n")
+
+
+def test_csv_holds_no_formula(tmp_path: Path) -> None:
+    write_predictions(tmp_path / "out.csv", of_names(FORMULAS))
+
     content = (tmp_path / "out.csv").read_bytes()
-    assert content.startswith(b"\xef\xbb\xbfimage,labels,error,'=sea\r\n'=1+1.jpg,'=sea,,0.750000\r\n")
-    rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+    assert content.startswith(b"image,labels,error,'=sea\r\n'=1+1.jpg,'=sea,,0.750000\r\n")
+    rows = list(csv.reader(io.StringIO(content.decode(), newline="")))
     assert [row[0] for row in rows[1:7]] == [
         *("'=1+1.jpg", "'+a.jpg", "'-b.jpg", "'@c.jpg", "plain.jpg", "hồ.jpg"),
     ]
     assert rows[-1][2] == "'=it is empty"
 
 
-def test_csv_for_programs_holds_names_as_they_are(tmp_path: Path) -> None:
-    write_predictions(tmp_path / "out.csv", of_names(FORMULAS))
+def test_a_name_that_starts_with_an_apostrophe_is_itself_in_a_workbook(tmp_path: Path) -> None:
+    write_predictions(tmp_path / "out.xlsx", of_names(("'=a.jpg", "b.jpg")))
 
-    assert [row[0] for row in read_rows(tmp_path / "out.csv")[1:]] == list(FORMULAS)
+    assert read_sheet(tmp_path / "out.xlsx").column(0)[0] == "'=a.jpg"
+
+
+@pytest.mark.parametrize("form", [".csv", ".xlsx"])
+def test_written_predictions_are_read_back_as_a_table(form: str, tmp_path: Path) -> None:
+    names, labels = ("=1+1.jpg", "+a.jpg", "'=c.jpg", "\x1b_x001B_.jpg", "d.jpg"), ("=sea", "@home", "'-x")
+    for name in names:
+        (tmp_path / name).touch()
+    write_predictions(tmp_path / f"out{form}", of_names((*names, "last.jpg"), labels=labels))
+
+    table = read_table(
+        tmp_path / f"out{form}", photos=tmp_path, label_columns=["labels"], ignore=["error"], missing="skip"
+    )
+    assert (set(table.names), set(table.labels)) == (set(names), set(labels))
+    assert (table.targets == 1).all()
 
 
 def test_a_spreadsheet_without_a_csv_file_is_refused(tmp_path: Path) -> None:

@@ -99,6 +99,19 @@ def test_labels_cannot_break_the_card() -> None:
     assert any(line.startswith("| &lt;script> | 1 | 50.0 % | ") for line in lines)
 
 
+def test_nothing_in_the_card_is_obeyed() -> None:
+    labels = ("[x](http://y)", "`z`\n# head", "\x1b[2J\u202e")
+    split = Split(train=np.arange(3), val=np.empty(0, np.int64), test=np.arange(3, 6))
+    run = RunInfo(command="", started="", seconds=1.0, seed=0, recipe="", versions={})
+    trial = replace(TRIAL, labels=labels, init_note="random: <b>.safetensors\nis gone")
+    card = model_card(facts_of(replace(TABLE, labels=labels), split, [trial], run))
+
+    assert r"| [x\](http\://y) | " in card
+    assert r"| \`z\`\\n# head | " in card
+    assert r"| \\x1b[2J\\u202e | " in card
+    assert r"Start: random: &lt;b>.safetensors\\nis gone." in card
+
+
 def test_a_dash_is_explained_where_there_is_one() -> None:
     assert f"\n{UNDEFINED_NOTE}\n" in card_of(TRIAL)
     known = replace(TABLE, targets=np.nan_to_num(TABLE.targets) + np.eye(6, 3, -3) * [0, 1, 0])

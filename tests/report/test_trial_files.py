@@ -105,6 +105,17 @@ def test_every_judged_photo_has_a_line(tmp_path: Path) -> None:
     ]
 
 
+def test_no_file_of_a_trial_holds_a_formula(tmp_path: Path) -> None:
+    table = replace(TABLE, names=("=1.jpg", "+2.jpg", "@3.jpg", "d.jpg"), labels=("=a", "b", "-c"))
+    made = replace(trial(test=None, out_of_fold=judged(0, 1, 2, 3)), labels=table.labels)
+    write_predictions(tmp_path / "p.csv", made, table)
+    write_label_issues(tmp_path, [made], table, facts={"models": [{"model": "tiny"}], "best": 0})
+
+    cells = [cell for path in tmp_path.iterdir() for line in read(path) for cell in line]
+    assert {"'=1.jpg", "'=a;b", "'-c"} <= {*cells}
+    assert [cell for cell in cells if cell[:1] in tuple("=+-@")] == []
+
+
 @pytest.mark.parametrize("part", ["test", "out-of-fold"])
 def test_a_part_that_was_not_judged_has_no_lines(part: str, tmp_path: Path) -> None:
     scores = judged(0)

@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from manylabel.csv_text import allow_long_cells, unguard
 from manylabel.data.assembly.matching import PhotoIndex
 from manylabel.data.split import KNOWN_COLUMN, SPLIT_FILE
 from manylabel.errors import BundleError, TableError
@@ -140,11 +141,12 @@ def _is_learned(row: int, learned: Mapping[int, Part]) -> bool:
 
 
 def _read_parts(path: Path) -> Iterator[tuple[str, Part]]:
+    allow_long_cells()
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             for line in csv.DictReader(file):
                 name, part = line.get("image"), _PARTS.get(line.get("part") or "")
                 if name and part and line.get(KNOWN_COLUMN) != "0":
-                    yield printable(name), part
+                    yield printable(unguard(name)), part
     except (OSError, csv.Error) as error:
         raise BundleError(f"{path}: cannot be read: {error}") from error

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from manylabel.data.find import FoundFiles
 from manylabel.data.parsing.wording import count, list_some
+from manylabel.errors import visible
 from manylabel.files import printable
 
 MOST_OPENED = 1000
@@ -67,7 +68,7 @@ class Misnamed:
         """Say which files of a folder are photos by their content alone."""
         names = [printable(path.relative_to(folder).as_posix()) for path in self.paths]
         some = f"{'at least ' if self.has_more else ''}{count(len(self.paths), 'file')}"
-        return (
+        return visible(
             f"{some} in {folder} left out that look like photos but have no usual ending: "
             f"{list_some(names, most=3)}; rename them, e.g. to .jpg, and convert raw files of cameras"
         )

@@ -15,6 +15,7 @@ from typing import NamedTuple, get_args
 import numpy as np
 
 from manylabel.config import SplitConfig
+from manylabel.csv_text import CsvWriter, allow_long_cells, unguard
 from manylabel.data.stratify import stratified_folds, stratified_holdout
 from manylabel.errors import ConfigError, PhotoError, TableError, did_you_mean
 from manylabel.files import write_atomically, writing
@@ -136,10 +137,10 @@ def write_split(path: Path, table: LabelTable, split: Split) -> None:
         parts |= dict.fromkeys(rows.tolist(), part)
     folds = {row: number for number, rows in enumerate(split.folds) for row in rows.tolist()}
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*_COLUMNS, KNOWN_COLUMN])
+    writer = CsvWriter(text, line_end="\n")
+    writer.write_row([*_COLUMNS, KNOWN_COLUMN])
     n_known = (~np.isnan(table.targets)).sum(axis=1).tolist()
-    writer.writerows(
+    writer.write_rows(
         (name, parts.get(row, ""), folds.get(row, ""), n_known[row]) for row, name in enumerate(table.names)
     )
     with writing(path):
@@ -273,6 +274,7 @@ class _Row(NamedTuple):
 
 def _read_lines(path: Path) -> list[tuple[int, dict[str, str]]]:
     """Return each line with its number; a cell that the line lacks is empty."""
+    allow_long_cells()
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             reader = csv.DictReader(file, restval="")
@@ -294,6 +296,7 @@ def _parse_lines(lines: Iterable[tuple[int, dict[str, str]]], *, table: LabelTab
     problems = []
     for number, line in lines:
         name, part, fold = (line[column] for column in _COLUMNS)
+        name = unguard(name) if unguard(name) in photos else name  # earlier versions wrote names as they are
         if name not in photos:
             problem = f"photo '{name}' is not in the table of labels"
         elif name in rows:

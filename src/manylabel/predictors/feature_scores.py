@@ -23,7 +23,7 @@ from manylabel.errors import PhotoError
 from manylabel.models.classifier import Classifier
 from manylabel.models.frozen import compile_frozen, plan_engine
 from manylabel.predictors.device import choose_device, choose_precision
-from manylabel.predictors.scoring import average_views
+from manylabel.predictors.scoring import logits_to_scores
 from manylabel.predictors.torch_predictor import load_classifier
 from manylabel.preprocess import PixelArray, resize_views
 from manylabel.types import FloatArray, IntArray, Listener, Progress, ignore_progress
@@ -89,7 +89,9 @@ def score_with_features(
     all_logits = np.concatenate([np.empty((0, len(classifier.labels))), *logits])
     return FeatureScores(
         rows=np.array(reading.rows, dtype=np.int64),
-        scores=average_views(all_logits, n_views=n_views),
+        scores=logits_to_scores(
+            all_logits, n_rows=n_views * len(reading.rows), n_labels=len(classifier.labels), n_views=n_views
+        ),
         features=np.concatenate([empty, *features]),
         failures=tuple(reading.failures),
     )

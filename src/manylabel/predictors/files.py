@@ -5,7 +5,6 @@ Out: CSV, Excel, JSON, JSON Lines, Parquet, Label Studio or COCO files, chosen b
      photo, in the order of the photos; complete or absent.
 """
 
-import csv
 import io
 import json
 import os
@@ -19,6 +18,7 @@ from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
+from manylabel.csv_text import CsvWriter
 from manylabel.errors import MissingExtraError, OutputError, PhotoError
 from manylabel.files import new_file, writing
 from manylabel.label_columns import label_columns
@@ -27,7 +27,6 @@ from manylabel.predictors.sheet_files import FIRST_COLUMNS, ExcelRows
 from manylabel.predictors.tool_files import CocoRows, LabelStudioRows
 
 _ROWS_PER_GROUP = 8192
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class RowWriter(Protocol):
@@ -48,7 +47,7 @@ def open_prediction_files(
 
     Args:
         paths: Each ends in one of ``FORMS``.
-        is_for_excel: Whether CSV files are written for spreadsheets, see ``CsvRows``.
+        is_for_excel: Whether CSV files begin with a mark for Excel, see ``CsvRows``.
 
     Yields:
         What writes the next predictions to all of them.
@@ -126,40 +125,34 @@ def _ending_of(path: Path) -> str:
 class CsvRows:
     """Write columns image, labels (joined by ``;``, most probable first), error, then the probabilities.
 
-    A photo that could not be read has its reason under error and no probabilities.
+    A photo that could not be read has its reason under error and no probabilities. Names and labels that a
+    spreadsheet would compute get an apostrophe before them (``csv_text``).
 
     Args:
         file: Where to write to.
-        is_for_excel: Whether a spreadsheet will open it. Excel takes a CSV file for UTF-8 only where it
-            starts with a byte order mark, and text that starts with =, +, - or @ for a formula: that gets
-            an apostrophe before it.
+        is_for_excel: Whether Excel will open it, which takes a CSV file for UTF-8 only where it starts with a
+            byte order mark.
     """
 
     def __init__(self, file: BinaryIO, *, is_for_excel: bool = False) -> None:
         encoding = "utf-8-sig" if is_for_excel else "utf-8"
         self._text = io.TextIOWrapper(file, encoding=encoding, newline="", write_through=True)
-        self._is_for_excel = is_for_excel
-        self._csv = csv.writer(self._text)
+        self._csv = CsvWriter(self._text)
         self._has_heading = False
 
     def write(self, predictions: Predictions) -> None:
         """Write the next rows."""
         scores = predictions.scores
         if not self._has_heading:
-            self._write_row([*FIRST_COLUMNS, *label_columns(scores.labels, others=FIRST_COLUMNS)])
+            self._csv.write_row([*FIRST_COLUMNS, *label_columns(scores.labels, others=FIRST_COLUMNS)])
             self._has_heading = True
         for answer in predictions.in_order():
             if isinstance(answer, PhotoError):
-                self._write_row([str(answer.path), "", answer.reason, *[""] * len(scores.labels)])
+                self._csv.write_row([str(answer.path), "", answer.reason, *[""] * len(scores.labels)])
             else:
                 values = (f"{score:.6f}" for score in scores.values[answer])
                 said = ";".join(predictions.labels_of(answer))
-                self._write_row([scores.names[answer], said, "", *values])
-
-    def _write_row(self, cells: Sequence[str]) -> None:
-        if self._is_for_excel:
-            cells = [f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell for cell in cells]
-        self._csv.writerow(cells)
+                self._csv.write_row([scores.names[answer], said, "", *values])
 
     def close(self) -> None:
         """Write what is still waiting."""

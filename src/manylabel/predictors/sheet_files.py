@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
+from manylabel.csv_text import keep_apostrophes
 from manylabel.errors import PhotoError
 from manylabel.label_columns import label_columns
 from manylabel.predictors.batch import Predictions
@@ -79,7 +80,7 @@ class ExcelRows:
 
         if not text:
             return None
-        cell = WriteOnlyCell(self._sheet, _escape(text))
+        cell = WriteOnlyCell(self._sheet, _escape(keep_apostrophes(text)))
         cell.data_type = "s"  # else what begins with = is a formula
         return cell
 

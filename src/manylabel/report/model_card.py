@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from manylabel.report import trust_words
+from manylabel.report.markdown import as_markdown
 from manylabel.report.tables import UNDEFINED, UNDEFINED_NOTE
 from manylabel.report.words import LEARNED, n_judged, what_to_beat
 
@@ -70,12 +71,12 @@ def model_card(facts: Mapping[str, Any]) -> str:
     baselines = facts["baselines"]
     rows = zip(data["labels"], _columns(model), model["thresholds"]["values"], strict=True)
     return _CARD.format(
-        model=model["model"],
+        model=as_markdown(model["model"]),
         n_labels=len(data["labels"]),
         head=model["head"],
         parameters=model["parameters"],
         learned=LEARNED[model["tune"]],
-        init_note=model["init_note"],
+        init_note=as_markdown(model["init_note"]),
         n_train=data["parts"]["train"],
         n_judged=n_judged(facts),
         judged_part={"test": "test photos", "out_of_fold": "photos, each by a network that did not see it"}[
@@ -90,13 +91,13 @@ def model_card(facts: Mapping[str, Any]) -> str:
         rules=" --- |" * len(baselines),
         baselines_meaning=what_to_beat([baseline["model"] for baseline in baselines]),
         labels_rows="\n".join(
-            f"| {_escape(label['name'])} | {n_positive} | {_percent(precision)} | {_interval(ends)}"
+            f"| {as_markdown(label['name'])} | {n_positive} | {_percent(precision)} | {_interval(ends)}"
             f" | {threshold:.2f} |"
             for label, (n_positive, precision, ends), threshold in rows
         ),
         undefined=f"{UNDEFINED_NOTE}\n\n" if _has_undefined(model) else "",
-        calibration=_calibration(model),
-        thresholds_origin=model["thresholds"]["origin"],
+        calibration=as_markdown(_calibration(model)),
+        thresholds_origin=as_markdown(model["thresholds"]["origin"]),
         version=facts["run"]["versions"].get("manylabel", ""),
     )
 
@@ -131,7 +132,3 @@ def _percent(share: float | None) -> str:
 
 def _interval(ends: Sequence[float | None]) -> str:
     return trust_words.interval(ends).replace("\N{NO-BREAK SPACE}", " ")
-
-
-def _escape(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;")

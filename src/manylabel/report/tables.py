@@ -5,13 +5,14 @@ Out: rows for the terminal, table.csv (fractions between 0 and 1), table.md (per
      metrics with their 95 % intervals.
 """
 
-import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from manylabel.csv_text import CsvWriter
 from manylabel.files import write_atomically
+from manylabel.report.markdown import as_markdown
 from manylabel.report.trust_words import comparison_sentence
 from manylabel.report.words import known_note, not_ranked_note, untrained_note
 
@@ -176,9 +177,7 @@ def format_interval(low: float | None, high: float | None) -> str:
 
 def _to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     file = io.StringIO()
-    writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
+    CsvWriter(file, line_end="\n").write_rows([rows[0], *(map(_csv_cell, row.values()) for row in rows)])
     return file.getvalue()
 
 
@@ -202,11 +201,11 @@ def _to_markdown(facts: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) ->
         ),
     ]
     notes = [
-        _escape_markdown(note)
+        as_markdown(note)
         for note in (untrained_note(facts), known_note(facts), not_ranked_note(facts))
         if note
     ]
-    compared = "\n".join(f"* {_escape_markdown(comparison_sentence(pair))}" for pair in facts["comparisons"])
+    compared = "\n".join(f"* {as_markdown(comparison_sentence(pair))}" for pair in facts["comparisons"])
     about = "In brackets: 95 % intervals, by resampling the judged photos."
     undefined = [UNDEFINED_NOTE] if has_undefined(rows) else []
     extra = [*undefined, *notes, *not_ranked, *([compared] if compared else [])]
@@ -224,15 +223,5 @@ def _with_interval(column: str, row: Mapping[str, Any]) -> str:
 def _markdown_table(lines: Sequence[Sequence[str]]) -> str:
     """Align the first column left, the others right."""
     rule = ["---", *["---:"] * (len(lines[0]) - 1)]
-    cells = [[_escape_markdown(cell) for cell in line] for line in lines]
+    cells = [[as_markdown(cell) for cell in line] for line in lines]
     return "\n".join(f"| {' | '.join(line)} |" for line in [cells[0], rule, *cells[1:]])
-
-
-def _escape_markdown(text: str) -> str:
-    r"""Keep a name from ending a cell or starting a tag.
-
-    Examples:
-        >>> _escape_markdown("a|b<c>")
-        'a\\|b&lt;c>'
-    """
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

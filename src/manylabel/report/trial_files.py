@@ -4,7 +4,6 @@ In:  a trial and the table.
 Out: predictions/<model>.csv and history/<model>.csv of a run directory; its label_issues.csv.
 """
 
-import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from manylabel.csv_text import CsvWriter
 from manylabel.files import write_atomically
 from manylabel.label_columns import label_columns
 from manylabel.report.trust import list_label_issues
@@ -126,7 +126,5 @@ def given_labels(table: LabelTable, row: int) -> str:
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(header)
-    writer.writerows(rows)
+    CsvWriter(text).write_rows([header, *rows])
     write_atomically(path, text.getvalue().encode())

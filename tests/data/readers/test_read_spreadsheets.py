@@ -1,5 +1,6 @@
 """Reading CSV, TSV and XLSX files as sheets of text."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -264,7 +265,28 @@ def test_a_missing_file_names_the_one_that_may_be_meant(tmp_path: Path) -> None:
 
 def test_a_cell_without_end_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(TableError, match=r"labels\.csv, line 2: cannot be read as CSV: field larger"):
-        sheet_of(tmp_path, f"image,labels\na.jpg,{'x' * 200_000}\n")
+        sheet_of(tmp_path, f"image,labels\na.jpg,{'x' * (2**24 + 1)}\n")
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_long_line_of_column_names_is_read(tmp_path: Path, separator: str) -> None:
+    names = [f"label {number}" for number in range(13_000)]
+    sheet = sheet_of(tmp_path, f"{separator.join(['image', *names])}\n")
+    assert len(sheet.header) == len(names) + 1
+    long = sheet_of(tmp_path, f"image{separator}{'x' * 140_000}\na.jpg{separator}1\n")
+    assert len(long.header[1]) == 140_000
+
+
+def test_a_long_list_of_labels_is_read(tmp_path: Path) -> None:
+    labels = [f"label {number}" for number in range(13_000)]
+    for name in "ab":
+        (tmp_path / f"{name}.jpg").touch()
+    quoted = ";".join(f'""{label}""' for label in labels)
+    text = f'image,labels\na.jpg,{";".join(labels)}\nb.jpg,"{quoted}"\n'
+    (tmp_path / "labels.csv").write_text(text, encoding="utf-8")
+    table = read_table(tmp_path / "labels.csv", photos=tmp_path)
+    assert len(table.labels) == len(labels)
+    assert table.targets.all()
 
 
 def test_dates_in_a_column_that_is_no_label_do_not_matter(tmp_path: Path) -> None:
@@ -277,3 +299,32 @@ def test_dates_in_a_column_that_is_no_label_do_not_matter(tmp_path: Path) -> Non
     table = read_table(write_workbook(tmp_path / "labels.xlsx", rows), photos=tmp_path)
     assert table.labels == ("See",)
     assert "left out: 'Datum'" in table.notes[-1]
+
+
+def problems_of(
+    folder: Path, rows: Sequence[Sequence[object]], *, photos: tuple[str, ...] = ("a.jpg", "b.jpg", "c.jpg")
+) -> tuple[str, ...]:
+    for photo in photos:
+        (folder / photo).touch()
+    workbook = Workbook()
+    assert workbook.active is not None
+    for row in rows:
+        workbook.active.append(row)
+    workbook.save(folder / "labels.xlsx")
+    with pytest.raises(TableError) as caught:
+        read_table(folder / "labels.xlsx", photos=folder)
+    return caught.value.problems
+
+
+def test_a_list_of_numbers_that_became_a_decimal_is_an_error(tmp_path: Path) -> None:
+    rows: list[list[object]] = [["image", "labels"], ["a.jpg", 1.3], ["b.jpg", "1,2"], ["c.jpg", 2]]
+    problems = problems_of(tmp_path, rows)
+    assert (
+        "holds the number 1.3; if it lists 1 and 3, the spreadsheet has made a decimal of it" in problems[0]
+    )
+
+
+def test_two_columns_of_numbers_that_may_be_photos_are_asked_about(tmp_path: Path) -> None:
+    rows: list[list[object]] = [["no", "number", "sea"], [1, 3, "x"], [2, 1, ""], [3, 2, "x"]]
+    problems = problems_of(tmp_path, rows, photos=("001.jpg", "002.jpg", "003.jpg"))
+    assert "'no', 'number' may all name the photos; say which: --photo-column NAME" in problems[0]

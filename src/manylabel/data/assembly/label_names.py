@@ -1,23 +1,25 @@
 """Clean the names of labels, and tell of those that are probably one.
 
-In:  RawTable, as a reader read it.
-Out: the same with clean names; notes.
+In:  RawTable, as a reader read it; names that were given in Python.
+Out: the same with clean names; notes; problems of names that cannot be used.
 """
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from manylabel.data.parsing.raw import RawTable
 from manylabel.data.parsing.wording import list_some
+from manylabel.errors import visible
 from manylabel.types import FloatArray
 
 _KEPT_INVISIBLE = frozenset("\u200c\u200d\ufe0e\ufe0f")
 """Joiners and selectors that letters of some scripts and pictures need."""
 
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _MOST_COMPARED = 400  # labels; more pairs take too long
 _LEAST_LETTERS = 5  # of names that differ by one letter and are still probably one
 
@@ -29,11 +31,12 @@ def clean_labels(raw: RawTable) -> RawTable:
         raw: The table as it was read.
 
     Returns:
-        The table with a note where a name was changed, and a problem where two columns then have one name.
+        The table with a note where a name was changed, and a problem where two columns then have one name,
+        where a column has none, and where a name is no text.
     """
     names = {label: clean_name(label) for label in raw.labels}
-    changed = list(dict.fromkeys(clean for label, clean in names.items() if clean != label))
-    if not changed:
+    changed = list(dict.fromkeys(clean for label, clean in names.items() if clean not in (label, "")))
+    if all(clean == label for label, clean in names.items()):
         return raw
     labels = tuple(dict.fromkeys(name for name in names.values() if name))
     joined = [name for name in labels if list(names.values()).count(name) > 1]
@@ -49,8 +52,8 @@ def clean_labels(raw: RawTable) -> RawTable:
             )
             for row in raw.rows
         ),
-        notes=(*raw.notes, note),
-        problems=(*raw.problems, *_describe_joined(raw, joined)),
+        notes=(*raw.notes, note) if changed else raw.notes,
+        problems=(*raw.problems, *_describe_joined(raw, joined), *_describe_unnamed(raw, names)),
     )
 
 
@@ -69,6 +72,47 @@ def clean_name(label: str) -> str:
         or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn")
     )
     return "".join(kept).strip()
+
+
+def find_unusable_names(names: Iterable[str], *, where: str) -> list[str]:
+    r"""Describe names of labels that no file, table or screen can show.
+
+    Args:
+        names: The names.
+        where: The beginning of a problem: where they were given.
+
+    Examples:
+        >>> find_unusable_names(["boat", " ", "a\x1b[2J"], where="y")[1]
+        "y: a label's name has characters that cannot be shown: 'a\\x1b[2J'"
+    """
+    return [
+        f"{where}: a label's name has characters that cannot be shown: '{visible(name)}'"
+        if name.strip()
+        else f"{where}: a label has an empty name: '{visible(name)}'"
+        for name in names
+        if not name.strip() or visible(name) != name
+    ]
+
+
+def _describe_unnamed(raw: RawTable, names: Mapping[str, str]) -> list[str]:
+    """Describe labels that are nothing but invisible, where they are listed, and those that are no text.
+
+    An invisible entry of a list is a blank, as many programs leave them behind.
+    """
+    halves = [label for label in names if _HALF_CHARACTER.search(label)]
+    unnamed = [label for label, clean in names.items() if not clean and label not in halves]
+    return [
+        *(f"{raw.where}: a label's name holds half a character: '{visible(label)}'" for label in halves),
+        *(
+            f"{raw.where}: a label's name has no visible character: '{_escaped(label)}'; give it a name"
+            for label in unnamed
+            if raw.is_declared
+        ),
+    ]
+
+
+def _escaped(text: str) -> str:
+    return text.encode("unicode_escape").decode()
 
 
 def _describe_joined(raw: RawTable, joined: Sequence[str]) -> list[str]:

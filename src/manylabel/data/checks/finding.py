@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from manylabel.data.parsing.wording import list_some
+from manylabel.errors import visible
 from manylabel.types import IntArray, LabelTable
 
 Level = Literal["error", "warning", "note"]
@@ -35,6 +36,10 @@ class Finding:
     photos: tuple[int, ...] = ()
     labels: tuple[int, ...] = ()
     cells: tuple[tuple[int, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Keep names from controlling a terminal."""
+        object.__setattr__(self, "text", visible(self.text))
 
 
 def plain(numbers: Iterable[int] | IntArray) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from manylabel.data.parsing.values import read_target
 
 _COUNT_SHARE = 0.25  # of the cells of a column of numbers that are 0 or 1, from which on it may count a label
 _MOST_DIFFERENT = 0.5  # share of different cells above which a column of texts tells something of each photo
+_MOST_DIGITS = 18  # Python refuses to count with thousands of digits
 _FEW_CELLS = 10
 _DATE = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}([ T]\d{1,2}:\d{2}(:\d{2})?.*)?")
 
@@ -66,7 +67,7 @@ def counts_up(cells: Sequence[str]) -> bool:
         >>> counts_up(["7", "8", "9"]), counts_up(["7", "9", "8"])
         (True, False)
     """
-    filled = [int(cell) for cell in cells if cell.isdecimal()]
+    filled = [int(cell) for cell in cells if cell.isdecimal() and len(cell) <= _MOST_DIGITS]
     return len(filled) == len(cells) > 1 and filled == list(range(filled[0], filled[0] + len(filled)))
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from manylabel.csv_text import allow_long_cells, unguard
 from manylabel.data.parsing.contents import read_text
 from manylabel.errors import TableError
 
@@ -167,6 +168,7 @@ def _parse(
     if separator == BLANKS:
         yield from ((number, _split_once(line)) for number, line in enumerate(raw, start=1))
         return
+    allow_long_cells()
     reader = csv.reader(iter(raw), delimiter=separator, skipinitialspace=True)
     number = 1
     try:
@@ -176,7 +178,7 @@ def _parse(
                 problems.append(
                     f"{title}, line {number + above}: a cell runs over several lines; is a quote missing?"
                 )
-            yield number, tuple(cell.strip() for cell in cells)
+            yield number, tuple(unguard(cell.strip()) for cell in cells)
             number = reader.line_num + 1
     except csv.Error as error:
         raise csv.Error(f"line {number + above}: cannot be read as CSV: {error}") from error

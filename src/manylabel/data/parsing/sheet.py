@@ -100,13 +100,18 @@ def read_sheet(path: Path, *, title: str | None = None, source: LabelSource | No
         kind=grid.kind,
         where=where,
         header=tuple(header[column] for column in kept),
-        lines=tuple(
-            Line(where=line.where, cells=tuple(line.cells[column] for column in kept)) for line in lines
-        ),
+        lines=tuple(_take(line, kept) for line in lines),
         bad=_place_bad_cells(grid, kept, title=title),
         notes=(*grid.notes, *notes, *column_notes),
         problems=(*grid.problems, *column_problems, *problems),
     )
+
+
+def _take(line: Line, columns: Sequence[int]) -> Line:
+    """Return a line with some of its columns; the same one where it has no others, as it may be long."""
+    if len(columns) == len(line.cells):
+        return line
+    return Line(where=line.where, cells=tuple(line.cells[column] for column in columns))
 
 
 def _read_grid(path: Path, *, title: str, source: LabelSource) -> Grid:
@@ -252,9 +257,11 @@ def _fit_lines(grid: Grid, *, title: str, width: int) -> tuple[list[Line], list[
         if len(cells) < width:
             problems.append(f"{where}: {count(len(cells), 'cell')}, but {count(width, 'column')} named")
         elif any(cells[width:]):
+            repair = (
+                "does a cell need quotes?" if grid.name is None else "delete what stands beside the table"
+            )
             problems.append(
-                f"{where}: {count(len(cells), 'cell')}, but {count(width, 'column')} named; "
-                "does a cell need quotes?"
+                f"{where}: {count(len(cells), 'cell')}, but {count(width, 'column')} named; {repair}"
             )
         else:
             lines.append(Line(where=where, cells=cells[:width]))
@@ -274,13 +281,15 @@ def _keep_columns(
     kept: list[int] = []
     notes: list[str] = []
     problems: list[str] = []
+    firsts: dict[str, int] = {}
     for column, name in enumerate(header):
         if not name:
             if any(line.cells[column] for line in lines):
                 notes.append(f"{where}: column {column + 1} has no name and is left out")
-        elif header.index(name) < column:
-            first = header.index(name) + 1
+        elif name in firsts:
+            first = firsts[name] + 1
             problems.append(f"{where}: two columns are named '{name}' (columns {first} and {column + 1})")
         else:
             kept.append(column)
+            firsts[name] = column
     return kept, notes, problems

@@ -3,28 +3,34 @@
 In:  an XLSX file.
 Out: a Grid per sheet. A merged area holds its value in each of its cells; what cannot be known (a formula
      that was never computed, an error, a date in place of a text) is a bad cell, which matters only in the
-     columns that are read.
+     columns that are read. A workbook that is damaged, or made to exhaust whoever opens it, is a TableError.
 """
 
-import io
-import math
-import warnings
-from datetime import date, datetime, time, timedelta
+import zlib
 from pathlib import Path
-from typing import Any
-from xml.etree.ElementTree import ParseError
-from zipfile import BadZipFile, ZipFile
+from xml.parsers.expat import ExpatError
+from zipfile import BadZipFile
 
+from manylabel.data.parsing.cells import Cells, Room
 from manylabel.data.parsing.contents import read_bytes
 from manylabel.data.parsing.grid import Grid
+from manylabel.data.parsing.package import Package
+from manylabel.data.parsing.shared_parts import SharedParts, read_shared_parts
 from manylabel.errors import TableError
 
-_ERRORS = frozenset(
-    {
-        *("#BLOCKED!", "#CALC!", "#CONNECT!", "#DIV/0!", "#FIELD!", "#GETTING_DATA", "#N/A", "#NAME?"),
-        *("#NULL!", "#NUM!", "#REF!", "#SPILL!", "#UNKNOWN!", "#VALUE!"),
-    }
+_DAMAGED = (
+    BadZipFile,
+    zlib.error,
+    ExpatError,
+    ValueError,  # numbers of rows and cells; a seek to before the archive
+    OverflowError,
+    OSError,
+    EOFError,
+    LookupError,  # an encoding that does not exist
+    NotImplementedError,  # a way of packing, or a later form of archives
+    RuntimeError,  # an archive that cannot be opened for reading
 )
+"""What the libraries beneath raise where a workbook is damaged."""
 
 
 def read_workbook(path: Path, *, title: str) -> tuple[Grid, ...]:
@@ -35,94 +41,35 @@ def read_workbook(path: Path, *, title: str) -> tuple[Grid, ...]:
         title: What errors and notes call it.
 
     Raises:
-        TableError: It is no workbook, or a damaged one.
+        TableError: It is no workbook, a damaged one, or larger than any table of labels.
     """
-    from openpyxl.utils.exceptions import InvalidFileException
-
     content = read_bytes(path, title=title)
     try:
-        with warnings.catch_warnings():
-            # openpyxl warns of styles and cell rules that it drops; no label is among them.
-            warnings.simplefilter("ignore", UserWarning)
-            return _read_sheets(content)
-    except (BadZipFile, InvalidFileException, ParseError, KeyError, ValueError, IndexError, OSError) as error:
-        raise TableError([f"{title}: cannot be read as an Excel workbook: {error}"]) from error
+        package = Package(content, title=title)
+        shared = read_shared_parts(package)
+        room = Room()
+        return tuple(_read_sheet(package, shared, name, room=room) for name in shared.sheets)
+    except _DAMAGED as error:
+        raise TableError(
+            [
+                f"{title}: cannot be read as an Excel workbook: {error}; open it in a spreadsheet program "
+                "and save it anew as .xlsx or CSV"
+            ]
+        ) from error
 
 
-def _read_sheets(content: bytes) -> tuple[Grid, ...]:
-    from openpyxl import load_workbook
-
-    is_plain = not _holds(content, b"<mergeCell", b"<f>", b"<f ")
-    values = load_workbook(io.BytesIO(content), read_only=is_plain, data_only=True)
-    formulas = None if is_plain else load_workbook(io.BytesIO(content), data_only=False)
-    return tuple(
-        _read_sheet(sheet, None if formulas is None else formulas[sheet.title]) for sheet in values.worksheets
-    )
-
-
-def _holds(content: bytes, *marks: bytes) -> bool:
-    """Tell whether the XML of any sheet holds some text; only then is the slow way of reading needed."""
-    with ZipFile(io.BytesIO(content)) as archive:
-        sheets = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
-        return any(mark in archive.read(name) for name in sheets for mark in marks)
-
-
-def _read_sheet(sheet: Any, formulas: Any | None) -> Grid:
-    if formulas is None:
-        sheet.reset_dimensions()  # Some programs write a wrong size, which would cut the sheet.
-    rows = [list(row) for row in sheet.iter_rows(values_only=True)]
-    bad: dict[tuple[int, int], str] = {}
-    if formulas is not None:
-        _note_uncomputed(rows, formulas, bad)
-        _fill_merged(rows, sheet)
-    width = max(map(len, rows), default=0)
+def _read_sheet(package: Package, shared: SharedParts, name: str, *, room: Room) -> Grid:
+    title = package.title if len(shared.sheets) == 1 else f"{package.title}, sheet '{name}'"
+    cells = Cells(title, shared, room=room)
+    package.read(shared.sheets[name], cells)
+    cells.finish_sheet()
+    rows = cells.rows
+    width = max(map(len, rows.values()), default=0)
     lines = []
-    for number, row in enumerate(rows, start=1):
-        cells: list[str] = []
-        for column, value in enumerate(row):
-            text, reason = _write_value(value)
-            cells.append(text)
-            if reason is not None:
-                bad[number, column] = reason
-        if any(cells) or any((number, column) in bad for column in range(len(row))):
-            lines.append((number, (*cells, *[""] * (width - len(cells)))))
-    return Grid(kind="Excel workbook", unit="row", lines=tuple(lines), bad=bad, name=sheet.title)
-
-
-def _note_uncomputed(rows: list[list[object]], formulas: Any, bad: dict[tuple[int, int], str]) -> None:
-    for number, row in enumerate(formulas.iter_rows(), start=1):
-        for column, cell in enumerate(row):
-            is_blank = (
-                number > len(rows) or column >= len(rows[number - 1]) or rows[number - 1][column] is None
-            )
-            if cell.data_type == "f" and is_blank:
-                bad[number, column] = (
-                    "its formula was never computed; open the file in a spreadsheet program and save it there"
-                )
-
-
-def _fill_merged(rows: list[list[object]], sheet: Any) -> None:
-    for area in sheet.merged_cells.ranges:
-        value = rows[area.min_row - 1][area.min_col - 1]
-        for number in range(area.min_row - 1, min(area.max_row, len(rows))):
-            for column in range(area.min_col - 1, min(area.max_col, len(rows[number]))):
-                rows[number][column] = value
-
-
-def _write_value(value: object) -> tuple[str, str | None]:
-    """Write a cell as text; and why it cannot be used, if it cannot."""
-    match value:
-        case None:
-            return "", None
-        case float() if math.isfinite(value) and value.is_integer():
-            return str(int(value)), None
-        case datetime() | date() | time() | timedelta():
-            shown = f"{value:%Y-%m-%d}" if isinstance(value, date) else str(value)
-            return shown, f"it holds a date ({shown}); type the text again in a cell formatted as text"
-        case str() if value in _ERRORS:
-            return "", f"it holds the error {value}"
-        case _:
-            return str(value).strip(), None
+    for number in sorted(rows):
+        row = rows.pop(number)  # not kept beside the line that is made of it
+        lines.append((number, (*row, *[""] * (width - len(row)))))
+    return Grid(kind="Excel workbook", unit="row", lines=tuple(lines), bad=cells.bad, name=name)
 
 
 def describe_cell(row: int, column: int) -> str:

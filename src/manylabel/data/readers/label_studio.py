@@ -222,10 +222,10 @@ def _name_of(result: Mapping[str, Any]) -> str | None:
 def _list_other_results(results: Sequence[dict[str, Any]]) -> Iterator[str]:
     """Name the results that are no labels: ratings, texts, numbers."""
     for result in results:
-        kind = result.get("type")
+        kind = read_name(result.get("type"))
         if kind not in SHAPES and not any(True for _ in _read_value(result.get("value"), question=None)):
             name = _name_of(result)
-            yield f"{name} ({kind})" if name else str(kind)
+            yield f"{name} ({kind or '?'})" if name else kind or "?"
 
 
 def _read_value(value: object, *, question: str | None) -> Iterator[_Answer]:

@@ -2,9 +2,13 @@
 
 const COLUMNS = ["image", "labels", "error"];
 
-// Spreadsheets take what starts like this for a formula; an apostrophe before it makes it text.
-function asText(value) {
-  return /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+// Spreadsheets take what starts like this for a formula; an apostrophe before it makes it text. The same as
+// csv_text.py, which takes it away again; numbers are no texts.
+const AT_START = /^(?='*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])/;
+const WITHIN = /([;\t\n\r])(?='*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])/g;
+
+export function guard(value) {
+  return typeof value === "string" ? value.replace(WITHIN, "$1'").replace(AT_START, "'") : String(value);
 }
 
 function cell(text) {
@@ -25,16 +29,16 @@ export function toCsv(photos, labels, givenTo) {
     const scores = labels.map((label) => photo.scores[label] ?? "");
     lines.push([photo.image, givenTo(photo).join(";"), photo.error ?? "", ...scores]);
   }
-  return join(lines.map((line) => line.map(asText)));
+  return join(lines);
 }
 
-// For `manylabel predict --thresholds`, and to replace thresholds.csv of a bundle; names stay as they are.
+// For `manylabel predict --thresholds`, and to replace thresholds.csv of a bundle.
 export function thresholdsToCsv(thresholds) {
   return join([["label", "threshold"], ...thresholds]);
 }
 
 function join(lines) {
-  return lines.map((line) => line.map((value) => cell(String(value))).join(",")).join("\r\n") + "\r\n";
+  return lines.map((line) => line.map((value) => cell(guard(value))).join(",")).join("\r\n") + "\r\n";
 }
 
 export function download(text, name) {
