@@ -1,9 +1,12 @@
 """A trained model on disk, written and read back."""
 
+import errno
 import json
 import re
+import tempfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,7 @@ import pytest
 from manylabel.bundle import (
     BundleConfig,
     find_out_of_fold,
+    list_file,
     read_bundle,
     read_training_counts,
     replace_thresholds,
@@ -20,6 +24,7 @@ from manylabel.bundle import (
 from manylabel.errors import BundleError, OutputError
 from manylabel.files import file_sha256, write_atomically
 from manylabel.preprocess import Preprocessing
+from manylabel.room import check_room, is_full
 from manylabel.rules import parse_rules
 from manylabel.types import Thresholds
 
@@ -92,8 +97,6 @@ SEA = {"name": "sea", "train": 3, "train_known": 10}
         ({"labels": [SEA, {"name": "sky", "train": 3}]}, None),
         ({"labels": [SEA, {"name": "sky", "train": 3, "train_known": 2}]}, None),
         ({"labels": [SEA, {"name": "sky", "train": "many", "train_known": 2}]}, None),
-        ({"labels": [SEA, {"name": "sky", "train": 3, "train_known": float("inf")}]}, None),
-        ({"labels": [SEA, {"name": "sky", "train": 3, "train_known": 10**30}]}, None),
         ({"labels": [SEA, {"name": ["sky"], "train": 3, "train_known": 4}]}, None),
         ({"labels": {"sea": 3}}, None),
         (None, None),
@@ -111,6 +114,21 @@ def test_counts_of_training_are_read_where_they_are_told(
     counts = read_training_counts(folder, ("sky", "sea"))
 
     assert expected == (None if counts is None else tuple(count.tolist() for count in counts))
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity", "1" + "0" * 400, "-" + "9" * 19])
+@pytest.mark.parametrize("name", ["facts.json", "config.json"])
+def test_a_number_that_no_bundle_has_is_told(name: str, number: str, tmp_path: Path) -> None:
+    file = write(tmp_path) / name
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("{", f'{{"run of {name}": {number},', 1), encoding="utf-8")
+    if name == "config.json":
+        seal(file)
+
+    with pytest.raises(
+        BundleError, match=rf"{name}: cannot be read: {number[:20]}.*is no number that a bundle"
+    ):
+        read_bundle(tmp_path)
 
 
 def test_the_config_speaks_the_language_of_hugging_face(tmp_path: Path) -> None:
@@ -303,6 +321,103 @@ def test_what_an_earlier_version_told_of_thresholds_is_known(tmp_path: Path) -> 
     (change,) = read_bundle(edit_thresholds(tmp_path)).thresholds.changes
 
     assert change.endswith("0.9 (0.333 when chosen)")
+
+
+def test_every_file_that_is_written_has_its_hash(tmp_path: Path) -> None:
+    hashes = json.loads((write(tmp_path) / "facts.json").read_text(encoding="utf-8"))["sha256"]
+
+    assert hashes == {
+        file.name: file_sha256(file) for file in tmp_path.iterdir() if file.name != "facts.json"
+    }
+    assert set(hashes) >= {"README.md", "config.json", "thresholds.csv", "weights.safetensors"}
+
+
+def test_a_file_that_comes_later_gets_a_hash_too(tmp_path: Path) -> None:
+    before = json.loads((write(tmp_path) / "facts.json").read_text(encoding="utf-8"))
+    (tmp_path / "split.csv").write_bytes(b"image,part\n")
+
+    list_file(tmp_path, "split.csv")
+
+    sha256 = file_sha256(tmp_path / "split.csv")
+    assert read_bundle(tmp_path).facts == {**before, "sha256": {**before["sha256"], "split.csv": sha256}}
+
+
+def test_a_model_card_may_be_edited(tmp_path: Path) -> None:
+    (write(tmp_path) / "README.md").write_text("# Another card", encoding="utf-8")
+
+    assert read_bundle(tmp_path).config == CONFIG
+
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+def raise_full(*_: object) -> None:
+    raise FULL
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """Return the cache and the folder for temporary files, each of one's own."""
+    monkeypatch.setenv("MANYLABEL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    return tmp_path / "cache", tmp_path / "temporary"
+
+
+def write_where_there_is_room(folder: Path, *full: Path) -> None:
+    """Write a bundle while the disks of some folders are full."""
+
+    def write_weights(path: Path) -> None:
+        if any(path.is_relative_to(place) for place in full):
+            raise FULL
+        write_atomically(path, b"weights")
+
+    write_bundle(folder, config=CONFIG, thresholds=THRESHOLDS, facts={}, card="", write_weights=write_weights)
+
+
+def test_where_the_disk_is_full_the_model_is_kept_on_another(
+    places: tuple[Path, Path], tmp_path: Path
+) -> None:
+    cache, temporary = places
+    folder = tmp_path / "runs" / ".demo.12-ab.partial"
+    with pytest.raises(OutputError) as raised:
+        write_where_there_is_room(folder, folder, cache)
+
+    (kept,) = temporary.iterdir()
+    assert read_bundle(kept).config == CONFIG
+    assert str(raised.value) == (
+        f"{tmp_path / 'runs' / 'demo'}: cannot be written: No space left on device; the trained model is in "
+        f"{kept} instead; use it there, or move it where there is room"
+    )
+    assert not list(cache.iterdir())
+
+
+def test_where_no_disk_has_room_that_is_told(places: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(
+        OutputError, match=r"demo: cannot be written: No space .*no other disk has room for it"
+    ):
+        write_where_there_is_room(tmp_path / "demo", tmp_path)
+
+    assert not [path for place in places for path in place.iterdir()]
+
+
+@pytest.mark.usefixtures("places")
+def test_a_full_disk_is_noticed_wherever_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("manylabel.bundle.write_thresholds", raise_full)
+
+    with pytest.raises(OutputError, match="no other disk has room"):
+        write(tmp_path / "demo")
+
+
+def test_room_is_looked_for_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=2_500_000))
+    check_room(tmp_path, 2_500_000)
+
+    with pytest.raises(OSError, match=r"the disk is full: 2\.6 MB are needed, 2\.5 MB are free") as raised:
+        check_room(tmp_path, 2_600_000)
+    assert is_full(raised.value)
 
 
 def test_replaced_thresholds_are_not_called_edited(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -266,3 +267,49 @@ def test_clearing_removes_everything_that_is_ours_and_nothing_else(tmp_path: Pat
     (folder / "model.safetensors").unlink()
     clear_cache(tmp_path)
     assert not folder.exists()
+
+
+@pytest.fixture
+def homeless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make the user one that the system does not know; return where the cache of such users lies."""
+
+    def fail(_: str) -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.delenv("MANYLABEL_CACHE")
+    monkeypatch.setattr("manylabel.cache.user_cache_path", fail)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path / f"manylabel-{os.getuid()}"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere every user has a home")
+def test_a_user_without_a_home_has_a_cache_that_nobody_else_writes_to(homeless: Path) -> None:
+    assert default_cache() == homeless == default_cache()
+    assert homeless.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere every user has a home")
+@pytest.mark.usefixtures("homeless")
+def test_a_home_that_python_cannot_name_is_none(homeless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("manylabel.cache.user_cache_path", lambda _: Path("~/.cache/manylabel"))
+
+    assert default_cache() == homeless
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere every user has a home")
+@pytest.mark.parametrize("kind", ["a link", "open to all", "a file"])
+def test_a_folder_of_others_is_no_cache(kind: str, homeless: Path, tmp_path: Path) -> None:
+    match kind:
+        case "a link":
+            (tmp_path / "elsewhere").mkdir(mode=0o700)
+            homeless.symlink_to(tmp_path / "elsewhere")
+        case "open to all":
+            homeless.mkdir()
+            homeless.chmod(0o777)
+        case _:
+            homeless.touch()
+
+    with pytest.raises(
+        ConfigError, match=r"has no home, and .* is not theirs alone; name a folder in MANYLABEL"
+    ):
+        default_cache()

@@ -21,6 +21,7 @@ from manylabel.errors import (
     TableError,
     WeightsError,
     did_you_mean,
+    visible,
 )
 
 
@@ -109,3 +110,29 @@ def test_the_closest_known_name_is_suggested_and_nothing_far_off(given: str, sug
 
 def test_nothing_is_suggested_where_nothing_is_known() -> None:
     assert did_you_mean("beach", []) == ""
+
+
+@pytest.mark.parametrize(
+    "sign",
+    [
+        "\x07",
+        "\x1b",
+        "\n",
+        "\r",
+        "\x9b",
+        "\u061c",
+        "\u200b",
+        "\u200f",
+        "\u202e",
+        "\u2067",
+        "\ufeff",
+        "\udcff",
+    ],
+)
+def test_what_is_not_seen_is_shown_as_python_writes_it(sign: str) -> None:
+    assert visible(f"a{sign}b") == f"a{ascii(sign)[1:-1]}b"
+
+
+@pytest.mark.parametrize("text", ["hồ.jpg", "ش.jpg", "👨\u200d👩.jpg", "a b"])
+def test_letters_of_all_scripts_stay(text: str) -> None:
+    assert visible(text) == text

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from manylabel.data.readers import read_table
     from manylabel.data.sample import draw_sample
     from manylabel.estimator import MultiLabelClassifier
+    from manylabel.hash_list import verify
     from manylabel.labelling import suggest
     from manylabel.models.catalogue import list_models
     from manylabel.pipeline import compare, train
@@ -40,6 +41,7 @@ __all__ = [
     "read_table",
     "suggest",
     "train",
+    "verify",
 ]
 
 _HOMES = {
@@ -58,6 +60,7 @@ _HOMES = {
     "read_table": "manylabel.data.readers",
     "suggest": "manylabel.labelling",
     "train": "manylabel.pipeline",
+    "verify": "manylabel.hash_list",
 }
 
 rest_soon()

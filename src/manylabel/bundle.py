@@ -8,24 +8,29 @@ Out: a folder of plain files, complete or absent, and its reading back.
     thresholds.csv       one threshold per label; a user may edit it
     out_of_fold.csv      what chose them, where photos did: their targets, and probabilities by other fits
     facts.json           how it was trained and judged, and the SHA-256 of the other files
-    README.md            the model card
+    README.md            the model card; a user may edit it
     model.onnx           the same for any engine, where it was exported; its SHA-256 is in facts.json, too
+
+The hashes find damage. They prove nothing to whom the bundle was given: who forges a file can write its hash.
 """
 
+import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
-from manylabel.config import HeadName
-from manylabel.errors import BundleError, ConfigError
+from manylabel.bundle_config import BundleConfig as BundleConfig
+from manylabel.bundle_config import config_from_dict, config_to_dict
+from manylabel.errors import BundleError, ConfigError, OutputError
 from manylabel.files import file_sha256, write_atomically, writing
+from manylabel.leftovers import LEFT_BEHIND
 from manylabel.out_of_fold import OutOfFold, read_out_of_fold, write_out_of_fold
-from manylabel.preprocess import Preprocessing
-from manylabel.rules import LabelRules, parse_rules
+from manylabel.plain_files import check_plain, check_size, read_json
+from manylabel.room import is_full, keep_elsewhere
 from manylabel.threshold_files import describe_changes, read_thresholds, write_thresholds
 from manylabel.types import FloatArray, IntArray, Thresholds
 
@@ -37,37 +42,8 @@ FACTS_FILE = "facts.json"
 CARD_FILE = "README.md"
 ONNX_FILE = "model.onnx"
 
-# What has no rules can be read by every version; one that knew nothing of rules would break them.
-_FORMAT_VERSION, _FORMAT_VERSION_WITH_RULES = 1, 2
 _NEEDED_FILES = (CONFIG_FILE, WEIGHTS_FILE, THRESHOLDS_FILE)
 _CHECKED_FILES = (CONFIG_FILE, WEIGHTS_FILE)
-
-
-@dataclass(frozen=True, kw_only=True)
-class BundleConfig:
-    """Describe the network of a bundle.
-
-    Attributes:
-        backbone: Name of the backbone, e.g. ``"resnet50"``.
-        head: Name of the head.
-        labels: The label names, in the order of the outputs.
-        preprocessing: How photos become numbers.
-        rules: What decisions obey, maybe nothing.
-
-    Raises:
-        ValueError: The rules are about other labels.
-    """
-
-    backbone: str
-    head: HeadName
-    labels: tuple[str, ...]
-    preprocessing: Preprocessing
-    rules: LabelRules
-
-    def __post_init__(self) -> None:
-        """Check that labels and rules fit together."""
-        if self.rules.labels != self.labels:
-            raise ValueError(f"rules about {self.rules.labels}, the network has labels {self.labels}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,47 +88,88 @@ def write_bundle(  # noqa: PLR0913 - a file of the bundle each
         out_of_fold: What chose the thresholds; not given: nothing did, or it is not known.
 
     Raises:
-        OutputError: A file cannot be written.
+        OutputError: A file cannot be written. Where the disk is full and another one has room, the bundle is
+            there, and the error says where.
     """
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / CONFIG_FILE).write_text(_to_json(_config_to_dict(config)), encoding="utf-8")
-        write_thresholds(folder / THRESHOLDS_FILE, config.labels, thresholds.values)
-        if out_of_fold is not None:
-            write_out_of_fold(folder / OUT_OF_FOLD_FILE, out_of_fold)
-        (folder / CARD_FILE).write_text(card, encoding="utf-8")
-        write_weights(folder / WEIGHTS_FILE)
-        # safetensors lets nobody else read what it writes; a bundle is there to be handed on.
-        (folder / WEIGHTS_FILE).chmod((folder / CONFIG_FILE).stat().st_mode)
-        hashes = {name: file_sha256(folder / name) for name in _NEEDED_FILES}
-        whole = {**facts, **_threshold_facts(thresholds), "sha256": hashes}
-        (folder / FACTS_FILE).write_text(_to_json(whole), encoding="utf-8")
+
+    def fill(folder: Path) -> None:
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / CONFIG_FILE).write_text(_to_json(config_to_dict(config)), encoding="utf-8")
+            write_thresholds(folder / THRESHOLDS_FILE, config.labels, thresholds.values)
+            if out_of_fold is not None:
+                write_out_of_fold(folder / OUT_OF_FOLD_FILE, out_of_fold)
+            (folder / CARD_FILE).write_text(card, encoding="utf-8")
+            write_weights(folder / WEIGHTS_FILE)
+            # safetensors lets nobody else read what it writes; a bundle is there to be handed on.
+            (folder / WEIGHTS_FILE).chmod((folder / CONFIG_FILE).stat().st_mode)
+            listed = (*_NEEDED_FILES, OUT_OF_FOLD_FILE, CARD_FILE)
+            hashes = {name: file_sha256(folder / name) for name in listed if (folder / name).exists()}
+            whole = {**facts, **_threshold_facts(thresholds), "sha256": hashes}
+            (folder / FACTS_FILE).write_text(_to_json(whole), encoding="utf-8")
+
+    _fill_or_keep(folder, fill)
+
+
+def _fill_or_keep(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Fill a folder; where its disk is full, one on another disk, for training took long."""
+    try:
+        fill(folder)
+    except OutputError as error:
+        reason = error.__cause__
+        if not isinstance(reason, OSError) or not is_full(reason):
+            raise
+        shown = Path(*(_final_name(part) for part in folder.parts))
+        kept = keep_elsewhere(fill, name=shown.name or "bundle")
+        outcome = (
+            "no other disk has room for it, either; make room and train it again"
+            if kept is None
+            else f"the trained model is in {kept} instead; use it there, or move it where there is room"
+        )
+        raise OutputError(f"{shown}: cannot be written: {reason.strerror}; {outcome}") from error
+
+
+def _final_name(part: str) -> str:
+    """Return what a folder that is still being filled will be called."""
+    found = LEFT_BEHIND.fullmatch(part)
+    return part if found is None else found[2]
+
+
+def list_file(folder: Path, name: str) -> None:
+    """Add the hash of a file, which was written into a bundle later, to those in its facts.json.
+
+    Raises:
+        BundleError: There is no facts.json, or it cannot be read.
+        OutputError: It cannot be written.
+    """
+    facts = _read_json(folder, FACTS_FILE)
+    hashes = {**_hashes_of(facts, folder), name: file_sha256(folder / name)}
+    with writing(folder / FACTS_FILE):
+        write_atomically(folder / FACTS_FILE, _to_json({**facts, "sha256": hashes}).encode())
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """Read a bundle and check its files against the hashes in facts.json.
+    """Read a bundle and check what is used of it against the hashes in facts.json.
 
     Thresholds may have been edited: where that can be known, ``thresholds.changes`` tells it.
 
     Raises:
-        BundleError: It is no bundle, or a file is missing, damaged or of a later version.
+        BundleError: It is no bundle, or a file is missing, damaged, of a later version, or no plain file.
     """
     facts = _read_json(folder, FACTS_FILE)
     for name in _NEEDED_FILES:
+        check_plain(folder, name)
         if not (folder / name).is_file():
             raise BundleError(
                 f"{folder}: is no complete bundle: {name} is missing; those of a run lie in models/ inside it"
             )
     hashes = _hashes_of(facts, folder)
     for name in _CHECKED_FILES:
-        if file_sha256(folder / name) != hashes.get(name):
-            raise BundleError(
-                f"{folder / name}: has changed since the bundle was written (its SHA-256 is not the one in "
-                f"{FACTS_FILE}); copy the bundle again or train it anew"
-            )
-    config = _config_from_dict(_read_json(folder, CONFIG_FILE), folder / CONFIG_FILE)
+        _check_hash(folder, name, hashes)
+    config = config_from_dict(_read_json(folder, CONFIG_FILE), folder / CONFIG_FILE)
     chosen = _chosen_thresholds(facts, config.labels)
-    is_as_written = file_sha256(folder / THRESHOLDS_FILE) == hashes.get(THRESHOLDS_FILE)
+    check_size(folder / THRESHOLDS_FILE)
+    is_as_written = _hash(folder / THRESHOLDS_FILE) == hashes.get(THRESHOLDS_FILE)
     return Bundle(
         folder=folder,
         config=config,
@@ -160,6 +177,21 @@ def read_bundle(folder: Path) -> Bundle:
         chosen_thresholds=chosen,
         facts=facts,
     )
+
+
+def _check_hash(folder: Path, name: str, hashes: Mapping[str, object]) -> None:
+    if _hash(folder / name) != hashes.get(name):
+        raise BundleError(
+            f"{folder / name}: has changed since the bundle was written (its SHA-256 is not the one in "
+            f"{FACTS_FILE}); copy the bundle again or train it anew"
+        )
+
+
+def _hash(path: Path) -> str:
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def replace_thresholds(bundle: Bundle, thresholds: Thresholds) -> Path:
@@ -188,13 +220,21 @@ def find_out_of_fold(bundle: Bundle) -> OutOfFold:
         BundleError: The bundle does not hold it, or the file is damaged.
     """
     path = bundle.folder / OUT_OF_FOLD_FILE
+    check_plain(bundle.folder, OUT_OF_FOLD_FILE)
     if not path.is_file():
         raise BundleError(
             f"{bundle.folder}: has no {OUT_OF_FOLD_FILE} to choose thresholds by: an earlier version wrote "
             "the bundle, or no photos were kept from training; train it anew, perhaps with --folds 5, or "
             "give thresholds by hand (--threshold LABEL=VALUE)"
         )
-    return read_out_of_fold(path, bundle.config.labels)
+    hashes = bundle.facts["sha256"]
+    if OUT_OF_FOLD_FILE in hashes:  # earlier versions did not list it
+        _check_hash(bundle.folder, OUT_OF_FOLD_FILE, hashes)
+    try:
+        with np.errstate(invalid="raise"):  # numbers of groups and folds that are none
+            return read_out_of_fold(path, bundle.config.labels)
+    except (FloatingPointError, OverflowError) as error:
+        raise BundleError(f"{path}: is damaged: {error}") from error
 
 
 def read_hashes(folder: Path) -> dict[str, object]:
@@ -249,7 +289,8 @@ def add_onnx(bundle: Bundle, made: Path, *, facts: Mapping[str, Any]) -> Path:
     """
     path = bundle.folder / ONNX_FILE
     exports = {"onnx": {**facts, "sha256": file_sha256(made), "bundle": bundle.facts["sha256"]}}
-    whole = {**bundle.facts, "exports": {**bundle.facts.get("exports", {}), **exports}}
+    others = bundle.facts.get("exports")
+    whole = {**bundle.facts, "exports": {**(others if isinstance(others, dict) else {}), **exports}}
     # A kill between the two leaves a file that is not the one in facts.json: it is refused, not used.
     made.replace(path)
     write_atomically(bundle.folder / FACTS_FILE, _to_json(whole).encode())
@@ -260,15 +301,16 @@ def read_onnx(bundle: Bundle) -> Path | None:
     """Return the ONNX file of a bundle, checked against facts.json; None where there is none.
 
     Raises:
-        BundleError: It has changed since it was written, or was made from other weights.
+        BundleError: It is no plain file, has changed since it was written, or was made from other weights.
     """
     path = bundle.folder / ONNX_FILE
+    check_plain(bundle.folder, ONNX_FILE)
     if not path.is_file():
         return None
     again = f"make it anew: manylabel export {bundle.folder} --to onnx"
     try:
         facts = bundle.facts["exports"]["onnx"]
-        is_same, is_ours = file_sha256(path) == facts["sha256"], facts["bundle"] == bundle.facts["sha256"]
+        is_same, is_ours = _hash(path) == facts["sha256"], is_made_from(facts["bundle"], bundle)
     except (KeyError, TypeError) as error:
         raise BundleError(f"{path}: {FACTS_FILE} says nothing of it; {again}") from error
     if not is_same:
@@ -278,83 +320,41 @@ def read_onnx(bundle: Bundle) -> Path | None:
     return path
 
 
+def is_made_from(hashes: object, bundle: Bundle) -> bool:
+    """Tell whether an exported form is one of this network; thresholds and the model card may be others.
+
+    Args:
+        hashes: What the form has kept of the hashes of the bundle that it was made from.
+        bundle: The bundle that it lies in.
+    """
+    ours = bundle.facts["sha256"]
+    return isinstance(hashes, dict) and all(hashes.get(name) == ours[name] for name in _CHECKED_FILES)
+
+
 def _to_json(values: Mapping[str, Any]) -> str:
     return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
 
 def _read_json(folder: Path, name: str) -> dict[str, Any]:
+    check_plain(folder, name)
     try:
-        values = json.loads((folder / name).read_text(encoding="utf-8"))
+        values = read_json(folder / name)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise BundleError(
             f"{folder}: is no bundle: it has no {name}; give the folder that training wrote"
         ) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise BundleError(f"{folder / name}: cannot be read: {error}") from error
     if not isinstance(values, dict):
         raise BundleError(f"{folder / name}: is damaged: expected a JSON object")
     return values
 
 
 def _hashes_of(facts: Mapping[str, Any], folder: Path) -> dict[str, object]:
-    hashes = _entry(facts, "sha256", folder / FACTS_FILE)
+    if "sha256" not in facts:
+        raise BundleError(f"{folder / FACTS_FILE}: is damaged: 'sha256' is missing")
+    hashes = facts["sha256"]
     if not isinstance(hashes, dict):
         raise BundleError(f"{folder / FACTS_FILE}: is damaged: 'sha256' is no JSON object")
     return hashes
-
-
-def _entry(values: Mapping[str, Any], key: str, path: Path) -> Any:
-    if key not in values:
-        raise BundleError(f"{path}: is damaged: '{key}' is missing")
-    return values[key]
-
-
-def _config_to_dict(config: BundleConfig) -> dict[str, Any]:
-    rules = _rule_texts(config.rules)
-    return {
-        "format_version": _FORMAT_VERSION_WITH_RULES if rules else _FORMAT_VERSION,
-        "problem_type": "multi_label_classification",
-        "architecture": config.backbone,
-        "head": config.head,
-        "num_labels": len(config.labels),
-        "id2label": {str(number): label for number, label in enumerate(config.labels)},
-        "label2id": {label: number for number, label in enumerate(config.labels)},
-        "preprocessing": config.preprocessing.to_dict(),
-        **({"rules": rules} if rules else {}),
-    }
-
-
-def _rule_texts(rules: LabelRules) -> dict[str, list[str]]:
-    """Return rules as ``parse_rules`` takes them, without the kinds of which there are none."""
-    kinds = dict.fromkeys(rule.kind for rule in rules.rules)
-    return {kind: [rule.text for rule in rules.rules if rule.kind == kind] for kind in kinds}
-
-
-def _config_from_dict(values: Mapping[str, Any], path: Path) -> BundleConfig:
-    version = _entry(values, "format_version", path)
-    if version not in (_FORMAT_VERSION, _FORMAT_VERSION_WITH_RULES):
-        is_newer = isinstance(version, int) and version > _FORMAT_VERSION_WITH_RULES
-        raise BundleError(
-            f"{path}: has format version {version}, this manylabel reads {_FORMAT_VERSION} to "
-            f"{_FORMAT_VERSION_WITH_RULES}; {'install a newer one' if is_newer else 'it is damaged'}"
-        )
-    id2label = _entry(values, "id2label", path)
-    try:
-        labels = tuple(id2label[str(number)] for number in range(len(id2label)))
-        backbone, head = (_entry(values, key, path) for key in ("architecture", "head"))
-        if not isinstance(backbone, str) or head not in get_args(HeadName):
-            raise ValueError(f"no architecture '{backbone}' with a head '{head}'")
-        if not all(isinstance(label, str) for label in labels) or len(set(labels)) < len(labels):
-            raise ValueError("the labels are no names, or two have the same")
-        return BundleConfig(
-            backbone=backbone,
-            head=head,
-            labels=labels,
-            preprocessing=Preprocessing.from_dict(_entry(values, "preprocessing", path)),
-            rules=parse_rules(**values.get("rules", {}), labels=labels),
-        )
-    except (KeyError, TypeError, AttributeError, ValueError, ConfigError) as error:
-        raise BundleError(f"{path}: is damaged: {error}") from error
 
 
 def _threshold_facts(thresholds: Thresholds) -> dict[str, Any]:
@@ -366,7 +366,7 @@ def _chosen_thresholds(facts: Mapping[str, Any], labels: Sequence[str]) -> Float
     try:
         told = facts["thresholds"] if "thresholds" in facts else facts["models"][0]["thresholds"]["values"]
         values = np.array(told, dtype=np.float64)
-    except (KeyError, IndexError, TypeError, ValueError):
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError):
         return None
     return values if values.shape == (len(labels),) else None
 
@@ -379,14 +379,17 @@ def _read_thresholds(
     *,
     is_as_written: bool,
 ) -> Thresholds:
+    path = folder / THRESHOLDS_FILE
     try:
-        values = read_thresholds(folder / THRESHOLDS_FILE, labels)
+        values = read_thresholds(path, labels)
+    except csv.Error as error:
+        raise BundleError(f"{path}: cannot be read: {error}") from error
     except ConfigError as error:
         raise BundleError(f"{error}\nMend {THRESHOLDS_FILE}, or copy the bundle again") from error
     thresholds = Thresholds(values=values, origin=str(facts.get("thresholds_origin", "")))
     if is_as_written:
         return thresholds
-    edited = f"{folder / THRESHOLDS_FILE} was edited"
+    edited = f"{path} was edited"
     if chosen is None:
         return replace(thresholds, changes=(edited,))
     changed = describe_changes(labels, values, chosen, where="when chosen")

@@ -12,11 +12,13 @@ import math
 import os
 import re
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR
 from typing import IO, Any
 
 from platformdirs import user_cache_path
@@ -99,9 +101,37 @@ class ClearedCache:
 
 
 def default_cache() -> Path:
-    """Return the folder of the cache: MANYLABEL_CACHE, or the user's cache folder."""
+    """Return the folder of the cache: MANYLABEL_CACHE, or the user's cache folder.
+
+    Raises:
+        ConfigError: The user has no home, and no folder of their own in that for temporary files.
+    """
     given = os.environ.get("MANYLABEL_CACHE")
-    return Path(given) if given else user_cache_path("manylabel")
+    if given:
+        return Path(given)
+    with suppress(RuntimeError):  # a user that the system does not know, as in containers, without HOME
+        found = user_cache_path("manylabel")
+        if found.is_absolute():
+            return found
+    return _temporary_cache()
+
+
+def _temporary_cache() -> Path:
+    """Return a folder for temporary files that nobody else can write to."""
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    folder = Path(tempfile.gettempdir()) / f"manylabel-{user}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+        is_own = S_ISDIR(status.st_mode) and status.st_uid == user and not status.st_mode & 0o022
+    except OSError:
+        is_own = False
+    if not is_own:
+        raise ConfigError(
+            f"no folder for the cache: the user {user} has no home, and {folder} is not theirs alone; name a "
+            "folder in MANYLABEL_CACHE"
+        )
+    return folder
 
 
 def cache_limit_bytes() -> int:

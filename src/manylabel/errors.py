@@ -23,8 +23,10 @@ from difflib import get_close_matches
 from pathlib import Path
 
 _PROBLEMS_SHOWN = 10
-# Control characters, line separators, what turns the direction of writing, and what is no text.
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# Control characters, line separators, what turns the direction of writing or is not seen, what is no text.
+_UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
 
 
 def visible(text: str) -> str:

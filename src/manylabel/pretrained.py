@@ -13,6 +13,7 @@ from manylabel.errors import BundleError, InputError, needs_extra
 from manylabel.folders import new_folder
 from manylabel.predictors.engine_files import BUNDLE_FILES
 from manylabel.predictors.torch_predictor import TorchPredictor, save_weights
+from manylabel.report.markdown import as_markdown
 from manylabel.report.model_card import CARD_HEAD
 from manylabel.types import Thresholds
 
@@ -65,8 +66,8 @@ def save_bundle(
         preprocessing=classifier.preprocessing,
         rules=predictor.rules,
     )
-    labels = config.labels
-    card = _CARD.format(backbone=config.backbone, n_labels=len(labels), labels=", ".join(labels))
+    names = ", ".join(map(as_markdown, config.labels))
+    card = _CARD.format(backbone=config.backbone, n_labels=len(config.labels), labels=names)
     with new_folder(folder, replaces=_OWN_FILES if overwrite else None) as partial:
         write_bundle(
             partial,

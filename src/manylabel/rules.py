@@ -15,15 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manylabel.errors import ConfigError, did_you_mean
+from manylabel.rule_limits import check_amount
 from manylabel.types import FloatArray, IntArray, Thresholds
 
 BoolArray = NDArray[np.bool_]
 RuleKind = Literal["exclusive", "implies", "at_least_one"]
 
 _JOINTS: dict[RuleKind, str] = {"exclusive": "|", "implies": "->", "at_least_one": "|"}
-_MAX_ASSIGNMENTS = 50_000
+_MAX_ASSIGNMENTS, _MAX_SHOWN = 50_000, 20
 _MAX_NUMBERS = 4_000_000  # 32 MB at a time
-_MAX_SHOWN = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +129,7 @@ def parse_rules(
             cannot name a label that holds the sign between its names.
 
     Raises:
-        ConfigError: A rule is no rule, names an unknown label, or cannot be obeyed; all problems at once.
+        ConfigError: A rule is no rule, names an unknown label, or cannot be obeyed, or there are too many.
 
     Examples:
         >>> rules = parse_rules(exclusive=("day | night",), labels=("boat", "day", "night"))
@@ -140,13 +140,10 @@ def parse_rules(
         manylabel.errors.ConfigError: rules.implies 'boat -> watr': unknown label 'watr'; did you mean \
 'water'? Known labels: boat, water.
     """
-    given: tuple[tuple[RuleKind, Sequence[str]], ...] = (
-        ("exclusive", exclusive),
-        ("implies", implies),
-        ("at_least_one", at_least_one),
-    )
+    given = dict(zip(_JOINTS, (exclusive, implies, at_least_one), strict=True))
+    check_amount([text for texts in given.values() for text in texts])
     problems: list[str] = []
-    rules = [_parse(kind, text, labels, problems) for kind, texts in given for text in texts]
+    rules = [_parse(kind, text, labels, problems) for kind, texts in given.items() for text in texts]
     if problems:
         raise ConfigError("\n".join(problems))
     return LabelRules(labels=tuple(labels), rules=tuple(rules))

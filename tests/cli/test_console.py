@@ -80,6 +80,33 @@ def test_headings_and_errors_keep_their_lines(capfd: pytest.CaptureFixture[str])
     assert printed.err.splitlines() == ["error: first", "second"]
 
 
+@pytest.mark.parametrize("given", ["a\nb", "--out=a\nb"])
+def test_a_name_that_was_given_is_in_one_line_of_an_error(
+    given: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["manylabel", "predict", given, "--delimiter", "\n"])
+    console.show_error("a\nb: is no bundle\nand more")
+
+    assert capfd.readouterr().err.splitlines() == [r"error: a\nb: is no bundle", "and more"]
+
+
+def test_a_name_is_no_picture(capfd: pytest.CaptureFixture[str]) -> None:
+    console.show_line(":heart:.jpg")
+    console.show_table(["Label"], [[":heart:.jpg"]])
+    assert [line.strip() for line in capfd.readouterr().out.splitlines()] == [
+        *(":heart:.jpg", "Label", ":heart:.jpg")
+    ]
+
+
+def test_the_trace_of_an_error_in_the_log_obeys_no_name() -> None:
+    error = ValueError(f"cannot read {NASTY}")
+    record = logging.LogRecord("x", logging.ERROR, "x.py", 1, "failed", (), (ValueError, error, None))
+
+    text = console.VisibleFormatter("%(message)s").format(record)
+    assert "cannot read a" in text
+    assert not OBEYED.search(text)
+
+
 def test_a_log_record_of_the_server_is_one_line() -> None:
     formatter = console.VisibleFormatter("%(message)s")
     record = logging.LogRecord("x", logging.INFO, "x.py", 1, "name: %s", (NASTY,), None)

@@ -92,6 +92,13 @@ def test_what_is_no_file_of_weights_is_told(tmp_path: Path, content: bytes) -> N
         read_weights(tmp_path / "w.pth")
 
 
+@pytest.mark.parametrize("n_bytes", [16_000_001, 2**40, 2**64 - 1])
+def test_a_list_of_tensors_beyond_all_networks_is_not_read(tmp_path: Path, n_bytes: int) -> None:
+    (tmp_path / "w.safetensors").write_bytes(n_bytes.to_bytes(8, "little") + b"{}")
+    with pytest.raises(WeightsError, match=rf"would have {n_bytes:,} bytes, and at most 16,000,000 are read"):
+        read_weights(tmp_path / "w.safetensors")
+
+
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.9, 0.99])
 @pytest.mark.parametrize("kind", ["zip", "old", "safetensors"])
 def test_a_file_that_was_cut_off_is_told(tmp_path: Path, kind: str, kept: float) -> None:

@@ -5,7 +5,9 @@ Out: lines and tables: results on stdout, messages on stderr. Names of files and
      obeyed: whatever is printed passes here.
 """
 
+import io
 import logging
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,8 +28,20 @@ class VisibleConsole(Console):
         return super().render_str("\n".join(map(visible, text.split("\n"))), **options)
 
 
-stdout = VisibleConsole()
-stderr = VisibleConsole(stderr=True)
+# A name such as ":x:.jpg" is shown as it is, not as a picture.
+stdout = VisibleConsole(emoji=False)
+stderr = VisibleConsole(stderr=True, emoji=False)
+
+
+def allow_any_text() -> None:
+    """Let both streams write letters that their encoding lacks as numbers, so that none ends a command.
+
+    Where the output goes into a file or a pipe, Python encodes it as the system says, which on some is ASCII
+    or Windows-1252.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 class VisibleFormatter(logging.Formatter):
@@ -38,9 +52,20 @@ class VisibleFormatter(logging.Formatter):
         record.message = visible(record.message)
         return super().formatMessage(record)
 
+    def formatException(self, ei: Any) -> str:
+        """Return the trace of an error, whose words may hold names, in its lines."""
+        return "\n".join(map(visible, super().formatException(ei).split("\n")))
+
 
 def show_error(text: str) -> None:
-    """Print an error to stderr; every problem that it tells has its own line."""
+    """Print an error to stderr; every problem that it tells has its own line.
+
+    What was given on the command line is in one line, also where it holds a line break.
+    """
+    for word in sys.argv[1:]:
+        for given in (word, word.partition("=")[2]):
+            if "\n" in given and given.strip():
+                text = text.replace(given, visible(given))
     for line in f"error: {text}".split("\n"):
         _write(stderr, line, style="red")
 

@@ -1,10 +1,12 @@
 """The program ``manylabel``.
 
 In:  the words of the command line.
-Out: exit code 0; 2 with one message where the input cannot be used; 130 where Ctrl-C stopped it, 143 where
-     the system did.
+Out: exit code 0; 2 with one message where the input cannot be used, or memory or a disk is full; 130 where
+     Ctrl-C stopped it, 143 where the system did.
 """
 
+import errno
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +20,7 @@ from manylabel import __version__
 from manylabel.cli.cache import cache
 from manylabel.cli.check import check
 from manylabel.cli.compare import compare
-from manylabel.cli.console import show_error
+from manylabel.cli.console import allow_any_text, show_error
 from manylabel.cli.evaluate import evaluate
 from manylabel.cli.explain import explain
 from manylabel.cli.export import export
@@ -29,6 +31,7 @@ from manylabel.cli.serve import serve
 from manylabel.cli.suggest import suggest
 from manylabel.cli.thresholds import thresholds
 from manylabel.cli.train import train
+from manylabel.cli.verify import verify
 from manylabel.errors import ManylabelError, visible
 
 app = typer.Typer(
@@ -38,6 +41,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+# What torch says of processors and GPUs, OpenVINO, and C++ itself.
+_OUT_OF_MEMORY = re.compile(
+    r"out of memory|can(no|')t allocate memory|not enough memory|bad[ _]alloc|failed to allocate",
+    re.IGNORECASE,
 )
 
 
@@ -72,6 +82,7 @@ for command in (
     suggest,
     thresholds,
     export,
+    verify,
     serve,
     models,
     sample,
@@ -114,15 +125,42 @@ def _terminate(number: int, _frame: object) -> None:
     raise Terminated(number)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that memory is full; libraries have no error of their own for it."""
+    match error:
+        case MemoryError():
+            return True
+        case OSError():
+            return error.errno == errno.ENOMEM
+        case _:
+            return _OUT_OF_MEMORY.search(str(error)) is not None
+
+
+def show_out_of_memory(error: BaseException) -> None:
+    """Say that memory is full, and what takes less."""
+    reason = str(error).strip().partition("\n")[0]
+    show_error(
+        f"out of memory{f' ({visible(reason)})' if reason else ''}; what takes less: a smaller network, "
+        "smaller pictures (--set model.side_px=160), fewer views (--set training.n_views=1, --set "
+        "evaluation.tta=1), smaller batches (--set training.batch_size=8), fewer photos at once"
+    )
+
+
 def main() -> None:
     """Run the command line."""
+    allow_any_text()
     try:
         with terminable():
             app()
     except ManylabelError as error:
         show_error(str(error))
         sys.exit(2)
-    except OSError as error:
+    except (MemoryError, OSError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            show_out_of_memory(error)
+            sys.exit(2)
+        if not isinstance(error, OSError):
+            raise
         # What the library foresees is a ManylabelError; this is a full disk, or one that went away.
         show_error(visible(f"{error.filename or 'the disk'}: {error.strerror or error}"))
         sys.exit(2)

@@ -36,8 +36,7 @@ def predict(
         bool,
         typer.Option(
             "--excel",
-            help="Write .csv so that Excel reads its letters right and takes no name for a formula; .xlsx "
-            "needs no such care.",
+            help="Write .csv so that Excel reads its letters right; .xlsx needs no such care.",
         ),
     ] = False,
     engine: options.Engine = None,

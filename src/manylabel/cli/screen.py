@@ -302,7 +302,7 @@ def show_models(models: Sequence["ModelInfo"]) -> None:
             model.weights or "not here",
         )
     needed = Measurement.get(stdout, stdout.options.update(max_width=_WIDEST), table).maximum
-    VisibleConsole(file=stdout.file, width=max(stdout.width, needed)).print(table)
+    VisibleConsole(file=stdout.file, emoji=False, width=max(stdout.width, needed)).print(table)
 
 
 def show_cache(contents: "CacheContents") -> None:

@@ -38,6 +38,7 @@ _DAMAGE = (
 )
 # Before it, `weights_only=True` could be made to run code: https://nvd.nist.gov/vuln/detail/CVE-2025-32434
 _OLDEST_SAFE_TORCH = "2.6"
+_LENGTH_BYTES, _MOST_HEADER_BYTES = 8, 16_000_000
 _WRAPPINGS = ("state_dict", "model_state_dict", "model", "module")
 _PREFIXES = ("module.", "_orig_mod.", "model.")
 
@@ -79,6 +80,7 @@ def _read(path: Path) -> Any:
                 _check_torch(path)
                 # The open file, because torch would judge a path by its ending.
                 return torch.load(file, map_location="cpu", weights_only=True)
+        check_header(path)
         return load_file(path)
     except UnpicklingError as error:
         raise WeightsError(
@@ -90,6 +92,22 @@ def _read(path: Path) -> Any:
             f"{path}: is damaged, not complete, or no file of weights (.pth of torch.save, or .safetensors): "
             f"{str(error).strip().partition(chr(10))[0]}"
         ) from error
+
+
+def check_header(path: Path) -> None:
+    """Refuse a .safetensors file whose list of tensors is larger than that of any network, unread.
+
+    Raises:
+        OSError: It cannot be read.
+        WeightsError: The list, which comes first and is read as a whole, is too large.
+    """
+    with path.open("rb") as file:
+        n_bytes = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+    if n_bytes > _MOST_HEADER_BYTES:
+        raise WeightsError(
+            f"{path}: is damaged, not complete, or no file of weights (.pth of torch.save, or .safetensors): "
+            f"its list of tensors would have {n_bytes:,} bytes, and at most {_MOST_HEADER_BYTES:,} are read"
+        )
 
 
 def _check_torch(path: Path) -> None:

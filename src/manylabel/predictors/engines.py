@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
-from manylabel.bundle import CONFIG_FILE, ONNX_FILE, WEIGHTS_FILE, Bundle, read_bundle, read_onnx
+from manylabel.bundle import ONNX_FILE, Bundle, is_made_from, read_bundle, read_onnx
 from manylabel.cache import cache_limit_bytes, make_room, mark_used
 from manylabel.config import DeviceName, EngineName, PrecisionName
 from manylabel.errors import (
@@ -23,6 +23,7 @@ from manylabel.errors import (
     OutputError,
     needs_extra,
 )
+from manylabel.plain_files import check_plain
 from manylabel.predictors.engine_files import (
     INT8_FOLDER,
     OPENVINO_FOLDER,
@@ -31,6 +32,7 @@ from manylabel.predictors.engine_files import (
     write_engine,
 )
 from manylabel.predictors.locators import Locator, take_apart
+from manylabel.predictors.model_limits import check_model
 from manylabel.predictors.onnx_predictor import OnnxPredictor
 from manylabel.predictors.openvino_predictor import Aim, OpenVinoPredictor, has_native_bf16, read_model
 from manylabel.predictors.scoring import PixelPredictor
@@ -99,7 +101,10 @@ def open_locator(bundle: Bundle) -> Locator | None:
         MissingExtraError: OpenVINO is not installed.
     """
     _check_openvino("openvino", "cpu")
-    return take_apart(read_model(converted_model(bundle)))
+    found = converted_model(bundle)
+    model = read_model(found)
+    check_model(model, source=found if isinstance(found, Path) else bundle.folder)
+    return take_apart(model)
 
 
 def _open_best(bundle: Bundle, *, device: DeviceName, precision: PrecisionName, aim: Aim) -> PixelPredictor:
@@ -159,6 +164,7 @@ def converted_model(bundle: Bundle) -> "openvino.Model | Path":
         MissingExtraError: It has to be converted, and torch is not installed.
         ConfigError: MANYLABEL_CACHE_GB is no positive number.
     """
+    check_plain(bundle.folder, OPENVINO_FOLDER)
     if (bundle.folder / OPENVINO_FOLDER).is_dir():
         return _exported_model(bundle, OPENVINO_FOLDER, command="--to openvino")
     place, limit_bytes = cached_engine(bundle), cache_limit_bytes()
@@ -195,6 +201,7 @@ def _convert(bundle: Bundle, place: Path, *, limit_bytes: int) -> "openvino.Mode
 
 
 def _int8_model(bundle: Bundle) -> Path:
+    check_plain(bundle.folder, INT8_FOLDER)
     if not (bundle.folder / INT8_FOLDER).is_dir():
         raise BundleError(
             f"{bundle.folder}: has no 8-bit version yet; make one: "
@@ -211,10 +218,7 @@ def _exported_model(bundle: Bundle, name: str, *, command: str) -> Path:
         files = read_engine(folder)
     except BundleError as error:
         raise BundleError(f"{error}; {again}") from error
-    made_from, hashes = files.facts.get("bundle"), bundle.facts["sha256"]
-    if not isinstance(made_from, dict) or any(
-        made_from.get(file) != hashes[file] for file in (WEIGHTS_FILE, CONFIG_FILE)
-    ):
+    if not is_made_from(files.facts.get("bundle"), bundle):
         raise BundleError(f"{folder}: was made from another network than that of the bundle; {again}")
     return files.model
 

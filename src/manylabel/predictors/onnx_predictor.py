@@ -9,10 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from manylabel.bundle import BundleConfig
-from manylabel.errors import BundleError, needs_extra
+from manylabel.errors import BundleError, EngineError, needs_extra
+from manylabel.predictors.model_limits import check_model
+from manylabel.predictors.onnx_scan import scan_onnx
 from manylabel.predictors.openvino_parts import LOGITS
-from manylabel.predictors.scoring import EnginePredictor, Finish, average_views, check_shapes
+from manylabel.predictors.openvino_predictor import read_model
+from manylabel.predictors.scoring import EnginePredictor, Finish, check_shapes
 from manylabel.preprocess import PixelArray
+from manylabel.quiet_imports import has_openvino
 from manylabel.types import Thresholds
 
 _VIEWS_PER_BATCH = 8
@@ -28,7 +32,7 @@ class OnnxPredictor(EnginePredictor):
         thresholds: Thresholds that came with it.
 
     Raises:
-        BundleError: ONNX Runtime cannot take the file.
+        BundleError: ONNX Runtime cannot take the file, or it holds what no network of ours has.
         MissingExtraError: ONNX Runtime is not installed.
     """
 
@@ -44,6 +48,8 @@ class OnnxPredictor(EnginePredictor):
             preprocessing=config.preprocessing,
             views_per_batch=_VIEWS_PER_BATCH,
         )
+        self._model = model
+        _check_file(model)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors
         try:
@@ -51,7 +57,7 @@ class OnnxPredictor(EnginePredictor):
                 str(model), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime's errors share no other base
-            raise BundleError(f"{model}: ONNX Runtime cannot take it: {str(error).strip()}") from error
+            raise BundleError(f"{model}: ONNX Runtime cannot take it: {_reason(error)}") from error
         inputs = self._session.get_inputs()
         logits = [output for output in self._session.get_outputs() if output.name == LOGITS]
         if len(inputs) != 1 or len(logits) != 1:
@@ -74,6 +80,24 @@ class OnnxPredictor(EnginePredictor):
 
     def start(self, pixels: PixelArray) -> Finish:
         """Score the views of some photos; arguments and result as in ``PixelPredictor``."""
-        (logits,) = self._session.run([LOGITS], {self._input: pixels}, self._run_options)
-        scores = average_views(np.asarray(logits, dtype=np.float64), n_views=self.preprocessing.n_views)
+        try:
+            (logits,) = self._session.run([LOGITS], {self._input: pixels}, self._run_options)
+        except Exception as error:  # ONNX Runtime's errors share no other base
+            raise EngineError(f"{self._model}: ONNX Runtime cannot compute it: {_reason(error)}") from error
+        scores = self.to_scores(np.asarray(logits, dtype=np.float64), n_rows=len(pixels))
         return lambda: scores
+
+
+def _check_file(model: Path) -> None:
+    """Refuse what could harm, before ONNX Runtime begins to compute its constants.
+
+    Where OpenVINO is not installed, nobody tells beforehand how much the operations compute together.
+    """
+    if has_openvino():
+        check_model(read_model(model), source=model)
+    else:
+        scan_onnx(model)
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

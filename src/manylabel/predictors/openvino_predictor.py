@@ -15,9 +15,11 @@ import numpy as np
 
 from manylabel.bundle import BundleConfig
 from manylabel.config import PrecisionName
-from manylabel.errors import BundleError, ConfigError
+from manylabel.errors import BundleError, ConfigError, EngineError
+from manylabel.predictors.model_limits import check_operations, check_sizes, for_rows
+from manylabel.predictors.onnx_scan import scan_onnx
 from manylabel.predictors.openvino_parts import LOGITS, keep_outputs
-from manylabel.predictors.scoring import EnginePredictor, Finish, average_views, check_shapes
+from manylabel.predictors.scoring import EnginePredictor, Finish, check_shapes
 from manylabel.preprocess import VIEWS_TOGETHER, PixelArray, fill_up
 from manylabel.quiet_imports import import_openvino
 from manylabel.types import FloatArray, Thresholds
@@ -53,7 +55,8 @@ class OpenVinoPredictor(EnginePredictor):
         aim: How many photos come.
 
     Raises:
-        BundleError: The model is not one of pixels that gives logits.
+        BundleError: The model is not one of pixels that gives logits, or would take far too much memory.
+        EngineError: OpenVINO cannot compile it.
         ConfigError: bf16 is asked for, and the processor does not have it.
         ModuleNotFoundError: OpenVINO is not installed.
     """
@@ -89,9 +92,10 @@ class OpenVinoPredictor(EnginePredictor):
         hint: Hint = "LATENCY" if aim == "few" else "THROUGHPUT"
         self._networks = []
         for n_photos in _sizes(aim, self.batch_size):
-            network = _SizedNetwork(
-                model, n_rows=n_photos * config.preprocessing.n_views, precision=precision, hint=hint
-            )
+            n_rows = n_photos * config.preprocessing.n_views
+            twin = for_rows(model, n_rows=n_rows, source=source)
+            check_sizes(twin, n_rows=n_rows, source=source)
+            network = _SizedNetwork(twin, n_rows=n_rows, precision=precision, hint=hint)
             # Beforehand: none shall be made while others begin.
             network.make_requests((network.n_parallel + 1) * (self.batch_size // n_photos))
             self._networks.append(network)
@@ -111,12 +115,12 @@ class OpenVinoPredictor(EnginePredictor):
 
     def start(self, pixels: PixelArray) -> Finish:
         """Begin to score; arguments and result as in ``PixelPredictor``."""
+        n_rows = len(pixels)
         with _beginning:
             runs = list(self._start_all(pixels))
 
         def finish() -> FloatArray:
-            logits = np.concatenate([run() for run in runs])
-            return average_views(logits, n_views=self.preprocessing.n_views)
+            return self.to_scores(np.concatenate([run() for run in runs]), n_rows=n_rows)
 
         return finish
 
@@ -133,11 +137,8 @@ class _SizedNetwork:
     """Run a network that is compiled for one number of views, which is up to a third faster than for any."""
 
     def __init__(self, model: "openvino.Model", *, n_rows: int, precision: PrecisionName, hint: Hint) -> None:
-        twin = model.clone()
-        _, *others = twin.inputs[0].get_partial_shape()
-        twin.reshape([n_rows, *others])
         self.n_rows = n_rows
-        self._compiled = compile_model(twin, precision=precision, hint=hint)
+        self._compiled = compile_model(model, precision=precision, hint=hint)
         self._idle: SimpleQueue[Any] = SimpleQueue()
 
     @property
@@ -166,7 +167,10 @@ class _SizedNetwork:
         request.start_async({0: fill_up(pixels, n_rows=self.n_rows)})
 
         def finish() -> FloatArray:
-            request.wait()
+            try:
+                request.wait()
+            except RuntimeError as error:
+                raise EngineError(f"OpenVINO cannot compute this network: {_reason(error)}") from error
             logits = np.array(request.get_output_tensor(0).data[:n_given], dtype=np.float64)
             self._idle.put(request)
             return logits
@@ -220,7 +224,15 @@ def compile_model(
         # With several streams, OpenVINO 2026.4 now and then makes another network of 8-bit convolutions that
         # lie side by side: up to half of the compilations of a SqueezeNet were wrong, with one stream none.
         settings["NUM_STREAMS"] = 1
-    return openvino.Core().compile_model(model, "CPU", settings)
+    try:
+        return openvino.Core().compile_model(model, "CPU", settings)
+    except RuntimeError as error:
+        raise EngineError(f"OpenVINO cannot compile this network: {_reason(error)}") from error
+
+
+def _reason(error: RuntimeError) -> str:
+    """Return the last line of what OpenVINO says: those before it name its own files."""
+    return str(error).strip().rpartition("\n")[2].strip()
 
 
 def _is_quantised(model: "openvino.Model") -> bool:
@@ -232,15 +244,18 @@ def read_model(model: "openvino.Model | Path") -> "openvino.Model":
     """Read a model from its file, where it is not in memory yet.
 
     Raises:
-        BundleError: OpenVINO cannot read the file.
+        BundleError: OpenVINO cannot read the file, or it holds what no network of ours has.
     """
     if not isinstance(model, Path):
         return model
+    if model.suffix == ".onnx":
+        scan_onnx(model)
     try:
-        return import_openvino().Core().read_model(str(model))
+        read = import_openvino().Core().read_model(str(model))
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise BundleError(f"{model}: OpenVINO cannot read it: {reason}") from error
+        raise BundleError(f"{model}: OpenVINO cannot read it: {_reason(error)}") from error
+    check_operations(read, source=model)
+    return read
 
 
 def has_native_bf16() -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from manylabel.bundle import BundleConfig
-from manylabel.errors import BundleError
+from manylabel.errors import BundleError, EngineError
 from manylabel.preprocess import PixelArray, Preprocessing, resize_views
 from manylabel.rules import LabelRules
 from manylabel.types import FloatArray, Predictor, Thresholds
@@ -116,6 +116,11 @@ class EnginePredictor(ABC):
         """Return probabilities [n_photos, n_labels] for upright RGB photos of any size."""
         return score_photos(self, photos)
 
+    def to_scores(self, logits: FloatArray, *, n_rows: int) -> FloatArray:
+        """Return what ``logits_to_scores`` makes of the logits of ``n_rows`` views."""
+        n_views = self._preprocessing.n_views
+        return logits_to_scores(logits, n_rows=n_rows, n_labels=len(self._labels), n_views=n_views)
+
     @property
     @abstractmethod
     def engine(self) -> str:
@@ -174,6 +179,37 @@ def score_pixels(predictor: PixelPredictor, pixels: PixelArray) -> FloatArray:
     return np.concatenate(
         [np.empty((0, len(predictor.labels))), *(predictor.start(batch)() for batch in batches)]
     )
+
+
+def logits_to_scores(logits: FloatArray, *, n_rows: int, n_labels: int, n_views: int) -> FloatArray:
+    """Check what a network gave, and turn it into scores.
+
+    Args:
+        logits: As for ``average_views``.
+        n_rows: Views that the network was given.
+        n_labels: Labels of the network.
+        n_views: Views per photo.
+
+    Returns:
+        Probabilities [n_photos, n_labels].
+
+    Raises:
+        EngineError: The logits have another shape, or are no numbers.
+    """
+    if logits.shape != (n_rows, n_labels):
+        raise EngineError(
+            f"the network gives outputs of shape {list(logits.shape)}, expected {[n_rows, n_labels]} for "
+            f"{n_rows} views and {n_labels} labels; the bundle is damaged, copy it again or train it anew"
+        )
+    with np.errstate(invalid="ignore"):
+        scores = average_views(logits, n_views=n_views)
+    n_lost = int(np.isnan(scores).any(axis=1).sum())
+    if n_lost:
+        raise EngineError(
+            f"the network gives no number (NaN) for {n_lost} of {len(scores)} photos scored together; its "
+            "weights or its preprocessing are damaged, copy the bundle again or train it anew"
+        )
+    return scores
 
 
 def average_views(logits: FloatArray, *, n_views: int) -> FloatArray:

@@ -4,6 +4,8 @@ In:  a classifier, or a bundle on disk; upright RGB photos.
 Out: probabilities [n_photos, n_labels].
 """
 
+import errno
+import re
 from pathlib import Path
 
 import torch
@@ -12,14 +14,17 @@ from safetensors.torch import load_file, save_file
 
 from manylabel.bundle import CONFIG_FILE, WEIGHTS_FILE, Bundle, read_bundle
 from manylabel.config import DeviceName, PrecisionName
-from manylabel.errors import BundleError, ConfigError
+from manylabel.errors import BundleError, ConfigError, WeightsError, visible
 from manylabel.models.backbones import build_backbone, seeded
 from manylabel.models.classifier import Classifier
 from manylabel.models.heads import build_head
 from manylabel.models.modes import infer
+from manylabel.models.weight_files import check_header
+from manylabel.predictors.budget import Budget
 from manylabel.predictors.device import choose_device, choose_precision
-from manylabel.predictors.scoring import EnginePredictor, Finish, average_views
+from manylabel.predictors.scoring import EnginePredictor, Finish
 from manylabel.preprocess import PixelArray
+from manylabel.room import check_room
 from manylabel.rules import LabelRules, parse_rules
 from manylabel.types import Thresholds
 
@@ -73,7 +78,7 @@ class TorchPredictor(EnginePredictor):
     def start(self, pixels: PixelArray) -> Finish:
         """Score the views of some photos; arguments and result as in ``PixelPredictor``."""
         logits = predict_pixels(self._classifier, torch.from_numpy(pixels), precision=self._precision)
-        scores = average_views(logits.numpy(), n_views=self.preprocessing.n_views)
+        scores = self.to_scores(logits.numpy(), n_rows=len(pixels))
         return lambda: scores
 
 
@@ -93,8 +98,18 @@ def predict_pixels(classifier: Classifier, pixels: torch.Tensor, *, precision: t
 
 
 def save_weights(classifier: Classifier, path: Path) -> None:
-    """Write all weights of a classifier to a .safetensors file."""
-    save_file({name: value.contiguous() for name, value in classifier.state_dict().items()}, path)
+    """Write all weights of a classifier to a .safetensors file.
+
+    Raises:
+        OSError: There is no room for it, or it cannot be written.
+    """
+    tensors = {name: value.contiguous() for name, value in classifier.state_dict().items()}
+    check_room(path.parent, sum(tensor.nbytes for tensor in tensors.values()))
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:  # its word for a full disk, too
+        number = re.search(r"os error (\d+)", str(error))
+        raise OSError(int(number[1]) if number else errno.EIO, str(error)) from error
 
 
 def load_predictor(
@@ -135,21 +150,31 @@ def load_classifier(bundle: Bundle) -> Classifier:
     Raises:
         BundleError: The weights do not fit.
     """
-    config = bundle.config
-    try:
-        backbone = build_backbone(config.backbone, side_px=config.preprocessing.side_px)
-    except ConfigError as error:
-        raise BundleError(f"{bundle.folder / CONFIG_FILE}: {error}") from error
-    backbone.preprocessing = config.preprocessing
-    with seeded(0):
-        head = build_head(
-            config.head, backbone=config.backbone, n_features=backbone.n_features, n_labels=len(config.labels)
-        )
-    classifier = Classifier(backbone=backbone, head=head, labels=config.labels)
     weights = bundle.folder / WEIGHTS_FILE
     try:
+        check_header(weights)
+        classifier = _build_classifier(bundle, weights)
         classifier.load_state_dict(load_file(weights))
-    except (RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise BundleError(f"{weights}: does not fit config.json: {reason}") from error
+    except WeightsError as error:
+        raise BundleError(str(error)) from error
+    except (OSError, LookupError, RuntimeError, SafetensorError, TypeError, ValueError) as error:
+        reason = str(error).strip().rpartition("\n")[2].strip()
+        raise BundleError(f"{weights}: does not fit config.json: {visible(reason)}") from error
     return classifier.eval()
+
+
+def _build_classifier(bundle: Bundle, weights: Path) -> Classifier:
+    """Build the network of a bundle, with random weights."""
+    config = bundle.config
+    try:
+        with Budget(weights):
+            backbone = build_backbone(config.backbone, side_px=config.preprocessing.side_px)
+            backbone.preprocessing = config.preprocessing
+            n_features, n_labels = backbone.n_features, len(config.labels)
+            with seeded(0):
+                head = build_head(
+                    config.head, backbone=config.backbone, n_features=n_features, n_labels=n_labels
+                )
+    except ConfigError as error:
+        raise BundleError(f"{bundle.folder / CONFIG_FILE}: {error}") from error
+    return Classifier(backbone=backbone, head=head, labels=config.labels)
