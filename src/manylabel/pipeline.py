@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from manylabel.bundle import BundleConfig, read_bundle, write_bundle
+from manylabel.bundle import BundleConfig, list_file, read_bundle, write_bundle
 from manylabel.cache import cache_limit_bytes, default_cache
 from manylabel.config import RunConfig
 from manylabel.data.check import Check, check_table
@@ -192,6 +192,7 @@ def train(
         network = run_trial(start, provenance, experiment)
         facts = write_network(folder, network, run, clock=clock)
         write_split(folder / SPLIT_FILE, run.table, run.split)
+        list_file(folder, SPLIT_FILE)
     return RunResult(out=Path(config.out), facts=facts)
 
 

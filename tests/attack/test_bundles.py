@@ -39,7 +39,7 @@ from tests.attack.onnx_graphs import FILES, graph_file
 pytest.importorskip("openvino")
 pytest.importorskip("onnxruntime")
 
-SLOWEST_SECONDS = 30
+SLOWEST_SECONDS = 60
 LABELS = ("circle", "square", "triangle")
 Tamper = Callable[[Path], None]
 
