@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import errno
 import http.client
 import io
 import json
@@ -57,7 +58,8 @@ def client_of(
     thresholds: ThresholdSource | None = None,
 ) -> TestClient:
     """Return a client of such a server."""
-    return TestClient(app_of(bundle, limits=limits, token=token, thresholds=thresholds))
+    app = app_of(bundle, limits=limits, token=token, thresholds=thresholds)
+    return TestClient(app, base_url="http://localhost")
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +196,7 @@ def test_labels_come_with_their_thresholds(client: TestClient) -> None:
 
 def test_thresholds_of_the_operator_are_used(shapes_bundle: Path) -> None:
     served = ServedBundle("first", shapes_bundle, thresholds={"circle": 1.0, "square": 0.0})
-    with TestClient(create_app([served])) as client:
+    with TestClient(create_app([served]), base_url="http://localhost") as client:
         said = client.post("/predict", content=png()).json()
     assert (said["thresholds"]["circle"], said["thresholds"]["square"]) == (1.0, 0.0)
     assert "square" in said["photos"][0]["labels"]
@@ -436,7 +438,7 @@ def test_too_many_photos_and_too_many_pixels_are_refused(shapes_bundle: Path) ->
         many = client.post("/predict", files=form_of(*[(f"{n}.png", png()) for n in range(3)]))
         large = client.post("/predict", files=form_of(("large.png", png(101)), ("small.png", png(99))))
     assert many.status_code == 400
-    assert "Too many files" in many.json()["detail"]
+    assert many.json()["detail"] == "a request may have 2 photos; send fewer"
     assert large.status_code == 200
     refused, read = large.json()["photos"]
     assert refused["error"] == "it has more than 0.01 million pixels"
@@ -485,6 +487,102 @@ def test_what_takes_too_long_is_refused(shapes_bundle: Path, monkeypatch: pytest
     assert "manylabel_photos_waiting 0.0" in text
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        *(
+            ("GET", path, 200)
+            for path in ("/", "/health", "/metrics", "/labels", "/openapi.json", "/static/main.js")
+        ),
+        *(("HEAD", path, 200) for path in ("/", "/health", "/static/main.js")),
+        *(
+            ("GET", path, 404)
+            for path in ("/docs", "/redoc", "/labels/", "/static", "/static/", "/static/nope", "/x")
+        ),
+        *(("GET", path, 404) for path in ("/static/..%2fapp.py", "/static/%00", "/labels?model=x")),
+        *(("POST", path, 422) for path in ("/predict", "/explain?label=circle", "/predict?previews=x")),
+        *(("POST", path, 405) for path in ("/labels", "/", "/static/main.js")),
+        *(("OPTIONS", path, 405) for path in ("/predict", "/explain")),
+        ("GET", "/predict", 405),
+        ("POST", "/explain", 400),
+    ],
+)
+def test_every_answer_is_safe_in_a_browser(method: str, path: str, status: int, client: TestClient) -> None:
+    answer = client.request(method, path, follow_redirects=False)
+    assert answer.status_code == status
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    policy = answer.headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in policy
+    assert policy.startswith(
+        "default-src 'self';" if path == "/" and status == 200 else "default-src 'none';"
+    )
+    assert "Access-Control-Allow-Origin" not in answer.headers
+    assert "Location" not in answer.headers
+
+
+def test_refused_requests_are_safe_in_a_browser_and_named(client: TestClient) -> None:
+    refused = [
+        client.get("/labels", headers={"Host": "evil.example"}),
+        client.post("/predict", content=png(), headers={"Origin": "http://evil.example"}),
+        client.post("/predict", headers={"Content-Length": "99000000"}),
+    ]
+    assert [answer.status_code for answer in refused] == [421, 403, 413]
+    for answer in refused:
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+        assert len(answer.headers["X-Request-ID"]) == 16
+
+
+def test_what_is_not_served_is_told(client: TestClient) -> None:
+    assert client.get("/labels/").json() == {
+        "detail": "nothing is served at '/labels/'; /openapi.json lists what is"
+    }
+    assert client.get("/predict").json()["detail"].startswith("'/predict' does not take 'GET'")
+    assert client.get("/" + "x" * 2000).json()["detail"].count("x") == 99
+
+
+def test_a_failure_of_ours_is_told_and_logged(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise ValueError("a mistake")
+
+    monkeypatch.setattr(ServedBundle, "judge", fail)
+    answer = client.post("/predict", content=png(), headers={"X-Request-ID": "mine"})
+    assert (answer.status_code, answer.headers["X-Request-ID"]) == (500, "mine")
+    assert answer.json()["detail"] == "the server failed; its log tells why"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert any(record.exc_info and "a mistake" in str(record.exc_info[1]) for record in caplog.records)
+
+
+def test_a_full_temporary_folder_stops_no_upload(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile._TemporaryFileWrapper", refuse)
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    file = io.BytesIO()
+    Image.effect_noise((1200, 1200), 90).convert("RGB").save(
+        file, "BMP"
+    )  # more than stays in memory elsewhere
+    answer = client.post("/predict", files=form_of(("a.bmp", file.getvalue())))
+    assert answer.status_code == 200
+
+
+def test_a_full_disk_is_told(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(ServedBundle, "judge", fail)
+    answer = client.post("/predict", content=png())
+    assert answer.status_code == 507
+    assert (
+        answer.json()["detail"] == "a disk of the server, or its temporary folder, is full; tell its operator"
+    )
+
+
 def test_the_page_comes_with_everything_it_needs(client: TestClient) -> None:
     page = client.get("/")
     assert page.status_code == 200
@@ -494,6 +592,9 @@ def test_the_page_comes_with_everything_it_needs(client: TestClient) -> None:
         assert client.get(f"/static/{name}").status_code == 200
     assert "http" not in page.text.replace('xmlns="http', "")
     assert client.get("/static/../app.py").status_code == 404
+    tag = client.get("/static/main.js").headers["ETag"]
+    unchanged = client.get("/static/main.js", headers={"If-None-Match": f"W/{tag}"})
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
 
 
 def test_rules_are_obeyed_and_told(shapes_bundle: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, features
 
 from manylabel.serve.app import create_app
+from manylabel.serve.hosts import AllowedHosts
 from manylabel.serve.served import ServedBundle
 from manylabel.serve.settings import ServeLimits
 
@@ -30,7 +31,7 @@ def client(shapes_bundle: Path) -> Iterator[TestClient]:
     """Return a client of a server that refuses large photos."""
     limits = ServeLimits(megapixels=1, request_mb=2, photos=8, seconds=20)
     app = create_app([ServedBundle("shapes", shapes_bundle, limits=limits)], limits=limits)
-    with TestClient(app, raise_server_exceptions=False) as client:
+    with TestClient(app, base_url="http://localhost") as client:
         yield client
 
 
@@ -83,7 +84,8 @@ def test_any_body_is_answered(body: bytes, kind: str, client: TestClient) -> Non
 
 
 def test_the_description_holds_what_it_promises(shapes_bundle: Path) -> None:
-    app = create_app([ServedBundle("shapes", shapes_bundle)], token="pass")
+    hosts = AllowedHosts(names=["testserver"])  # the name that schemathesis gives the app
+    app = create_app([ServedBundle("shapes", shapes_bundle)], token="pass", hosts=hosts)
     from schemathesis.specs.openapi.checks import positive_data_acceptance
 
     schema = schemathesis.openapi.from_asgi("/openapi.json", app)

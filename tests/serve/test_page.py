@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
 from PIL import Image
 
 from manylabel.bundle import read_bundle
@@ -179,9 +181,10 @@ THRESHOLDS_TO_CSV = """async (thresholds) => {
 }"""
 
 
-def test_saved_thresholds_keep_names_as_they_are(page: Any, tmp_path: Path) -> None:
+def test_saved_thresholds_hold_no_formula_and_are_read_back(page: Any, tmp_path: Path) -> None:
     labels = ("=sea", 'the "old", bridge')
     text = page.evaluate(THRESHOLDS_TO_CSV, [[label, 0.25] for label in labels])
+    assert text.splitlines()[1] == "'=sea,0.25"
     (tmp_path / "t.csv").write_text("\ufeff" + text, encoding="utf-8", newline="")
 
     assert read_thresholds(tmp_path / "t.csv", labels).tolist() == [0.25, 0.25]
@@ -287,4 +290,24 @@ def test_a_token_is_asked_for_and_used(browser: Any, shapes_bundle: Path, shapes
         page.keyboard.press("Enter")
         page.wait_for_selector("#sliders li")
         drop(page, shapes_table.photos[0])
+        # Other scripts of this address find it nowhere.
+        kept = page.evaluate("JSON.stringify([{...sessionStorage}, {...localStorage}, document.cookie])")
+        assert kept == '[{},{},""]'
+        page.close()
+
+
+def test_a_page_of_another_site_gets_nothing_computed_and_reads_nothing(browser: Any, url: str) -> None:
+    other = FastAPI()
+
+    @other.get("/")
+    async def evil() -> HTMLResponse:
+        return HTMLResponse("<!doctype html><title>evil</title>")
+
+    with listening(other) as (host, port):
+        page = browser.new_page()
+        page.goto(f"http://{host}:{port}")
+        with page.expect_response("**/predict") as found:
+            page.evaluate("url => fetch(url, {method: 'POST', body: 'x', mode: 'no-cors'})", f"{url}/predict")
+        assert found.value.status == 403
+        assert not page.evaluate("url => fetch(url).then(() => true, () => false)", f"{url}/labels")
         page.close()

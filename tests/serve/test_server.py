@@ -1,18 +1,12 @@
 """A server as a process: how it starts, answers, and stops."""
 
 import io
-import os
-import re
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from socket import create_server
 from typing import Any
@@ -23,37 +17,12 @@ from PIL import Image
 from manylabel.errors import ConfigError
 from manylabel.serve.app import create_app
 from manylabel.serve.served import ServedBundle
-from manylabel.serve.server import _take_port, impatient_protocol, name_bundles, serve
+from manylabel.serve.server import _take_port, name_bundles, serve
 from manylabel.serve.settings import ServeLimits
-from tests.serve.conftest import listening
+from tests.serve.conftest import ask as answer_of
+from tests.serve.conftest import converted, listening, request_of, running
 
 pytest.importorskip("openvino")
-
-
-@contextmanager
-def running(bundle: Path, *words: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Serve a bundle from a process without torch; yield it and its URL."""
-    program = (
-        "import sys\n"
-        "for name in ('torch', 'torchvision', 'timm'): sys.modules[name] = None\n"
-        "from manylabel.cli.main import main\nmain()"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-c", program, "serve", str(bundle), "--port", "0", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **environment},
-    )
-    assert process.stdout is not None
-    try:
-        line = process.stdout.readline()
-        found = re.search(r"http://\S+", line)
-        assert found is not None, line
-        yield process, found[0]
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def ask(url: str, data: bytes | None = None, *, token: str = "") -> tuple[int, bytes]:
@@ -71,14 +40,6 @@ def png(side_px: int) -> bytes:
     file = io.BytesIO()
     Image.effect_noise((side_px, side_px), 90).convert("RGB").save(file, "PNG")
     return file.getvalue()
-
-
-def converted(bundle: Path) -> Path:
-    """See that the bundle's network lies converted in the cache."""
-    from manylabel.predictors.engines import open_predictor
-
-    open_predictor(bundle, engine="openvino")
-    return bundle
 
 
 def test_what_was_accepted_is_answered_before_the_server_stops(shapes_bundle: Path) -> None:
@@ -110,7 +71,7 @@ def test_a_second_ctrl_c_stops_at_once_and_says_so_in_a_line(shapes_bundle: Path
         host, port = url.removeprefix("http://").split(":")
         assert process.stderr is not None
         with socket.create_connection((host, int(port))) as client:
-            client.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+            client.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n")
             ask(f"{url}/health")
             process.send_signal(signal.SIGINT)
             said: list[str] = []
@@ -129,6 +90,20 @@ def test_a_token_comes_from_the_environment(shapes_bundle: Path) -> None:
     with running(converted(shapes_bundle), MANYLABEL_TOKEN="pass") as (_, url):
         assert ask(f"{url}/labels")[0] == 401
         assert ask(f"{url}/labels", token="pass")[0] == 200
+
+
+def test_an_option_allows_names_and_a_network_its_addresses(shapes_bundle: Path) -> None:
+    words = ("--host", "0.0.0.0", "--allow-host", "photos.lan", "--allow-host", "other.lan")
+    with running(converted(shapes_bundle), *words) as (_, url):
+        port = int(url.rpartition(":")[2])
+        hosts = ("photos.lan", f"other.lan:{port}", f"127.0.0.1:{port}", "192.168.1.5", "evil.example")
+        found = [answer_of(("127.0.0.1", port), request_of("/labels", Host=host)).status for host in hosts]
+    assert found == [200, 200, 200, 200, 421]
+
+
+def test_a_name_that_is_none_is_told_before_the_bundle_is_opened(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--allow-host http://photos"):
+        serve([tmp_path / "missing"], port=0, allow_hosts=["http://photos.lan"])
 
 
 def test_a_port_that_is_taken_is_told(shapes_bundle: Path) -> None:
@@ -155,20 +130,20 @@ def test_answers_do_not_wait_for_more_to_send() -> None:
 def test_a_connection_that_asks_for_nothing_is_closed(shapes_bundle: Path) -> None:
     app = create_app([ServedBundle("shapes", shapes_bundle)])
     with (
-        listening(app, http=impatient_protocol(0.3)) as address,
+        listening(app, limits=ServeLimits(idle_seconds=0.3)) as address,
         socket.create_connection(address) as silent,
         socket.create_connection(address) as half,
     ):
-        half.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n")
+        half.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n")
         silent.settimeout(10)
         half.settimeout(10)
         assert silent.recv(1) == half.recv(1) == b""
         with socket.create_connection(address) as other:
-            other.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            other.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert other.recv(15) == b"HTTP/1.1 200 OK"
             while not other.recv(4096).endswith(b"}"):
                 pass
-            other.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n")
+            other.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n")
             other.settimeout(10)
             assert other.recv(1) == b""
 

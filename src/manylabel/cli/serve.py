@@ -31,6 +31,15 @@ def serve(
     *,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is every one.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A name that clients may call the server by, such as photos.example.org; requests for other "
+            "names are refused. * allows every name. May be given several times.",
+            metavar="NAME",
+            show_default=False,
+        ),
+    ] = None,
     engine: options.Engine = None,
     precision: options.Precision = None,
     threshold: options.Threshold = None,
@@ -53,6 +62,10 @@ def serve(
     max_waiting: Annotated[
         int, typer.Option(help="Most photos that wait or are worked on; beyond that the answer is 503.")
     ] = 256,
+    max_connections: Annotated[
+        int,
+        typer.Option(help="Most connections at the same time, and no more than the system allows files."),
+    ] = 1000,
 ) -> None:
     """Answer over HTTP which labels photos carry; with a page to drop photos on."""
     from manylabel.serve.server import serve as run  # not at the top: --help shall not load it
@@ -65,6 +78,7 @@ def serve(
         seconds=max_seconds,
         waiting=max_waiting,
         body_mb=max_body_mb,
+        connections=max_connections,
     )
     log = logging.StreamHandler()
     log.setFormatter(VisibleFormatter("%(asctime)s %(message)s"))
@@ -74,6 +88,7 @@ def serve(
             bundles,
             host=host,
             port=port,
+            allow_hosts=allow_host or (),
             engine=engine or "auto",
             precision=precision or "auto",
             thresholds=options.read_threshold_options(thresholds, threshold),

@@ -1,37 +1,35 @@
 """The HTTP interface as one app.
 
 In:  bundles that are served, limits, perhaps a token.
-Out: a FastAPI app: what ``routes`` answers, the page at /, the description at /docs and /openapi.json.
+Out: a FastAPI app: what ``routes`` answers, the page at /, the description at /openapi.json.
 """
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
+from http import HTTPStatus
 
-from fastapi import FastAPI
-from fastapi.responses import FileResponse
-from fastapi.staticfiles import StaticFiles
+from fastapi import FastAPI, Request, Response
+from fastapi.exception_handlers import http_exception_handler
+from starlette.exceptions import HTTPException
 
 from manylabel import __version__
-from manylabel.serve.middleware import BoundedRequests, NamedRequests
+from manylabel.serve.bodies import BoundedRequests
+from manylabel.serve.hosts import AllowedHosts, KnownHosts
+from manylabel.serve.middleware import NamedRequests
+from manylabel.serve.refusals import quoted
 from manylabel.serve.routes import guarded_router, open_router
 from manylabel.serve.served import ServedBundle
 from manylabel.serve.settings import ServeLimits
 from manylabel.serve.state import ServerState
-
-_STATIC = Path(__file__).parent / "static"
-
-# The page runs its own script and shows photos that it was given; nothing comes from elsewhere.
-_PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
-}
+from manylabel.serve.static_files import read_static_files
 
 
 def create_app(
-    bundles: Sequence[ServedBundle], *, limits: ServeLimits | None = None, token: str | None = None
+    bundles: Sequence[ServedBundle],
+    *,
+    limits: ServeLimits | None = None,
+    token: str | None = None,
+    hosts: AllowedHosts | None = None,
 ) -> FastAPI:
     """Make the app.
 
@@ -40,6 +38,7 @@ def create_app(
             none. They are closed when the app ends.
         limits: What is refused.
         token: What clients must send as ``Authorization: Bearer TOKEN``. Not given: everybody may ask.
+        hosts: The hosts that are answered for. Not given: those of this machine.
     """
     limits = ServeLimits() if limits is None else limits
     state = ServerState(bundles, limits=limits, token=token)
@@ -55,17 +54,28 @@ def create_app(
         version=__version__,
         description="Says which labels photos carry, with probabilities.",
         lifespan=close_at_end,
+        # Their pages run a script from elsewhere, which could read the token that a person enters.
+        docs_url=None,
         redoc_url=None,
+        # A redirect goes to whatever host a request names.
+        redirect_slashes=False,
     )
     app.state.server = state
+    app.add_middleware(KnownHosts, hosts=AllowedHosts() if hosts is None else hosts)
     app.add_middleware(BoundedRequests, limits=limits)
     app.add_middleware(NamedRequests, measures=state.measures)
-    app.include_router(open_router)
-    app.include_router(guarded_router)
-    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
-
-    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
-    async def page() -> FileResponse:
-        return FileResponse(_STATIC / "index.html", headers=_PAGE_HEADERS)
-
+    app.add_exception_handler(HTTPException, _explain_error)
+    for router in (open_router, guarded_router, read_static_files()):
+        app.include_router(router)
     return app
+
+
+async def _explain_error(request: Request, error: Exception) -> Response:
+    """Answer an error with a sentence, also where the framework has only the name of its status."""
+    assert isinstance(error, HTTPException)
+    path = quoted(request.scope["path"])
+    if error.detail == HTTPStatus.NOT_FOUND.phrase:
+        error.detail = f"nothing is served at {path}; /openapi.json lists what is"
+    elif error.detail == HTTPStatus.METHOD_NOT_ALLOWED.phrase:
+        error.detail = f"{path} does not take {quoted(request.method)}; /openapi.json lists what it takes"
+    return await http_exception_handler(request, error)

@@ -37,9 +37,13 @@ _DIGITS = 6
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorAnswer, "description": "The form is malformed, or holds too many files."},
     401: {"model": ErrorAnswer, "description": "The token is missing or wrong."},
+    403: {"model": ErrorAnswer, "description": "A page of another site asks."},
     404: {"model": ErrorAnswer, "description": "There is no such bundle or label."},
+    408: {"model": ErrorAnswer, "description": "The request comes too slowly."},
     413: {"model": ErrorAnswer, "description": "The request is too large."},
+    421: {"model": ErrorAnswer, "description": "The server is not called what the Host header says."},
     503: {"model": ErrorAnswer, "description": "Too much is asked at the same time; see Retry-After."},
+    507: {"model": ErrorAnswer, "description": "A disk of the server is full."},
 }
 
 ModelName = Annotated[str | None, Query(description="Name of the bundle; not given: the first.")]

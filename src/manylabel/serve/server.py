@@ -11,12 +11,11 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
-
 from manylabel.config import EngineName, PrecisionName
 from manylabel.errors import ConfigError
 from manylabel.serve.app import create_app
+from manylabel.serve.hosts import AllowedHosts, is_loopback
+from manylabel.serve.listener import make_server
 from manylabel.serve.served import ServedBundle
 from manylabel.serve.settings import ServeLimits
 from manylabel.threshold_files import ThresholdSource
@@ -29,6 +28,7 @@ def serve(  # noqa: PLR0913 - a wish of the operator each
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
+    allow_hosts: Sequence[str] = (),
     engine: EngineName = "auto",
     precision: PrecisionName = "auto",
     thresholds: ThresholdSource | Sequence[ThresholdSource] | None = None,
@@ -36,13 +36,15 @@ def serve(  # noqa: PLR0913 - a wish of the operator each
     token: str | None = None,
     on_start: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Serve bundles until SIGINT or SIGTERM; what was accepted until then is still answered.
+    """Serve bundles until SIGINT, SIGTERM or SIGHUP; whoever is connected then is still answered.
 
     Args:
         bundles: Folders that training wrote, or NAME=FOLDER; the name is that of the folder where none is
             given. The first answers where a request names none.
         host: Address to listen on; only this machine can reach the default.
         port: Port to listen on; 0 takes a free one.
+        allow_hosts: Names that clients may call the server by, besides ``host`` and those of this machine;
+            "*" allows every name.
         engine: What computes.
         precision: Number type of the forward pass.
         thresholds: Thresholds of some labels in place of those of the bundles, by label or as a file; every
@@ -56,6 +58,7 @@ def serve(  # noqa: PLR0913 - a wish of the operator each
         MissingExtraError: The engine is not installed.
     """
     limits = ServeLimits() if limits is None else limits
+    hosts = AllowedHosts(host, names=allow_hosts)
     places = name_bundles(bundles)
     with ExitStack() as opened:
         taken = opened.enter_context(_take_port(host, port))
@@ -68,20 +71,11 @@ def serve(  # noqa: PLR0913 - a wish of the operator each
             served.append(bundle)
             for change in bundle.thresholds.changes:
                 _logger.info("%s: %s", name, change)
-        if token is None and host not in ("127.0.0.1", "::1", "localhost"):
+        if token is None and not is_loopback(host):
             _logger.warning("everybody who reaches %s may ask: set a token to let in only some", host)
-        config = uvicorn.Config(
-            create_app(served, limits=limits, token=token),
-            http=impatient_protocol(limits.idle_seconds),
-            log_config=None,
-            access_log=False,
-            # What was accepted is answered within the longest time that a request may take.
-            timeout_graceful_shutdown=int(limits.seconds) + 1,
-            server_header=False,
-        )
+        server = make_server(create_app(served, limits=limits, token=token, hosts=hosts), limits=limits)
         shown = f"[{host}]" if ":" in host else host
         on_start(f"http://{shown}:{taken.getsockname()[1]}")
-        server = uvicorn.Server(config)
         logging.getLogger("uvicorn.error").addFilter(_is_no_cancellation)
         try:
             server.run(sockets=[taken])
@@ -116,37 +110,6 @@ def _take_port(host: str, port: int) -> socket.socket:
             f"cannot listen on {host}, port {port}: {error.strerror or error}; choose another port"
         ) from error
     return taken
-
-
-def impatient_protocol(seconds: float) -> type[H11Protocol]:
-    """Return a protocol that ends connections which send no whole head of a request.
-
-    Args:
-        seconds: How long to wait for each; uvicorn itself limits only how long nothing at all may come.
-    """
-
-    class ImpatientProtocol(H11Protocol):
-        """End a connection that asks for nothing."""
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            """Start to wait."""
-            super().connection_made(transport)
-            self._wait_for_another_than(None)
-
-        def on_response_complete(self) -> None:
-            """Start to wait for the next request."""
-            answered = self.cycle
-            super().on_response_complete()
-            self._wait_for_another_than(answered)
-
-        def _wait_for_another_than(self, answered: RequestResponseCycle | None) -> None:
-            self.loop.call_later(seconds, self._end_idle, answered)
-
-        def _end_idle(self, answered: RequestResponseCycle | None) -> None:
-            if self.cycle is answered and not self.transport.is_closing():
-                self.transport.close()
-
-    return ImpatientProtocol
 
 
 def name_bundles(given: Sequence[Path | str]) -> dict[str, Path]:

@@ -20,11 +20,14 @@ class ServeLimits:
         megapixels: Largest photo, in millions of pixels; it is refused before its pixels are read.
         seconds: Longest time from the head of a request to its answer.
         idle_seconds: Longest time that a connection may take to send the head of a request, the first or the
-            next.
+            next. A body must bring 1000 bytes per second, measured over this time.
         waiting: Most photos that wait or are worked on, of all requests, at least ``photos``; where a request
             would exceed it, the answer is 503.
         body_mb: Most megabytes of bodies that are being received or worked on, of all requests, at least
-            ``request_mb``; where a request would exceed it, the answer is 503.
+            ``request_mb``; where a request would exceed it, the answer is 503. Counted is what has come.
+        connections: Most connections at the same time; fewer where the system lets this process open fewer
+            files. Beyond it, the one that has been idle for longest is closed. Where all are at work,
+            ``/health`` is still answered, and everything else is 503.
 
     Raises:
         ConfigError: A limit is not above 0, or below another one that it must hold.
@@ -37,6 +40,7 @@ class ServeLimits:
     idle_seconds: float = 10.0
     waiting: int = 256
     body_mb: float = 512.0
+    connections: int = 1000
 
     def __post_init__(self) -> None:
         """Check the numbers."""

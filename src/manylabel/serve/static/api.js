@@ -1,15 +1,15 @@
 // Ask the server.
 
-const TOKEN_KEY = "manylabel-token";
+// Kept here and not in the session's storage: whatever else is ever served at this address could read that.
+let token = "";
 
 export class NeedsToken extends Error {}
 
-export function setToken(token) {
-  sessionStorage.setItem(TOKEN_KEY, token);
+export function setToken(given) {
+  token = given;
 }
 
 function headers() {
-  const token = sessionStorage.getItem(TOKEN_KEY);
   return token ? { Authorization: `Bearer ${token}` } : {};
 }
 
