@@ -1,23 +1,13 @@
 """Files that appear complete or not at all."""
 
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from manylabel.errors import OutputError
 from manylabel.files import new_file, printable, write_atomically
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Return every file below a folder, hidden ones too."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
-    }
+from tests.writing import contents, written_elsewhere
 
 
 def test_a_file_is_made_with_its_folders(tmp_path: Path) -> None:
@@ -82,23 +72,12 @@ with new_file(Path(sys.argv[1])) as file:
 """
 
 
-@contextmanager
-def written_elsewhere(place: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run a process that has begun to write a file and does not end."""
-    words = [sys.executable, "-c", WRITE_AND_WAIT, str(place)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "writing\n"
-        yield process
-        process.kill()
-
-
 @pytest.mark.skipif(os.name != "posix", reason="processes are asked for in the manner of POSIX")
 def test_a_file_that_a_killed_process_left_is_removed_and_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     place, other = tmp_path / "said.csv", tmp_path / "said"
-    with written_elsewhere(place) as process:
+    with written_elsewhere(WRITE_AND_WAIT, place) as process:
         process.kill()
     (left,) = contents(tmp_path)
     assert left.startswith(f".said.csv.{process.pid}-")
@@ -115,7 +94,7 @@ def test_a_file_that_a_killed_process_left_is_removed_and_told(
 @pytest.mark.skipif(os.name != "posix", reason="processes are asked for in the manner of POSIX")
 def test_a_file_that_a_process_is_writing_stays_and_is_refused_to_others(tmp_path: Path) -> None:
     (tmp_path / ".said.csv.mine.tmp").write_bytes(b"of the user")
-    with written_elsewhere(tmp_path / "said.csv") as process:
+    with written_elsewhere(WRITE_AND_WAIT, tmp_path / "said.csv") as process:
         with (
             pytest.raises(
                 OutputError, match=rf"said\.csv: is being written by process {process.pid}, which began on 20"

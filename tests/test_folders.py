@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,15 +12,9 @@ from manylabel import folders
 from manylabel.errors import OutputError
 from manylabel.files import write_atomically
 from manylabel.folders import check_apart, check_free, new_folder
+from tests.writing import contents, written_elsewhere
 
 OLD = re.compile(r"old\.txt|old/old\.txt")
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Return every file below a folder, hidden ones too."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
-    }
 
 
 def test_a_new_folder_appears_only_when_it_is_complete(tmp_path: Path) -> None:
@@ -78,17 +70,6 @@ with new_folder(Path(sys.argv[1]), replaces=None) as partial:
 """
 
 
-@contextmanager
-def filled_elsewhere(place: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run a process that has begun to fill a folder and does not end."""
-    words = [sys.executable, "-c", FILL_AND_WAIT, str(place)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "writing\n"
-        yield process
-        process.kill()
-
-
 posix = pytest.mark.skipif(os.name != "posix", reason="locks of POSIX tell who still writes")
 
 
@@ -96,7 +77,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="locks of POSIX tell who s
 def test_what_a_killed_process_left_is_removed_and_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with filled_elsewhere(tmp_path / "run") as process:
+    with written_elsewhere(FILL_AND_WAIT, tmp_path / "run") as process:
         process.kill()
     left = sorted(path.name for path in tmp_path.iterdir())
     assert [name.partition("-")[0] for name in left] == [f".run.{process.pid}", ".run.lock"]
@@ -112,7 +93,7 @@ def test_what_a_killed_process_left_is_removed_and_told(
 @posix
 def test_a_second_run_is_refused_with_the_process_of_the_first(tmp_path: Path) -> None:
     with (
-        filled_elsewhere(tmp_path / "run") as process,
+        written_elsewhere(FILL_AND_WAIT, tmp_path / "run") as process,
         pytest.raises(
             OutputError,
             match=rf"run: is being written by process {process.pid}, which began on 20.*wait for it",

@@ -33,6 +33,7 @@ from manylabel.report.trial_files import file_name
 from manylabel.training.photo_store import read_store
 from manylabel.training.trial import run_trial
 from manylabel.types import LabelTable, Progress
+from tests.writing import contents
 
 Files = dict[str, bytes]
 
@@ -52,13 +53,6 @@ def config(shapes_folder: Path, tmp_path: Path) -> RunConfig:
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the report out, which takes longer than all the rest."""
     monkeypatch.setattr(pipeline, "write_report", lambda facts, table, **_: None)
-
-
-def contents(folder: Path) -> Files:
-    """Return every file below a folder, hidden ones too."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
-    }
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

@@ -169,7 +169,7 @@ def read_bundle(folder: Path) -> Bundle:
     config = config_from_dict(_read_json(folder, CONFIG_FILE), folder / CONFIG_FILE)
     chosen = _chosen_thresholds(facts, config.labels)
     check_size(folder / THRESHOLDS_FILE)
-    is_as_written = _hash(folder / THRESHOLDS_FILE) == hashes.get(THRESHOLDS_FILE)
+    is_as_written = hash_file(folder / THRESHOLDS_FILE) == hashes.get(THRESHOLDS_FILE)
     return Bundle(
         folder=folder,
         config=config,
@@ -180,14 +180,15 @@ def read_bundle(folder: Path) -> Bundle:
 
 
 def _check_hash(folder: Path, name: str, hashes: Mapping[str, object]) -> None:
-    if _hash(folder / name) != hashes.get(name):
+    if hash_file(folder / name) != hashes.get(name):
         raise BundleError(
             f"{folder / name}: has changed since the bundle was written (its SHA-256 is not the one in "
             f"{FACTS_FILE}); copy the bundle again or train it anew"
         )
 
 
-def _hash(path: Path) -> str:
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file of a bundle; a BundleError says that it cannot be read."""
     try:
         return file_sha256(path)
     except OSError as error:
@@ -310,7 +311,7 @@ def read_onnx(bundle: Bundle) -> Path | None:
     again = f"make it anew: manylabel export {bundle.folder} --to onnx"
     try:
         facts = bundle.facts["exports"]["onnx"]
-        is_same, is_ours = _hash(path) == facts["sha256"], is_made_from(facts["bundle"], bundle)
+        is_same, is_ours = hash_file(path) == facts["sha256"], is_made_from(facts["bundle"], bundle)
     except (KeyError, TypeError) as error:
         raise BundleError(f"{path}: {FACTS_FILE} says nothing of it; {again}") from error
     if not is_same:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from manylabel.bundle import CARD_FILE, FACTS_FILE, ONNX_FILE, THRESHOLDS_FILE, Bundle, read_bundle
+from manylabel.bundle import CARD_FILE, FACTS_FILE, ONNX_FILE, THRESHOLDS_FILE, Bundle, hash_file, read_bundle
 from manylabel.data.split import SPLIT_FILE
 from manylabel.errors import BundleError, ConfigError
-from manylabel.files import file_sha256, printable
+from manylabel.files import printable
 from manylabel.plain_files import check_plain, read_json
 from manylabel.predictors.engine_files import BUNDLE_FILES, INT8_FOLDER, OPENVINO_FOLDER
 
@@ -122,10 +122,7 @@ def _present(folder: Path) -> Iterator[tuple[str, str]]:
     for name in sorted(_ALL_FILES):
         check_plain(folder, name)
         if (folder / name).is_file():
-            try:
-                yield name, file_sha256(folder / name)
-            except OSError as error:
-                raise BundleError(f"{folder / name}: cannot be read: {error.strerror or error}") from error
+            yield name, hash_file(folder / name)
 
 
 def _check_listed(folder: Path, listed: Mapping[str, object], present: Mapping[str, str]) -> None:

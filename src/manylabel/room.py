@@ -15,7 +15,7 @@ from pathlib import Path
 from manylabel.cache import default_cache
 from manylabel.errors import OutputError
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 _logger = logging.getLogger(__name__)
 
 

@@ -20,11 +20,13 @@ from manylabel.errors import MissingExtraError
 from manylabel.predictors.batch import Predictions, stream_files
 from manylabel.predictors.openvino_predictor import has_native_bf16
 from manylabel.training.feature_file import FeatureWriter
+from tests.writing import contents
 
 QUICK = (
     *("--init", "random", "--epochs", "2", "--device", "cpu"),
     *("--set", "model.side_px=64", "--set", "training.n_views=2", "--set", "training.precision=fp32"),
 )
+
 ONE_NETWORK = ("--models", "squeezenet1_1", *QUICK)
 
 
@@ -74,13 +76,6 @@ def images(shapes_folder: Path) -> Path:
 def labels(shapes_folder: Path) -> Path:
     """Return the table of their labels."""
     return shapes_folder / "labels.csv"
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Return every file below a folder, hidden ones too."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
-    }
 
 
 def test_comparing_prints_one_table_and_writes_the_report(run: Run, images: Path, labels: Path) -> None:

@@ -22,7 +22,7 @@ _SMALL_BYTES = 16 * 2**20
 
 
 class DecodeBudget:
-    """Let as many photos be decoded at the same time as fit into a number of bytes; the others wait.
+    """Bytes for photos that are decoded at the same time; those that do not fit wait.
 
     Args:
         n_bytes: The limit.

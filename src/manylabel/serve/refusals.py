@@ -11,6 +11,7 @@ from http import HTTPStatus
 from starlette.responses import JSONResponse
 
 from manylabel.errors import ManylabelError
+from manylabel.room import is_full
 
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -19,7 +20,6 @@ SAFE_HEADERS = {
 """What every answer carries: a browser takes no answer for a script, a page or a frame."""
 
 _SHOWN_LETTERS = 100
-_NO_ROOM = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 _NO_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 
 
@@ -69,7 +69,7 @@ def refusal_of(error: Exception) -> Refusal | None:
     match error:
         case Refusal():
             return error
-        case OSError() if error.errno in _NO_ROOM:
+        case OSError() if is_full(error):
             return Refusal(507, "a disk of the server, or its temporary folder, is full; tell its operator")
         case OSError() if error.errno in _NO_FILES:
             return Refusal(503, "the server has too many files open; try again soon", retry_seconds=1)

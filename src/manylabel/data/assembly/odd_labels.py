@@ -41,8 +41,7 @@ def describe_odd_labels(raw: RawTable) -> list[str]:
             f"{raw.where}: read as labels of their own: {list_some(answers, most=3)}; if these say whether a "
             "label applies, list the labels that do, or make a column of each"
         )
-    told = " ".join(raw.notes)
-    joined = [label for label in _find_joined(raw.labels) if f"'{label}'" not in told]
+    joined = [label for label in _find_joined(raw.labels) if label not in raw.told_joined]
     if joined:
         notes.append(
             f"{raw.where}: these labels look like several in one: {list_some(joined, most=4)}; if they are, "

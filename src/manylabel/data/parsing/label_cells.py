@@ -15,7 +15,7 @@ from manylabel.csv_text import allow_long_cells
 from manylabel.data.parsing.values import clean_label, read_target
 
 DELIMITERS = ("\n", ";", "|", ",", "\N{FULLWIDTH SEMICOLON}", "、", "\N{FULLWIDTH COMMA}")
-PERHAPS_DELIMITERS = ("/", "+", "&", "·", "•", "¦", ">", "\\", " - ", " – ", "–", " ")  # noqa: RUF001
+_PERHAPS_DELIMITERS = ("/", "+", "&", "·", "•", "¦", ">", "\\", " - ", " – ", "–", " ")  # noqa: RUF001
 """Marks that join labels in some tables and belong to names in others."""
 
 _RARE = 10  # a delimiter in less than a tenth as many cells as another one is a part of names
@@ -79,7 +79,7 @@ def guess_delimiter(cells: Sequence[str]) -> str | None:
         _NUMBERS.fullmatch(cell) or cell.isdecimal() for cell in words
     ):
         return " "
-    return next((mark for mark in PERHAPS_DELIMITERS if _joins(words, mark)), None)
+    return next((mark for mark in _PERHAPS_DELIMITERS if _joins(words, mark)), None)
 
 
 def _joins(cells: Sequence[str], mark: str) -> bool:

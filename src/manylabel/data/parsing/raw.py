@@ -83,6 +83,7 @@ class RawTable:
         is_declared: The file lists its labels; what it does not list, it says nothing about.
         is_catalogue: The list is one that is used in parts (COCO's 80 categories): labels of which no photo
             carries any are left out, where in a table they are a problem.
+        told_joined: Labels of which a note tells already that they may be several in one.
         repair: What to do where two rows about one photo contradict each other, for the error.
         notes: What the user should know but what stops nothing, one sentence each.
         problems: What stops the run, one sentence each.
@@ -98,6 +99,7 @@ class RawTable:
     where: str
     is_declared: bool = False
     is_catalogue: bool = False
+    told_joined: frozenset[str] = frozenset()
     repair: str = "keep one of them"
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()

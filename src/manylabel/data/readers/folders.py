@@ -71,6 +71,7 @@ def read_folders(source: LabelSource) -> RawTable:
         title=title,
         form=f"a folder per label ({count(len(labels), 'label')})",
         where=title,
+        told_joined=frozenset(levels.perhaps_joined),
         notes=(*_write_notes(levels, groups), *beside, *_describe_empty(found, root=root)),
         problems=tuple(_find_problems(groups, title=title)),
     )
