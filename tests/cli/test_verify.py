@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ def bundle(shapes_bundle: Path, tmp_path: Path) -> Path:
 def run(*words: str | Path, monkeypatch: pytest.MonkeyPatch) -> int:
     """Run ``manylabel verify``; return the exit code."""
     monkeypatch.setattr(sys, "argv", ["manylabel", "verify", *map(str, words)])
-    monkeypatch.setenv("COLUMNS", "140")
+    monkeypatch.setenv("COLUMNS", "80")
     try:
         main()
     except SystemExit as stop:
@@ -35,10 +36,9 @@ def test_every_file_is_listed_and_what_is_not_ours_is_named(
 
     printed = capsys.readouterr()
     found = verify(bundle)
-    for file in found.files:
-        assert f"{file.name} " in printed.out
-        assert file.sha256 in printed.out
-    assert printed.out.endswith(f"SHA-256 of this list: {found.sha256}\n")
+    listed = "".join(f"{file.sha256}  {file.name}\n" for file in found.files)
+    assert printed.out == f"{listed}SHA-256 of this list: {found.sha256}\n"
+    assert found.sha256 == sha256(listed.encode()).hexdigest()
     assert "not part of the bundle, never opened: notes\\x1b.txt" in printed.err
 
 
@@ -62,3 +62,12 @@ def test_damage_is_told_and_ends_with_2(
 
     assert run(bundle, monkeypatch=monkeypatch) == 2
     assert "out_of_fold.csv: has changed since it was written" in " ".join(capsys.readouterr().err.split())
+
+
+def test_edited_files_are_named(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (bundle / "README.md").write_text("another card")
+
+    assert run(bundle, monkeypatch=monkeypatch) == 0
+    assert "edited after training: README.md\n" in capsys.readouterr().err

@@ -85,6 +85,11 @@ def show_line(text: str, *, style: str = "") -> None:
     _write(stdout, text, style=style)
 
 
+def show_whole_line(text: str) -> None:
+    """Print a line to stdout that people and programs copy: no line break is put into it."""
+    stdout.print(visible(text), markup=False, highlight=False, soft_wrap=True)
+
+
 def _write(screen: Console, text: str, *, style: str = "") -> None:
     """Print one line, above the bar where one is drawn.
 

@@ -4,12 +4,13 @@ In:  a bundle, perhaps the SHA-256 that the list of its files should have.
 Out: its files and the SHA-256 of their list on the screen; an error where one is missing or damaged.
 """
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from manylabel.cli import options
-from manylabel.cli.console import show_line, show_table, show_warning
+from manylabel.cli.console import show_line, show_warning, show_whole_line
 
 _SHOWN = 5
 
@@ -34,8 +35,15 @@ def verify(
     from manylabel.hash_list import verify as run  # not at the top: --help shall not load it
 
     found = run(bundle, expect=expect)
-    show_table(["File", "SHA-256", ""], [[file.name, file.sha256, file.state] for file in found.files])
-    if found.unused:
-        more = f" and {len(found.unused) - _SHOWN} more" if len(found.unused) > _SHOWN else ""
-        show_warning(f"not part of the bundle, never opened: {', '.join(found.unused[:_SHOWN])}{more}")
+    for file in found.files:
+        show_whole_line(f"{file.sha256}  {file.name}")
+    _warn("edited after training", [file.name for file in found.files if file.state == "edited"])
+    _warn("no hash to compare with", [file.name for file in found.files if file.state == "not listed"])
+    _warn("not part of the bundle, never opened", found.unused)
     show_line(f"SHA-256 of this list: {found.sha256}")
+
+
+def _warn(finding: str, names: Sequence[str]) -> None:
+    if names:
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        show_warning(f"{finding}: {', '.join(names[:_SHOWN])}{more}")
