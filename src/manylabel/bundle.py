@@ -9,7 +9,7 @@ Out: a folder of plain files, complete or absent, and its reading back.
     out_of_fold.csv      what chose them, where photos did: their targets, and probabilities by other fits
     facts.json           how it was trained and judged, and the SHA-256 of the other files
     README.md            the model card; a user may edit it
-    model.onnx           the same for any engine, where it was exported; its SHA-256 is in facts.json, too
+    model.onnx           the same for any engine, where it was exported; see onnx_file.py
 
 The hashes find damage. They prove nothing to whom the bundle was given: who forges a file can write its hash.
 """
@@ -40,10 +40,10 @@ THRESHOLDS_FILE = "thresholds.csv"
 OUT_OF_FOLD_FILE = "out_of_fold.csv"
 FACTS_FILE = "facts.json"
 CARD_FILE = "README.md"
-ONNX_FILE = "model.onnx"
 
 _NEEDED_FILES = (CONFIG_FILE, WEIGHTS_FILE, THRESHOLDS_FILE)
-_CHECKED_FILES = (CONFIG_FILE, WEIGHTS_FILE)
+NETWORK_FILES = (CONFIG_FILE, WEIGHTS_FILE)
+"""What a network is; thresholds and the model card may be edited."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,10 +142,9 @@ def list_file(folder: Path, name: str) -> None:
         BundleError: There is no facts.json, or it cannot be read.
         OutputError: It cannot be written.
     """
-    facts = _read_json(folder, FACTS_FILE)
-    hashes = {**_hashes_of(facts, folder), name: file_sha256(folder / name)}
+    sha256 = file_sha256(folder / name)
     with writing(folder / FACTS_FILE):
-        write_atomically(folder / FACTS_FILE, _to_json({**facts, "sha256": hashes}).encode())
+        change_facts(folder, lambda facts: {**facts, "sha256": {**_hashes_of(facts, folder), name: sha256}})
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -164,7 +163,7 @@ def read_bundle(folder: Path) -> Bundle:
                 f"{folder}: is no complete bundle: {name} is missing; those of a run lie in models/ inside it"
             )
     hashes = _hashes_of(facts, folder)
-    for name in _CHECKED_FILES:
+    for name in NETWORK_FILES:
         _check_hash(folder, name, hashes)
     config = config_from_dict(_read_json(folder, CONFIG_FILE), folder / CONFIG_FILE)
     chosen = _chosen_thresholds(facts, config.labels)
@@ -208,9 +207,8 @@ def replace_thresholds(bundle: Bundle, thresholds: Thresholds) -> Path:
     write_thresholds(path, bundle.config.labels, thresholds.values)
     # Exported forms are bound to the hashes in facts.json, which stay, as the weights do. The metadata of
     # model.onnx keeps the thresholds of its export; here they are read from the file.
-    whole = {**bundle.facts, **_threshold_facts(thresholds)}
     with writing(bundle.folder / FACTS_FILE):
-        write_atomically(bundle.folder / FACTS_FILE, _to_json(whole).encode())
+        change_facts(bundle.folder, lambda facts: {**facts, **_threshold_facts(thresholds)})
     return path
 
 
@@ -274,62 +272,19 @@ def read_training_counts(folder: Path, labels: Sequence[str]) -> tuple[IntArray,
     return (n_positive, n_known) if ((n_positive >= 0) & (n_positive <= n_known)).all() else None
 
 
-def add_onnx(bundle: Bundle, made: Path, *, facts: Mapping[str, Any]) -> Path:
-    """Move an ONNX file into a bundle, and write its SHA-256 into facts.json.
+def change_facts(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Write facts.json anew, from what it says now: another process may have changed it since it was read.
 
     Args:
-        bundle: What the file was made from; a file that lies there is replaced.
-        made: The file, on the same disk.
-        facts: What else to say about it in facts.json; JSON values.
-
-    Returns:
-        Where it lies now.
+        folder: Of the bundle.
+        change: Returns the new facts, given those on the disk.
 
     Raises:
         OSError: It cannot be written.
+        BundleError: It is gone, or damaged.
     """
-    path = bundle.folder / ONNX_FILE
-    exports = {"onnx": {**facts, "sha256": file_sha256(made), "bundle": bundle.facts["sha256"]}}
-    others = bundle.facts.get("exports")
-    whole = {**bundle.facts, "exports": {**(others if isinstance(others, dict) else {}), **exports}}
-    # A kill between the two leaves a file that is not the one in facts.json: it is refused, not used.
-    made.replace(path)
-    write_atomically(bundle.folder / FACTS_FILE, _to_json(whole).encode())
-    return path
-
-
-def read_onnx(bundle: Bundle) -> Path | None:
-    """Return the ONNX file of a bundle, checked against facts.json; None where there is none.
-
-    Raises:
-        BundleError: It is no plain file, has changed since it was written, or was made from other weights.
-    """
-    path = bundle.folder / ONNX_FILE
-    check_plain(bundle.folder, ONNX_FILE)
-    if not path.is_file():
-        return None
-    again = f"make it anew: manylabel export {bundle.folder} --to onnx"
-    try:
-        facts = bundle.facts["exports"]["onnx"]
-        is_same, is_ours = hash_file(path) == facts["sha256"], is_made_from(facts["bundle"], bundle)
-    except (KeyError, TypeError) as error:
-        raise BundleError(f"{path}: {FACTS_FILE} says nothing of it; {again}") from error
-    if not is_same:
-        raise BundleError(f"{path}: has changed since it was exported; {again}")
-    if not is_ours:
-        raise BundleError(f"{path}: was made from another network than that of the bundle; {again}")
-    return path
-
-
-def is_made_from(hashes: object, bundle: Bundle) -> bool:
-    """Tell whether an exported form is one of this network; thresholds and the model card may be others.
-
-    Args:
-        hashes: What the form has kept of the hashes of the bundle that it was made from.
-        bundle: The bundle that it lies in.
-    """
-    ours = bundle.facts["sha256"]
-    return isinstance(hashes, dict) and all(hashes.get(name) == ours[name] for name in _CHECKED_FILES)
+    changed = change(_read_json(folder, FACTS_FILE))
+    write_atomically(folder / FACTS_FILE, _to_json(changed).encode())
 
 
 def _to_json(values: Mapping[str, Any]) -> str:

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from manylabel.bundle import CARD_FILE, FACTS_FILE, ONNX_FILE, THRESHOLDS_FILE, Bundle, hash_file, read_bundle
+from manylabel.bundle import CARD_FILE, FACTS_FILE, THRESHOLDS_FILE, Bundle, hash_file, read_bundle
 from manylabel.data.split import SPLIT_FILE
 from manylabel.errors import BundleError, ConfigError
 from manylabel.files import printable
+from manylabel.onnx_file import ONNX_FILE, onnx_hash
 from manylabel.plain_files import check_plain, read_json
 from manylabel.predictors.engine_files import BUNDLE_FILES, INT8_FOLDER, OPENVINO_FOLDER
 
@@ -94,9 +95,9 @@ def verify(bundle: Path | str, *, expect: str | None = None) -> Verification:
 def _listed(bundle: Bundle) -> Iterator[tuple[str, object]]:
     """Yield the files whose hashes are kept, and the hashes, each form in facts of its own."""
     yield from bundle.facts["sha256"].items()
-    exports = bundle.facts.get("exports")
-    if isinstance(exports, dict) and isinstance(exports.get("onnx"), dict):
-        yield ONNX_FILE, exports["onnx"].get("sha256")
+    exported = onnx_hash(bundle)
+    if exported is not None:
+        yield ONNX_FILE, exported
     for form in (OPENVINO_FOLDER, INT8_FOLDER):
         hashes = _hashes_of_form(bundle.folder, form)
         yield from ((f"{form}/{name}", sha256) for name, sha256 in hashes.items())

@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from manylabel.apply import predict
-from manylabel.bundle import add_onnx, read_bundle, read_onnx
+from manylabel.bundle import read_bundle
 from manylabel.config import EngineName, ExportName, PrecisionName
 from manylabel.errors import BundleError, ConfigError, EngineError, MissingExtraError, OutputError
 from manylabel.export import onnx as onnx_export
 from manylabel.export import parity
 from manylabel.export.formats import export
+from manylabel.onnx_file import read_onnx
 from manylabel.predictors.engines import open_locator, open_predictor
 from manylabel.predictors.onnx_predictor import OnnxPredictor
 from manylabel.predictors.openvino_predictor import OpenVinoPredictor
@@ -196,21 +197,6 @@ def test_a_missing_library_is_told_with_the_command_that_installs_it(
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(MissingExtraError, match=r"pip install '\.\[onnx\]'"):
         export(shapes_bundle, "onnx")
-
-
-def test_a_stop_between_file_and_facts_is_noticed(copied: Path, tmp_path: Path) -> None:
-    bundle = read_bundle(copied)
-    (tmp_path / "new.onnx").write_bytes(b"newer")
-    with pytest.MonkeyPatch.context() as patch:
-
-        def stop(*_: object, **__: object) -> None:
-            raise KeyboardInterrupt
-
-        patch.setattr("manylabel.bundle.write_atomically", stop)
-        with pytest.raises(KeyboardInterrupt):
-            add_onnx(bundle, tmp_path / "new.onnx", facts={})
-    with pytest.raises(BundleError, match="has changed since it was exported"):
-        read_onnx(read_bundle(copied))
 
 
 def test_the_locator_of_openvino_gives_what_torch_gives(exported: Path) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from manylabel.bundle import ONNX_FILE, Bundle
+from manylabel.bundle import Bundle
 from manylabel.config import DataConfig
 from manylabel.data.find import find_photos
 from manylabel.data.photos import convert_photos
@@ -40,6 +40,7 @@ from manylabel.export.onnx import check_onnx_installed, convert_to_onnx, version
 from manylabel.export.parity import Parity, as_facts, compare_with_torch, read_parity_photos
 from manylabel.export.tolerance import FEWEST_DECISIONS, announce, check_cost, count_judging
 from manylabel.files import writing
+from manylabel.onnx_file import ONNX_FILE
 from manylabel.predictors.engine_files import INT8_FOLDER, MODEL_FILE, new_engine, save_openvino, write_facts
 from manylabel.predictors.engines import converted_model, open_converted
 from manylabel.predictors.onnx_predictor import OnnxPredictor

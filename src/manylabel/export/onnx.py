@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from manylabel.bundle import ONNX_FILE, Bundle, add_onnx
+from manylabel.bundle import Bundle
 from manylabel.errors import EngineError, needs_extra
 from manylabel.export.job import Exported, ExportJob
 from manylabel.export.parity import (
@@ -38,6 +38,7 @@ from manylabel.files import writing
 from manylabel.folders import partial_folder
 from manylabel.models.classifier import Classifier
 from manylabel.models.located import LocatedClassifier, locate
+from manylabel.onnx_file import ONNX_FILE, add_onnx
 from manylabel.predictors.engines import open_converted
 from manylabel.predictors.onnx_predictor import OnnxPredictor
 from manylabel.predictors.openvino_parts import ACTIVATIONS, FEATURES, LOGITS, PIXELS, PROBABILITIES

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 from manylabel.bundle import (
     CARD_FILE,
     CONFIG_FILE,
-    ONNX_FILE,
     OUT_OF_FOLD_FILE,
     THRESHOLDS_FILE,
     WEIGHTS_FILE,
@@ -31,6 +30,7 @@ from manylabel.cache import ENGINE_FACTS_FILE, default_cache, engine_folder
 from manylabel.errors import BundleError
 from manylabel.files import file_sha256
 from manylabel.folders import new_folder
+from manylabel.onnx_file import ONNX_FILE
 from manylabel.plain_files import check_plain, read_json
 from manylabel.quiet_imports import import_openvino
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
-from manylabel.bundle import ONNX_FILE, Bundle, is_made_from, read_bundle, read_onnx
+from manylabel.bundle import Bundle, read_bundle
 from manylabel.cache import cache_limit_bytes, make_room, mark_used
 from manylabel.config import DeviceName, EngineName, PrecisionName
 from manylabel.errors import (
@@ -23,9 +23,11 @@ from manylabel.errors import (
     OutputError,
     needs_extra,
 )
+from manylabel.onnx_file import ONNX_FILE, is_made_from, read_onnx
 from manylabel.plain_files import check_plain
 from manylabel.predictors.engine_files import (
     INT8_FOLDER,
+    MODEL_FILE,
     OPENVINO_FOLDER,
     cached_engine,
     read_engine,
@@ -182,8 +184,8 @@ def converted_model(bundle: Bundle) -> "openvino.Model | Path":
     return _convert(bundle, place, limit_bytes=limit_bytes)
 
 
-def _convert(bundle: Bundle, place: Path, *, limit_bytes: int) -> "openvino.Model":
-    """Convert the network of a bundle and keep it in the cache."""
+def _convert(bundle: Bundle, place: Path, *, limit_bytes: int) -> "openvino.Model | Path":
+    """Convert the network of a bundle; return it as the cache keeps it, so that every run opens the same."""
     with needs_extra(
         f"Converting {bundle.folder}, which has no exported form (export --to onnx makes one),", "train"
     ):
@@ -195,9 +197,9 @@ def _convert(bundle: Bundle, place: Path, *, limit_bytes: int) -> "openvino.Mode
         write_engine(place, model, facts=facts)
     except (OSError, OutputError) as error:
         _logger.warning("the converted network could not be kept in %s: %s", place.parent, error)
-    else:
-        make_room(place, limit_bytes=limit_bytes)
-    return model
+        return model
+    make_room(place, limit_bytes=limit_bytes)
+    return place / MODEL_FILE
 
 
 def _int8_model(bundle: Bundle) -> Path:
