@@ -22,9 +22,9 @@ from manylabel.bundle import (
     write_bundle,
 )
 from manylabel.errors import BundleError, OutputError
-from manylabel.files import file_sha256, write_atomically
+from manylabel.files import file_sha256, is_full, write_atomically
 from manylabel.preprocess import Preprocessing
-from manylabel.room import check_room, is_full
+from manylabel.room import check_room
 from manylabel.rules import parse_rules
 from manylabel.types import Thresholds
 

@@ -1,5 +1,6 @@
 """Folders that appear complete or not at all."""
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 from manylabel import folders
 from manylabel.errors import OutputError
 from manylabel.files import write_atomically
-from manylabel.folders import check_apart, check_free, new_folder
+from manylabel.folders import check_apart, check_free, keep_unfinished, new_folder
 from tests.writing import contents, written_elsewhere
 
 OLD = re.compile(r"old\.txt|old/old\.txt")
@@ -332,3 +333,25 @@ def test_everything_is_on_the_disk_before_it_takes_its_place(
         assert len(synced) == expected
     # the file, both folders, and the folder that has a new name in it
     assert synced[-1]
+
+
+def fill_and_fail(place: Path) -> None:
+    """Keep a part of a folder whose disk gets full."""
+    with new_folder(place, replaces=None) as partial:
+        write_atomically(partial / "models" / "a.txt", b"long work")
+        keep_unfinished(partial / "models", place)
+        raise OSError(errno.ENOSPC, "full")
+
+
+def test_what_is_worth_keeping_survives_the_failure_of_a_block(tmp_path: Path) -> None:
+    for _ in range(3):
+        with pytest.raises(OutputError, match="run: cannot be written: full"):
+            fill_and_fail(tmp_path / "run")
+
+    names = ["run-unfinished", "run-unfinished-2", "run-unfinished-3"]
+    assert contents(tmp_path) == {f"{name}/a.txt": b"long work" for name in names}
+
+
+def test_only_a_full_disk_is_told_as_one(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="no such photo"), new_folder(tmp_path / "run", replaces=None):
+        raise FileNotFoundError(errno.ENOENT, "no such photo")

@@ -1,19 +1,21 @@
 """The whole flow: photos and labels in, compared networks out."""
 
 import csv
+import errno
 import json
 import logging
 import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from manylabel import pipeline
+from manylabel import pipeline, preparation
 from manylabel.apply import predict
 from manylabel.bundle import read_bundle
 from manylabel.config import (
@@ -27,12 +29,13 @@ from manylabel.config import (
 )
 from manylabel.errors import ConfigError, InputError, OutputError, TableError
 from manylabel.files import write_atomically
-from manylabel.pipeline import compare, read_all_photos, read_labels, train
+from manylabel.pipeline import compare, train
+from manylabel.preparation import read_all_photos, read_labels
 from manylabel.recipes import load_recipe
 from manylabel.report.trial_files import file_name
 from manylabel.training.photo_store import read_store
 from manylabel.training.trial import run_trial
-from manylabel.types import LabelTable, Progress
+from manylabel.types import LabelTable, Progress, Trial
 from tests.writing import contents
 
 Files = dict[str, bytes]
@@ -354,6 +357,40 @@ def test_a_run_that_is_stopped_between_two_networks_leaves_nothing(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.usefixtures("no_report")
+def test_what_is_finished_is_kept_where_the_disk_gets_full(
+    config: RunConfig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = replace(config, model=replace(config.model, names=("squeezenet1_1", "squeezenet1_0")))
+    out = Path(config.out)
+
+    def fill_the_disk(folder: Path, trial: Trial, table: LabelTable) -> None:
+        if trial.model == "squeezenet1_0":
+            (folder / "models" / trial.model / "facts.json").unlink()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pipeline, "write_trial", fill_the_disk)
+    with pytest.raises(OutputError, match=r"run: cannot be written: No space left on device"):
+        compare(config)
+
+    kept = out.parent / "run-unfinished"
+    assert [path.name for path in out.parent.iterdir()] == [kept.name]
+    assert [path.name for path in kept.iterdir()] == ["squeezenet1_1"]
+    assert len(predict(kept / "squeezenet1_1", config.data.photos).scores.values) == 32
+    assert f"what was finished is kept in {kept}: squeezenet1_1" in caplog.text
+
+
+def test_a_disk_without_room_for_the_networks_is_told_before_they_learn(
+    config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=2_000_000))
+    monkeypatch.setattr(pipeline, "run_trial", lambda *_: pytest.fail("learned"))
+
+    for run in (compare, train):
+        with pytest.raises(OutputError, match=r"the disk is full: 2\.9 MB are needed, 2\.0 MB are free"):
+            run(config)
+
+
 def test_photos_may_have_any_size_and_mode(config: RunConfig, shapes_folder: Path) -> None:
     images = shapes_folder / "images"
     Image.new("L", (3, 500)).save(images / "00.png")
@@ -377,7 +414,7 @@ def test_networks_of_the_same_side_share_the_photos(
         sides_px.append(side_px)
         return read_store(paths, side_px=side_px, listener=listener)
 
-    monkeypatch.setattr(pipeline, "read_store", count)
+    monkeypatch.setattr(preparation, "read_store", count)
     names = ("squeezenet1_1", "squeezenet1_0")
     compare(replace(config, model=replace(config.model, names=names)))
 

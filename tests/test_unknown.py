@@ -41,7 +41,8 @@ from manylabel.evaluation.reliability import (
     reliability,
 )
 from manylabel.evaluation.thresholds import ThresholdAim, choose_thresholds, cross_fit_thresholds
-from manylabel.pipeline import RunClock, prepare, train
+from manylabel.pipeline import train
+from manylabel.preparation import RunClock, prepare
 from manylabel.training.trial import run_trial
 from manylabel.types import FloatArray, IntArray, Judged, Trial, ignore_progress
 

@@ -26,11 +26,11 @@ import numpy as np
 from manylabel.bundle_config import BundleConfig as BundleConfig
 from manylabel.bundle_config import config_from_dict, config_to_dict
 from manylabel.errors import BundleError, ConfigError, OutputError
-from manylabel.files import file_sha256, write_atomically, writing
+from manylabel.files import file_sha256, is_full, write_atomically, writing
 from manylabel.leftovers import LEFT_BEHIND
 from manylabel.out_of_fold import OutOfFold, read_out_of_fold, write_out_of_fold
 from manylabel.plain_files import check_plain, check_size, read_json
-from manylabel.room import is_full, keep_elsewhere
+from manylabel.room import keep_elsewhere
 from manylabel.threshold_files import describe_changes, read_thresholds, write_thresholds
 from manylabel.types import FloatArray, IntArray, Thresholds
 
@@ -106,7 +106,8 @@ def write_bundle(  # noqa: PLR0913 - a file of the bundle each
             listed = (*_NEEDED_FILES, OUT_OF_FOLD_FILE, CARD_FILE)
             hashes = {name: file_sha256(folder / name) for name in listed if (folder / name).exists()}
             whole = {**facts, **_threshold_facts(thresholds), "sha256": hashes}
-            (folder / FACTS_FILE).write_text(_to_json(whole), encoding="utf-8")
+            # Last and whole: a folder that has it is a complete bundle.
+            write_atomically(folder / FACTS_FILE, _to_json(whole).encode())
 
     _fill_or_keep(folder, fill)
 

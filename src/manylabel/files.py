@@ -16,6 +16,8 @@ from typing import BinaryIO
 from manylabel.errors import OutputError
 from manylabel.leftovers import clear_files, describe_writer, is_still_at, name_half_written, try_to_lock
 
+_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
@@ -31,6 +33,11 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def is_full(error: OSError) -> bool:
+    """Tell whether an error says that a disk, or the part of it that a user may fill, is full."""
+    return error.errno in _FULL
 
 
 @contextmanager

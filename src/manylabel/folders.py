@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 
 from manylabel.errors import OutputError, visible
-from manylabel.files import make_parents, remove_empty, sync_all, sync_folder, writing
+from manylabel.files import is_full, make_parents, remove_empty, sync_all, sync_folder, writing
 from manylabel.leftovers import (
     LEFT_BEHIND,
     describe_writer,
@@ -56,7 +56,12 @@ def new_folder(path: Path, *, replaces: re.Pattern[str] | None) -> Iterator[Path
     with partial_folder(path) as partial:
         check_free(path, replaces=replaces)  # another process may have ended since
         before = _take_snapshot(place)
-        yield partial
+        try:
+            yield partial
+        except OSError as error:
+            if not is_full(error):
+                raise
+            raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
         with writing(path):
             sync_all(partial)
             if _take_snapshot(place) != before:
@@ -201,6 +206,26 @@ def _free_name(place: Path) -> Path:
     """Return the first of NAME-2, NAME-3, ... that is free."""
     names = (place.with_name(f"{place.name}-{number}") for number in count(2))
     return next(name for name in names if not os.path.lexists(name))
+
+
+def keep_unfinished(part: Path, path: Path) -> Path:
+    """Move what is worth keeping out of a temporary folder before that is removed; it takes no room.
+
+    Args:
+        part: A folder inside the temporary folder.
+        path: What the temporary folder would have become.
+
+    Returns:
+        Where it is now: NAME-unfinished beside ``path``, or the first of NAME-unfinished-2, ... that is free.
+
+    Raises:
+        OSError: It cannot be moved.
+    """
+    place = path.resolve()
+    kept = place.with_name(f"{place.name}-unfinished")
+    kept = _free_name(kept) if os.path.lexists(kept) else kept
+    part.rename(kept)
+    return kept
 
 
 def _take_snapshot(folder: Path) -> Snapshot:

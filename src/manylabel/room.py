@@ -15,7 +15,6 @@ from pathlib import Path
 from manylabel.cache import default_cache
 from manylabel.errors import OutputError
 
-_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 _logger = logging.getLogger(__name__)
 
 
@@ -33,11 +32,6 @@ def check_room(folder: Path, n_bytes: int) -> None:
     if free < n_bytes:
         needed = f"{n_bytes / 1e6:.1f} MB are needed, {free / 1e6:.1f} MB are free"
         raise OSError(errno.ENOSPC, f"the disk is full: {needed}")
-
-
-def is_full(error: OSError) -> bool:
-    """Tell whether an error says that a disk, or the part of it that a user may fill, is full."""
-    return error.errno in _FULL
 
 
 def keep_elsewhere(fill: Callable[[Path], None], *, name: str) -> Path | None:

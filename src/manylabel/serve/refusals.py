@@ -11,7 +11,7 @@ from http import HTTPStatus
 from starlette.responses import JSONResponse
 
 from manylabel.errors import ManylabelError
-from manylabel.room import is_full
+from manylabel.files import is_full
 
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",

@@ -1,0 +1,119 @@
+"""The folder that a run fills.
+
+In:  the settings, trained networks.
+Out: bundles in it; on a failure, what was finished beside it.
+"""
+
+import logging
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from manylabel.bundle import FACTS_FILE, BundleConfig, read_bundle, write_bundle
+from manylabel.config import RunConfig
+from manylabel.data.split import SPLIT_FILE
+from manylabel.errors import InputError
+from manylabel.explain.mistakes import explain_mistakes
+from manylabel.files import writing
+from manylabel.folders import check_apart, keep_unfinished, new_folder
+from manylabel.models.located import locate
+from manylabel.models.start import weights_files
+from manylabel.out_of_fold import gather_out_of_fold
+from manylabel.predictors.engine_files import BUNDLE_FILES
+from manylabel.predictors.torch_locator import TorchLocator
+from manylabel.predictors.torch_predictor import load_classifier, save_weights
+from manylabel.preparation import PreparedRun, RunClock
+from manylabel.report.facts import Facts
+from manylabel.report.model_card import model_card
+from manylabel.report.trial_files import LABEL_ISSUES_FILE, file_name
+from manylabel.room import check_room
+from manylabel.training.trial import TrainedNetwork
+from manylabel.types import LabelTable
+
+_logger = logging.getLogger(__name__)
+
+_BUNDLE_FILES = "|".join(map(re.escape, (*BUNDLE_FILES, SPLIT_FILE)))
+_OWN_FILES = re.compile(
+    rf"{_BUNDLE_FILES}|{re.escape(LABEL_ISSUES_FILE)}|config\.toml|report\.html|table\.(csv|md)|plots/[^/]+\.png"
+    rf"|(predictions|history)/[^/]+\.csv|models/[^/]+/({_BUNDLE_FILES})"
+)
+"""Matches what runs and bundles consist of: nothing else is ever replaced."""
+
+
+def open_output(config: RunConfig) -> AbstractContextManager[Path]:
+    """Return the folder to fill, refused where replacing it would remove what the run reads.
+
+    Raises:
+        OutputError: The place is taken, cannot be written to, or holds an input or files of others.
+    """
+    inputs = [config.data.photos, config.data.labels, *weights_files(config.model).values()]
+    if config.overwrite:
+        check_apart(Path(config.out), [Path(given) for given in inputs if given])
+    return new_folder(Path(config.out), replaces=_OWN_FILES if config.overwrite else None)
+
+
+@contextmanager
+def keep_finished_networks(models: Path, out: Path) -> Iterator[None]:
+    """Keep the bundles that are complete where a run of several networks fails: training them took long."""
+    try:
+        yield
+    except (InputError, MemoryError, OSError, RuntimeError):
+        finished = [folder for folder in sorted(models.glob("*")) if (folder / FACTS_FILE).is_file()]
+        if finished:
+            for folder in set(models.iterdir()) - set(finished):
+                shutil.rmtree(folder)
+            kept = keep_unfinished(models, out)
+            names = ", ".join(folder.name for folder in finished)
+            _logger.warning("what was finished is kept in %s: %s", kept, names)
+        raise
+
+
+def check_room_for_networks(folder: Path, run: PreparedRun, *, out: Path) -> None:
+    """Refuse to train what the disk has no room for.
+
+    Raises:
+        OutputError: Less is free than the weights of all networks take.
+    """
+    weights = [tensor.nbytes for start, _ in run.starts for tensor in start.state_dict().values()]
+    with writing(out):
+        check_room(folder, sum(weights))
+
+
+def write_network(folder: Path, network: TrainedNetwork, run: PreparedRun, *, clock: RunClock) -> Facts:
+    """Write a trained network as a bundle; return the facts that go with it."""
+    facts = run.facts([network.trial], clock)
+    classifier = network.classifier
+    write_bundle(
+        folder,
+        config=BundleConfig(
+            backbone=classifier.backbone.name,
+            head=run.config.model.head,
+            labels=classifier.labels,
+            preprocessing=classifier.preprocessing,
+            rules=run.rules,
+        ),
+        thresholds=network.trial.thresholds,
+        facts=facts,
+        card=model_card(facts),
+        write_weights=lambda path: save_weights(classifier, path),
+        out_of_fold=gather_out_of_fold(network.trial, run.table, groups=run.split.groups),
+    )
+    return facts
+
+
+def draw_heat_maps(facts: Facts, table: LabelTable, *, folder: Path) -> dict[int, tuple[str, bytes]]:
+    """Draw what the best network of a run directory sees on the photos that show its mistakes.
+
+    A network may be too large to be run like this; a report without heat maps is better than none.
+    """
+    bundle = read_bundle(folder / "models" / file_name(facts["models"][facts["best"]]["model"]))
+    located = locate(load_classifier(bundle))
+    if located is None:
+        return {}
+    try:
+        return explain_mistakes(TorchLocator(located), bundle.config.preprocessing, facts["gallery"], table)
+    except RuntimeError as error:
+        _logger.warning("no heat maps in the report: %s", str(error).strip().partition("\n")[0])
+        return {}
