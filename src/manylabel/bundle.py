@@ -187,6 +187,23 @@ def _check_hash(folder: Path, name: str, hashes: Mapping[str, object]) -> None:
         )
 
 
+def check_listed(folder: Path, name: str) -> None:
+    """Check a file of a bundle before it is read; where none lies there, nothing is refused.
+
+    Args:
+        folder: The bundle.
+        name: The file. Bundles of earlier versions list fewer of them: what is not listed is not compared.
+
+    Raises:
+        BundleError: It is no plain file, or has changed since it was written.
+    """
+    check_plain(folder, name)
+    if (folder / name).is_file():
+        hashes = read_hashes(folder)
+        if name in hashes:
+            _check_hash(folder, name, hashes)
+
+
 def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file of a bundle; a BundleError says that it cannot be read."""
     try:
@@ -220,16 +237,13 @@ def find_out_of_fold(bundle: Bundle) -> OutOfFold:
         BundleError: The bundle does not hold it, or the file is damaged.
     """
     path = bundle.folder / OUT_OF_FOLD_FILE
-    check_plain(bundle.folder, OUT_OF_FOLD_FILE)
+    check_listed(bundle.folder, OUT_OF_FOLD_FILE)
     if not path.is_file():
         raise BundleError(
             f"{bundle.folder}: has no {OUT_OF_FOLD_FILE} to choose thresholds by: an earlier version wrote "
             "the bundle, or no photos were kept from training; train it anew, perhaps with --folds 5, or "
             "give thresholds by hand (--threshold LABEL=VALUE)"
         )
-    hashes = bundle.facts["sha256"]
-    if OUT_OF_FOLD_FILE in hashes:  # earlier versions did not list it
-        _check_hash(bundle.folder, OUT_OF_FOLD_FILE, hashes)
     try:
         with np.errstate(invalid="raise"):  # numbers of groups and folds that are none
             return read_out_of_fold(path, bundle.config.labels)

@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from manylabel.bundle import check_listed
 from manylabel.csv_text import allow_long_cells, unguard
 from manylabel.data.assembly.matching import PhotoIndex
 from manylabel.data.split import KNOWN_COLUMN, SPLIT_FILE
@@ -38,8 +39,9 @@ def find_learned(bundle: Path, names: Sequence[str], *, folder: Path) -> dict[in
         Part by place among the names; None where the bundle has no split.
 
     Raises:
-        BundleError: The split cannot be read.
+        BundleError: The split cannot be read, or has changed since training.
     """
+    check_listed(bundle, SPLIT_FILE)
     places = [bundle / SPLIT_FILE, bundle.absolute().parent.parent / SPLIT_FILE]
     path = next((place for place in places if place.is_file()), None)
     if path is None:

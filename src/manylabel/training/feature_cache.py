@@ -15,7 +15,12 @@ from filelock import FileLock, Timeout
 from numpy.typing import DTypeLike
 
 from manylabel.cache import cache_limit_bytes, make_room, mark_used
-from manylabel.training.feature_file import FeatureArray, FeatureWriter, read_features
+from manylabel.training.feature_file import (
+    FeatureArray,
+    FeatureWriter,
+    read_features,
+    remove_half_written,
+)
 
 # Another run may hang or be suspended; after this long the features are computed here too.
 _MAX_WAIT_SECONDS = 60 * 60
@@ -82,6 +87,8 @@ def read_or_compute(
         # Another run may have written them while this one waited.
         if is_alone and (cached := read(path)) is not None:
             return cached
+        if is_alone:
+            remove_half_written(path)
         features = write()
         make_room(path, limit_bytes=limit_bytes)
         return features

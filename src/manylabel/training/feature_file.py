@@ -37,6 +37,7 @@ _SECONDS_DIGITS = 24
 _CHUNK_BYTES = 4 * 1024**2
 _CHECKSUM = re.compile(rb'"crc32": "[0-9a-f]{8}"')
 _NO_CHECKSUM = "0" * 8
+_PARTIAL = ".partial"
 _logger = logging.getLogger(__name__)
 
 
@@ -53,6 +54,12 @@ class StoredFeatures:
     values: FeatureArray
     seconds: float
     metadata: Mapping[str, str]
+
+
+def remove_half_written(path: Path) -> None:
+    """Remove what killed processes had begun to write of a file; call it where no other process writes it."""
+    for left in path.parent.glob(f"{path.stem}.*{_PARTIAL}"):
+        left.unlink(missing_ok=True)
 
 
 def read_features(path: Path, *, shape: tuple[int, ...], dtype: DTypeLike) -> StoredFeatures | None:
@@ -141,7 +148,7 @@ class FeatureWriter:
             self._in_memory = self._empty()
             return self
         unique = f"{os.getpid()}-{secrets.token_hex(4)}"
-        self._partial = self._path.with_suffix(f".{unique}.partial")
+        self._partial = self._path.with_suffix(f".{unique}{_PARTIAL}")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = io.FileIO(self._partial, "x+")
