@@ -9,14 +9,22 @@ PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 2
 
+# What pip holds the versions of an environment to, and what installing it takes.
+CONSTRAINTS :=
+TAKES := about 5.5 GB and a few minutes
+
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 # A moved checkout counts as a change: the scripts of an environment carry its path.
-STATE := $(CURDIR) $(shell cksum < pyproject.toml)
+STATE := $(CURDIR) $(shell cat pyproject.toml $(CONSTRAINTS) | cksum)
 DEMO := runs/demo
 BENCH ?= all
 BENCH_VENV ?= benchmarks/.venv
 PEERS := benchmarks/requirements.txt
+OLDEST_VENV ?= .venv-oldest
+OLDEST_PYTHON ?= python3.11
+# The tests that draw their own photos.
+DRAWN := not slow and not network and not gpu and not real
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
@@ -31,7 +39,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-drawn test-real test-slow test-base test-gpu bench check format
+.PHONY: help setup demo test test-drawn test-real test-slow test-base test-oldest test-gpu bench check format
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,11 +52,12 @@ setup:  ## Install manylabel with everything needed to train and to develop
 	if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
 		echo "manylabel needs Python 3.11 or newer; '$(PYTHON)' is none. Try: make PYTHON=python3.12" >&2; exit 1; \
 	fi; \
-	echo 'Installing manylabel with torch into $(VENV), once: about 5.5 GB and a few minutes'; \
+	echo 'Installing manylabel with torch into $(VENV), once: $(TAKES)'; \
 	clear=; \
 	if [ -e $(STAMP) ] && ! { grep -qF '$(CURDIR) ' $(STAMP) && $(BIN)/python -c ''; }; then clear=--clear; fi; \
 	$(PYTHON) -m venv $$clear $(VENV) && echo '$(CURDIR) unfinished' > $(STAMP) \
 		&& $(BIN)/python -m pip install --progress-bar off --quiet -e '.[train,weights,int8,onnx,parquet,dev]' \
+			$(CONSTRAINTS:%=-c %) \
 		&& echo '$(STATE)' > $(STAMP)
 
 demo: setup  ## Draw the sample photos, compare five networks on them, write the report
@@ -61,7 +70,7 @@ test: test-drawn test-real  ## Run every test that this machine can run in minut
 # One thread per process: the processes share the cores, and torch would take all of them in each.
 test-drawn: setup  ## Run the tests that draw their own photos, and hold the coverage
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --cov --cov-report=term \
-		-m 'not slow and not network and not gpu and not real'
+		-m '$(DRAWN)'
 
 test-real: setup  ## Run the tests on real photos and weights; skipped where there are none
 	$(BIN)/python -m pytest -q -rs -m 'real and not slow' tests
@@ -71,6 +80,13 @@ test-slow: setup  ## Run the tests that take longer
 
 test-base: setup  ## Install manylabel without torch into an environment of its own, and use it: 700 MB from the network
 	$(BIN)/python -m pytest -q -rs tests/test_base_install.py
+
+# What an old version warns of as deprecated, a newer one has changed, and the other tests run with that.
+test-oldest:  ## Run the tests that draw their own photos with the oldest versions allowed: 3 GB from the network
+	@$(MAKE) --no-print-directory setup VENV='$(OLDEST_VENV)' PYTHON='$(OLDEST_PYTHON)' \
+		CONSTRAINTS=tests/oldest.txt TAKES='about 8 GB and 10 minutes'
+	OMP_NUM_THREADS=1 $(OLDEST_VENV)/bin/python -m pytest -q -n $(WORKERS) -m '$(DRAWN)' \
+		-W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning
 
 test-gpu: setup  ## Run the tests that need a GPU; skipped where there is none
 	$(BIN)/python -m pytest -q -rs -m gpu tests

@@ -152,14 +152,13 @@ def test_another_process_is_waited_for(path: Path) -> None:
     np.testing.assert_array_equal(result.values, VALUES)
 
 
-def test_a_killed_process_holds_nobody_up(path: Path) -> None:
+def test_a_killed_process_holds_nobody_up_and_leaves_nothing(path: Path) -> None:
     process = start_process(path)
     process.kill()
     process.communicate()
 
     assert not get(path, Computation()).is_cached
-    left_behind = [file for file in path.parent.iterdir() if file != path]
-    assert [file.suffix for file in left_behind] == [".partial"]
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_run_that_hangs_is_not_waited_for_forever(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
