@@ -60,7 +60,7 @@ setup:  ## Install manylabel with everything needed to train and to develop
 			$(CONSTRAINTS:%=-c %) \
 		&& echo '$(STATE)' > $(STAMP)
 
-demo: setup  ## Draw the sample photos, compare five networks on them, write the report
+demo: setup  ## Write the sample photos, compare five networks on them, write the report
 	@[ -e $(DEMO)/postcards/labels.csv ] || $(BIN)/manylabel sample $(DEMO)/postcards
 	$(BIN)/manylabel compare $(DEMO)/postcards/images $(DEMO)/postcards/labels.csv \
 		--recipe demo --out $(DEMO)/report --overwrite

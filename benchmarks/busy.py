@@ -16,7 +16,7 @@ from benchmarks.cases import (
     manylabel_environment,
     worker_command,
 )
-from benchmarks.study import draw, sample_folder
+from benchmarks.study import sample_folder, write_sample_set
 from benchmarks.throughput import NETWORK, PACKAGES, bundle_of, make_bundle, small_photos
 from benchmarks.workers.common import read_values
 
@@ -75,5 +75,5 @@ def _case(settings: Settings, work: str, words: Sequence[str], *, neighbours: st
 
 def prepare(settings: Settings) -> None:
     """Draw the sample set and make a bundle to score with."""
-    draw(settings)
+    write_sample_set(settings)
     make_bundle(settings, NETWORK)

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.cases import OUT, Case, Settings, manylabel_command, manylabel_environment
 from benchmarks.drawn_photos import make_table
 from benchmarks.photo_sets import NETWORKS, weights_option
-from benchmarks.study import draw, read_stages, sample_folder
+from benchmarks.study import read_stages, sample_folder, write_sample_set
 
 NETWORK = "mobilenet_v2"
 SETTINGS = ("--recipe", "quick", "--set", "training.n_views=2")
@@ -24,7 +24,7 @@ def list_cases(settings: Settings) -> list[Case]:
 
 def prepare(settings: Settings, n_photos: int) -> None:
     """Make the photos of one size."""
-    draw(settings)
+    write_sample_set(settings)
     make_table(_folder(settings, n_photos), sample_folder(settings), n_photos=n_photos)
 
 

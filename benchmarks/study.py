@@ -16,7 +16,7 @@ from benchmarks.cases import (
     manylabel_command,
     manylabel_environment,
 )
-from manylabel.data.sample import draw_sample
+from manylabel.data.sample import write_sample
 
 N_PHOTOS = 200
 
@@ -37,14 +37,14 @@ def list_cases(settings: Settings) -> list[Case]:
 
 
 def sample_folder(settings: Settings) -> Path:
-    """Return where ``draw`` puts the sample set."""
+    """Return where ``write_sample_set`` puts the sample set."""
     return settings.work / "postcards"
 
 
-def draw(settings: Settings) -> None:
-    """Draw the sample set once."""
+def write_sample_set(settings: Settings) -> None:
+    """Write the sample set once."""
     if not sample_folder(settings).exists():
-        draw_sample(sample_folder(settings), n_photos=N_PHOTOS)
+        write_sample(sample_folder(settings), n_photos=N_PHOTOS)
 
 
 def _case(settings: Settings, variant: str) -> Case:
@@ -60,7 +60,7 @@ def _case(settings: Settings, variant: str) -> Case:
         environment=manylabel_environment(),
         read=read_stages,
         packages=("manylabel", "openvino", "torch", "torchvision", "numpy", "pillow"),
-        prepare=partial(draw, settings),
+        prepare=partial(write_sample_set, settings),
     )
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from manylabel.apply import predict
 from manylabel.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
-from manylabel.data.sample import draw_sample
+from manylabel.data.sample import write_sample
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("recipes/*.toml")])
@@ -48,7 +48,7 @@ def test_a_shown_command_is_understood(command: str) -> None:
 
 @pytest.mark.usefixtures("empty_folder")
 def test_the_python_block_of_the_readme_runs() -> None:
-    draw_sample("postcards", n_photos=40)
+    write_sample("postcards", n_photos=40)
     blocks = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
     assert blocks
     for block in blocks:
@@ -74,7 +74,7 @@ def reader_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from manylabel.pipeline import train
 
     folder = tmp_path_factory.mktemp("reader")
-    draw_sample(folder / "postcards", n_photos=40)
+    write_sample(folder / "postcards", n_photos=40)
     config = RunConfig(
         out=str(folder / "models" / "postcards"),
         data=DataConfig(

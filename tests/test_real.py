@@ -13,13 +13,14 @@ import pytest
 
 from manylabel.bundle import read_bundle
 from manylabel.data.readers import read_table
-from manylabel.data.sample import draw_postcard, draw_sample
+from manylabel.data.sample import write_sample
 from manylabel.evaluation.label_errors import rank_label_errors
 from manylabel.explain.heatmaps import explain_photo
 from manylabel.pipeline import compare
 from manylabel.predictors.engines import open_locator
 from manylabel.recipes import apply_settings, load_recipe
 from manylabel.report.facts import Facts
+from tools.postcards.postcard import draw_postcard
 
 pytestmark = pytest.mark.real
 
@@ -169,7 +170,7 @@ def test_a_vision_transformer_and_a_squeezenet_learn_scenes(real_runs: RealRuns)
 
 def test_heat_maps_find_the_things(real_runs: RealRuns, tmp_path: Path) -> None:
     """Compare the strongest place with the centre of the picture: docs/explain.md."""
-    table = draw_sample(tmp_path / "postcards", n_photos=160)
+    table = write_sample(tmp_path / "postcards", n_photos=160)
     real_runs.facts(table, "training.n_views=2", networks=MOBILENET)
     bundle = read_bundle(real_runs.out / "models" / "mobilenet_v2")
     locator = open_locator(bundle)

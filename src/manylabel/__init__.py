@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from manylabel.config import RunConfig
     from manylabel.data.check import check
     from manylabel.data.readers import read_table
-    from manylabel.data.sample import draw_sample
+    from manylabel.data.sample import write_sample
     from manylabel.estimator import MultiLabelClassifier
     from manylabel.hash_list import verify
     from manylabel.labelling import suggest
@@ -31,7 +31,6 @@ __all__ = [
     "check",
     "clear_cache",
     "compare",
-    "draw_sample",
     "evaluate",
     "list_cache",
     "list_models",
@@ -42,6 +41,7 @@ __all__ = [
     "suggest",
     "train",
     "verify",
+    "write_sample",
 ]
 
 _HOMES = {
@@ -50,7 +50,6 @@ _HOMES = {
     "check": "manylabel.data.check",
     "clear_cache": "manylabel.cache",
     "compare": "manylabel.pipeline",
-    "draw_sample": "manylabel.data.sample",
     "evaluate": "manylabel.apply",
     "list_cache": "manylabel.cache",
     "list_models": "manylabel.models.catalogue",
@@ -61,6 +60,7 @@ _HOMES = {
     "suggest": "manylabel.labelling",
     "train": "manylabel.pipeline",
     "verify": "manylabel.hash_list",
+    "write_sample": "manylabel.data.sample",
 }
 
 rest_soon()

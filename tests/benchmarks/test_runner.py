@@ -14,7 +14,7 @@ from benchmarks.runner import run_case
 from benchmarks.workers.common import marginal_rate, read_values
 from manylabel.data.find import find_photos
 from manylabel.data.readers import read_table
-from manylabel.data.sample import draw_sample
+from manylabel.data.sample import write_sample
 
 WRITE = "import json, sys; json.dump({'n_photos': 3.0}, open(sys.argv[1] + '/values.json', 'w'))"
 
@@ -76,7 +76,7 @@ def test_the_rate_leaves_out_what_is_paid_once(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_table_of_any_length_has_no_photo_twice(tmp_path: Path) -> None:
-    draw_sample(tmp_path / "postcards", n_photos=10)
+    write_sample(tmp_path / "postcards", n_photos=10)
     make_table(tmp_path / "many", tmp_path / "postcards", n_photos=25)
 
     table = read_table(tmp_path / "many" / "labels.csv", photos=tmp_path / "many" / "images")

@@ -247,21 +247,20 @@ def test_what_the_library_logs_is_shown_while_it_works(capsys: pytest.CaptureFix
     assert not logging.getLogger("manylabel").handlers
 
 
-def test_the_sample_command_draws_where_and_how_much_it_is_told(
+def test_the_sample_command_writes_where_and_how_much_it_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: dict[str, object] = {}
 
-    def draw_sample(folder: Path, **options: object) -> Path:
+    def write_sample(folder: Path, **options: object) -> Path:
         asked.update(options, folder=folder)
         return folder / "labels.csv"
 
-    monkeypatch.setitem(sys.modules, "manylabel.data.sample", SimpleNamespace(draw_sample=draw_sample))
-    monkeypatch.setattr(sys, "argv", ["manylabel", "sample", "postcards", "--photos", "12", "--seed", "3"])
+    monkeypatch.setitem(sys.modules, "manylabel.data.sample", SimpleNamespace(write_sample=write_sample))
+    monkeypatch.setattr(sys, "argv", ["manylabel", "sample", "postcards", "--photos", "12"])
     with pytest.raises(SystemExit, match="0"):
         main()
 
-    asked.pop("listener")
-    assert asked == {"folder": Path("postcards"), "n_photos": 12, "seed": 3, "overwrite": False, "n_jobs": -1}
+    assert asked == {"folder": Path("postcards"), "n_photos": 12, "overwrite": False}
     lines = capsys.readouterr().out.splitlines()
     assert lines == ["Photos: postcards/images", "Labels: postcards/labels.csv"]

@@ -1,267 +1,70 @@
-"""Test the drawn sample set.
-
-In:  seeds.
-Out: pictures, labels and files that keep what the sample set promises.
-"""
+"""The sample set that comes with manylabel."""
 
 import csv
-import os
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
-from multiprocessing.connection import Connection
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image, ImageChops
+from PIL import Image
 
-from manylabel.data import sample
-from manylabel.data.postcards.canvas import Brush, Canvas, Drawing, Spot
-from manylabel.data.postcards.clutter import draw_house
-from manylabel.data.postcards.items import Item
-from manylabel.data.postcards.light import make_light
-from manylabel.data.postcards.places import Layer
-from manylabel.data.postcards.postcard import plan_postcard
-from manylabel.data.postcards.rules import LABEL_RULES
-from manylabel.data.postcards.scene import choose_setting
-from manylabel.data.postcards.stage import Stage, area, measure, place
-from manylabel.data.postcards.towers import draw_clock_tower
-from manylabel.data.sample import SAMPLE_LABELS, Postcard, draw_postcard, draw_sample
+from manylabel.data.sample import sample_photos, write_sample
 from manylabel.errors import ConfigError, OutputError
-from manylabel.types import Progress
 from tests.writing import contents
 
-N_DRAWN = 12
-# By day, that is: the sun has a halo, which is no part of its box.
-GLOWLESS = ("tree", "pagoda", "tower", "bridge", "boat", "lotus", "lantern", "moon")
+
+def read_rows(table: Path) -> list[dict[str, str]]:
+    with table.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
-def planned_labels(*, seed: int, n_photos: int) -> list[frozenset[str]]:
-    return [plan_postcard(np.random.default_rng([seed, number])).labels for number in range(n_photos)]
+def test_the_set_is_200_pictures_and_a_table(tmp_path: Path) -> None:
+    table = write_sample(tmp_path / "new" / "sample")
 
-
-def share(label_sets: Sequence[frozenset[str]], label: str, *, given: str | None = None) -> float:
-    """Return how often a label applies, among all pictures or among those that carry another one."""
-    chosen = [labels for labels in label_sets if given is None or given in labels]
-    return sum(label in labels for labels in chosen) / len(chosen)
-
-
-@pytest.fixture(scope="module")
-def postcards() -> list[Postcard]:
-    return [draw_postcard(np.random.default_rng([0, number])) for number in range(N_DRAWN)]
-
-
-def test_the_default_set_is_imbalanced_from_about_5_to_60_percent() -> None:
-    label_sets = planned_labels(seed=0, n_photos=200)
-    n_positives = Counter(label for labels in label_sets for label in labels)
-    assert set(n_positives) == set(SAMPLE_LABELS)
-    assert 0.03 <= min(n_positives.values()) / 200 <= 0.08
-    assert 0.5 <= max(n_positives.values()) / 200 <= 0.65
-    assert min(n_positives.values()) >= 8
-
-
-def test_a_picture_of_the_default_set_has_none_to_six_labels() -> None:
-    n_labels = Counter(len(labels) for labels in planned_labels(seed=0, n_photos=200))
+    assert table == tmp_path / "new" / "sample" / "labels.csv"
+    rows = read_rows(table)
+    names = [f"images/{number:04}.jpg" for number in range(1, 201)]
+    assert [row["image"] for row in rows] == names
+    assert sorted(contents(table.parent)) == [*names, "labels.csv"]
+    n_labels = Counter(len(row["labels"].split(";")) if row["labels"] else 0 for row in rows)
     assert sorted(n_labels) == [0, 1, 2, 3, 4, 5, 6]
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_other_seeds_are_imbalanced_alike(seed: int) -> None:
-    label_sets = planned_labels(seed=seed, n_photos=500)
-    shares = {label: share(label_sets, label) for label in SAMPLE_LABELS}
-    assert 0.03 <= min(shares.values()) <= 0.08
-    assert 0.5 <= max(shares.values()) <= 0.65
+def test_a_smaller_set_is_the_beginning_of_the_whole(tmp_path: Path) -> None:
+    table = write_sample(tmp_path / "sample", n_photos=3)
+
+    whole = contents(write_sample(tmp_path / "whole").parent)
+    small = contents(table.parent)
+    assert len(small) == 4
+    assert whole.pop("labels.csv").startswith(small.pop("labels.csv"))
+    assert small.items() <= whole.items()
 
 
-def test_labels_are_correlated_as_in_life() -> None:
-    label_sets = planned_labels(seed=0, n_photos=1000)
-    for floating in ("boat", "lotus", "bridge"):
-        assert share(label_sets, "lake", given=floating) > 0.75
-    assert share(label_sets, "moon", given="sun") < share(label_sets, "moon") / 2
-    assert share(label_sets, "lantern", given="moon") > 1.2 * share(label_sets, "lantern")
+def test_pictures_are_rgb_jpegs_with_sides_from_224_to_800_pixels() -> None:
+    for photo in sample_photos(200):
+        with Image.open(photo) as picture:
+            assert (picture.format, picture.mode) == ("JPEG", "RGB")
+            assert 224 <= min(picture.size) <= max(picture.size) <= 800
 
 
-def test_the_labels_planned_are_the_labels_drawn(postcards: list[Postcard]) -> None:
-    planned = planned_labels(seed=0, n_photos=N_DRAWN)
-    assert [frozenset(postcard.labels) for postcard in postcards] == planned
-
-
-def test_labels_come_in_the_order_of_the_table(postcards: list[Postcard]) -> None:
-    for postcard in postcards:
-        assert sorted(postcard.labels, key=SAMPLE_LABELS.index) == list(postcard.labels)
-
-
-def test_pictures_are_rgb_with_sides_from_224_to_800_pixels(postcards: list[Postcard]) -> None:
-    for postcard in postcards:
-        assert postcard.image.mode == "RGB"
-        assert 224 <= min(postcard.image.size) <= max(postcard.image.size) <= 800
-
-
-def test_pictures_come_in_both_orientations_and_many_sizes(postcards: list[Postcard]) -> None:
-    sizes = {postcard.image.size for postcard in postcards}
-    assert len(sizes) > N_DRAWN / 2
-    assert any(width > height for width, height in sizes)
-    assert any(width < height for width, height in sizes)
-
-
-def test_every_label_has_a_place_inside_the_picture(postcards: list[Postcard]) -> None:
-    for postcard in postcards:
-        width, height = postcard.image.size
-        assert tuple(postcard.boxes) == postcard.labels
-        for boxes in postcard.boxes.values():
-            assert boxes
-            for left, upper, right, lower in boxes:
-                assert 0 <= left < right <= width
-                assert 0 <= upper < lower <= height
-
-
-def test_every_label_is_large_enough_to_be_seen_at_224_pixels(postcards: list[Postcard]) -> None:
-    for postcard in postcards:
-        n_pixels = postcard.image.width * postcard.image.height
-        for boxes in postcard.boxes.values():
-            assert max(map(area, boxes)) > 0.003 * n_pixels
-
-
-@pytest.mark.parametrize(
-    "drawing",
-    [drawing for label in GLOWLESS for drawing in dict.fromkeys(LABEL_RULES[label].drawings)],
-    ids=lambda drawing: drawing.__name__,
-)
-def test_a_thing_is_drawn_where_its_box_says(drawing: Drawing) -> None:
-    canvas = Canvas((300, 300), make_light(np.random.default_rng(0), name="day"))
-    canvas.image.paste((255, 0, 255), (0, 0, *canvas.image.size))
-    before = canvas.image.copy()
-    spot = Spot(x=150, base=220, size=120, depth=0.0, facing=-1, seed=5)
-    drawing(Brush(canvas, spot))
-    changed = ImageChops.difference(before, canvas.image).getbbox()
-    item = Item(drawing=drawing, label=None, layer=Layer.NEAR, spots=(spot,))
-    expected = [side * canvas.zoom for side in place(measure(canvas, item), spot)]
-    assert changed == pytest.approx(expected, abs=10)  # the ends of a line are not round
-
-
-def test_clutter_that_would_hide_a_labelled_thing_is_left_out() -> None:
-    canvas = Canvas((300, 300), make_light(np.random.default_rng(0), name="day"))
-    setting = choose_setting(np.random.default_rng(0), canvas, has_lake=False)
-    stage = Stage(canvas, setting, np.random.default_rng(0))
-    spot = Spot(x=150, base=200, size=40, depth=0.0, facing=1, seed=0)
-    tower = Item(drawing=draw_clock_tower, label="tower", layer=Layer.NEAR, spots=(spot,))
-    house = Item(drawing=draw_house, label=None, layer=Layer.NEAR, spots=(replace(spot, size=120),))
-    stage.put_all([tower])
-    before = canvas.image.copy()
-    stage.put_all([house])
-    assert ImageChops.difference(before, canvas.image).getbbox() is None
-    stage.put_all([replace(house, spots=(*house.spots, replace(spot, x=40)))])
-    assert ImageChops.difference(before, canvas.image).getbbox() is not None
-    assert list(stage.boxes) == ["tower"]
-
-
-def test_the_same_state_gives_the_same_pixels(postcards: list[Postcard]) -> None:
-    again = draw_postcard(np.random.default_rng([0, 1]))
-    assert again.image.tobytes() == postcards[1].image.tobytes()
-    assert again.boxes == postcards[1].boxes
-
-
-def test_another_seed_gives_another_picture(postcards: list[Postcard]) -> None:
-    other = draw_postcard(np.random.default_rng([1, 1]))
-    assert other.image.tobytes() != postcards[1].image.tobytes()
-
-
-def test_the_set_is_pictures_and_a_table(tmp_path: Path) -> None:
-    table = draw_sample(tmp_path / "new" / "sample", n_photos=3)
-    assert table == tmp_path / "new" / "sample" / "labels.csv"
-    assert sorted(path.name for path in table.parent.iterdir()) == ["images", "labels.csv"]
-    names = sorted(path.name for path in (table.parent / "images").iterdir())
-    assert names == ["0001.jpg", "0002.jpg", "0003.jpg"]
-
-
-def test_the_table_names_each_picture_and_its_labels(tmp_path: Path) -> None:
-    table = draw_sample(tmp_path / "sample", n_photos=4)
-    with table.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    for number, row in enumerate(rows):
-        assert row["image"] == f"images/{number + 1:04}.jpg"
-        assert (
-            tuple(filter(None, row["labels"].split(";")))
-            == draw_postcard(np.random.default_rng([0, number])).labels
-        )
-        with Image.open(table.parent / row["image"]) as picture:
-            assert picture.format == "JPEG"
-    assert len(rows) == 4
-
-
-def test_a_larger_set_begins_with_the_smaller_one(tmp_path: Path) -> None:
-    small = draw_sample(tmp_path / "small", n_photos=1).parent
-    large = draw_sample(tmp_path / "large", n_photos=2).parent
-    assert (large / "images/0001.jpg").read_bytes() == (small / "images/0001.jpg").read_bytes()
+def test_the_whole_set_is_small() -> None:
+    assert sum(photo.stat().st_size for photo in sample_photos(200)) <= 6e6
 
 
 def test_a_taken_folder_is_an_error_that_says_so(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(OutputError, match="exists already"):
-        draw_sample(tmp_path, n_photos=1)
+        write_sample(tmp_path, n_photos=1)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_overwrite_replaces_an_older_set(tmp_path: Path) -> None:
-    draw_sample(tmp_path / "sample", n_photos=2)
-    table = draw_sample(tmp_path / "sample", n_photos=1, overwrite=True)
+    write_sample(tmp_path / "sample", n_photos=2)
+    table = write_sample(tmp_path / "sample", n_photos=1, overwrite=True)
     assert [path.name for path in (table.parent / "images").iterdir()] == ["0001.jpg"]
 
 
-def test_a_stopped_drawing_leaves_the_older_set_as_it_was(tmp_path: Path) -> None:
-    table = draw_sample(tmp_path / "sample", n_photos=1)
-    before = table.read_bytes()
-
-    def stop(progress: Progress) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        draw_sample(tmp_path / "sample", n_photos=2, seed=1, overwrite=True, listener=stop)
-    assert [path.name for path in tmp_path.iterdir()] == ["sample"]
-    assert table.read_bytes() == before
-
-
-def test_several_processes_draw_the_same_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sample, "_WORTH_A_PROCESS", 1)
-    heard: list[Progress] = []
-    alone = draw_sample(tmp_path / "alone", n_photos=5)
-    shared = draw_sample(tmp_path / "shared", n_photos=5, n_jobs=2, listener=heard.append)
-    assert contents(shared.parent) == contents(alone.parent)
-    assert [progress.done for progress in heard] == [1, 2, 3, 4, 5]
-
-
-def draw_one_and_die(sink: Connection, numbers: Sequence[int], seed: int) -> None:
-    sink.send(sample._draw(numbers[0], seed=seed))
-    os._exit(1)
-
-
-def test_what_a_killed_process_did_not_draw_is_drawn_nevertheless(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    alone = draw_sample(tmp_path / "alone", n_photos=5)
-    monkeypatch.setattr(sample, "_WORTH_A_PROCESS", 1)
-    monkeypatch.setattr(sample, "_draw_share", draw_one_and_die)
-    assert contents(draw_sample(tmp_path / "shared", n_photos=5, n_jobs=2).parent) == contents(alone.parent)
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"n_photos": 0}, "n_photos is 0; expected"),
-        ({"seed": -1}, "seed is -1; expected"),
-        ({"n_jobs": 0}, "n_jobs is 0; expected"),
-    ],
-)
-def test_numbers_too_small_are_an_error_and_write_nothing(
-    tmp_path: Path, given: dict[str, int], message: str
-) -> None:
-    with pytest.raises(ConfigError, match=message):
-        draw_sample(tmp_path / "sample", **given)  # type: ignore[arg-type]
+@pytest.mark.parametrize("n_photos", [0, 201])
+def test_a_number_of_photos_that_is_not_there_is_told(n_photos: int, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"n_photos: given {n_photos}, expected 1 to 200"):
+        write_sample(tmp_path / "sample", n_photos=n_photos)
     assert not (tmp_path / "sample").exists()
-
-
-def test_progress_is_told_for_every_picture(tmp_path: Path) -> None:
-    heard: list[Progress] = []
-    draw_sample(tmp_path / "sample", n_photos=2, listener=heard.append)
-    assert [(progress.done, progress.total) for progress in heard] == [(1, 2), (2, 2)]

@@ -15,7 +15,7 @@ import torch
 from manylabel.bundle import Bundle
 from manylabel.data.find import find_photos
 from manylabel.data.photos import convert_photos
-from manylabel.data.sample import draw_postcard
+from manylabel.data.sample import sample_photos
 from manylabel.errors import EngineError, InputError, PhotoError, nothing_read
 from manylabel.models.classifier import Classifier
 from manylabel.predictors.locators import parts_difference
@@ -89,15 +89,13 @@ def choose_parity_photos(preprocessing: Preprocessing, *, photos: Path | None) -
 
     Args:
         preprocessing: How they become pixels.
-        photos: A folder; up to 24 of its photos are taken. Not given: 12 pictures are drawn.
+        photos: A folder; up to 24 of its photos are taken. Not given: 12 of the sample set.
 
     Raises:
         InputError: The folder has no photo that can be read.
     """
     if photos is None:
-        drawn = [draw_postcard(np.random.default_rng([0, number])).image for number in range(_N_DRAWN)]
-        views = [resize_views(picture, preprocessing) for picture in drawn]
-        return _add_noise(views, preprocessing, origin=f"{_N_DRAWN} drawn pictures")
+        return read_parity_photos(sample_photos(_N_DRAWN), preprocessing, kind="drawn picture")
     found = find_photos(photos)
     if not found:
         raise InputError(f"no photo found in {photos}; give a folder of photos like those to be scored")
@@ -105,12 +103,15 @@ def choose_parity_photos(preprocessing: Preprocessing, *, photos: Path | None) -
     return read_parity_photos([found[row] for row in chosen], preprocessing)
 
 
-def read_parity_photos(paths: Sequence[Path], preprocessing: Preprocessing) -> ParityPhotos:
+def read_parity_photos(
+    paths: Sequence[Path], preprocessing: Preprocessing, *, kind: str = "photo"
+) -> ParityPhotos:
     """Take photos and noise.
 
     Args:
         paths: The photos.
         preprocessing: How they become pixels.
+        kind: What they are, for ``ParityPhotos.origin``.
 
     Raises:
         InputError: Not one photo can be read.
@@ -121,7 +122,7 @@ def read_parity_photos(paths: Sequence[Path], preprocessing: Preprocessing) -> P
     views = [photo for photo in read if not isinstance(photo, PhotoError)]
     if not views:
         raise InputError(nothing_read([photo for photo in read if isinstance(photo, PhotoError)]))
-    origin = "1 photo" if len(views) == 1 else f"{len(views)} photos"
+    origin = f"{len(views)} {kind}{'' if len(views) == 1 else 's'}"
     return _add_noise(views, preprocessing, origin=origin)
 
 

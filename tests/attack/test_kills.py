@@ -1,0 +1,204 @@
+"""Commands that are killed without warning, at any moment: nothing is half there, and the next run ends well.
+
+In:  a command, moments of its run drawn from a seed. SIGKILL: no code of ours runs after it.
+Out: after each kill, the result is absent or complete; after the last, a run to the end gives the same files
+     as a run that nobody disturbed, with the cache that the killed ones left, and nothing of theirs remains.
+"""
+
+import multiprocessing
+import os
+import random
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+import pytest
+
+from manylabel import verify
+from manylabel.bundle import read_bundle
+from manylabel.errors import BundleError
+from manylabel.onnx_file import read_onnx
+from manylabel.predictors.engine_files import read_engine
+from tests.writing import contents
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="processes are forked in the manner of POSIX")
+
+# Loaded once, so that the killed processes spend their time on what the command does.
+_LOADED = ["manylabel.pipeline", "manylabel.apply", "manylabel.export.formats", "manylabel.cli.main"]
+_SAME = {".csv", ".safetensors"}
+"""Endings of the files that hold neither times nor dates, but for those of ``_TIMED``."""
+_TIMED = {"table.csv"}
+
+MANY = pytest.param(30, id="many", marks=pytest.mark.slow)
+N_KILLS = [pytest.param(2, id="few"), MANY]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """What is killed.
+
+    Attributes:
+        words: The command, without its first word.
+        out: What it makes.
+        check: Raises where the result is neither absent nor complete.
+    """
+
+    words: tuple[str, ...]
+    out: Path
+    check: Callable[[], None]
+
+
+def run_command(words: tuple[str, ...], cache: str) -> None:
+    """Run a command in this process."""
+    os.environ["MANYLABEL_CACHE"] = cache
+    os.environ["MANYLABEL_OFFLINE"] = "1"
+    from manylabel.cli.main import app  # not at the top: the parent needs none of it
+
+    app(list(words), standalone_mode=False)
+
+
+@contextmanager
+def started(words: tuple[str, ...], cache: Path) -> Iterator[ForkServerProcess]:
+    """Start a command in a process that has the libraries already."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_LOADED)
+    process = context.Process(target=run_command, args=(words, str(cache)))
+    process.start()
+    yield process
+    process.join(timeout=300)
+    assert process.exitcode is not None
+    process.close()
+
+
+def run_to_the_end(words: tuple[str, ...], cache: Path) -> float:
+    """Run a command; return the seconds that it took."""
+    began = time.monotonic()
+    with started(words, cache) as process:
+        process.join(timeout=300)
+        assert process.exitcode == 0
+    return time.monotonic() - began
+
+
+def kill_often(command: Command, cache: Path, *, n_kills: int, seconds: float) -> int:
+    """Kill a command at moments of its run; return how many had come to their end before."""
+    moments = random.Random(1)
+    n_ended = 0
+    for number in range(n_kills):
+        with started(command.words, cache) as process:
+            process.join(timeout=seconds * (number + moments.random()) / n_kills)
+            n_ended += process.exitcode is not None
+            process.kill()
+        command.check()
+    return n_ended
+
+
+def results(out: Path) -> dict[str, bytes]:
+    """Return what a run gives that is the same in every run."""
+    return {
+        name: content
+        for name, content in contents(out).items()
+        if Path(name).suffix in _SAME and name not in _TIMED
+    }
+
+
+def hidden(folder: Path) -> list[Path]:
+    """Return what no run may leave: temporary files and folders."""
+    return [*folder.rglob(".*"), *folder.rglob("*.partial")]
+
+
+@pytest.mark.parametrize(
+    ("name", "n_kills"),
+    [("train", 2), *(pytest.param(name, 30, marks=pytest.mark.slow) for name in ("train", "compare"))],
+)
+def test_training_that_is_killed_leaves_the_run_before_or_none(
+    name: str, n_kills: int, shapes_folder: Path, tmp_path: Path
+) -> None:
+    def words(out: Path) -> tuple[str, ...]:
+        settings = ("model.init=random", "model.side_px=64", "training.epochs=2", "training.n_views=2")
+        networks = (
+            ("--models", "squeezenet1_1,squeezenet1_0") if name == "compare" else ("--model", "squeezenet1_1")
+        )
+        return (
+            *(name, str(shapes_folder / "images"), str(shapes_folder / "labels.csv"), *networks),
+            *(word for setting in settings for word in ("--set", setting)),
+            *("--out", str(out), "--overwrite"),
+        )
+
+    run_to_the_end(words(tmp_path / "quiet"), tmp_path / "cache of the first")
+    seconds = run_to_the_end(words(tmp_path / "expected"), tmp_path / "quiet cache")
+    expected = results(tmp_path / "expected")
+    out = tmp_path / "runs" / "run"
+
+    def check() -> None:
+        if out.exists():
+            assert results(out) == expected
+
+    command = Command(words=words(out), out=out, check=check)
+    kill_often(command, tmp_path / "cache", n_kills=n_kills, seconds=seconds)
+    run_to_the_end(command.words, tmp_path / "cache")
+    check()
+    kill_often(command, tmp_path / "cache", n_kills=n_kills, seconds=seconds)
+
+    assert results(out) == expected  # the old run or the new one, never none
+    run_to_the_end(command.words, tmp_path / "cache")
+    assert results(out) == expected
+    assert hidden(tmp_path) == []
+
+
+@pytest.mark.parametrize("n_kills", N_KILLS)
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_predictions_that_are_killed_are_whole_or_absent(
+    ending: str, n_kills: int, shapes_bundle: Path, shapes_folder: Path, tmp_path: Path
+) -> None:
+    def words(out: Path) -> tuple[str, ...]:
+        return ("predict", str(shapes_bundle), str(shapes_folder / "images"), "--out", str(out))
+
+    seconds = run_to_the_end(words(tmp_path / f"expected.{ending}"), tmp_path / "quiet cache")
+    expected = (tmp_path / f"expected.{ending}").read_bytes()
+    out = tmp_path / "runs" / f"scores.{ending}"
+
+    def check() -> None:
+        if out.exists():
+            assert len(out.read_bytes()) == len(expected)
+
+    command = Command(words=words(out), out=out, check=check)
+    kill_often(command, tmp_path / "cache", n_kills=n_kills, seconds=seconds)
+    run_to_the_end(command.words, tmp_path / "cache")
+
+    assert out.read_bytes() == expected
+    assert hidden(tmp_path) == []
+
+
+@pytest.mark.parametrize("n_kills", N_KILLS)
+@pytest.mark.parametrize("form", ["onnx", "openvino"])
+def test_an_export_that_is_killed_leaves_a_bundle_that_works(
+    form: str, n_kills: int, shapes_bundle: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxscript")
+    bundle = Path(shutil.copytree(shapes_bundle, tmp_path / "bundle"))
+
+    def words(folder: Path) -> tuple[str, ...]:
+        return ("export", str(folder), "--to", form)
+
+    seconds = run_to_the_end(
+        words(Path(shutil.copytree(bundle, tmp_path / "quiet"))), tmp_path / "quiet cache"
+    )
+
+    def check() -> None:
+        read_onnx(read_bundle(bundle))
+        if (bundle / "openvino").exists():
+            read_engine(bundle / "openvino")
+
+    command = Command(words=words(bundle), out=bundle, check=check)
+    for _ in range(2):  # the first export of a bundle, then one that replaces it
+        kill_often(command, tmp_path / "cache", n_kills=n_kills, seconds=seconds)
+        run_to_the_end(command.words, tmp_path / "cache")
+        assert all(file.state != "not listed" for file in verify(bundle).files)
+
+    with suppress(BundleError):
+        verify(bundle)
+    assert hidden(tmp_path) == []

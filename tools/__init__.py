@@ -1,0 +1,1 @@
+"""What developers of manylabel run; no part of the package."""
