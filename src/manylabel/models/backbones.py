@@ -19,6 +19,7 @@ from torchvision.transforms import InterpolationMode
 
 from manylabel.errors import ConfigError, did_you_mean
 from manylabel.models.outline import outline_output
+from manylabel.models.undrawn import Undrawn
 from manylabel.preprocess import Preprocessing
 
 TIMM_PREFIX = "timm/"
@@ -79,13 +80,14 @@ def pool_features(features: Tensor) -> Tensor:
     return features
 
 
-def build_backbone(name: str, *, side_px: int | None = None, seed: int = 0) -> Backbone:
+def build_backbone(name: str, *, side_px: int | None = None, seed: int | None = 0) -> Backbone:
     """Build the body of a network with random weights.
 
     Args:
         name: One of ``short_names``, e.g. ``"resnet50"``, or ``"timm/NAME"``.
         side_px: Side of the square photos. Not given: the side that the official weights were trained with.
-        seed: Seed of the random weights; torch's own generator is left as it was.
+        seed: Seed of the random weights; torch's own generator is left as it was. None: they are not drawn,
+            for whoever loads all of them; until then they are undefined.
 
     Raises:
         ConfigError: The name is unknown, or the network cannot take photos of that side.
@@ -100,7 +102,7 @@ def build_backbone(name: str, *, side_px: int | None = None, seed: int = 0) -> B
     """
     check_name(name)
     build = _build_torchvision if timm_name(name) is None else _build_timm
-    with seeded(seed):
+    with Undrawn() if seed is None else seeded(seed):
         if side_px is None:
             return build(name, None)
         try:

@@ -182,6 +182,7 @@ def build_classifier(
     head: HeadName = "linear",
     side_px: int | None = None,
     fit: FitName = "squash",
+    seed: int | None = 0,
 ) -> Classifier:
     """Build a classifier; its head and its backbone have random weights.
 
@@ -191,6 +192,7 @@ def build_classifier(
         head: What stands on the backbone.
         side_px: Side of the square photos. Not given: what the official weights were trained with.
         fit: How a photo becomes square.
+        seed: Seed of the weights of the backbone, as ``build_backbone`` takes it.
 
     Raises:
         ConfigError: The name is unknown, or the network cannot take photos of that side.
@@ -200,7 +202,7 @@ def build_classifier(
         >>> classifier(torch.zeros(1, 64, 64, 3, dtype=torch.uint8)).shape
         torch.Size([1, 2])
     """
-    backbone = build_backbone(name, side_px=side_px)
+    backbone = build_backbone(name, side_px=side_px, seed=seed)
     backbone.preprocessing = replace(backbone.preprocessing, fit=fit)
     features = backbone.n_features
     return Classifier(

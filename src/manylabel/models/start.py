@@ -54,7 +54,7 @@ def start_classifiers(
     for name in model.names:
         try:
             load = find_weights(name, init=model.init, file=files.get(name), seed=seed, hubs=hubs)
-            classifier = _build(name, model=model, labels=labels, tta=tta, seed=seed)
+            classifier = _build(name, model=model, labels=labels, tta=tta, seed=seed, is_loaded=True)
             provenance = load(classifier.backbone)
         except MissingWeightsError as error:
             if model.fallback == "error":
@@ -85,10 +85,18 @@ def _build_small(name: str, *, model: ModelConfig, labels: Sequence[str], seed: 
         return _build(name, model=model, labels=labels, tta=1, seed=seed)
 
 
-def _build(name: str, *, model: ModelConfig, labels: Sequence[str], tta: int, seed: int) -> Classifier:
+def _build(
+    name: str, *, model: ModelConfig, labels: Sequence[str], tta: int, seed: int, is_loaded: bool = False
+) -> Classifier:
+    """Build a classifier; of a backbone that is loaded next, no weights are drawn."""
     with seeded(seed):
         classifier = build_classifier(
-            name, labels=labels, head=model.head, side_px=model.side_px, fit=model.fit
+            name,
+            labels=labels,
+            head=model.head,
+            side_px=model.side_px,
+            fit=model.fit,
+            seed=None if is_loaded else 0,
         )
     backbone = classifier.backbone
     backbone.preprocessing = replace(backbone.preprocessing, n_views=tta, orientation=model.orientation)

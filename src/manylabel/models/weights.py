@@ -24,13 +24,13 @@ from manylabel.files import file_sha256
 from manylabel.models.backbones import (
     Backbone,
     build_backbone,
-    seeded,
     timm_name,
     timm_network,
 )
 from manylabel.models.efficientnet_layout import has_efficientnet_layout, to_timm_layout
 from manylabel.models.hubs import HUB_ERRORS, HubAccess, OfficialFile, OfflineError, official_file
 from manylabel.models.packaged_weights import PackagedFile, packaged_file
+from manylabel.models.undrawn import Undrawn
 from manylabel.models.weight_files import read_weights
 from manylabel.types import WeightsSource
 
@@ -253,7 +253,7 @@ def _let_timm_load(backbone: Backbone, path: Path) -> None:
     """Load official weights as timm does, which knows the layouts of a thousand of them."""
     side_px = backbone.preprocessing.side_px
     try:
-        with seeded(0):
+        with Undrawn():
             backbone.network = timm_network(backbone.name, side_px=side_px, file=str(path))
     except (RuntimeError, ValueError, LookupError, OSError, EOFError, SafetensorError) as error:
         raise WeightsError(

@@ -164,11 +164,11 @@ def load_classifier(bundle: Bundle) -> Classifier:
 
 
 def _build_classifier(bundle: Bundle, weights: Path) -> Classifier:
-    """Build the network of a bundle, with random weights."""
+    """Build the network of a bundle; its weights are undefined."""
     config = bundle.config
     try:
         with Budget(weights):
-            backbone = build_backbone(config.backbone, side_px=config.preprocessing.side_px)
+            backbone = build_backbone(config.backbone, side_px=config.preprocessing.side_px, seed=None)
             backbone.preprocessing = config.preprocessing
             n_features, n_labels = backbone.n_features, len(config.labels)
             with seeded(0):
