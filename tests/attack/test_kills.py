@@ -17,6 +17,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from manylabel import verify
 from manylabel.bundle import read_bundle
@@ -33,8 +34,13 @@ _SAME = {".csv", ".safetensors"}
 """Endings of the files that hold neither times nor dates, but for those of ``_TIMED``."""
 _TIMED = {"table.csv"}
 
-MANY = pytest.param(30, id="many", marks=pytest.mark.slow)
-N_KILLS = [pytest.param(2, id="few"), MANY]
+FEW, MANY = 2, 30
+
+
+def cases(*names: str) -> list[ParameterSet]:
+    """Return each name with many kills, which takes minutes, and the first one with few."""
+    many = [pytest.param(name, MANY, marks=pytest.mark.slow) for name in names]
+    return [pytest.param(names[0], FEW), *many]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,10 +116,7 @@ def hidden(folder: Path) -> list[Path]:
     return [*folder.rglob(".*"), *folder.rglob("*.partial")]
 
 
-@pytest.mark.parametrize(
-    ("name", "n_kills"),
-    [("train", 2), *(pytest.param(name, 30, marks=pytest.mark.slow) for name in ("train", "compare"))],
-)
+@pytest.mark.parametrize(("name", "n_kills"), cases("train", "compare"))
 def test_training_that_is_killed_leaves_the_run_before_or_none(
     name: str, n_kills: int, shapes_folder: Path, tmp_path: Path
 ) -> None:
@@ -149,8 +152,7 @@ def test_training_that_is_killed_leaves_the_run_before_or_none(
     assert hidden(tmp_path) == []
 
 
-@pytest.mark.parametrize("n_kills", N_KILLS)
-@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize(("ending", "n_kills"), cases("csv", "jsonl", "parquet"))
 def test_predictions_that_are_killed_are_whole_or_absent(
     ending: str, n_kills: int, shapes_bundle: Path, shapes_folder: Path, tmp_path: Path
 ) -> None:
@@ -173,8 +175,7 @@ def test_predictions_that_are_killed_are_whole_or_absent(
     assert hidden(tmp_path) == []
 
 
-@pytest.mark.parametrize("n_kills", N_KILLS)
-@pytest.mark.parametrize("form", ["onnx", "openvino"])
+@pytest.mark.parametrize(("form", "n_kills"), cases("openvino", "onnx"))
 def test_an_export_that_is_killed_leaves_a_bundle_that_works(
     form: str, n_kills: int, shapes_bundle: Path, tmp_path: Path
 ) -> None:
