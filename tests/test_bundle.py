@@ -415,7 +415,7 @@ def test_room_is_looked_for_before_anything_is_written(
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=2_500_000))
     check_room(tmp_path, 2_500_000)
 
-    with pytest.raises(OSError, match=r"the disk is full: 2\.6 MB are needed, 2\.5 MB are free") as raised:
+    with pytest.raises(OSError, match=r"not enough room on the disk: 2\.6 MB needed, 2\.5 MB free") as raised:
         check_room(tmp_path, 2_600_000)
     assert is_full(raised.value)
 

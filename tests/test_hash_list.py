@@ -155,7 +155,7 @@ def test_the_expected_list_is_accepted_and_another_refused(bundle: Path) -> None
     list_file(bundle, "weights.safetensors")
     assert states(verify(bundle))["weights.safetensors"] == "as written"
 
-    with pytest.raises(BundleError, match=rf"is not the bundle that was expected: .*given was {expected}"):
+    with pytest.raises(BundleError, match=rf"is not the expected bundle: .*expected {expected}"):
         verify(bundle, expect=expected)
 
 

@@ -377,7 +377,7 @@ def test_what_is_finished_is_kept_where_the_disk_gets_full(
     assert [path.name for path in out.parent.iterdir()] == [kept.name]
     assert [path.name for path in kept.iterdir()] == ["squeezenet1_1"]
     assert len(predict(kept / "squeezenet1_1", config.data.photos).scores.values) == 32
-    assert f"what was finished is kept in {kept}: squeezenet1_1" in caplog.text
+    assert f"the run failed; the networks that were finished are kept in {kept}: squeezenet1_1" in caplog.text
 
 
 def test_a_disk_without_room_for_the_networks_is_told_before_they_learn(
@@ -387,7 +387,7 @@ def test_a_disk_without_room_for_the_networks_is_told_before_they_learn(
     monkeypatch.setattr(pipeline, "run_trial", lambda *_: pytest.fail("learned"))
 
     for run in (compare, train):
-        with pytest.raises(OutputError, match=r"the disk is full: 2\.9 MB are needed, 2\.0 MB are free"):
+        with pytest.raises(OutputError, match=r"not enough room on the disk: 2\.9 MB needed, 2\.0 MB free"):
             run(config)
 
 

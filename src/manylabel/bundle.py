@@ -183,7 +183,7 @@ def _check_hash(folder: Path, name: str, hashes: Mapping[str, object]) -> None:
     if hash_file(folder / name) != hashes.get(name):
         raise BundleError(
             f"{folder / name}: has changed since the bundle was written (its SHA-256 is not the one in "
-            f"{FACTS_FILE}); copy the bundle again or train it anew"
+            f"{FACTS_FILE}); copy the bundle again, or train it again"
         )
 
 

@@ -86,8 +86,8 @@ def verify(bundle: Path | str, *, expect: str | None = None) -> Verification:
     found = hashlib.sha256(lines.encode()).hexdigest()
     if expect is not None and found != expect.lower():
         raise BundleError(
-            f"{opened.folder}: is not the bundle that was expected: the SHA-256 of the list of its files is "
-            f"{found}, given was {expect.lower()}; edited thresholds and new exports change it, too"
+            f"{opened.folder}: is not the expected bundle: the SHA-256 of its file list is {found}, expected "
+            f"{expect.lower()}; editing thresholds or exporting changes it, too"
         )
     return Verification(files=files, unused=tuple(_unused(opened.folder)), sha256=found)
 

@@ -61,14 +61,14 @@ def read_onnx(bundle: Bundle) -> Path | None:
     check_plain(bundle.folder, ONNX_FILE)
     if not path.is_file():
         return None
-    again = f"make it anew: manylabel export {bundle.folder} --to onnx"
+    again = f"export it again: manylabel export {bundle.folder} --to onnx"
     if not any(True for _ in _known(bundle.facts)):
-        raise BundleError(f"{path}: {FACTS_FILE} says nothing of it; {again}")
+        raise BundleError(f"{path}: has no entry in {FACTS_FILE}; {again}")
     found = _find(bundle.facts, hash_file(path))
     if found is None:
         raise BundleError(f"{path}: has changed since it was exported; {again}")
     if not is_made_from(found.get("bundle"), bundle):
-        raise BundleError(f"{path}: was made from another network than that of the bundle; {again}")
+        raise BundleError(f"{path}: was exported from a different model than the one in this bundle; {again}")
     return path
 
 

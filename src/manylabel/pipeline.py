@@ -62,7 +62,8 @@ def compare(
 
     Raises:
         InputError: Something in the settings, the table, the photos or the weights cannot be used.
-            Nothing was written, and what lay in the run directory is still there.
+            The run directory is as it was. Networks that were already finished are kept beside it, in
+            ``NAME-unfinished``.
     """
     clock = RunClock(command=command, recipe=recipe)
     with open_output(config) as folder, keep_finished_networks(folder / "models", Path(config.out)):
@@ -106,7 +107,8 @@ def train(
         Where the bundle lies, and its facts.
 
     Raises:
-        InputError: As for ``compare``.
+        InputError: As for ``compare``, but nothing is kept; where the disk is full, the bundle is kept on
+            another one that has room.
     """
     if len(config.model.names) != 1:
         raise ConfigError(f"model.names: train takes one network, not {len(config.model.names)}; see compare")

@@ -30,8 +30,8 @@ def check_room(folder: Path, n_bytes: int) -> None:
     """
     free = shutil.disk_usage(folder).free
     if free < n_bytes:
-        needed = f"{n_bytes / 1e6:.1f} MB are needed, {free / 1e6:.1f} MB are free"
-        raise OSError(errno.ENOSPC, f"the disk is full: {needed}")
+        needed = f"{n_bytes / 1e6:.1f} MB needed, {free / 1e6:.1f} MB free"
+        raise OSError(errno.ENOSPC, f"not enough room on the disk: {needed}")
 
 
 def keep_elsewhere(fill: Callable[[Path], None], *, name: str) -> Path | None:

@@ -66,7 +66,7 @@ def keep_finished_networks(models: Path, out: Path) -> Iterator[None]:
                 shutil.rmtree(folder)
             kept = keep_unfinished(models, out)
             names = ", ".join(folder.name for folder in finished)
-            _logger.warning("what was finished is kept in %s: %s", kept, names)
+            _logger.warning("the run failed; the networks that were finished are kept in %s: %s", kept, names)
         raise
 
 

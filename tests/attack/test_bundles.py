@@ -470,7 +470,8 @@ ATTACKS: dict[str, Attack] = {
     "openvino: facts of 1e999": Attack(tamper=put_openvino_facts('{"a": 1e999}'), says="facts.json: cannot"),
     "openvino: a list of facts": Attack(tamper=put_openvino_facts("[[]]"), says="facts.json: is damaged"),
     "openvino: another network": Attack(
-        tamper=lambda bundle: (put_openvino()(bundle), fill(0.5)(bundle))[0], says="made from another network"
+        tamper=lambda bundle: (put_openvino()(bundle), fill(0.5)(bundle))[0],
+        says="exported from a different model",
     ),
 }
 

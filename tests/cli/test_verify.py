@@ -39,7 +39,7 @@ def test_every_file_is_listed_and_what_is_not_ours_is_named(
     listed = "".join(f"{file.sha256}  {file.name}\n" for file in found.files)
     assert printed.out == f"{listed}SHA-256 of this list: {found.sha256}\n"
     assert found.sha256 == sha256(listed.encode()).hexdigest()
-    assert "not part of the bundle, never opened: notes\\x1b.txt" in printed.err
+    assert "ignored, not part of the bundle: notes\\x1b.txt" in printed.err
 
 
 def test_the_expected_bundle_is_accepted_and_another_one_refused(
@@ -52,7 +52,7 @@ def test_the_expected_bundle_is_accepted_and_another_one_refused(
     (bundle / "README.md").write_text("another card")
 
     assert run(bundle, "--expect", expected, monkeypatch=monkeypatch) == 2
-    assert "is not the bundle that was expected" in " ".join(capsys.readouterr().err.split())
+    assert "is not the expected bundle" in " ".join(capsys.readouterr().err.split())
 
 
 def test_damage_is_told_and_ends_with_2(

@@ -123,7 +123,7 @@ def test_a_changed_file_is_refused(form: ExportName, copied: Path) -> None:
     file.write_bytes(file.read_bytes()[:-10])
     engine: EngineName = "onnxruntime" if form == "onnx" else "openvino"
     with pytest.raises(
-        BundleError, match=rf"has changed since .*make it anew: manylabel export .* --to {form}"
+        BundleError, match=rf"has changed since .*export it again: manylabel export .* --to {form}"
     ):
         open_predictor(copied, engine=engine)
 
@@ -131,7 +131,7 @@ def test_a_changed_file_is_refused(form: ExportName, copied: Path) -> None:
 def test_a_file_that_nothing_is_known_of_is_refused(shapes_bundle: Path, tmp_path: Path) -> None:
     bundle = Path(shutil.copytree(shapes_bundle, tmp_path / "bundle"))
     (bundle / "model.onnx").write_bytes(b"who knows")
-    with pytest.raises(BundleError, match=r"facts\.json says nothing of it; make it anew"):
+    with pytest.raises(BundleError, match=r"has no entry in facts\.json; export it again"):
         open_predictor(bundle, engine="onnxruntime")
 
 
@@ -141,7 +141,7 @@ def test_the_form_of_other_weights_is_refused(copied: Path) -> None:
     facts["exports"]["onnx"]["bundle"]["weights.safetensors"] = "another"
     (copied / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
     assert read_onnx(bundle) is not None  # as it was read before
-    with pytest.raises(BundleError, match="was made from another network than that of the bundle"):
+    with pytest.raises(BundleError, match="was exported from a different model than the one in this bundle"):
         read_onnx(read_bundle(copied))
 
 

@@ -152,7 +152,7 @@ def test_a_changed_file_is_refused(name: str, copied: Path) -> None:
     file = copied / "int8" / name
     file.write_bytes(file.read_bytes()[:-10])
 
-    with pytest.raises(BundleError, match=rf"{name}: .*make it anew: manylabel export"):
+    with pytest.raises(BundleError, match=rf"{name}: .*export it again: manylabel export"):
         open_predictor(copied, engine="int8")
 
 
@@ -162,7 +162,7 @@ def test_the_version_of_another_network_is_refused(name: str, copied: Path) -> N
     facts["bundle"][name] = "another"
     (copied / "int8" / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
 
-    with pytest.raises(BundleError, match="was made from another network than that of the bundle"):
+    with pytest.raises(BundleError, match="was exported from a different model than the one in this bundle"):
         open_predictor(copied, engine="int8")
 
 

@@ -13,16 +13,14 @@ from manylabel.cli.console import show_line
 
 
 def sample(
-    folder: Annotated[Path, typer.Argument(help="Folder to make.", metavar="DIR", show_default=False)],
+    folder: Annotated[Path, typer.Argument(help="Folder to create.", metavar="DIR", show_default=False)],
     *,
     photos: Annotated[
-        int, typer.Option(help="How many postcards, the first of 200.", min=1, max=200, metavar="N")
+        int, typer.Option(help="Number of postcards: the first N of the 200.", min=1, max=200, metavar="N")
     ] = 200,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a sample set that lies there.")
-    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing sample set.")] = False,
 ) -> None:
-    """Write labelled postcards to try things on."""
+    """Write a sample dataset: drawn postcards with labels."""
     from manylabel.data.sample import write_sample
 
     table = write_sample(folder, n_photos=photos, overwrite=overwrite)

@@ -21,16 +21,17 @@ def verify(
     expect: Annotated[
         str | None,
         typer.Option(
-            help="Refuse the bundle unless the list of its files has this SHA-256, which an earlier verify "
-            "printed. It finds forgery, too, if it reached you by another way than the bundle.",
+            help="Fail unless the list of files has this SHA-256, which an earlier verify printed. This also "
+            "detects forgery, if you got the SHA-256 separately from the bundle.",
             metavar="SHA256",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Check every file of a bundle: that none is missing, damaged, a link or a pipe.
+    """Check a bundle for missing and damaged files.
 
-    The hashes inside a bundle find damage, not forgery: who changes a file can write its hash as well.
+    The hashes in a bundle detect damage, not forgery: anyone who changes a file can also change its hash.
+    Links and pipes are refused.
     """
     from manylabel.hash_list import verify as run  # not at the top: --help shall not load it
 
@@ -38,8 +39,11 @@ def verify(
     for file in found.files:
         show_whole_line(f"{file.sha256}  {file.name}")
     _warn("edited after training", [file.name for file in found.files if file.state == "edited"])
-    _warn("no hash to compare with", [file.name for file in found.files if file.state == "not listed"])
-    _warn("not part of the bundle, never opened", found.unused)
+    _warn(
+        "not checked, the bundle has no hash for",
+        [file.name for file in found.files if file.state == "not listed"],
+    )
+    _warn("ignored, not part of the bundle", found.unused)
     show_line(f"SHA-256 of this list: {found.sha256}")
 
 

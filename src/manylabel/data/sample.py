@@ -20,7 +20,7 @@ _OWN_FILES = re.compile(r"labels\.csv|images/\d{4,}\.jpg")
 
 
 def sample_photos(n_photos: int) -> list[Path]:
-    """Return the first pictures of the sample set where they lie in the installation.
+    """Return the paths of the first postcards in the installed package.
 
     Args:
         n_photos: How many, from 1 to 200.
@@ -32,7 +32,7 @@ def write_sample(out: Path | str, *, n_photos: int = N_SAMPLE_PHOTOS, overwrite:
     """Copy the sample set into a folder.
 
     Args:
-        out: Folder to make.
+        out: Folder to create.
         n_photos: How many postcards, the first of the set: from 1 to 200.
         overwrite: Replace a sample set in ``out``.
 
@@ -40,7 +40,7 @@ def write_sample(out: Path | str, *, n_photos: int = N_SAMPLE_PHOTOS, overwrite:
         The table of labels, ``out/labels.csv``; the pictures lie in ``out/images``.
 
     Raises:
-        ConfigError: There are not as many postcards.
+        ConfigError: ``n_photos`` is not from 1 to 200.
         OutputError: The folder is taken, holds other files or cannot be written to.
 
     Examples:

@@ -86,8 +86,8 @@ def build_backbone(name: str, *, side_px: int | None = None, seed: int | None = 
     Args:
         name: One of ``short_names``, e.g. ``"resnet50"``, or ``"timm/NAME"``.
         side_px: Side of the square photos. Not given: the side that the official weights were trained with.
-        seed: Seed of the random weights; torch's own generator is left as it was. None: they are not drawn,
-            for whoever loads all of them; until then they are undefined.
+        seed: Seed of the random weights; torch's own generator is left as it was. None: the weights
+            stay uninitialized, for a caller that loads all of them.
 
     Raises:
         ConfigError: The name is unknown, or the network cannot take photos of that side.

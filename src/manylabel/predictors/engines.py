@@ -215,13 +215,15 @@ def _int8_model(bundle: Bundle) -> Path:
 def _exported_model(bundle: Bundle, name: str, *, command: str) -> Path:
     """Return the model in a folder of the bundle, checked against what it was made from."""
     folder = bundle.folder / name
-    again = f"make it anew: manylabel export {bundle.folder} {command}"
+    again = f"export it again: manylabel export {bundle.folder} {command}"
     try:
         files = read_engine(folder)
     except BundleError as error:
         raise BundleError(f"{error}; {again}") from error
     if not is_made_from(files.facts.get("bundle"), bundle):
-        raise BundleError(f"{folder}: was made from another network than that of the bundle; {again}")
+        raise BundleError(
+            f"{folder}: was exported from a different model than the one in this bundle; {again}"
+        )
     return files.model
 
 
