@@ -339,7 +339,7 @@ def fill_and_fail(place: Path) -> None:
     """Keep a part of a folder whose disk gets full."""
     with new_folder(place, replaces=None) as partial:
         write_atomically(partial / "models" / "a.txt", b"long work")
-        keep_unfinished(partial / "models", place)
+        keep_unfinished(partial, place)
         raise OSError(errno.ENOSPC, "full")
 
 
@@ -349,7 +349,33 @@ def test_what_is_worth_keeping_survives_the_failure_of_a_block(tmp_path: Path) -
             fill_and_fail(tmp_path / "run")
 
     names = ["run-unfinished", "run-unfinished-2", "run-unfinished-3"]
-    assert contents(tmp_path) == {f"{name}/a.txt": b"long work" for name in names}
+    assert contents(tmp_path) == {f"{name}/models/a.txt": b"long work" for name in names}
+
+
+def test_a_complete_folder_is_kept_where_it_cannot_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def deny(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(folders, "sync_all", deny)
+    with (
+        pytest.raises(OutputError, match="run: cannot be written: Input/output error"),
+        new_folder(tmp_path / "run", replaces=None) as partial,
+    ):
+        write_atomically(partial / "a.txt", b"long work")
+
+    assert contents(tmp_path) == {"run-unfinished/a.txt": b"long work"}
+    assert f"the complete result is kept in {tmp_path / 'run-unfinished'}" in caplog.text
+
+
+def test_a_full_disk_elsewhere_is_told_with_its_own_file(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OSError, match="full: '/elsewhere/cache'") as caught,
+        new_folder(tmp_path / "run", replaces=None),
+    ):
+        raise OSError(errno.ENOSPC, "full", "/elsewhere/cache")
+    assert not isinstance(caught.value, OutputError)
 
 
 def test_only_a_full_disk_is_told_as_one(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def copied(shapes_bundle: Path, tmp_path: Path) -> Path:
 
 
 def add(bundle: Path, content: bytes, *, moment: str = "") -> None:
-    """Add a file; stop before it takes its place, or before facts.json is written."""
+    """Add a file; stop before facts.json tells of it, before it takes its place, or before the end."""
     made = bundle.parent / "made.onnx"
     made.write_bytes(content)
     opened = read_bundle(bundle)
@@ -30,17 +30,22 @@ def add(bundle: Path, content: bytes, *, moment: str = "") -> None:
         def stop(*_: object, **__: object) -> None:
             raise KeyboardInterrupt
 
+        # Facts are written through a rename of their own.
+        patch.setattr("manylabel.bundle.write_atomically", Path.write_bytes)
         if moment == "before the facts":
             patch.setattr(onnx_file, "change_facts", stop)
         if moment == "between facts and file":
             patch.setattr(Path, "replace", stop)
-            # The facts are written through a rename of their own.
-            patch.setattr("manylabel.bundle.write_atomically", Path.write_bytes)
+        if moment == "before the end":
+            patch.setattr(onnx_file, "sync_folder", stop)
         add_onnx(opened, made, facts={"parity": 0})
 
 
-@pytest.mark.parametrize("moment", ["before the facts", "between facts and file"])
-def test_a_stop_leaves_the_file_before_in_use(moment: str, copied: Path) -> None:
+MOMENTS = ["before the facts", "between facts and file", "before the end"]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_stop_leaves_one_of_both_files_in_use(moment: str, copied: Path) -> None:
     add(copied, b"first")
     add(copied, b"second")
 
@@ -49,19 +54,21 @@ def test_a_stop_leaves_the_file_before_in_use(moment: str, copied: Path) -> None
 
     path = read_onnx(read_bundle(copied))
     assert path is not None
-    assert path.read_bytes() == b"second"
+    assert path.read_bytes() == (b"third" if moment == "before the end" else b"second")
     assert {file.name: file.state for file in verify(copied).files}["model.onnx"] == "as written"
     add(copied, b"fourth")
     assert read_onnx(read_bundle(copied)) == path
     assert path.read_bytes() == b"fourth"
 
 
-@pytest.mark.parametrize("moment", ["before the facts", "between facts and file"])
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_a_stop_of_the_first_export_leaves_a_bundle_that_works(moment: str, copied: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         add(copied, b"first", moment=moment)
 
-    assert read_onnx(read_bundle(copied)) is None
+    is_there = moment == "before the end"
+    assert (read_onnx(read_bundle(copied)) is not None) == is_there
+    assert ("model.onnx" in {file.name for file in verify(copied).files}) == is_there
 
 
 def test_a_file_that_is_neither_is_refused(copied: Path) -> None:
@@ -75,13 +82,39 @@ def test_a_file_that_is_neither_is_refused(copied: Path) -> None:
         verify(copied)
 
 
-def test_two_exports_remember_one_file_before(copied: Path) -> None:
-    for content in (b"first", b"second", b"third"):
-        add(copied, content)
-
+def test_the_file_before_is_forgotten_at_the_end(copied: Path) -> None:
+    add(copied, b"first")
+    add(copied, b"second")
     exports = json.loads((copied / "facts.json").read_text())["exports"]
-    assert sorted(exports) == ["onnx", "onnx_before"]
+    assert list(exports) == ["onnx"]
     assert exports["onnx"]["sha256"] == file_sha256(copied / "model.onnx")
+
+    (copied / "model.onnx").write_bytes(b"first")
+    with pytest.raises(BundleError, match="has changed since it was exported"):
+        read_onnx(read_bundle(copied))
+
+
+def test_a_missing_file_and_an_entry_without_a_hash_are_told(copied: Path) -> None:
+    add(copied, b"first")
+    (copied / "model.onnx").unlink()
+    with pytest.raises(BundleError, match=r"model\.onnx: is missing"):
+        verify(copied)
+
+    facts = json.loads((copied / "facts.json").read_text())
+    del facts["exports"]["onnx"]["sha256"]
+    (copied / "facts.json").write_text(json.dumps(facts))
+    (copied / "model.onnx").write_bytes(b"first")
+    with pytest.raises(BundleError, match="has changed since it was written"):
+        verify(copied)
+
+
+def test_a_link_in_its_place_is_refused_unread(copied: Path) -> None:
+    (copied.parent / "elsewhere").write_bytes(b"mine")
+    (copied / "model.onnx").symlink_to(copied.parent / "elsewhere")
+
+    with pytest.raises(BundleError, match="is a symbolic link"):
+        add(copied, b"first")
+    assert (copied.parent / "elsewhere").read_bytes() == b"mine"
 
 
 def test_thresholds_that_were_chosen_during_an_export_are_kept(copied: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from manylabel import pipeline, preparation
+from manylabel import pipeline, preparation, run_folder
 from manylabel.apply import predict
 from manylabel.bundle import read_bundle
 from manylabel.config import (
@@ -375,9 +375,43 @@ def test_what_is_finished_is_kept_where_the_disk_gets_full(
 
     kept = out.parent / "run-unfinished"
     assert [path.name for path in out.parent.iterdir()] == [kept.name]
-    assert [path.name for path in kept.iterdir()] == ["squeezenet1_1"]
-    assert len(predict(kept / "squeezenet1_1", config.data.photos).scores.values) == 32
-    assert f"the run failed; the networks that were finished are kept in {kept}: squeezenet1_1" in caplog.text
+    assert [path.name for path in (kept / "models").iterdir()] == ["squeezenet1_1"]
+    assert (kept / "split.csv").is_file()
+    bundle = kept / "models" / "squeezenet1_1"
+    assert len(predict(bundle, config.data.photos).scores.values) == 32
+    assert f"the run failed; what was finished is kept in {kept}: squeezenet1_1" in caplog.text
+
+
+@pytest.mark.usefixtures("no_report")
+@pytest.mark.parametrize("error", [ValueError, KeyError, MemoryError])
+def test_a_trained_network_is_kept_whatever_fails(
+    error: type[Exception], config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(pipeline, "list_file", fail)
+    with pytest.raises(error):
+        train(config)
+
+    kept = Path(config.out).with_name("run-unfinished")
+    assert len(predict(kept, config.data.photos).scores.values) == 32
+
+
+def test_a_failure_while_networks_are_kept_hides_no_error(
+    config: RunConfig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("the first error")
+
+    def deny(*_: object) -> None:
+        raise PermissionError("no")
+
+    monkeypatch.setattr(pipeline, "list_file", fail)
+    monkeypatch.setattr(run_folder, "keep_unfinished", deny)
+    with pytest.raises(ValueError, match="the first error"):
+        train(config)
+    assert "the networks that were finished cannot be kept: no" in caplog.text
 
 
 def test_a_disk_without_room_for_the_networks_is_told_before_they_learn(

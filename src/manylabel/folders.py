@@ -59,15 +59,31 @@ def new_folder(path: Path, *, replaces: re.Pattern[str] | None) -> Iterator[Path
         try:
             yield partial
         except OSError as error:
-            if not is_full(error):
+            if not is_full(error) or not _is_inside(error.filename, partial):
                 raise
             raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
-        with writing(path):
+        with writing(path), _kept_where_it_fails(partial, path):
             sync_all(partial)
             if _take_snapshot(place) != before:
                 raise OutputError(_put_elsewhere(partial, path, before=before))
             _put(partial, place, before=before)
             sync_folder(place.parent)
+
+
+def _is_inside(name: object, folder: Path) -> bool:
+    """Tell whether an error is about a file of a folder, or does not tell its file."""
+    return not isinstance(name, str | Path) or Path(name).absolute().is_relative_to(folder)
+
+
+@contextmanager
+def _kept_where_it_fails(partial: Path, path: Path) -> Iterator[None]:
+    """Keep a complete folder that cannot take its place."""
+    try:
+        yield
+    except OSError:
+        if partial.exists():
+            _logger.warning("the complete result is kept in %s", keep_unfinished(partial, path))
+        raise
 
 
 @contextmanager
@@ -208,12 +224,12 @@ def _free_name(place: Path) -> Path:
     return next(name for name in names if not os.path.lexists(name))
 
 
-def keep_unfinished(part: Path, path: Path) -> Path:
-    """Move what is worth keeping out of a temporary folder before that is removed; it takes no room.
+def keep_unfinished(partial: Path, path: Path) -> Path:
+    """Give a temporary folder a name under which it is kept; it takes no room.
 
     Args:
-        part: A folder inside the temporary folder.
-        path: What the temporary folder would have become.
+        partial: The temporary folder.
+        path: What it would have become.
 
     Returns:
         Where it is now: NAME-unfinished beside ``path``, or the first of NAME-unfinished-2, ... that is free.
@@ -224,7 +240,7 @@ def keep_unfinished(part: Path, path: Path) -> Path:
     place = path.resolve()
     kept = place.with_name(f"{place.name}-unfinished")
     kept = _free_name(kept) if os.path.lexists(kept) else kept
-    part.rename(kept)
+    partial.rename(kept)
     return kept
 
 

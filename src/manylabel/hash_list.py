@@ -18,7 +18,7 @@ from manylabel.bundle import CARD_FILE, FACTS_FILE, THRESHOLDS_FILE, Bundle, has
 from manylabel.data.split import SPLIT_FILE
 from manylabel.errors import BundleError, ConfigError
 from manylabel.files import printable
-from manylabel.onnx_file import ONNX_FILE, onnx_hash
+from manylabel.onnx_file import ONNX_FILE, expected_onnx
 from manylabel.plain_files import check_plain, read_json
 from manylabel.predictors.engine_files import BUNDLE_FILES, INT8_FOLDER, OPENVINO_FOLDER
 
@@ -75,8 +75,8 @@ def verify(bundle: Path | str, *, expect: str | None = None) -> Verification:
     if expect is not None and not _SHA256.fullmatch(expect.lower()):
         raise ConfigError(f"expect: given '{expect}', expected a SHA-256: 64 hexadecimal digits")
     opened = read_bundle(Path(bundle))
-    listed = {name: sha256 for name, sha256 in _listed(opened) if name in _ALL_FILES}
     present = dict(_present(opened.folder))
+    listed = {name: sha256 for name, sha256 in _listed(opened, present) if name in _ALL_FILES}
     _check_listed(opened.folder, listed, present)
     files = tuple(
         VerifiedFile(name=name, sha256=sha256, state=_state(name, sha256, listed, opened))
@@ -92,12 +92,11 @@ def verify(bundle: Path | str, *, expect: str | None = None) -> Verification:
     return Verification(files=files, unused=tuple(_unused(opened.folder)), sha256=found)
 
 
-def _listed(bundle: Bundle) -> Iterator[tuple[str, object]]:
+def _listed(bundle: Bundle, present: Mapping[str, str]) -> Iterator[tuple[str, object]]:
     """Yield the files whose hashes are kept, and the hashes, each form in facts of its own."""
     yield from bundle.facts["sha256"].items()
-    exported = onnx_hash(bundle)
-    if exported is not None:
-        yield ONNX_FILE, exported
+    for sha256 in expected_onnx(bundle.facts, present.get(ONNX_FILE)):
+        yield ONNX_FILE, sha256
     for form in (OPENVINO_FOLDER, INT8_FOLDER):
         hashes = _hashes_of_form(bundle.folder, form)
         yield from ((f"{form}/{name}", sha256) for name, sha256 in hashes.items())

@@ -4,7 +4,8 @@ In:  a bundle, a file that was made from it.
 Out: ``model.onnx`` in the bundle, and its reading back; a file that facts.json does not know is refused.
 
 A file and its facts cannot be replaced at once. So facts.json first tells of the new file and of the one
-before it, then the new one takes its place. A kill between the two leaves a bundle that works.
+before, then the new file takes its place, then the one before is forgotten. A kill between any two of these
+leaves a bundle that works.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ from typing import Any
 
 from manylabel.bundle import FACTS_FILE, NETWORK_FILES, Bundle, change_facts, hash_file
 from manylabel.errors import BundleError
-from manylabel.files import file_sha256
+from manylabel.files import file_sha256, sync_file, sync_folder
 from manylabel.plain_files import check_plain
 
 ONNX_FILE = "model.onnx"
@@ -34,21 +35,28 @@ def add_onnx(bundle: Bundle, made: Path, *, facts: Mapping[str, Any]) -> Path:
 
     Raises:
         OSError: It cannot be written.
+        BundleError: What lies in its place is no plain file, or facts.json is gone.
     """
+    check_plain(bundle.folder, ONNX_FILE)
     path = bundle.folder / ONNX_FILE
     ours = {**facts, "sha256": file_sha256(made), "bundle": bundle.facts["sha256"]}
-    change_facts(bundle.folder, lambda told: {**told, "exports": _with_both(told, ours, lies_there=path)})
+    before = file_sha256(path) if path.is_file() else None
+    with made.open("rb+") as file:
+        sync_file(file)
+
+    def tell_of_both(told: dict[str, Any]) -> dict[str, Any]:
+        known = None if before is None else _find(told, before)
+        return {**told, "exports": {**_exports(told), _NOW: ours, _BEFORE: known}}
+
+    def forget(told: dict[str, Any]) -> dict[str, Any]:
+        kept = {name: entry for name, entry in _exports(told).items() if name != _BEFORE}
+        return {**told, "exports": kept}
+
+    change_facts(bundle.folder, tell_of_both)
     made.replace(path)
+    sync_folder(bundle.folder)
+    change_facts(bundle.folder, forget)
     return path
-
-
-def _with_both(told: Mapping[str, Any], ours: dict[str, Any], *, lies_there: Path) -> dict[str, Any]:
-    """Return what facts.json says of exports, with a new file and the one that it will replace."""
-    exports = told.get("exports")
-    others = dict(exports) if isinstance(exports, dict) else {}
-    before = _find(told, file_sha256(lies_there)) if lies_there.is_file() else None
-    others.pop(_BEFORE, None)
-    return {**others, _NOW: ours, **({} if before is None else {_BEFORE: before})}
 
 
 def read_onnx(bundle: Bundle) -> Path | None:
@@ -72,17 +80,20 @@ def read_onnx(bundle: Bundle) -> Path | None:
     return path
 
 
-def onnx_hash(bundle: Bundle) -> object:
-    """Return the SHA-256 that the ONNX file of a bundle should have; None where facts.json tells of none.
+def expected_onnx(facts: Mapping[str, Any], found: str | None) -> Iterator[object]:
+    """Yield the SHA-256 that the ONNX file of a bundle should have; nothing where none is expected.
 
-    Where an export was stopped, it is that of the file which lies there, if it is the one before.
+    Args:
+        facts: Those of the bundle.
+        found: The SHA-256 of the file that lies there; None without one. Where an export was stopped, it may
+            be that of the file before, and none where there was none.
     """
-    entries = list(_known(bundle.facts))
-    if not entries:
-        return None
-    path = bundle.folder / ONNX_FILE
-    found = _find(bundle.facts, hash_file(path)) if path.is_file() else None
-    return (entries[0] if found is None else found).get("sha256")
+    exports = _exports(facts)
+    if found is None and _BEFORE in exports and exports[_BEFORE] is None:
+        return
+    entry = None if found is None else _find(facts, found)
+    if entry is not None or _NOW in exports:
+        yield (entry or exports[_NOW] or {}).get("sha256")
 
 
 def is_made_from(hashes: object, bundle: Bundle) -> bool:
@@ -103,8 +114,10 @@ def _find(facts: Mapping[str, Any], sha256: str) -> dict[str, Any] | None:
 
 def _known(facts: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield what facts.json says of the file, then of the one before it."""
+    exports = _exports(facts)
+    yield from (exports[name] for name in (_NOW, _BEFORE) if isinstance(exports.get(name), dict))
+
+
+def _exports(facts: Mapping[str, Any]) -> dict[str, Any]:
     exports = facts.get("exports")
-    for name in (_NOW, _BEFORE):
-        entry = exports.get(name) if isinstance(exports, dict) else None
-        if isinstance(entry, dict):
-            yield entry
+    return exports if isinstance(exports, dict) else {}

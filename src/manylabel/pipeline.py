@@ -63,12 +63,13 @@ def compare(
     Raises:
         InputError: Something in the settings, the table, the photos or the weights cannot be used.
             The run directory is as it was. Networks that were already finished are kept beside it, in
-            ``NAME-unfinished``.
+            ``NAME-unfinished``, or where the disk is full, on another one that has room.
     """
     clock = RunClock(command=command, recipe=recipe)
-    with open_output(config) as folder, keep_finished_networks(folder / "models", Path(config.out)):
+    with open_output(config) as folder, keep_finished_networks(folder, Path(config.out)):
         run = prepare(config, clock=clock, listener=listener)
         check_room_for_networks(folder, run, out=Path(config.out))
+        write_split(folder / SPLIT_FILE, run.table, run.split)
         trials = []
         for n_done, (start, provenance) in enumerate(run.starts):
             listener(Progress("network", "trial", n_done, len(run.starts), is_of_all=True))
@@ -81,7 +82,6 @@ def compare(
         facts = run.facts(trials, clock)
         write_report(facts, run.table, out=folder, heat_maps=draw_heat_maps(facts, run.table, folder=folder))
         write_label_issues(folder, trials, run.table, facts=facts)
-        write_split(folder / SPLIT_FILE, run.table, run.split)
         # Whoever runs these settings again decides anew whether something may be replaced.
         settings = config_to_toml(replace(run.config, overwrite=False))
         write_atomically(folder / "config.toml", settings.encode())
@@ -107,19 +107,18 @@ def train(
         Where the bundle lies, and its facts.
 
     Raises:
-        InputError: As for ``compare``, but nothing is kept; where the disk is full, the bundle is kept on
-            another one that has room.
+        InputError: As for ``compare``.
     """
     if len(config.model.names) != 1:
         raise ConfigError(f"model.names: train takes one network, not {len(config.model.names)}; see compare")
     clock = RunClock(command=command, recipe=recipe)
-    with open_output(config) as folder:
+    with open_output(config) as folder, keep_finished_networks(folder, Path(config.out)):
         run = prepare(config, clock=clock, listener=listener)
         check_room_for_networks(folder, run, out=Path(config.out))
+        write_split(folder / SPLIT_FILE, run.table, run.split)
         start, provenance = run.starts[0]
         experiment = run.experiment(start, provenance, listener=listener)
         network = run_trial(start, provenance, experiment)
         facts = write_network(folder, network, run, clock=clock)
-        write_split(folder / SPLIT_FILE, run.table, run.split)
         list_file(folder, SPLIT_FILE)
     return RunResult(out=Path(config.out), facts=facts)

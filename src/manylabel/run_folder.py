@@ -14,7 +14,6 @@ from pathlib import Path
 from manylabel.bundle import FACTS_FILE, BundleConfig, read_bundle, write_bundle
 from manylabel.config import RunConfig
 from manylabel.data.split import SPLIT_FILE
-from manylabel.errors import InputError
 from manylabel.explain.mistakes import explain_mistakes
 from manylabel.files import writing
 from manylabel.folders import check_apart, keep_unfinished, new_folder
@@ -55,19 +54,35 @@ def open_output(config: RunConfig) -> AbstractContextManager[Path]:
 
 
 @contextmanager
-def keep_finished_networks(models: Path, out: Path) -> Iterator[None]:
-    """Keep the bundles that are complete where a run of several networks fails: training them took long."""
+def keep_finished_networks(folder: Path, out: Path) -> Iterator[None]:
+    """Keep the bundles that are complete where a run fails: training them took long.
+
+    Args:
+        folder: The temporary folder that the run fills.
+        out: What it was to become.
+    """
     try:
         yield
-    except (InputError, MemoryError, OSError, RuntimeError):
-        finished = [folder for folder in sorted(models.glob("*")) if (folder / FACTS_FILE).is_file()]
-        if finished:
-            for folder in set(models.iterdir()) - set(finished):
-                shutil.rmtree(folder)
-            kept = keep_unfinished(models, out)
-            names = ", ".join(folder.name for folder in finished)
-            _logger.warning("the run failed; the networks that were finished are kept in %s: %s", kept, names)
+    except Exception:
+        try:
+            _keep_finished(folder, out)
+        except OSError as error:
+            _logger.warning("the networks that were finished cannot be kept: %s", error)
         raise
+
+
+def _keep_finished(folder: Path, out: Path) -> None:
+    """Rename the folder of a run that failed, and remove networks from it that are not complete."""
+    bundles = [folder, *folder.glob("models/*")]
+    finished = [bundle.name for bundle in bundles if (bundle / FACTS_FILE).is_file()]
+    if not finished:
+        return
+    kept = keep_unfinished(folder, out)
+    for bundle in kept.glob("models/*"):
+        if bundle.name not in finished:
+            shutil.rmtree(bundle, ignore_errors=True)
+    what = ", ".join(finished) if (kept / "models").exists() else "the trained network"
+    _logger.warning("the run failed; what was finished is kept in %s: %s", kept, what)
 
 
 def check_room_for_networks(folder: Path, run: PreparedRun, *, out: Path) -> None:

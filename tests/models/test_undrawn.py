@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from manylabel.bundle import read_bundle
 from manylabel.config import ModelConfig
-from manylabel.models import undrawn
 from manylabel.models.backbones import build_backbone
 from manylabel.models.start import start_classifiers
-from manylabel.models.undrawn import Undrawn
+from manylabel.models.undrawn import Undrawn, find_undrawn
 from manylabel.predictors.torch_predictor import load_classifier
 
 NETWORKS = (
@@ -19,6 +18,7 @@ NETWORKS = (
     "squeezenet1_1",
     "googlenet",
     "swin_t",
+    "convnext_tiny",
     "mobilenet_v3_small",
     "efficientnet_lite0",
     "timm/vit_tiny_patch16_224",
@@ -26,18 +26,6 @@ NETWORKS = (
 )
 
 
-@pytest.fixture
-def poison(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put NaN wherever weights would have been drawn."""
-
-    def fill(tensor: Tensor) -> Tensor:
-        with torch.no_grad():
-            return tensor.fill_(float("nan"))
-
-    monkeypatch.setattr(undrawn, "left_as_it_is", fill)
-
-
-@pytest.mark.usefixtures("poison")
 @pytest.mark.parametrize("name", NETWORKS)
 def test_whatever_is_not_drawn_is_loaded(name: str, tmp_path: Path) -> None:
     expected = build_backbone(name, seed=3).network.state_dict()
@@ -47,25 +35,46 @@ def test_whatever_is_not_drawn_is_loaded(name: str, tmp_path: Path) -> None:
     ((started, provenance),) = start_classifiers(model, labels=("beach", "boat"), tta=1, seed=1)
 
     assert provenance.init == "file"
-    assert not any(weights.isnan().any() for weights in started.state_dict().values())
+    assert find_undrawn(started) is None
     found = started.backbone.network.state_dict()
     assert all(torch.equal(found[key], weights) for key, weights in expected.items())
 
 
-@pytest.mark.usefixtures("poison")
 def test_all_of_a_bundle_is_loaded(shapes_bundle: Path) -> None:
     classifier = load_classifier(read_bundle(shapes_bundle))
 
-    assert not any(weights.isnan().any() for weights in classifier.state_dict().values())
+    assert find_undrawn(classifier) is None
 
 
-@pytest.mark.usefixtures("poison")
 def test_random_weights_are_drawn() -> None:
     model = ModelConfig(names=("squeezenet1_1",), init="random")
 
     ((started, _),) = start_classifiers(model, labels=("beach",), tta=1, seed=1)
 
-    assert not any(weights.isnan().any() for weights in started.state_dict().values())
+    assert find_undrawn(started) is None
+
+
+def test_what_is_left_out_of_a_file_shows() -> None:
+    backbone = build_backbone("squeezenet1_1", seed=None)
+
+    assert find_undrawn(backbone) == "network.features.0.weight"
+
+
+@pytest.mark.parametrize("fill", [0.0, 255.0, 1e30, float("nan")])
+def test_samplers_that_draw_until_values_fit_come_to_an_end(fill: float) -> None:
+    tensor = torch.full((1000,), fill)
+    with Undrawn():
+        nn.init.trunc_normal_(tensor, std=0.02)
+
+    assert tensor.isnan().all()
+
+
+@pytest.mark.parametrize("name", ["resnet18", "timm/pit_ti_224"])
+def test_the_generator_of_torch_is_left_as_it_was(name: str) -> None:
+    before = torch.random.get_rng_state()
+    build_backbone(name, seed=None)
+
+    assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_what_is_not_drawn_is_constant_or_computed_as_ever() -> None:

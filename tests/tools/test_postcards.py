@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops
 
-from manylabel.data.sample import sample_photos
+from manylabel.data.sample import sample_photos, write_sample
 from tests.writing import contents
 from tools.postcards.__main__ import draw_set
 from tools.postcards.canvas import Brush, Canvas, Drawing, Spot
@@ -188,3 +188,10 @@ def test_the_set_that_is_shipped_was_drawn_here(postcards: list[Postcard]) -> No
             shipped_pixels = np.asarray(shipped, dtype=np.int64)
         difference = np.abs(shipped_pixels - np.asarray(postcard.image, dtype=np.int64))
         assert difference.mean() < 10  # grain and JPEG; another picture is 40 and more apart
+
+
+def test_the_table_that_is_shipped_is_the_one_that_was_drawn(tmp_path: Path) -> None:
+    with write_sample(tmp_path / "sample").open(encoding="utf-8", newline="") as file:
+        shipped = [frozenset(filter(None, row["labels"].split(";"))) for row in csv.DictReader(file)]
+
+    assert shipped == planned_labels(seed=0, n_photos=200)

@@ -18,6 +18,7 @@ from manylabel.data.assembly.matching import PhotoIndex
 from manylabel.data.split import KNOWN_COLUMN, SPLIT_FILE
 from manylabel.errors import BundleError, TableError
 from manylabel.files import printable
+from manylabel.plain_files import check_plain
 from manylabel.types import IntArray, LabelTable, Part
 
 Wish = Part | Literal["all"] | None
@@ -41,8 +42,10 @@ def find_learned(bundle: Path, names: Sequence[str], *, folder: Path) -> dict[in
     Raises:
         BundleError: The split cannot be read, or has changed since training.
     """
+    run = bundle.absolute().parent.parent
     check_listed(bundle, SPLIT_FILE)
-    places = [bundle / SPLIT_FILE, bundle.absolute().parent.parent / SPLIT_FILE]
+    check_plain(run, SPLIT_FILE)
+    places = [bundle / SPLIT_FILE, run / SPLIT_FILE]
     path = next((place for place in places if place.is_file()), None)
     if path is None:
         return None

@@ -25,7 +25,7 @@ def sample_photos(n_photos: int) -> list[Path]:
     Args:
         n_photos: How many, from 1 to 200.
     """
-    return sorted((_SET / "images").iterdir())[:n_photos]
+    return sorted((_SET / "images").glob("*.jpg"))[:n_photos]
 
 
 def write_sample(out: Path | str, *, n_photos: int = N_SAMPLE_PHOTOS, overwrite: bool = False) -> Path:

@@ -5,10 +5,11 @@ Out: a ``Backbone``: normalised photos in, features out. It knows its preprocess
      until ``weights.load_weights`` gives it better ones.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -87,7 +88,7 @@ def build_backbone(name: str, *, side_px: int | None = None, seed: int | None = 
         name: One of ``short_names``, e.g. ``"resnet50"``, or ``"timm/NAME"``.
         side_px: Side of the square photos. Not given: the side that the official weights were trained with.
         seed: Seed of the random weights; torch's own generator is left as it was. None: the weights
-            stay uninitialized, for a caller that loads all of them.
+            are NaN, for a caller that loads all of them.
 
     Raises:
         ConfigError: The name is unknown, or the network cannot take photos of that side.
@@ -102,7 +103,7 @@ def build_backbone(name: str, *, side_px: int | None = None, seed: int | None = 
     """
     check_name(name)
     build = _build_torchvision if timm_name(name) is None else _build_timm
-    with Undrawn() if seed is None else seeded(seed):
+    with seeded(0 if seed is None else seed), Undrawn() if seed is None else nullcontext():
         if side_px is None:
             return build(name, None)
         try:
@@ -281,13 +282,16 @@ def _build_timm(name: str, side_px: int | None) -> Backbone:
     )
 
 
-def timm_network(name: str, *, side_px: int | None, file: str | None = None) -> Any:
+def timm_network(
+    name: str, *, side_px: int | None, weights: Path | Mapping[str, Tensor] | None = None
+) -> Any:
     """Build a network of timm without its classifier.
 
     Args:
         name: One of ``TIMM_NAMES``, or ``"timm/NAME"`` with or without the tag of its weights.
         side_px: Side of the square photos. Not given: what its weights were trained with.
-        file: Official weights of exactly this network. Not given: random weights.
+        weights: Official weights of exactly this network: its tensors, or the file, where timm has a reader
+            of its own for it. Not given: random weights.
     """
     import timm
 
@@ -295,10 +299,11 @@ def timm_network(name: str, *, side_px: int | None, file: str | None = None) -> 
     assert architecture is not None, "a backbone of torchvision"
     config = timm.get_pretrained_cfg(architecture)
     has_fixed_side = config is not None and config.fixed_input_size
+    source = {"file": str(weights)} if isinstance(weights, Path) else {"state_dict": weights}
     return timm.create_model(
         architecture,
-        pretrained=file is not None,
-        pretrained_cfg_overlay=None if file is None else {"file": file},
+        pretrained=weights is not None,
+        pretrained_cfg_overlay=None if weights is None else source,
         num_classes=0,
         img_size=side_px if has_fixed_side else None,
     )

@@ -24,13 +24,14 @@ from manylabel.files import file_sha256
 from manylabel.models.backbones import (
     Backbone,
     build_backbone,
+    seeded,
     timm_name,
     timm_network,
 )
 from manylabel.models.efficientnet_layout import has_efficientnet_layout, to_timm_layout
 from manylabel.models.hubs import HUB_ERRORS, HubAccess, OfficialFile, OfflineError, official_file
 from manylabel.models.packaged_weights import PackagedFile, packaged_file
-from manylabel.models.undrawn import Undrawn
+from manylabel.models.undrawn import Undrawn, find_undrawn
 from manylabel.models.weight_files import read_weights
 from manylabel.types import WeightsSource
 
@@ -250,15 +251,25 @@ def _load_official(backbone: Backbone, *, official: OfficialFile, path: Path) ->
 
 
 def _let_timm_load(backbone: Backbone, path: Path) -> None:
-    """Load official weights as timm does, which knows the layouts of a thousand of them."""
+    """Load official weights as timm does, which knows the layouts of a thousand of them.
+
+    The file is read here, weights only, but for the few formats that timm has a reader of its own for.
+    """
     side_px = backbone.preprocessing.side_px
+    built: Any = backbone.network
+    is_read_by_timm = bool(built.pretrained_cfg.get("custom_load"))
     try:
-        with Undrawn():
-            backbone.network = timm_network(backbone.name, side_px=side_px, file=str(path))
+        weights = path if is_read_by_timm else read_weights(path)
+        with seeded(0), Undrawn():
+            network = timm_network(backbone.name, side_px=side_px, weights=weights)
     except (RuntimeError, ValueError, LookupError, OSError, EOFError, SafetensorError) as error:
         raise WeightsError(
             f"{path}: is damaged, or not the weights of {backbone.name}: {_reason(error)}"
         ) from error
+    missing = find_undrawn(network)
+    if missing is not None:
+        raise WeightsError(f"{path}: has no {missing}, which {backbone.name} wants. {_OTHER_NETWORK}")
+    backbone.network = network
 
 
 def _put_weights(backbone: Backbone, weights: Weights, *, source: str) -> list[str]:

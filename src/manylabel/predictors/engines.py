@@ -6,6 +6,7 @@ Out: a predictor. Where a converted model is at hand, torch is not loaded.
 
 import logging
 import platform
+import tempfile
 from collections.abc import Sequence
 from ctypes.util import find_library
 from dataclasses import replace
@@ -31,6 +32,7 @@ from manylabel.predictors.engine_files import (
     OPENVINO_FOLDER,
     cached_engine,
     read_engine,
+    save_openvino,
     write_engine,
 )
 from manylabel.predictors.locators import Locator, take_apart
@@ -197,9 +199,19 @@ def _convert(bundle: Bundle, place: Path, *, limit_bytes: int) -> "openvino.Mode
         write_engine(place, model, facts=facts)
     except (OSError, OutputError) as error:
         _logger.warning("the converted network could not be kept in %s: %s", place.parent, error)
-        return model
+        return _as_kept(model)
     make_room(place, limit_bytes=limit_bytes)
     return place / MODEL_FILE
+
+
+def _as_kept(model: "openvino.Model") -> "openvino.Model":
+    """Return a model as it is once it was written: in memory, some sums are ordered otherwise."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        try:
+            save_openvino(model, Path(folder))
+            return read_model(Path(folder) / MODEL_FILE)
+        except OSError:
+            return model
 
 
 def _int8_model(bundle: Bundle) -> Path:

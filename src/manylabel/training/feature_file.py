@@ -26,7 +26,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from manylabel.cache import LENGTH_BYTES, read_header
 from manylabel.errors import OutputError
-from manylabel.leftovers import try_to_lock
+from manylabel.leftovers import is_locked, try_to_lock
 
 FeatureArray = NDArray[np.floating]
 
@@ -57,9 +57,14 @@ class StoredFeatures:
 
 
 def remove_half_written(path: Path) -> None:
-    """Remove what killed processes had begun to write of a file; call it where no other process writes it."""
+    """Remove what killed processes had begun to write of a file: what nobody has locked.
+
+    A process locks what it writes right after making it; call this where no other one may be about to.
+    """
     for left in path.parent.glob(f"{path.stem}.*{_PARTIAL}"):
-        left.unlink(missing_ok=True)
+        with suppress(OSError):  # of another user, or gone
+            if not is_locked(left):
+                left.unlink()
 
 
 def read_features(path: Path, *, shape: tuple[int, ...], dtype: DTypeLike) -> StoredFeatures | None:
