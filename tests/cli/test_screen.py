@@ -158,7 +158,7 @@ def test_every_line_ends_between_words_on_a_terminal(
 
 
 def test_every_line_stays_one_line_in_a_file(capsys: pytest.CaptureFixture[str]) -> None:
-    text = "twelve photos carry [no] label, " * 9
+    text = ", ".join(["twelve photos carry [no] label"] * 9)
     console.show_line(text)
     console.show_log(text)
 

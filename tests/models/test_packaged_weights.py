@@ -138,8 +138,8 @@ def test_without_a_package_the_hub_is_asked(no_package: None, no_hub: None) -> N
 
 
 def test_an_old_torch_does_not_read_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "__version__", TorchVersion("2.5.1"))
+    monkeypatch.setattr(torch, "__version__", TorchVersion("2.9.1"))
     with pytest.raises(
-        WeightsError, match=r"torch 2\.5\.1 cannot read it without the risk.*torch 2\.6 or newer"
+        WeightsError, match=r"torch 2\.9\.1 cannot read it without the risk.*torch 2\.10 or newer"
     ):
         load_weights(build_backbone("efficientnet_lite0"))

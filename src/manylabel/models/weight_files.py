@@ -36,8 +36,8 @@ _DAMAGE = (
     TypeError,
     ValueError,
 )
-# Before it, `weights_only=True` could be made to run code: https://nvd.nist.gov/vuln/detail/CVE-2025-32434
-_OLDEST_SAFE_TORCH = "2.6"
+# Before it, `weights_only=True` could be made to run code: https://nvd.nist.gov/vuln/detail/CVE-2026-24747
+_OLDEST_SAFE_TORCH = "2.10"
 _LENGTH_BYTES, _MOST_HEADER_BYTES = 8, 16_000_000
 _WRAPPINGS = ("state_dict", "model_state_dict", "model", "module")
 _PREFIXES = ("module.", "_orig_mod.", "model.")
