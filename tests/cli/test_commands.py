@@ -13,7 +13,7 @@ import numpy as np
 import openpyxl
 import pytest
 
-from manylabel import __version__, apply, pipeline
+from manylabel import __version__, apply, pipeline, preparation
 from manylabel.cache import feature_path
 from manylabel.cli.main import main
 from manylabel.errors import MissingExtraError
@@ -612,7 +612,7 @@ def test_rules_that_cannot_be_used_are_told(
 def test_a_contradiction_is_told_before_photos_are_read(
     run: Run, images: Path, labels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "read_all_photos", lambda *_, **__: pytest.fail("photos were read"))
+    monkeypatch.setattr(preparation, "read_all_photos", lambda *_, **__: pytest.fail("photos were read"))
 
     answer = run(
         *("train", images, labels, "--model", "squeezenet1_1", *QUICK, "--out", "shapes"),
