@@ -108,6 +108,18 @@ def test_a_missing_file_and_an_entry_without_a_hash_are_told(copied: Path) -> No
         verify(copied)
 
 
+@pytest.mark.parametrize("entry", ["text", 7, [], None])
+def test_an_entry_that_is_no_object_is_none(entry: object, copied: Path) -> None:
+    add(copied, b"first")
+    facts = json.loads((copied / "facts.json").read_text())
+    facts["exports"]["onnx"] = entry
+    (copied / "facts.json").write_text(json.dumps(facts))
+
+    assert {file.name: file.state for file in verify(copied).files}["model.onnx"] == "not listed"
+    with pytest.raises(BundleError, match=r"has no entry in facts\.json"):
+        read_onnx(read_bundle(copied))
+
+
 def test_a_link_in_its_place_is_refused_unread(copied: Path) -> None:
     (copied.parent / "elsewhere").write_bytes(b"mine")
     (copied / "model.onnx").symlink_to(copied.parent / "elsewhere")

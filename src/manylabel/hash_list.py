@@ -14,7 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from manylabel.bundle import CARD_FILE, FACTS_FILE, THRESHOLDS_FILE, Bundle, hash_file, read_bundle
+from manylabel.bundle import (
+    CARD_FILE,
+    FACTS_FILE,
+    NETWORK_FILES,
+    THRESHOLDS_FILE,
+    Bundle,
+    hash_file,
+    read_bundle,
+)
 from manylabel.data.split import SPLIT_FILE
 from manylabel.errors import BundleError, ConfigError
 from manylabel.files import printable
@@ -75,7 +83,7 @@ def verify(bundle: Path | str, *, expect: str | None = None) -> Verification:
     if expect is not None and not _SHA256.fullmatch(expect.lower()):
         raise ConfigError(f"expect: given '{expect}', expected a SHA-256: 64 hexadecimal digits")
     opened = read_bundle(Path(bundle))
-    present = dict(_present(opened.folder))
+    present = dict(_present(opened))
     listed = {name: sha256 for name, sha256 in _listed(opened, present) if name in _ALL_FILES}
     _check_listed(opened.folder, listed, present)
     files = tuple(
@@ -95,8 +103,7 @@ def verify(bundle: Path | str, *, expect: str | None = None) -> Verification:
 def _listed(bundle: Bundle, present: Mapping[str, str]) -> Iterator[tuple[str, object]]:
     """Yield the files whose hashes are kept, and the hashes, each form in facts of its own."""
     yield from bundle.facts["sha256"].items()
-    for sha256 in expected_onnx(bundle.facts, present.get(ONNX_FILE)):
-        yield ONNX_FILE, sha256
+    yield from expected_onnx(bundle.facts, present.get(ONNX_FILE)).items()
     for form in (OPENVINO_FOLDER, INT8_FOLDER):
         hashes = _hashes_of_form(bundle.folder, form)
         yield from ((f"{form}/{name}", sha256) for name, sha256 in hashes.items())
@@ -117,12 +124,15 @@ def _hashes_of_form(folder: Path, form: str) -> Mapping[str, Any]:
     return hashes
 
 
-def _present(folder: Path) -> Iterator[tuple[str, str]]:
+def _present(bundle: Bundle) -> Iterator[tuple[str, str]]:
     """Yield the files of a bundle that are there, by name, and their hashes."""
     for name in sorted(_ALL_FILES):
-        check_plain(folder, name)
-        if (folder / name).is_file():
-            yield name, hash_file(folder / name)
+        check_plain(bundle.folder, name)
+        path = bundle.folder / name
+        if name in NETWORK_FILES:  # the largest; reading the bundle has just compared them
+            yield name, bundle.facts["sha256"][name]
+        elif path.is_file():
+            yield name, hash_file(path)
 
 
 def _check_listed(folder: Path, listed: Mapping[str, object], present: Mapping[str, str]) -> None:

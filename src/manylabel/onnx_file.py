@@ -70,7 +70,7 @@ def read_onnx(bundle: Bundle) -> Path | None:
     if not path.is_file():
         return None
     again = f"export it again: manylabel export {bundle.folder} --to onnx"
-    if not any(True for _ in _known(bundle.facts)):
+    if next(_known(bundle.facts), None) is None:
         raise BundleError(f"{path}: has no entry in {FACTS_FILE}; {again}")
     found = _find(bundle.facts, hash_file(path))
     if found is None:
@@ -80,8 +80,8 @@ def read_onnx(bundle: Bundle) -> Path | None:
     return path
 
 
-def expected_onnx(facts: Mapping[str, Any], found: str | None) -> Iterator[object]:
-    """Yield the SHA-256 that the ONNX file of a bundle should have; nothing where none is expected.
+def expected_onnx(facts: Mapping[str, Any], found: str | None) -> dict[str, object]:
+    """Return the SHA-256 that the ONNX file of a bundle should have, by its name; empty if none is expected.
 
     Args:
         facts: Those of the bundle.
@@ -89,11 +89,11 @@ def expected_onnx(facts: Mapping[str, Any], found: str | None) -> Iterator[objec
             be that of the file before, and none where there was none.
     """
     exports = _exports(facts)
-    if found is None and _BEFORE in exports and exports[_BEFORE] is None:
-        return
-    entry = None if found is None else _find(facts, found)
-    if entry is not None or _NOW in exports:
-        yield (entry or exports[_NOW] or {}).get("sha256")
+    is_first_stopped = _BEFORE in exports and exports[_BEFORE] is None
+    if found is None and is_first_stopped:
+        return {}
+    entry = exports.get(_NOW) if found is None else _find(facts, found) or exports.get(_NOW)
+    return {ONNX_FILE: entry.get("sha256")} if isinstance(entry, dict) else {}
 
 
 def is_made_from(hashes: object, bundle: Bundle) -> bool:
