@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from manylabel.models.modes import evaluating
 
-_FILLERS: tuple[Callable[..., Any], ...] = (
+RANDOM_FILLERS: tuple[Callable[..., Any], ...] = (
     torch.Tensor.normal_,
     torch.Tensor.uniform_,
     nn.init.normal_,
@@ -22,6 +22,8 @@ _FILLERS: tuple[Callable[..., Any], ...] = (
     nn.init.kaiming_normal_,
     nn.init.kaiming_uniform_,
 )
+"""What torch, torchvision and timm draw weights with. Those of ``nn.init`` hand themselves to the mode before
+they call the ones above, and leave the mode while they do."""
 
 
 class Outline(TorchFunctionMode):
@@ -49,11 +51,17 @@ class Outline(TorchFunctionMode):
         kwargs = {} if kwargs is None else kwargs
         if func is torch.empty and kwargs.get("device") is None:
             return func(*args, **{**kwargs, "device": "meta"})
-        if func in _FILLERS:
-            filled = args[0] if args else kwargs["tensor"]
+        if func in RANDOM_FILLERS:
+            filled = filled_tensor(args, kwargs)
             if filled.is_meta:
                 return filled
         return func(*args, **kwargs)
+
+
+def filled_tensor(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
+    """Return what one of ``RANDOM_FILLERS`` was called to fill, by the arguments that a mode was given."""
+    tensor: Tensor = args[0] if args else kwargs["tensor"]
+    return tensor
 
 
 @torch.no_grad()

@@ -8,15 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import init
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
-_DRAWING: tuple[Callable[..., Any], ...] = (
-    *(Tensor.normal_, Tensor.uniform_),
-    # These hand themselves to the mode before they call the ones above, and leave the mode while they do.
-    *(init.normal_, init.uniform_, init.kaiming_uniform_),
-)
+from manylabel.models.outline import RANDOM_FILLERS, filled_tensor
 
 
 class Undrawn(TorchFunctionMode):
@@ -40,11 +35,10 @@ class Undrawn(TorchFunctionMode):
     ) -> Any:
         """Fill a tensor with NaN instead of random values."""
         kwargs = {} if kwargs is None else kwargs
-        if func not in _DRAWING:
+        if func not in RANDOM_FILLERS:
             return func(*args, **kwargs)
-        tensor = args[0] if args else kwargs["tensor"]
         with torch.no_grad():
-            return tensor.fill_(float("nan"))
+            return filled_tensor(args, kwargs).fill_(float("nan"))
 
 
 def find_undrawn(network: nn.Module) -> str | None:
