@@ -15,7 +15,6 @@ import pytest
 from manylabel.bundle import (
     BundleConfig,
     find_out_of_fold,
-    list_file,
     read_bundle,
     read_training_counts,
     replace_thresholds,
@@ -332,14 +331,15 @@ def test_every_file_that_is_written_has_its_hash(tmp_path: Path) -> None:
     assert set(hashes) >= {"README.md", "config.json", "thresholds.csv", "weights.safetensors"}
 
 
-def test_a_file_that_comes_later_gets_a_hash_too(tmp_path: Path) -> None:
-    before = json.loads((write(tmp_path) / "facts.json").read_text(encoding="utf-8"))
-    (tmp_path / "split.csv").write_bytes(b"image,part\n")
+def test_a_file_that_lay_there_before_gets_a_hash_too(tmp_path: Path) -> None:
+    alone = read_bundle(write(tmp_path / "alone")).facts
+    (tmp_path / "both").mkdir()
+    (tmp_path / "both" / "split.csv").write_bytes(b"image,part\n")
 
-    list_file(tmp_path, "split.csv")
+    facts = read_bundle(write(tmp_path / "both")).facts
 
-    sha256 = file_sha256(tmp_path / "split.csv")
-    assert read_bundle(tmp_path).facts == {**before, "sha256": {**before["sha256"], "split.csv": sha256}}
+    sha256 = file_sha256(tmp_path / "both" / "split.csv")
+    assert facts == {**alone, "sha256": {**alone["sha256"], "split.csv": sha256}}
 
 
 def test_a_model_card_may_be_edited(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from manylabel.bundle import BundleConfig, list_file, read_bundle, replace_thresholds, write_bundle
+from manylabel.bundle import BundleConfig, change_facts, read_bundle, replace_thresholds, write_bundle
 from manylabel.errors import BundleError, ConfigError
 from manylabel.files import file_sha256, write_atomically
 from manylabel.hash_list import Verification, verify
@@ -23,6 +23,8 @@ LABELS = ("sea", "sky")
 def bundle(tmp_path: Path) -> Path:
     """Return a bundle with weights that are none, and forms that were exported."""
     folder = tmp_path / "bundle"
+    folder.mkdir()
+    (folder / "split.csv").write_bytes(b"image,part\n")
     write_bundle(
         folder,
         config=BundleConfig(
@@ -37,8 +39,6 @@ def bundle(tmp_path: Path) -> Path:
         card="# A card\n",
         write_weights=lambda path: write_atomically(path, b"weights"),
     )
-    (folder / "split.csv").write_bytes(b"image,part\n")
-    list_file(folder, "split.csv")
     (folder / "model.onnx").write_bytes(b"onnx")
     facts = json.loads((folder / "facts.json").read_text())
     facts["exports"] = {"onnx": {"sha256": file_sha256(folder / "model.onnx"), "bundle": facts["sha256"]}}
@@ -152,7 +152,10 @@ def test_the_expected_list_is_accepted_and_another_refused(bundle: Path) -> None
 
     # A forger writes the file and its hash.
     (bundle / "weights.safetensors").write_bytes(b"forged")
-    list_file(bundle, "weights.safetensors")
+    sha256 = file_sha256(bundle / "weights.safetensors")
+    change_facts(
+        bundle, lambda facts: {**facts, "sha256": {**facts["sha256"], "weights.safetensors": sha256}}
+    )
     assert states(verify(bundle))["weights.safetensors"] == "as written"
 
     with pytest.raises(BundleError, match=rf"is not the expected bundle: .*expected {expected}"):

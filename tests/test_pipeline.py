@@ -382,6 +382,16 @@ def test_what_is_finished_is_kept_where_the_disk_gets_full(
     assert f"the run failed; what was finished is kept in {kept}: squeezenet1_1" in caplog.text
 
 
+def write_and(then: Callable[[], None]) -> Callable[..., None]:
+    """Return a function that writes a network as ever, and does something else right afterwards."""
+
+    def write(*given: Any, **options: Any) -> None:
+        run_folder.write_network(*given, **options)
+        then()
+
+    return write
+
+
 @pytest.mark.usefixtures("no_report")
 @pytest.mark.parametrize("error", [ValueError, KeyError, MemoryError])
 def test_a_trained_network_is_kept_whatever_fails(
@@ -390,7 +400,7 @@ def test_a_trained_network_is_kept_whatever_fails(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(pipeline, "list_file", fail)
+    monkeypatch.setattr(pipeline, "write_network", write_and(fail))
     with pytest.raises(error):
         train(config)
 
@@ -407,7 +417,7 @@ def test_a_failure_while_networks_are_kept_hides_no_error(
     def deny(*_: object) -> None:
         raise PermissionError("no")
 
-    monkeypatch.setattr(pipeline, "list_file", fail)
+    monkeypatch.setattr(pipeline, "write_network", write_and(fail))
     monkeypatch.setattr(run_folder, "keep_unfinished", deny)
     with pytest.raises(ValueError, match="the first error"):
         train(config)

@@ -78,8 +78,8 @@ def write_bundle(  # noqa: PLR0913 - a file of the bundle each
     """Write the files of a bundle.
 
     Args:
-        folder: An empty folder, or one to be made; ``files.new_folder`` makes it appear only when it is
-            complete.
+        folder: A folder to be made, or one that holds other files of the bundle, such as its split, and
+            nothing else; ``files.new_folder`` makes it appear only when it is complete.
         config: The network.
         thresholds: One per label.
         facts: How it was trained and judged; JSON values.
@@ -103,8 +103,7 @@ def write_bundle(  # noqa: PLR0913 - a file of the bundle each
             write_weights(folder / WEIGHTS_FILE)
             # safetensors lets nobody else read what it writes; a bundle is there to be handed on.
             (folder / WEIGHTS_FILE).chmod((folder / CONFIG_FILE).stat().st_mode)
-            listed = (*_NEEDED_FILES, OUT_OF_FOLD_FILE, CARD_FILE)
-            hashes = {name: file_sha256(folder / name) for name in listed if (folder / name).exists()}
+            hashes = {file.name: file_sha256(file) for file in sorted(folder.iterdir())}
             whole = {**facts, **_threshold_facts(thresholds), "sha256": hashes}
             # Last and whole: a folder that has it is a complete bundle.
             write_atomically(folder / FACTS_FILE, _to_json(whole).encode())
@@ -134,18 +133,6 @@ def _final_name(part: str) -> str:
     """Return what a folder that is still being filled will be called."""
     found = LEFT_BEHIND.fullmatch(part)
     return part if found is None else found[2]
-
-
-def list_file(folder: Path, name: str) -> None:
-    """Add the hash of a file, which was written into a bundle later, to those in its facts.json.
-
-    Raises:
-        BundleError: There is no facts.json, or it cannot be read.
-        OutputError: It cannot be written.
-    """
-    sha256 = file_sha256(folder / name)
-    with writing(folder / FACTS_FILE):
-        change_facts(folder, lambda facts: {**facts, "sha256": {**_hashes_of(facts, folder), name: sha256}})
 
 
 def read_bundle(folder: Path) -> Bundle:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from manylabel.bundle import list_file
 from manylabel.config import RunConfig
 from manylabel.data.split import SPLIT_FILE, write_split
 from manylabel.errors import ConfigError
@@ -120,5 +119,4 @@ def train(
         experiment = run.experiment(start, provenance, listener=listener)
         network = run_trial(start, provenance, experiment)
         facts = write_network(folder, network, run, clock=clock)
-        list_file(folder, SPLIT_FILE)
     return RunResult(out=Path(config.out), facts=facts)
