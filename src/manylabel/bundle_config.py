@@ -22,7 +22,7 @@ _SHOWN = 200
 
 @dataclass(frozen=True, kw_only=True)
 class BundleConfig:
-    """Describe the network of a bundle.
+    """The network of a bundle.
 
     Attributes:
         backbone: Name of the backbone, e.g. ``"resnet50"``.

@@ -41,7 +41,7 @@ _WARNINGS_SHOWN = 5
 
 @dataclass(kw_only=True)
 class RunClock:
-    """Hold when a run started and how long its stages took."""
+    """When a run started and how long its stages took."""
 
     command: Sequence[str]
     recipe: str
@@ -69,7 +69,7 @@ class RunClock:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PreparedRun:
-    """Hold what is there before the first network learns.
+    """What is there before the first network learns.
 
     Attributes:
         config: The settings, all filled in.

@@ -16,25 +16,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from manylabel.apply import predict
-from manylabel.bundle import BundleConfig, write_bundle
 from manylabel.config import EngineName
 from manylabel.errors import InputError
 from manylabel.files import file_sha256
 from manylabel.hash_list import verify
-from manylabel.models.classifier import build_classifier
 from manylabel.predictors.engine_files import write_facts
-from manylabel.predictors.torch_predictor import save_weights
 from manylabel.quiet_imports import import_openvino
-from manylabel.rules import parse_rules
 from manylabel.thresholds import choose_new_thresholds
-from manylabel.types import LabelTable, Thresholds
+from manylabel.types import LabelTable
 from tests.attack.onnx_graphs import FILES, graph_file
+from tests.untrained import write_untrained
 
 pytest.importorskip("openvino")
 pytest.importorskip("onnxruntime")
@@ -63,24 +59,7 @@ class Attack:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a tiny bundle of random weights."""
     folder = tmp_path_factory.mktemp("attacked") / "bundle"
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        classifier = build_classifier("squeezenet1_1", labels=LABELS, head="linear", side_px=64).eval()
-    write_bundle(
-        folder,
-        config=BundleConfig(
-            backbone="squeezenet1_1",
-            head="linear",
-            labels=LABELS,
-            preprocessing=classifier.preprocessing,
-            rules=parse_rules(labels=LABELS),
-        ),
-        thresholds=Thresholds(values=np.full(3, 0.5), origin="half"),
-        facts={},
-        card="",
-        write_weights=lambda path: save_weights(classifier, path),
-    )
-    return folder
+    return write_untrained(folder, "squeezenet1_1", labels=LABELS, head="linear", side_px=64)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from PIL import Image
 
 from manylabel.data.photos import open_photo_bytes
 from manylabel.errors import PhotoError
+from tests.attack.damage import cut, repeat
 
 SIZE = (24, 17)
 SIDE_PX = 8
@@ -56,18 +57,6 @@ def flip(content: bytes, chance: random.Random) -> bytes:
         end = len(changed) if chance.random() < 0.4 else min(len(changed), 200)
         changed[chance.randrange(end)] = chance.choice((0, 1, 127, 128, 255, chance.randrange(256)))
     return bytes(changed)
-
-
-def cut(content: bytes, chance: random.Random) -> bytes:
-    """End a file too early, or take a part out of it."""
-    first, last = sorted(chance.randrange(len(content) + 1) for _ in range(2))
-    return content[:first] if chance.random() < 0.5 else content[:first] + content[last:]
-
-
-def repeat(content: bytes, chance: random.Random) -> bytes:
-    """Put a part of a file in twice or fifty times."""
-    first, last = sorted(chance.randrange(len(content) + 1) for _ in range(2))
-    return content[:last] + content[first:last] * chance.choice((1, 1, 50)) + content[last:]
 
 
 def join(content: bytes, chance: random.Random) -> bytes:

@@ -24,6 +24,7 @@ from openpyxl import Workbook
 
 from manylabel.data.readers import read_table
 from manylabel.errors import ManylabelError
+from tests.attack.damage import cut, repeat
 from tests.attack.workbooks import parts_of, row_xml, sheet_xml, strings_xml, write_parts
 
 N_QUICK = 300
@@ -230,16 +231,6 @@ def _flip(content: bytes, chance: random.Random) -> bytes:
     return bytes(changed)
 
 
-def _cut(content: bytes, chance: random.Random) -> bytes:
-    first, last = sorted(chance.randrange(len(content) + 1) for _ in range(2))
-    return content[:first] if chance.random() < 0.3 else content[:first] + content[last:]
-
-
-def _repeat(content: bytes, chance: random.Random) -> bytes:
-    first, last = sorted(chance.randrange(len(content) + 1) for _ in range(2))
-    return content[:last] + content[first:last] * chance.choice((1, 3, 50)) + content[last:]
-
-
 def _insert(content: bytes, chance: random.Random) -> bytes:
     place = chance.randrange(len(content) + 1)
     return content[:place] + chance.choice(ODD) + content[place:]
@@ -268,7 +259,7 @@ def _swap_words(content: bytes, chance: random.Random) -> bytes:
 
 
 CHANGES: tuple[Callable[[bytes, random.Random], bytes], ...] = (
-    *(_flip, _cut, _repeat, _insert, _replace_word, _replace_word, _swap_words),
+    *(_flip, cut, repeat, _insert, _replace_word, _replace_word, _swap_words),
 )
 
 

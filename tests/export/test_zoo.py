@@ -2,16 +2,11 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 
-from manylabel.bundle import BundleConfig, write_bundle
+from manylabel.config import HeadName
 from manylabel.export.formats import export
-from manylabel.models.classifier import build_classifier
-from manylabel.predictors.torch_predictor import save_weights
-from manylabel.rules import parse_rules
-from manylabel.types import Thresholds
+from tests.untrained import write_untrained
 
 pytest.importorskip("openvino")
 pytest.importorskip("onnxruntime")
@@ -36,23 +31,7 @@ FAMILIES = (
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*STUDY, *FAMILIES])
 def test_a_network_is_exported_and_computes_the_same(name: str, tmp_path: Path) -> None:
-    labels = ("sea", "sky", "sun")
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        classifier = build_classifier(name, labels=labels, head="study" if name in STUDY else "mlp").eval()
-    write_bundle(
-        tmp_path / "bundle",
-        config=BundleConfig(
-            backbone=name,
-            head="study" if name in STUDY else "mlp",
-            labels=labels,
-            preprocessing=classifier.preprocessing,
-            rules=parse_rules(labels=labels),
-        ),
-        thresholds=Thresholds(values=np.full(3, 0.5), origin="half"),
-        facts={},
-        card="",
-        write_weights=lambda path: save_weights(classifier, path),
-    )
+    head: HeadName = "study" if name in STUDY else "mlp"
+    write_untrained(tmp_path / "bundle", name, labels=("sea", "sky", "sun"), head=head)
     for row in export(tmp_path / "bundle", "onnx").parity.rows:
         assert row.max_difference <= 1e-3
