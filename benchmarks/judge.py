@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.cases import Values
 from benchmarks.peers.common import read_rows
-from manylabel.evaluation.metrics import exact_match, mean_average_precision
+from manylabel.metrics.metrics import exact_match, mean_average_precision
 
 
 def judge(scores: Path, labels: Path) -> Values:

@@ -14,10 +14,10 @@ from manylabel.apply import Evaluation, evaluate, predict, write_evaluation
 from manylabel.config import DataConfig
 from manylabel.data.align import align_targets
 from manylabel.data.learned import Wish, choose_judging
+from manylabel.engines.openvino import aim_for, has_native_bf16
 from manylabel.errors import BundleError, InputError, MissingExtraError, OutputError, TableError
-from manylabel.evaluation.intervals import Interval
-from manylabel.evaluation.metrics import measure
-from manylabel.predictors.openvino_predictor import aim_for, has_native_bf16
+from manylabel.metrics.intervals import Interval
+from manylabel.metrics.metrics import measure
 from manylabel.types import LabelTable, Part
 
 
@@ -403,7 +403,7 @@ def test_a_missing_torch_is_told_with_the_command_that_installs_it(
     shapes_bundle: Path, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("torch_predictor", "conversion"):
-        monkeypatch.setitem(sys.modules, f"manylabel.predictors.{name}", None)
+        monkeypatch.setitem(sys.modules, f"manylabel.engines.{name}", None)
     monkeypatch.setenv("MANYLABEL_CACHE", str(images / "nothing converted yet"))
 
     for engine in ("auto", "openvino", "torch"):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from manylabel.export.formats import export
+from manylabel.exporters.registry import export
 
 ROOT = Path(__file__).parents[1]
 MOST_MB = 700

@@ -70,7 +70,7 @@ def reader_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make the folder in which a reader of docs/ types: a trained and exported bundle, and odd photos."""
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
-    from manylabel.export.formats import export  # not at the top: other tests do without torch
+    from manylabel.exporters.registry import export  # not at the top: other tests do without torch
     from manylabel.pipeline import train
 
     folder = tmp_path_factory.mktemp("reader")

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from manylabel.bundle import BundleConfig, change_facts, read_bundle, replace_thresholds, write_bundle
+from manylabel.bundle.folder import BundleConfig, change_facts, read_bundle, replace_thresholds, write_bundle
+from manylabel.constraints import parse_rules
 from manylabel.errors import BundleError, ConfigError
-from manylabel.files import file_sha256, write_atomically
 from manylabel.hash_list import Verification, verify
+from manylabel.io.files import file_sha256, write_atomically
 from manylabel.preprocess import Preprocessing
-from manylabel.rules import parse_rules
 from manylabel.types import Thresholds
 
 LABELS = ("sea", "sky")

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from manylabel.apply import predict
+from manylabel.engines.registry import open_predictor
 from manylabel.errors import BundleError, EngineError, InputError
-from manylabel.files import file_sha256
-from manylabel.predictors.engines import open_predictor
+from manylabel.io.files import file_sha256
 from manylabel.types import LabelTable
 
 pytest.importorskip("openvino")

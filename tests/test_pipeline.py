@@ -17,7 +17,7 @@ from PIL import Image
 
 from manylabel import pipeline, preparation, run_folder
 from manylabel.apply import predict
-from manylabel.bundle import read_bundle
+from manylabel.bundle.folder import read_bundle
 from manylabel.config import (
     AugmentationConfig,
     DataConfig,
@@ -28,7 +28,7 @@ from manylabel.config import (
     TrainingConfig,
 )
 from manylabel.errors import ConfigError, InputError, OutputError, TableError
-from manylabel.files import write_atomically
+from manylabel.io.files import write_atomically
 from manylabel.pipeline import compare, train
 from manylabel.preparation import read_all_photos, read_labels
 from manylabel.recipes import load_recipe

@@ -9,7 +9,7 @@ from sklearn.exceptions import NotFittedError
 
 from manylabel import MultiLabelClassifier
 from manylabel.apply import predict
-from manylabel.bundle import read_bundle
+from manylabel.bundle.folder import read_bundle
 from manylabel.errors import BundleError, InputError, OutputError
 from manylabel.pretrained import push
 from manylabel.types import LabelTable

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from manylabel.bundle import read_bundle
-from manylabel.data.readers import read_table
+from manylabel.bundle.folder import read_bundle
+from manylabel.data.formats import read_table
 from manylabel.data.sample import write_sample
-from manylabel.evaluation.label_errors import rank_label_errors
-from manylabel.explain.heatmaps import explain_photo
+from manylabel.engines.registry import open_locator
+from manylabel.explanation.occlusion import explain_photo
 from manylabel.pipeline import compare
-from manylabel.predictors.engines import open_locator
 from manylabel.recipes import apply_settings, load_recipe
 from manylabel.report.facts import Facts
+from manylabel.review.label_issues import rank_label_errors
 from tools.postcards.postcard import draw_postcard
 
 pytestmark = pytest.mark.real

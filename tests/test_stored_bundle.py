@@ -14,10 +14,10 @@ import torch
 from safetensors.torch import save_file
 
 from manylabel.apply import predict
-from manylabel.bundle import read_bundle
+from manylabel.bundle.folder import read_bundle
 from manylabel.config import EngineName
-from manylabel.export.formats import export
-from manylabel.files import file_sha256
+from manylabel.exporters.registry import export
+from manylabel.io.files import file_sha256
 from manylabel.types import LabelTable
 
 STORED = Path(__file__).parent / "stored" / "bundle_version_1"

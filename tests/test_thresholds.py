@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from manylabel.apply import predict
-from manylabel.bundle import find_out_of_fold, read_bundle
+from manylabel.bundle.folder import find_out_of_fold, read_bundle
+from manylabel.bundle.threshold_files import read_thresholds
+from manylabel.decisions.thresholds import ThresholdAim
 from manylabel.errors import ConfigError
-from manylabel.evaluation.thresholds import ThresholdAim
-from manylabel.threshold_files import read_thresholds
 from manylabel.thresholds import (
     choose_new_thresholds,
     describe_source,

@@ -26,23 +26,23 @@ from manylabel.config import (
     TrainingConfig,
 )
 from manylabel.data.check import as_dict, check_table
-from manylabel.data.readers import read_table
-from manylabel.evaluation.benefit import threshold_benefit
-from manylabel.evaluation.calibration import choose_calibration
-from manylabel.evaluation.compare import compare_pairs
-from manylabel.evaluation.decision_rule import HeldOut, cross_fit_decision_rule, learn_decision_rule
-from manylabel.evaluation.intervals import bootstrap_metrics
-from manylabel.evaluation.label_errors import rank_label_errors
-from manylabel.evaluation.metrics import measure, measure_labels
-from manylabel.evaluation.reliability import (
+from manylabel.data.formats import read_table
+from manylabel.decisions.calibration import choose_calibration
+from manylabel.decisions.policy import HeldOut, cross_fit_decision_rule, learn_decision_rule
+from manylabel.decisions.threshold_gain import threshold_benefit
+from manylabel.decisions.thresholds import ThresholdAim, choose_thresholds, cross_fit_thresholds
+from manylabel.metrics.comparison import compare_pairs
+from manylabel.metrics.intervals import bootstrap_metrics
+from manylabel.metrics.metrics import measure, measure_labels
+from manylabel.metrics.reliability import (
     brier_score,
     expected_calibration_error,
     log_loss,
     reliability,
 )
-from manylabel.evaluation.thresholds import ThresholdAim, choose_thresholds, cross_fit_thresholds
 from manylabel.pipeline import train
 from manylabel.preparation import RunClock, prepare
+from manylabel.review.label_issues import rank_label_errors
 from manylabel.training.trial import run_trial
 from manylabel.types import FloatArray, IntArray, Judged, Trial, ignore_progress
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from manylabel.bundle import BundleConfig, write_bundle
+from manylabel.bundle.folder import BundleConfig, write_bundle
 from manylabel.config import HeadName
+from manylabel.constraints import parse_rules
+from manylabel.engines.torch import save_weights
 from manylabel.models.classifier import build_classifier
-from manylabel.predictors.torch_predictor import save_weights
-from manylabel.rules import parse_rules
 from manylabel.types import Thresholds
 
 

@@ -13,9 +13,9 @@ import torch
 from benchmarks.workers.common import median_milliseconds, worker_parser, write_values
 from benchmarks.workers.engines import SIDE_PX, Engine, Pixels, build_network, torch_engine
 from benchmarks.workers.engines import random_pixels as draw
-from manylabel.export.int8 import has_attention, quantise
+from manylabel.engines.openvino import compile_model, read_model
+from manylabel.exporters.int8 import has_attention, quantise
 from manylabel.models.openvino_model import pixels_to_openvino
-from manylabel.predictors.openvino_predictor import compile_model, read_model
 from manylabel.quiet_imports import import_openvino
 
 _N_CALIBRATION_PHOTOS = 16

@@ -10,13 +10,13 @@ from manylabel.waiting import rest_soon
 
 if TYPE_CHECKING:
     from manylabel.apply import evaluate, predict, predict_batches
-    from manylabel.cache import clear_cache, list_cache
     from manylabel.config import RunConfig
     from manylabel.data.check import check
-    from manylabel.data.readers import read_table
+    from manylabel.data.formats import read_table
     from manylabel.data.sample import write_sample
     from manylabel.estimator import MultiLabelClassifier
     from manylabel.hash_list import verify
+    from manylabel.io.cache import clear_cache, list_cache
     from manylabel.labelling import suggest
     from manylabel.models.catalogue import list_models
     from manylabel.pipeline import compare, train
@@ -48,15 +48,15 @@ _HOMES = {
     "MultiLabelClassifier": "manylabel.estimator",
     "RunConfig": "manylabel.config",
     "check": "manylabel.data.check",
-    "clear_cache": "manylabel.cache",
+    "clear_cache": "manylabel.io.cache",
     "compare": "manylabel.pipeline",
     "evaluate": "manylabel.apply",
-    "list_cache": "manylabel.cache",
+    "list_cache": "manylabel.io.cache",
     "list_models": "manylabel.models.catalogue",
     "load_recipe": "manylabel.recipes",
     "predict": "manylabel.apply",
     "predict_batches": "manylabel.apply",
-    "read_table": "manylabel.data.readers",
+    "read_table": "manylabel.data.formats",
     "suggest": "manylabel.labelling",
     "train": "manylabel.pipeline",
     "verify": "manylabel.hash_list",

@@ -13,23 +13,23 @@ from pathlib import Path
 
 import numpy as np
 
-from manylabel.bundle import read_training_counts
+from manylabel.bundle.folder import read_training_counts
+from manylabel.bundle.threshold_files import ThresholdSource
 from manylabel.config import DataConfig, DeviceName, EngineName, PrecisionName
 from manylabel.data.align import align_targets
 from manylabel.data.duplicates import group_copies
 from manylabel.data.find import find_files
+from manylabel.data.formats import read_table_as
 from manylabel.data.learned import Wish, choose_judging, find_learned
 from manylabel.data.misnamed import describe_misnamed
-from manylabel.data.readers import read_table_as
+from manylabel.engines.openvino import aim_for
+from manylabel.engines.registry import open_predictor
+from manylabel.engines.stream import Predictions, join_predictions, stream_files
 from manylabel.errors import InputError, PhotoError, nothing_read
-from manylabel.evaluation.baselines import Baseline, all_negative, label_prior_of_counts
-from manylabel.evaluation.intervals import Interval, bootstrap_metrics
-from manylabel.evaluation.metrics import measure, measure_labels
-from manylabel.files import printable, write_atomically, writing
-from manylabel.predictors.batch import Predictions, join_predictions, stream_files
-from manylabel.predictors.engines import open_predictor
-from manylabel.predictors.openvino_predictor import aim_for
-from manylabel.threshold_files import ThresholdSource
+from manylabel.io.files import printable, write_atomically, writing
+from manylabel.metrics.baselines import Baseline, all_negative, label_prior_of_counts
+from manylabel.metrics.intervals import Interval, bootstrap_metrics
+from manylabel.metrics.metrics import measure, measure_labels
 from manylabel.types import FloatArray, Listener, ignore_progress
 
 _PROBLEMS_SHOWN = 10

@@ -17,13 +17,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.preprocessing import MultiLabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
-from manylabel.cache import default_cache
 from manylabel.config import DEFAULT_BACKBONE, HeadName, ModelConfig, RunConfig, TuneName
-from manylabel.data.assembly.label_names import find_unusable_names
+from manylabel.constraints import parse_rules, respect
 from manylabel.data.duplicates import find_duplicates
+from manylabel.data.formats.assembly.label_names import find_unusable_names
 from manylabel.errors import TableError, needs_extra
+from manylabel.io.cache import default_cache
 from manylabel.recipes import apply_settings, check_config
-from manylabel.rules import parse_rules, respect
 from manylabel.types import FloatArray, IntArray, Listener, Split, ignore_progress
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             MissingExtraError: torch or the hub's library is not installed.
         """
         with needs_extra("Using a trained classifier from Python", "train"):
-            from manylabel.predictors.torch_predictor import torch_predictor
+            from manylabel.engines.torch import torch_predictor
             from manylabel.pretrained import find_bundle
 
         bundle = find_bundle(name)

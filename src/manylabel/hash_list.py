@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from manylabel.bundle import (
+from manylabel.bundle.folder import (
     CARD_FILE,
     FACTS_FILE,
     NETWORK_FILES,
@@ -23,12 +23,12 @@ from manylabel.bundle import (
     hash_file,
     read_bundle,
 )
+from manylabel.bundle.onnx_file import ONNX_FILE, expected_onnx
 from manylabel.data.split import SPLIT_FILE
+from manylabel.engines.engine_files import BUNDLE_FILES, INT8_FOLDER, OPENVINO_FOLDER
 from manylabel.errors import BundleError, ConfigError
-from manylabel.files import printable
-from manylabel.onnx_file import ONNX_FILE, expected_onnx
-from manylabel.plain_files import check_plain, read_json
-from manylabel.predictors.engine_files import BUNDLE_FILES, INT8_FOLDER, OPENVINO_FOLDER
+from manylabel.io.files import printable
+from manylabel.io.untrusted_files import check_plain, read_json
 
 FileState = Literal["as written", "edited", "holds the hashes", "not listed"]
 """What is known of a file. Thresholds and the model card may be edited; what earlier versions, or you, put

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from manylabel.bundle import Bundle, read_bundle
+from manylabel.bundle.folder import Bundle, read_bundle
 from manylabel.config import DataConfig, DeviceName
-from manylabel.csv_text import CsvWriter
 from manylabel.data.find import find_files
+from manylabel.data.formats import read_table_as
 from manylabel.data.learned import find_learned
 from manylabel.data.misnamed import describe_misnamed
-from manylabel.data.readers import read_table_as
 from manylabel.errors import ConfigError, InputError, PhotoError, needs_extra
-from manylabel.evaluation.suggestions import choose_to_label, mean_entropy
-from manylabel.files import printable, write_atomically, writing
-from manylabel.label_columns import label_columns
+from manylabel.io.csv_text import CsvWriter
+from manylabel.io.files import printable, write_atomically, writing
+from manylabel.io.label_columns import label_columns
+from manylabel.review.active_learning import choose_to_label, mean_entropy
 from manylabel.types import FloatArray, IntArray, Listener, Scores, ignore_progress
 
 _PROBLEMS_SHOWN = 10
@@ -85,7 +85,7 @@ def suggest(  # noqa: PLR0913 - a wish of the user each
     if n < 1:
         raise ConfigError(f"n: given {n}, expected at least 1")
     with needs_extra("Suggesting photos", "train"):
-        from manylabel.predictors.feature_scores import score_with_features  # not at the top: an extra, slow
+        from manylabel.engines.feature_scores import score_with_features  # not at the top: an extra, slow
 
     opened, folder = read_bundle(Path(bundle)), Path(photos)
     found = find_files(folder)

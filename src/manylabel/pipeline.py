@@ -11,7 +11,7 @@ from pathlib import Path
 from manylabel.config import RunConfig
 from manylabel.data.split import SPLIT_FILE, write_split
 from manylabel.errors import ConfigError
-from manylabel.files import write_atomically
+from manylabel.io.files import write_atomically
 from manylabel.preparation import RunClock, prepare
 from manylabel.recipes import config_to_toml
 from manylabel.report.facts import Facts

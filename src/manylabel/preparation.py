@@ -13,24 +13,24 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from manylabel.cache import cache_limit_bytes, default_cache
 from manylabel.config import RunConfig
+from manylabel.constraints import LabelRules, parse_rules
 from manylabel.data.check import Check, check_table
 from manylabel.data.checks.seen import SeenPhotos, look_at_photos
-from manylabel.data.readers import read_table_as
+from manylabel.data.formats import read_table_as
 from manylabel.data.split import find_lost_parts, make_split
 from manylabel.errors import ConfigError, PhotoError, TableError
+from manylabel.io.cache import cache_limit_bytes, default_cache
 from manylabel.models.classifier import Classifier
-from manylabel.models.cut import caution, find_cut
+from manylabel.models.device import choose_device
+from manylabel.models.split_layer import caution, find_cut
 from manylabel.models.start import settings_for, start_classifiers
 from manylabel.models.weights import Provenance
-from manylabel.predictors.device import choose_device
 from manylabel.recipes import check_config, config_to_toml
 from manylabel.report.facts import Facts, collect_facts
 from manylabel.report.run_info import RunInfo, gather_run_info
-from manylabel.rules import LabelRules, parse_rules
+from manylabel.training.cross_validation import threshold_aim
 from manylabel.training.defaults import fill_defaults
-from manylabel.training.held_out import threshold_aim
 from manylabel.training.photo_store import PhotoStore, read_store
 from manylabel.training.trial import Experiment
 from manylabel.types import IntArray, LabelTable, Listener, Split, Trial

@@ -7,12 +7,12 @@ Out: a bundle: config.json, weights.safetensors and the rest, as ``bundle`` desc
 import re
 from pathlib import Path
 
-from manylabel.bundle import Bundle, BundleConfig, read_bundle, write_bundle
+from manylabel.bundle.folder import Bundle, BundleConfig, read_bundle, write_bundle
 from manylabel.config import HeadName
+from manylabel.engines.engine_files import BUNDLE_FILES
+from manylabel.engines.torch import TorchPredictor, save_weights
 from manylabel.errors import BundleError, InputError, needs_extra
-from manylabel.folders import new_folder
-from manylabel.predictors.engine_files import BUNDLE_FILES
-from manylabel.predictors.torch_predictor import TorchPredictor, save_weights
+from manylabel.io.folders import new_folder
 from manylabel.report.markdown import as_markdown
 from manylabel.report.model_card import CARD_HEAD
 from manylabel.types import Thresholds

@@ -11,23 +11,23 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from manylabel.bundle import FACTS_FILE, BundleConfig, read_bundle, write_bundle
+from manylabel.bundle.folder import FACTS_FILE, BundleConfig, read_bundle, write_bundle
+from manylabel.bundle.out_of_fold import gather_out_of_fold
 from manylabel.config import RunConfig
 from manylabel.data.split import SPLIT_FILE
-from manylabel.explain.mistakes import explain_mistakes
-from manylabel.files import writing
-from manylabel.folders import check_apart, keep_unfinished, new_folder
-from manylabel.models.located import locate
+from manylabel.engines.engine_files import BUNDLE_FILES
+from manylabel.engines.torch import load_classifier, save_weights
+from manylabel.engines.torch_split_model import TorchLocator
+from manylabel.explanation.mistakes import explain_mistakes
+from manylabel.io.disk_space import check_room
+from manylabel.io.files import writing
+from manylabel.io.folders import check_apart, keep_unfinished, new_folder
+from manylabel.models.split_model import locate
 from manylabel.models.start import weights_files
-from manylabel.out_of_fold import gather_out_of_fold
-from manylabel.predictors.engine_files import BUNDLE_FILES
-from manylabel.predictors.torch_locator import TorchLocator
-from manylabel.predictors.torch_predictor import load_classifier, save_weights
 from manylabel.preparation import PreparedRun, RunClock
 from manylabel.report.facts import Facts
 from manylabel.report.model_card import model_card
 from manylabel.report.trial_files import LABEL_ISSUES_FILE, file_name
-from manylabel.room import check_room
 from manylabel.training.trial import TrainedNetwork
 from manylabel.types import LabelTable
 

@@ -8,16 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from manylabel.bundle import Bundle, find_out_of_fold, read_bundle, replace_thresholds
-from manylabel.errors import ConfigError, did_you_mean
-from manylabel.evaluation.benefit import ThresholdBenefit, threshold_benefit
-from manylabel.evaluation.thresholds import (
+from manylabel.bundle.folder import Bundle, find_out_of_fold, read_bundle, replace_thresholds
+from manylabel.bundle.threshold_files import SAME, write_thresholds
+from manylabel.decisions.threshold_gain import ThresholdBenefit, threshold_benefit
+from manylabel.decisions.thresholds import (
     ChosenThresholds,
     ThresholdAim,
     choose_thresholds,
     cross_fit_thresholds,
 )
-from manylabel.threshold_files import SAME, write_thresholds
+from manylabel.errors import ConfigError, did_you_mean
 from manylabel.types import IntArray
 
 _AIMS = "precision=0.9, recall=0.9, f-beta=2, cost=FALSE:MISSED (e.g. cost=1:5), f1, accuracy or half"

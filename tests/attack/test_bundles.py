@@ -22,10 +22,10 @@ from safetensors.torch import load_file, save_file
 
 from manylabel.apply import predict
 from manylabel.config import EngineName
+from manylabel.engines.engine_files import write_facts
 from manylabel.errors import InputError
-from manylabel.files import file_sha256
 from manylabel.hash_list import verify
-from manylabel.predictors.engine_files import write_facts
+from manylabel.io.files import file_sha256
 from manylabel.quiet_imports import import_openvino
 from manylabel.thresholds import choose_new_thresholds
 from manylabel.types import LabelTable

@@ -20,14 +20,14 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from manylabel import verify
-from manylabel.bundle import read_bundle
-from manylabel.onnx_file import read_onnx
+from manylabel.bundle.folder import read_bundle
+from manylabel.bundle.onnx_file import read_onnx
 from tests.writing import contents
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="processes are forked in the manner of POSIX")
 
 # Loaded once, so that the killed processes spend their time on what the command does.
-_LOADED = ["manylabel.pipeline", "manylabel.apply", "manylabel.export.formats", "manylabel.cli.main"]
+_LOADED = ["manylabel.pipeline", "manylabel.apply", "manylabel.exporters.registry", "manylabel.cli.main"]
 _SAME = {".csv", ".safetensors"}
 """Endings of the files that hold neither times nor dates, but for those of ``_TIMED``."""
 _TIMED = {"table.csv"}

@@ -22,7 +22,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import pytest
 from openpyxl import Workbook
 
-from manylabel.data.readers import read_table
+from manylabel.data.formats import read_table
 from manylabel.errors import ManylabelError
 from tests.attack.damage import cut, repeat
 from tests.attack.workbooks import parts_of, row_xml, sheet_xml, strings_xml, write_parts

@@ -13,7 +13,7 @@ from benchmarks.photo_sets import NETWORKS, convert_weights, timm_weights
 from benchmarks.runner import run_case
 from benchmarks.workers.common import marginal_rate, read_values
 from manylabel.data.find import find_photos
-from manylabel.data.readers import read_table
+from manylabel.data.formats import read_table
 from manylabel.data.sample import write_sample
 
 WRITE = "import json, sys; json.dump({'n_photos': 3.0}, open(sys.argv[1] + '/values.json', 'w'))"

@@ -14,12 +14,12 @@ import openpyxl
 import pytest
 
 from manylabel import __version__, apply, pipeline, preparation
-from manylabel.cache import feature_path
 from manylabel.cli.main import main
+from manylabel.engines.openvino import has_native_bf16
+from manylabel.engines.stream import Predictions, stream_files
 from manylabel.errors import MissingExtraError
-from manylabel.predictors.batch import Predictions, stream_files
-from manylabel.predictors.openvino_predictor import has_native_bf16
-from manylabel.training.feature_file import FeatureWriter
+from manylabel.io.cache import feature_path
+from manylabel.training.features.feature_file import FeatureWriter
 from tests.writing import contents
 
 QUICK = (
@@ -525,7 +525,7 @@ def test_an_8_bit_version_is_made_compared_and_used(
     bundle = Path(shutil.copytree(shapes_bundle, "bundle"))
     # 8 bits turn many decisions of a network of random weights.
     for name in ("MOST_CHANGED", "MOST_CHANGED_HIGH"):
-        monkeypatch.setattr(f"manylabel.export.tolerance.{name}", 1.0)
+        monkeypatch.setattr(f"manylabel.exporters.tolerance.{name}", 1.0)
 
     made = run("export", bundle, "--to", "int8", "--photos", images, "--labels", labels)
     used = run("predict", bundle, images, "--engine", "int8")

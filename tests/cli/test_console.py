@@ -12,7 +12,7 @@ from manylabel.cli.progress import show_progress
 from manylabel.cli.screen import Said, show_failures
 from manylabel.errors import PhotoError, TableError
 from manylabel.types import Progress
-from tests.predictors.test_prediction_files import of_names
+from tests.exporters.predictions.test_registry import of_names
 
 CLI = Path(console.__file__).parent
 NASTY = "a\x1b[2J\x1b]0;gone\x07\n\r\u202egpj.\x9b31m\udcff[red].jpg"

@@ -18,9 +18,9 @@ from manylabel.cli import console
 from manylabel.cli.main import main
 from manylabel.cli.progress import show_progress
 from manylabel.cli.screen import Said, show_evaluation
+from manylabel.engines.stream import Predictions
 from manylabel.errors import PhotoError
-from manylabel.evaluation.intervals import Interval
-from manylabel.predictors.batch import Predictions
+from manylabel.metrics.intervals import Interval
 from manylabel.types import Progress, Scores
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageEnhance
 
 from manylabel.data.duplicates import DuplicateGroups, Fingerprint, find_duplicates, fingerprint
-from manylabel.data.readers import read_table
+from manylabel.data.formats import read_table
 from manylabel.data.sample import sample_photos
 
 FLIP = Image.Transpose.FLIP_LEFT_RIGHT

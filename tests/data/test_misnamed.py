@@ -8,9 +8,9 @@ from PIL import Image
 
 from manylabel.data import misnamed
 from manylabel.data.find import find_files, find_photos
+from manylabel.data.formats import read_table
 from manylabel.data.misnamed import describe_misnamed, find_misnamed
 from manylabel.data.photos import open_photo
-from manylabel.data.readers import read_table
 from manylabel.errors import InputError
 
 

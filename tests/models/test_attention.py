@@ -15,7 +15,7 @@ from torchvision.models import VisionTransformer
 from manylabel.models import attention
 from manylabel.models.attention import attend, attend_packed, lighten
 from manylabel.models.backbones import Backbone, build_backbone
-from manylabel.models.cut import split_backbone
+from manylabel.models.split_layer import split_backbone
 from manylabel.models.trace import Trace
 from manylabel.preprocess import Preprocessing
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from manylabel.bundle import read_bundle
+from manylabel.bundle.folder import read_bundle
 from manylabel.config import ModelConfig
+from manylabel.engines.torch import load_classifier
 from manylabel.models.backbones import build_backbone
 from manylabel.models.start import start_classifiers
 from manylabel.models.undrawn import Undrawn, find_undrawn
-from manylabel.predictors.torch_predictor import load_classifier
 
 NETWORKS = (
     "resnet18",

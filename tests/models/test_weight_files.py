@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from manylabel.errors import WeightsError
-from manylabel.files import file_sha256
+from manylabel.io.files import file_sha256
 from manylabel.models.weight_files import read_weights
 
 WEIGHTS = {"conv.weight": torch.arange(6.0).reshape(2, 3), "conv.bias": torch.ones(2)}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from manylabel.data.check import Check
-from manylabel.evaluation.thresholds import ThresholdAim
+from manylabel.decisions.thresholds import ThresholdAim
 from manylabel.report.facts import Facts, RunInfo, collect_facts
 from manylabel.types import Choosing, Judged, LabelTable, LearningCurve, NeighboursJudged, Split, Trial
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from manylabel.config import ScheduleName
-from manylabel.predictors.device import open_accelerator
+from manylabel.models.device import open_accelerator
 from manylabel.training.loop import LoopSettings, Watch, learning_rate_factor, parameter_groups, train_loop
 from manylabel.training.losses import binary_cross_entropy
 from manylabel.types import Epoch

@@ -12,16 +12,19 @@ import torch
 from PIL import Image
 
 from manylabel.config import EvaluationConfig, RunConfig, ThresholdName, TrainingConfig, TuneName
-from manylabel.evaluation import decision_rule
-from manylabel.evaluation.decision_rule import HeldOut, learn_decision_rule
-from manylabel.evaluation.thresholds import ThresholdAim
+from manylabel.decisions import policy as decision_rule
+from manylabel.decisions.policy import HeldOut, learn_decision_rule
+from manylabel.decisions.thresholds import ThresholdAim
 from manylabel.models.classifier import Classifier
 from manylabel.models.weights import Provenance
-from manylabel.training import decay, features, trial
-from manylabel.training.decay import DECAYS, DEFAULT_DECAY
-from manylabel.training.held_out import Crossed, cross_validate
-from manylabel.training.learners import FitRows, HeadLearner, head
-from manylabel.training.learners.interpolation import SHARES, USUAL_SHARE
+from manylabel.training import trial
+from manylabel.training.cross_validation import Crossed, cross_validate
+from manylabel.training.features import extract as features
+from manylabel.training.linear import penalty as decay
+from manylabel.training.linear.penalty import DECAYS, DEFAULT_DECAY
+from manylabel.training.methods import FitRows, HeadLearner
+from manylabel.training.methods import linear_probe as head
+from manylabel.training.methods.interpolation import SHARES, USUAL_SHARE
 from manylabel.training.photo_store import PhotoStore, read_store, store_of_images
 from manylabel.training.trial import Experiment, TrainedNetwork, run_trial, seconds_per_photo
 from manylabel.types import FloatArray, IntArray, Judged, LabelTable, Progress, Split, ignore_progress

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from manylabel.csv_text import CsvWriter
+from manylabel.io.csv_text import CsvWriter
 from tools.postcards.postcard import draw_postcard
 
 _JPEG_QUALITY = 75

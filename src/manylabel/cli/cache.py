@@ -21,7 +21,7 @@ def cache(
     The folder is MANYLABEL_CACHE, or the user's cache folder. Above MANYLABEL_CACHE_GB gigabytes (20 where
     it is not set), what was not used for longest is removed.
     """
-    from manylabel.cache import clear_cache, list_cache
+    from manylabel.io.cache import clear_cache, list_cache
 
     if not clear:
         show_cache(list_cache())

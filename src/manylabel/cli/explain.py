@@ -59,8 +59,8 @@ def explain(
 ) -> None:
     """Show what a network looked at, label by label."""
     # Not at the top: --help shall not load it.
-    from manylabel.explain.pages import check_place, write_explanations
-    from manylabel.explain.run import explain as run
+    from manylabel.explanation.page import check_place, write_explanations
+    from manylabel.explanation.run import explain as run
 
     if (among is None) != (labels is None):
         raise ConfigError("--among and --labels belong together: the photos, and which labels they carry")

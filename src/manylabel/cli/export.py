@@ -70,7 +70,7 @@ def export(
         raise ConfigError("say what to do: --to onnx, openvino or int8, or --push USER/NAME")
     if to is not None:
         with needs_extra("Exporting a bundle", "train,onnx"):
-            from manylabel.export.formats import export as run  # not at the top: --help shall not load it
+            from manylabel.exporters.registry import export as run  # not at the top: --help shall not load it
 
         with show_progress() as listener:
             exported = run(

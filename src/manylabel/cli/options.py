@@ -32,7 +32,7 @@ from manylabel.errors import ConfigError, OutputError
 from manylabel.recipes import apply_settings, field_docs, load_recipe, replace_settings
 
 if TYPE_CHECKING:
-    from manylabel.threshold_files import ThresholdSource
+    from manylabel.bundle.threshold_files import ThresholdSource
 
 DEFAULT_RECIPE = "standard"
 

@@ -50,7 +50,7 @@ def predict(
     Photos that cannot be read are listed, the others are scored all the same.
     """
     from manylabel.apply import predict_batches as run  # not at the top: --help shall not load it
-    from manylabel.predictors.files import open_prediction_files
+    from manylabel.exporters.predictions.registry import open_prediction_files
 
     files, said = out or [], Said()
     with show_progress() as listener, open_prediction_files(files, is_for_excel=excel) as write:

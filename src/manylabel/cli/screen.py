@@ -24,13 +24,13 @@ from manylabel.errors import PhotoError
 
 if TYPE_CHECKING:
     from manylabel.apply import Evaluation
-    from manylabel.cache import CacheContents
-    from manylabel.evaluation.intervals import Interval
-    from manylabel.export.comparison import Comparison
-    from manylabel.export.job import Exported
+    from manylabel.engines.stream import Predictions
+    from manylabel.exporters.comparison import Comparison
+    from manylabel.exporters.job import Exported
+    from manylabel.io.cache import CacheContents
     from manylabel.labelling import Suggestions
+    from manylabel.metrics.intervals import Interval
     from manylabel.models.catalogue import ModelInfo
-    from manylabel.predictors.batch import Predictions
 
 MAX_PHOTOS_SHOWN = 50
 
@@ -177,7 +177,7 @@ def show_suggestions(suggestions: "Suggestions") -> None:
 
 def show_exported(exported: "Exported") -> None:
     """Print how an exported form compares with the network as it was."""
-    from manylabel.evaluation.intervals import wilson_interval
+    from manylabel.metrics.intervals import wilson_interval
     from manylabel.report.words import n_things
 
     parity = exported.parity

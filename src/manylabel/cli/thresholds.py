@@ -40,7 +40,7 @@ def thresholds(
     ] = None,
 ) -> None:
     """Show the thresholds of a bundle, or choose others for a precision, a recall, an F score or costs."""
-    from manylabel.bundle import read_bundle  # not at the top: --help shall not load it
+    from manylabel.bundle.folder import read_bundle  # not at the top: --help shall not load it
     from manylabel.thresholds import (
         choose_new_thresholds,
         describe_source,

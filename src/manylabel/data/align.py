@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from manylabel.data.parsing.wording import list_some
+from manylabel.data.formats.parsing.wording import list_some
 from manylabel.errors import TableError
 from manylabel.types import FloatArray, LabelTable
 

@@ -13,6 +13,7 @@ from typing import Any, get_args
 import numpy as np
 
 from manylabel.config import DataConfig, RulesConfig, SplitConfig
+from manylabel.constraints import LabelRules, parse_rules
 from manylabel.data.checks.broken_rules import find_broken_rules
 from manylabel.data.checks.cells import find_empty_cells
 from manylabel.data.checks.copies import find_copies
@@ -24,12 +25,11 @@ from manylabel.data.checks.seen import SeenPhotos, look_at_photos
 from manylabel.data.checks.shift import find_shift
 from manylabel.data.checks.sizes import find_odd_sizes, find_unreadable
 from manylabel.data.duplicates import fingerprint
+from manylabel.data.formats import read_table_as
 from manylabel.data.photos import convert_photos
-from manylabel.data.readers import read_table_as
 from manylabel.data.split import find_lost_parts, given_split, make_split
 from manylabel.errors import ConfigError, PhotoError, TableError
-from manylabel.files import write_atomically, writing
-from manylabel.rules import LabelRules, parse_rules
+from manylabel.io.files import write_atomically, writing
 from manylabel.types import LabelTable, Listener, Progress, Split, ignore_progress
 
 __all__ = [

@@ -12,13 +12,13 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from manylabel.bundle import check_listed
-from manylabel.csv_text import allow_long_cells, unguard
-from manylabel.data.assembly.matching import PhotoIndex
+from manylabel.bundle.folder import check_listed
+from manylabel.data.formats.assembly.matching import PhotoIndex
 from manylabel.data.split import KNOWN_COLUMN, SPLIT_FILE
 from manylabel.errors import BundleError, TableError
-from manylabel.files import printable
-from manylabel.plain_files import check_plain
+from manylabel.io.csv_text import allow_long_cells, unguard
+from manylabel.io.files import printable
+from manylabel.io.untrusted_files import check_plain
 from manylabel.types import IntArray, LabelTable, Part
 
 Wish = Part | Literal["all"] | None

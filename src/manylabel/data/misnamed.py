@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from manylabel.data.find import FoundFiles
-from manylabel.data.parsing.wording import count, list_some
+from manylabel.data.formats.parsing.wording import count, list_some
 from manylabel.errors import visible
-from manylabel.files import printable
+from manylabel.io.files import printable
 
 MOST_OPENED = 1000
 """Files that are opened: a folder may hold a hundred thousand that are no photos."""

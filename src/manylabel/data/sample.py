@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 from manylabel.errors import ConfigError
-from manylabel.folders import new_folder
+from manylabel.io.folders import new_folder
 
 N_SAMPLE_PHOTOS = 200
 

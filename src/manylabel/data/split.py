@@ -15,10 +15,10 @@ from typing import NamedTuple, get_args
 import numpy as np
 
 from manylabel.config import SplitConfig
-from manylabel.csv_text import CsvWriter, allow_long_cells, unguard
 from manylabel.data.stratify import stratified_folds, stratified_holdout
 from manylabel.errors import ConfigError, PhotoError, TableError, did_you_mean
-from manylabel.files import write_atomically, writing
+from manylabel.io.csv_text import CsvWriter, allow_long_cells, unguard
+from manylabel.io.files import write_atomically, writing
 from manylabel.types import FloatArray, IntArray, LabelTable, Part, Split
 
 __all__ = [

@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 from manylabel.errors import WeightsError
-from manylabel.files import file_sha256
+from manylabel.io.files import file_sha256
 from manylabel.models.backbones import timm_name
 
 _DIGITS_SHOWN = 8

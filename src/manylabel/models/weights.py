@@ -20,7 +20,7 @@ from torchvision.models.vision_transformer import VisionTransformer, interpolate
 
 from manylabel.config import DEFAULT_BACKBONE, InitName
 from manylabel.errors import MissingWeightsError, WeightsError
-from manylabel.files import file_sha256
+from manylabel.io.files import file_sha256
 from manylabel.models.backbones import (
     Backbone,
     build_backbone,

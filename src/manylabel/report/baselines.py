@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from manylabel.evaluation.baselines import Baseline, all_negative, label_prior
+from manylabel.metrics.baselines import Baseline, all_negative, label_prior
 from manylabel.types import FloatArray, IntArray, Judged, LabelTable, Split, Trial
 
 Answers = dict[str, Judged]

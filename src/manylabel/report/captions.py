@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from manylabel.report.plots.calibration import labels_with_points, n_honest, panels_of
 from manylabel.report.plots.counts import conditional_shares
 from manylabel.report.plots.curves import MAX_PANELS
-from manylabel.report.plots.honesty import labels_with_points, n_honest, panels_of
 from manylabel.report.plots.learning import curve_of
 from manylabel.report.plots.losses import mean_curve, read_losses
 from manylabel.report.trust_words import against_baselines, interval

@@ -70,9 +70,9 @@ import numpy as np
 
 from manylabel.data.check import Check
 from manylabel.data.check import as_dict as check_as_dict
-from manylabel.evaluation.intervals import Bootstrap
-from manylabel.evaluation.metrics import measure, measure_labels, precision_recall_curve
-from manylabel.evaluation.thresholds import ThresholdAim
+from manylabel.decisions.thresholds import ThresholdAim
+from manylabel.metrics.intervals import Bootstrap
+from manylabel.metrics.metrics import measure, measure_labels, precision_recall_curve
 from manylabel.report.baselines import answer_judged, answer_out_of_fold
 from manylabel.report.gallery import choose_copies, choose_photos
 from manylabel.report.run_info import RunInfo, gather_run_info, hide_folders_in_sentence

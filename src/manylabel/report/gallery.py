@@ -17,7 +17,7 @@ from PIL import Image
 from manylabel.data.check import Check
 from manylabel.data.photos import open_photo
 from manylabel.data.pictures import to_jpeg
-from manylabel.evaluation.curves import BoolArray
+from manylabel.metrics.curves import BoolArray
 from manylabel.types import FloatArray, IntArray, Judged, LabelTable, NeighboursJudged, Split
 
 _N_PER_GROUP = 8

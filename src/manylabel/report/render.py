@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from manylabel.data.pictures import data_uri
 from manylabel.errors import PhotoError
-from manylabel.files import write_atomically
+from manylabel.io.files import write_atomically
 from manylabel.report import advice, trust_words, words
 from manylabel.report.captions import CAPTIONS
 from manylabel.report.gallery import BOX_PX, SMALL_BOX_PX, labels_to_show, make_thumbnail

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from manylabel.csv_text import CsvWriter
-from manylabel.files import write_atomically
+from manylabel.io.csv_text import CsvWriter
+from manylabel.io.files import write_atomically
 from manylabel.report.markdown import as_markdown
 from manylabel.report.trust_words import comparison_sentence
 from manylabel.report.words import known_note, not_ranked_note, untrained_note

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from manylabel.evaluation.benefit import threshold_benefit
-from manylabel.evaluation.compare import PairedDifference, compare_pairs
-from manylabel.evaluation.curves import BoolArray
-from manylabel.evaluation.intervals import Bootstrap, Interval, bootstrap_metrics
-from manylabel.evaluation.label_errors import LabelErrors, rank_label_errors
-from manylabel.evaluation.reliability import brier_score, expected_calibration_error, log_loss, reliability
-from manylabel.evaluation.thresholds import ThresholdAim
+from manylabel.decisions.threshold_gain import threshold_benefit
+from manylabel.decisions.thresholds import ThresholdAim
+from manylabel.metrics.comparison import PairedDifference, compare_pairs
+from manylabel.metrics.curves import BoolArray
+from manylabel.metrics.intervals import Bootstrap, Interval, bootstrap_metrics
+from manylabel.metrics.reliability import brier_score, expected_calibration_error, log_loss, reliability
+from manylabel.review.label_issues import LabelErrors, rank_label_errors
 from manylabel.types import FloatArray, IntArray, Judged, LabelTable, Split, Trial
 
 N_RESAMPLES = 2000

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from manylabel.config import AugmentationConfig
 from manylabel.preprocess import PixelArray, Preprocessing, resize_views
+from manylabel.training.augment import draw_view, render_view
 from manylabel.training.photo_store import PhotoStore
 from manylabel.training.prefetch import prefetch
-from manylabel.training.views import draw_view, render_view
 from manylabel.types import FloatArray, IntArray
 
 _EVALUATION_BATCH_SIZE = 32

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from manylabel.config import RunConfig
+from manylabel.constraints import LabelRules
 from manylabel.data.split import stratified_holdout
-from manylabel.rules import LabelRules
-from manylabel.training.learners import FitRows
+from manylabel.training.methods import FitRows
 from manylabel.training.photo_store import PhotoStore
 from manylabel.types import FloatArray, IntArray, Listener, Split
 

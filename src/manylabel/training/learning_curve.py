@@ -16,18 +16,18 @@ import torch
 from torch import Tensor
 
 from manylabel.data.split import stratified_folds, stratified_holdout
-from manylabel.evaluation.compare import interval_of_difference
-from manylabel.evaluation.intervals import (
+from manylabel.metrics.bootstrap import affordable_resamples, draw_counts, measure_resampled
+from manylabel.metrics.comparison import interval_of_difference
+from manylabel.metrics.intervals import (
     interval_of_mean_average_precision,
     intervals_of_average_precision,
 )
-from manylabel.evaluation.resampled import affordable_resamples, draw_counts, measure_resampled
-from manylabel.training.decay import DEFAULT_DECAY, span
 from manylabel.training.experiment import Experiment
-from manylabel.training.learners import AnyLearner
-from manylabel.training.learners.base import SMALL_PRODUCT, threads
-from manylabel.training.linear_head import feature_spread
-from manylabel.training.logistic import join_problems, label_problems, solve
+from manylabel.training.linear.linear_head import feature_spread
+from manylabel.training.linear.penalty import DEFAULT_DECAY, span
+from manylabel.training.linear.solver import join_problems, label_problems, solve
+from manylabel.training.methods import AnyLearner
+from manylabel.training.methods.base import SMALL_PRODUCT, threads
 from manylabel.types import FloatArray, IntArray, LearningCurve
 
 SHARES = (0.25, 0.5, 0.75, 1.0)

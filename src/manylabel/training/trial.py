@@ -14,25 +14,25 @@ from typing import Any
 import numpy as np
 
 from manylabel.config import EvaluationConfig, RunConfig
-from manylabel.evaluation.decision_rule import DecisionRule
-from manylabel.evaluation.neighbours import FeatureArray, nearest_neighbours
+from manylabel.constraints import respect
+from manylabel.decisions.policy import DecisionRule
+from manylabel.engines.torch import TorchPredictor
 from manylabel.models.classifier import Classifier
+from manylabel.models.device import choose_precision
 from manylabel.models.weights import Provenance
-from manylabel.predictors.device import choose_precision
-from manylabel.predictors.torch_predictor import TorchPredictor
-from manylabel.rules import respect
-from manylabel.training.defaults import fill_defaults, fill_for_start
-from manylabel.training.experiment import Experiment
-from manylabel.training.held_out import (
+from manylabel.review.neighbors import FeatureArray, nearest_neighbours
+from manylabel.training.cross_validation import (
     Crossed,
     choose_folds,
     cross_validate,
     judge_folds,
     learn_from_held_out,
 )
-from manylabel.training.learners import LEARNERS, AnyLearner, Fit, Lesson
-from manylabel.training.learners.interpolation import SHARES
+from manylabel.training.defaults import fill_defaults, fill_for_start
+from manylabel.training.experiment import Experiment
 from manylabel.training.learning_curve import measure_learning_curve
+from manylabel.training.methods import LEARNERS, AnyLearner, Fit, Lesson
+from manylabel.training.methods.interpolation import SHARES
 from manylabel.training.photo_store import PhotoStore
 from manylabel.types import (
     PRETRAINED,

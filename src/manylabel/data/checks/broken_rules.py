@@ -4,9 +4,9 @@ In:  the table and the rules.
 Out: findings, a sentence per broken rule.
 """
 
+from manylabel.constraints import LabelRules, Violation, violations
 from manylabel.data.checks.finding import Finding, name_photos, plain
-from manylabel.data.parsing.wording import count, list_some
-from manylabel.rules import LabelRules, Violation, violations
+from manylabel.data.formats.parsing.wording import count, list_some
 from manylabel.types import LabelTable
 
 _MOST_SENTENCES = 5

@@ -7,7 +7,7 @@ Out: findings: photos of which nothing is known, photos that carry no label, the
 import numpy as np
 
 from manylabel.data.checks.finding import Finding, name_photos, plain
-from manylabel.data.parsing.wording import count
+from manylabel.data.formats.parsing.wording import count
 from manylabel.types import LabelTable
 
 

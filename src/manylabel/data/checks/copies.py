@@ -10,7 +10,7 @@ import numpy as np
 
 from manylabel.data.checks.finding import Finding, name_photos, plain
 from manylabel.data.duplicates import DuplicateGroups
-from manylabel.data.parsing.wording import count, list_some
+from manylabel.data.formats.parsing.wording import count, list_some
 from manylabel.types import IntArray, LabelTable, Split
 
 _MOST_SHOWN = 3

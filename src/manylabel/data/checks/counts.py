@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from manylabel.data.checks.finding import Finding, Level, per_label
-from manylabel.data.parsing.wording import count
+from manylabel.data.formats.parsing.wording import count
 from manylabel.types import IntArray, LabelTable, Split
 
 # A recall measured on n positives has a standard error of up to 0.5 / sqrt(n): 0.22 for 5 and 0.16 for 10.

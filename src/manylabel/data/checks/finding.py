@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from manylabel.data.parsing.wording import list_some
+from manylabel.data.formats.parsing.wording import list_some
 from manylabel.errors import visible
 from manylabel.types import IntArray, LabelTable
 

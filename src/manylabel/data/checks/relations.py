@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from manylabel.data.checks.exact_tests import log_choose
 from manylabel.data.checks.finding import Finding, Level, plain
-from manylabel.data.parsing.wording import count, list_some
+from manylabel.data.formats.parsing.wording import count, list_some
 from manylabel.types import IntArray, LabelTable
 
 _FEWEST_TOGETHER = 3

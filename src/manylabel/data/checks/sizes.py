@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from manylabel.data.checks.finding import Finding, Level, name_photos, plain
-from manylabel.data.parsing.wording import count, list_some
+from manylabel.data.formats.parsing.wording import count, list_some
 from manylabel.errors import PhotoError
 from manylabel.types import IntArray, LabelTable
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from manylabel.report.plots.calibration import draw_label_reliability, draw_reliability
 from manylabel.report.plots.counts import draw_co_occurrence, draw_label_counts, draw_labels_per_photo
 from manylabel.report.plots.curves import draw_label_curves, draw_overall_curves
-from manylabel.report.plots.honesty import draw_label_reliability, draw_reliability
 from manylabel.report.plots.intervals import draw_intervals
 from manylabel.report.plots.labels import draw_average_precision
 from manylabel.report.plots.learning import draw_label_learning_curves, draw_learning_curve

@@ -1,0 +1,127 @@
+"""What config.json of a bundle says of its network.
+
+In:  labels, preprocessing and the names of a network's parts, or the values of the file.
+Out: the values for the file, in Hugging Face's manner, or what they mean, checked.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from manylabel.config import HeadName
+from manylabel.constraints import LabelRules, parse_rules
+from manylabel.errors import BundleError, ConfigError, visible
+from manylabel.preprocess import Preprocessing
+
+# What has no rules can be read by every version; one that knew nothing of rules would break them.
+_FORMAT_VERSION, _FORMAT_VERSION_WITH_RULES = 1, 2
+_MOST_LABELS = 100_000
+_SHOWN = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleConfig:
+    """The network of a bundle.
+
+    Attributes:
+        backbone: Name of the backbone, e.g. ``"resnet50"``.
+        head: Name of the head.
+        labels: The label names, in the order of the outputs.
+        preprocessing: How photos become numbers.
+        rules: What decisions obey, maybe nothing.
+
+    Raises:
+        ValueError: The rules are about other labels.
+    """
+
+    backbone: str
+    head: HeadName
+    labels: tuple[str, ...]
+    preprocessing: Preprocessing
+    rules: LabelRules
+
+    def __post_init__(self) -> None:
+        """Check that labels and rules fit together."""
+        if self.rules.labels != self.labels:
+            raise ValueError(f"rules about {self.rules.labels}, the network has labels {self.labels}")
+
+
+def config_to_dict(config: BundleConfig) -> dict[str, Any]:
+    """Return the values of config.json."""
+    rules = _rule_texts(config.rules)
+    return {
+        "format_version": _FORMAT_VERSION_WITH_RULES if rules else _FORMAT_VERSION,
+        "problem_type": "multi_label_classification",
+        "architecture": config.backbone,
+        "head": config.head,
+        "num_labels": len(config.labels),
+        "id2label": {str(number): label for number, label in enumerate(config.labels)},
+        "label2id": {label: number for number, label in enumerate(config.labels)},
+        "preprocessing": config.preprocessing.to_dict(),
+        **({"rules": rules} if rules else {}),
+    }
+
+
+def _rule_texts(rules: LabelRules) -> dict[str, list[str]]:
+    """Return rules as ``parse_rules`` takes them, without the kinds of which there are none."""
+    kinds = dict.fromkeys(rule.kind for rule in rules.rules)
+    return {kind: [rule.text for rule in rules.rules if rule.kind == kind] for kind in kinds}
+
+
+def config_from_dict(values: Mapping[str, Any], path: Path) -> BundleConfig:
+    """Read the values of config.json.
+
+    Args:
+        values: What ``config_to_dict`` returned.
+        path: Names the file in errors.
+
+    Raises:
+        BundleError: They are of a later version or cannot be understood, or a label has a name that cannot
+            be shown.
+    """
+    version = _entry(values, "format_version", path)
+    if version not in (_FORMAT_VERSION, _FORMAT_VERSION_WITH_RULES):
+        is_newer = isinstance(version, int) and version > _FORMAT_VERSION_WITH_RULES
+        raise BundleError(
+            f"{path}: has format version {_shorten(version)}, this manylabel reads {_FORMAT_VERSION} to "
+            f"{_FORMAT_VERSION_WITH_RULES}; {'install a newer one' if is_newer else 'it is damaged'}"
+        )
+    id2label = _entry(values, "id2label", path)
+    try:
+        labels = tuple(id2label[str(number)] for number in range(len(id2label)))
+        backbone, head = (_entry(values, key, path) for key in ("architecture", "head"))
+        if not isinstance(backbone, str) or head not in get_args(HeadName):
+            raise ValueError(f"no architecture '{backbone}' with a head '{head}'")
+        _check_labels(labels)
+        return BundleConfig(
+            backbone=backbone,
+            head=head,
+            labels=labels,
+            preprocessing=Preprocessing.from_dict(_entry(values, "preprocessing", path)),
+            rules=parse_rules(**values.get("rules", {}), labels=labels),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError, ConfigError) as error:
+        raise BundleError(f"{path}: is damaged: {_shorten(error)}") from error
+
+
+def _check_labels(labels: tuple[Any, ...]) -> None:
+    if not all(isinstance(label, str) for label in labels) or len(set(labels)) < len(labels):
+        raise ValueError("the labels are no names, or two have the same")
+    if not 0 < len(labels) <= _MOST_LABELS:
+        raise ValueError(f"there are {len(labels):,} labels, expected 1 to {_MOST_LABELS:,}")
+    unseen = [label for label in labels if not label.strip() or visible(label) != label]
+    if unseen:
+        raise ValueError(f"a label has no name that can be shown: '{visible(unseen[0])}'")
+
+
+def _shorten(value: object) -> str:
+    """Return the first line of a text, as far as it can be read in an error."""
+    text = str(value).partition("\n")[0]
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _entry(values: Mapping[str, Any], key: str, path: Path) -> Any:
+    if key not in values:
+        raise BundleError(f"{path}: is damaged: '{key}' is missing")
+    return values[key]

@@ -1,0 +1,397 @@
+"""Keep rules between labels: find targets that break them, and make decisions that obey them.
+
+In:  rules as texts, e.g. "day | night" or "boat -> water"; targets, or scores and thresholds.
+Out: checked rules; what breaks one; decisions [n_photos, n_labels] that obey all of them.
+
+Labels that no rule connects never influence each other: each connected component of rules is solved alone.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Literal, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manylabel.constraint_limits import check_amount
+from manylabel.errors import ConfigError, did_you_mean
+from manylabel.types import FloatArray, IntArray, Thresholds
+
+BoolArray = NDArray[np.bool_]
+RuleKind = Literal["exclusive", "implies", "at_least_one"]
+
+_JOINTS: dict[RuleKind, str] = {"exclusive": "|", "implies": "->", "at_least_one": "|"}
+_MAX_ASSIGNMENTS, _MAX_SHOWN = 50_000, 20
+_MAX_NUMBERS = 4_000_000  # 32 MB at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """Hold one rule.
+
+    Attributes:
+        kind: "exclusive" allows at most one of the labels, "at_least_one" asks for one or more of them, and
+            "implies" asks for the second wherever the first is present.
+        text: The rule as it was given, e.g. ``"boat -> water"``.
+        columns: Its labels, as column numbers.
+    """
+
+    kind: RuleKind
+    text: str
+    columns: tuple[int, ...]
+
+    def is_broken(self, targets: FloatArray | BoolArray) -> BoolArray:
+        """Find the photos whose targets break the rule whatever their unknown cells are [n_photos]."""
+        cells = targets[:, self.columns]
+        match self.kind:
+            case "exclusive":
+                return np.asarray((cells == 1).sum(axis=1) > 1)
+            case "implies":
+                return np.asarray((cells[:, 0] == 1) & (cells[:, 1] == 0))
+            case "at_least_one":
+                return np.asarray((cells == 0).all(axis=1))
+            case _:
+                assert_never(self.kind)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Component:
+    """Hold rules that hang together, and everything that they allow.
+
+    Attributes:
+        rules: The rules.
+        groups: Columns of labels of which it only matters whether any is present; mostly one each.
+        assignments: Which groups may be present together, 1 or 0 [n_assignments, n_groups].
+    """
+
+    rules: tuple[Rule, ...]
+    groups: tuple[tuple[int, ...], ...]
+    assignments: FloatArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelRules:
+    """Hold the rules of a set of labels.
+
+    Attributes:
+        labels: The label names, in the order of the columns.
+        rules: The rules, in the order in which they were given.
+        components: The same rules, those together that share labels.
+
+    Raises:
+        ConfigError: Rules contradict each other, leave a label no chance, or allow too much to be listed.
+    """
+
+    labels: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    components: tuple[Component, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Connect the rules, and check that they can be obeyed."""
+        components = tuple(_component(rules) for rules in _connected(self.rules))
+        problems = [problem for component in components for problem in _problems(component, self.labels)]
+        if problems:
+            raise ConfigError("\n".join(problems))
+        object.__setattr__(self, "components", components)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Violation:
+    """Hold one photo whose targets break a rule.
+
+    Attributes:
+        row: Row number of the photo.
+        rule: The rule as it was given. Where no single rule is broken, but several cannot be obeyed together:
+            all of those, joined by " and ".
+        labels: The labels whose cells break it.
+    """
+
+    row: int
+    rule: str
+    labels: tuple[str, ...]
+
+
+def parse_rules(
+    *,
+    exclusive: Sequence[str] = (),
+    implies: Sequence[str] = (),
+    at_least_one: Sequence[str] = (),
+    labels: Sequence[str],
+) -> LabelRules:
+    """Read rules from texts.
+
+    Args:
+        exclusive: At most one of the labels is present: ``"day | night"``.
+        implies: Where the first is present, so is the second: ``"boat -> water"``.
+        at_least_one: One or more of the labels are present: ``"day | night"``.
+        labels: The label names, in the order of the columns. They may hold spaces and commas, but a rule
+            cannot name a label that holds the sign between its names.
+
+    Raises:
+        ConfigError: A rule is no rule, names an unknown label, or cannot be obeyed, or there are too many.
+
+    Examples:
+        >>> rules = parse_rules(exclusive=("day | night",), labels=("boat", "day", "night"))
+        >>> rules.rules[0].columns
+        (1, 2)
+        >>> parse_rules(implies=("boat -> watr",), labels=("boat", "water"))
+        Traceback (most recent call last):
+        manylabel.errors.ConfigError: rules.implies 'boat -> watr': unknown label 'watr'; did you mean \
+'water'? Known labels: boat, water.
+    """
+    given = dict(zip(_JOINTS, (exclusive, implies, at_least_one), strict=True))
+    check_amount([text for texts in given.values() for text in texts])
+    problems: list[str] = []
+    rules = [_parse(kind, text, labels, problems) for kind, texts in given.items() for text in texts]
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return LabelRules(labels=tuple(labels), rules=tuple(rules))
+
+
+def violations(rules: LabelRules, targets: FloatArray) -> list[Violation]:
+    """List the photos whose targets break rules, whatever their unknown cells are.
+
+    A photo is listed exactly if no way to fill in its unknown cells obeys all rules.
+
+    Args:
+        rules: The rules.
+        targets: Float array [n_photos, n_labels]: 1 present, 0 absent, NaN unknown.
+
+    Returns:
+        One entry per photo and rule, photo by photo.
+
+    Raises:
+        ValueError: Targets have another number of labels than the rules.
+
+    Examples:
+        >>> rules = parse_rules(implies=("boat -> water",), labels=("boat", "water"))
+        >>> violations(rules, np.array([[1.0, 1.0], [1.0, 0.0], [1.0, np.nan]]))
+        [Violation(row=1, rule='boat -> water', labels=('boat', 'water'))]
+    """
+    _check_width(rules, targets, "targets")
+    found = []
+    for rule in rules.rules:
+        for row in np.flatnonzero(rule.is_broken(targets)):
+            wrong = 1 if rule.kind == "exclusive" else targets[row]
+            guilty = np.array(rule.columns)[(targets[row] == wrong)[list(rule.columns)]]
+            found.append(_violation(rules, row, rule.text, guilty))
+    for component in rules.components:
+        text = " and ".join(rule.text for rule in component.rules)
+        for row in _hopeless_rows(component, targets):
+            known = (column for column in chain(*component.groups) if not np.isnan(targets[row, column]))
+            found.append(_violation(rules, row, text, known))
+    return sorted(found, key=lambda violation: violation.row)
+
+
+def respect(rules: LabelRules | None, scores: FloatArray, thresholds: Thresholds) -> BoolArray:
+    """Decide so that every photo obeys the rules, as close to the free decisions as that allows.
+
+    Of everything that the rules allow, a photo gets what maximises, exactly, the sum over its present labels
+    of logit(score) - logit(threshold). Without rules that sum is greatest for the free decisions; with
+    thresholds of 0.5 and labels that are independent given the photo, it is greatest for the most probable
+    set of labels that the rules allow.
+
+    Args:
+        rules: The rules; None where there are none.
+        scores: Probabilities [n_photos, n_labels].
+        thresholds: One per label.
+
+    Returns:
+        Decisions [n_photos, n_labels]: the free ones if they obey; of equally good ones, the fewest labels.
+
+    Raises:
+        ValueError: Scores have another number of labels than the rules, or are no probabilities.
+
+    Examples:
+        >>> rules = parse_rules(exclusive=("day | night",), labels=("boat", "day", "night"))
+        >>> thresholds = Thresholds(values=np.array([0.5, 0.5, 0.2]), origin="by hand")
+        >>> respect(rules, np.array([[0.9, 0.6, 0.4], [0.1, 0.3, 0.1]]), thresholds)
+        array([[ True, False,  True],
+               [False, False, False]])
+    """
+    if rules is None:
+        return thresholds.decide(scores)
+    _check_width(rules, scores, "scores")
+    if not ((scores >= 0) & (scores <= 1)).all():
+        raise ValueError("scores are probabilities between 0 and 1, without NaN")
+    decisions = thresholds.decide(scores)
+    margins = _log_odds(scores) - _log_odds(thresholds.values)
+    for component in rules.components:
+        is_broken = np.any([rule.is_broken(decisions) for rule in component.rules], axis=0)
+        for rows in _parts(np.flatnonzero(is_broken), component):
+            cells = _decide_again(component, decisions[rows], margins[rows])
+            for group, group_cells in zip(component.groups, cells, strict=True):
+                decisions[rows[:, None], group] = group_cells
+    return decisions
+
+
+def _parse(kind: RuleKind, text: str, labels: Sequence[str], problems: list[str]) -> Rule:
+    """Read one rule; what is wrong with it is added to the problems."""
+    names, where = [name.strip() for name in text.split(_JOINTS[kind])], f"rules.{kind} '{text}'"
+    unknown = [name for name in dict.fromkeys(names) if name not in labels]
+    if len(names) < 2 or "" in names or (kind == "implies" and len(names) != 2):
+        expected = "two labels joined by '->'" if kind == "implies" else "two or more labels joined by '|'"
+        problems.append(f"{where}: expected {expected}.")
+    elif unknown:
+        known = ", ".join(labels[:_MAX_SHOWN]) + (", ..." if len(labels) > _MAX_SHOWN else "")
+        for name in unknown:
+            hint = did_you_mean(name, labels) or "."
+            problems.append(f"{where}: unknown label '{name}'{hint} Known labels: {known}.")
+    elif len(set(names)) < len(names):
+        problems.append(f"{where}: names a label twice.")
+    columns = tuple(labels.index(name) for name in names if name in labels)
+    return Rule(kind=kind, text=text, columns=columns)
+
+
+def _connected(rules: Sequence[Rule]) -> list[tuple[Rule, ...]]:
+    """Put together the rules that share labels, directly or through others."""
+    parts: list[tuple[set[int], tuple[Rule, ...]]] = []
+    for rule in rules:
+        columns, apart = set(rule.columns), []
+        together: tuple[Rule, ...] = (rule,)
+        for part in parts:
+            if columns.isdisjoint(part[0]):
+                apart.append(part)
+            else:
+                columns, together = columns | part[0], part[1] + together
+        parts = [*apart, (columns, together)]
+    return [together for _, together in parts]
+
+
+def _component(rules: tuple[Rule, ...]) -> Component:
+    """List what some rules allow."""
+    groups = _interchangeable(rules)
+    place = {column: number for number, group in enumerate(groups) for column in group}
+    local_rules = [
+        replace(rule, columns=tuple(dict.fromkeys(place[column] for column in rule.columns)))
+        for rule in rules
+    ]
+    return Component(rules=rules, groups=groups, assignments=_allowed(local_rules, n_groups=len(groups)))
+
+
+def _interchangeable(rules: Sequence[Rule]) -> tuple[tuple[int, ...], ...]:
+    """Group the labels of which it only matters whether any of them is present.
+
+    They imply the same labels and stand in the same at-least-one rules, and nothing implies or excludes
+    them. "At least one of 50" would allow 2^50 - 1 assignments; of its only group, one is allowed.
+    """
+    roles: dict[int, set[tuple[str, object]]] = {}
+    for rule in rules:
+        for position, column in enumerate(rule.columns):
+            match rule.kind, position:
+                case "at_least_one", _:
+                    role: tuple[str, object] = ("one of", rule.columns)
+                case "implies", 0:
+                    role = ("implies", rule.columns[1])
+                case _:
+                    role = ("alone", column)
+            roles.setdefault(column, set()).add(role)
+    groups: dict[frozenset[tuple[str, object]], list[int]] = {}
+    for column, its_roles in roles.items():
+        groups.setdefault(frozenset(its_roles), []).append(column)
+    return tuple(tuple(group) for group in groups.values())
+
+
+def _allowed(rules: Sequence[Rule], *, n_groups: int) -> FloatArray:
+    """List the assignments that break no rule [n_assignments, n_groups], the emptiest first.
+
+    The columns of the rules are numbers of groups. Where the list outgrows the limit, it is left unfinished.
+    """
+    assignments = np.full((1, n_groups), np.nan)
+    for group in _search_order(rules):
+        assignments = np.repeat(assignments, 2, axis=0)
+        assignments[:, group] = np.tile([0.0, 1.0], len(assignments) // 2)
+        for rule in rules:
+            if group in rule.columns:
+                assignments = assignments[~rule.is_broken(assignments)]
+        if len(assignments) > _MAX_ASSIGNMENTS:
+            break
+    return assignments[np.argsort(assignments.sum(axis=1), kind="stable")]
+
+
+def _search_order(rules: Sequence[Rule]) -> list[int]:
+    """Order the groups so that rules are decided early, and dead ends are met early."""
+    order: dict[int, None] = {}
+    waiting = list(rules)
+    while waiting:
+        rule = min(
+            waiting, key=lambda rule: len(rule.columns) - sum(column in order for column in rule.columns)
+        )
+        waiting.remove(rule)
+        order.update(dict.fromkeys(rule.columns))
+    return list(order)
+
+
+def _problems(component: Component, labels: Sequence[str]) -> list[str]:
+    """Say why rules cannot be used."""
+    texts = _join([rule.text for rule in component.rules])
+    if len(component.assignments) > _MAX_ASSIGNMENTS:
+        return [
+            f"rules {texts}: they allow more than {_MAX_ASSIGNMENTS:,} combinations of labels, "
+            "too many to list; leave out rules that connect the others."
+        ]
+    if len(component.assignments) == 0:
+        return [f"rules {texts}: they contradict each other, no photo can obey all of them."]
+    never = np.flatnonzero(~component.assignments.any(axis=0))
+    names = _join([labels[column] for group in never for column in component.groups[group]])
+    return [f"rules {texts}: they leave no photo that may have {names}."] if never.size else []
+
+
+def _join(texts: Sequence[str]) -> str:
+    """Quote some texts, not too many."""
+    shown = ", ".join(f"'{text}'" for text in texts[:_MAX_SHOWN])
+    return shown + (f" and {len(texts) - _MAX_SHOWN} more" if len(texts) > _MAX_SHOWN else "")
+
+
+def _check_width(rules: LabelRules, cells: FloatArray, what: str) -> None:
+    """Refuse cells of other labels."""
+    if cells.ndim != 2 or cells.shape[1] != len(rules.labels):
+        raise ValueError(f"{what} have shape {cells.shape}, expected [n_photos, {len(rules.labels)}]")
+
+
+def _violation(rules: LabelRules, row: np.integer, text: str, columns: Iterable[int]) -> Violation:
+    """Describe a photo that breaks a rule."""
+    return Violation(row=int(row), rule=text, labels=tuple(rules.labels[column] for column in columns))
+
+
+def _hopeless_rows(component: Component, targets: FloatArray) -> IntArray:
+    """Find photos that break no single rule, but that no filled-in unknown cell makes obey all of them."""
+    present = np.stack([(targets[:, group] == 1).any(axis=1) for group in component.groups], axis=1)
+    absent = np.stack([(targets[:, group] == 0).all(axis=1) for group in component.groups], axis=1)
+    is_broken = np.any([rule.is_broken(targets) for rule in component.rules], axis=0)
+    undecided = np.flatnonzero(~is_broken & ~(present | absent).all(axis=1))
+    hopeless = [np.empty(0, dtype=np.int64)]
+    for rows in _parts(undecided, component):
+        n_wrong = absent[rows] @ component.assignments.T + present[rows] @ (1 - component.assignments).T
+        hopeless.append(rows[(n_wrong > 0).all(axis=1)])
+    return np.concatenate(hopeless)
+
+
+def _decide_again(component: Component, decisions: BoolArray, margins: FloatArray) -> list[BoolArray]:
+    """Return the best allowed decisions of each group [n_rows, n_group], for photos that break a rule."""
+    if_present = [_least_present(decisions[:, group], margins[:, group]) for group in component.groups]
+    pairs = zip(component.groups, if_present, strict=True)
+    gains = np.stack([(margins[:, group] * cells).sum(axis=1) for group, cells in pairs], axis=1)
+    best = (gains @ component.assignments.T).argmax(axis=1)
+    is_present = component.assignments[best] == 1  # [n_rows, n_groups]
+    return [cells & given[:, None] for cells, given in zip(if_present, is_present.T, strict=True)]
+
+
+def _least_present(decisions: BoolArray, margins: FloatArray) -> BoolArray:
+    """Return the best decisions of a group that has any label: the free ones, else the clearest label."""
+    clearest = np.arange(margins.shape[1]) == margins.argmax(axis=1)[:, None]
+    return np.where(decisions.any(axis=1, keepdims=True), decisions, clearest)
+
+
+def _parts(rows: IntArray, component: Component) -> Iterator[IntArray]:
+    """Yield rows in parts that fit into memory together with all assignments."""
+    step = max(1, _MAX_NUMBERS // len(component.assignments))
+    for start in range(0, len(rows), step):
+        yield rows[start : start + step]
+
+
+def _log_odds(probabilities: FloatArray) -> FloatArray:
+    """Turn probabilities into log-odds; 0 and 1 give large numbers, not infinity."""
+    clipped = np.clip(probabilities, 1e-12, 1 - 1e-12)
+    return np.asarray(np.log(clipped) - np.log1p(-clipped))

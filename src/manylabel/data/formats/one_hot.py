@@ -1,0 +1,157 @@
+"""Read a one-hot table: a line per photo, a column per label.
+
+In:  CSV, TSV or XLSX: ``image,beach,boat`` and ``a.jpg,1,0``.
+Out: RawTable; labels in the order of the columns. Blank cells are absent where the table only marks what is
+     present, else unknown.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+
+from manylabel.config import BlankMeaning
+from manylabel.data.formats.parsing.columns import Columns, find_columns, read_line_part, read_photo_name
+from manylabel.data.formats.parsing.grid import TABLE_EXTENSIONS
+from manylabel.data.formats.parsing.parts import find_only_file
+from manylabel.data.formats.parsing.photo_column import drop_totals
+from manylabel.data.formats.parsing.raw import LabelSource, RawRow, RawTable
+from manylabel.data.formats.parsing.sheet import Sheet, read_sheet
+from manylabel.data.formats.parsing.values import DASHES, EXPECTED_TARGET, find_absent_marks, read_target
+from manylabel.data.formats.parsing.wording import count, list_some
+from manylabel.io.csv_text import spellings
+
+_FAR_MORE = 10
+_BLANK_VALUES = {"absent": 0.0, "unknown": math.nan}
+
+
+def read_one_hot(source: LabelSource) -> RawTable:
+    """Read a one-hot table.
+
+    Raises:
+        TableError: The file is no table, or has no column of labels.
+    """
+    path = find_only_file(source.path, TABLE_EXTENSIONS)
+    return read_one_hot_sheet(read_sheet(path, source=source), source=source)
+
+
+def read_one_hot_sheet(sheet: Sheet, *, source: LabelSource) -> RawTable:
+    """Read a sheet with a column per label.
+
+    Args:
+        sheet: The sheet.
+        source: What the user said, and which photos there are.
+
+    Raises:
+        TableError: The sheet has no column of labels.
+    """
+    columns = find_columns(sheet, source, layout="one-hot")
+    sheet, total_note = drop_totals(sheet, source, columns.photo)
+    words = Counter(cell for number in columns.labels for cell in sheet.column(number))
+    said = {word: read_target(word) for word in words}
+    absent_marks = find_absent_marks(words)
+    said |= {word: 0.0 for word in words if word.strip().lower() in absent_marks}
+    mark_note = _describe_absent_marks(absent_marks, said, sheet)
+    blank, blank_note = _choose_blank(words, said, source.form.blank, sheet)
+    dash, dash_note = _choose_dash(words, said, sheet)
+    target_of = {word: _read_word(word, said, blank=blank, dash=dash) for word in words}
+    problems = _find_strange_cells(sheet, columns)
+    names = [sheet.header[number] for number in columns.labels]
+    rows = []
+    for line in sheet.lines:
+        cells = [line.cells[number] for number in columns.labels]
+        targets = {name: target_of[cell] for name, cell in zip(names, cells, strict=True)}
+        rows.append(
+            RawRow(
+                names=spellings(read_photo_name(line, sheet, columns, problems=problems)),
+                folder=source.folder,
+                where=line.where,
+                present=frozenset(label for label, target in targets.items() if target == 1),
+                unknown=frozenset(label for label, target in targets.items() if math.isnan(target)),
+                part=read_line_part(line, columns, problems=problems),
+            )
+        )
+    return RawTable(
+        rows=tuple(rows),
+        labels=tuple(names),
+        title=sheet.title,
+        form=f"one-hot {sheet.kind} ({count(len(names), 'label')})",
+        where=sheet.where,
+        is_declared=True,
+        notes=(*mark_note, *blank_note, *dash_note, *total_note, *sheet.notes, *columns.notes),
+        problems=(*sheet.problems, *columns.problems, *problems),
+    )
+
+
+def _describe_absent_marks(
+    absent: frozenset[str], said: Mapping[str, float | None], sheet: Sheet
+) -> tuple[str, ...]:
+    if not absent:
+        return ()
+    present = list_some(sorted(word for word, target in said.items() if target == 1), most=2)
+    return (
+        f"{sheet.title}: {list_some(sorted(absent))} is read as absent, as {present} marks what is present",
+    )
+
+
+def _choose_blank(
+    words: Counter[str], said: Mapping[str, float | None], wanted: BlankMeaning | None, sheet: Sheet
+) -> tuple[float, tuple[str, ...]]:
+    """Return what a blank cell means, and a note where that was guessed and matters."""
+    if wanted is not None:
+        return _BLANK_VALUES[wanted], ()
+    n_blank = words[""]
+    marks = [word for word in words if said[word] == 1]
+    n_absent = sum(number for word, number in words.items() if said[word] == 0)
+    if n_absent and n_blank > _FAR_MORE * n_absent:
+        note = (
+            f"{sheet.title}: {n_blank:,} blank cells are read as unknown, because {count(n_absent, 'cell')} "
+            "of labels say absent; if blank means absent, use --blank absent"
+        )
+        return math.nan, (note,)
+    if n_absent or not marks or not n_blank:
+        return math.nan, ()
+    shown = " or ".join(f"'{mark}'" for mark in sorted(marks)[:3])
+    note = (
+        f"{sheet.title}: no cell marks a label as absent (marks found: {shown}), so "
+        f"{count(n_blank, 'blank cell')} {'is' if n_blank == 1 else 'are'} read as absent; "
+        "if blank means 'not checked', use --blank unknown"
+    )
+    return 0.0, (note,)
+
+
+def _choose_dash(
+    words: Counter[str], said: Mapping[str, float | None], sheet: Sheet
+) -> tuple[float, tuple[str, ...]]:
+    """Return what a dash means: absent, unless another word says absent; and a note where there are any."""
+    n_dashes = sum(words[dash] for dash in DASHES)
+    if not n_dashes:
+        return math.nan, ()
+    says_absent = any(word not in DASHES and said[word] == 0 for word in words)
+    meaning = "unknown" if says_absent else "absent"
+    note = f"{sheet.title}: {count(n_dashes, 'cell')} of labels hold a dash, read as {meaning}"
+    return (math.nan if says_absent else 0.0), (note,)
+
+
+def _read_word(text: str, said: Mapping[str, float | None], *, blank: float, dash: float) -> float:
+    if not text:
+        return blank
+    if text in DASHES:
+        return dash
+    target = said[text]
+    return math.nan if target is None else target
+
+
+def _find_strange_cells(sheet: Sheet, columns: Columns) -> list[str]:
+    """Tell which words are no one-hot values: one line for each column and word."""
+    problems = []
+    for number in columns.labels:
+        strange: dict[str, list[str]] = {}
+        for line in sheet.lines:
+            if read_target(line.cells[number]) is None:
+                strange.setdefault(line.cells[number], []).append(line.where)
+        for word, places in strange.items():
+            hint = "; if numbers count something, write 1 for each above 0" if word.isdecimal() else ""
+            more = f" (and {count(len(places) - 1, 'more cell')} of this column)" if places[1:] else ""
+            where = f"{places[0]}, column '{sheet.header[number]}'"
+            problems.append(f"{where}: '{word}' is none of {EXPECTED_TARGET}{hint}{more}")
+    return problems

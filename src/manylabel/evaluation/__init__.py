@@ -1,1 +1,0 @@
-"""Judge scores and decisions against the truth, and turn scores into decisions."""

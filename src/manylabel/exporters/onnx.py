@@ -1,0 +1,222 @@
+"""Write a bundle as one ONNX file that any engine can run.
+
+In:  a bundle.
+Out: ``model.onnx`` in it, compared with torch under OpenVINO and ONNX Runtime; or an error, and no file.
+
+    pixels         uint8 [n, side_px, side_px, 3], RGB, any n: normalisation is inside
+    probabilities  float32 [n, n_labels], calibrated
+    logits         float32 [n, n_labels]: what is averaged where a photo has several views
+    features       float32 [n, n_features]: what the head reads, where the network has places
+    activations    float32 [n, ...]: what heat maps are made from, where the network has places
+
+Names, thresholds, preprocessing and rules stand in the file's metadata, as JSON.
+"""
+
+import io
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from manylabel.bundle.folder import Bundle
+from manylabel.bundle.onnx_file import ONNX_FILE, add_onnx
+from manylabel.engines.base import PixelPredictor
+from manylabel.engines.onnxruntime import OnnxPredictor
+from manylabel.engines.openvino_parts import ACTIVATIONS, FEATURES, LOGITS, PIXELS, PROBABILITIES
+from manylabel.engines.registry import open_converted
+from manylabel.engines.torch import load_classifier
+from manylabel.errors import EngineError, needs_extra
+from manylabel.exporters.job import Exported, ExportJob
+from manylabel.exporters.parity import (
+    as_facts,
+    check_parity,
+    check_parts,
+    choose_parity_photos,
+    compare_with_torch,
+)
+from manylabel.io.files import writing
+from manylabel.io.folders import partial_folder
+from manylabel.models.classifier import Classifier
+from manylabel.models.split_model import LocatedClassifier, locate
+from manylabel.quiet_imports import has_openvino
+
+if TYPE_CHECKING:
+    from torch.onnx import ONNXProgram
+
+_FORMAT_VERSION = 1
+_MOST_BYTES = 2**31 - 2**20
+"""What a single ONNX file can hold: its format counts in 31 bits."""
+
+
+class _ExportedNetwork(nn.Module):
+    """Give probabilities, logits, and where the network has places, features and activations."""
+
+    def __init__(self, network: Classifier | LocatedClassifier) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """Return the outputs of the file for pixels [n, side_px, side_px, 3], uint8."""
+        given = self.network(pixels)
+        logits, *others = given if isinstance(given, tuple) else (given,)
+        return (torch.sigmoid(logits), logits, *others)
+
+
+def export_onnx(job: ExportJob) -> Exported:
+    """Convert, compare and write; arguments, result and errors as in ``formats.export``."""
+    check_onnx_installed("Writing ONNX", "onnx")
+    bundle = job.bundle
+    photos = choose_parity_photos(bundle.config.preprocessing, photos=job.photos)
+    classifier = load_classifier(bundle)
+    program = convert_to_onnx(bundle, classifier)
+    with writing(bundle.folder), partial_folder(bundle.folder / ONNX_FILE) as folder:
+        made = folder / ONNX_FILE
+        program.save(made, external_data=False)
+        parity = compare_with_torch(_open_both(bundle, made), bundle, classifier, on=photos)
+        check_parity(parity, bundle=bundle.folder, form=ONNX_FILE, limit=job.max_difference)
+        check_parts(made, bundle=bundle.folder, pixels=photos.pixels[:2])
+        path = add_onnx(bundle, made, facts={"parity": as_facts(parity), "versions": versions()})
+    return Exported(path=path, parity=parity)
+
+
+def _open_both(bundle: Bundle, made: Path) -> list[PixelPredictor]:
+    """Open a file with ONNX Runtime, and with OpenVINO where that is installed."""
+    engines: list[PixelPredictor] = [OnnxPredictor(made, config=bundle.config, thresholds=bundle.thresholds)]
+    return [*engines, *([open_converted(bundle, made, precision="fp32")] if has_openvino() else [])]
+
+
+def convert_to_onnx(bundle: Bundle, classifier: Classifier, *, has_places: bool = True) -> "ONNXProgram":
+    """Convert the network of a bundle, with everything that a user of the file must know in its metadata.
+
+    Args:
+        bundle: What the file is made from.
+        classifier: Its network, on the CPU, in inference mode.
+        has_places: Whether features and activations are outputs, too.
+
+    Raises:
+        EngineError: The network cannot be converted, or is too large for one file.
+    """
+    try:
+        program = onnx_program(classifier, has_places=has_places)
+    except EngineError as error:
+        raise EngineError(f"{bundle.folder}: {error}") from error
+    program.model.metadata_props.update(_metadata(bundle))
+    return program
+
+
+def onnx_program(classifier: Classifier, *, has_places: bool = True) -> "ONNXProgram":
+    """Convert a network, without metadata; arguments and errors as for ``convert_to_onnx``."""
+    _check_size(classifier)
+    located = locate(classifier) if has_places else None
+    network = _ExportedNetwork(classifier if located is None else located).eval()
+    outputs = [PROBABILITIES, LOGITS, *([] if located is None else [FEATURES, ACTIVATIONS])]
+    side_px = classifier.preprocessing.side_px
+    # Of one photo, a network may be traced that can only take one.
+    example = torch.zeros(2, side_px, side_px, 3, dtype=torch.uint8)
+    try:
+        program = _convert(network, example, outputs=outputs)
+    except (RuntimeError, torch.onnx.OnnxExporterError):
+        # The exporter knows attention of the usual shape only; taken to pieces, it knows every one.
+        _take_attention_apart(network)
+        try:
+            program = _convert(network, example, outputs=outputs)
+        except (RuntimeError, torch.onnx.OnnxExporterError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise EngineError(f"ONNX cannot take this network: {reason}") from error
+    if program is None:
+        raise EngineError("torch gave no ONNX file for this network")
+    program.model.producer_name = "manylabel"
+    program.model.metadata_props.clear()
+    return program
+
+
+def _convert(network: nn.Module, example: Tensor, *, outputs: list[str]) -> "ONNXProgram | None":
+    with _quiet(), torch.no_grad():
+        return torch.onnx.export(
+            network,
+            (example,),
+            input_names=[PIXELS],
+            output_names=outputs,
+            dynamic_shapes={PIXELS: {0: torch.export.Dim("n_photos")}},
+            dynamo=True,
+            verbose=False,
+        )
+
+
+def _take_attention_apart(network: nn.Module) -> None:
+    """Let timm's layers compute attention step by step."""
+    layers: Any = network.modules()
+    for layer in layers:
+        if hasattr(layer, "fused_attn"):
+            layer.fused_attn = False
+
+
+def _metadata(bundle: Bundle) -> Mapping[str, str]:
+    """Return what a user of the file must know; every value is text, as ONNX wants it."""
+    config = bundle.config
+    values = {
+        "format_version": _FORMAT_VERSION,
+        "problem_type": "multi_label_classification",
+        "labels": config.labels,
+        "thresholds": bundle.thresholds.values.tolist(),
+        "preprocessing": config.preprocessing.to_dict(),
+        "rules": [rule.text for rule in config.rules.rules],
+        "backbone": config.backbone,
+        "made_from": bundle.facts["sha256"],
+    }
+    return {f"manylabel.{key}": json.dumps(value, ensure_ascii=False) for key, value in values.items()}
+
+
+def _check_size(classifier: Classifier) -> None:
+    n_bytes = 4 * classifier.n_parameters
+    if n_bytes > _MOST_BYTES:
+        raise EngineError(
+            f"{n_bytes / 1e9:.1f} GB of weights, and one ONNX file holds 2.1 GB at most; "
+            "OpenVINO's own format has no such limit: manylabel export --to openvino"
+        )
+
+
+def check_onnx_installed(what: str, extra: str) -> None:
+    """Check that ONNX files can be made and run.
+
+    Args:
+        what: What they are wanted for, as the beginning of a sentence.
+        extra: The extra that installs all of it.
+
+    Raises:
+        MissingExtraError: A library is missing.
+    """
+    with needs_extra(what, extra):
+        import onnx  # noqa: F401 - not at the top: an extra
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence what the exporter prints and warns of: steps that it takes, and its own deprecated calls."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def versions() -> dict[str, str]:
+    """Name the libraries that make a file, with their versions."""
+    import onnx
+    import onnxscript
+
+    return {"torch": torch.__version__, "onnx": onnx.__version__, "onnxscript": onnxscript.__version__}

@@ -1,0 +1,1 @@
+"""Files of predictions, one module per family of formats."""

@@ -1,0 +1,362 @@
+"""Keep the cache of features and converted networks: where it lies, what is in it, how large it may grow.
+
+In:  MANYLABEL_CACHE (the folder) and MANYLABEL_CACHE_GB (its limit); what training and prediction wrote.
+Out: paths, a listing, fewer files.
+
+Several processes may use the folder at once, so every file may vanish at any moment; that is no error.
+"""
+
+import json
+import logging
+import math
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from stat import S_ISDIR
+from typing import IO, Any
+
+from platformdirs import user_cache_path
+
+from manylabel.errors import ConfigError, OutputError
+from manylabel.io.leftovers import is_locked
+
+_DEFAULT_LIMIT_GB = 20.0
+_BYTES_PER_GB = 10**9
+_SECONDS_PER_DAY = 24 * 60 * 60
+_SECONDS_UNTIL_LOCKED = 60
+LENGTH_BYTES = 8
+_MAX_HEADER_BYTES = 1_000_000
+# The user may name any folder: only files with names like ours are ever listed or removed.
+_FEATURES = re.compile(r"[0-9a-f]{64}\.safetensors")
+_ENGINES = re.compile(r"[0-9a-f]{64}")
+_LEFT_BEHIND = re.compile(r"\.?[0-9a-f]{64}\.(.*\.)?(partial|lock|old)")
+_FEATURES_FOLDER, _ENGINES_FOLDER = "features", "engines"
+_ANYTHING = re.compile(".*")
+ENGINE_FACTS_FILE = "facts.json"
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheEntry:
+    """Describe a file of features or the folder of a converted network; None is what it does not tell.
+
+    Attributes:
+        path: The file or folder.
+        network: Network that computed it, or that it is.
+        n_photos: How many photos it holds.
+        n_views: Views of each.
+        what: What was kept, e.g. "features".
+        n_bytes: Size on disk.
+        last_used: Seconds since the epoch when it was last read or written.
+    """
+
+    path: Path
+    network: str | None
+    n_photos: int | None
+    n_views: int | None
+    what: str | None
+    n_bytes: int
+    last_used: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheContents:
+    """List what the cache holds.
+
+    Attributes:
+        folder: Where it lies.
+        limit_bytes: The size above which the files that were not used for longest are removed.
+        entries: What it holds, last used first.
+    """
+
+    folder: Path
+    limit_bytes: int
+    entries: tuple[CacheEntry, ...]
+
+    @property
+    def n_bytes(self) -> int:
+        """Return the size of all entries together."""
+        return sum(entry.n_bytes for entry in self.entries)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClearedCache:
+    """Say what was removed.
+
+    Attributes:
+        folder: Where the cache lies.
+        n_entries: How many sets of features and converted networks were removed.
+        n_bytes: How much was freed.
+    """
+
+    folder: Path
+    n_entries: int
+    n_bytes: int
+
+
+def default_cache() -> Path:
+    """Return the folder of the cache: MANYLABEL_CACHE, or the user's cache folder.
+
+    Raises:
+        ConfigError: The user has no home, and no folder of their own in that for temporary files.
+    """
+    given = os.environ.get("MANYLABEL_CACHE")
+    if given:
+        return Path(given)
+    with suppress(RuntimeError):  # a user that the system does not know, as in containers, without HOME
+        found = user_cache_path("manylabel")
+        if found.is_absolute():
+            return found
+    return _temporary_cache()
+
+
+def _temporary_cache() -> Path:
+    """Return a folder for temporary files that nobody else can write to."""
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    folder = Path(tempfile.gettempdir()) / f"manylabel-{user}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+        is_own = S_ISDIR(status.st_mode) and status.st_uid == user and not status.st_mode & 0o022
+    except OSError:
+        is_own = False
+    if not is_own:
+        raise ConfigError(
+            f"no folder for the cache: the user {user} has no home, and {folder} is not theirs alone; name a "
+            "folder in MANYLABEL_CACHE"
+        )
+    return folder
+
+
+def cache_limit_bytes() -> int:
+    """Return how large the cache may grow: MANYLABEL_CACHE_GB, in units of 10^9 bytes, or 20.
+
+    Raises:
+        ConfigError: It is no positive number.
+    """
+    given = os.environ.get("MANYLABEL_CACHE_GB")
+    if not given:
+        return int(_DEFAULT_LIMIT_GB * _BYTES_PER_GB)
+    try:
+        gigabytes = float(given)
+    except ValueError:
+        gigabytes = math.nan
+    if not (math.isfinite(gigabytes) and gigabytes > 0):
+        raise ConfigError(
+            f"MANYLABEL_CACHE_GB: given '{given}', expected a positive number of gigabytes, e.g. 20"
+        )
+    return int(gigabytes * _BYTES_PER_GB)
+
+
+def feature_path(folder: Path, key: str) -> Path:
+    """Return the file of a set of features.
+
+    Args:
+        folder: Folder of the cache.
+        key: Hash of everything that decides the features, 64 hexadecimal digits.
+    """
+    return folder / _FEATURES_FOLDER / f"{key}.safetensors"
+
+
+def engine_folder(folder: Path, key: str) -> Path:
+    """Return the folder of a converted network.
+
+    Args:
+        folder: Folder of the cache.
+        key: Hash of everything that decides the network, 64 hexadecimal digits.
+    """
+    return folder / _ENGINES_FOLDER / key
+
+
+def mark_used(path: Path) -> None:
+    """Note that an entry was read just now; a disk that cannot be written to stays as it is."""
+    with suppress(OSError):
+        os.utime(path)
+
+
+def make_room(newest: Path, *, limit_bytes: int) -> None:
+    """Remove the entries that were not used for longest until the cache is no larger than its limit.
+
+    What a killed process left half-written more than a day ago goes too.
+
+    Args:
+        newest: The entry that was just written; it stays even where it is larger than the limit.
+        limit_bytes: The limit.
+    """
+    folder = newest.parent.parent
+    _remove_left_behind(folder)
+    found = sorted(_found(folder), key=lambda known: (known[2].st_mtime_ns, known[0].name))
+    n_bytes, n_removed = sum(size for _, size, _ in found), 0
+    for path, size, _ in found:
+        if n_bytes <= limit_bytes:
+            break
+        # Where a file in use cannot be removed (Windows), another one goes.
+        if path != newest and _remove(path) is None:
+            n_bytes, n_removed = n_bytes - size, n_removed + 1
+    if n_removed:
+        _logger.info(
+            "cache: removed the %d least recently used entries to stay below %g GB (MANYLABEL_CACHE_GB)",
+            n_removed,
+            limit_bytes / _BYTES_PER_GB,
+        )
+
+
+def list_cache(folder: Path | None = None) -> CacheContents:
+    """List what the cache holds.
+
+    Args:
+        folder: Folder of the cache; not given: ``default_cache()``.
+
+    Raises:
+        ConfigError: MANYLABEL_CACHE_GB is no positive number.
+
+    Examples:
+        >>> list_cache(Path("nothing/here")).n_bytes
+        0
+    """
+    folder = default_cache() if folder is None else folder
+    entries = [_describe(*found) for found in _found(folder)]
+    return CacheContents(
+        folder=folder,
+        limit_bytes=cache_limit_bytes(),
+        entries=tuple(sorted(entries, key=lambda entry: (-entry.last_used, entry.path.name))),
+    )
+
+
+def clear_cache(folder: Path | None = None) -> ClearedCache:
+    """Remove all features and converted networks from the cache; files that others put into the folder stay.
+
+    Runs that are under way go on: what they have read stays theirs, what they write is written anew.
+
+    Args:
+        folder: Folder of the cache; not given: ``default_cache()``.
+
+    Raises:
+        OutputError: Some files cannot be removed; the others are.
+    """
+    folder = default_cache() if folder is None else folder
+    entries = [(path, size) for path, size, _ in _found(folder)]
+    left_behind = [(path, stat.st_size) for path, stat in _left_behind(folder)]
+    problems, n_bytes = [], 0
+    for path, size in [*entries, *left_behind]:
+        error = _remove(path)
+        if error is None:
+            n_bytes += size
+        else:
+            problems.append(f"{path}: cannot be removed: {error.strerror or error}")
+    for name in (_FEATURES_FOLDER, _ENGINES_FOLDER):
+        with suppress(OSError):
+            (folder / name).rmdir()
+    if problems:
+        raise OutputError("\n".join(problems))
+    return ClearedCache(folder=folder, n_entries=len(entries), n_bytes=n_bytes)
+
+
+def read_header(file: IO[bytes]) -> bytes:
+    """Read the header of a safetensors file: JSON, padded with spaces.
+
+    Args:
+        file: The file at its beginning; afterwards it stands where the numbers begin.
+
+    Raises:
+        ValueError: It is no such file.
+    """
+    prefix = file.read(LENGTH_BYTES)
+    n_bytes = int.from_bytes(prefix, "little")
+    if len(prefix) < LENGTH_BYTES or n_bytes > _MAX_HEADER_BYTES:
+        raise ValueError("it is no safetensors file")
+    header = file.read(n_bytes)
+    if not header.startswith(b"{"):
+        raise ValueError("it is no safetensors file")
+    if len(header) < n_bytes:
+        raise ValueError("it is cut off")
+    return header
+
+
+def _found(folder: Path) -> Iterator[tuple[Path, int, os.stat_result]]:
+    """Yield everything that may be removed to make room, and its size; nothing is opened."""
+    for path, stat in _stats(folder / _FEATURES_FOLDER, _FEATURES):
+        yield path, stat.st_size, stat
+    for path, stat in _stats(folder / _ENGINES_FOLDER, _ENGINES):
+        yield path, sum(part.st_size for _, part in _stats(path, _ANYTHING)), stat
+
+
+def _describe(path: Path, n_bytes: int, stat: os.stat_result) -> CacheEntry:
+    is_engine = path.parent.name == _ENGINES_FOLDER
+    metadata: dict[str, Any] = {}
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        metadata = _read_engine_facts(path) if is_engine else _read_metadata(path)
+    return CacheEntry(
+        path=path,
+        network=metadata.get("network"),
+        n_photos=_number(metadata.get("n_photos")),
+        n_views=_number(metadata.get("n_views")),
+        what="converted network" if is_engine else metadata.get("what"),
+        n_bytes=n_bytes,
+        last_used=stat.st_mtime,
+    )
+
+
+def _read_metadata(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return dict(json.loads(read_header(file))["__metadata__"])
+
+
+def _read_engine_facts(path: Path) -> dict[str, Any]:
+    return {"network": str(json.loads((path / ENGINE_FACTS_FILE).read_text(encoding="utf-8"))["network"])}
+
+
+def _number(text: Any) -> int | None:
+    return int(text) if isinstance(text, str) and text.isdecimal() else None
+
+
+def _stats(folder: Path, pattern: re.Pattern[str]) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield the files of a folder whose whole name fits, as long as they are there."""
+    try:
+        paths = sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for path in paths:
+        if pattern.fullmatch(path.name):
+            with suppress(OSError):
+                yield path, path.stat()
+
+
+def _left_behind(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    for name in (_FEATURES_FOLDER, _ENGINES_FOLDER):
+        yield from _stats(folder / name, _LEFT_BEHIND)
+
+
+def _remove_left_behind(folder: Path) -> None:
+    """Remove what killed processes left: locks after a day, files that nobody has locked after a minute."""
+    for path, stat in _left_behind(folder):
+        age = time.time() - stat.st_mtime
+        if age > _SECONDS_PER_DAY or (age > _SECONDS_UNTIL_LOCKED and _is_abandoned(path)):
+            _remove(path)
+
+
+def _is_abandoned(path: Path) -> bool:
+    try:
+        return path.suffix == ".partial" and path.is_file() and not is_locked(path)
+    except OSError:
+        return False
+
+
+def _remove(path: Path) -> OSError | None:
+    """Remove a file or folder, and return why that was not possible."""
+    try:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return error
+    return None

@@ -1,0 +1,120 @@
+"""A classifier that also gives what it saw at each place.
+
+In:  a classifier.
+Out: the same network in two parts that share its weights: pixels to logits, features and activations that
+     still have rows and columns; such activations to logits.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from manylabel.errors import ConfigError
+from manylabel.models.classifier import Classifier
+from manylabel.models.modes import evaluating
+from manylabel.models.trace import Passage, Trace, nesting
+from manylabel.patch_grid import PlaceGrid, blocks_of, find_grid, silence_places
+
+_N_TRIED = 4
+_LEAST_CHANGE = 1e-5
+
+_AIM, _LEAST_SHARE = 0.25, 0.01
+_ROWS = 14
+_COARSE_COST, _NESTING_COST = 0.5, 0.1
+
+
+class UpperClassifier(nn.Module):
+    """Turn activations that have places into logits, as the whole classifier would."""
+
+    def __init__(self, above: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.above = above
+        self.head = head
+
+    def forward(self, activations: Tensor) -> Tensor:
+        """Return logits [n, n_labels] of activations [n, *shape]."""
+        logits: Tensor = self.head(self.above(activations))
+        return logits
+
+
+class LocatedClassifier(nn.Module):
+    """Turn pixels into logits, and into the activations that these come from.
+
+    Attributes:
+        classifier: The whole; what lies below and above shares its modules.
+        upper: Turns such activations into logits.
+        grid: Where the places of a photo stand in them.
+    """
+
+    def __init__(
+        self, classifier: Classifier, *, below: nn.Module, upper: UpperClassifier, grid: PlaceGrid
+    ) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.below = below
+        self.upper = upper
+        self.grid = grid
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Look at pixels [n, side_px, side_px, 3].
+
+        Returns:
+            Logits [n, n_labels], features [n, n_features], activations [n, *shape].
+        """
+        activations = self.below(self.classifier.normalise(pixels))
+        features = self.upper.above(activations)
+        return self.upper.head(features), features, activations
+
+
+def locate(classifier: Classifier) -> LocatedClassifier | None:
+    """Take a classifier apart where its activations have places, about a quarter of its work before the end.
+
+    Further up, a place has seen nearly the whole photo: with MobileNetV2 on drawn pictures, the strongest
+    place lay inside the thing in 50 % behind the last convolution, in 81 % a quarter of the work before.
+
+    Args:
+        classifier: In inference mode; the parts share its weights.
+
+    Returns:
+        Both parts; None where the network cannot be traced, or silencing a place changes nothing anywhere.
+    """
+    try:
+        trace = Trace(classifier.backbone)
+    except ConfigError:
+        return None
+    with evaluating(classifier):
+        for passage in sorted(trace.passages(), key=_cost):
+            grid = find_grid(passage.shape)
+            if grid is None:
+                continue
+            below, above = trace.split(passage.name)
+            upper = UpperClassifier(above, classifier.head)
+            located = LocatedClassifier(classifier, below=below, upper=upper, grid=grid).eval()
+            if _is_heard(located, side_px=classifier.preprocessing.side_px):
+                return located
+    return None
+
+
+def _cost(passage: Passage) -> float:
+    """Rate a passage, 0 at best: far from the aim, inside modules, or with few places costs."""
+    grid = find_grid(passage.shape)
+    n_rows = 1 if grid is None else grid.rows
+    distance = abs(math.log(max(passage.share_above, _LEAST_SHARE) / _AIM))
+    return (
+        distance + _NESTING_COST * nesting(passage.name) + _COARSE_COST * max(0.0, math.log2(_ROWS / n_rows))
+    )
+
+
+@torch.inference_mode()
+def _is_heard(located: LocatedClassifier, *, side_px: int) -> bool:
+    """Say whether silencing places changes the features behind them."""
+    noise = np.random.default_rng(0).integers(256, size=(1, side_px, side_px, 3), dtype=np.uint8)
+    weight = next(located.parameters())
+    activations = located(torch.from_numpy(noise).to(weight.device))[2]
+    blocks = blocks_of(located.grid, most_variants=_N_TRIED)
+    batch = next(silence_places(activations[0].cpu().numpy(), located.grid, blocks, batch_size=_N_TRIED))
+    above = located.upper.above
+    whole, silenced = above(activations), above(torch.from_numpy(batch).to(weight.device))
+    return bool((silenced - whole).abs().max() > _LEAST_CHANGE * whole.abs().max())

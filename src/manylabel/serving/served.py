@@ -1,0 +1,213 @@
+"""A bundle that is served.
+
+In:  photos as they were uploaded.
+Out: scores and decisions, heat maps; an error for each photo that cannot be read.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from manylabel.bundle.folder import read_bundle, read_hashes
+from manylabel.bundle.threshold_files import ThresholdSource
+from manylabel.config import EngineName, PrecisionName
+from manylabel.constraints import respect
+from manylabel.data.photos import open_photo_bytes
+from manylabel.data.pictures import to_jpeg, to_png
+from manylabel.engines.registry import open_locator, open_predictor
+from manylabel.engines.split_model import Locator
+from manylabel.errors import BundleError, PhotoError
+from manylabel.explanation.occlusion import HeatMaps, explain_photo
+from manylabel.explanation.overlay import draw_layer
+from manylabel.preprocess import PixelArray, resize_views
+from manylabel.serving.batcher import Batcher
+from manylabel.serving.settings import ServeLimits
+from manylabel.types import FloatArray
+
+_MOST_VARIANTS = 64
+_PREVIEW_PX = 480
+_PREVIEW_QUALITY = 82
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Upload:
+    """Hold a photo as it came.
+
+    Attributes:
+        name: What the client calls it.
+        data: Its file.
+    """
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Judgement:
+    """Hold what a network says about a photo.
+
+    Attributes:
+        scores: Probabilities [n_labels].
+        labels: The labels given, the most probable first.
+        preview: A small JPEG of the photo, where one was asked for.
+    """
+
+    scores: FloatArray
+    labels: tuple[str, ...]
+    preview: bytes | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Explained:
+    """What a network says about a photo, and where it saw it.
+
+    Attributes:
+        judgement: Scores and labels, as without a heat map.
+        maps: The heat maps of all labels.
+        layer: The map of the wanted label as a PNG to lay over the photo.
+    """
+
+    judgement: Judgement
+    maps: HeatMaps
+    layer: bytes
+
+
+class ServedBundle:
+    """Score uploads with a bundle, those of many requests together.
+
+    Args:
+        name: What clients call it.
+        folder: The bundle.
+        engine: What computes.
+        precision: Number type of the forward pass.
+        limits: What is refused.
+        thresholds: Thresholds of some labels in place of those of the bundle.
+
+    Raises:
+        BundleError: A file is missing, damaged or does not fit.
+        ConfigError: The number type is not there, or a threshold cannot be used.
+        MissingExtraError: The engine is not installed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        *,
+        engine: EngineName = "auto",
+        precision: PrecisionName = "auto",
+        limits: ServeLimits | None = None,
+        thresholds: ThresholdSource | Sequence[ThresholdSource] | None = None,
+    ) -> None:
+        """Open the bundle and start its threads."""
+        self.name = name
+        self._limits = ServeLimits() if limits is None else limits
+        self._predictor = open_predictor(folder, engine=engine, precision=precision, thresholds=thresholds)
+        self.rules = self._predictor.rules
+        self.thresholds = self._predictor.thresholds
+        self.engine = self._predictor.engine
+        self._batcher = Batcher(self._predictor)
+        # One at a time: each takes all cores for as long as many predictions.
+        self._explainer = ThreadPoolExecutor(1, thread_name_prefix=f"heat maps of {name}")
+        self._folder, self._hashes = folder, read_hashes(folder)
+        self._find_locator = cache(self._open_locator)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Name the labels, in the order of the scores."""
+        return self._predictor.labels
+
+    async def judge(
+        self, uploads: Sequence[Upload], *, has_previews: bool = False
+    ) -> list[Judgement | PhotoError]:
+        """Return what the network says about each photo, or why it cannot be read.
+
+        Args:
+            uploads: The photos.
+            has_previews: Whether a small picture of each comes with it.
+        """
+        judged = (self._judge_one(upload, has_preview=has_previews) for upload in uploads)
+        return list(await asyncio.gather(*judged))
+
+    async def explain(self, upload: Upload, label: str) -> Explained | None:
+        """Return the heat maps of a photo with what ``judge`` says; None where the network has no places.
+
+        Args:
+            upload: The photo.
+            label: The label whose map is drawn.
+
+        Raises:
+            PhotoError: It cannot be read.
+            ManylabelError: Heat maps of this bundle cannot be had here.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._explainer, self._explain, upload, label)
+
+    def close(self) -> None:
+        """Answer what waits, then end all threads; again, nothing happens."""
+        self._explainer.shutdown()
+        self._batcher.close()
+
+    async def _judge_one(self, upload: Upload, *, has_preview: bool) -> Judgement | PhotoError:
+        previews: list[bytes] = []
+        read = partial(self._read_views, upload, add_preview=previews.append if has_preview else None)
+        try:
+            scores = await asyncio.wrap_future(self._batcher.submit(read))
+        except PhotoError as error:
+            return error
+        return self._decide(scores, preview=previews[0] if previews else None)
+
+    def _decide(self, scores: FloatArray, *, preview: bytes | None = None) -> Judgement:
+        decisions = respect(self.rules, scores[None], self.thresholds)[0]
+        order = np.argsort(-scores)
+        given = tuple(self.labels[column] for column in order if decisions[column])
+        return Judgement(scores=scores, labels=given, preview=preview)
+
+    def _read_views(
+        self, upload: Upload, *, add_preview: Callable[[bytes], None] | None
+    ) -> PixelArray | PhotoError:
+        try:
+            photo = self._read(upload)
+        except PhotoError as error:
+            # A fresh error: the caught one would keep a half-decoded photo alive through its traceback.
+            return PhotoError(error.path, error.reason)
+        views = resize_views(photo, self._predictor.preprocessing)
+        if add_preview is not None:
+            photo.thumbnail((_PREVIEW_PX, _PREVIEW_PX), Image.Resampling.LANCZOS)
+            add_preview(to_jpeg(photo, quality=_PREVIEW_QUALITY))
+        return views
+
+    def _read(self, upload: Upload) -> Image.Image:
+        return open_photo_bytes(
+            upload.data,
+            name=upload.name,
+            side_px=self._predictor.preprocessing.side_px,
+            max_pixels=self._limits.pixels,
+        )
+
+    def _open_locator(self) -> Locator | None:
+        bundle = read_bundle(self._folder)
+        if bundle.facts["sha256"] != self._hashes:
+            raise BundleError("it has changed on disk since the server started; start the server anew")
+        return open_locator(bundle)
+
+    def _explain(self, upload: Upload, label: str) -> Explained | None:
+        photo = self._read(upload)
+        locator = self._find_locator()
+        if locator is None:
+            return None
+        preprocessing = self._predictor.preprocessing
+        views = resize_views(photo, preprocessing)
+        # By the engine that predicts: near a threshold, other numbers would give another label.
+        scores = self._batcher.submit(lambda: views).result()
+        maps = explain_photo(locator, photo, preprocessing, most_variants=_MOST_VARIANTS)
+        left, upper, right, lower = maps.box
+        seen = (photo.width * (right - left), photo.height * (lower - upper))
+        width, height = (max(1, round(side * _PREVIEW_PX / max(seen))) for side in seen)
+        layer = draw_layer(maps.maps[self.labels.index(label)], size=(width, height))
+        return Explained(judgement=self._decide(scores), maps=maps, layer=to_png(layer))

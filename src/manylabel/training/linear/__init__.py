@@ -1,0 +1,1 @@
+"""Linear heads, solved instead of trained."""

@@ -1,0 +1,216 @@
+"""Tuning the top: what learned above the cut is in the whole network; what lies below is nobody's copy."""
+
+import copy
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from manylabel.config import AugmentationConfig, TrainingConfig
+from manylabel.engines.torch import TorchPredictor
+from manylabel.errors import ConfigError
+from manylabel.io.cache import list_cache
+from manylabel.models.classifier import Classifier, build_classifier
+from manylabel.training.defaults import TUNE_DEFAULTS, fill_defaults, fill_for_start
+from manylabel.training.methods import Fit, FitRows, HeadLearner, Lesson, TopLearner
+from manylabel.training.methods.interpolation import USUAL_SHARE
+from manylabel.training.photo_store import PhotoStore, read_store
+from manylabel.types import IntArray, LabelTable, Thresholds
+
+TRAIN, OTHERS = np.arange(24), np.arange(24, 32)
+NONE: IntArray = np.empty(0, dtype=np.int64)
+
+
+@pytest.fixture
+def store(shapes_table: LabelTable) -> PhotoStore:
+    """Read the photos of shapes."""
+    return read_store(shapes_table.photos, side_px=16)[0]
+
+
+def learner_of(
+    classifier: Classifier,
+    store: PhotoStore,
+    table: LabelTable,
+    cache: Path,
+    *,
+    is_cross_validated: bool = True,
+    **changes: Any,
+) -> TopLearner:
+    """Return a learner of what lies above a cut, in full precision on the CPU, some settings changed."""
+    training = TrainingConfig(
+        tune="top", cut="2", epochs=3, n_views=2, batch_size=8, precision="fp32", device="cpu", engine="torch"
+    )
+    lesson = Lesson(
+        start=classifier,
+        store=store,
+        targets=table.targets,
+        training=fill_for_start(fill_defaults(replace(training, **changes)), is_pretrained=True),
+        augmentation=AugmentationConfig(),
+        seed=0,
+        is_cross_validated=is_cross_validated,
+        cache=cache,
+        on_step=lambda stage, done, total: None,
+    )
+    return TopLearner(lesson, train_rows=TRAIN, other_rows=OTHERS)
+
+
+def test_what_learned_is_in_the_whole_network(
+    tiny_classifier: Classifier, store: PhotoStore, shapes_table: LabelTable, feature_cache: Path
+) -> None:
+    learner = learner_of(tiny_classifier, store, shapes_table, feature_cache)
+    fit = learner.fit(FitRows(train=TRAIN, watched=OTHERS, val=NONE))
+    whole = TorchPredictor(
+        fit.classifier, thresholds=Thresholds(values=np.full(3, 0.5), origin=""), precision=torch.float32
+    )
+
+    for rows in (OTHERS, TRAIN[::5]):
+        expected = whole.predict_proba([store[row] for row in rows])
+        # What passes the cut is kept in 16 bits.
+        np.testing.assert_allclose(learner.scores(fit, rows), expected, atol=2e-3)
+
+
+def test_only_what_lies_above_the_cut_learns_and_the_start_stays(
+    tiny_classifier: Classifier, store: PhotoStore, shapes_table: LabelTable, feature_cache: Path
+) -> None:
+    before = copy.deepcopy(tiny_classifier.state_dict())
+    learner = learner_of(tiny_classifier, store, shapes_table, feature_cache)
+    fit = learner.fit(FitRows(train=TRAIN, watched=NONE, val=NONE))
+    after, start = fit.classifier.state_dict(), tiny_classifier.state_dict()
+
+    assert all(torch.equal(start[name], value) for name, value in before.items())
+    moved = {name for name, value in before.items() if not torch.equal(after[name], value)}
+    assert {"backbone.network.3.weight", "head.1.weight"} <= moved
+    assert not any(name.startswith(("backbone.network.0.", "backbone.network.1.")) for name in moved)
+    # What did not learn is not copied for every fold.
+    first = fit.classifier.backbone.network.get_parameter("0.weight")
+    assert first is tiny_classifier.backbone.network.get_parameter("0.weight")
+
+
+@pytest.mark.parametrize("head_first", [True, False])
+def test_the_head_starts_as_the_head_alone_would_learn_or_at_the_prior(
+    head_first: bool,
+    tiny_classifier: Classifier,
+    store: PhotoStore,
+    shapes_table: LabelTable,
+    feature_cache: Path,
+) -> None:
+    rows = FitRows(train=TRAIN, watched=NONE, val=NONE)
+    learner = learner_of(tiny_classifier, store, shapes_table, feature_cache, head_first=head_first)
+    still = learner_of(
+        tiny_classifier,
+        store,
+        shapes_table,
+        feature_cache,
+        head_first=head_first,
+        learning_rate=1e-12,
+        body_learning_rate=0.0,
+    )
+    head = TrainingConfig(
+        tune="head", n_views=2, weight_decay=3.0, precision="fp32", device="cpu", engine="torch"
+    )
+    lesson = replace(
+        learner.lesson, training=fill_for_start(fill_defaults(head, head="linear"), is_pretrained=True)
+    )
+    alone = HeadLearner(lesson, train_rows=TRAIN, other_rows=OTHERS)
+
+    started, solved = (maker.scores(maker.fit(rows), OTHERS) for maker in (still, alone))
+
+    # What passes the cut is kept in 16 bits.
+    assert np.allclose(started, solved, atol=2e-3) == head_first
+
+
+def test_a_share_of_what_was_learned_is_kept(
+    tiny_classifier: Classifier, store: PhotoStore, shapes_table: LabelTable, feature_cache: Path
+) -> None:
+    def weights(learned_share: float) -> dict[str, Tensor]:
+        learner = learner_of(tiny_classifier, store, shapes_table, feature_cache, learned_share=learned_share)
+        fit = learner.fit(FitRows(train=TRAIN, watched=NONE, val=NONE))
+        return fit.classifier.state_dict()
+
+    quarter, half, whole = weights(0.25), weights(0.5), weights(1.0)
+
+    floats = {name: value for name, value in half.items() if value.is_floating_point()}
+    for name, value in floats.items():
+        torch.testing.assert_close(value, quarter[name] + (whole[name] - quarter[name]) / 3)
+    assert not torch.equal(quarter["head.1.weight"], whole["head.1.weight"])
+    body = "backbone.network.3.weight"
+    torch.testing.assert_close(half[body], (tiny_classifier.state_dict()[body] + whole[body]) / 2)
+
+
+def test_the_same_seed_trains_the_same_network_and_folds_differ(
+    tiny_classifier: Classifier, store: PhotoStore, shapes_table: LabelTable, feature_cache: Path
+) -> None:
+    learner = learner_of(tiny_classifier, store, shapes_table, feature_cache)
+    fits = [learner.fit(FitRows(train=TRAIN, watched=NONE, val=NONE, fold=fold)) for fold in (None, None, 0)]
+    first, again, other = (learner.scores(fit, OTHERS) for fit in fits)
+
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_a_cut_that_does_not_exist_is_told(
+    tiny_classifier: Classifier, store: PhotoStore, shapes_table: LabelTable, feature_cache: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"training\.cut: tiny cannot be cut behind 'layer9'"):
+        learner_of(tiny_classifier, store, shapes_table, feature_cache, cut="layer9")
+
+
+@pytest.mark.parametrize(("is_cross_validated", "n_views_of_training"), [(True, 3 + 1), (False, 1 + 1)])
+def test_photos_that_only_learn_are_not_seen_in_the_views_of_scores(
+    is_cross_validated: bool,
+    n_views_of_training: int,
+    tiny_classifier: Classifier,
+    store: PhotoStore,
+    shapes_table: LabelTable,
+    feature_cache: Path,
+) -> None:
+    backbone = tiny_classifier.backbone
+    backbone.preprocessing = replace(backbone.preprocessing, n_views=3)
+    learner_of(tiny_classifier, store, shapes_table, feature_cache, is_cross_validated=is_cross_validated)
+
+    computed = {entry.n_photos: entry.n_views for entry in list_cache(feature_cache).entries}
+    assert computed == {len(TRAIN): n_views_of_training, len(OTHERS): 3}
+
+
+@pytest.mark.parametrize("val", [NONE, OTHERS])
+def test_how_much_is_kept_stays_open_unless_it_was_given(
+    val: IntArray,
+    tiny_classifier: Classifier,
+    store: PhotoStore,
+    shapes_table: LabelTable,
+    feature_cache: Path,
+) -> None:
+    rows = FitRows(train=TRAIN, watched=NONE, val=val)
+    learn = partial(learner_of, tiny_classifier, store, shapes_table, feature_cache)
+
+    open_fit, given = learn().fit(rows), learn(learned_share=0.3).fit(rows)
+
+    assert open_fit.learned_share == USUAL_SHARE
+    assert open_fit.way is not None
+    assert (given.learned_share, given.way) == (0.3, None)
+
+
+def test_a_head_that_is_not_solved_learns_first_with_its_own_decay(
+    shapes_table: LabelTable, feature_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = build_classifier("squeezenet1_1", labels=shapes_table.labels, head="mlp", side_px=32)
+    decays: list[float] = []
+    train = HeadLearner.train
+
+    def remember(learner: HeadLearner, *args: Any) -> Fit:
+        fit = train(learner, *args)
+        decays.append(fit.weight_decay)
+        return fit
+
+    monkeypatch.setattr(HeadLearner, "train", remember)
+    store = read_store(shapes_table.photos, side_px=32)[0]
+    learner = learner_of(classifier, store, shapes_table, feature_cache, cut=None)
+    fit = learner.fit(FitRows(train=TRAIN, watched=NONE, val=NONE))
+
+    assert decays == [TUNE_DEFAULTS["head"]["weight_decay"]]
+    assert fit.weight_decay == TUNE_DEFAULTS["top"]["weight_decay"]

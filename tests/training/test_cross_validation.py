@@ -1,0 +1,274 @@
+"""Scores of photos by fits that did not see them, and what is learned from those."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from manylabel.config import EvaluationConfig, RunConfig, TrainingConfig
+from manylabel.decisions import policy as decision_rule
+from manylabel.models.classifier import Classifier
+from manylabel.models.weights import Provenance
+from manylabel.training import cross_validation as held_out
+from manylabel.training import learning_curve
+from manylabel.training.experiment import Experiment
+from manylabel.training.methods import TopLearner
+from manylabel.training.methods.base import InnerFolds
+from manylabel.training.methods.interpolation import SHARES, USUAL_SHARE
+from manylabel.training.photo_store import read_store
+from manylabel.training.trial import TrainedNetwork, run_trial
+from manylabel.types import FloatArray, IntArray, LabelTable, Split, ignore_progress
+
+OFFICIAL = Provenance(init="official", note="official weights tiny.pth", sha256="0")
+NONE: IntArray = np.empty(0, dtype=np.int64)
+HOLD_OUT = Split(train=np.arange(24), val=NONE, test=np.arange(24, 32))
+TOP: dict[str, Any] = {"tune": "top", "cut": "2", "head_first": True}
+
+Run = Callable[..., TrainedNetwork]
+
+
+@pytest.fixture
+def run(tiny_classifier: Classifier, shapes_table: LabelTable, feature_cache: Path) -> Run:
+    """Return a function that runs the trial of the tiny network on the photos of shapes."""
+    store, *_ = read_store(shapes_table.photos, side_px=16)
+    quick = TrainingConfig(epochs=2, n_views=2, batch_size=8, precision="fp32", device="cpu", engine="torch")
+
+    def run_tiny(
+        *,
+        split: Split = HOLD_OUT,
+        training: dict[str, Any],
+        targets: FloatArray = shapes_table.targets,
+        **evaluation: Any,
+    ) -> TrainedNetwork:
+        experiment = Experiment(
+            store=store,
+            targets=targets,
+            split=split,
+            config=RunConfig(training=replace(quick, **training), evaluation=EvaluationConfig(**evaluation)),
+            cache=feature_cache,
+            listener=ignore_progress,
+        )
+        return run_trial(tiny_classifier, OFFICIAL, experiment)
+
+    return run_tiny
+
+
+@pytest.mark.parametrize(("training", "n_folds"), [({"tune": "head"}, 5), (TOP, 3)])
+def test_without_folds_and_validation_photos_inner_folds_choose(
+    training: dict[str, Any], n_folds: int, run: Run
+) -> None:
+    told = run(training=training).trial
+
+    assert told.out_of_fold is not None
+    assert told.choosing is not None
+    np.testing.assert_array_equal(told.out_of_fold.rows, HOLD_OUT.train)
+    assert told.choosing.origin == "out-of-fold scores of the training photos"
+    assert "best F1 per label on out-of-fold scores of the training photos" in told.thresholds.origin
+    assert {epoch.fold for epoch in told.history} == {*range(n_folds), None}
+
+
+@pytest.mark.parametrize(("training", "evaluation"), [({"tune": "full"}, {}), (TOP, {"inner_folds": False})])
+def test_where_fits_cost_much_or_are_not_wanted_nothing_is_chosen(
+    training: dict[str, Any], evaluation: dict[str, Any], run: Run
+) -> None:
+    told = run(training=training, **evaluation).trial
+
+    assert (told.out_of_fold, told.choosing) == (None, None)
+    assert (told.thresholds.values == 0.5).all()
+    assert told.calibration == "not calibrated: no photos were kept from training to calibrate on"
+    assert told.learned_share == (USUAL_SHARE if training["tune"] == "top" else 1.0)
+
+
+def test_fits_of_inner_folds_stop_once_enough_photos_have_a_score(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TopLearner, "inner_folds", InnerFolds(n_folds=4, n_photos=8))
+    told = run(training=TOP).trial
+
+    assert told.choosing is not None
+    assert {epoch.fold for epoch in told.history} == {0, 1, None}
+    assert len(told.choosing.judged.rows) == 12
+    assert told.out_of_fold is not None
+    np.testing.assert_array_equal(np.sort(np.concatenate(told.folds)), told.out_of_fold.rows)
+    assert len(told.folds) == 2
+
+
+def test_copies_stay_in_one_inner_fold(run: Run) -> None:
+    groups = np.arange(32) // 2
+
+    told = run(training={"tune": "head"}, split=replace(HOLD_OUT, groups=groups)).trial
+
+    assert told.choosing is not None
+    fold_of = np.empty(24, dtype=np.int64)
+    for number, places in enumerate(told.choosing.folds):
+        fold_of[places] = number
+    np.testing.assert_array_equal(fold_of[::2], fold_of[1::2])
+
+
+def test_out_of_fold_scores_choose_how_much_of_the_top_is_kept(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares = []
+    learn = decision_rule.learn_decision_rule
+
+    def remember(scores: Any, **options: Any) -> Any:
+        assert len(scores.scores) == len(SHARES)
+        rule = learn(scores, **options)
+        shares.append(SHARES[rule.variant])
+        return rule
+
+    monkeypatch.setattr(held_out, "learn_decision_rule", remember)
+    monkeypatch.setattr(decision_rule, "_MIN_CHOOSING", 15)
+    told = run(training=TOP).trial
+
+    assert [told.learned_share] == shares
+
+
+@pytest.mark.parametrize("is_hidden", [False, True])
+def test_few_or_unknown_validation_photos_leave_the_usual_share(
+    run: Run, shapes_table: LabelTable, *, is_hidden: bool
+) -> None:
+    targets = shapes_table.targets.copy()
+    targets[16:24] = np.nan if is_hidden else targets[16:24]
+    with_val = Split(train=np.arange(16), val=np.arange(16, 24), test=np.arange(24, 32))
+
+    told = run(training=TOP, split=with_val, targets=targets).trial
+
+    assert told.learned_share == USUAL_SHARE
+    assert told.choosing is not None
+    assert told.choosing.origin == "the validation photos"
+
+
+def test_folds_and_early_stopping_keep_the_network_that_the_folds_chose(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decision_rule, "_MIN_CHOOSING", 15)
+    folds = tuple(np.arange(fold, 24, 3) for fold in range(3))
+    variants = []
+    learn = decision_rule.learn_decision_rule
+
+    def remember(scores: Any, **options: Any) -> Any:
+        rule = learn(scores, **options)
+        variants.append((len(scores.scores), SHARES[rule.variant]))
+        return rule
+
+    monkeypatch.setattr(held_out, "learn_decision_rule", remember)
+    told = run(training={**TOP, "patience": 1}, split=replace(HOLD_OUT, folds=folds)).trial
+
+    assert variants == [(len(SHARES), told.learned_share)]
+
+
+@pytest.mark.parametrize("n_groups", [1, 3])
+def test_copies_of_few_photos_are_borne(run: Run, monkeypatch: pytest.MonkeyPatch, *, n_groups: int) -> None:
+    monkeypatch.setattr(learning_curve, "_MIN_PHOTOS", 24)
+    groups = np.arange(32) % n_groups
+    with_val = Split(train=np.arange(16), val=np.arange(16, 24), test=np.arange(24, 32), groups=groups)
+
+    for split in (replace(HOLD_OUT, groups=groups), with_val):
+        told = run(training={"tune": "head", "patience": 1}, split=split).trial
+        assert told.learning_curve is None
+        assert np.isfinite(told.judged.scores).all()
+
+
+@pytest.mark.parametrize("training", [{"tune": "head"}, TOP])
+def test_the_kept_network_is_calibrated(
+    training: dict[str, Any], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_with(*, slope: float) -> TrainedNetwork:
+        learn = decision_rule.learn_decision_rule
+
+        def distort(scores: Any, **options: Any) -> Any:
+            rule = learn(scores, **options)
+            calibration = replace(
+                rule.calibration.calibration, slopes=np.full(3, slope), offsets=np.full(3, 0.5)
+            )
+            return replace(rule, calibration=replace(rule.calibration, calibration=calibration))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(held_out, "learn_decision_rule", distort)
+            return run(training=training)
+
+    plain, steep = (run_with(slope=slope).trial.test for slope in (1.0, 3.0))
+
+    assert plain is not None
+    assert steep is not None
+    odds, steep_odds = (np.log(judged.scores / (1 - judged.scores)) for judged in (plain, steep))
+    np.testing.assert_allclose(steep_odds - 0.5, 3 * (odds - 0.5), atol=1e-4)
+
+
+def test_the_nearest_neighbours_are_asked_about_the_judged_photos(run: Run) -> None:
+    alone = run(training={"tune": "head"}).trial.neighbours
+    folds = tuple(np.arange(fold, 32, 4) for fold in range(4))
+    crossed = run(
+        training=TOP, split=Split(train=np.arange(32), val=NONE, test=NONE, folds=folds)
+    ).trial.neighbours
+
+    assert alone is not None
+    assert crossed is not None
+    np.testing.assert_array_equal(alone.rows, HOLD_OUT.test)
+    np.testing.assert_array_equal(crossed.rows, np.arange(32))
+    assert alone.similar.shape == (len(HOLD_OUT.test), 3)
+    assert np.isin(alone.similar, HOLD_OUT.train).all()
+    fold_of = np.arange(32) % 4
+    assert (fold_of[crossed.similar] != fold_of[crossed.rows][:, None]).all()
+
+
+def test_where_inner_folds_judge_the_neighbours_answer_them(run: Run) -> None:
+    trial = run(training={"tune": "head"}, split=Split(train=np.arange(32), val=NONE, test=NONE)).trial
+
+    assert trial.neighbours is not None
+    assert trial.neighbours_out_of_fold is None
+    np.testing.assert_array_equal(trial.neighbours.rows, trial.judged.rows)
+
+
+def test_the_nearest_neighbours_are_asked_about_out_of_fold_photos_where_others_judge(run: Run) -> None:
+    trial = run(training={"tune": "head"}).trial
+    asked = trial.neighbours_out_of_fold
+
+    assert trial.out_of_fold is not None
+    assert trial.choosing is not None
+    assert asked is not None
+    np.testing.assert_array_equal(asked.rows, trial.out_of_fold.rows)
+    assert asked.scores.shape == trial.out_of_fold.scores.shape
+    for places in trial.choosing.folds:
+        assert not np.isin(asked.similar[places], asked.rows[places]).any()
+    assert np.isin(asked.similar, HOLD_OUT.train).all()
+
+
+@pytest.mark.parametrize("training", [{"tune": "head"}, TOP])
+def test_a_learning_curve_tells_what_more_photos_brought(
+    training: dict[str, Any], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learning_curve, "_MIN_PHOTOS", 24)
+    curve = run(training=training).trial.learning_curve
+    none = run(training=training, learning_curve=False).trial.learning_curve
+
+    assert none is None
+    assert curve is not None
+    assert curve.n_photos.tolist() == [5, 10, 14, 19]
+    assert curve.label_values.shape == (4, 3)
+    assert (curve.label_bands[..., 0] <= curve.label_values).all()
+    assert (curve.label_values <= curve.label_bands[..., 1]).all()
+    assert (curve.bands[:, 0] <= curve.values).all()
+    assert (curve.values <= curve.bands[:, 1]).all()
+    assert curve.gain == pytest.approx(curve.values[3] - curve.values[1])
+    assert curve.gain_band[0] <= curve.gain <= curve.gain_band[1]
+
+
+def test_without_features_there_is_no_learning_curve(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning_curve, "_MIN_PHOTOS", 24)
+
+    without, known = (
+        run(training={"tune": "full", "head_first": head_first}).trial for head_first in (False, True)
+    )
+
+    assert (without.learning_curve, without.neighbours) == (None, None)
+    assert known.learning_curve is not None
+    assert known.neighbours is not None
+
+
+def test_too_few_photos_have_no_learning_curve(run: Run) -> None:
+    assert run(training={"tune": "head"}).trial.learning_curve is None
