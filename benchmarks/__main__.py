@@ -40,7 +40,7 @@ FILTERS = {
     "sizes": "size",
     "works": "work",
     "waits": "waits",
-    "neighbours": "neighbours",
+    "neighbors": "neighbors",
 }
 """Options that choose cases, and the field of a case's key that each looks at."""
 

@@ -36,7 +36,7 @@ NEIGHBOURS = {RESTING: ("0", "1", "2"), SPINNING: ("0", "1")}
 
 
 def list_cases(settings: Settings) -> list[Case]:
-    """List every work beside every number of neighbours, then the same with threads that spin."""
+    """List every work beside every number of neighbors, then the same with threads that spin."""
     folder = sample_folder(settings)
     table = (str(folder / "images"), str(folder / "labels.csv"))
     works = {
@@ -54,18 +54,18 @@ def list_cases(settings: Settings) -> list[Case]:
         ),
     )
     return [
-        _case(settings, work, words, neighbours=neighbours, waits=waits)
+        _case(settings, work, words, neighbors=neighbors, waits=waits)
         for waits in WAITS
         for work, words in works.items()
-        for neighbours in NEIGHBOURS[waits]
+        for neighbors in NEIGHBOURS[waits]
     ]
 
 
-def _case(settings: Settings, work: str, words: Sequence[str], *, neighbours: str, waits: str) -> Case:
+def _case(settings: Settings, work: str, words: Sequence[str], *, neighbors: str, waits: str) -> Case:
     return Case(
-        key={"work": work, "waits": waits, "neighbours": neighbours},
+        key={"work": work, "waits": waits, "neighbors": neighbors},
         # Behind two dashes, the options of a command are not those of the worker.
-        command=[*worker_command(settings, "busy_cores", "--neighbours", neighbours), "--", *words],
+        command=[*worker_command(settings, "busy_cores", "--neighbors", neighbors), "--", *words],
         environment={**manylabel_environment(), **WAITS[waits]},
         read=read_values,
         packages=PACKAGES,

@@ -165,15 +165,15 @@ def _rate(records: Records, **key: str) -> float | None:
 
 
 def _busy_goals(records: Records) -> Iterator[Line]:
-    """Hold every work to half of its speed lost per busy neighbour, at most."""
+    """Hold every work to half of its speed lost per busy neighbor, at most."""
     for record in find(records, "busy", waits=RESTING):
-        work, neighbours = record["key"]["work"], int(record["key"]["neighbours"])
-        alone = find(records, "busy", work=work, waits=RESTING, neighbours="0")
-        if neighbours == 0 or not alone:
+        work, neighbors = record["key"]["work"], int(record["key"]["neighbors"])
+        alone = find(records, "busy", work=work, waits=RESTING, neighbors="0")
+        if neighbors == 0 or not alone:
             continue
         times = record["medians"]["command_seconds"] / alone[0]["medians"]["command_seconds"]
-        most = 2**neighbours
-        processes = "one busy process" if neighbours == 1 else f"{neighbours} busy processes"
+        most = 2**neighbors
+        processes = "one busy process" if neighbors == 1 else f"{neighbors} busy processes"
         yield Line(
             name="busy",
             goal=f"{work}, beside {processes}: at most {most} times as long as alone",

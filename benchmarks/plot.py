@@ -1,7 +1,7 @@
 """Draw part (a): seconds against test mAP.
 
 In:  records.
-Out: a PNG, a panel per photo set and network, one colour per tool, every point with its name.
+Out: a PNG, a panel per photo set and network, one color per tool, every point with its name.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ COLOURS = {
     "hf_trainer": "#b7791f",
     "lightly_train": "#6a4c93",
 }
-"""A colour per tool; variants of a tool share it. A tool that is not listed is drawn in black."""
+"""A color per tool; variants of a tool share it. A tool that is not listed is drawn in black."""
 
 _PANEL_INCHES = (4.0, 3.3)
 _LEAST_GAP = 0.065
@@ -48,14 +48,14 @@ def draw_plot(path: Path, records: Records) -> None:
         figure.savefig(path, dpi=130, facecolor="white")
 
 
-def colour_of(tool: str) -> str:
-    """Return the colour of a tool or of a variant of it.
+def color_of(tool: str) -> str:
+    """Return the color of a tool or of a variant of it.
 
     Examples:
-        >>> colour_of("manylabel top") == colour_of("manylabel quick")
+        >>> color_of("manylabel top") == color_of("manylabel quick")
         True
     """
-    return next((colour for name, colour in COLOURS.items() if tool.startswith(name)), "black")
+    return next((color for name, color in COLOURS.items() if tool.startswith(name)), "black")
 
 
 def _draw_panel(panel: Any, found: Sequence[Record], *, title: str) -> None:
@@ -87,19 +87,19 @@ def _name_point(panel: Any, record: Record, *, name_at: tuple[float, float], is_
     """Draw a point, and its name in the column on its side."""
     tool = record["key"]["tool"]
     point = record["medians"]["seconds"], 100 * record["medians"]["mAP"]
-    panel.plot(*point, "o", color=colour_of(tool), markersize=7)
+    panel.plot(*point, "o", color=color_of(tool), markersize=7)
     panel.annotate(
         tool,
         point,
         xytext=name_at,
         ha="right" if is_left else "left",
         va="center",
-        color=colour_of(tool),
+        color=color_of(tool),
         fontweight="bold" if tool.startswith(OURS) else "normal",
         fontsize=9,
         arrowprops={
             "arrowstyle": "-",
-            "color": colour_of(tool),
+            "color": color_of(tool),
             "linewidth": 0.7,
             "shrinkA": 0,
             "shrinkB": 3,

@@ -1,4 +1,4 @@
-"""A trained bundle in use: photos scored, labelled photos judged."""
+"""A trained bundle in use: photos scored, labelled photos evaluated."""
 
 import csv
 import json
@@ -139,17 +139,17 @@ def test_a_folder_that_is_no_bundle_is_told(images: Path) -> None:
 
 def test_an_evaluation_measures_what_predictions_say(shapes_bundle: Path, shapes_table: LabelTable) -> None:
     folder = shapes_table.photos[0].parent
-    judged = evaluate(shapes_bundle, folder, folder.parent / "labels.csv", part="all")
+    evaluated = evaluate(shapes_bundle, folder, folder.parent / "labels.csv", part="all")
 
     predictions = predict(shapes_bundle, shapes_table.photos)
     expected = measure(shapes_table.targets, predictions.scores.values, predictions.decisions)
     # Where the processor computes in 16 bits, batches of another size round otherwise.
     atol = 0.02 if has_native_bf16() else 1e-6
-    assert judged.metrics == pytest.approx(expected, abs=atol)
-    assert judged.n_photos == 32
-    assert judged.labels == shapes_table.labels
-    assert judged.per_label["n_positive"].tolist() == [16, 16, 16]
-    assert not judged.failures
+    assert evaluated.metrics == pytest.approx(expected, abs=atol)
+    assert evaluated.n_photos == 32
+    assert evaluated.labels == shapes_table.labels
+    assert evaluated.per_label["n_positive"].tolist() == [16, 16, 16]
+    assert not evaluated.failures
 
 
 def test_an_evaluation_says_what_answering_without_looking_gives(
@@ -162,16 +162,16 @@ def test_an_evaluation_says_what_answering_without_looking_gives(
     shares = [label["train"] / label["train_known"] for label in facts["data"]["labels"]]
     scores = np.tile(shares, (32, 1))
 
-    judged = evaluate(bundle, folder, folder.parent / "labels.csv", part="all").baselines
+    evaluated = evaluate(bundle, folder, folder.parent / "labels.csv", part="all").baselines
     for label in facts["data"]["labels"]:  # as the facts of earlier versions
         del label["train_known"]
     facts_file.write_text(json.dumps(facts), encoding="utf-8")
     of_old = evaluate(bundle, folder, folder.parent / "labels.csv", part="all").baselines
 
-    assert list(judged) == ["all-negative", "label-prior"]
-    assert judged["all-negative"]["exact_match"] == (shapes_table.targets == 0).all(axis=1).mean()
-    assert judged["label-prior"] == pytest.approx(measure(shapes_table.targets, scores, scores >= 0.5))
-    assert of_old == {"all-negative": judged["all-negative"]}
+    assert list(evaluated) == ["all-negative", "label-prior"]
+    assert evaluated["all-negative"]["exact_match"] == (shapes_table.targets == 0).all(axis=1).mean()
+    assert evaluated["label-prior"] == pytest.approx(measure(shapes_table.targets, scores, scores >= 0.5))
+    assert of_old == {"all-negative": evaluated["all-negative"]}
 
 
 def test_an_evaluation_counts_copies_once_in_its_intervals(shapes_bundle: Path, shapes_folder: Path) -> None:
@@ -203,12 +203,12 @@ def test_an_evaluation_leaves_out_photos_that_cannot_be_read(
 ) -> None:
     (shapes_folder / "images" / "05.png").write_bytes(b"no photo")
 
-    judged = evaluate(shapes_bundle, shapes_folder / "images", shapes_folder / "labels.csv", part="all")
+    evaluated = evaluate(shapes_bundle, shapes_folder / "images", shapes_folder / "labels.csv", part="all")
 
-    assert judged.n_photos == 31
-    assert [failure.path.name for failure in judged.failures] == ["05.png"]
+    assert evaluated.n_photos == 31
+    assert [failure.path.name for failure in evaluated.failures] == ["05.png"]
     # Photo 5 shows a circle and a triangle.
-    assert judged.per_label["n_positive"].tolist() == [15, 16, 15]
+    assert evaluated.per_label["n_positive"].tolist() == [15, 16, 15]
 
 
 def test_an_evaluation_of_photos_none_of_which_can_be_read_is_told(
@@ -224,11 +224,11 @@ def test_an_evaluation_of_photos_none_of_which_can_be_read_is_told(
 def test_a_table_of_which_nothing_can_be_learned_can_judge(shapes_bundle: Path, shapes_folder: Path) -> None:
     (shapes_folder / "few.csv").write_text("image,circle,square\n00.png,0,0\n01.png,0,0\n", encoding="utf-8")
 
-    judged = evaluate(shapes_bundle, shapes_folder / "images", shapes_folder / "few.csv", part="all")
+    evaluated = evaluate(shapes_bundle, shapes_folder / "images", shapes_folder / "few.csv", part="all")
 
-    assert judged.n_photos == 2
-    assert any("triangle" in note and "not judged" in note for note in judged.notes)
-    assert np.isnan(judged.metrics["mAP"])
+    assert evaluated.n_photos == 2
+    assert any("triangle" in note and "not evaluated" in note for note in evaluated.notes)
+    assert np.isnan(evaluated.metrics["mAP"])
 
 
 def test_the_form_of_the_table_may_be_told(shapes_bundle: Path, shapes_folder: Path) -> None:
@@ -236,7 +236,7 @@ def test_the_form_of_the_table_may_be_told(shapes_bundle: Path, shapes_folder: P
         "image,labels\n00.png,circle+square\n01.png,triangle\n02.png,\n", encoding="utf-8"
     )
 
-    judged = evaluate(
+    evaluated = evaluate(
         shapes_bundle,
         shapes_folder / "images",
         shapes_folder / "list.csv",
@@ -244,7 +244,7 @@ def test_the_form_of_the_table_may_be_told(shapes_bundle: Path, shapes_folder: P
         part="all",
     )
 
-    assert judged.per_label["n_positive"].tolist() == [1, 1, 1]
+    assert evaluated.per_label["n_positive"].tolist() == [1, 1, 1]
 
 
 def test_a_given_test_part_judges(shapes_bundle: Path, shapes_folder: Path) -> None:
@@ -259,14 +259,14 @@ def test_a_given_test_part_judges(shapes_bundle: Path, shapes_folder: Path) -> N
         learned = [line["image"] for line in csv.DictReader(file) if line["part"] != "test"]
     n_learned = sum(name in learned for name in sorted(path.name for path in photos.iterdir())[20:])
 
-    judged = evaluate(shapes_bundle, photos, table)
+    evaluated = evaluate(shapes_bundle, photos, table)
 
-    assert judged.n_photos == 12
+    assert evaluated.n_photos == 12
     assert n_learned > 0
     assert (
-        "judged on the 12 photos that the table marks 'test'; by their names, the model learned from "
+        "evaluated on the 12 photos that the table marks 'test'; by their names, the model learned from "
         f"{n_learned} of them, so these numbers flatter"
-    ) in judged.notes
+    ) in evaluated.notes
     assert evaluate(shapes_bundle, photos, table, part="train").n_photos == 20
     assert evaluate(shapes_bundle, photos, table, part="all").n_photos == 32
     with pytest.raises(TableError, match="no photo is marked 'val'"):
@@ -282,18 +282,22 @@ def test_photos_that_the_bundle_did_not_learn_from_judge(shapes_bundle: Path, sh
     with table.open("a", encoding="utf-8") as file:
         file.write("new.png,0,0,0\n")
 
-    judged = evaluate(shapes_bundle, photos, table)
+    evaluated = evaluate(shapes_bundle, photos, table)
     tested = evaluate(shapes_bundle, photos, table, part="test")
     whole = evaluate(shapes_bundle, photos, table, part="all")
 
     assert 0 < n_test == tested.n_photos
-    assert (judged.n_photos, whole.n_photos) == (n_test + 1, 33)
-    assert judged.notes[0] == (
-        f"judged on the {n_test + 1} of 33 photos that the model did not learn from, by their names "
+    assert (evaluated.n_photos, whole.n_photos) == (n_test + 1, 33)
+    assert evaluated.notes[0] == (
+        f"evaluated on the {n_test + 1} of 33 photos that the model did not learn from, by their names "
         f"({n_test} from its test part, 1 new); --part all judges on all"
     )
-    assert tested.notes[0] == f"judged on the {n_test} test photos of this model's training, by their names"
-    assert whole.notes[0].startswith("judged on all 33 photos, as asked; by their names, the model learned")
+    assert (
+        tested.notes[0] == f"evaluated on the {n_test} test photos of this model's training, by their names"
+    )
+    assert whole.notes[0].startswith(
+        "evaluated on all 33 photos, as asked; by their names, the model learned"
+    )
     with pytest.raises(
         TableError, match="no photo is marked 'val', and none is known to have been a validation"
     ):
@@ -314,7 +318,7 @@ def test_labels_that_only_one_side_has_are_told() -> None:
 
     np.testing.assert_array_equal(targets, [[np.nan, 1], [np.nan, np.nan]])
     assert notes == [
-        "the table does not have moon: they are unknown and not judged",
+        "the table does not have moon: they are unknown and not evaluated",
         "the bundle does not know fog, sun: left out",
     ]
 
@@ -334,9 +338,19 @@ def test_a_table_that_says_nothing_of_the_labels_is_refused() -> None:
 @pytest.mark.parametrize(
     ("part", "learned", "names", "note"),
     [
-        (None, None, "ab", "judged on all 2 photos: the model does not tell which photos it learned from."),
+        (
+            None,
+            None,
+            "ab",
+            "evaluated on all 2 photos: the model does not tell which photos it learned from.",
+        ),
         (None, {}, "ab", "the model learned from none of them (0 from its test part, 2 new)"),
-        (None, {0: "train", 1: "test"}, "b", "judged on the 1 of 2 photos that the model did not learn from"),
+        (
+            None,
+            {0: "train", 1: "test"},
+            "b",
+            "evaluated on the 1 of 2 photos that the model did not learn from",
+        ),
         (
             None,
             {0: "train", 1: "val"},
@@ -344,7 +358,7 @@ def test_a_table_that_says_nothing_of_the_labels_is_refused() -> None:
             "learned from every one of them, so these numbers flatter; judge",
         ),
         ("all", {0: "train"}, "ab", "as asked; by their names, the model learned from 1 of them, so these"),
-        ("train", {0: "train"}, "a", "judged on the 1 training photo of this model's training"),
+        ("train", {0: "train"}, "a", "evaluated on the 1 training photo of this model's training"),
     ],
 )
 def test_a_table_without_parts_is_judged_on_what_was_not_learned(
@@ -362,9 +376,9 @@ def test_the_test_part_of_the_table_judges_where_it_has_one() -> None:
 
     assert choose_judging(table, None, learned={0: "test", 1: "test"}).n_photos == 2
     assert choose_judging(table, "test", learned={0: "train", 1: "test"}).names == ("b.jpg",)
-    judged = choose_judging(own, None, learned={0: "test"})
-    assert judged.names == ("a.jpg",)
-    assert judged.notes[-1] == "judged on the 1 photo that the table marks 'test'"
+    evaluated = choose_judging(own, None, learned={0: "test"})
+    assert evaluated.names == ("a.jpg",)
+    assert evaluated.notes[-1] == "evaluated on the 1 photo that the table marks 'test'"
 
 
 def test_an_evaluation_is_written_with_null_for_what_is_undefined(tmp_path: Path) -> None:

@@ -27,7 +27,10 @@ SLOW = ("matplotlib", "openpyxl", "pandas", "scipy", "sklearn")
 # What importing any module of these must not load; a name stands for all that lies below it.
 LIGHT = {
     ("__init__", "config", "errors", "io", "recipes", "settings"): {*HEAVY, *SLOW, "numpy"},
-    ("bundle", "data", "decisions", "metrics", "preprocess", "quiet_imports", "review", "types"): {*HEAVY, *SLOW},
+    ("bundle", "data", "decisions", "metrics", "preprocess", "quiet_imports", "review", "types"): {
+        *HEAVY,
+        *SLOW,
+    },
     ("report", "explanation", "serving"): {*HEAVY},
 }
 

@@ -64,8 +64,8 @@ def test_data_are_checked_photos_scored_and_explained(
     assert "32 photos with 3 labels" in run(environment, "check", images, labels, cache=tmp_path)
     run(environment, "predict", bundle, images, "--out", tmp_path / "said.csv", cache=tmp_path)
     assert len((tmp_path / "said.csv").read_text(encoding="utf-8").splitlines()) == 33
-    judged = run(environment, "evaluate", bundle, images, labels, "--part", "all", cache=tmp_path)
-    assert "Judged on 32 photos (OpenVINO" in judged
+    evaluated = run(environment, "evaluate", bundle, images, labels, "--part", "all", cache=tmp_path)
+    assert "Evaluated on 32 photos (OpenVINO" in evaluated
     run(environment, "explain", bundle, images / "07.png", "--out", tmp_path / "why", cache=tmp_path)
     assert (tmp_path / "why" / "index.html").is_file()
 

@@ -67,7 +67,7 @@ def test_files_images_and_arrays_give_the_same_scores(shapes_table: LabelTable) 
 
 def test_a_fit_tells_how_far_it_is(shapes_table: LabelTable) -> None:
     heard: list[Progress] = []
-    small().fit(shapes_table.photos, shapes_table.targets, listener=heard.append)
+    small().fit(shapes_table.photos, shapes_table.targets, on_progress=heard.append)
     assert {step.subject for step in heard} == {"squeezenet1_1"}
     assert heard[-1].done == heard[-1].total > 0
 

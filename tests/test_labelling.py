@@ -140,7 +140,7 @@ def test_photos_that_cannot_be_read_are_listed(bundle: Path, images: Path) -> No
     (images / "07.png").write_bytes(b"no photo")
     heard: list[Progress] = []
 
-    suggestions = suggest(bundle, images, n=50, listener=heard.append)
+    suggestions = suggest(bundle, images, n=50, on_progress=heard.append)
 
     assert [failure.path.name for failure in suggestions.failures] == ["07.png"]
     assert len(suggestions.scores.names) == 31

@@ -70,7 +70,7 @@ def test_a_comparison_writes_the_whole_run_directory(config: RunConfig) -> None:
     heard: list[Progress] = []
 
     command = ["manylabel", "compare", "images"]
-    result = compare(config, command=command, recipe="quick", listener=heard.append)
+    result = compare(config, command=command, recipe="quick", on_progress=heard.append)
 
     files = {name.partition(".")[0] if name.startswith("plots/") else name for name in contents(result.out)}
     for model in ("squeezenet1_1", "timm--test_resnet.r160_in1k"):
@@ -96,7 +96,7 @@ def test_a_comparison_writes_the_whole_run_directory(config: RunConfig) -> None:
     assert any(name.startswith("plots/") for name in files)
     assert '<figure class="heat">' in (result.out / "report.html").read_text(encoding="utf-8")
     rows = read_csv(result.out / "table.csv")
-    assert [row["model"] for row in rows] == [*names, "all-negative", "label-prior", "nearest-neighbours"]
+    assert [row["model"] for row in rows] == [*names, "all-negative", "label-prior", "nearest-neighbors"]
     assert [row["init"] for row in rows][:2] == ["random", "random"]
     assert json.loads((result.out / "facts.json").read_text(encoding="utf-8")) == result.facts
     assert result.facts["run"]["recipe"] == "quick"
@@ -151,12 +151,12 @@ def test_folds_give_every_photo_a_score_by_a_network_that_did_not_see_it(config:
     assert {row["part"] for row in rows} == {"out-of-fold"}
     history = read_csv(result.out / "history" / "squeezenet1_1.csv")
     assert [row["fold"] for row in history] == ["1", "1", "2", "2", "", ""]
-    assert (result.facts["judged"]["part"], result.facts["judged"]["n_photos"]) == ("out_of_fold", 32)
+    assert (result.facts["evaluated"]["part"], result.facts["evaluated"]["n_photos"]) == ("out_of_fold", 32)
 
 
 def test_training_writes_one_bundle(config: RunConfig) -> None:
     heard: list[Progress] = []
-    result = train(config, listener=heard.append)
+    result = train(config, on_progress=heard.append)
 
     bundle = read_bundle(result.out)
     assert bundle.config.backbone == "squeezenet1_1"
@@ -237,7 +237,7 @@ def test_photos_of_all_sides_have_the_same_rows(shapes_table: LabelTable) -> Non
         if progress.done == progress.total:
             shapes_table.photos[5].unlink(missing_ok=True)
 
-    table, stores, _ = read_all_photos(shapes_table, sides_px=[30, 40], listener=lose_a_photo)
+    table, stores, _ = read_all_photos(shapes_table, sides_px=[30, 40], on_progress=lose_a_photo)
 
     assert table.n_photos == len(stores[30]) == len(stores[40]) == 31
     assert stores[30].hashes == stores[40].hashes
@@ -454,9 +454,9 @@ def test_networks_of_the_same_side_share_the_photos(
 ) -> None:
     sides_px: list[int] = []
 
-    def count(paths: Any, *, side_px: int, listener: Any) -> Any:
+    def count(paths: Any, *, side_px: int, on_progress: Any) -> Any:
         sides_px.append(side_px)
-        return read_store(paths, side_px=side_px, listener=listener)
+        return read_store(paths, side_px=side_px, on_progress=on_progress)
 
     monkeypatch.setattr(preparation, "read_store", count)
     names = ("squeezenet1_1", "squeezenet1_0")

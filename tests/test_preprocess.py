@@ -54,8 +54,8 @@ def test_settings_from_before_there_was_an_orientation_mean_upright_photos() -> 
 
 
 def test_an_unknown_setting_is_not_ignored() -> None:
-    with pytest.raises(TypeError, match="colour"):
-        Preprocessing.from_dict({**Preprocessing().to_dict(), "colour": "grey"})
+    with pytest.raises(TypeError, match="color"):
+        Preprocessing.from_dict({**Preprocessing().to_dict(), "color": "grey"})
 
 
 def test_the_defaults_are_those_of_imagenet() -> None:

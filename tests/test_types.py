@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from manylabel.types import (
+    EvaluatedPhotos,
     FloatArray,
     IntArray,
-    Judged,
     LabelTable,
     Progress,
     Scores,
@@ -41,11 +41,11 @@ def make_table(**changes: Any) -> LabelTable:
     return LabelTable(**{**values, **changes})
 
 
-def make_judged() -> Judged:
-    return Judged(rows=np.array([0]), scores=np.array([[0.5]]), decisions=np.array([[True]]))
+def make_judged() -> EvaluatedPhotos:
+    return EvaluatedPhotos(rows=np.array([0]), scores=np.array([[0.5]]), decisions=np.array([[True]]))
 
 
-def make_trial(*, test: Judged | None, out_of_fold: Judged | None) -> Trial:
+def make_trial(*, test: EvaluatedPhotos | None, out_of_fold: EvaluatedPhotos | None) -> Trial:
     return Trial(
         model="resnet50",
         init="random",
@@ -196,13 +196,13 @@ def test_no_photos_give_no_decisions() -> None:
 
 def test_a_trial_shows_its_test_photos_before_its_folds() -> None:
     test, out_of_fold = make_judged(), make_judged()
-    assert make_trial(test=test, out_of_fold=out_of_fold).judged is test
-    assert make_trial(test=None, out_of_fold=out_of_fold).judged is out_of_fold
+    assert make_trial(test=test, out_of_fold=out_of_fold).evaluated is test
+    assert make_trial(test=None, out_of_fold=out_of_fold).evaluated is out_of_fold
 
 
 def test_a_trial_without_held_out_photos_has_nothing_to_show() -> None:
     with pytest.raises(ValueError, match="resnet50: no photo was held out, so there is nothing to judge"):
-        _ = make_trial(test=None, out_of_fold=None).judged
+        _ = make_trial(test=None, out_of_fold=None).evaluated
 
 
 def test_progress_may_go_unheard() -> None:

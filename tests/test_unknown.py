@@ -44,9 +44,9 @@ from manylabel.pipeline import train
 from manylabel.preparation import RunClock, prepare
 from manylabel.review.label_issues import rank_label_errors
 from manylabel.training.trial import run_trial
-from manylabel.types import FloatArray, IntArray, Judged, Trial, ignore_progress
+from manylabel.types import EvaluatedPhotos, FloatArray, IntArray, Trial, ignore_progress
 
-AnyJudged = TypeVar("AnyJudged", bound=Judged)
+AnyJudged = TypeVar("AnyJudged", bound=EvaluatedPhotos)
 
 AIMS = (
     ThresholdAim(method="f1"),
@@ -272,12 +272,12 @@ def test_the_report_is_the_same_whatever_is_said_of_unknown_cells(
         rules=RulesConfig(exclusive=("circle | square",)),
     )
     clock = RunClock(command=(), recipe="")
-    run = prepare(config, clock=clock, listener=ignore_progress)
+    run = prepare(config, clock=clock, on_progress=ignore_progress)
     made = clock.run_info(run.config)
     monkeypatch.setattr(RunClock, "run_info", lambda clock, config: made)  # one time for both
     [(start, provenance)] = run.starts
-    trial = run_trial(start, provenance, run.experiment(start, provenance, listener=ignore_progress)).trial
-    assert np.isnan(run.table.targets[trial.judged.rows]).any()
+    trial = run_trial(start, provenance, run.experiment(start, provenance, on_progress=ignore_progress)).trial
+    assert np.isnan(run.table.targets[trial.evaluated.rows]).any()
 
     told, others = (
         as_told(run.facts([one], clock)) for one in (trial, say_otherwise(trial, run.table.targets))
@@ -290,26 +290,26 @@ def say_otherwise(trial: Trial, targets: FloatArray) -> Trial:
     """Return a trial that says something else of all unknown cells, and the same of all known ones."""
     rng = np.random.default_rng(0)
 
-    def change(judged: AnyJudged | None) -> AnyJudged | None:
-        if judged is None:
+    def change(evaluated: AnyJudged | None) -> AnyJudged | None:
+        if evaluated is None:
             return None
-        is_unknown = np.isnan(targets[judged.rows])
-        scores = np.where(is_unknown, rng.random(is_unknown.shape), judged.scores)
-        return replace(judged, scores=scores, decisions=judged.decisions ^ is_unknown)
+        is_unknown = np.isnan(targets[evaluated.rows])
+        scores = np.where(is_unknown, rng.random(is_unknown.shape), evaluated.scores)
+        return replace(evaluated, scores=scores, decisions=evaluated.decisions ^ is_unknown)
 
-    choosing = trial.choosing
-    assert choosing is not None
-    judged = change(choosing.judged)
-    assert judged is not None
-    is_unknown = np.isnan(targets[choosing.judged.rows])
-    raw_scores = np.where(is_unknown, rng.random(is_unknown.shape), choosing.raw_scores)
+    calibration_set = trial.calibration_set
+    assert calibration_set is not None
+    evaluated = change(calibration_set.evaluated)
+    assert evaluated is not None
+    is_unknown = np.isnan(targets[calibration_set.evaluated.rows])
+    raw_scores = np.where(is_unknown, rng.random(is_unknown.shape), calibration_set.raw_scores)
     return replace(
         trial,
         test=change(trial.test),
         out_of_fold=change(trial.out_of_fold),
-        neighbours=change(trial.neighbours),
-        neighbours_out_of_fold=change(trial.neighbours_out_of_fold),
-        choosing=replace(choosing, judged=judged, raw_scores=raw_scores),
+        neighbors=change(trial.neighbors),
+        neighbors_out_of_fold=change(trial.neighbors_out_of_fold),
+        calibration_set=replace(calibration_set, evaluated=evaluated, raw_scores=raw_scores),
     )
 
 

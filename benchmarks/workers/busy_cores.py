@@ -20,22 +20,22 @@ def compute_without_pause() -> None:
 def main() -> None:
     """Measure."""
     parser = worker_parser()
-    parser.add_argument("--neighbours", type=int, required=True)
+    parser.add_argument("--neighbors", type=int, required=True)
     parser.add_argument("command", nargs="+")
     given = parser.parse_args()
 
-    neighbours = [
-        multiprocessing.Process(target=compute_without_pause, daemon=True) for _ in range(given.neighbours)
+    neighbors = [
+        multiprocessing.Process(target=compute_without_pause, daemon=True) for _ in range(given.neighbors)
     ]
-    for neighbour in neighbours:
-        neighbour.start()
+    for neighbor in neighbors:
+        neighbor.start()
     started = time.perf_counter()
     try:
         subprocess.run(given.command, check=True)
         seconds = time.perf_counter() - started
     finally:
-        for neighbour in neighbours:
-            neighbour.kill()
+        for neighbor in neighbors:
+            neighbor.kill()
     write_values(given.out, {"command_seconds": seconds})
 
 

@@ -30,7 +30,7 @@ from manylabel.io.files import printable, write_atomically, writing
 from manylabel.metrics.baselines import Baseline, all_negative, label_prior_of_counts
 from manylabel.metrics.intervals import Interval, bootstrap_metrics
 from manylabel.metrics.metrics import measure, measure_labels
-from manylabel.types import FloatArray, Listener, ignore_progress
+from manylabel.types import FloatArray, ProgressCallback, ignore_progress
 
 _PROBLEMS_SHOWN = 10
 _logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Evaluation:
             bundle tells them.
         intervals: The 95 % interval of each metric, copies of a photo counted as one.
         per_label: Name to values [n_labels], as ``evaluation.metrics.measure_labels`` returns them.
-        n_photos: Photos that were judged.
+        n_photos: Photos that were evaluated.
         engine: What computed the scores, and in which numbers.
         notes: What the user should know, one sentence each.
         failures: An error for each photo that could not be read.
@@ -73,7 +73,7 @@ def predict(  # noqa: PLR0913 - a wish of the user each
     device: DeviceName = "auto",
     precision: PrecisionName = "auto",
     thresholds: ThresholdSource | Sequence[ThresholdSource] | None = None,
-    listener: Listener = ignore_progress,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> Predictions:
     """Score photos with a bundle; arguments and errors as for ``predict_batches``, all scores at once."""
     parts = predict_batches(
@@ -83,7 +83,7 @@ def predict(  # noqa: PLR0913 - a wish of the user each
         device=device,
         precision=precision,
         thresholds=thresholds,
-        listener=listener,
+        on_progress=on_progress,
     )
     return join_predictions(list(parts))
 
@@ -96,7 +96,7 @@ def predict_batches(  # noqa: PLR0913 - a wish of the user each
     device: DeviceName = "auto",
     precision: PrecisionName = "auto",
     thresholds: ThresholdSource | Sequence[ThresholdSource] | None = None,
-    listener: Listener = ignore_progress,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> Generator[Predictions, None, None]:
     """Score photos with a bundle, a few at a time; memory stays small, however many they are.
 
@@ -109,7 +109,7 @@ def predict_batches(  # noqa: PLR0913 - a wish of the user each
         thresholds: Thresholds of some labels in place of those of the bundle: a mapping from labels to
             numbers from 0 to 1, a CSV file with the columns label and threshold, or several of them, of
             which the later ones win.
-        listener: Hears of progress.
+        on_progress: Hears of progress.
 
     Yields:
         Scores and decisions for the next photos, in their order; those that cannot be read are listed.
@@ -137,7 +137,7 @@ def predict_batches(  # noqa: PLR0913 - a wish of the user each
     )
     for change in predictor.thresholds.changes:
         _logger.info("%s", change)
-    yield from _check_readable(stream_files(predictor, paths, names=names, listener=listener))
+    yield from _check_readable(stream_files(predictor, paths, names=names, on_progress=on_progress))
 
 
 def evaluate(  # noqa: PLR0913 - a wish of the user each
@@ -150,7 +150,7 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
     engine: EngineName = "auto",
     precision: PrecisionName = "auto",
     thresholds: ThresholdSource | Sequence[ThresholdSource] | None = None,
-    listener: Listener = ignore_progress,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> Evaluation:
     """Judge a bundle on a labelled table.
 
@@ -165,7 +165,7 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
         engine: What computes: "auto" takes OpenVINO on a CPU, else torch.
         precision: Number type of the forward pass.
         thresholds: As for ``predict_batches``.
-        listener: Hears of progress.
+        on_progress: Hears of progress.
 
     Raises:
         InputError: The bundle, a threshold or the table cannot be used, or they share no label.
@@ -179,9 +179,9 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
         Path(bundle), engine=engine, precision=precision, aim=aim_for(table.n_photos), thresholds=thresholds
     )
     targets, notes = align_targets(table, predictor.labels)
-    parts = stream_files(predictor, table.photos, names=table.names, listener=listener)
+    parts = stream_files(predictor, table.photos, names=table.names, on_progress=on_progress)
     predictions = join_predictions(list(_check_readable(parts)))
-    judged = targets[predictions.rows]
+    evaluated = targets[predictions.rows]
     groups = group_copies([table.photos[row] for row in predictions.rows])
     n_groups = len(np.unique(groups))
     if n_groups < len(groups):
@@ -190,21 +190,21 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
             f"intervals count copies of a photo as one: {len(groups)} photos, {n_groups} pictures",
         ]
     bootstrap = bootstrap_metrics(
-        judged,
+        evaluated,
         [(predictions.scores.values, predictions.decisions)],
         groups=groups,
         rng=np.random.default_rng(0),
     )
     return Evaluation(
         labels=predictor.labels,
-        metrics=measure(judged, predictions.scores.values, predictions.decisions),
+        metrics=measure(evaluated, predictions.scores.values, predictions.decisions),
         baselines={
-            baseline.name: measure(judged, baseline.scores, baseline.decisions)
-            for baseline in _list_baselines(Path(bundle), predictor.labels, n_photos=len(judged))
+            baseline.name: measure(evaluated, baseline.scores, baseline.decisions)
+            for baseline in _list_baselines(Path(bundle), predictor.labels, n_photos=len(evaluated))
         },
         intervals=bootstrap.models[0].metrics,
-        per_label=measure_labels(judged, predictions.scores.values, predictions.decisions),
-        n_photos=len(judged),
+        per_label=measure_labels(evaluated, predictions.scores.values, predictions.decisions),
+        n_photos=len(evaluated),
         engine=predictor.engine,
         notes=(*table.notes, *notes, *predictor.thresholds.changes),
         failures=predictions.failures,

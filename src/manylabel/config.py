@@ -225,7 +225,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationConfig:
-    """How a photo is varied in training; the study flipped it and varied its light and colour."""
+    """How a photo is varied in training; the study flipped it and varied its light and color."""
 
     horizontal_flip: float = 0.5
     """Chance to mirror a photo left to right, in [0, 1]."""

@@ -24,7 +24,7 @@ from manylabel.data.formats.assembly.label_names import find_unusable_names
 from manylabel.errors import TableError, needs_extra
 from manylabel.io.cache import default_cache
 from manylabel.recipes import apply_settings, check_config
-from manylabel.types import FloatArray, IntArray, Listener, Split, ignore_progress
+from manylabel.types import FloatArray, IntArray, ProgressCallback, Split, ignore_progress
 
 if TYPE_CHECKING:
     from manylabel.training.photo_store import PhotoStore
@@ -54,7 +54,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
     Examples:
         >>> from PIL import Image
-        >>> photos = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue", "purple", "black")]
+        >>> photos = [Image.new("RGB", (64, 64), color) for color in ("red", "blue", "purple", "black")]
         >>> labels = [{"red"}, {"blue"}, {"red", "blue"}, set()]
         >>> settings = ["model.init=random", "model.side_px=64", "training.epochs=1"]
         >>> classifier = MultiLabelClassifier("squeezenet1_1", settings=settings).fit(photos, labels)
@@ -92,14 +92,14 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         tags.no_validation = True
         return tags
 
-    def fit(self, X: Photos, y: Labels, *, listener: Listener = ignore_progress) -> Self:
+    def fit(self, X: Photos, y: Labels, *, on_progress: ProgressCallback = ignore_progress) -> Self:
         """Learn from labelled photos.
 
         Args:
             X: Photos [n_photos].
             y: Indicator matrix [n_photos, n_labels] of 1, 0 and NaN (unknown), a data frame of the same,
                 whose columns name the labels, or a collection of label names per photo.
-            listener: Hears of progress: ``listener=print`` shows every step.
+            on_progress: Hears of progress: ``on_progress=print`` shows every step.
 
         Raises:
             TableError: A photo cannot be read, ``y`` does not fit ``X``, or no photo carries some label.
@@ -127,7 +127,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             config=settings_for(provenance, config),
             rules=parse_rules(**asdict(config.rules), labels=[str(name) for name in names]),
             cache=default_cache(),
-            listener=listener,
+            on_progress=on_progress,
         )
         network = run_trial(start, provenance, experiment)
         self.predictor_ = network.predictor

@@ -22,7 +22,7 @@ from manylabel.io.csv_text import CsvWriter
 from manylabel.io.files import printable, write_atomically, writing
 from manylabel.io.label_columns import label_columns
 from manylabel.review.active_learning import choose_to_label, mean_entropy
-from manylabel.types import FloatArray, IntArray, Listener, Scores, ignore_progress
+from manylabel.types import FloatArray, IntArray, ProgressCallback, Scores, ignore_progress
 
 _PROBLEMS_SHOWN = 10
 _UNSURE = 0.4
@@ -61,7 +61,7 @@ def suggest(  # noqa: PLR0913 - a wish of the user each
     n: int = 20,
     form: DataConfig | None = None,
     device: DeviceName = "auto",
-    listener: Listener = ignore_progress,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> Suggestions:
     """Choose photos that stand for many others whose labels the network does not know.
 
@@ -72,11 +72,11 @@ def suggest(  # noqa: PLR0913 - a wish of the user each
         photos: Folder of photos, searched with its subfolders.
         labels: Table of those that are labelled: they are not suggested, and neither is what looks like them.
             Photos of which it knows no label are not labelled. Not given: those that the bundle was trained
-            and judged with, as far as they lie in the folder under their names.
+            and evaluated with, as far as they lie in the folder under their names.
         n: How many photos to suggest, at least 1.
         form: How the table is read; its paths are not used.
         device: Where to compute.
-        listener: Hears of progress.
+        on_progress: Hears of progress.
 
     Raises:
         InputError: The bundle, the folder or the table cannot be used, or no unlabelled photo can be read.
@@ -99,7 +99,7 @@ def suggest(  # noqa: PLR0913 - a wish of the user each
     if len(labelled) == len(paths):
         why = "; ".join(notes) if paths or misnamed else "it is empty"
         raise InputError(f"{folder}: holds no photo that is not labelled; {why}")
-    seen = score_with_features(opened, paths, names=names, device=device, listener=listener)
+    seen = score_with_features(opened, paths, names=names, device=device, on_progress=on_progress)
     is_labelled = np.isin(seen.rows, labelled)
     if is_labelled.all():
         problems = "\n".join(map(str, seen.failures[:_PROBLEMS_SHOWN]))
@@ -160,7 +160,9 @@ def _find_learned(bundle: Bundle, names: Sequence[str], folder: Path) -> tuple[I
         unknown = "which photos the bundle was trained with is not known: it has no split.csv"
         return _rows(()), [f"{unknown}; give --labels TABLE to leave labelled ones out"]
     have, are = ("photo has the name", "is") if len(learned) == 1 else ("photos have the names", "are")
-    what = f"{len(learned)} {have} of photos that the bundle was trained or judged with, and {are} left out"
+    what = (
+        f"{len(learned)} {have} of photos that the bundle was trained or evaluated with, and {are} left out"
+    )
     return _rows(learned), [f"{what}; give --labels TABLE where that is not so"] if learned else []
 
 

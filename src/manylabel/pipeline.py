@@ -1,4 +1,4 @@
-"""The whole flow: photos and labels in, trained, compared and judged networks out.
+"""The whole flow: photos and labels in, trained, compared and evaluated networks out.
 
 In:  the settings of a run.
 Out: a run directory, or one bundle.
@@ -25,7 +25,7 @@ from manylabel.run_folder import (
     write_network,
 )
 from manylabel.training.trial import run_trial
-from manylabel.types import Listener, Progress, ignore_progress
+from manylabel.types import Progress, ProgressCallback, ignore_progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ def compare(
     *,
     command: Sequence[str] = (),
     recipe: str = "",
-    listener: Listener = ignore_progress,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> RunResult:
     """Train every network on the same photos, judge them on the same photos, write a report.
 
@@ -54,7 +54,7 @@ def compare(
         config: The settings; ``data.photos`` must be given.
         command: The words of the command, for the report.
         recipe: Name of the recipe that the settings started from, for the report.
-        listener: Hears of progress.
+        on_progress: Hears of progress.
 
     Returns:
         Where the run directory lies, and its facts.
@@ -66,18 +66,18 @@ def compare(
     """
     clock = RunClock(command=command, recipe=recipe)
     with open_output(config) as folder, keep_finished_networks(folder, Path(config.out)):
-        run = prepare(config, clock=clock, listener=listener)
+        run = prepare(config, clock=clock, on_progress=on_progress)
         check_room_for_networks(folder, run, out=Path(config.out))
         write_split(folder / SPLIT_FILE, run.table, run.split)
         trials = []
         for n_done, (start, provenance) in enumerate(run.starts):
-            listener(Progress("network", "trial", n_done, len(run.starts), is_of_all=True))
-            experiment = run.experiment(start, provenance, listener=listener)
+            on_progress(Progress("network", "trial", n_done, len(run.starts), is_of_all=True))
+            experiment = run.experiment(start, provenance, on_progress=on_progress)
             network = run_trial(start, provenance, experiment)
             write_network(folder / "models" / file_name(network.trial.model), network, run, clock=clock)
             write_trial(folder, network.trial, run.table)
             trials.append(network.trial)
-        listener(Progress("network", "trial", len(trials), len(run.starts), is_of_all=True))
+        on_progress(Progress("network", "trial", len(trials), len(run.starts), is_of_all=True))
         facts = run.facts(trials, clock)
         write_report(facts, run.table, out=folder, heat_maps=draw_heat_maps(facts, run.table, folder=folder))
         write_label_issues(folder, trials, run.table, facts=facts)
@@ -92,7 +92,7 @@ def train(
     *,
     command: Sequence[str] = (),
     recipe: str = "",
-    listener: Listener = ignore_progress,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> RunResult:
     """Train one network, judge it, write it as a bundle.
 
@@ -100,7 +100,7 @@ def train(
         config: The settings, with one name in ``model.names``.
         command: The words of the command, for the bundle's facts.
         recipe: Name of the recipe that the settings started from.
-        listener: Hears of progress.
+        on_progress: Hears of progress.
 
     Returns:
         Where the bundle lies, and its facts.
@@ -112,11 +112,11 @@ def train(
         raise ConfigError(f"model.names: train takes one network, not {len(config.model.names)}; see compare")
     clock = RunClock(command=command, recipe=recipe)
     with open_output(config) as folder, keep_finished_networks(folder, Path(config.out)):
-        run = prepare(config, clock=clock, listener=listener)
+        run = prepare(config, clock=clock, on_progress=on_progress)
         check_room_for_networks(folder, run, out=Path(config.out))
         write_split(folder / SPLIT_FILE, run.table, run.split)
         start, provenance = run.starts[0]
-        experiment = run.experiment(start, provenance, listener=listener)
+        experiment = run.experiment(start, provenance, on_progress=on_progress)
         network = run_trial(start, provenance, experiment)
         facts = write_network(folder, network, run, clock=clock)
     return RunResult(out=Path(config.out), facts=facts)

@@ -33,7 +33,7 @@ from manylabel.training.cross_validation import threshold_aim
 from manylabel.training.defaults import fill_defaults
 from manylabel.training.photo_store import PhotoStore, read_store
 from manylabel.training.trial import Experiment
-from manylabel.types import IntArray, LabelTable, Listener, Split, Trial
+from manylabel.types import IntArray, LabelTable, ProgressCallback, Split, Trial
 
 _logger = logging.getLogger(__name__)
 _WARNINGS_SHOWN = 5
@@ -89,7 +89,9 @@ class PreparedRun:
     check: Check
     rules: LabelRules
 
-    def experiment(self, start: Classifier, provenance: Provenance, *, listener: Listener) -> Experiment:
+    def experiment(
+        self, start: Classifier, provenance: Provenance, *, on_progress: ProgressCallback
+    ) -> Experiment:
         """Return what the trial of one network needs."""
         return Experiment(
             store=self.stores[start.preprocessing.side_px],
@@ -97,7 +99,7 @@ class PreparedRun:
             split=self.split,
             config=settings_for(provenance, self.config),
             cache=default_cache(),
-            listener=listener,
+            on_progress=on_progress,
             rules=self.rules,
         )
 
@@ -113,7 +115,7 @@ class PreparedRun:
         )
 
 
-def prepare(config: RunConfig, *, clock: RunClock, listener: Listener) -> PreparedRun:
+def prepare(config: RunConfig, *, clock: RunClock, on_progress: ProgressCallback) -> PreparedRun:
     """Check the settings, read the labels, build the networks, read the photos, split them.
 
     What fails fast comes first: a wrong table is told before a network is built, a missing weight before
@@ -143,7 +145,7 @@ def prepare(config: RunConfig, *, clock: RunClock, listener: Listener) -> Prepar
     with clock.timed("reading photos"):
         sides_px = sorted({start.preprocessing.side_px for start, _ in starts})
         whole = table
-        table, stores, failures = read_all_photos(whole, sides_px=sides_px, listener=listener)
+        table, stores, failures = read_all_photos(whole, sides_px=sides_px, on_progress=on_progress)
         lost_parts = find_lost_parts(whole, failures)
         if lost_parts:
             raise TableError(lost_parts)
@@ -203,14 +205,14 @@ def read_labels(config: RunConfig) -> LabelTable:
 
 
 def read_all_photos(
-    table: LabelTable, *, sides_px: Sequence[int], listener: Listener
+    table: LabelTable, *, sides_px: Sequence[int], on_progress: ProgressCallback
 ) -> tuple[LabelTable, dict[int, PhotoStore], list[PhotoError]]:
     """Read every photo once per side; leave out those that cannot be read, and say so.
 
     Args:
         table: Which photos.
         sides_px: Sides in pixels that networks see, at least one.
-        listener: Hears of progress.
+        on_progress: Hears of progress.
 
     Returns:
         The table of the readable photos, the stores by their sides, and the errors of the other photos.
@@ -220,7 +222,9 @@ def read_all_photos(
     """
     stores, lost = {}, list[PhotoError]()
     for side_px in sides_px:
-        stores[side_px], readable, failures = read_store(table.photos, side_px=side_px, listener=listener)
+        stores[side_px], readable, failures = read_store(
+            table.photos, side_px=side_px, on_progress=on_progress
+        )
         if len(readable) == 0:
             raise TableError(["not one photo can be read; the first problems:", *map(str, failures[:10])])
         if failures:
@@ -231,6 +235,6 @@ def read_all_photos(
             lost += failures
             if len(stores) > 1:
                 # Lost since it was read for another side: the rows of all stores must be those of the table.
-                table, stores, more = read_all_photos(table, sides_px=sides_px, listener=listener)
+                table, stores, more = read_all_photos(table, sides_px=sides_px, on_progress=on_progress)
                 return table, stores, lost + more
     return table, stores, lost

@@ -33,7 +33,7 @@ from manylabel import MultiLabelClassifier
 classifier = MultiLabelClassifier.from_pretrained("FOLDER_OR_REPOSITORY")
 ```
 
-It was kept from Python, where nothing is judged: how good it is, is not known here.
+It was kept from Python, where nothing is evaluated: how good it is, is not known here.
 """
 )
 

@@ -218,7 +218,7 @@ def _choose(value: object, choices: tuple[str, ...]) -> str:
 
 
 def _unknown_key(key: str) -> str:
-    """Say that a key is unknown, and what may have been meant: the same name elsewhere, or a neighbour."""
+    """Say that a key is unknown, and what may have been meant: the same name elsewhere, or a neighbor."""
     known = list(setting_kinds())
     if key in sections():
         first = next(other for other in known if other.startswith(f"{key}."))

@@ -208,7 +208,7 @@ class Epoch:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Judged:
+class EvaluatedPhotos:
     """Hold scores and decisions for photos that the model did not learn from.
 
     Attributes:
@@ -223,8 +223,8 @@ class Judged:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class NeighboursJudged(Judged):
-    """Hold what the most similar training photos say about the judged ones, and which they are.
+class NeighborPredictions(EvaluatedPhotos):
+    """Hold what the most similar training photos say about the evaluated ones, and which they are.
 
     Attributes:
         similar: Rows of the training photos that look most alike to each, the most alike first
@@ -235,11 +235,11 @@ class NeighboursJudged(Judged):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Choosing:
+class CalibrationSet:
     """Hold what a network says about the photos that chose its calibration and its thresholds.
 
     Attributes:
-        judged: Its scores and decisions, those of each fold by what was chosen on the others.
+        evaluated: Its scores and decisions, those of each fold by what was chosen on the others.
         raw_scores: Its scores before calibration [n_rows, n_labels].
         threshold_scores: Those that chose thresholds, calibrated by other photos [n_rows, n_labels].
         free_decisions: Its decisions by thresholds alone, without rules among labels [n_rows, n_labels].
@@ -247,7 +247,7 @@ class Choosing:
         origin: Which photos these are, in words.
     """
 
-    judged: Judged
+    evaluated: EvaluatedPhotos
     raw_scores: FloatArray
     threshold_scores: FloatArray
     free_decisions: NDArray[np.bool_]
@@ -306,13 +306,14 @@ class Trial:
         step_seconds: Where the time of all training steps went; empty where none were taken.
         logit_scale: What the logits of the kept network were multiplied with after the fit.
         learned_share: Share of the way from the start of training that the kept network stands at, in [0, 1].
-        choosing: The photos that chose calibration and thresholds; None where none were kept from training.
+        calibration_set: Predictions for the photos that calibration and thresholds were chosen on; None
+            without such photos.
         is_calibrated: Whether the probabilities were calibrated after training.
         calibration: Why, or why not, in words.
         threshold_notes: What cannot be promised of the thresholds, a sentence each.
-        neighbours: What the nearest neighbours on the features of the frozen backbone say about the judged
+        neighbors: What the nearest neighbors on the features of the frozen backbone say about the evaluated
             photos; None where their features were not computed.
-        neighbours_out_of_fold: The same about the out-of-fold photos, where test photos judge.
+        neighbors_out_of_fold: The same about the out-of-fold photos, where test photos judge.
         folds: Row numbers that each fit of the cross-validation held out; empty without any.
         learning_curve: Whether more photos would help; None where it was not measured.
     """
@@ -328,8 +329,8 @@ class Trial:
     pos_weight: FloatArray
     weight_decay: float
     fold_weight_decays: tuple[float, ...]
-    test: Judged | None
-    out_of_fold: Judged | None
+    test: EvaluatedPhotos | None
+    out_of_fold: EvaluatedPhotos | None
     history: tuple[Epoch, ...]
     training_seconds: float
     inference_seconds: float
@@ -337,26 +338,26 @@ class Trial:
     step_seconds: dict[str, float] = field(default_factory=dict)
     logit_scale: float = 1.0
     learned_share: float = 1.0
-    choosing: Choosing | None = None
+    calibration_set: CalibrationSet | None = None
     is_calibrated: bool = False
     calibration: str = "not calibrated"
     threshold_notes: tuple[str, ...] = ()
-    neighbours: NeighboursJudged | None = None
-    neighbours_out_of_fold: NeighboursJudged | None = None
+    neighbors: NeighborPredictions | None = None
+    neighbors_out_of_fold: NeighborPredictions | None = None
     folds: tuple[IntArray, ...] = ()
     learning_curve: LearningCurve | None = None
 
     @property
-    def judged(self) -> Judged:
+    def evaluated(self) -> EvaluatedPhotos:
         """Return the scores that the tables show: those of the test photos, else the out-of-fold ones.
 
         Raises:
             ValueError: Nothing was held out.
         """
-        judged = self.test if self.test is not None else self.out_of_fold
-        if judged is None:
+        evaluated = self.test if self.test is not None else self.out_of_fold
+        if evaluated is None:
             raise ValueError(f"{self.model}: no photo was held out, so there is nothing to judge")
-        return judged
+        return evaluated
 
 
 class Predictor(Protocol):
@@ -392,7 +393,7 @@ class Progress:
     is_of_all: bool = False
 
 
-Listener = Callable[[Progress], None]
+ProgressCallback = Callable[[Progress], None]
 """What hears of progress; the command line draws bars with it, the library default hears nothing."""
 
 

@@ -37,7 +37,7 @@ def graph_file(
     output: str = "logits",
     **more: Any,
 ) -> bytes:
-    """Make a file whose logits are the mean colour of each photo, and the largest number of the harm.
+    """Make a file whose logits are the mean color of each photo, and the largest number of the harm.
 
     Args:
         nodes: What computes the harm from "one" or from "floats" [n, side_px, side_px, 3].

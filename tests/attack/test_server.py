@@ -14,12 +14,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.serving.conftest import Address, ask, converted, listening, request_of, running
 
 from manylabel.serving.app import create_app
 from manylabel.serving.served import ServedBundle
 from manylabel.serving.settings import ServeLimits
 from tests.attack.requests import Attack, draw_attack
+from tests.serving.conftest import Address, ask, converted, listening, request_of, running
 
 pytest.importorskip("openvino")
 

@@ -87,9 +87,9 @@ PARTS = {
     ),
     "busy": records_of(
         *(
-            ({"work": "top", "waits": waits, "neighbours": neighbours}, {"command_seconds": seconds})
+            ({"work": "top", "waits": waits, "neighbors": neighbors}, {"command_seconds": seconds})
             for waits, times in (("rest", (20.0, 36.0, 90.0)), ("spin", (19.0, 95.0)))
-            for neighbours, seconds in zip("012", times, strict=False)
+            for neighbors, seconds in zip("012", times, strict=False)
         )
     ),
     "growth": records_of(

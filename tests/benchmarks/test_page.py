@@ -47,7 +47,7 @@ def test_every_goal_is_reached_or_missed_by_a_number(results: Path, tmp_path: Pa
     assert "scenes_160, MobileNetV2: test mAP of at least 94.5 | - | not measured |" in page
 
 
-def test_busy_neighbours_are_told_as_times_of_the_time_alone(results: Path, tmp_path: Path) -> None:
+def test_busy_neighbors_are_told_as_times_of_the_time_alone(results: Path, tmp_path: Path) -> None:
     page = page_of(results, tmp_path)
 
     assert "| top, beside one busy process: at most 2 times as long as alone | 1.8 times | reached |" in page

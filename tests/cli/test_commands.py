@@ -85,7 +85,7 @@ def test_comparing_prints_one_table_and_writes_the_report(run: Run, images: Path
     lines = answer.stdout.splitlines()
     starts = [line.split()[0] for line in lines]
     assert [starts.index(name) for name in ("squeezenet1_1", "all-negative", "label-prior")]
-    assert "Judged on 6 test photos." in lines
+    assert "Evaluated on 6 test photos." in lines
     assert lines[-1] == "Report: runs/first/report.html"
     assert answer.stdout.startswith("Nothing here is pre-trained: squeezenet1_1 started from random")
     assert Path("runs/first/report.html").is_file()
@@ -99,9 +99,9 @@ def test_comparing_prints_one_table_and_writes_the_report(run: Run, images: Path
 def test_a_trained_network_predicts_and_is_judged(run: Run, images: Path, labels: Path) -> None:
     trained = run("train", images, labels, "--model", "squeezenet1_1", *QUICK, "--out", "shapes")
     predicted = run("predict", "shapes", images, "--out", "said.csv", "--out", "deep/said.json")
-    judged = run("evaluate", "shapes", images, labels, "--part", "all", "--out", "metrics.json")
+    evaluated = run("evaluate", "shapes", images, labels, "--part", "all", "--out", "metrics.json")
 
-    assert (trained.code, predicted.code, judged.code) == (0, 0, 0)
+    assert (trained.code, predicted.code, evaluated.code) == (0, 0, 0)
     assert trained.stdout.splitlines()[-1] == "Bundle: shapes"
     assert predicted.stdout.splitlines()[1].startswith("00.png")
     assert predicted.stdout.splitlines()[-2:] == ["Predictions: said.csv", "Predictions: deep/said.json"]
@@ -110,7 +110,7 @@ def test_a_trained_network_predicts_and_is_judged(run: Run, images: Path, labels
     assert [line["image"] for line in said] == [f"{number:02}.png" for number in range(32)]
     photos = json.loads(Path("deep/said.json").read_text(encoding="utf-8"))["photos"]
     assert [";".join(photo["labels"]) for photo in photos] == [line["labels"] for line in said]
-    assert "Judged on 32 photos (OpenVINO, " in judged.stdout
+    assert "Evaluated on 32 photos (OpenVINO, " in evaluated.stdout
     assert json.loads(Path("metrics.json").read_text(encoding="utf-8"))["n_photos"] == 32
 
 
@@ -123,7 +123,7 @@ def test_options_reach_the_run(run: Run, images: Path, labels: Path) -> None:
 
     facts = json.loads(Path("shapes/facts.json").read_text(encoding="utf-8"))
     assert answer.code == 0
-    assert "Judged on 32 photos, each by a network that did not see it." in answer.stdout
+    assert "Evaluated on 32 photos, each by a network that did not see it." in answer.stdout
     assert (facts["run"]["seed"], facts["run"]["recipe"]) == (7, "study")
     assert facts["models"][0]["head"] == "mlp"
     assert facts["models"][0]["pos_weight"] == [1.0, 1.0, 1.0]
@@ -137,13 +137,13 @@ def test_photos_that_cannot_be_read_are_listed_and_the_rest_is_done(
 
     compared = run("train", images, labels, "--model", "squeezenet1_1", *QUICK)
     predicted = run("predict", shapes_bundle, images, "--out", "said.csv")
-    judged = run("evaluate", shapes_bundle, images, labels, "--part", "all")
+    evaluated = run("evaluate", shapes_bundle, images, labels, "--part", "all")
 
-    for answer in (compared, predicted, judged):
+    for answer in (compared, predicted, evaluated):
         assert answer.code == 0
         assert "11.png: it is not a photo" in answer.said
     assert json.loads(Path("bundle/facts.json").read_text(encoding="utf-8"))["data"]["n_photos"] == 31
-    assert "Judged on 31 photos (OpenVINO, " in judged.stdout
+    assert "Evaluated on 31 photos (OpenVINO, " in evaluated.stdout
     with Path("said.csv").open(newline="", encoding="utf-8") as file:
         said = list(csv.DictReader(file))
     assert [bool(line["error"]) for line in said] == [number == 11 for number in range(32)]
@@ -253,13 +253,13 @@ def test_thresholds_are_given_to_predict_and_evaluate(
     given = ("--thresholds", "mine.csv", "--threshold", "square=0")
 
     predicted = run("predict", shapes_bundle, images, "--out", "said.csv", *given)
-    judged = run("evaluate", shapes_bundle, images, labels, "--out", "metrics.json", *given)
+    evaluated = run("evaluate", shapes_bundle, images, labels, "--out", "metrics.json", *given)
 
-    assert (predicted.code, judged.code) == (0, 0)
+    assert (predicted.code, evaluated.code) == (0, 0)
     with Path("said.csv").open(newline="", encoding="utf-8") as file:
         assert {line["labels"] for line in csv.DictReader(file)} == {"square"}
     assert "thresholds were given: circle 1 (" in predicted.said
-    assert "Note: thresholds were given: circle 1 (" in " ".join(judged.stdout.split())
+    assert "Note: thresholds were given: circle 1 (" in " ".join(evaluated.stdout.split())
     metrics = json.loads(Path("metrics.json").read_text(encoding="utf-8"))
     assert metrics["labels"]["square"]["recall"] == 1
     assert metrics["labels"]["circle"]["recall"] == 0
@@ -485,22 +485,22 @@ def test_the_numbers_to_compute_in_may_be_chosen(
 
     ours, theirs = scores_in("ours.jsonl"), scores_in("theirs.jsonl")
     assert all(row == pytest.approx(other, abs=1e-4) for row, other in zip(ours, theirs, strict=True))
-    judged = run("evaluate", shapes_bundle, images, labels, "--precision", "fp32")
-    assert "(OpenVINO, fp32)" in judged.stdout
+    evaluated = run("evaluate", shapes_bundle, images, labels, "--precision", "fp32")
+    assert "(OpenVINO, fp32)" in evaluated.stdout
 
 
 def test_the_engine_may_be_chosen(run: Run, images: Path, labels: Path, shapes_bundle: Path) -> None:
     predicted = run("predict", shapes_bundle, images, "--engine", "torch", "--out", "torch.jsonl")
     run("predict", shapes_bundle, images, "--engine", "openvino", "--out", "openvino.jsonl")
-    judged = run("evaluate", shapes_bundle, images, labels, "--engine", "int8")
+    evaluated = run("evaluate", shapes_bundle, images, labels, "--engine", "int8")
 
     assert predicted.code == 0
     ours, theirs = scores_in("openvino.jsonl"), scores_in("torch.jsonl")
     # Where the processor computes in 16 bits, each engine rounds in its own way.
     atol = 0.05 if has_native_bf16() else 1e-4
     assert all(row == pytest.approx(other, abs=atol) for row, other in zip(ours, theirs, strict=True))
-    assert judged.code == 2
-    assert "has no 8-bit version yet; make one: manylabel export" in judged.said
+    assert evaluated.code == 2
+    assert "has no 8-bit version yet; make one: manylabel export" in evaluated.said
 
 
 def test_a_stopped_prediction_leaves_no_file(
@@ -534,7 +534,7 @@ def test_an_8_bit_version_is_made_compared_and_used(
     lines = made.stdout.splitlines()
     assert {line.split()[0] for line in lines} >= {"Engine", "fp32", "int8"}
     assert max(map(len, lines)) <= 80
-    assert "Judged on 16 photos: photos that did not calibrate but may have trained." in lines
+    assert "Evaluated on 16 photos: photos that did not calibrate but may have trained." in lines
     assert "the 8-bit version takes its ranges from 16 photos and is compared on 32" in made.said
     assert "mAP is measured on 16 photos and shown; it decides from 40 photos on" in made.said
     assert lines[-2:] == ["Calibrated on 16 photos; about 100 are a start.", "Written: bundle/int8"]

@@ -22,8 +22,8 @@ OBEYED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud80
 
 def count_it() -> None:
     """Show the progress of something that is called so, after a minute."""
-    with show_progress(iter((0.0, 60.0, 60.0)).__next__) as listener:
-        listener(Progress(subject=NASTY, stage="scoring", done=1, total=1))
+    with show_progress(iter((0.0, 60.0, 60.0)).__next__) as on_progress:
+        on_progress(Progress(subject=NASTY, stage="scoring", done=1, total=1))
 
 
 def predict_it() -> None:

@@ -94,9 +94,9 @@ def test_photos_per_second_are_shown_and_epochs_are_not(
     subject: str, monkeypatch: pytest.MonkeyPatch, *, has_rate: bool
 ) -> None:
     printed = screen_of(monkeypatch)
-    with show_progress() as listener:
+    with show_progress() as on_progress:
         for done in (1, 2, 3):
-            listener(Progress(subject=subject, stage="scoring", done=done, total=9))
+            on_progress(Progress(subject=subject, stage="scoring", done=done, total=9))
             time.sleep(0.01)
 
     assert ("/s" in printed.getvalue()) is has_rate
@@ -140,7 +140,7 @@ def test_metrics_that_are_undefined_are_printed_without_a_number(capsys: pytest.
         for line in lines
     )
     assert any(line.startswith("[sea]") and " 0" in line for line in lines)
-    assert lines[:2] == ["Judged on 4 photos (torch, fp32).", "Note: [b]e careful"]
+    assert lines[:2] == ["Evaluated on 4 photos (torch, fp32).", "Note: [b]e careful"]
     assert lines[-1] == "What a network has to beat: all-negative gives no label to any photo."
 
 
@@ -168,8 +168,8 @@ def test_every_line_stays_one_line_in_a_file(capsys: pytest.CaptureFixture[str])
 def test_log_lines_above_a_bar_end_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
     printed = screen_of(monkeypatch)
     words = "a note that is a good deal longer than the eighty columns of the terminal it is shown on"
-    with show_progress() as listener:
-        listener(Progress(subject="vgg", stage="features", done=1, total=3))
+    with show_progress() as on_progress:
+        on_progress(Progress(subject="vgg", stage="features", done=1, total=3))
         logging.getLogger("manylabel.somewhere").warning("%s", words)
 
     assert "longer than the eighty columns of the terminal it is\n" in printed.getvalue()
@@ -177,21 +177,21 @@ def test_log_lines_above_a_bar_end_between_words(monkeypatch: pytest.MonkeyPatch
 
 def test_a_file_gets_one_line_of_progress_every_ten_seconds(capsys: pytest.CaptureFixture[str]) -> None:
     now = [0.0]
-    with show_progress(lambda: now[0]) as listener:
+    with show_progress(lambda: now[0]) as on_progress:
         for done in range(12):
             now[0] = 3.0 * done
-            listener(Progress(subject="[vgg]", stage="features", done=done, total=12))
+            on_progress(Progress(subject="[vgg]", stage="features", done=done, total=12))
 
     assert capsys.readouterr().err.splitlines() == ["[vgg]: features 4/12", "[vgg]: features 8/12"]
 
 
 def test_a_file_gets_the_part_of_the_whole_too(capsys: pytest.CaptureFixture[str]) -> None:
     now = [0.0]
-    with show_progress(lambda: now[0]) as listener:
+    with show_progress(lambda: now[0]) as on_progress:
         for number in range(3):
-            listener(Progress("network", "trial", number, 3, is_of_all=True))
+            on_progress(Progress("network", "trial", number, 3, is_of_all=True))
             now[0] += 100
-            listener(Progress(f"vgg{number}", "features", 1, 4))
+            on_progress(Progress(f"vgg{number}", "features", 1, 4))
 
     assert capsys.readouterr().err.splitlines() == [
         "network 1 of 3; vgg0: features 1/4",
@@ -203,13 +203,13 @@ def test_a_file_gets_the_part_of_the_whole_too(capsys: pytest.CaptureFixture[str
 def test_a_terminal_shows_the_stage_at_work_below_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     printed = screen_of(monkeypatch, width=100)
     now = [0.0]
-    with show_progress(lambda: now[0]) as listener:
-        listener(Progress("network", "trial", 0, 2, is_of_all=True))
+    with show_progress(lambda: now[0]) as on_progress:
+        on_progress(Progress("network", "trial", 0, 2, is_of_all=True))
         now[0] = 90
-        listener(Progress("network", "trial", 1, 2, is_of_all=True))
-        listener(Progress(subject="[vgg]", stage="features", done=3, total=3))
-        listener(Progress(subject="[vgg]", stage="training", done=1, total=7))
-        listener(Progress("network", "trial", 2, 2, is_of_all=True))
+        on_progress(Progress("network", "trial", 1, 2, is_of_all=True))
+        on_progress(Progress(subject="[vgg]", stage="features", done=3, total=3))
+        on_progress(Progress(subject="[vgg]", stage="training", done=1, total=7))
+        on_progress(Progress("network", "trial", 2, 2, is_of_all=True))
 
     seen, _, last = printed.getvalue().partition("2 of 2 networks done")
     assert "[vgg]: training" in seen.rpartition("network 2 of 2, about 2 min left")[2] + last
@@ -218,8 +218,8 @@ def test_a_terminal_shows_the_stage_at_work_below_the_whole(monkeypatch: pytest.
 
 def test_nothing_of_the_bar_stays_on_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     printed = screen_of(monkeypatch)
-    with show_progress() as listener:
-        listener(Progress(subject="vgg", stage="features", done=1, total=3))
+    with show_progress() as on_progress:
+        on_progress(Progress(subject="vgg", stage="features", done=1, total=3))
 
     erase_line = "\x1b[2K"
     assert printed.getvalue().rstrip("\n").endswith((erase_line, "\x1b[1A" + erase_line))
@@ -228,9 +228,9 @@ def test_nothing_of_the_bar_stays_on_the_terminal(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("subject", ["timm/vit_tiny_patch16_224", "photos"])
 def test_the_bar_fits_80_columns(subject: str, monkeypatch: pytest.MonkeyPatch) -> None:
     printed = screen_of(monkeypatch)
-    with show_progress() as listener:
+    with show_progress() as on_progress:
         for done in (1, 19_998, 19_999):
-            listener(Progress(subject, "activations of other photos", done=done, total=20_000))
+            on_progress(Progress(subject, "activations of other photos", done=done, total=20_000))
             time.sleep(0.01)
 
     drawn = [line for line in printed.getvalue().splitlines() if "19999/20000" in line]

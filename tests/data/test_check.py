@@ -309,7 +309,9 @@ def test_a_label_without_positives_in_a_part_is_told() -> None:
         "learned"
     )
     assert the(check, "not_in_test").labels == (4,)
-    assert the(check, "not_in_test").text.endswith("none of them among the test photos: it can't be judged")
+    assert the(check, "not_in_test").text.endswith(
+        "none of them among the test photos: it can't be evaluated"
+    )
 
 
 # --- cells

@@ -92,15 +92,15 @@ def test_postcards_drawn_after_one_template_are_no_copies() -> None:
 
 def test_the_same_drawing_in_another_colour_is_no_copy() -> None:
     photos = []
-    for colour in ((220, 60, 60), (40, 140, 40)):
+    for color in ((220, 60, 60), (40, 140, 40)):
         photo = Image.new("RGB", (96, 96), (128, 128, 128))
-        ImageDraw.Draw(photo).ellipse((30, 20, 70, 60), fill=colour)
+        ImageDraw.Draw(photo).ellipse((30, 20, 70, 60), fill=color)
         photos.append(photo)
     assert find(*photos).copies == ()
 
 
 def test_photos_without_contrast_are_copies_only_where_they_are_equal() -> None:
-    plain = [Image.new("RGB", (40, 30), colour) for colour in ("red", "green", "red", "#fe0000")]
+    plain = [Image.new("RGB", (40, 30), color) for color in ("red", "green", "red", "#fe0000")]
     assert kinds(find(*plain)) == [(0, 2, "exact")]
 
 
@@ -163,7 +163,7 @@ def test_the_frames_of_a_film_are_one_group_and_take_a_moment() -> None:
 
 
 @pytest.mark.real
-def test_neighbouring_photos_from_above_are_no_copies(real_data: Path) -> None:
+def test_neighboring_photos_from_above_are_no_copies(real_data: Path) -> None:
     folder = real_data / "ucmerced"
     table = read_table(folder / "labels.csv", photos=folder / "images")
     found = find(*(Image.open(photo).convert("RGB") for photo in table.photos))

@@ -176,13 +176,13 @@ def test_a_damaged_exif_block_leaves_the_photo_readable(kind: str) -> None:
     assert open_photo_bytes(data, name="photo").size == (60, 40)
 
 
-# --- colour modes
+# --- color modes
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "LAB", "P"])
 def test_colours_survive_every_colour_mode(mode: str) -> None:
-    colour = Image.new("RGB", (4, 4), ORANGE)
-    photo = colour.quantize(4) if mode == "P" else colour.convert(mode)
+    color = Image.new("RGB", (4, 4), ORANGE)
+    photo = color.quantize(4) if mode == "P" else color.convert(mode)
     assert photo.mode == mode
     rgb = to_rgb(photo)
     assert rgb.mode == "RGB"

@@ -1,7 +1,7 @@
 """Reading TIFF photos of kinds that Pillow does not open, or gets wrong.
 
 In:  TIFF files written here, number by number.
-Out: the colours that were written, or one sentence that says which kind of TIFF it is.
+Out: the colors that were written, or one sentence that says which kind of TIFF it is.
 """
 
 import logging

@@ -265,7 +265,7 @@ def test_order_of_scores_is_kept(data: st.DataObject) -> None:
     scores = np.sort(data.draw(arrays(np.float64, (20, 2), elements=ANY_SCORES)), axis=0)
     calibrated = calibration.apply(scores)
     assert ((calibrated >= 0) & (calibrated <= 1)).all()
-    # Neighbouring floats may change places in the last digit.
+    # Neighboring floats may change places in the last digit.
     assert (np.diff(calibrated, axis=0) >= -1e-13 * calibrated[1:]).all()
 
 

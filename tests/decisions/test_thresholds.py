@@ -384,7 +384,7 @@ def test_a_range_of_equal_gaps_is_cut_as_one() -> None:
     assert choose(case, "accuracy")[0] == pytest.approx(0.2)
 
 
-def test_neighbouring_floats_are_told_apart() -> None:
+def test_neighboring_floats_are_told_apart() -> None:
     low = 0.5
     high = float(np.nextafter(low, 1.0))
     case = Case(np.array([[0.0], [1.0]]), np.array([[low], [high]]))

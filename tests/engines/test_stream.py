@@ -17,7 +17,7 @@ from manylabel.preprocess import PixelArray, Preprocessing
 from manylabel.types import FloatArray, Progress, Thresholds
 
 
-class ColourPredictor:
+class ColorPredictor:
     """Say how red and how blue photos are."""
 
     labels = ("red", "blue")
@@ -61,17 +61,17 @@ def paths(tmp_path: Path) -> list[Path]:
     return saved
 
 
-def predict(paths: Sequence[Path], predictor: ColourPredictor | None = None) -> Predictions:
+def predict(paths: Sequence[Path], predictor: ColorPredictor | None = None) -> Predictions:
     """Score photos that are called by their file names."""
     return predict_files(
-        ColourPredictor() if predictor is None else predictor,
+        ColorPredictor() if predictor is None else predictor,
         paths,
         names=[path.name for path in paths],
     )
 
 
 def test_scores_belong_to_their_photos_and_unreadable_ones_are_listed(paths: list[Path]) -> None:
-    predictor = ColourPredictor()
+    predictor = ColorPredictor()
     predictions = predict(paths, predictor)
 
     readable = [number for number in range(40) if number not in (3, 33)]
@@ -91,7 +91,7 @@ def test_each_label_is_decided_by_its_own_threshold(paths: list[Path]) -> None:
 
 
 def test_decisions_obey_the_rules_of_the_predictor(paths: list[Path]) -> None:
-    predictor = ColourPredictor()
+    predictor = ColorPredictor()
     predictor.rules = parse_rules(exclusive=("red | blue",), labels=("red", "blue"))
     free, ruled = predict(paths), predict(paths, predictor)
 
@@ -110,7 +110,7 @@ def test_labels_are_named_the_most_probable_first(paths: list[Path]) -> None:
 
 
 def test_photos_none_of_which_can_be_read_give_no_scores(paths: list[Path]) -> None:
-    predictor = ColourPredictor()
+    predictor = ColorPredictor()
     predictions = predict([paths[3], paths[33]], predictor)
 
     assert predictions.scores.values.shape == predictions.decisions.shape == (0, 2)
@@ -121,7 +121,7 @@ def test_photos_none_of_which_can_be_read_give_no_scores(paths: list[Path]) -> N
 def test_every_part_is_heard_of(paths: list[Path]) -> None:
     heard: list[Progress] = []
     predict_files(
-        ColourPredictor(), paths[:20], names=[path.name for path in paths[:20]], listener=heard.append
+        ColorPredictor(), paths[:20], names=[path.name for path in paths[:20]], on_progress=heard.append
     )
 
     assert [(progress.done, progress.total) for progress in heard] == [(8, 20), (16, 20), (20, 20)]
@@ -129,7 +129,7 @@ def test_every_part_is_heard_of(paths: list[Path]) -> None:
 
 def test_a_stream_says_what_all_at_once_say(paths: list[Path]) -> None:
     names = [path.name for path in paths]
-    parts = list(stream_files(ColourPredictor(), paths, names=names))
+    parts = list(stream_files(ColorPredictor(), paths, names=names))
     whole = predict(paths)
 
     assert [len(part.rows) + len(part.failures) for part in parts] == [8] * 5
@@ -141,7 +141,7 @@ def test_a_stream_says_what_all_at_once_say(paths: list[Path]) -> None:
 
 
 def test_the_engine_has_several_batches_at_a_time_and_no_more(paths: list[Path]) -> None:
-    predictor = ColourPredictor()
+    predictor = ColorPredictor()
     predict(paths, predictor)
 
     assert predictor.most_waiting == 2
@@ -169,7 +169,7 @@ def test_only_a_few_photos_are_read_ahead_of_a_slow_consumer(
 
     monkeypatch.setattr(photos, "open_photo", note)
     paths = [tmp_path / str(number) for number in range(1000)]
-    stream = stream_files(ColourPredictor(), paths, names=[path.name for path in paths])
+    stream = stream_files(ColorPredictor(), paths, names=[path.name for path in paths])
     next(stream)
     time.sleep(0.05)
 
@@ -182,7 +182,7 @@ def test_no_files_give_no_scores() -> None:
 
 
 def test_several_views_of_a_photo_are_one_row(paths: list[Path]) -> None:
-    class Mirrored(ColourPredictor):
+    class Mirrored(ColorPredictor):
         preprocessing = Preprocessing(side_px=16, n_views=2)
 
         def start(self, pixels: PixelArray) -> Finish:

@@ -91,12 +91,12 @@ def test_similar_photos_are_found_and_the_photo_itself_is_not(
         shapes_bundle,
         [images / "00.png"],
         among=(images, shapes_folder / "labels.csv"),
-        listener=heard.append,
+        on_progress=heard.append,
     )
-    found = explained.photos[0].neighbours
+    found = explained.photos[0].neighbors
     assert len(found) == 5
-    assert "00.png" not in [neighbour.name for neighbour in found]
-    cosines = [neighbour.cosine for neighbour in found]
+    assert "00.png" not in [neighbor.name for neighbor in found]
+    cosines = [neighbor.cosine for neighbor in found]
     assert cosines == sorted(cosines, reverse=True)
     # Photo 0 is empty; the emptiest of the others look most like it.
     assert found[0].labels == ()
@@ -224,7 +224,7 @@ def test_labels_of_the_same_letters_have_pictures_of_their_own(tmp_path: Path) -
         photo=Image.new("RGB", (20, 20)),
         box=(0.0, 0.0, 1.0, 1.0),
         labels=tuple(found),
-        neighbours=(),
+        neighbors=(),
     )
     write_explanations(tmp_path / "out", Explanations(photos=(photo,), failures=()))
     assert len(list((tmp_path / "out").glob("*.png"))) == 3

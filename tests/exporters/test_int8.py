@@ -139,7 +139,7 @@ def test_without_labels_nothing_is_measured_and_progress_is_told(copied: Path, s
     heard: list[Progress] = []
 
     with accept_all():
-        made = export(copied, "int8", photos=shapes_folder / "images", listener=heard.append)
+        made = export(copied, "int8", photos=shapes_folder / "images", on_progress=heard.append)
 
     assert made.comparison is None
     assert made.n_calibration == 31

@@ -64,9 +64,9 @@ def simulated(
 
 def simulated_bootstrap(seed: int, n_photos: int, *, level: float = 0.95) -> Bootstrap:
     generator = np.random.default_rng(seed)
-    targets, judged = simulated(generator, n_photos)
+    targets, evaluated = simulated(generator, n_photos)
     groups = np.arange(n_photos)
-    return bootstrap_metrics(targets, judged, groups=groups, n_resamples=200, level=level, rng=generator)
+    return bootstrap_metrics(targets, evaluated, groups=groups, n_resamples=200, level=level, rng=generator)
 
 
 def holds(interval: Interval, truth: float) -> bool:
@@ -75,10 +75,10 @@ def holds(interval: Interval, truth: float) -> bool:
 
 @pytest.mark.parametrize("level", [0.5, 0.95])
 def test_intervals_hold_the_truth_as_often_as_they_say(level: float) -> None:
-    targets, judged = simulated(np.random.default_rng(1), 200_000)
+    targets, evaluated = simulated(np.random.default_rng(1), 200_000)
     exact_match, map_difference = (
-        measure(targets, *judged[0])["exact_match"],
-        measure(targets, *judged[0])["mAP"] - measure(targets, *judged[1])["mAP"],
+        measure(targets, *evaluated[0])["exact_match"],
+        measure(targets, *evaluated[0])["mAP"] - measure(targets, *evaluated[1])["mAP"],
     )
     n_repeats, hits = 150, np.zeros(2)
     for repeat in range(n_repeats):
@@ -96,8 +96,8 @@ def test_intervals_hold_the_truth_as_often_as_they_say(level: float) -> None:
 @pytest.mark.slow
 def test_intervals_of_all_main_metrics_and_of_labels_hold_the_truth_as_often_as_they_say() -> None:
     names, n_repeats = ("binary_accuracy", "exact_match", "mAP", "f1_macro", "f1_micro", "auroc_macro"), 400
-    targets, judged = simulated(np.random.default_rng(1), 200_000)
-    truth, of_labels = measure(targets, *judged[0]), measure_labels(targets, *judged[0])
+    targets, evaluated = simulated(np.random.default_rng(1), 200_000)
+    truth, of_labels = measure(targets, *evaluated[0]), measure_labels(targets, *evaluated[0])
     hits = np.zeros(len(names) + 2)
     for repeat in range(n_repeats):
         (model, _) = simulated_bootstrap(1000 + repeat, 60).models
@@ -240,8 +240,8 @@ def test_the_interval_of_a_difference_is_paired() -> None:
 
 def test_every_two_models_are_compared_in_every_metric() -> None:
     generator = np.random.default_rng(0)
-    targets, judged = simulated(generator, 400)
-    bootstrap = bootstrap_metrics(targets, [*judged, judged[0]], groups=np.arange(400), rng=generator)
+    targets, evaluated = simulated(generator, 400)
+    bootstrap = bootstrap_metrics(targets, [*evaluated, evaluated[0]], groups=np.arange(400), rng=generator)
     comparisons = compare_pairs(bootstrap, names=("a", "b", "c"))
     assert [(one.metric, one.first, one.second) for one in comparisons] == [
         (metric, *pair) for metric in ("mAP", "exact_match") for pair in (("a", "b"), ("a", "c"), ("b", "c"))
@@ -279,8 +279,8 @@ def test_the_better_model_has_the_lower_value_of_an_error(
 
 def test_huge_tables_get_fewer_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resampled, "_AFFORDABLE_CELLS", 300 * 30 * 4)
-    targets, judged = simulated(np.random.default_rng(0), 30)
-    bootstrap = bootstrap_metrics(targets, judged, groups=np.arange(30), rng=np.random.default_rng(0))
+    targets, evaluated = simulated(np.random.default_rng(0), 30)
+    bootstrap = bootstrap_metrics(targets, evaluated, groups=np.arange(30), rng=np.random.default_rng(0))
     assert bootstrap.models[0].resampled.metrics["mAP"].shape == (300,)
 
 
@@ -296,9 +296,9 @@ def test_a_level_that_is_no_share_is_refused(level: float) -> None:
 
 
 def test_groups_of_other_photos_are_refused() -> None:
-    targets, judged = simulated(np.random.default_rng(0), 5)
+    targets, evaluated = simulated(np.random.default_rng(0), 5)
     with pytest.raises(ValueError, match=r"groups have shape \(4,\), expected one per photo, \(5,\)"):
-        bootstrap_metrics(targets, judged, groups=np.arange(4), rng=np.random.default_rng(0))
+        bootstrap_metrics(targets, evaluated, groups=np.arange(4), rng=np.random.default_rng(0))
 
 
 def test_a_name_per_model_is_needed() -> None:

@@ -41,8 +41,8 @@ def drawn_pixels() -> Tensor:
 
 def test_features_are_those_of_normalised_photos() -> None:
     pixels = drawn_pixels()
-    colours = pixels.double().mean(dim=(1, 2)) / 255
-    expected = (colours - torch.tensor([0.1, 0.2, 0.3])) / torch.tensor([0.5, 0.4, 0.2])
+    colors = pixels.double().mean(dim=(1, 2)) / 255
+    expected = (colors - torch.tensor([0.1, 0.2, 0.3])) / torch.tensor([0.5, 0.4, 0.2])
     assert torch.allclose(tiny_classifier().features(pixels).double(), expected, atol=1e-5)
 
 

@@ -13,14 +13,22 @@ import numpy as np
 from manylabel.data.check import Check
 from manylabel.decisions.thresholds import ThresholdAim
 from manylabel.report.facts import Facts, RunInfo, collect_facts
-from manylabel.types import Choosing, Judged, LabelTable, LearningCurve, NeighboursJudged, Split, Trial
+from manylabel.types import (
+    CalibrationSet,
+    EvaluatedPhotos,
+    LabelTable,
+    LearningCurve,
+    NeighborPredictions,
+    Split,
+    Trial,
+)
 
 NOTHING_MORE: dict[str, Any] = {
-    "choosing": None,
+    "calibration_set": None,
     "calibration": "not calibrated: no photos were kept from training to calibrate on",
     "threshold_notes": (),
-    "neighbours": None,
-    "neighbours_out_of_fold": None,
+    "neighbors": None,
+    "neighbors_out_of_fold": None,
     "learning_curve": None,
 }
 """What a trial says where no photos were kept from training and no features are known."""
@@ -55,16 +63,16 @@ def make_curve(
 
 
 def with_everything(trial: Trial, table: LabelTable) -> Trial:
-    """Return the trial with photos that chose, neighbours, a calibration, notes and a learning curve."""
-    judged, rows = trial.judged, np.setdiff1d(np.arange(table.n_photos), trial.judged.rows)
+    """Return the trial with photos that chose, neighbors, a calibration, notes and a learning curve."""
+    evaluated, rows = trial.evaluated, np.setdiff1d(np.arange(table.n_photos), trial.evaluated.rows)
     truth = np.nan_to_num(table.targets[rows], nan=0.5)
     scores = np.clip(0.2 + 0.6 * truth + np.linspace(-0.15, 0.15, truth.size).reshape(truth.shape), 0, 1)
-    said = Judged(rows=rows, scores=scores, decisions=scores >= 0.5)
+    said = EvaluatedPhotos(rows=rows, scores=scores, decisions=scores >= 0.5)
     return replace(
         trial,
         out_of_fold=said,
-        choosing=Choosing(
-            judged=said,
+        calibration_set=CalibrationSet(
+            evaluated=said,
             raw_scores=0.5 + 0.6 * (scores - 0.5),
             threshold_scores=scores,
             free_decisions=said.decisions,
@@ -74,11 +82,11 @@ def with_everything(trial: Trial, table: LabelTable) -> Trial:
         is_calibrated=True,
         calibration="calibrated: log loss 0.500 -> 0.400 on photos that the calibration did not see",
         threshold_notes=("label 'circle': 3 positives are too few to promise 90 % recall",),
-        neighbours=NeighboursJudged(
-            rows=judged.rows,
-            scores=1 - 0.5 * judged.scores,
-            decisions=judged.scores < 0.5,
-            similar=np.tile(rows[:2], (len(judged.rows), 1)),
+        neighbors=NeighborPredictions(
+            rows=evaluated.rows,
+            scores=1 - 0.5 * evaluated.scores,
+            decisions=evaluated.scores < 0.5,
+            similar=np.tile(rows[:2], (len(evaluated.rows), 1)),
         ),
         learning_curve=make_curve(n_labels=table.n_labels),
     )

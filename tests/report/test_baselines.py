@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from manylabel.report.baselines import answer_judged, answer_out_of_fold
-from manylabel.types import LabelTable, NeighboursJudged, Trial
+from manylabel.types import LabelTable, NeighborPredictions, Trial
 from tests.report import test_report_page as pages
 from tests.report.conftest import facts_of
 from tests.report.test_report_facts import RUN, TARGETS, judge, make_split, make_table, make_trial
@@ -19,9 +19,9 @@ UNSURE = judge([0, 1, 2, 3], np.full((4, 3), 0.4))
 BY_OTHERS = [[True, True, False], [True, False, False], [True, True, False], [True, False, False]]
 
 
-def who_are_right(rows: list[int]) -> NeighboursJudged:
-    """Return neighbours that answer as the table does."""
-    return NeighboursJudged(
+def who_are_right(rows: list[int]) -> NeighborPredictions:
+    """Return neighbors that answer as the table does."""
+    return NeighborPredictions(
         rows=np.array(rows),
         scores=np.nan_to_num(TARGETS[rows]),
         decisions=TARGETS[rows] == 1,
@@ -59,16 +59,16 @@ def test_photos_that_only_some_fits_held_out_are_answered_by_all_others() -> Non
 
 def test_the_out_of_fold_photos_have_baselines_of_their_own_in_the_facts() -> None:
     alone = make_trial()
-    crossed = replace(alone, out_of_fold=UNSURE, folds=FOLDS, neighbours=who_are_right([4, 5]))
-    known = replace(crossed, neighbours_out_of_fold=who_are_right([0, 1, 2, 3]))
+    crossed = replace(alone, out_of_fold=UNSURE, folds=FOLDS, neighbors=who_are_right([4, 5]))
+    known = replace(crossed, neighbors_out_of_fold=who_are_right([0, 1, 2, 3]))
 
     def told(trial: Trial) -> dict[str, Any]:
         baselines = facts_of(make_table(), make_split(), [trial], RUN)["baselines"]
         return {baseline["model"]: baseline["out_of_fold"] for baseline in baselines}
 
     assert told(alone) == {"all-negative": None, "label-prior": None}
-    assert told(crossed)["nearest-neighbours"] is None
-    assert told(known)["nearest-neighbours"]["exact_match"] == 1.0
+    assert told(crossed)["nearest-neighbors"] is None
+    assert told(known)["nearest-neighbors"]["exact_match"] == 1.0
     # 4 of the 11 known cells are present; the prior gives 6, of which 3 are.
     assert told(known)["all-negative"]["f1_micro"] == 0.0
     assert told(known)["label-prior"]["f1_micro"] == pytest.approx(2 * 3 / (6 + 4))

@@ -11,7 +11,7 @@ import pytest
 from manylabel.report.facts import RunInfo
 from manylabel.report.model_card import model_card
 from manylabel.report.tables import UNDEFINED_NOTE
-from manylabel.types import Judged, LabelTable, Split, Thresholds, Trial
+from manylabel.types import EvaluatedPhotos, LabelTable, Split, Thresholds, Trial
 from tests.report.conftest import NOTHING_MORE, facts_of, with_everything
 
 LABELS = ("sea", "a|b", "<script>")
@@ -26,7 +26,7 @@ TABLE = LabelTable(
     source="drawn by hand",
 )
 SCORES = np.array([[0.9, 0.1, 0.9], [0.2, 0.1, 0.8], [0.3, 0.1, 0.5]])
-TEST = Judged(rows=np.array([3, 4, 5]), scores=SCORES, decisions=SCORES >= 0.5)
+TEST = EvaluatedPhotos(rows=np.array([3, 4, 5]), scores=SCORES, decisions=SCORES >= 0.5)
 TRIAL = Trial(
     model="timm/vit_tiny_patch16_224",
     init="random",
@@ -50,7 +50,7 @@ TRIAL = Trial(
 
 
 def card_of(trial: Trial) -> str:
-    """Return the card of one trial, judged on the last three photos."""
+    """Return the card of one trial, evaluated on the last three photos."""
     split = Split(train=np.arange(3), val=np.empty(0, np.int64), test=np.arange(3, 6))
     run = RunInfo(command="", started="", seconds=1.0, seed=0, recipe="", versions={"manylabel": "0.1.0"})
     return model_card(facts_of(TABLE, split, [trial], run))
@@ -63,7 +63,7 @@ def test_the_card_says_what_the_network_is() -> None:
     assert "# timm/vit_tiny_patch16_224: 3 labels\n" in card
     assert "with a mlp head, 1,234,567 parameters; its head learned, the backbone stayed as it was." in card
     assert "Start: random weights: vit.safetensors could not be had." in card
-    assert "Learned from 3 photos, judged on 3 test photos." in card
+    assert "Learned from 3 photos, evaluated on 3 test photos." in card
     assert "Thresholds: best F1 per label on 3 photos." in card
     assert "Written by manylabel 0.1.0;" in card
     assert "{" not in card
@@ -126,7 +126,7 @@ def test_a_dash_is_explained_where_there_is_one() -> None:
         ({"tune": "full"}, "; the whole network learned."),
         (
             {"test": None, "out_of_fold": TEST},
-            "judged on 3 photos, each by a network that did not see it.",
+            "evaluated on 3 photos, each by a network that did not see it.",
         ),
     ],
 )

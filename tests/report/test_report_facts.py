@@ -14,8 +14,8 @@ from manylabel.report.facts import RunInfo
 from manylabel.report.tables import UNDEFINED_NOTE, table_rows, write_table
 from manylabel.types import (
     Epoch,
+    EvaluatedPhotos,
     FloatArray,
-    Judged,
     LabelTable,
     Split,
     Thresholds,
@@ -54,8 +54,8 @@ def make_split(*, folds: tuple[list[int], ...] = ()) -> Split:
     )
 
 
-def judge(rows: list[int], scores: FloatArray) -> Judged:
-    return Judged(rows=np.array(rows), scores=scores, decisions=scores >= 0.5)
+def judge(rows: list[int], scores: FloatArray) -> EvaluatedPhotos:
+    return EvaluatedPhotos(rows=np.array(rows), scores=scores, decisions=scores >= 0.5)
 
 
 def make_trial(model: str = "tiny", *, scores: FloatArray = TEST_SCORES) -> Trial:
@@ -121,7 +121,7 @@ def test_where_no_photo_was_kept_aside_the_folds_judge() -> None:
     trial = replace(make_trial(), test=None, out_of_fold=judge([0, 1, 2, 3], np.nan_to_num(TARGETS[:4])))
     split = replace(make_split(folds=([0, 2], [1, 3])), test=np.array([], dtype=np.int64))
     facts = facts_of(make_table(), split, [trial], RUN)
-    assert facts["judged"] == {"part": "out_of_fold", "n_photos": 4, "n_known": 4}
+    assert facts["evaluated"] == {"part": "out_of_fold", "n_photos": 4, "n_known": 4}
     assert facts["models"][0]["metrics"]["exact_match"] == 1.0
     assert facts["models"][0]["out_of_fold"] is None
 
@@ -267,7 +267,7 @@ def test_facts_with_everything_are_plain_json() -> None:
     trial = with_everything(make_trial(), make_table())
     facts = facts_of(make_table(), make_split(), [trial], RUN)
     assert json.loads(json.dumps(facts, allow_nan=False)) == facts
-    assert [baseline["model"] for baseline in facts["baselines"]][2] == "nearest-neighbours"
+    assert [baseline["model"] for baseline in facts["baselines"]][2] == "nearest-neighbors"
 
 
 def test_facts_are_plain_json() -> None:
@@ -300,7 +300,7 @@ def test_the_loss_is_read_from_the_settings() -> None:
         ([replace(make_trial(), labels=("boat", "lake", "sun"))], "the table has"),
         (
             [make_trial(), replace(make_trial("b"), test=judge([4], TEST_SCORES[:1]))],
-            "b and tiny were judged on",
+            "b and tiny were evaluated on",
         ),
     ],
 )

@@ -23,7 +23,7 @@ from manylabel.report.plots.draw import draw_plots
 from manylabel.report.plots.losses import mean_curve, read_losses
 from manylabel.report.render import render_page, shown_photos, write_report
 from manylabel.report.words import baseline_warning, headline, not_ranked_note, result, untrained_note
-from manylabel.types import Epoch, Judged, LabelTable, Split, Thresholds, Trial, WeightsSource
+from manylabel.types import Epoch, EvaluatedPhotos, LabelTable, Split, Thresholds, Trial, WeightsSource
 from tests.report.conftest import NOTHING_MORE, facts_of
 
 RUN = RunInfo(
@@ -72,7 +72,7 @@ def make_trial(
         pos_weight=np.linspace(1, 5, table.n_labels),
         weight_decay=0.01,
         fold_weight_decays=(),
-        test=Judged(rows=rows, scores=scores, decisions=scores >= 0.5),
+        test=EvaluatedPhotos(rows=rows, scores=scores, decisions=scores >= 0.5),
         out_of_fold=None,
         **NOTHING_MORE,
         history=make_history(None, [0.6, 0.4, 0.3]),
@@ -284,9 +284,9 @@ def test_cross_validation_is_told_as_such(shapes_table: LabelTable) -> None:
     rows = np.arange(shapes_table.n_photos)
     split = Split(train=rows, val=rows[:0], test=rows[:0], folds=(rows[::2], rows[1::2]))
     scores = np.full((len(rows), 3), 0.4)
-    judged = Judged(rows=rows, scores=scores, decisions=scores >= 0.5)
+    evaluated = EvaluatedPhotos(rows=rows, scores=scores, decisions=scores >= 0.5)
     history = make_history(0, [0.6, 0.5]) + make_history(1, [0.7, 0.4]) + make_history(None, [None, None])
-    trial = replace(make_trial(shapes_table), test=None, out_of_fold=judged, history=history)
+    trial = replace(make_trial(shapes_table), test=None, out_of_fold=evaluated, history=history)
     facts = facts_of(shapes_table, split, [trial], RUN)
     assert "all 32 photos by 2-fold cross-validation" in PageReader(set_page(facts)).text
     assert "the mean of the folds" in see_losses(facts)
@@ -353,8 +353,8 @@ def test_captions_name_the_labels_that_stand_out(shapes_table: LabelTable) -> No
     table = replace(shapes_table, targets=targets)
     rows = split_in_half(table).test
     scores = np.stack([targets[rows, 0], 0.5 + 0 * rows, 1 - targets[rows, 2]], axis=1)
-    judged = Judged(rows=rows, scores=scores, decisions=scores >= 0.5)
-    facts = make_facts(table, [replace(make_trial(table), test=judged)])
+    evaluated = EvaluatedPhotos(rows=rows, scores=scores, decisions=scores >= 0.5)
+    facts = make_facts(table, [replace(make_trial(table), test=evaluated)])
     assert "“circle”, 100\N{NO-BREAK SPACE}% also have “square”" in see_co_occurrence(facts)
     assert "“circle” best (100\N{NO-BREAK SPACE}%) and “triangle” worst" in see_average_precision(facts)
 
@@ -421,12 +421,12 @@ def test_a_page_of_random_networks_says_so_first(shapes_table: LabelTable) -> No
 def test_a_network_worse_than_saying_nothing_is_called_so(shapes_table: LabelTable) -> None:
     rows = split_in_half(shapes_table).test
     scores = 1 - shapes_table.targets[rows]
-    judged = Judged(rows=rows, scores=scores, decisions=scores >= 0.5)
-    facts = make_facts(shapes_table, [replace(make_trial(shapes_table), test=judged)])
+    evaluated = EvaluatedPhotos(rows=rows, scores=scores, decisions=scores >= 0.5)
+    facts = make_facts(shapes_table, [replace(make_trial(shapes_table), test=evaluated)])
     assert "Giving no label to any photo would do better than" in baseline_warning(facts)
 
 
-def test_shares_are_conditional_on_the_row_and_neighbours_keep_company() -> None:
+def test_shares_are_conditional_on_the_row_and_neighbors_keep_company() -> None:
     counts = np.array([[10, 1, 5, 0], [1, 9, 0, 0], [5, 0, 5, 0], [0, 0, 0, 0]])
     np.testing.assert_allclose(conditional_shares(counts)[2], [1.0, 0.0, np.nan, 0.0])
     np.testing.assert_equal(conditional_shares(counts)[3], np.full(4, np.nan))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from manylabel.report.trial_files import given_labels, write_history, write_label_issues, write_predictions
-from manylabel.types import Epoch, Judged, LabelTable, Thresholds, Trial
+from manylabel.types import Epoch, EvaluatedPhotos, LabelTable, Thresholds, Trial
 from tests.report.conftest import NOTHING_MORE
 
 LABELS = ("sea", "sky", "sun")
@@ -22,13 +22,13 @@ TABLE = LabelTable(
 )
 
 
-def judged(*rows: int) -> Judged:
+def evaluated(*rows: int) -> EvaluatedPhotos:
     """Return scores that name their photo: 0.1, 0.2, ... for the first label."""
     scores = np.array([[(row + 1) / 10, 0.5, 2 / 3] for row in rows])
-    return Judged(rows=np.array(rows), scores=scores, decisions=scores >= [0.25, 0.6, 0.6])
+    return EvaluatedPhotos(rows=np.array(rows), scores=scores, decisions=scores >= [0.25, 0.6, 0.6])
 
 
-def trial(*, test: Judged | None, out_of_fold: Judged | None) -> Trial:
+def trial(*, test: EvaluatedPhotos | None, out_of_fold: EvaluatedPhotos | None) -> Trial:
     """Return a trial with nothing but scores."""
     return Trial(
         model="tiny",
@@ -59,7 +59,7 @@ def read(path: Path) -> list[list[str]]:
 
 
 def test_labels_that_are_probably_wrong_are_listed(tmp_path: Path) -> None:
-    found = trial(test=judged(3), out_of_fold=judged(0, 1, 2))
+    found = trial(test=evaluated(3), out_of_fold=evaluated(0, 1, 2))
     facts = {"models": [{"model": "tiny"}], "best": 0}
 
     write_label_issues(tmp_path, [replace(found, model="other", out_of_fold=None), found], TABLE, facts=facts)
@@ -77,13 +77,13 @@ def test_labels_that_are_probably_wrong_are_listed(tmp_path: Path) -> None:
 
 def test_nothing_is_listed_where_no_photo_was_kept_from_training(tmp_path: Path) -> None:
     facts = {"models": [{"model": "tiny"}], "best": 0}
-    write_label_issues(tmp_path, [trial(test=judged(3), out_of_fold=None)], TABLE, facts=facts)
+    write_label_issues(tmp_path, [trial(test=evaluated(3), out_of_fold=None)], TABLE, facts=facts)
 
     assert not list(tmp_path.iterdir())
 
 
 def test_a_label_that_is_called_like_a_column_has_another_column(tmp_path: Path) -> None:
-    odd = replace(trial(test=judged(3), out_of_fold=None), labels=("given", "part", "sun"))
+    odd = replace(trial(test=evaluated(3), out_of_fold=None), labels=("given", "part", "sun"))
 
     write_predictions(tmp_path / "p.csv", odd, replace(TABLE, labels=odd.labels))
 
@@ -94,7 +94,7 @@ def test_a_label_that_is_called_like_a_column_has_another_column(tmp_path: Path)
 
 def test_every_judged_photo_has_a_line(tmp_path: Path) -> None:
     path = tmp_path / "predictions" / "tiny.csv"
-    write_predictions(path, trial(test=judged(3, 1), out_of_fold=judged(2, 0)), TABLE)
+    write_predictions(path, trial(test=evaluated(3, 1), out_of_fold=evaluated(2, 0)), TABLE)
 
     assert read(path) == [
         ["image", "part", "given", "predicted", "sea", "sky", "sun"],
@@ -107,7 +107,7 @@ def test_every_judged_photo_has_a_line(tmp_path: Path) -> None:
 
 def test_no_file_of_a_trial_holds_a_formula(tmp_path: Path) -> None:
     table = replace(TABLE, names=("=1.jpg", "+2.jpg", "@3.jpg", "d.jpg"), labels=("=a", "b", "-c"))
-    made = replace(trial(test=None, out_of_fold=judged(0, 1, 2, 3)), labels=table.labels)
+    made = replace(trial(test=None, out_of_fold=evaluated(0, 1, 2, 3)), labels=table.labels)
     write_predictions(tmp_path / "p.csv", made, table)
     write_label_issues(tmp_path, [made], table, facts={"models": [{"model": "tiny"}], "best": 0})
 
@@ -118,7 +118,7 @@ def test_no_file_of_a_trial_holds_a_formula(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("part", ["test", "out-of-fold"])
 def test_a_part_that_was_not_judged_has_no_lines(part: str, tmp_path: Path) -> None:
-    scores = judged(0)
+    scores = evaluated(0)
     only = trial(test=scores, out_of_fold=None) if part == "test" else trial(test=None, out_of_fold=scores)
     write_predictions(tmp_path / "tiny.csv", only, TABLE)
 

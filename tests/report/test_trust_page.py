@@ -22,7 +22,7 @@ from manylabel.report.render import SECTIONS, render_page, shown_photos, similar
 from manylabel.report.tables import UNDEFINED_NOTE, write_table
 from manylabel.report.trust import describe_suspects, list_label_issues
 from manylabel.report.words import below_nothing, headline, known_note, result, rivals
-from manylabel.types import FloatArray, Judged, LabelTable, Split, Thresholds, Trial
+from manylabel.types import EvaluatedPhotos, FloatArray, LabelTable, Split, Thresholds, Trial
 from tests.report.conftest import NOTHING_MORE, facts_of, make_curve, with_everything
 
 HOSTILE = '<b>a|b</b> & "c" {{ 7*7 }}'
@@ -66,7 +66,7 @@ def make_trial(table: LabelTable, model: str = "tiny", *, noise: float = 0.1, **
         "pos_weight": np.ones(table.n_labels),
         "weight_decay": 0.01,
         "fold_weight_decays": (),
-        "test": Judged(rows=rows, scores=scores, decisions=scores >= 0.5),
+        "test": EvaluatedPhotos(rows=rows, scores=scores, decisions=scores >= 0.5),
         "out_of_fold": None,
         "history": (),
         "training_seconds": 12.0,
@@ -147,7 +147,7 @@ def test_a_run_without_held_out_photos_is_told_as_such() -> None:
     assert "No photos were kept from training" in section_of(page, "honesty")
     assert "was not measured" in section_of(page, "next")
     assert "Nothing to complain about" in section_of(page, "check")
-    assert "nearest-neighbours" not in [row["model"] for row in facts_of(
+    assert "nearest-neighbors" not in [row["model"] for row in facts_of(
         table, split_of(table), [make_trial(table)], RUN
     )["baselines"]]  # fmt: skip
 
@@ -184,9 +184,9 @@ def test_nulls_everywhere_give_a_page() -> None:
     assert "cannot be compared" in section_of(page, "table")
     assert not {"intervals", "reliability", "learning_curve"} & set(draw_plots(facts))
     assert " nan" not in text_of(page).lower()
-    assert trust_words.terminal_lines(facts)[0] == "Judged on 20 test photos."
+    assert trust_words.terminal_lines(facts)[0] == "Evaluated on 20 test photos."
     lines = trust_words.terminal_lines(facts)
-    assert lines[1].startswith("Of 20 judged photos x 3 labels, 0 answers are known")
+    assert lines[1].startswith("Of 20 evaluated photos x 3 labels, 0 answers are known")
     assert all("undefined" in line or "cannot" in line for line in lines[3:-1])
     assert lines[-1].startswith("Thresholds: ")
 
@@ -304,7 +304,7 @@ def test_photos_that_do_not_judge_say_which_network_comes_first() -> None:
     table = draw_table()
     rows = split_of(table).train
     good, bad = (
-        Judged(rows=rows, scores=scores, decisions=scores >= 0.5)
+        EvaluatedPhotos(rows=rows, scores=scores, decisions=scores >= 0.5)
         for scores in (0.2 + 0.6 * table.targets[rows], 0.8 - 0.6 * table.targets[rows])
     )
     ahead_on_test = make_trial(table, "lucky", noise=0.01, out_of_fold=bad)
@@ -318,7 +318,7 @@ def test_photos_that_do_not_judge_say_which_network_comes_first() -> None:
     judging = facts_of(
         table, split_of(table), [replace(ahead_on_test, out_of_fold=None), ahead_elsewhere], RUN
     )
-    assert (judging["models"][judging["best"]]["model"], judging["best_by"]) == ("lucky", "judged")
+    assert (judging["models"][judging["best"]]["model"], judging["best_by"]) == ("lucky", "evaluated")
     assert "its own numbers are flattered" in text_of(page_of(judging))
 
 
@@ -359,10 +359,10 @@ def test_the_first_network_is_compared_with_the_baselines() -> None:
     facts["against_baselines"][2] |= {
         "difference": 0.02, "interval": [-0.01, 0.05], "is_distinguishable": False
     }  # fmt: skip
-    assert "not certain that training beats nearest-neighbours" in see_intervals(facts)
+    assert "not certain that training beats nearest-neighbors" in see_intervals(facts)
     assert "2.0 points [-1.0, 5.0]" in see_intervals(facts)
     facts["against_baselines"][2]["difference"] = -0.02
-    assert "nearest-neighbours is ahead of tiny, though not by more than chance" in see_intervals(facts)
+    assert "nearest-neighbors is ahead of tiny, though not by more than chance" in see_intervals(facts)
 
 
 # --- intervals ---
@@ -376,7 +376,7 @@ def test_every_main_metric_has_its_interval_on_the_page() -> None:
         for name in ("binary_accuracy", "exact_match", "mAP", "f1_macro"):
             low, high = (100 * end for end in entry["intervals"][name])
             assert f"{low:.1f}\N{EN DASH}{high:.1f}" in section
-    assert "nearest-neighbours" in section
+    assert "nearest-neighbors" in section
 
 
 def test_the_rarest_and_the_most_frequent_label_show_how_sure_labels_are() -> None:
@@ -386,7 +386,7 @@ def test_the_rarest_and_the_most_frequent_label_show_how_sure_labels_are() -> No
     best["label_intervals"]["average_precision"] = [[0.2, 0.8], [0.7, 0.8], [0.0, 1.0]]
     assert trust_words.label_trust(facts) == (
         "The 95 % interval of the average precision, for the rarest and the most frequent label among the"
-        f" judged photos: “label 0” on 2 photos: 20.0 to 80.0{SPACE}%; “label 1” on 30 photos: 70.0 to"
+        f" evaluated photos: “label 0” on 2 photos: 20.0 to 80.0{SPACE}%; “label 1” on 30 photos: 70.0 to"
         f" 80.0{SPACE}%."
     )
     one = draw_table(1)
@@ -440,8 +440,8 @@ def test_thresholds_say_what_they_gain_and_what_they_cannot_promise() -> None:
 def test_suspicious_labels_are_shown_with_what_the_table_and_the_network_say() -> None:
     table = draw_table()
     trial = with_everything(make_trial(table), table)
-    assert trial.choosing is not None
-    row = int(trial.choosing.judged.rows[1])
+    assert trial.calibration_set is not None
+    row = int(trial.calibration_set.evaluated.rows[1])
     targets = table.targets.copy()
     targets[row, 0] = 1 - targets[row, 0]
     facts = facts_of(replace(table, targets=targets), split_of(table), [trial], RUN)
@@ -457,9 +457,9 @@ def test_suspicious_labels_are_shown_with_what_the_table_and_the_network_say() -
 def test_suspicious_labels_are_spread_over_labels_where_they_are_shown() -> None:
     table = draw_table()
     trial = with_everything(make_trial(table), table)
-    assert trial.choosing is not None
+    assert trial.calibration_set is not None
     targets = table.targets.copy()
-    rows = trial.choosing.judged.rows
+    rows = trial.calibration_set.evaluated.rows
     targets[rows[:8], 0] = 1 - targets[rows[:8], 0]
     targets[rows[8:10], 1] = 1 - targets[rows[8:10], 1]
     wrong = replace(table, targets=targets)
@@ -603,7 +603,7 @@ def test_the_terminal_says_what_the_table_rests_on(monkeypatch: pytest.MonkeyPat
     screen.show_facts(whole_facts())
     lines = re.sub(r"\x1b\[[\d;]*m", "", file.getvalue()).splitlines()
     names = [line.split()[0] for line in lines if line.strip()]
-    assert names[2:8] == ["tiny", "poor", "all-negative", "label-prior", "neighbours", "mAP:"]
+    assert names[2:8] == ["tiny", "poor", "all-negative", "label-prior", "neighbors", "mAP:"]
     assert max(map(len, lines)) <= 80
     text = " ".join(" ".join(lines).split())
     assert re.search(
@@ -621,11 +621,11 @@ def test_how_many_answers_are_known_is_told_where_some_are_not(capsys: pytest.Ca
     targets[:, 2] = table.targets[:, 2]
     unknown = replace(table, targets=targets)
     facts = facts_of(unknown, split_of(unknown), [make_trial(unknown)], RUN)
-    judged = targets[split_of(unknown).test]
-    n_known, n_present = int((~np.isnan(judged)).sum()), int((judged == 1).sum())
+    evaluated = targets[split_of(unknown).test]
+    n_known, n_present = int((~np.isnan(evaluated)).sum()), int((evaluated == 1).sum())
     note = known_note(facts)
     assert note == (
-        f"Of 20 judged photos x 3 labels, {n_known} answers are known: {n_present} present, "
+        f"Of 20 evaluated photos x 3 labels, {n_known} answers are known: {n_present} present, "
         f"{n_known - n_present} absent. Fewer than 5 photos are known to lack label 0 and label 1: these "
         "numbers say next to nothing about that."
     )

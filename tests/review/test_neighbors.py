@@ -1,4 +1,4 @@
-"""Neighbours answer with what is known about them, and with nothing else.
+"""Neighbors answer with what is known about them, and with nothing else.
 
 In:  small features and targets with unknown cells.
 Out: failed tests where an answer is not the weighted share of the nearest photos.
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from manylabel.metrics.baselines import label_prior
-from manylabel.review import neighbors as neighbours
-from manylabel.review.neighbors import most_similar, nearest_neighbours
+from manylabel.review import neighbors as neighbors
+from manylabel.review.neighbors import most_similar, nearest_neighbors
 from manylabel.types import FloatArray
 
 NAN = float("nan")
@@ -26,11 +26,11 @@ def drawn(n_train: int, n_photos: int, n_labels: int) -> tuple[FloatArray, Float
 
 
 def slow_score(
-    train_features: FloatArray, train_targets: FloatArray, feature: FloatArray, n_neighbours: int
+    train_features: FloatArray, train_targets: FloatArray, feature: FloatArray, n_neighbors: int
 ) -> FloatArray:
     lengths = np.linalg.norm(train_features, axis=1) * np.linalg.norm(feature)
     similarity: FloatArray = train_features @ feature / lengths
-    nearest = np.argsort(-similarity)[:n_neighbours]
+    nearest = np.argsort(-similarity)[:n_neighbors]
     scores: FloatArray = label_prior(train_targets, n_photos=1).scores[0]
     for label in range(len(scores)):
         rows = [row for row in nearest if not np.isnan(train_targets[row, label]) and similarity[row] > 0]
@@ -39,12 +39,12 @@ def slow_score(
     return scores
 
 
-@pytest.mark.parametrize("n_neighbours", [1, 4, 30])
-def test_scores_are_the_weighted_share_among_the_nearest(n_neighbours: int) -> None:
+@pytest.mark.parametrize("n_neighbors", [1, 4, 30])
+def test_scores_are_the_weighted_share_among_the_nearest(n_neighbors: int) -> None:
     case = drawn(30, 12, 4)
-    expected = [slow_score(case[0], case[1], feature, n_neighbours) for feature in case[2]]
-    baseline = nearest_neighbours(*case, n_neighbours=n_neighbours)
-    assert baseline.name == "nearest-neighbours"
+    expected = [slow_score(case[0], case[1], feature, n_neighbors) for feature in case[2]]
+    baseline = nearest_neighbors(*case, n_neighbors=n_neighbors)
+    assert baseline.name == "nearest-neighbors"
     np.testing.assert_allclose(baseline.scores, expected, atol=1e-6)
     np.testing.assert_array_equal(baseline.decisions, baseline.scores >= 0.5)
 
@@ -52,36 +52,36 @@ def test_scores_are_the_weighted_share_among_the_nearest(n_neighbours: int) -> N
 @pytest.mark.parametrize(("n_train", "default"), [(1, 1), (10, 3), (160, 13), (4000, 50)])
 def test_by_default_the_square_root_of_the_training_photos_answers(n_train: int, default: int) -> None:
     case = drawn(n_train, 5, 2)
-    chosen = nearest_neighbours(*case)
-    np.testing.assert_array_equal(chosen.scores, nearest_neighbours(*case, n_neighbours=default).scores)
+    chosen = nearest_neighbors(*case)
+    np.testing.assert_array_equal(chosen.scores, nearest_neighbors(*case, n_neighbors=default).scores)
 
 
 def test_a_photo_gets_the_labels_of_its_copy() -> None:
     train_features, train_targets, _ = drawn(20, 1, 3)
     train_targets = np.nan_to_num(train_targets)
-    scores = nearest_neighbours(train_features, train_targets, train_features * 3, n_neighbours=1).scores
+    scores = nearest_neighbors(train_features, train_targets, train_features * 3, n_neighbors=1).scores
     np.testing.assert_allclose(scores, train_targets)
 
 
-def test_a_neighbour_in_the_opposite_direction_says_nothing() -> None:
+def test_a_neighbor_in_the_opposite_direction_says_nothing() -> None:
     train_targets = np.array([[1.0], [0.0], [0.0]])
-    baseline = nearest_neighbours(
-        np.array([NORTH, SOUTH, EAST]), train_targets, np.array([NORTH]), n_neighbours=3
+    baseline = nearest_neighbors(
+        np.array([NORTH, SOUTH, EAST]), train_targets, np.array([NORTH]), n_neighbors=3
     )
     np.testing.assert_allclose(baseline.scores, [[1.0]])
 
 
-def test_a_label_unknown_to_all_neighbours_gets_its_prevalence() -> None:
+def test_a_label_unknown_to_all_neighbors_gets_its_prevalence() -> None:
     train_targets = np.array([[NAN, 1.0], [1.0, 0.0], [0.0, 0.0], [0.0, 0.0]])
     features = np.array([NORTH, EAST, EAST, EAST])
-    baseline = nearest_neighbours(features, train_targets, np.array([NORTH]), n_neighbours=1)
+    baseline = nearest_neighbors(features, train_targets, np.array([NORTH]), n_neighbors=1)
     np.testing.assert_allclose(baseline.scores, [[1 / 3, 1.0]])
 
 
 @pytest.mark.parametrize("feature", [[0.0, 0.0], SOUTH])
 def test_a_photo_like_no_other_gets_the_prevalence(feature: list[float]) -> None:
-    baseline = nearest_neighbours(
-        np.array([NORTH, NORTH]), np.array([[1.0], [0.0]]), np.array([feature]), n_neighbours=2
+    baseline = nearest_neighbors(
+        np.array([NORTH, NORTH]), np.array([[1.0], [0.0]]), np.array([feature]), n_neighbors=2
     )
     np.testing.assert_allclose(baseline.scores, [[0.5]])
 
@@ -91,7 +91,7 @@ def test_the_most_similar_come_first_and_equal_ones_in_their_order() -> None:
     found = most_similar(np.array([NORTH, SOUTH]), among, n_similar=3)
     assert found.rows.tolist() == [[2, 3, 1], [0, 1, 2]]
     np.testing.assert_allclose(found.cosines, [[1, 1, 0.5**0.5], [1, -(0.5**0.5), -1]], atol=1e-6)
-    answers = nearest_neighbours(among, np.zeros((4, 1)), np.array([NORTH, SOUTH]), n_neighbours=3)
+    answers = nearest_neighbors(among, np.zeros((4, 1)), np.array([NORTH, SOUTH]), n_neighbors=3)
     np.testing.assert_array_equal(answers.similar.rows, found.rows)
 
 
@@ -107,7 +107,7 @@ def test_scores_lie_between_0_and_1_and_unknown_targets_never_count(data: st.Dat
     train_features = data.draw(arrays(np.float64, (n_train, 2), elements=numbers))
     features = data.draw(arrays(np.float64, (3, 2), elements=numbers))
     targets = data.draw(arrays(np.float64, (n_train, n_labels), elements=st.sampled_from((0.0, 1.0, NAN))))
-    scores = nearest_neighbours(train_features, targets, features).scores
+    scores = nearest_neighbors(train_features, targets, features).scores
     assert scores.shape == (3, n_labels)
     assert ((scores >= 0) & (scores <= 1)).all()
     is_unknown = np.isnan(targets).all(axis=0)
@@ -117,30 +117,30 @@ def test_scores_lie_between_0_and_1_and_unknown_targets_never_count(data: st.Dat
 
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     case = drawn(40, 25, 3)
-    whole = nearest_neighbours(*case).scores
-    monkeypatch.setattr(neighbours, "_CHUNK_BYTES", 8 * 40 * 7)
-    np.testing.assert_allclose(nearest_neighbours(*case).scores, whole, atol=1e-6)
+    whole = nearest_neighbors(*case).scores
+    monkeypatch.setattr(neighbors, "_CHUNK_BYTES", 8 * 40 * 7)
+    np.testing.assert_allclose(nearest_neighbors(*case).scores, whole, atol=1e-6)
 
 
 def test_half_precision_features_are_taken() -> None:
     train_features, train_targets, features = drawn(30, 10, 2)
-    half = nearest_neighbours(train_features.astype(np.float16), train_targets, features.astype(np.float16))
+    half = nearest_neighbors(train_features.astype(np.float16), train_targets, features.astype(np.float16))
     np.testing.assert_allclose(
-        half.scores, nearest_neighbours(train_features, train_targets, features).scores, atol=0.01
+        half.scores, nearest_neighbors(train_features, train_targets, features).scores, atol=0.01
     )
 
 
 @pytest.mark.parametrize(
-    ("train_features", "features", "n_neighbours", "message"),
+    ("train_features", "features", "n_neighbors", "message"),
     [
         (np.ones((2, 2)), np.ones((1, 2)), 1, "2 training photos have features, 3 targets"),
         (np.ones((3, 2)), np.ones((1, 4)), 1, r"shapes \(3, 2\) and \(1, 4\)"),
         (np.ones((3, 2)), np.array([[1.0, NAN]]), 1, "NaN or infinity"),
-        (np.ones((3, 2)), np.ones((1, 2)), 0, "n_neighbours is 0, expected at least 1"),
+        (np.ones((3, 2)), np.ones((1, 2)), 0, "n_neighbors is 0, expected at least 1"),
     ],
 )
 def test_what_does_not_fit_is_refused(
-    train_features: FloatArray, features: FloatArray, n_neighbours: int, message: str
+    train_features: FloatArray, features: FloatArray, n_neighbors: int, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        nearest_neighbours(train_features, np.zeros((3, 1)), features, n_neighbours=n_neighbours)
+        nearest_neighbors(train_features, np.zeros((3, 1)), features, n_neighbors=n_neighbors)

@@ -20,7 +20,6 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
-from tests.serving.conftest import listening
 
 from manylabel.apply import predict
 from manylabel.bundle.threshold_files import ThresholdSource
@@ -31,6 +30,7 @@ from manylabel.serving.app import create_app
 from manylabel.serving.served import Judgement, ServedBundle, Upload
 from manylabel.serving.settings import ServeLimits
 from manylabel.types import LabelTable
+from tests.serving.conftest import listening
 
 pytest.importorskip("openvino")
 

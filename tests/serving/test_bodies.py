@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
-from tests.serving.conftest import ask, listening, read_answer, request_of, small_app
 
 from manylabel.errors import EngineError
 from manylabel.serving.bodies import BoundedRequests
 from manylabel.serving.settings import ServeLimits
+from tests.serving.conftest import ask, listening, read_answer, request_of, small_app
 
 MB = 1_000_000
 

@@ -7,10 +7,10 @@ import time
 from contextlib import ExitStack
 
 import pytest
-from tests.serving.conftest import Address, ask, listening, read_answer, request_of, serving, small_app
 
 from manylabel.serving.connections import Connections, Room, SeldomLog
 from manylabel.serving.settings import ServeLimits
+from tests.serving.conftest import Address, ask, listening, read_answer, request_of, serving, small_app
 
 
 class Named:

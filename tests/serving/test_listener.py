@@ -13,9 +13,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.serving.conftest import Address, ask, read_answer, request_of, serving, small_app
 
 from manylabel.serving.listener import count_connections
+from tests.serving.conftest import Address, ask, read_answer, request_of, serving, small_app
 
 resource = pytest.importorskip("resource")
 # They start servers and count resets: a busy machine needs long for each.

@@ -13,13 +13,13 @@ import pytest
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from PIL import Image
-from tests.serving.conftest import listening
 
 from manylabel.bundle.folder import read_bundle
 from manylabel.bundle.threshold_files import change_thresholds, read_thresholds
 from manylabel.serving.app import create_app
 from manylabel.serving.served import ServedBundle
 from manylabel.types import LabelTable
+from tests.serving.conftest import listening
 
 pytest.importorskip("openvino")
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -232,7 +232,7 @@ def test_photos_are_dropped_and_pasted(how: str, page: Any, shapes_table: LabelT
 
 COLOURS = """(selector) => {
     const element = document.querySelector(selector);
-    const numbers = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map(Number);
+    const numbers = (color) => color.match(/[\\d.]+/g).slice(0, 3).map(Number);
     let behind = element;
     while (getComputedStyle(behind).backgroundColor === "rgba(0, 0, 0, 0)" && behind.parentElement)
         behind = behind.parentElement;
@@ -240,11 +240,11 @@ COLOURS = """(selector) => {
 }"""
 
 
-def brightness(colour: list[float]) -> float:
-    """Return the relative luminance of a colour, as WCAG 2.2 defines it."""
+def brightness(color: list[float]) -> float:
+    """Return the relative luminance of a color, as WCAG 2.2 defines it."""
     linear = [
         part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
-        for part in (number / 255 for number in colour)
+        for part in (number / 255 for number in color)
     ]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 

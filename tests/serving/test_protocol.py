@@ -6,9 +6,9 @@ import socket
 from typing import Any
 
 import pytest
-from tests.serving.conftest import ask, listening, request_of, small_app
 
 from manylabel.serving.settings import ServeLimits
+from tests.serving.conftest import ask, listening, request_of, small_app
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def run(tiny_classifier: Classifier, shapes_table: LabelTable, feature_cache: Pa
             split=split,
             config=RunConfig(training=replace(quick, **training), evaluation=EvaluationConfig(**evaluation)),
             cache=feature_cache,
-            listener=ignore_progress,
+            on_progress=ignore_progress,
         )
         return run_trial(tiny_classifier, OFFICIAL, experiment)
 
@@ -63,9 +63,9 @@ def test_without_folds_and_validation_photos_inner_folds_choose(
     told = run(training=training).trial
 
     assert told.out_of_fold is not None
-    assert told.choosing is not None
+    assert told.calibration_set is not None
     np.testing.assert_array_equal(told.out_of_fold.rows, HOLD_OUT.train)
-    assert told.choosing.origin == "out-of-fold scores of the training photos"
+    assert told.calibration_set.origin == "out-of-fold scores of the training photos"
     assert "best F1 per label on out-of-fold scores of the training photos" in told.thresholds.origin
     assert {epoch.fold for epoch in told.history} == {*range(n_folds), None}
 
@@ -76,7 +76,7 @@ def test_where_fits_cost_much_or_are_not_wanted_nothing_is_chosen(
 ) -> None:
     told = run(training=training, **evaluation).trial
 
-    assert (told.out_of_fold, told.choosing) == (None, None)
+    assert (told.out_of_fold, told.calibration_set) == (None, None)
     assert (told.thresholds.values == 0.5).all()
     assert told.calibration == "not calibrated: no photos were kept from training to calibrate on"
     assert told.learned_share == (USUAL_SHARE if training["tune"] == "top" else 1.0)
@@ -88,9 +88,9 @@ def test_fits_of_inner_folds_stop_once_enough_photos_have_a_score(
     monkeypatch.setattr(TopLearner, "inner_folds", InnerFolds(n_folds=4, n_photos=8))
     told = run(training=TOP).trial
 
-    assert told.choosing is not None
+    assert told.calibration_set is not None
     assert {epoch.fold for epoch in told.history} == {0, 1, None}
-    assert len(told.choosing.judged.rows) == 12
+    assert len(told.calibration_set.evaluated.rows) == 12
     assert told.out_of_fold is not None
     np.testing.assert_array_equal(np.sort(np.concatenate(told.folds)), told.out_of_fold.rows)
     assert len(told.folds) == 2
@@ -101,9 +101,9 @@ def test_copies_stay_in_one_inner_fold(run: Run) -> None:
 
     told = run(training={"tune": "head"}, split=replace(HOLD_OUT, groups=groups)).trial
 
-    assert told.choosing is not None
+    assert told.calibration_set is not None
     fold_of = np.empty(24, dtype=np.int64)
-    for number, places in enumerate(told.choosing.folds):
+    for number, places in enumerate(told.calibration_set.folds):
         fold_of[places] = number
     np.testing.assert_array_equal(fold_of[::2], fold_of[1::2])
 
@@ -138,8 +138,8 @@ def test_few_or_unknown_validation_photos_leave_the_usual_share(
     told = run(training=TOP, split=with_val, targets=targets).trial
 
     assert told.learned_share == USUAL_SHARE
-    assert told.choosing is not None
-    assert told.choosing.origin == "the validation photos"
+    assert told.calibration_set is not None
+    assert told.calibration_set.origin == "the validation photos"
 
 
 def test_folds_and_early_stopping_keep_the_network_that_the_folds_chose(
@@ -170,7 +170,7 @@ def test_copies_of_few_photos_are_borne(run: Run, monkeypatch: pytest.MonkeyPatc
     for split in (replace(HOLD_OUT, groups=groups), with_val):
         told = run(training={"tune": "head", "patience": 1}, split=split).trial
         assert told.learning_curve is None
-        assert np.isfinite(told.judged.scores).all()
+        assert np.isfinite(told.evaluated.scores).all()
 
 
 @pytest.mark.parametrize("training", [{"tune": "head"}, TOP])
@@ -195,16 +195,16 @@ def test_the_kept_network_is_calibrated(
 
     assert plain is not None
     assert steep is not None
-    odds, steep_odds = (np.log(judged.scores / (1 - judged.scores)) for judged in (plain, steep))
+    odds, steep_odds = (np.log(evaluated.scores / (1 - evaluated.scores)) for evaluated in (plain, steep))
     np.testing.assert_allclose(steep_odds - 0.5, 3 * (odds - 0.5), atol=1e-4)
 
 
-def test_the_nearest_neighbours_are_asked_about_the_judged_photos(run: Run) -> None:
-    alone = run(training={"tune": "head"}).trial.neighbours
+def test_the_nearest_neighbors_are_asked_about_the_judged_photos(run: Run) -> None:
+    alone = run(training={"tune": "head"}).trial.neighbors
     folds = tuple(np.arange(fold, 32, 4) for fold in range(4))
     crossed = run(
         training=TOP, split=Split(train=np.arange(32), val=NONE, test=NONE, folds=folds)
-    ).trial.neighbours
+    ).trial.neighbors
 
     assert alone is not None
     assert crossed is not None
@@ -216,24 +216,24 @@ def test_the_nearest_neighbours_are_asked_about_the_judged_photos(run: Run) -> N
     assert (fold_of[crossed.similar] != fold_of[crossed.rows][:, None]).all()
 
 
-def test_where_inner_folds_judge_the_neighbours_answer_them(run: Run) -> None:
+def test_where_inner_folds_judge_the_neighbors_answer_them(run: Run) -> None:
     trial = run(training={"tune": "head"}, split=Split(train=np.arange(32), val=NONE, test=NONE)).trial
 
-    assert trial.neighbours is not None
-    assert trial.neighbours_out_of_fold is None
-    np.testing.assert_array_equal(trial.neighbours.rows, trial.judged.rows)
+    assert trial.neighbors is not None
+    assert trial.neighbors_out_of_fold is None
+    np.testing.assert_array_equal(trial.neighbors.rows, trial.evaluated.rows)
 
 
-def test_the_nearest_neighbours_are_asked_about_out_of_fold_photos_where_others_judge(run: Run) -> None:
+def test_the_nearest_neighbors_are_asked_about_out_of_fold_photos_where_others_judge(run: Run) -> None:
     trial = run(training={"tune": "head"}).trial
-    asked = trial.neighbours_out_of_fold
+    asked = trial.neighbors_out_of_fold
 
     assert trial.out_of_fold is not None
-    assert trial.choosing is not None
+    assert trial.calibration_set is not None
     assert asked is not None
     np.testing.assert_array_equal(asked.rows, trial.out_of_fold.rows)
     assert asked.scores.shape == trial.out_of_fold.scores.shape
-    for places in trial.choosing.folds:
+    for places in trial.calibration_set.folds:
         assert not np.isin(asked.similar[places], asked.rows[places]).any()
     assert np.isin(asked.similar, HOLD_OUT.train).all()
 
@@ -265,9 +265,9 @@ def test_without_features_there_is_no_learning_curve(run: Run, monkeypatch: pyte
         run(training={"tune": "full", "head_first": head_first}).trial for head_first in (False, True)
     )
 
-    assert (without.learning_curve, without.neighbours) == (None, None)
+    assert (without.learning_curve, without.neighbors) == (None, None)
     assert known.learning_curve is not None
-    assert known.neighbours is not None
+    assert known.neighbors is not None
 
 
 def test_too_few_photos_have_no_learning_curve(run: Run) -> None:

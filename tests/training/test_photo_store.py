@@ -17,26 +17,26 @@ SavePhotos = Callable[..., list[Path]]
 
 @pytest.fixture
 def save_photos(tmp_path: Path) -> SavePhotos:
-    """Return a function that saves photos of one colour each."""
+    """Return a function that saves photos of one color each."""
 
-    def save(*colours: str) -> list[Path]:
-        paths = [tmp_path / f"{number} {colour}.png" for number, colour in enumerate(colours)]
-        for path, colour in zip(paths, colours, strict=True):
-            Image.new("RGB", (40, 30), colour).save(path)
+    def save(*colors: str) -> list[Path]:
+        paths = [tmp_path / f"{number} {color}.png" for number, color in enumerate(colors)]
+        for path, color in zip(paths, colors, strict=True):
+            Image.new("RGB", (40, 30), color).save(path)
         return paths
 
     return save
 
 
-def colours_of(store: PhotoStore) -> list[tuple[int, ...]]:
-    """Return the colour of the first pixel of every photo."""
+def colors_of(store: PhotoStore) -> list[tuple[int, ...]]:
+    """Return the color of the first pixel of every photo."""
     return [tuple(np.asarray(store[row])[0, 0].tolist()) for row in range(len(store))]
 
 
 def test_photos_keep_their_order(save_photos: SavePhotos) -> None:
     store, rows, failures = read_store(save_photos("red", "lime", "blue"), side_px=16)
 
-    assert colours_of(store) == [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+    assert colors_of(store) == [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
     assert rows.tolist() == [0, 1, 2]
     assert not failures
     assert store.read_seconds > 0
@@ -48,7 +48,7 @@ def test_unreadable_photos_are_listed_and_the_others_kept(save_photos: SavePhoto
 
     store, rows, failures = read_store([red, lime, tmp_path / "missing.png", blue], side_px=16)
 
-    assert colours_of(store) == [(255, 0, 0), (0, 0, 255)]
+    assert colors_of(store) == [(255, 0, 0), (0, 0, 255)]
     assert rows.tolist() == [0, 3]
     assert [failure.path for failure in failures] == [lime, tmp_path / "missing.png"]
 
@@ -75,7 +75,7 @@ def test_a_photo_that_changed_since_it_was_read_is_told(save_photos: SavePhotos)
     read_again, *_ = read_store([red], side_px=16, memory_bytes=0)
     Image.new("RGB", (40, 30), "blue").save(red)
 
-    assert colours_of(kept) == [(255, 0, 0)]
+    assert colors_of(kept) == [(255, 0, 0)]
     with pytest.raises(PhotoError, match=r"0 red\.png: the file changed during the run; start again once"):
         read_again[0]
 
@@ -104,7 +104,7 @@ def test_the_hash_tells_pixels_apart_and_not_files(save_photos: SavePhotos, tmp_
 
 def test_every_photo_is_heard_of(save_photos: SavePhotos) -> None:
     heard: list[Progress] = []
-    read_store([*save_photos("red", "lime"), Path("missing.png")], side_px=16, listener=heard.append)
+    read_store([*save_photos("red", "lime"), Path("missing.png")], side_px=16, on_progress=heard.append)
 
     assert [(progress.done, progress.total) for progress in heard] == [(1, 3), (2, 3), (3, 3)]
 

@@ -1,4 +1,4 @@
-"""One network, trained and judged."""
+"""One network, trained and evaluated."""
 
 import copy
 from collections.abc import Callable
@@ -27,7 +27,15 @@ from manylabel.training.methods import linear_probe as head
 from manylabel.training.methods.interpolation import SHARES, USUAL_SHARE
 from manylabel.training.photo_store import PhotoStore, read_store, store_of_images
 from manylabel.training.trial import Experiment, TrainedNetwork, run_trial, seconds_per_photo
-from manylabel.types import FloatArray, IntArray, Judged, LabelTable, Progress, Split, ignore_progress
+from manylabel.types import (
+    EvaluatedPhotos,
+    FloatArray,
+    IntArray,
+    LabelTable,
+    Progress,
+    Split,
+    ignore_progress,
+)
 
 RANDOM = Provenance(init="random", note="random weights, as asked for", sha256=None)
 OFFICIAL = Provenance(init="official", note="official weights tiny.pth", sha256="0")
@@ -91,7 +99,7 @@ def run_tiny(
             split=split,
             config=RunConfig(training=tune, seed=changes.pop("seed", 0), **changes),
             cache=feature_cache,
-            listener=ignore_progress,
+            on_progress=ignore_progress,
         )
         return run_trial(tiny_classifier, provenance, experiment)
 
@@ -131,7 +139,7 @@ def scores_of(network: TrainedNetwork) -> FloatArray:
     return network.trial.test.scores
 
 
-def out_of_fold(network: TrainedNetwork) -> Judged:
+def out_of_fold(network: TrainedNetwork) -> EvaluatedPhotos:
     """Return what was said about the training photos."""
     assert network.trial.out_of_fold is not None
     return network.trial.out_of_fold
@@ -207,7 +215,7 @@ def test_a_fold_is_scored_without_its_targets(
 def test_a_fold_is_calibrated_and_decided_by_the_other_folds(
     way: Way, run_tiny: RunTiny, shapes_table: LabelTable, crossed: list[Crossed]
 ) -> None:
-    judged = out_of_fold(run_tiny(split=IN_FOLDS, training=way))
+    evaluated = out_of_fold(run_tiny(split=IN_FOLDS, training=way))
 
     scores = crossed[0].scores
     usual = 0 if len(scores) == 1 else SHARES.index(USUAL_SHARE)
@@ -220,9 +228,9 @@ def test_a_fold_is_calibrated_and_decided_by_the_other_folds(
             held_out.without(number), aim=aim, calibrates="always" if kept.is_used else "never"
         )
         scores = rule.score(held_out.scores[:, fold])
-        np.testing.assert_array_equal(judged.decisions[fold], rule.thresholds.decide(scores))
+        np.testing.assert_array_equal(evaluated.decisions[fold], rule.thresholds.decide(scores))
         raw_scores = held_out.scores[rule.variant, fold]
-        np.testing.assert_array_equal(judged.scores[fold], kept.calibration.apply(raw_scores))
+        np.testing.assert_array_equal(evaluated.scores[fold], kept.calibration.apply(raw_scores))
 
 
 @pytest.mark.usefixtures("worthwhile")
@@ -328,7 +336,7 @@ def test_probabilities_of_a_rare_label_are_honest_whatever_the_loss_weighs(
         split=Split(train=np.arange(40), val=NONE, test=NONE),
         config=RunConfig(training=training(**way, loss=loss, learning_rate=0.003)),
         cache=None,
-        listener=ignore_progress,
+        on_progress=ignore_progress,
     )
 
     network = run_trial(tiny_classifier, RANDOM, experiment)
@@ -347,7 +355,7 @@ def test_unknown_cells_and_labels_are_borne(way: Way, run_tiny: RunTiny, shapes_
 
     told = run_tiny(split=IN_FOLDS, targets=targets, training=way).trial
 
-    assert np.isfinite(told.judged.scores).all()
+    assert np.isfinite(told.evaluated.scores).all()
     np.testing.assert_array_equal(told.pos_weight[1:], [1, 1])
     assert all(np.isfinite(epoch.train_loss) for epoch in told.history)
 
@@ -504,8 +512,8 @@ def test_without_test_photos_the_folds_are_judged(run_tiny: RunTiny) -> None:
     told = run_tiny(split=everything).trial
 
     assert told.test is None
-    assert told.judged is told.out_of_fold
-    assert told.judged.scores.shape == (32, 3)
+    assert told.evaluated is told.out_of_fold
+    assert told.evaluated.scores.shape == (32, 3)
 
 
 def test_decisions_about_test_photos_follow_the_thresholds(run_tiny: RunTiny) -> None:
@@ -523,7 +531,7 @@ def test_every_stage_is_heard_of(tiny_classifier: Classifier, store: PhotoStore)
         split=IN_FOLDS,
         config=RunConfig(training=training()),
         cache=None,
-        listener=heard.append,
+        on_progress=heard.append,
     )
     run_trial(tiny_classifier, RANDOM, experiment)
 
@@ -548,7 +556,7 @@ def test_no_photos_have_no_scores(
         split=HOLD_OUT,
         config=RunConfig(training=training(**way)),
         cache=None,
-        listener=ignore_progress,
+        on_progress=ignore_progress,
     )
     learner = trial._make_learner(tiny_classifier, RANDOM, experiment)
     fit = learner.fit(FitRows(train=HOLD_OUT.train, watched=NONE, val=NONE))

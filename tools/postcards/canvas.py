@@ -13,7 +13,7 @@ from typing import Literal, assert_never
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tools.postcards.light import Colour, Light, mix
+from tools.postcards.light import Color, Light, mix
 
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
@@ -42,29 +42,29 @@ class Canvas:
         """Return the length in pixels that sizes are measured by: the side of a square of equal area."""
         return float((self.width * self.height) ** 0.5)
 
-    def polygon(self, points: Sequence[Point], colour: Colour, *, alpha: int = 255) -> None:
+    def polygon(self, points: Sequence[Point], color: Color, *, alpha: int = 255) -> None:
         """Fill a polygon.
 
         Args:
             points: Corners in pixels of the finished picture.
-            colour: Colour on the picture.
+            color: Color on the picture.
             alpha: Opacity, 0 to 255.
         """
-        self.pen.polygon(self.enlarged(points), fill=solid(colour, alpha))
+        self.pen.polygon(self.enlarged(points), fill=solid(color, alpha))
 
-    def ellipse(self, centre: Point, radii: Point, colour: Colour, *, alpha: int = 255) -> None:
+    def ellipse(self, centre: Point, radii: Point, color: Color, *, alpha: int = 255) -> None:
         """Fill an ellipse with upright axes; centre and radii in pixels."""
         (x, y), (across, up), zoom = centre, radii, self.zoom
         box = ((x - across) * zoom, (y - up) * zoom, (x + across) * zoom, (y + up) * zoom)
-        self.pen.ellipse(box, fill=solid(colour, alpha))
+        self.pen.ellipse(box, fill=solid(color, alpha))
 
-    def line(self, points: Sequence[Point], colour: Colour, *, width: float, alpha: int = 255) -> None:
+    def line(self, points: Sequence[Point], color: Color, *, width: float, alpha: int = 255) -> None:
         """Draw a line through points; width in pixels, drawn at least half a pixel wide."""
         wide = max(1, round(width * self.zoom))
         joint = "curve" if wide > 3 and len(points) > 2 else None
-        self.pen.line(self.enlarged(points), fill=solid(colour, alpha), width=wide, joint=joint)
+        self.pen.line(self.enlarged(points), fill=solid(color, alpha), width=wide, joint=joint)
 
-    def wash(self, points: Sequence[Point], top: Colour, bottom: Colour) -> None:
+    def wash(self, points: Sequence[Point], top: Color, bottom: Color) -> None:
         """Fill a polygon with a gradient from its top to its bottom."""
         corners = self.enlarged(points)
         across, down = zip(*corners, strict=True)
@@ -73,50 +73,50 @@ class Canvas:
         ImageDraw.Draw(mask).polygon([(x - left, y - upper) for x, y in corners], fill=255)
         self.image.paste(gradient((top, bottom), size=mask.size), (left, upper), mask)
 
-    def veil(self, *, upper: float, lower: float, colour: Colour, alphas: Sequence[float]) -> None:
+    def veil(self, *, upper: float, lower: float, color: Color, alphas: Sequence[float]) -> None:
         """Lay mist over a band of the picture.
 
         Args:
             upper: Top of the band in pixels.
             lower: Bottom of the band in pixels.
-            colour: Colour of the mist.
+            color: Color of the mist.
             alphas: Opacities from top to bottom, each in [0, 1], evenly spread.
         """
         size = (self.image.width, max(1, round((lower - upper) * self.zoom)))
         stops = np.linspace(0, 1, len(alphas))
         column = np.interp(np.linspace(0, 1, size[1]), stops, np.array(alphas) * 255)
         mask = Image.fromarray(column.astype(np.uint8)[:, None]).resize(size)
-        self.image.paste(solid(colour)[:3], (0, round(upper * self.zoom)), mask)
+        self.image.paste(solid(color)[:3], (0, round(upper * self.zoom)), mask)
 
-    def glow(self, centre: Point, *, radius: float, colour: Colour, strength: float) -> None:
+    def glow(self, centre: Point, *, radius: float, color: Color, strength: float) -> None:
         """Lay a soft round light over the picture.
 
         Args:
             centre: Its middle in pixels.
             radius: Distance in pixels at which nothing of it is left.
-            colour: Its colour.
+            color: Its color.
             strength: Opacity in the middle, in [0, 1].
         """
         side = max(2, round(2 * radius * self.zoom))
         mask = soft_disc().resize((side, side), Image.Resampling.BILINEAR)
         left, upper = round((centre[0] - radius) * self.zoom), round((centre[1] - radius) * self.zoom)
         faint = mask.point([round(value * strength) for value in range(256)])
-        self.image.paste(solid(colour)[:3], (left, upper), faint)
+        self.image.paste(solid(color)[:3], (left, upper), faint)
 
     def enlarged(self, points: Sequence[Point]) -> list[Point]:
         """Return points in the coordinates of the enlarged picture."""
         return [(x * self.zoom, y * self.zoom) for x, y in points]
 
 
-def solid(colour: Colour, alpha: int = 255) -> tuple[int, int, int, int]:
-    """Round a colour for Pillow."""
-    return (int(colour[0]), int(colour[1]), int(colour[2]), alpha)
+def solid(color: Color, alpha: int = 255) -> tuple[int, int, int, int]:
+    """Round a color for Pillow."""
+    return (int(color[0]), int(color[1]), int(color[2]), alpha)
 
 
-def gradient(colours: Sequence[Colour], *, size: tuple[int, int]) -> Image.Image:
-    """Draw colours from top to bottom, evenly spread and blended."""
-    stops, rows = np.linspace(0, 1, len(colours)), np.linspace(0, 1, size[1])
-    channels = [np.interp(rows, stops, channel) for channel in np.array(colours).T]
+def gradient(colors: Sequence[Color], *, size: tuple[int, int]) -> Image.Image:
+    """Draw colors from top to bottom, evenly spread and blended."""
+    stops, rows = np.linspace(0, 1, len(colors)), np.linspace(0, 1, size[1])
+    channels = [np.interp(rows, stops, channel) for channel in np.array(colors).T]
     column = np.stack(channels, axis=-1)[:, None]  # [height, 1, 3]
     return Image.fromarray(column.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
 
@@ -175,22 +175,20 @@ class Brush:
         """Return left, upper, right, lower in pixels around everything measured so far."""
         return (min(self._across), min(self._down), max(self._across), max(self._down))
 
-    def polygon(
-        self, points: Sequence[Point], colour: Colour, *, tone: Tone = "lit", alpha: int = 255
-    ) -> None:
+    def polygon(self, points: Sequence[Point], color: Color, *, tone: Tone = "lit", alpha: int = 255) -> None:
         """Fill a polygon.
 
         Args:
             points: Corners in units of the thing.
-            colour: Its colour in white light.
+            color: Its color in white light.
             tone: "lit" by the light of the picture, a "lamp" that the dark spares, or "pure": taken as it is.
             alpha: Opacity, 0 to 255.
         """
         placed = self._placed(points)
         if self.mode != "measure":
-            self.canvas.polygon(placed, self._ink(colour, tone), alpha=self._opacity(alpha))
+            self.canvas.polygon(placed, self._ink(color, tone), alpha=self._opacity(alpha))
 
-    def wash(self, points: Sequence[Point], top: Colour, bottom: Colour) -> None:
+    def wash(self, points: Sequence[Point], top: Color, bottom: Color) -> None:
         """Fill a polygon with a gradient; a reflection is filled with its middle."""
         placed = self._placed(points)
         if self.mode == "mirror":
@@ -200,19 +198,19 @@ class Brush:
             self.canvas.wash(placed, self._ink(top, "lit"), self._ink(bottom, "lit"))
 
     def ellipse(
-        self, centre: Point, radii: Point, colour: Colour, *, tone: Tone = "lit", alpha: int = 255
+        self, centre: Point, radii: Point, color: Color, *, tone: Tone = "lit", alpha: int = 255
     ) -> None:
         """Fill an ellipse with upright axes; see ``polygon``."""
         across, up = radii[0] * self.spot.size, radii[1] * self.spot.size
         (x, y) = self._placed([centre], margin=(across, up))[0]
         if self.mode != "measure":
-            ink = self._ink(colour, tone)
+            ink = self._ink(color, tone)
             self.canvas.ellipse((x, y), (across, up), ink, alpha=self._opacity(alpha))
 
     def line(
         self,
         points: Sequence[Point],
-        colour: Colour,
+        color: Color,
         *,
         width: float,
         tone: Tone = "lit",
@@ -222,15 +220,15 @@ class Brush:
         wide = width * self.spot.size
         placed = self._placed(points, margin=(wide / 2, wide / 2))
         if self.mode != "measure":
-            ink = self._ink(colour, tone)
+            ink = self._ink(color, tone)
             self.canvas.line(placed, ink, width=wide, alpha=self._opacity(alpha))
 
-    def glow(self, centre: Point, *, radius: float, colour: Colour, strength: float) -> None:
+    def glow(self, centre: Point, *, radius: float, color: Color, strength: float) -> None:
         """Light up the air around a point; this adds nothing to the box."""
         if self.mode == "draw" and strength > 0:
             spot = self.spot
             place = (spot.x + spot.facing * centre[0] * spot.size, spot.base - centre[1] * spot.size)
-            self.canvas.glow(place, radius=radius * spot.size, colour=colour, strength=strength)
+            self.canvas.glow(place, radius=radius * spot.size, color=color, strength=strength)
 
     def _placed(self, points: Sequence[Point], margin: Point = (0.0, 0.0)) -> list[Point]:
         spot = self.spot
@@ -242,15 +240,15 @@ class Brush:
                 self._down += (y - margin[1], y + margin[1])
         return placed
 
-    def _ink(self, colour: Colour, tone: Tone) -> Colour:
+    def _ink(self, color: Color, tone: Tone) -> Color:
         light, depth = self.canvas.light, self.spot.depth
         match tone:
             case "lit":
-                ink = light.paint(colour, depth=depth)
+                ink = light.paint(color, depth=depth)
             case "lamp":
-                ink = light.shine(colour, depth=depth)
+                ink = light.shine(color, depth=depth)
             case "pure":
-                ink = colour
+                ink = color
             case _:
                 assert_never(tone)
         return mix(ink, light.water, 0.35) if self.mode == "mirror" else ink

@@ -7,7 +7,7 @@ Out: the drawn thing.
 from math import cos, pi, sin
 
 from tools.postcards.canvas import Brush, arc, block, curve
-from tools.postcards.light import BLACK, WHITE, Colour, mix, pick, rgb
+from tools.postcards.light import BLACK, WHITE, Color, mix, pick, rgb
 
 _WALLS = (
     rgb("f0d9a8"),
@@ -176,7 +176,7 @@ def draw_parasol(brush: Brush) -> None:
 def draw_fence(brush: Brush) -> None:
     """Draw a low fence or balustrade, 6 units long."""
     generator = brush.generator
-    paint: Colour = pick(generator, (rgb("e8e2d4"), rgb("8a6a4a"), rgb("5f6a6a"), rgb("c8503a")))
+    paint: Color = pick(generator, (rgb("e8e2d4"), rgb("8a6a4a"), rgb("5f6a6a"), rgb("c8503a")))
     for level in (0.35, 0.9):
         brush.line([(-3, level), (3, level)], paint, width=0.12)
     for step in range(25):

@@ -8,7 +8,7 @@ from itertools import pairwise
 from math import cos, pi, sin
 
 from tools.postcards.canvas import Brush, Drawing, arc, block, curve
-from tools.postcards.light import BLACK, WHITE, Colour, mix, pick, rgb
+from tools.postcards.light import BLACK, WHITE, Color, mix, pick, rgb
 
 _STONE = (rgb("b9ad98"), rgb("a39b90"), rgb("d0bd98"), rgb("b08a6c"))
 _STEEL = (rgb("5f6a72"), rgb("8a5a48"), rgb("3f6a5e"), rgb("a8483a"))
@@ -97,7 +97,7 @@ def draw_suspension(brush: Brush) -> None:
     brush.line([(-0.5, deck), (0.5, deck)], mix(steel, BLACK, 0.25), width=0.024)
     for step in range(9):
         brush.glow(
-            (-0.4 + 0.1 * step, deck + 0.02), radius=0.03, colour=_WINDOW, strength=0.9 * brush.darkness
+            (-0.4 + 0.1 * step, deck + 0.02), radius=0.03, color=_WINDOW, strength=0.9 * brush.darkness
         )
 
 
@@ -109,13 +109,13 @@ BRIDGES: dict[str, Drawing] = {
 }
 
 
-def _hull(brush: Brush, *, deck: float, sheer: float, colour: Colour) -> None:
+def _hull(brush: Brush, *, deck: float, sheer: float, color: Color) -> None:
     """Draw a hull that rises to both ends."""
     top = curve((-0.5, deck + sheer), (0, deck - sheer), (0.5, deck + sheer))
     keel = curve((0.5, deck + sheer), (0.36, -0.02), (0.2, -0.02), n_points=6)
     keel += curve((-0.2, -0.02), (-0.36, -0.02), (-0.5, deck + sheer), n_points=6)
-    brush.wash([*top, *keel], colour, mix(colour, BLACK, 0.4))
-    brush.line(top, mix(colour, WHITE, 0.3), width=0.014)
+    brush.wash([*top, *keel], color, mix(color, BLACK, 0.4))
+    brush.line(top, mix(color, WHITE, 0.3), width=0.014)
 
 
 def draw_rower(brush: Brush, *, x: float, foot: float, size: float) -> None:
@@ -140,7 +140,7 @@ def draw_rower(brush: Brush, *, x: float, foot: float, size: float) -> None:
 def draw_sampan(brush: Brush) -> None:
     """Draw a sampan: a low hull, a round mat roof, somebody who rows."""
     generator = brush.generator
-    _hull(brush, deck=0.08, sheer=0.06, colour=pick(generator, _HULLS))
+    _hull(brush, deck=0.08, sheer=0.06, color=pick(generator, _HULLS))
     if generator.random() < 0.65:
         mat = pick(generator, (rgb("b08a54"), rgb("8a6a44"), rgb("4f6a5a")))
         brush.polygon([(0.18, 0.07), *arc((0, 0.07), (0.18, 0.15), start=0, stop=1), (-0.18, 0.07)], mat)
@@ -153,7 +153,7 @@ def draw_sampan(brush: Brush) -> None:
 def draw_junk(brush: Brush) -> None:
     """Draw a junk with one to three ribbed sails."""
     generator = brush.generator
-    _hull(brush, deck=0.13, sheer=0.07, colour=pick(generator, _HULLS[:4]))
+    _hull(brush, deck=0.13, sheer=0.07, color=pick(generator, _HULLS[:4]))
     brush.polygon(block(0.14, 0.12, 0.38, 0.23), rgb("8a6238"))
     sail = pick(generator, _SAILS)
     masts = pick(
@@ -175,7 +175,7 @@ def draw_junk(brush: Brush) -> None:
 def draw_rowing_boat(brush: Brush) -> None:
     """Draw an open rowing boat, empty or with one or two people."""
     generator = brush.generator
-    _hull(brush, deck=0.16, sheer=0.07, colour=pick(generator, _HULLS))
+    _hull(brush, deck=0.16, sheer=0.07, color=pick(generator, _HULLS))
     n_people = int(generator.integers(0, 3))
     for step in range(n_people):
         draw_rower(brush, x=-0.14 + 0.3 * step, foot=0.12, size=0.4)
@@ -187,7 +187,7 @@ def draw_cruiser(brush: Brush) -> None:
     """Draw a tour boat with a row of windows and a roof."""
     generator = brush.generator
     trim = pick(generator, (rgb("c8352a"), rgb("2f6f9a"), rgb("d9a63a"), rgb("3f7a5a")))
-    _hull(brush, deck=0.11, sheer=0.03, colour=pick(generator, (rgb("f2ede2"), trim)))
+    _hull(brush, deck=0.11, sheer=0.03, color=pick(generator, (rgb("f2ede2"), trim)))
     brush.polygon(block(-0.32, 0.1, 0.34, 0.25), rgb("f2ede2"))
     for step in range(6):
         x = -0.29 + 0.105 * step
@@ -201,12 +201,12 @@ def draw_cruiser(brush: Brush) -> None:
 
 def draw_swan_boat(brush: Brush) -> None:
     """Draw a pedal boat in the shape of a swan, with a canopy."""
-    colour = pick(brush.generator, (rgb("f8f5ee"), rgb("f8f5ee"), rgb("f2b8c6"), rgb("f4d46a")))
-    shade = mix(colour, rgb("6a7a8a"), 0.3)
+    color = pick(brush.generator, (rgb("f8f5ee"), rgb("f8f5ee"), rgb("f2b8c6"), rgb("f4d46a")))
+    shade = mix(color, rgb("6a7a8a"), 0.3)
     body = curve((-0.5, 0.22), (-0.3, -0.1), (0.1, -0.02)) + curve((0.1, -0.02), (0.42, 0.0), (0.4, 0.26))
-    brush.wash(body, colour, shade)
+    brush.wash(body, color, shade)
     neck = curve((0.36, 0.14), (0.2, 0.42), (0.34, 0.62)) + curve((0.34, 0.62), (0.44, 0.68), (0.45, 0.56))
-    brush.line(neck, colour, width=0.07)
+    brush.line(neck, color, width=0.07)
     brush.polygon([(0.44, 0.6), (0.56, 0.54), (0.44, 0.53)], rgb("e8862f"))
     for x in (-0.22, 0.16):
         brush.line([(x, 0.14), (x, 0.46)], shade, width=0.018)

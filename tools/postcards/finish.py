@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from tools.postcards.canvas import Canvas
-from tools.postcards.light import WHITE, Colour, mix, pick, rgb
+from tools.postcards.light import WHITE, Color, mix, pick, rgb
 
 _PAPERS = (rgb("f7f1e1"), rgb("fbf8f0"), rgb("efe4cc"), rgb("e9e6df"))
 FloatPixels = NDArray[np.float32]
@@ -22,30 +22,30 @@ def draw_weather(canvas: Canvas, generator: np.random.Generator, *, horizon: flo
     )
     spread = canvas.height * generator.uniform(0.1, 0.3)
     canvas.veil(
-        upper=horizon - spread, lower=horizon + spread * 0.8, colour=canvas.light.haze, alphas=(0, thick, 0)
+        upper=horizon - spread, lower=horizon + spread * 0.8, color=canvas.light.haze, alphas=(0, thick, 0)
     )
     kind = generator.random()
     if kind < 0.06:
         _draw_rain(canvas, generator)
     elif kind < 0.13:
         petal = pick(generator, (WHITE, WHITE, rgb("f6c0cf"), rgb("e8b84a")))
-        _draw_flakes(canvas, generator, colour=petal)
+        _draw_flakes(canvas, generator, color=petal)
 
 
 def _draw_rain(canvas: Canvas, generator: np.random.Generator) -> None:
-    slant, colour = generator.uniform(-0.25, 0.25), mix(canvas.light.haze, WHITE, 0.4)
+    slant, color = generator.uniform(-0.25, 0.25), mix(canvas.light.haze, WHITE, 0.4)
     for x, y in generator.random((180, 2)):
         long = canvas.unit * generator.uniform(0.02, 0.05)
         start = (x * canvas.width, y * canvas.height)
         canvas.line(
-            [start, (start[0] + slant * long, start[1] + long)], colour, width=canvas.unit * 0.0016, alpha=90
+            [start, (start[0] + slant * long, start[1] + long)], color, width=canvas.unit * 0.0016, alpha=90
         )
 
 
-def _draw_flakes(canvas: Canvas, generator: np.random.Generator, *, colour: Colour) -> None:
+def _draw_flakes(canvas: Canvas, generator: np.random.Generator, *, color: Color) -> None:
     for x, y in generator.random((int(generator.integers(50, 160)), 2)):
         size = canvas.unit * generator.uniform(0.0015, 0.006)
-        paint = canvas.light.shine(colour)
+        paint = canvas.light.shine(color)
         canvas.ellipse((x * canvas.width, y * canvas.height), (size, size * 0.8), paint, alpha=190)
 
 
@@ -62,7 +62,7 @@ def develop(canvas: Canvas, generator: np.random.Generator) -> Image.Image:
 
 
 def _grading(generator: np.random.Generator, *, is_dark: bool) -> tuple[float, ...]:
-    """Choose brightness, colour strength and warmth; a few prints by day are sepia or grey.
+    """Choose brightness, color strength and warmth; a few prints by day are sepia or grey.
 
     Returns:
         Three rows of four numbers, as Pillow takes them: shares of red, green and blue, and what is added.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from math import sin
 
 from tools.postcards.canvas import Brush, Point, arc, block, curve
-from tools.postcards.light import BLACK, WHITE, Colour, mix, pick, rgb
+from tools.postcards.light import BLACK, WHITE, Color, mix, pick, rgb
 
 _SILK = (
     rgb("d8302a"),
@@ -44,7 +44,7 @@ def draw_lantern(brush: Brush) -> None:
     silk, shape = pick(generator, _SILK), pick(generator, ("round", "round", "long", "onion", "drum"))
     outline = _body(shape)
     warm = mix(silk, rgb("fff0b0"), 0.35)
-    brush.glow((0, 0.46), radius=1.0, colour=mix(silk, _WARM, 0.6), strength=0.75 * brush.darkness)
+    brush.glow((0, 0.46), radius=1.0, color=mix(silk, _WARM, 0.6), strength=0.75 * brush.darkness)
     brush.line([(0, 0.74), (0, 1)], rgb("4a3a30"), width=0.02)
     brush.polygon(outline, silk, tone="lamp")
     inner = [(x * 0.62, 0.46 + (y - 0.46) * 0.86) for x, y in outline]
@@ -68,7 +68,7 @@ def draw_cord(brush: Brush, *, points: Sequence[Point]) -> None:
 def draw_street_lamp(brush: Brush) -> None:
     """Draw an iron street lamp with one to three milk-glass globes."""
     generator = brush.generator
-    iron: Colour = pick(generator, (rgb("33413d"), rgb("3a3a42"), rgb("4a4036")))
+    iron: Color = pick(generator, (rgb("33413d"), rgb("3a3a42"), rgb("4a4036")))
     brush.polygon([(-0.05, 0), (-0.02, 0.1), (0.02, 0.1), (0.05, 0)], iron)
     brush.line([(0, 0.05), (0, 0.88)], iron, width=0.022)
     globes = pick(
@@ -78,7 +78,7 @@ def draw_street_lamp(brush: Brush) -> None:
     for x, y in globes:
         if x:
             brush.line(curve((0, y - 0.1), (x, y - 0.12), (x, y - 0.05)), iron, width=0.014)
-        brush.glow((x, y), radius=0.32, colour=_WARM, strength=0.8 * brush.darkness)
+        brush.glow((x, y), radius=0.32, color=_WARM, strength=0.8 * brush.darkness)
         brush.ellipse((x, y), (0.055, 0.055), glass, tone="lamp")
         brush.polygon(block(x - 0.03, y - 0.065, x + 0.03, y - 0.045), iron)
         brush.line([(x, y + 0.05), (x, y + 0.075)], iron, width=0.012)
@@ -102,7 +102,7 @@ def draw_fairy_lights(brush: Brush) -> None:
     cord = curve((-1, 0), (0, -2 * sag), (1, generator.uniform(-0.1, 0.1)), n_points=23)
     brush.line(cord, rgb("3f3a36"), width=0.007)
     for x, y in cord[1:-1]:
-        brush.glow((x, y - 0.02), radius=0.07, colour=_WARM, strength=0.9 * brush.darkness)
+        brush.glow((x, y - 0.02), radius=0.07, color=_WARM, strength=0.9 * brush.darkness)
         brush.ellipse((x, y - 0.022), (0.014, 0.019), rgb("ffe6a0"), tone="lamp")
 
 
@@ -111,7 +111,7 @@ def draw_balloons(brush: Brush) -> None:
     generator = brush.generator
     for step in range(int(generator.integers(3, 8))):
         x, y = 0.24 * sin(2.3 * step), 0.7 + 0.2 * sin(1.7 * step + 1)
-        colour = pick(generator, _GAY)
+        color = pick(generator, _GAY)
         brush.line(curve((0, 0), (x * 0.2, 0.4), (x, y - 0.12)), rgb("f0ece0"), width=0.006, alpha=180)
-        brush.ellipse((x, y), (0.105, 0.125), colour)
-        brush.ellipse((x + brush.lit * 0.035, y + 0.045), (0.025, 0.035), mix(colour, WHITE, 0.6))
+        brush.ellipse((x, y), (0.105, 0.125), color)
+        brush.ellipse((x + brush.lit * 0.035, y + 0.045), (0.025, 0.035), mix(color, WHITE, 0.6))

@@ -10,7 +10,7 @@ from math import pi, sin
 import numpy as np
 
 from tools.postcards.canvas import Canvas, Point, row_at
-from tools.postcards.light import Colour, mix, pick, rgb
+from tools.postcards.light import Color, mix, pick, rgb
 
 _HILLS = (rgb("5f8a5a"), rgb("4e7a6e"), rgb("7c8f4c"), rgb("5a7395"), rgb("8a7a5a"), rgb("6d6a8f"))
 _GRASS = (rgb("7fae4f"), rgb("5f9a55"), rgb("9bb24e"), rgb("b0a24f"), rgb("6c9a3f"), rgb("c2b06a"))
@@ -29,10 +29,10 @@ def draw_hills(
         ridges: Crest of each range from left to right, in pixels.
         horizon: Row where the hills end.
     """
-    colour = pick(generator, _HILLS)
+    color = pick(generator, _HILLS)
     for step, ridge in enumerate(ridges):
         closed = [(-2.0, horizon + 3), *ridge, (canvas.width + 2.0, horizon + 3)]
-        top = canvas.light.paint(colour, depth=1.3 - 0.8 * (step + 1) / len(ridges))
+        top = canvas.light.paint(color, depth=1.3 - 0.8 * (step + 1) / len(ridges))
         canvas.wash(closed, top, mix(top, canvas.light.haze, 0.55))
 
 
@@ -49,9 +49,9 @@ def draw_ground(canvas: Canvas, generator: np.random.Generator, *, horizon: floa
     pick(generator, grounds)(canvas, generator, horizon=horizon)
 
 
-def _fill(canvas: Canvas, colour: Colour, *, horizon: float) -> None:
+def _fill(canvas: Canvas, color: Color, *, horizon: float) -> None:
     """Fill everything below the horizon, far away with haze."""
-    far, near = canvas.light.paint(colour, depth=0.8), canvas.light.paint(mix(colour, rgb("30402a"), 0.12))
+    far, near = canvas.light.paint(color, depth=0.8), canvas.light.paint(mix(color, rgb("30402a"), 0.12))
     corners = [(-2.0, horizon), (canvas.width + 2.0, horizon)]
     canvas.wash([*corners, (canvas.width + 2.0, canvas.height + 2.0), (-2.0, canvas.height + 2.0)], far, near)
 
@@ -68,7 +68,7 @@ def draw_lawn(canvas: Canvas, generator: np.random.Generator, *, horizon: float)
         centre = (generator.uniform(0, canvas.width), y)
         radii = (canvas.width * generator.uniform(0.2, 0.7), thick)
         canvas.ellipse(centre, radii, canvas.light.paint(shade, depth=0.7 * (1 - share)), alpha=110)
-    _scatter_grass(canvas, generator, upper=horizon + 0.1 * span, colour=grass)
+    _scatter_grass(canvas, generator, upper=horizon + 0.1 * span, color=grass)
 
 
 def _draw_lawn(canvas: Canvas, generator: np.random.Generator, *, horizon: float) -> None:
@@ -108,7 +108,7 @@ def _draw_square(canvas: Canvas, generator: np.random.Generator, *, horizon: flo
         canvas.line([(0, y), (canvas.width, y)], joint, width=width, alpha=120)
     if generator.random() < 0.4:
         sheen = canvas.light.sky[2]
-        canvas.veil(upper=horizon, lower=canvas.height, colour=sheen, alphas=(0.15, 0.45, 0.1))
+        canvas.veil(upper=horizon, lower=canvas.height, color=sheen, alphas=(0.15, 0.45, 0.1))
 
 
 def _draw_paddies(canvas: Canvas, generator: np.random.Generator, *, horizon: float) -> None:
@@ -127,9 +127,9 @@ def _draw_paddies(canvas: Canvas, generator: np.random.Generator, *, horizon: fl
             x = step / 20
             wave = 0.06 * sin(2 * pi * x * 0.9 + phase + row * 0.4) + bend * (x - 0.5) ** 2
             edge.append((x * canvas.width, top + span * share * wave))
-        colour = canvas.light.paint(greens[row % 3], depth=0.8 * (1 - share))
+        color = canvas.light.paint(greens[row % 3], depth=0.8 * (1 - share))
         corners = [(canvas.width, canvas.height + 2.0), (0.0, canvas.height + 2.0)]
-        canvas.wash([*edge, *corners], colour, mix(colour, rgb("405030"), 0.1))
+        canvas.wash([*edge, *corners], color, mix(color, rgb("405030"), 0.1))
         ridge = canvas.light.paint(rgb("6d5f3d"), depth=0.8 * (1 - share))
         canvas.line(edge, ridge, width=canvas.unit * (0.002 + 0.006 * share))
 
@@ -158,14 +158,14 @@ def draw_bank(canvas: Canvas, generator: np.random.Generator, *, edge: Sequence[
     """Draw the near bank below an edge: grass, or a stone quay."""
     corners = [(canvas.width + 2.0, canvas.height + 2.0), (-2.0, canvas.height + 2.0)]
     paved = generator.random() < 0.35
-    colour = pick(generator, _STONE if paved else _GRASS)
+    color = pick(generator, _STONE if paved else _GRASS)
     rim = [(x, y - canvas.unit * 0.008) for x, y in edge]
-    canvas.polygon([*rim, *corners], canvas.light.paint(mix(colour, rgb("4a3b28"), 0.5)))
+    canvas.polygon([*rim, *corners], canvas.light.paint(mix(color, rgb("4a3b28"), 0.5)))
     canvas.wash(
-        [*edge, *corners], canvas.light.paint(colour), canvas.light.paint(mix(colour, rgb("2a3020"), 0.3))
+        [*edge, *corners], canvas.light.paint(color), canvas.light.paint(mix(color, rgb("2a3020"), 0.3))
     )
     if not paved:
-        _scatter_grass(canvas, generator, upper=min(y for _, y in edge), colour=colour, edge=edge)
+        _scatter_grass(canvas, generator, upper=min(y for _, y in edge), color=color, edge=edge)
 
 
 def _scatter_grass(
@@ -173,11 +173,11 @@ def _scatter_grass(
     generator: np.random.Generator,
     *,
     upper: float,
-    colour: Colour,
+    color: Color,
     edge: Sequence[Point] | None = None,
 ) -> None:
     """Draw blades of grass and, now and then, flowers among them, below an edge where one is given."""
-    tones = [canvas.light.paint(mix(colour, other, 0.4)) for other in (rgb("e8e070"), rgb("24401c"))]
+    tones = [canvas.light.paint(mix(color, other, 0.4)) for other in (rgb("e8e070"), rgb("24401c"))]
     flowers = [canvas.light.paint(pick(generator, _PETALS)) for _ in range(2)]
     flowered = generator.random() < 0.4
     for x, share in generator.random((int(generator.integers(40, 150)), 2)):

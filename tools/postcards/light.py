@@ -1,7 +1,7 @@
-"""The light of a postcard: what time it is and what every colour becomes in it.
+"""The light of a postcard: what time it is and what every color becomes in it.
 
 In:  a kind of light and chance.
-Out: a Light, which turns the colour of a thing (as it is in white light) into the colour on the picture.
+Out: a Light, which turns the color of a thing (as it is in white light) into the color on the picture.
 """
 
 from collections.abc import Sequence
@@ -11,17 +11,17 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-Colour = tuple[float, float, float]
+Color = tuple[float, float, float]
 LightName = Literal["day", "dusk", "night", "fog"]
 Choice = TypeVar("Choice")
 
-BLACK: Colour = (0.0, 0.0, 0.0)
-WHITE: Colour = (255.0, 255.0, 255.0)
+BLACK: Color = (0.0, 0.0, 0.0)
+WHITE: Color = (255.0, 255.0, 255.0)
 
 
 @cache
-def rgb(text: str) -> Colour:
-    """Read a colour of six hexadecimal digits.
+def rgb(text: str) -> Color:
+    """Read a color of six hexadecimal digits.
 
     Examples:
         >>> rgb("ff8000")
@@ -30,13 +30,13 @@ def rgb(text: str) -> Colour:
     return (float(int(text[0:2], 16)), float(int(text[2:4], 16)), float(int(text[4:6], 16)))
 
 
-def mix(first: Colour, second: Colour, share: float) -> Colour:
-    """Blend two colours.
+def mix(first: Color, second: Color, share: float) -> Color:
+    """Blend two colors.
 
     Args:
-        first: Colour where ``share`` is 0.
-        second: Colour where ``share`` is 1.
-        share: Share of the second colour, in [0, 1].
+        first: Color where ``share`` is 0.
+        second: Color where ``share`` is 1.
+        share: Share of the second color, in [0, 1].
 
     Examples:
         >>> mix(BLACK, WHITE, 0.5)
@@ -61,39 +61,39 @@ class Light:
 
     Attributes:
         name: The kind of light.
-        sky: Colours of the sky at the top, in the middle and at the horizon.
+        sky: Colors of the sky at the top, in the middle and at the horizon.
         tint: What white paint looks like in this light.
-        haze: Colour that far things fade into.
+        haze: Color that far things fade into.
         density: How much of a thing at the horizon is haze, in [0, 1].
-        water: Colour of deep water.
+        water: Color of deep water.
         darkness: How brightly lamps stand out, in [0, 1].
         side: Where the light comes from: -1 left, 1 right.
     """
 
     name: LightName
-    sky: tuple[Colour, Colour, Colour]
-    tint: Colour
-    haze: Colour
+    sky: tuple[Color, Color, Color]
+    tint: Color
+    haze: Color
     density: float
-    water: Colour
+    water: Color
     darkness: float
     side: int
 
-    def paint(self, colour: Colour, *, depth: float = 0.0) -> Colour:
-        """Return the colour that a thing has on the picture.
+    def paint(self, color: Color, *, depth: float = 0.0) -> Color:
+        """Return the color that a thing has on the picture.
 
         Args:
-            colour: Its colour in white light.
+            color: Its color in white light.
             depth: How far away it is: 0 near, 1 at the horizon.
         """
         tint = self.tint
-        lit = (colour[0] * tint[0] / 255, colour[1] * tint[1] / 255, colour[2] * tint[2] / 255)
+        lit = (color[0] * tint[0] / 255, color[1] * tint[1] / 255, color[2] * tint[2] / 255)
         return mix(lit, self.haze, self.density * depth)
 
-    def shine(self, colour: Colour, *, depth: float = 0.0) -> Colour:
-        """Return the colour of a lamp, which the dark does not darken."""
-        lamp = mix(colour, self.haze, 0.4 * self.density * depth)
-        return mix(self.paint(colour, depth=depth), lamp, self.darkness)
+    def shine(self, color: Color, *, depth: float = 0.0) -> Color:
+        """Return the color of a lamp, which the dark does not darken."""
+        lamp = mix(color, self.haze, 0.4 * self.density * depth)
+        return mix(self.paint(color, depth=depth), lamp, self.darkness)
 
 
 # Sky top, middle and horizon, white paint, haze, water.
@@ -140,7 +140,7 @@ def make_light(generator: np.random.Generator, *, name: LightName) -> Light:
     """
     drift = generator.normal(0, 7, size=3)
 
-    def vary(text: str) -> Colour:
+    def vary(text: str) -> Color:
         red, green, blue = np.clip(np.array(rgb(text)) + drift, 0, 255)
         return (float(red), float(green), float(blue))
 

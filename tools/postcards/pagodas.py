@@ -5,14 +5,14 @@ Out: the drawn building.
 """
 
 from tools.postcards.canvas import Brush, Drawing, Point, arc, block, curve
-from tools.postcards.light import BLACK, WHITE, Colour, mix, pick, rgb
+from tools.postcards.light import BLACK, WHITE, Color, mix, pick, rgb
 
 _WALLS = (rgb("b5573c"), rgb("e8d9b0"), rgb("d9a441"), rgb("a89f92"), rgb("c9705a"), rgb("f0e6d2"))
 _ROOFS = (rgb("8a2f26"), rgb("5c5a5e"), rgb("3f6f5a"), rgb("a8552f"), rgb("4a4f6a"), rgb("c49a3a"))
 _WINDOW = rgb("ffd27a")
 
 
-def roof(brush: Brush, *, foot: float, half: float, top_half: float, rise: float, colour: Colour) -> None:
+def roof(brush: Brush, *, foot: float, half: float, top_half: float, rise: float, color: Color) -> None:
     """Draw a roof that sweeps out to raised corners.
 
     Args:
@@ -21,7 +21,7 @@ def roof(brush: Brush, *, foot: float, half: float, top_half: float, rise: float
         half: Half the width between the corners.
         top_half: Half the width of the ridge.
         rise: Height from the eaves to the ridge.
-        colour: Colour of the tiles.
+        color: Color of the tiles.
     """
     lift = rise * 0.35
     left: list[Point] = curve((-half, foot + lift), (-half * 0.72, foot), (-half * 0.4, foot), n_points=6)
@@ -30,17 +30,15 @@ def roof(brush: Brush, *, foot: float, half: float, top_half: float, rise: float
         (half, foot + lift), (top_half * 1.15, foot + rise * 0.4), (top_half, foot + rise), n_points=7
     )
     back = [(-x, y) for x, y in reversed(slope)]
-    brush.polygon([*left, *right, *slope, *back], colour)
+    brush.polygon([*left, *right, *slope, *back], color)
     lit = [(0.0, foot), *[(brush.lit * x, y) for x, y in right], *[(brush.lit * x, y) for x, y in slope]]
-    brush.polygon([*lit, (0.0, foot + rise)], mix(colour, rgb("ffe9b0"), 0.16))
+    brush.polygon([*lit, (0.0, foot + rise)], mix(color, rgb("ffe9b0"), 0.16))
     eaves = [(x, y - rise * 0.03) for x, y in [*left, *right]]
-    brush.line(eaves, mix(colour, BLACK, 0.4), width=rise * 0.1)
-    brush.line(
-        [(-top_half, foot + rise), (top_half, foot + rise)], mix(colour, BLACK, 0.3), width=rise * 0.09
-    )
+    brush.line(eaves, mix(color, BLACK, 0.4), width=rise * 0.1)
+    brush.line([(-top_half, foot + rise), (top_half, foot + rise)], mix(color, BLACK, 0.3), width=rise * 0.09)
 
 
-def _storey(brush: Brush, *, foot: float, half: float, rise: float, wall: Colour) -> None:
+def _storey(brush: Brush, *, foot: float, half: float, rise: float, wall: Color) -> None:
     """Draw walls with windows or a dark arch."""
     brush.polygon(block(-half, foot, half, foot + rise), wall)
     shade = sorted((0.0, -brush.lit * half))
@@ -71,7 +69,7 @@ def draw_storeyed(brush: Brush) -> None:
         _storey(brush, foot=foot, half=here, rise=step * 0.62, wall=wall)
         top = here * (0.75 if storey < n_storeys - 1 else 0.12)
         rise = step * (0.48 if storey < n_storeys - 1 else 0.75)
-        roof(brush, foot=foot + step * 0.52, half=here * eaves, top_half=top, rise=rise, colour=tile)
+        roof(brush, foot=foot + step * 0.52, half=here * eaves, top_half=top, rise=rise, color=tile)
     brush.line([(0, 0.83), (0, 1)], rgb("b89a4a"), width=0.012)
     for height in (0.89, 0.925, 0.955):
         brush.ellipse((0, height), (0.016, 0.008), rgb("d9b95a"))
@@ -98,11 +96,11 @@ def draw_temple(brush: Brush) -> None:
         half=half * 1.35,
         top_half=half * (0.75 if double else 0.6),
         rise=0.3,
-        colour=tile,
+        color=tile,
     )
     if double:
         brush.polygon(block(-half * 0.6, 0.63, half * 0.6, 0.74), wall)
-        roof(brush, foot=0.7, half=half * 0.98, top_half=half * 0.42, rise=0.26, colour=tile)
+        roof(brush, foot=0.7, half=half * 0.98, top_half=half * 0.42, rise=0.26, color=tile)
     ridge = 0.95 if double else 0.77
     for side in (-1, 1):
         horn = curve(
@@ -126,7 +124,7 @@ def draw_pillar_pagoda(brush: Brush) -> None:
         brush.line([(-0.4 + 0.1 * step, 0.4), (-0.4 + 0.1 * step, 0.48)], rgb("8a5a3a"), width=0.02)
     brush.line([(-0.42, 0.48), (0.42, 0.48)], rgb("8a5a3a"), width=0.025)
     _storey(brush, foot=0.4, half=0.27, rise=0.22, wall=wall)
-    roof(brush, foot=0.6, half=0.52, top_half=0.16, rise=0.28, colour=tile)
+    roof(brush, foot=0.6, half=0.52, top_half=0.16, rise=0.28, color=tile)
     brush.line([(0, 0.86), (0, 1)], rgb("b89a4a"), width=0.03)
 
 
@@ -149,7 +147,7 @@ def draw_stupa(brush: Brush) -> None:
                     [(x + wide, foot + 0.02), *arch, (x - wide, foot + 0.02)], _WINDOW, tone="lamp", alpha=170
                 )
         foot += rise
-    roof(brush, foot=foot, half=0.26, top_half=0.05, rise=0.2, colour=tile)
+    roof(brush, foot=foot, half=0.26, top_half=0.05, rise=0.2, color=tile)
     brush.line([(0, 0.88), (0, 1)], rgb("8a7a5a"), width=0.02)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from math import cos, pi, sin
 
 from tools.postcards.canvas import Brush, Drawing, Point, arc, curve
-from tools.postcards.light import BLACK, WHITE, Colour, mix, pick, rgb
+from tools.postcards.light import BLACK, WHITE, Color, mix, pick, rgb
 
 _BARK = (rgb("6b4a34"), rgb("5a4a42"), rgb("7d6248"), rgb("8a7f74"))
 _GREEN = (rgb("4f8a3c"), rgb("3c6e46"), rgb("7a9a3a"), rgb("5c8f6a"), rgb("8aa84c"), rgb("2f5d3e"))
@@ -16,7 +16,7 @@ _LEAVES = (*_GREEN, *_GREEN, rgb("d8842f"), rgb("c4502e"), rgb("e0b040"), rgb("e
 _LOTUS = (rgb("e86f9a"), rgb("f3a3bf"), rgb("f7e3e6"), rgb("d9588a"))
 
 
-def _trunk(brush: Brush, *, top: Point, width: float) -> Colour:
+def _trunk(brush: Brush, *, top: Point, width: float) -> Color:
     bark = pick(brush.generator, _BARK)
     left = curve((-width, 0), (-width * 0.4, top[1] * 0.3), (top[0] - width * 0.35, top[1]), n_points=6)
     right = curve((top[0] + width * 0.35, top[1]), (width * 0.4, top[1] * 0.3), (width, 0), n_points=6)
@@ -28,7 +28,7 @@ def _trunk(brush: Brush, *, top: Point, width: float) -> Colour:
     return bark
 
 
-def _crown(brush: Brush, blobs: Sequence[tuple[Point, Point]], leaf: Colour) -> None:
+def _crown(brush: Brush, blobs: Sequence[tuple[Point, Point]], leaf: Color) -> None:
     """Draw clumps of leaves: dark ones first, then smaller and lighter ones towards the light."""
     generator, lit = brush.generator, brush.lit
     dark, light = mix(leaf, rgb("10241c"), 0.38), mix(leaf, rgb("fff2a0"), 0.28)
@@ -228,7 +228,7 @@ def draw_reeds(brush: Brush) -> None:
             brush.line([tip, (tip[0] + lean * 0.1, tall - 0.16)], rgb("6d4526"), width=0.05)
 
 
-def _pad(brush: Brush, *, centre: Point, radius: float, leaf: Colour) -> None:
+def _pad(brush: Brush, *, centre: Point, radius: float, leaf: Color) -> None:
     """Draw a floating leaf with a notch, seen from the side."""
     start = brush.generator.uniform(0, 2)
     rim = arc(centre, (radius, radius * 0.3), start=start + 0.08, stop=start + 1.92, n_points=16)
@@ -237,7 +237,7 @@ def _pad(brush: Brush, *, centre: Point, radius: float, leaf: Colour) -> None:
     brush.polygon(shine, mix(leaf, rgb("e8ffd0"), 0.25))
 
 
-def _flower(brush: Brush, *, foot: Point, size: float, petal: Colour) -> None:
+def _flower(brush: Brush, *, foot: Point, size: float, petal: Color) -> None:
     """Draw an open lotus flower or a bud on a short stem."""
     generator = brush.generator
     x, y = foot
@@ -302,8 +302,8 @@ def draw_duckweed(brush: Brush) -> None:
     for _ in range(int(generator.integers(25, 70))):
         place = (generator.normal(0, 0.42), 0.2 + generator.normal(0, 0.09))
         size = generator.uniform(0.012, 0.032)
-        colour = petal if generator.random() < 0.35 else mix(leaf, WHITE, generator.uniform(0, 0.3))
-        brush.ellipse(place, (size, size * 0.35), colour)
+        color = petal if generator.random() < 0.35 else mix(leaf, WHITE, generator.uniform(0, 0.3))
+        brush.ellipse(place, (size, size * 0.35), color)
 
 
 def draw_flower_bed(brush: Brush) -> None:

@@ -166,12 +166,12 @@ def _draw_light_path(stage: Stage) -> None:
     light = stage.canvas.light
     for label in ("sun", "moon"):
         for left, _, right, _ in stage.boxes.get(label, []):
-            colour = light.sky[2] if light.name != "night" else (250.0, 244.0, 220.0)
+            color = light.sky[2] if light.name != "night" else (250.0, 244.0, 220.0)
             draw_glitter(
                 stage.canvas,
                 stage.generator,
                 x=(left + right) / 2,
                 shore=stage.setting.shore,
                 width=right - left,
-                colour=colour,
+                color=color,
             )

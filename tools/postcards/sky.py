@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from tools.postcards.canvas import Brush, Canvas, arc, block, curve, gradient, soft_disc, solid
-from tools.postcards.light import WHITE, Colour, mix, pick, rgb
+from tools.postcards.light import WHITE, Color, mix, pick, rgb
 
 _GOLD = (rgb("fff0b0"), rgb("ffe08a"), rgb("ffc44d"), rgb("ffd23f"), rgb("ff8f4a"), rgb("f4583a"))
 _LEAST_CONTRAST = 140  # sum over red, green and blue; less is hardly seen
@@ -27,16 +27,16 @@ def draw_air(canvas: Canvas, generator: np.random.Generator, *, horizon: float) 
         horizon: Where the sky ends, in pixels from the top.
     """
     rows = max(2, round(horizon * canvas.zoom))
-    colours: list[Colour] = list(canvas.light.sky)
+    colors: list[Color] = list(canvas.light.sky)
     if generator.random() < 0.3:
         n_bands = int(generator.integers(6, 14))
         stops = np.linspace(0, 1, n_bands)
-        channels = [np.interp(stops, np.linspace(0, 1, 3), channel) for channel in np.array(colours).T]
+        channels = [np.interp(stops, np.linspace(0, 1, 3), channel) for channel in np.array(colors).T]
         bands = Image.fromarray(np.stack(channels, axis=-1)[:, None].astype(np.uint8))
         sky = bands.resize((canvas.image.width, rows), Image.Resampling.NEAREST)
     else:
-        sky = gradient(colours, size=(canvas.image.width, rows))
-    canvas.image.paste(solid(colours[2])[:3], (0, 0, *canvas.image.size))
+        sky = gradient(colors, size=(canvas.image.width, rows))
+    canvas.image.paste(solid(colors[2])[:3], (0, 0, *canvas.image.size))
     canvas.image.paste(sky, (0, 0))
     if canvas.light.name == "night":
         _draw_stars(canvas, generator, horizon=horizon)
@@ -98,15 +98,15 @@ def _puff() -> Image.Image:
 def draw_sun(brush: Brush) -> None:
     """Draw a sun of diameter 1: a plain disc, a disc in stripes, or a pale disc in mist."""
     generator, light = brush.generator, brush.canvas.light
-    colour = pick(generator, _GOLD[:4] if light.name == "day" else _GOLD)
+    color = pick(generator, _GOLD[:4] if light.name == "day" else _GOLD)
     behind = _behind(brush)
-    if _contrast(colour, behind) < _LEAST_CONTRAST:
-        colour = max(_GOLD, key=lambda gold: _contrast(gold, behind))
+    if _contrast(color, behind) < _LEAST_CONTRAST:
+        color = max(_GOLD, key=lambda gold: _contrast(gold, behind))
     hazy = light.name == "fog" or generator.random() < 0.15
-    halo = mix(colour, light.sky[2], 0.25)
-    brush.glow((0, 0.5), radius=generator.uniform(1.6, 3.4), colour=halo, strength=0.35 if hazy else 0.7)
-    disc = mix(colour, light.sky[2], 0.2) if hazy else colour
-    brush.glow((0, 0.5), radius=0.9, colour=disc, strength=0.55)
+    halo = mix(color, light.sky[2], 0.25)
+    brush.glow((0, 0.5), radius=generator.uniform(1.6, 3.4), color=halo, strength=0.35 if hazy else 0.7)
+    disc = mix(color, light.sky[2], 0.2) if hazy else color
+    brush.glow((0, 0.5), radius=0.9, color=disc, strength=0.55)
     brush.ellipse((0, 0.5), (0.5, 0.5), disc, tone="pure")
     if generator.random() < 0.18 and not hazy:
         for step in range(3):
@@ -114,8 +114,8 @@ def draw_sun(brush: Brush) -> None:
             brush.polygon(block(-0.5, low, 0.5, low + 0.05 - step * 0.012), light.sky[2], tone="pure")
 
 
-def _behind(brush: Brush) -> Colour:
-    """Return the colour of the picture where the middle of the disc will be."""
+def _behind(brush: Brush) -> Color:
+    """Return the color of the picture where the middle of the disc will be."""
     canvas, spot = brush.canvas, brush.spot
     x = min(max(0.0, spot.x), canvas.width - 1) * canvas.zoom
     y = min(max(0.0, spot.base - 0.5 * spot.size), canvas.height - 1) * canvas.zoom
@@ -123,7 +123,7 @@ def _behind(brush: Brush) -> Colour:
     return (float(red), float(green), float(blue))
 
 
-def _contrast(first: Colour, second: Colour) -> float:
+def _contrast(first: Color, second: Color) -> float:
     return sum(abs(one - other) for one, other in zip(first, second, strict=True))
 
 
@@ -131,16 +131,16 @@ def draw_moon(brush: Brush) -> None:
     """Draw a moon of diameter 1: full with dark seas, or a crescent; pale by day."""
     generator, light = brush.generator, brush.canvas.light
     dark = light.name in ("night", "dusk")
-    colour = mix(
+    color = mix(
         pick(generator, (rgb("fdf6dc"), rgb("f3f1ea"), rgb("ffe2b0"))), light.sky[1], 0 if dark else 0.35
     )
-    shade = mix(colour, light.sky[1], 0.35)
+    shade = mix(color, light.sky[1], 0.35)
     if dark:
-        brush.glow((0, 0.5), radius=generator.uniform(1.3, 2.6), colour=colour, strength=0.6)
+        brush.glow((0, 0.5), radius=generator.uniform(1.3, 2.6), color=color, strength=0.6)
     if generator.random() < 0.65:
-        _draw_crescent(brush, colour, thickness=generator.uniform(0.22, 0.42))
+        _draw_crescent(brush, color, thickness=generator.uniform(0.22, 0.42))
         return
-    brush.ellipse((0, 0.5), (0.5, 0.5), colour, tone="pure")
+    brush.ellipse((0, 0.5), (0.5, 0.5), color, tone="pure")
     for _ in range(6):
         angle, reach = generator.uniform(0, 2 * pi), generator.uniform(0.05, 0.33)
         radius = generator.uniform(0.04, 0.12)
@@ -148,7 +148,7 @@ def draw_moon(brush: Brush) -> None:
         brush.ellipse(centre, (radius, radius * 0.85), shade, tone="pure", alpha=150)
 
 
-def _draw_crescent(brush: Brush, colour: Colour, *, thickness: float) -> None:
+def _draw_crescent(brush: Brush, color: Color, *, thickness: float) -> None:
     outer = arc((0, 0.5), (0.5, 0.5), start=-0.5, stop=0.5, n_points=20)
     inner = arc((0, 0.5), (0.5 - thickness, 0.5), start=0.5, stop=-0.5, n_points=20)
     tilt = brush.generator.uniform(-0.25, 0.25) * pi
@@ -156,7 +156,7 @@ def _draw_crescent(brush: Brush, colour: Colour, *, thickness: float) -> None:
     for x, y in outer + inner:
         along, up = x, y - 0.5
         turned.append((along * cos(tilt) - up * sin(tilt), 0.5 + along * sin(tilt) + up * cos(tilt)))
-    brush.polygon(turned, colour, tone="pure")
+    brush.polygon(turned, color, tone="pure")
 
 
 def draw_rays(canvas: Canvas, generator: np.random.Generator, *, centre: tuple[float, float]) -> None:
@@ -205,7 +205,7 @@ def draw_balloon(brush: Brush) -> None:
     """Draw a hot-air balloon; at night its burner glows."""
     generator = brush.generator
     first, second = pick(generator, _CLOTH), pick(generator, _CLOTH)
-    brush.glow((0, 0.6), radius=0.9, colour=rgb("ffcf87"), strength=0.35 * brush.darkness)
+    brush.glow((0, 0.6), radius=0.9, color=rgb("ffcf87"), strength=0.35 * brush.darkness)
     for side in (-0.1, 0.1):
         brush.line([(side * 2.2, 0.34), (side * 0.8, 0.1)], rgb("5a4636"), width=0.012)
     envelope = arc((0, 0.62), (0.38, 0.38), start=-0.12, stop=1.12, n_points=26)

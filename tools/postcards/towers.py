@@ -8,7 +8,7 @@ from itertools import pairwise
 from math import cos, pi, sin
 
 from tools.postcards.canvas import Brush, Drawing, arc, block, curve
-from tools.postcards.light import BLACK, WHITE, Colour, mix, pick, rgb
+from tools.postcards.light import BLACK, WHITE, Color, mix, pick, rgb
 
 _STONE = (rgb("c08a62"), rgb("d8c9a8"), rgb("a9a196"), rgb("b5684a"), rgb("efe6d6"), rgb("c9b08a"))
 _FLAGS = (rgb("d8302a"), rgb("e8b83a"), rgb("2f6f9a"))
@@ -113,7 +113,7 @@ def draw_mast(brush: Brush) -> None:
             block(-reach(height) * 1.4, height, reach(height) * 1.4, height + 0.022), mix(steel, BLACK, 0.2)
         )
     brush.line([(0, 0.86), (0, 1)], steel, width=0.014)
-    brush.glow((0, 0.99), radius=0.05, colour=rgb("ff5040"), strength=0.9 * brush.darkness)
+    brush.glow((0, 0.99), radius=0.05, color=rgb("ff5040"), strength=0.9 * brush.darkness)
 
 
 def draw_lookout(brush: Brush) -> None:
@@ -151,16 +151,16 @@ def draw_lighthouse(brush: Brush) -> None:
 
     for step in range(6):
         low, high = 0.75 * step / 6, 0.75 * (step + 1) / 6
-        colour = stripe if step % 2 else rgb("f4efe4")
+        color = stripe if step % 2 else rgb("f4efe4")
         brush.polygon(
-            [(-reach(low), low), (-reach(high), high), (reach(high), high), (reach(low), low)], colour
+            [(-reach(low), low), (-reach(high), high), (reach(high), high), (reach(low), low)], color
         )
     _shade_side(brush, half=0.11, low=0, high=0.75)
     brush.polygon(block(-0.13, 0.75, 0.13, 0.775), rgb("3f4248"))
     brush.polygon(block(-0.06, 0.775, 0.06, 0.88), rgb("ffe9a8"), tone="lamp")
     brush.polygon([*arc((0, 0.88), (0.09, 0.09), start=0, stop=1)], stripe)
     brush.line([(0, 0.96), (0, 1)], rgb("3f4248"), width=0.015)
-    brush.glow((0, 0.83), radius=0.3, colour=rgb("ffe9a8"), strength=0.8 * brush.darkness)
+    brush.glow((0, 0.83), radius=0.3, color=rgb("ffe9a8"), strength=0.8 * brush.darkness)
 
 
 TOWERS: dict[str, Drawing] = {
@@ -192,7 +192,7 @@ def draw_chimney(brush: Brush) -> None:
 
 def draw_pylon(brush: Brush) -> None:
     """Draw a power pylon with three pairs of arms and loose wires."""
-    steel: Colour = rgb("6f757a")
+    steel: Color = rgb("6f757a")
     for side in (-1, 1):
         brush.line([(side * 0.13, 0), (side * 0.03, 0.6), (side * 0.015, 1)], steel, width=0.012)
         for step in range(6):

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from manylabel.preprocess import PixelArray
 from manylabel.types import FloatArray, IntArray
 from tools.postcards.canvas import Canvas, Point
-from tools.postcards.light import WHITE, Colour, mix
+from tools.postcards.light import WHITE, Color, mix
 
 
 def draw_water(
@@ -86,12 +86,12 @@ def draw_streaks(canvas: Canvas, generator: np.random.Generator, *, upper: float
             canvas.unit * (0.01 + 0.09 * share) * generator.uniform(0.4, 1.2),
             canvas.unit * 0.0035 * (share + 0.2),
         )
-        colour = bright if generator.random() < 0.6 else dark
-        canvas.ellipse(centre, radii, colour, alpha=int(generator.integers(25, 95)))
+        color = bright if generator.random() < 0.6 else dark
+        canvas.ellipse(centre, radii, color, alpha=int(generator.integers(25, 95)))
 
 
 def draw_glitter(
-    canvas: Canvas, generator: np.random.Generator, *, x: float, shore: float, width: float, colour: Colour
+    canvas: Canvas, generator: np.random.Generator, *, x: float, shore: float, width: float, color: Color
 ) -> None:
     """Draw the broken path of light under a sun or moon.
 
@@ -101,14 +101,14 @@ def draw_glitter(
         x: Column below the light, in pixels.
         shore: Where the path begins, in pixels from the top.
         width: Width of the light in pixels.
-        colour: Colour of the light on the picture.
+        color: Color of the light on the picture.
     """
     for _ in range(70):
         share = generator.random()
         reach = width * (0.35 + 0.9 * share)
         centre = (x + generator.normal(0, 0.45) * reach, shore + (canvas.height - shore) * share * 0.95)
         radii = (reach * generator.uniform(0.12, 0.5), canvas.unit * (0.0012 + 0.0035 * share))
-        canvas.ellipse(centre, radii, colour, alpha=int(generator.integers(60, 190)))
+        canvas.ellipse(centre, radii, color, alpha=int(generator.integers(60, 190)))
 
 
 def soften_mirror(
@@ -116,8 +116,8 @@ def soften_mirror(
 ) -> None:
     """Break a fresh reflection with streaks of water; box in pixels."""
     left, upper, right, lower = box
-    colour = mix(canvas.light.water, canvas.light.sky[2], 0.4)
+    color = mix(canvas.light.water, canvas.light.sky[2], 0.4)
     for _ in range(7):
         centre = (generator.uniform(left, right), generator.uniform(upper, lower))
         radii = ((right - left) * generator.uniform(0.1, 0.4), canvas.unit * generator.uniform(0.001, 0.0025))
-        canvas.ellipse(centre, radii, colour, alpha=int(generator.integers(50, 130)))
+        canvas.ellipse(centre, radii, color, alpha=int(generator.integers(50, 130)))

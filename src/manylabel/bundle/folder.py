@@ -7,7 +7,7 @@ Out: a folder of plain files, complete or absent, and its reading back.
     weights.safetensors  all weights
     thresholds.csv       one threshold per label; a user may edit it
     out_of_fold.csv      what chose them, where photos did: their targets, and probabilities by other fits
-    facts.json           how it was trained and judged, and the SHA-256 of the other files
+    facts.json           how it was trained and evaluated, and the SHA-256 of the other files
     README.md            the model card; a user may edit it
     model.onnx           the same for any engine, where it was exported; see onnx_file.py
 
@@ -55,7 +55,7 @@ class Bundle:
         config: The network.
         thresholds: One per label, as its file has them now.
         chosen_thresholds: What was chosen [n_labels]; None where facts.json does not tell.
-        facts: How it was trained and judged.
+        facts: How it was trained and evaluated.
     """
 
     folder: Path
@@ -82,7 +82,7 @@ def write_bundle(  # noqa: PLR0913 - a file of the bundle each
             nothing else; ``files.new_folder`` makes it appear only when it is complete.
         config: The network.
         thresholds: One per label.
-        facts: How it was trained and judged; JSON values.
+        facts: How it was trained and evaluated; JSON values.
         card: Text of the model card, Markdown.
         write_weights: Writes the weights to a path.
         out_of_fold: What chose the thresholds; not given: nothing did, or it is not known.

@@ -72,16 +72,19 @@ def gather_out_of_fold(trial: Trial, table: LabelTable, *, groups: IntArray | No
         table: Its photos and labels.
         groups: Number of the group of each photo of the table [n_photos]; None: there are no copies.
     """
-    if trial.choosing is None:
+    if trial.calibration_set is None:
         return None
-    rows, folds = trial.choosing.judged.rows, np.zeros(len(trial.choosing.judged.rows), dtype=np.int64)
-    for number, places in enumerate(trial.choosing.folds):
+    rows, folds = (
+        trial.calibration_set.evaluated.rows,
+        np.zeros(len(trial.calibration_set.evaluated.rows), dtype=np.int64),
+    )
+    for number, places in enumerate(trial.calibration_set.folds):
         folds[places] = number
     return OutOfFold(
         names=tuple(table.names[row] for row in rows),
         labels=table.labels,
         targets=table.targets[rows],
-        scores=trial.choosing.threshold_scores,
+        scores=trial.calibration_set.threshold_scores,
         groups=rows if groups is None else groups[rows],
         folds=folds,
     )

@@ -55,7 +55,7 @@ def check(
 
     options.check_ending(out, ".json")
     config = configure(recipe, set_ or [])
-    with show_progress() as listener:
+    with show_progress() as on_progress:
         checked = run(
             photos,
             labels,
@@ -63,7 +63,7 @@ def check(
             rules=config.rules,
             split=config.split,
             seed=config.seed,
-            listener=listener,
+            on_progress=on_progress,
         )
     show_check(checked)
     if out is not None:

@@ -56,7 +56,7 @@ def compare(
     config = options.configure(context.params)
     with needs_extra("Training", "train"):
         from manylabel.pipeline import compare as run
-    with show_progress() as listener:
-        result = run(config, command=sys.argv, recipe=recipe, listener=listener)
+    with show_progress() as on_progress:
+        result = run(config, command=sys.argv, recipe=recipe, on_progress=on_progress)
     show_facts(result.facts)
     show_line(f"Report: {result.out / 'report.html'}")

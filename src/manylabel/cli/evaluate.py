@@ -44,7 +44,7 @@ def evaluate(
     from manylabel.apply import write_evaluation
 
     options.check_ending(out, ".json")
-    with show_progress() as listener:
+    with show_progress() as on_progress:
         evaluation = run(
             bundle,
             photos,
@@ -54,7 +54,7 @@ def evaluate(
             engine=engine or "auto",
             precision=precision or "auto",
             thresholds=options.read_threshold_options(thresholds, threshold),
-            listener=listener,
+            on_progress=on_progress,
         )
     show_evaluation(evaluation)
     if out is not None:

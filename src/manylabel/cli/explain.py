@@ -68,7 +68,7 @@ def explain(
         raise ConfigError("options that say how a table is read need one: --among and --labels")
     check_place(out, overwrite=overwrite)
     pair = None if among is None or labels is None else (among, labels)
-    with show_progress() as listener:
+    with show_progress() as on_progress:
         explained = run(
             bundle,
             photos,
@@ -78,7 +78,7 @@ def explain(
             engine=engine or "auto",
             precision=precision or "auto",
             thresholds=options.read_threshold_options(thresholds, threshold),
-            listener=listener,
+            on_progress=on_progress,
         )
     write_explanations(out, explained, overwrite=overwrite)
     for photo in explained.photos:

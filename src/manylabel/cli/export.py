@@ -72,7 +72,7 @@ def export(
         with needs_extra("Exporting a bundle", "train,onnx"):
             from manylabel.exporters.registry import export as run  # not at the top: --help shall not load it
 
-        with show_progress() as listener:
+        with show_progress() as on_progress:
             exported = run(
                 bundle,
                 to,
@@ -80,7 +80,7 @@ def export(
                 labels=labels,
                 form=form,
                 max_difference=max_difference,
-                listener=listener,
+                on_progress=on_progress,
             )
         show_exported(exported)
     if push is not None:

@@ -35,6 +35,6 @@ def models(
         raise ConfigError("--head and --labels go together, e.g. --head study --labels 10")
     with needs_extra("Listing networks", "train"):
         from manylabel.models.catalogue import list_models
-    with show_progress() as listener:
-        found = list_models(names or (), head=head, n_labels=labels, listener=listener)
+    with show_progress() as on_progress:
+        found = list_models(names or (), head=head, n_labels=labels, on_progress=on_progress)
     show_models(found)

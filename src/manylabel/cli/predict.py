@@ -53,7 +53,7 @@ def predict(
     from manylabel.exporters.predictions.registry import open_prediction_files
 
     files, said = out or [], Said()
-    with show_progress() as listener, open_prediction_files(files, is_for_excel=excel) as write:
+    with show_progress() as on_progress, open_prediction_files(files, is_for_excel=excel) as write:
         parts = run(
             bundle,
             photos,
@@ -61,7 +61,7 @@ def predict(
             device=device or "auto",
             precision=precision or "auto",
             thresholds=options.read_threshold_options(thresholds, threshold),
-            listener=listener,
+            on_progress=on_progress,
         )
         for part in parts:
             write(part)

@@ -24,7 +24,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from manylabel.cli import console
-from manylabel.types import Listener, Progress
+from manylabel.types import Progress, ProgressCallback
 
 Clock = Callable[[], float]
 
@@ -166,7 +166,7 @@ class _Log:
 
 
 @contextmanager
-def show_progress(clock: Clock = time.monotonic) -> Iterator[Listener]:
+def show_progress(clock: Clock = time.monotonic) -> Iterator[ProgressCallback]:
     """Draw the bar of the stage at work and what is left of the whole command, or print lines about them.
 
     What the library logs is shown above the bar.
@@ -183,7 +183,7 @@ def show_progress(clock: Clock = time.monotonic) -> Iterator[Listener]:
             yield _listen(whole, screen.show)
 
 
-def _listen(whole: _Whole, show: Listener) -> Listener:
+def _listen(whole: _Whole, show: ProgressCallback) -> ProgressCallback:
     def listen(progress: Progress) -> None:
         if progress.is_of_all:
             whole.update(progress)

@@ -54,7 +54,7 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
 _OF_A_LABEL = {"average_precision": "AP", "precision": "Precision", "recall": "Recall", "f1": "F1"}
 _WIDEST = 500
 _FEW_TO_CALIBRATE = 50
-_SHORT_NAMES = {"nearest-neighbours": "neighbours"}
+_SHORT_NAMES = {"nearest-neighbors": "neighbors"}
 
 
 def show_facts(facts: Mapping[str, Any]) -> None:
@@ -106,7 +106,7 @@ def show_evaluation(evaluation: "Evaluation") -> None:
     )
     from manylabel.report.words import n_things, what_to_beat
 
-    show_line(f"Judged on {n_things(evaluation.n_photos, 'photo')} ({evaluation.engine}).")
+    show_line(f"Evaluated on {n_things(evaluation.n_photos, 'photo')} ({evaluation.engine}).")
     # Before the numbers: some of these say that the numbers flatter.
     for note in evaluation.notes:
         show_line(f"Note: {note}")
@@ -222,7 +222,7 @@ def _show_comparison(comparison: "Comparison") -> None:
         loss = comparison.loss
         low, high = (f"{100 * end:z.1f}" for end in (loss.low, loss.high))
         show_line(f"mAP lost to 8 bits: {100 * loss.mAP:z.1f} points (95 % interval {low} to {high}).")
-    show_line(f"Judged on {comparison.n_photos} photos: {comparison.judged_on}.")
+    show_line(f"Evaluated on {comparison.n_photos} photos: {comparison.judged_on}.")
     for note in comparison.notes:
         show_line(f"Note: {note}")
 

@@ -26,7 +26,7 @@ def suggest(
         typer.Option(
             "--labels",
             help="Table of the photos that are labelled, which are left out. Not given: those that the "
-            "bundle was trained or judged with, by their names.",
+            "bundle was trained or evaluated with, by their names.",
             metavar="TABLE",
         ),
     ] = None,
@@ -43,8 +43,10 @@ def suggest(
     from manylabel.labelling import write_suggestions
 
     options.check_ending(out, ".csv")
-    with show_progress() as listener:
-        suggestions = run(bundle, photos, labels, n=n, form=form, device=device or "auto", listener=listener)
+    with show_progress() as on_progress:
+        suggestions = run(
+            bundle, photos, labels, n=n, form=form, device=device or "auto", on_progress=on_progress
+        )
     show_suggestions(suggestions)
     if out is not None:
         write_suggestions(out, suggestions)

@@ -50,14 +50,14 @@ def train(
     """Train one network, judge it, write it as a bundle.
 
     Predict and evaluate use bundles. A fifth of the photos is held out to judge it, unless the table names a
-    test part. With --folds the bundle learns from all photos, and is judged by a cross-validation.
+    test part. With --folds the bundle learns from all photos, and is evaluated by a cross-validation.
     """
     config = options.configure(context.params)
     if out is None and config.out == RunConfig().out:
         config = replace(config, out="bundle")
     with needs_extra("Training", "train"):
         from manylabel.pipeline import train as run
-    with show_progress() as listener:
-        result = run(config, command=sys.argv, recipe=recipe, listener=listener)
+    with show_progress() as on_progress:
+        result = run(config, command=sys.argv, recipe=recipe, on_progress=on_progress)
     show_facts(result.facts)
     show_line(f"Bundle: {result.out}")

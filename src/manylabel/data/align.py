@@ -45,7 +45,7 @@ def align_targets(table: LabelTable, labels: Sequence[str]) -> tuple[FloatArray,
     notes = []
     missing = [label for label in labels if label not in table.labels]
     if missing:
-        notes.append(f"the table does not have {', '.join(missing)}: they are unknown and not judged")
+        notes.append(f"the table does not have {', '.join(missing)}: they are unknown and not evaluated")
     extra = [label for label in table.labels if label not in labels]
     if extra:
         notes.append(f"the bundle does not know {', '.join(extra)}: left out")

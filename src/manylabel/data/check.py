@@ -30,7 +30,7 @@ from manylabel.data.photos import convert_photos
 from manylabel.data.split import find_lost_parts, given_split, make_split
 from manylabel.errors import ConfigError, PhotoError, TableError
 from manylabel.io.files import write_atomically, writing
-from manylabel.types import LabelTable, Listener, Progress, Split, ignore_progress
+from manylabel.types import LabelTable, Progress, ProgressCallback, Split, ignore_progress
 
 __all__ = [
     "Check",
@@ -84,7 +84,7 @@ def check(  # noqa: PLR0913 - a wish of the user each
     rules: RulesConfig | None = None,
     split: SplitConfig | None = None,
     seed: int = 0,
-    listener: Listener = ignore_progress,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> CheckedTable:
     """Read photos and labels, and check them as ``train`` and ``compare`` do first.
 
@@ -95,7 +95,7 @@ def check(  # noqa: PLR0913 - a wish of the user each
         rules: Rules between labels. Not given: there are none.
         split: How photos without a given part will be split. Not given: as by default.
         seed: Seed of that split.
-        listener: Hears of progress.
+        on_progress: Hears of progress.
 
     Raises:
         TableError: The table cannot be read, or no photo can.
@@ -108,7 +108,7 @@ def check(  # noqa: PLR0913 - a wish of the user each
     answers = []
     for n_done, answer in enumerate(convert_photos(table.photos, fingerprint, side_px=_SIDE_PX), start=1):
         answers.append(answer)
-        listener(Progress(subject="photos", stage="reading", done=n_done, total=table.n_photos))
+        on_progress(Progress(subject="photos", stage="reading", done=n_done, total=table.n_photos))
     failures = [answer for answer in answers if isinstance(answer, PhotoError)]
     readable = [row for row, answer in enumerate(answers) if not isinstance(answer, PhotoError)]
     if not readable:

@@ -31,9 +31,9 @@ _N_WAVES = 8
 
 # Chosen on 5,600 real photos (natural scenes, photos from above, everyday objects). All 30 pairs found there
 # were looked at: the same picture twice, once mirrored, two of them taken a moment apart. Two bits more, or
-# 0.93, would bring in neighbouring runways and highways. Copies made on purpose were found in these shares:
+# 0.93, would bring in neighboring runways and highways. Copies made on purpose were found in these shares:
 # JPEG of quality 40, 60 % of the size, 20 % brighter or darker, mirrored: 99.5 to 100 %; cut by 5 % in all on
-# all sides 68 to 98 %, on one side 89 to 97 %, at a corner 41 to 70 %; colour taken away 38 to 94 %.
+# all sides 68 to 98 %, on one side 89 to 97 %, at a corner 41 to 70 %; color taken away 38 to 94 %.
 _MOST_BITS_APART = 14
 _LEAST_CORRELATION = 0.95
 
@@ -100,7 +100,7 @@ def fingerprint(photo: Image.Image) -> Fingerprint:
             should be read alike: in full, or reduced for the same side.
 
     Examples:
-        >>> red, blue = (fingerprint(Image.new("RGB", (64, 48), colour)) for colour in ("red", "blue"))
+        >>> red, blue = (fingerprint(Image.new("RGB", (64, 48), color)) for color in ("red", "blue"))
         >>> red.thumbnail.shape, red.sha256 == blue.sha256
         ((32, 32, 3), False)
     """

@@ -79,7 +79,7 @@ def choose_judging(table: LabelTable, part: Wish, *, learned: Mapping[int, Part]
         rows, note = _unlearned(table, told, is_told=learned is not None)
     elif wished == "all":
         rows = np.arange(table.n_photos)
-        note = f"judged on all {table.n_photos} photos, as asked{_flattery(rows, told)}"
+        note = f"evaluated on all {table.n_photos} photos, as asked{_flattery(rows, told)}"
     else:
         rows, note = _rows_of(table, wished, told)
     return replace(table, notes=(*table.notes, note)).take(rows)
@@ -92,22 +92,23 @@ def _unlearned(table: LabelTable, learned: Mapping[int, Part], *, is_told: bool)
     n_learned, n_test = len(everything) - len(rows), list(learned.values()).count("test")
     if not is_told:
         return everything, (
-            f"judged on all {table.n_photos} photos: the model does not tell which photos it learned from. "
-            "If some are among these, the numbers flatter"
+            f"evaluated on all {table.n_photos} photos: the model does not tell which photos it learned "
+            "from. If some are among these, the numbers flatter"
         )
     if not len(rows):
         return everything, (
-            f"judged on all {table.n_photos} photos{_flattery(everything, learned)}; "
+            f"evaluated on all {table.n_photos} photos{_flattery(everything, learned)}; "
             "judge on photos that it has never seen"
         )
     kinds = f"{n_test} from its test part, {len(rows) - n_test} new"
     if not n_learned:
         return rows, (
-            f"judged on all {len(rows)} photos: by their names, the model learned from none of them ({kinds})"
+            f"evaluated on all {len(rows)} photos: by their names, the model learned from none of them "
+            f"({kinds})"
         )
     return rows, (
-        f"judged on the {len(rows)} of {table.n_photos} photos that the model did not learn from, by their "
-        f"names ({kinds}); --part all judges on all"
+        f"evaluated on the {len(rows)} of {table.n_photos} photos that the model did not learn from, by "
+        f"their names ({kinds}); --part all judges on all"
     )
 
 
@@ -125,7 +126,7 @@ def _rows_of(table: LabelTable, part: Part, learned: Mapping[int, Part]) -> tupl
         )
     where = f"that the table marks '{part}'" if is_own else "of this model's training, by their names"
     kind = "" if is_own else f"{_WORDS[part]} "
-    return rows, f"judged on the {_count(rows, kind)} {where}{_flattery(rows, learned)}"
+    return rows, f"evaluated on the {_count(rows, kind)} {where}{_flattery(rows, learned)}"
 
 
 def _flattery(rows: IntArray, learned: Mapping[int, Part]) -> str:

@@ -146,7 +146,7 @@ class _Layout:
 
     @cached_property
     def alpha(self) -> int | None:
-        """The kind of alpha that follows the colours."""
+        """The kind of alpha that follows the colors."""
         kind = self.one(_EXTRA, 0)
         return kind if self.n_bands > self.n_colours and kind in (_ASSOCIATED_ALPHA, _ALPHA) else None
 
@@ -234,10 +234,10 @@ def _list_tags(file: IO[bytes], start: int, *, order: str, is_big: bool) -> set[
 
 def _compose(layout: _Layout, content: bytes) -> Image.Image:
     values = _read_values(layout, content)  # [height, width, n_bands]
-    colours = values[:, :, : layout.n_colours]
+    colors = values[:, :, : layout.n_colours]
     is_wide_rgb = layout.n_colours == 3 and layout.dtype.kind == "u" and layout.dtype.itemsize <= 2
     full = float(np.iinfo(layout.dtype).max) if is_wide_rgb else None
-    pixels = _scale(colours, full=full)
+    pixels = _scale(colors, full=full)
     if layout.one(_PHOTOMETRIC, _BLACK_IS_ZERO) == _WHITE_IS_ZERO:
         pixels = 255 - pixels
     if layout.alpha is None:

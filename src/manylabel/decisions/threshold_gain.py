@@ -55,7 +55,7 @@ class ThresholdBenefit:
 
     Attributes:
         half: With 0.5 for every label.
-        optimistic: With thresholds that were chosen on the very photos that are judged.
+        optimistic: With thresholds that were chosen on the very photos that are evaluated.
         cross_fitted: With thresholds that were chosen on other photos, which is what new photos will see.
         aim: What the thresholds aim at.
     """

@@ -4,8 +4,8 @@ In:  targets [n_photos, n_labels] (1 present, 0 absent, NaN unknown), out-of-fol
 Out: thresholds [n_labels], decisions made with thresholds that never saw the photo they decide on, and what
      thresholds do for new photos.
 
-Photos that judge a model never enter its thresholds: a threshold fitted to the very photos that it is judged
-on looks better than it is.
+Photos that judge a model never enter its thresholds: a threshold fitted to the very photos that it is
+evaluated on looks better than it is.
 """
 
 from collections.abc import Sequence
@@ -247,7 +247,7 @@ def _n_rarer(targets: FloatArray) -> IntArray:
 def _best_threshold(targets: FloatArray, scores: FloatArray, objective: Objective) -> float:
     """Find the threshold with the best value of an objective.
 
-    Between two neighbouring scores every threshold decides alike, so one per gap is tried, and one below and
+    Between two neighboring scores every threshold decides alike, so one per gap is tried, and one below and
     one above all scores. Of the ranges of equally good thresholds the widest is taken (the lowest of equally
     wide ones), and its middle is returned.
 
@@ -270,12 +270,12 @@ def _best_threshold(targets: FloatArray, scores: FloatArray, objective: Objectiv
     widest = np.argmax(upper[last] - lower[first])
     low, high = lower[first[widest]], upper[last[widest]]
     middle = (low + high) / 2
-    # Between neighbouring floats the middle is rounded, maybe down to the lower one, which decides otherwise.
+    # Between neighboring floats the middle is rounded, maybe down to the lower one, which decides otherwise.
     return float(middle if middle > low else high)
 
 
 def _runs(flags: BoolArray) -> tuple[IntArray, IntArray]:
-    """Find where each run of neighbouring true flags begins and ends."""
+    """Find where each run of neighboring true flags begins and ends."""
     change = np.diff(flags.astype(np.int8), prepend=0, append=0)
     return np.flatnonzero(change == 1), np.flatnonzero(change == -1) - 1
 

@@ -26,7 +26,7 @@ from manylabel.models.classifier import Classifier
 from manylabel.models.device import choose_device, choose_precision
 from manylabel.models.frozen import compile_frozen, plan_engine
 from manylabel.preprocess import PixelArray, resize_views
-from manylabel.types import FloatArray, IntArray, Listener, Progress, ignore_progress
+from manylabel.types import FloatArray, IntArray, Progress, ProgressCallback, ignore_progress
 
 _VIEWS_PER_BATCH = 32
 
@@ -54,7 +54,7 @@ def score_with_features(
     *,
     names: Sequence[str],
     device: DeviceName = "auto",
-    listener: Listener = ignore_progress,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> FeatureScores:
     """Score photo files, each batch once through the backbone.
 
@@ -63,7 +63,7 @@ def score_with_features(
         paths: The files.
         names: What to call them.
         device: Where to compute.
-        listener: Hears of progress.
+        on_progress: Hears of progress.
 
     Raises:
         BundleError: The weights do not fit.
@@ -72,7 +72,7 @@ def score_with_features(
     where = choose_device(device)
     classifier = load_classifier(bundle)
     n_views = classifier.preprocessing.n_views
-    reading = _Reading(names=names, listener=listener)
+    reading = _Reading(names=names, on_progress=on_progress)
     features, logits = [], []
     read = convert_photos(
         paths,
@@ -102,7 +102,7 @@ class _Reading:
     """Make batches of photos that are read, and keep count of them and of those that cannot be read."""
 
     names: Sequence[str]
-    listener: Listener
+    on_progress: ProgressCallback
     rows: list[int] = field(default_factory=list)
     failures: list[PhotoError] = field(default_factory=list)
 
@@ -121,7 +121,7 @@ class _Reading:
             else:
                 self.rows.append(row)
                 yield read
-            self.listener(Progress(subject="photos", stage="scoring", done=row + 1, total=len(self.names)))
+            self.on_progress(Progress(subject="photos", stage="scoring", done=row + 1, total=len(self.names)))
 
 
 class _Features(nn.Module):

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 _CONTROL_FLOW = frozenset({"If", "Loop", "TensorIterator", "Assign", "ReadValue"})
 
-# Numbers per pixel of a photo. Of the networks in tests/exporters/test_zoo.py, the largest value has 71 (NFNet),
-# all values together 3,205; attention grows with the square of the pixels, 16 times so on 896 instead of 224.
+# Numbers per pixel of a photo. Of the networks in tests/exporters/test_zoo.py, the largest value has 71
+# (NFNet), all values together 3,205; attention grows with the square of the pixels, 16 times so on 896
+# instead of 224.
 _LARGEST_PER_PIXEL, _ALL_PER_PIXEL = 2_048, 32_768
 # Weights are brought from 8 to 32 bits, laid out anew and multiplied with each other.
 _LARGEST_PER_WEIGHT, _ALL_PER_WEIGHT = 4, 16

@@ -21,7 +21,7 @@ from manylabel.data.photos import convert_photos
 from manylabel.engines.base import Finish, PixelPredictor
 from manylabel.errors import PhotoError
 from manylabel.preprocess import PixelArray, resize_views
-from manylabel.types import IntArray, Listener, Progress, Scores, ignore_progress
+from manylabel.types import IntArray, Progress, ProgressCallback, Scores, ignore_progress
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -61,10 +61,10 @@ def predict_files(
     paths: Sequence[Path],
     *,
     names: Sequence[str],
-    listener: Listener = ignore_progress,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> Predictions:
     """Score photo files; arguments as for ``stream_files``, all scores at once."""
-    parts = stream_files(predictor, paths, names=names, listener=listener)
+    parts = stream_files(predictor, paths, names=names, on_progress=on_progress)
     return join_predictions([_Part().judge(predictor, names), *parts])
 
 
@@ -90,7 +90,7 @@ def stream_files(
     paths: Sequence[Path],
     *,
     names: Sequence[str],
-    listener: Listener = ignore_progress,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> Generator[Predictions, None, None]:
     """Score photo files part by part; memory holds a few parts, however many files there are.
 
@@ -100,7 +100,7 @@ def stream_files(
         predictor: What scores.
         paths: The files.
         names: What to call them.
-        listener: Hears of progress.
+        on_progress: Hears of progress.
 
     Yields:
         What is said about the next files, in their order; ``rows`` counts from the first of all files.
@@ -113,7 +113,7 @@ def stream_files(
         part, finish = started.popleft()
         said = part.judge(predictor, names, finish)
         n_done += len(part.rows) + len(part.failures)
-        listener(Progress(subject="photos", stage="scoring", done=n_done, total=len(paths)))
+        on_progress(Progress(subject="photos", stage="scoring", done=n_done, total=len(paths)))
         return said
 
     with closing(_read_views(predictor, paths)) as views:

@@ -43,7 +43,7 @@ def explain_photo(
         locator: Both parts of the network.
         photo: The photo, of any size.
         preprocessing: How it becomes pixels.
-        most_variants: Places to silence one by one, at least 4; where there are more, neighbours are silenced
+        most_variants: Places to silence one by one, at least 4; where there are more, neighbors are silenced
             together. Time grows with it.
     """
     # [1, *shape], [1, n_features]

@@ -15,7 +15,7 @@ from manylabel.data.photos import open_photo
 from manylabel.data.pictures import data_uri, to_jpeg
 from manylabel.errors import PhotoError
 from manylabel.explanation.overlay import draw_overlay, scale_colors
-from manylabel.explanation.run import Explanation, Explanations, Neighbour
+from manylabel.explanation.run import Explanation, Explanations, Neighbor
 from manylabel.io.files import printable
 from manylabel.io.folders import check_free, new_folder
 
@@ -74,18 +74,18 @@ def _write_photo(folder: Path, number: int, explained: Explanation) -> dict[str,
         "photo": _as_uri(explained.photo),
         "size": explained.photo.size,
         "labels": labels,
-        "neighbours": [_describe_neighbour(neighbour) for neighbour in explained.neighbours],
+        "neighbors": [_describe_neighbor(neighbor) for neighbor in explained.neighbors],
     }
 
 
-def _describe_neighbour(neighbour: Neighbour) -> dict[str, Any]:
+def _describe_neighbor(neighbor: Neighbor) -> dict[str, Any]:
     try:
-        photo = open_photo(neighbour.path, side_px=_NEIGHBOUR_PX)
+        photo = open_photo(neighbor.path, side_px=_NEIGHBOUR_PX)
         photo.thumbnail((_NEIGHBOUR_PX, _NEIGHBOUR_PX), Image.Resampling.LANCZOS)
         picture = _as_uri(photo)
     except PhotoError:
         picture = ""
-    return {"name": neighbour.name, "words": neighbour.words, "cosine": neighbour.cosine, "photo": picture}
+    return {"name": neighbor.name, "words": neighbor.words, "cosine": neighbor.cosine, "photo": picture}
 
 
 def _as_file_name(label: str) -> str:

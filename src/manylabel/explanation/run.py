@@ -27,7 +27,7 @@ from manylabel.errors import ConfigError, EngineError, InputError, PhotoError, d
 from manylabel.explanation.occlusion import HeatMaps, explain_photo
 from manylabel.preprocess import Box, Preprocessing, resize_photo
 from manylabel.review.neighbors import most_similar
-from manylabel.types import FloatArray, LabelTable, Listener, Progress, ignore_progress
+from manylabel.types import FloatArray, LabelTable, Progress, ProgressCallback, ignore_progress
 
 _logger = logging.getLogger(__name__)
 _MOST_VARIANTS = 256
@@ -36,7 +36,7 @@ _LONGEST_PX = 640
 
 
 @dataclass(frozen=True, kw_only=True)
-class Neighbour:
+class Neighbor:
     """Hold a photo that looks like the one that is explained.
 
     Attributes:
@@ -80,14 +80,14 @@ class Explanation:
         photo: The photo, upright, at most 640 pixels a side.
         box: The part of it that the network saw, as shares of its width and height.
         labels: What is explained.
-        neighbours: The most similar photos, the most similar first.
+        neighbors: The most similar photos, the most similar first.
     """
 
     path: Path
     photo: Image.Image
     box: Box
     labels: tuple[ExplainedLabel, ...]
-    neighbours: tuple[Neighbour, ...]
+    neighbors: tuple[Neighbor, ...]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -113,7 +113,7 @@ def explain(  # noqa: PLR0913 - a wish of the user each
     engine: EngineName = "auto",
     precision: PrecisionName = "auto",
     thresholds: ThresholdSource | Sequence[ThresholdSource] | None = None,
-    listener: Listener = ignore_progress,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> Explanations:
     """Explain what a bundle says about photos.
 
@@ -128,7 +128,7 @@ def explain(  # noqa: PLR0913 - a wish of the user each
         engine: What computes probabilities, as for ``predict``; maps come from OpenVINO.
         precision: Number type of the probabilities; maps are computed in 32-bit floats.
         thresholds: Thresholds of some labels in place of those of the bundle, as for ``predict``.
-        listener: Hears of progress.
+        on_progress: Hears of progress.
 
     Raises:
         InputError: The bundle, a threshold or the table cannot be used, there is no such label, or no photo
@@ -149,13 +149,15 @@ def explain(  # noqa: PLR0913 - a wish of the user each
     locator = open_locator(opened)
     if locator is None:
         raise EngineError(f"{bundle}: this network keeps no places of a photo, so it has no heat maps")
-    known = None if among is None else _look_at(opened, locator, among, form or DataConfig(), listener)
+    known = None if among is None else _look_at(opened, locator, among, form or DataConfig(), on_progress)
     predictor = open_predictor(
         Path(bundle), engine=engine, precision=precision, aim=aim_for(len(paths)), thresholds=thresholds
     )
     for change in predictor.thresholds.changes:
         _logger.info("%s", change)
-    predictions = predict_files(predictor, paths, names=[str(path) for path in paths], listener=listener)
+    predictions = predict_files(
+        predictor, paths, names=[str(path) for path in paths], on_progress=on_progress
+    )
     explained, failures = [], list(predictions.failures)
     for row, path in enumerate(paths[place] for place in predictions.rows.tolist()):
         try:
@@ -170,10 +172,10 @@ def explain(  # noqa: PLR0913 - a wish of the user each
                     photo=shown,
                     box=maps.box,
                     labels=_explain_labels(maps, predictions, row, wanted=columns),
-                    neighbours=() if known is None else known.nearest(maps.features, besides=path),
+                    neighbors=() if known is None else known.nearest(maps.features, besides=path),
                 )
             )
-        listener(Progress(subject="photos", stage="explaining", done=row + 1, total=len(predictions.rows)))
+        on_progress(Progress(subject="photos", stage="explaining", done=row + 1, total=len(predictions.rows)))
     if not explained:
         raise InputError(nothing_read(failures))
     return Explanations(photos=tuple(explained), failures=tuple(failures))
@@ -226,11 +228,11 @@ class _KnownPhotos:
     table: LabelTable
     features: FloatArray
 
-    def nearest(self, features: FloatArray, *, besides: Path) -> tuple[Neighbour, ...]:
+    def nearest(self, features: FloatArray, *, besides: Path) -> tuple[Neighbor, ...]:
         """Return the most similar photos, the photo itself left out."""
         similar = most_similar(features[None], self.features, n_similar=_N_NEAREST + 1)
         found = [
-            Neighbour(
+            Neighbor(
                 name=self.table.names[row],
                 path=self.table.photos[row],
                 labels=self.table.labels_of(row),
@@ -248,7 +250,7 @@ def _look_at(
     locator: Locator,
     among: tuple[Path | str, Path | str],
     form: DataConfig,
-    listener: Listener,
+    on_progress: ProgressCallback,
 ) -> _KnownPhotos:
     """Let the network look at labelled photos; those that cannot be read are left out."""
     folder, labels = among
@@ -262,7 +264,7 @@ def _look_at(
         if not isinstance(pixels, PhotoError):
             rows.append(row)
             features.append(locator.lower(pixels[None])[1][0])
-        listener(Progress(subject="photos", stage="comparing", done=row + 1, total=table.n_photos))
+        on_progress(Progress(subject="photos", stage="comparing", done=row + 1, total=table.n_photos))
     if not rows:
         raise InputError(f"{folder}: not one photo of the table can be read")
     return _KnownPhotos(table=table.take(np.array(rows)), features=np.stack(features))

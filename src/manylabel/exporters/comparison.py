@@ -22,7 +22,7 @@ from manylabel.metrics.curves import BoolArray
 from manylabel.metrics.intervals import bootstrap_metrics
 from manylabel.metrics.metrics import measure
 from manylabel.preprocess import PixelArray, resize_views
-from manylabel.types import FloatArray, LabelTable, Listener, Progress, ignore_progress
+from manylabel.types import FloatArray, LabelTable, Progress, ProgressCallback, ignore_progress
 
 _N_TIMED = 32
 _N_ROUNDS = 5
@@ -67,7 +67,7 @@ class Comparison:
     Attributes:
         engines: A row per engine, by name.
         loss: What the last engine loses against the first; None where mAP is undefined.
-        n_photos: Photos that they were judged on.
+        n_photos: Photos that they were evaluated on.
         judged_on: Which these were, in words.
         notes: What the user should know, one sentence each.
     """
@@ -84,7 +84,7 @@ def compare_engines(
     table: LabelTable,
     *,
     origin: str,
-    listener: Listener = ignore_progress,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> Comparison:
     """Judge every engine on the same photos, and time them in turns.
 
@@ -92,24 +92,24 @@ def compare_engines(
         engines: Predictors of the same labels, by name.
         table: Photos that none of them has learned or calibrated from.
         origin: Which photos these are, in words.
-        listener: Hears of progress.
+        on_progress: Hears of progress.
 
     Raises:
         InputError: Not one photo can be read, or the table shares no label with the engines.
     """
     first = next(iter(engines.values()))
     targets, notes = align_targets(table, first.labels)
-    metrics, judged = {}, []
+    metrics, evaluated = {}, []
     rows = np.arange(0)
     for name, engine in engines.items():
-        said = predict_files(engine, table.photos, names=table.names, listener=_renamed(listener, name))
+        said = predict_files(engine, table.photos, names=table.names, on_progress=_renamed(on_progress, name))
         rows = said.rows
         if not len(rows):
             raise InputError(f"not one photo can be read to judge; the first problem: {said.failures[0]}")
         metrics[name] = measure(targets[rows], said.scores.values, said.decisions)
-        judged.append((said.scores.values, said.decisions))
+        evaluated.append((said.scores.values, said.decisions))
     milliseconds = _time_in_turns(engines, table)
-    loss = _loss(targets[rows], judged, photos=[table.photos[row] for row in rows])
+    loss = _loss(targets[rows], evaluated, photos=[table.photos[row] for row in rows])
     compared = {
         name: EngineRow(
             mAP=_or_none(metrics[name]["mAP"]),
@@ -122,11 +122,11 @@ def compare_engines(
 
 
 def _loss(
-    targets: FloatArray, judged: Sequence[tuple[FloatArray, BoolArray]], *, photos: Sequence[Path]
+    targets: FloatArray, evaluated: Sequence[tuple[FloatArray, BoolArray]], *, photos: Sequence[Path]
 ) -> Loss | None:
     """Return the mAP that the last engine loses against the first, by the paired bootstrap."""
     bootstrap = bootstrap_metrics(
-        targets, [judged[0], judged[-1]], groups=group_copies(photos), rng=np.random.default_rng(0)
+        targets, [evaluated[0], evaluated[-1]], groups=group_copies(photos), rng=np.random.default_rng(0)
     )
     (found,) = compare_pairs(bootstrap, names=("first", "last"), metrics=("mAP",))
     if np.isnan(found.difference):
@@ -136,9 +136,9 @@ def _loss(
     )
 
 
-def _renamed(listener: Listener, name: str) -> Listener:
+def _renamed(on_progress: ProgressCallback, name: str) -> ProgressCallback:
     """Say of progress which engine makes it."""
-    return lambda progress: listener(
+    return lambda progress: on_progress(
         Progress(progress.subject, f"{progress.stage} in {name}", progress.done, progress.total)
     )
 

@@ -50,7 +50,7 @@ from manylabel.exporters.tolerance import FEWEST_DECISIONS, announce, check_cost
 from manylabel.io.files import writing
 from manylabel.preprocess import PixelArray, resize_photo
 from manylabel.quiet_imports import has_openvino, import_nncf, import_openvino
-from manylabel.types import IntArray, LabelTable, Listener, Progress
+from manylabel.types import IntArray, LabelTable, Progress, ProgressCallback
 
 if TYPE_CHECKING:
     import openvino
@@ -79,14 +79,14 @@ def export_int8(job: ExportJob) -> Exported:
     table = None if job.labels is None else _read_labels(job.photos, job.labels, job.form)
     chosen = _choose_photos(job.photos, table, n_labels=len(bundle.config.labels))
     _tell_limits(chosen)
-    pixels, failures = _read_pixels(chosen.calibrating, bundle, job.listener)
+    pixels, failures = _read_pixels(chosen.calibrating, bundle, job.on_progress)
     folder = bundle.folder / INT8_FOLDER
     with new_engine(folder) as unfinished:
         parity = _make(bundle, unfinished, pixels, judging=chosen.judging)
         comparison = None
         if table is not None and chosen.rows is not None:
             engines, judging = _open_all(bundle, unfinished), table.take(chosen.rows)
-            comparison = compare_engines(engines, judging, origin=_origin(table), listener=job.listener)
+            comparison = compare_engines(engines, judging, origin=_origin(table), on_progress=job.on_progress)
         check_cost(parity, comparison, bundle=bundle.folder, max_difference=job.max_difference)
         with writing(folder):
             write_facts(unfinished, _facts(bundle, len(pixels), parity, comparison))
@@ -273,7 +273,7 @@ def _origin(table: LabelTable) -> str:
 
 
 def _read_pixels(
-    paths: Sequence[Path], bundle: Bundle, listener: Listener
+    paths: Sequence[Path], bundle: Bundle, on_progress: ProgressCallback
 ) -> tuple[list[PixelArray], list[PhotoError]]:
     preprocessing = bundle.config.preprocessing
     pixels, failures = list[PixelArray](), list[PhotoError]()
@@ -285,7 +285,7 @@ def _read_pixels(
             failures.append(photo)
         else:
             pixels.append(photo[None])  # [1, side_px, side_px, 3]
-        listener(Progress(subject="photos", stage="calibrating", done=n_done, total=len(paths)))
+        on_progress(Progress(subject="photos", stage="calibrating", done=n_done, total=len(paths)))
     if not pixels:
         raise InputError(nothing_read(failures, purpose=" to calibrate"))
     return pixels, failures

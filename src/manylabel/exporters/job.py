@@ -12,7 +12,7 @@ from manylabel.config import DataConfig
 from manylabel.errors import PhotoError
 from manylabel.exporters.comparison import Comparison
 from manylabel.exporters.parity import Parity
-from manylabel.types import Listener, ignore_progress
+from manylabel.types import ProgressCallback, ignore_progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class ExportJob:
         form: How the table is read; its paths are not used.
         max_difference: Largest difference of a probability from torch's that is accepted; None: what suits
             the form.
-        listener: Hears of progress.
+        on_progress: Hears of progress.
     """
 
     bundle: Bundle
@@ -34,7 +34,7 @@ class ExportJob:
     labels: Path | None = None
     form: DataConfig = field(default_factory=DataConfig)
     max_difference: float | None = None
-    listener: Listener = ignore_progress
+    on_progress: ProgressCallback = ignore_progress
 
 
 @dataclass(frozen=True, kw_only=True)

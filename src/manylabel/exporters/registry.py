@@ -14,7 +14,7 @@ from manylabel.exporters.int8 import export_int8
 from manylabel.exporters.job import Exported, ExportJob
 from manylabel.exporters.onnx import export_onnx
 from manylabel.exporters.openvino import export_openvino
-from manylabel.types import Listener, ignore_progress
+from manylabel.types import ProgressCallback, ignore_progress
 
 EXPORTS: dict[ExportName, Callable[[ExportJob], Exported]] = {
     "onnx": export_onnx,
@@ -32,7 +32,7 @@ def export(  # noqa: PLR0913 - a wish of the user each
     labels: Path | str | None = None,
     form: DataConfig | None = None,
     max_difference: float | None = None,
-    listener: Listener = ignore_progress,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> Exported:
     """Bring a bundle into another form; what an earlier export made is replaced.
 
@@ -47,7 +47,7 @@ def export(  # noqa: PLR0913 - a wish of the user each
         max_difference: Largest difference of a probability from torch's, in [0, 1]; beyond it nothing is
             written. Not given: 0.001, and with 8-bit numbers none: these go by decisions and mAP, see
             ``export.tolerance``.
-        listener: Hears of progress.
+        on_progress: Hears of progress.
 
     Raises:
         ConfigError: Labels are given for a form whose probabilities are those of the network.
@@ -67,6 +67,6 @@ def export(  # noqa: PLR0913 - a wish of the user each
         labels=None if labels is None else Path(labels),
         form=DataConfig() if form is None else form,
         max_difference=max_difference,
-        listener=listener,
+        on_progress=on_progress,
     )
     return EXPORTS[to](job)

@@ -1,6 +1,6 @@
 """Answer without looking at any photo, to show what a model must beat.
 
-In:  the size of the judged part, and the targets of the training part, or how many were present and known.
+In:  the size of the evaluated part, and the targets of the training part, or how many were present and known.
 Out: scores and decisions [n_photos, n_labels], the same for every photo.
 
 Most cells of a multi-label table are 0, so saying "no label" everywhere already has a high binary accuracy.

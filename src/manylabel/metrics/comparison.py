@@ -83,8 +83,8 @@ def compare_pairs(
     Examples:
         >>> from manylabel.metrics.intervals import bootstrap_metrics
         >>> targets, rng = np.tile([[1.0, 0.0], [0.0, 1.0]], (20, 1)), np.random.default_rng(0)
-        >>> judged = [(targets, targets == 1), (1 - targets, targets == 0)]
-        >>> bootstrap = bootstrap_metrics(targets, judged, groups=np.arange(40), rng=rng)
+        >>> evaluated = [(targets, targets == 1), (1 - targets, targets == 0)]
+        >>> bootstrap = bootstrap_metrics(targets, evaluated, groups=np.arange(40), rng=rng)
         >>> pair = compare_pairs(bootstrap, names=("good", "bad"), metrics=("exact_match",))[0]
         >>> pair.better, pair.difference, pair.is_distinguishable
         ('good', 1.0, True)

@@ -100,7 +100,7 @@ class Bootstrap:
 
 def bootstrap_metrics(
     targets: FloatArray,
-    judged: Sequence[tuple[FloatArray, BoolArray]],
+    evaluated: Sequence[tuple[FloatArray, BoolArray]],
     *,
     groups: IntArray,
     n_resamples: int = 2000,
@@ -111,7 +111,7 @@ def bootstrap_metrics(
 
     Args:
         targets: Float array [n_photos, n_labels]: 1 present, 0 absent, NaN unknown.
-        judged: Scores and decisions of each model, both [n_photos, n_labels].
+        evaluated: Scores and decisions of each model, both [n_photos, n_labels].
         groups: Which group of near-copies each photo belongs to [n_photos].
         n_resamples: Number of draws; large tables get fewer, see ``affordable_resamples``.
         level: Share of such intervals that should hold the truth, between 0 and 1.
@@ -126,8 +126,8 @@ def bootstrap_metrics(
 
     Examples:
         >>> targets, rng = np.tile([[1.0, 0.0], [0.0, 1.0]], (20, 1)), np.random.default_rng(0)
-        >>> judged = [(targets, targets == 1)]
-        >>> bootstrap = bootstrap_metrics(targets, judged, groups=np.arange(40), rng=rng)
+        >>> evaluated = [(targets, targets == 1)]
+        >>> bootstrap = bootstrap_metrics(targets, evaluated, groups=np.arange(40), rng=rng)
         >>> interval = bootstrap.models[0].metrics["exact_match"]
         >>> round(interval.low, 2), interval.high
         (0.91, 1.0)
@@ -144,7 +144,7 @@ def bootstrap_metrics(
     counts = np.concatenate([np.ones((1, n_photos), dtype=np.int64), counts])
     support = _Support.of(targets[rows], groups[rows])
     models = []
-    for scores, decisions in judged:
+    for scores, decisions in evaluated:
         resampled = measure_resampled(targets[rows], scores[rows], decisions[rows], counts=counts)
         models.append(_intervals(resampled, support, level))
     return Bootstrap(

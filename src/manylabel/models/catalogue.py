@@ -26,7 +26,7 @@ from manylabel.models.heads import build_head
 from manylabel.models.hubs import OfficialFile, official_file
 from manylabel.models.outline import Outline
 from manylabel.models.packaged_weights import packaged_file
-from manylabel.types import Listener, Progress, ignore_progress
+from manylabel.types import Progress, ProgressCallback, ignore_progress
 
 _WILDCARDS = frozenset("*?[")
 WeightsPlace = Literal["installed", "damaged", "downloaded"]
@@ -63,7 +63,7 @@ def list_models(
     *,
     head: HeadName | None = None,
     n_labels: int | None = None,
-    listener: Listener = ignore_progress,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> tuple[ModelInfo, ...]:
     """List networks with their sizes, licences and weights.
 
@@ -72,7 +72,7 @@ def list_models(
             of it takes minutes. None given: every backbone with a short name.
         head: Count the parameters of this head as well.
         n_labels: Number of labels of that head.
-        listener: Hears of progress.
+        on_progress: Hears of progress.
 
     Raises:
         ConfigError: A name is unknown, a pattern fits nothing, or only one of head and n_labels is given.
@@ -93,7 +93,7 @@ def list_models(
     found = []
     for n_done, name in enumerate(names, start=1):
         found.append(_describe(name, head=head, n_labels=n_labels))
-        listener(Progress(subject="networks", stage="measuring", done=n_done, total=len(names)))
+        on_progress(Progress(subject="networks", stage="measuring", done=n_done, total=len(names)))
     return tuple(found)
 
 

@@ -1,10 +1,10 @@
 """Let the baselines answer the photos of a run.
 
 In:  the table, the split, and the network whose photos and features they share.
-Out: scores and decisions by the name of the baseline: "all-negative", "label-prior", and "nearest-neighbours"
+Out: scores and decisions by the name of the baseline: "all-negative", "label-prior", and "nearest-neighbors"
      where features are known.
 
-The neighbours answer a photo of a fold without that fold, and so does the prior decide; it scores by all
+The neighbors answer a photo of a fold without that fold, and so does the prior decide; it scores by all
 training photos.
 """
 
@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from manylabel.metrics.baselines import Baseline, all_negative, label_prior
-from manylabel.types import FloatArray, IntArray, Judged, LabelTable, Split, Trial
+from manylabel.types import EvaluatedPhotos, FloatArray, IntArray, LabelTable, Split, Trial
 
-Answers = dict[str, Judged]
+Answers = dict[str, EvaluatedPhotos]
 
 
 def answer_judged(table: LabelTable, split: Split, trial: Trial) -> Answers:
@@ -26,7 +26,7 @@ def answer_judged(table: LabelTable, split: Split, trial: Trial) -> Answers:
         split: Which photos trained.
         trial: The network.
     """
-    return _answer(table, split, trial, rows=trial.judged.rows, neighbours=trial.neighbours)
+    return _answer(table, split, trial, rows=trial.evaluated.rows, neighbors=trial.neighbors)
 
 
 def answer_out_of_fold(table: LabelTable, split: Split, trial: Trial) -> Answers:
@@ -42,19 +42,19 @@ def answer_out_of_fold(table: LabelTable, split: Split, trial: Trial) -> Answers
     """
     if trial.test is None or trial.out_of_fold is None:
         return {}
-    return _answer(table, split, trial, rows=trial.out_of_fold.rows, neighbours=trial.neighbours_out_of_fold)
+    return _answer(table, split, trial, rows=trial.out_of_fold.rows, neighbors=trial.neighbors_out_of_fold)
 
 
 def _answer(
-    table: LabelTable, split: Split, trial: Trial, *, rows: IntArray, neighbours: Judged | None
+    table: LabelTable, split: Split, trial: Trial, *, rows: IntArray, neighbors: EvaluatedPhotos | None
 ) -> Answers:
     nothing = all_negative(n_photos=len(rows), n_labels=table.n_labels)
     prior = _prior_of_others(table.targets, split.train, trial.folds, rows)
     answers = {
-        baseline.name: Judged(rows=rows, scores=baseline.scores, decisions=baseline.decisions)
+        baseline.name: EvaluatedPhotos(rows=rows, scores=baseline.scores, decisions=baseline.decisions)
         for baseline in (nothing, prior)
     }
-    return answers if neighbours is None else {**answers, "nearest-neighbours": neighbours}
+    return answers if neighbors is None else {**answers, "nearest-neighbors": neighbors}
 
 
 def _prior_of_others(

@@ -46,7 +46,7 @@ def see_losses(facts: FactsView) -> str:
 def see_intervals(facts: FactsView) -> str:
     """Say between which numbers the best network lies, and whether that is above the baselines."""
     best = facts["models"][facts["best"]]
-    n_photos = n_things(facts["judged"]["n_known"], "judged photo")
+    n_photos = n_things(facts["evaluated"]["n_known"], "evaluated photo")
     text = (
         f"The line through a marker is its 95 % interval: where the value over all photos of this kind"
         f" probably lies, as far as {n_photos} can tell."
@@ -108,17 +108,18 @@ def see_average_precision(facts: FactsView) -> str:
     """Name the easiest and the hardest label."""
     best = facts["models"][facts["best"]]
     values, counts = best["per_label"]["average_precision"], best["per_label"]["n_positive"]
-    judged = [label for label, value in enumerate(values) if value is not None]
-    if not judged:
-        return "No judged photo has any of the labels, so nothing can be said about them."
+    evaluated = [label for label, value in enumerate(values) if value is not None]
+    if not evaluated:
+        return "No evaluated photo has any of the labels, so nothing can be said about them."
     names = [label["name"] for label in facts["data"]["labels"]]
-    easiest, hardest = (pick(judged, key=lambda label: float(values[label])) for pick in (max, min))
+    easiest, hardest = (pick(evaluated, key=lambda label: float(values[label])) for pick in (max, min))
     text = f"{best['model']} finds “{names[easiest]}” best ({percent(values[easiest], digits=0)})"
     if easiest != hardest:
         text += f" and “{names[hardest]}” worst ({percent(values[hardest], digits=0)})"
-    n_rare = sum(1 for label in judged if counts[label] < _FEW_POSITIVES)
+    n_rare = sum(1 for label in evaluated if counts[label] < _FEW_POSITIVES)
     text += (
-        "; a line is the 95 % interval, and the numbers on the right count the judged photos with the label."
+        "; a line is the 95 % interval, and the numbers on the right count the evaluated photos with the"
+        " label."
     )
     if n_rare:
         stand = "is" if n_rare == 1 else "are"
@@ -146,8 +147,8 @@ def see_label_curves(facts: FactsView) -> str:
         "Each label by itself" if n_shown == len(n_positive) else f"The {n_shown} labels with most positives"
     )
     return (
-        f"{which}, with the number of judged photos that carry it; a curve that falls to the dotted line is"
-        f" no better than chance."
+        f"{which}, with the number of evaluated photos that carry it; a curve that falls to the dotted line"
+        f" is no better than chance."
     )
 
 

@@ -15,7 +15,7 @@ Out: facts, one dict of plain JSON values; null stands where something is undefi
     copies           groups of photos that are copies of each other, at most 6, those with different labels
                      first: each {contested: labels that some carry and others do not, photos [{row, name,
                      part, present: contested labels that it carries}]}
-    judged           part ("test" or "out_of_fold"), n_photos, n_known: those with any known label
+    evaluated           part ("test" or "out_of_fold"), n_photos, n_known: those with any known label
     loss             name and pos_weight_cap as the settings say, null where they do not
     models           the ranked networks in the order given: all but those whose weights are missing, or all
                      where all are; each: model, init, is_pretrained, init_note, head, tune, parameters,
@@ -29,7 +29,7 @@ Out: facts, one dict of plain JSON values; null stands where something is undefi
                      history {fold, epoch, train_loss, held_out_loss, learning_rate: [n rows]},
                      curves {overall, labels [n_labels]}, each {precision, recall} or null,
                      intervals {metric: [low, high]}, label_intervals {average_precision, f1: [n_labels]
-                     of [low, high]}: 95 %, by resampling the judged photos,
+                     of [low, high]}: 95 %, by resampling the evaluated photos,
                      calibration null or {note, is_used, origin, n_photos, before, after}, the latter two
                      {log_loss, brier [n_labels], calibration_error [n_labels], reliability {mean_score,
                      share_present, n_cells, low, high}, label_reliability [n_labels] of the same} of photos
@@ -40,7 +40,7 @@ Out: facts, one dict of plain JSON values; null stands where something is undefi
                      gain_band, label_gain_bands}
     not_ranked       the networks whose pre-trained weights are missing, where others have theirs, each as in
                      ``models``
-    baselines        the same photos answered without looking, and by the nearest neighbours on the features
+    baselines        the same photos answered without looking, and by the nearest neighbors on the features
                      of the best network: model, metrics, per_label, intervals, label_intervals, and
                      out_of_fold: metrics of the out-of-fold photos of the best network, where it has such
                      and the baseline answers them; else null
@@ -53,12 +53,12 @@ Out: facts, one dict of plain JSON values; null stands where something is undefi
                      probably wrong by what the best network says without having learned from them; each cell
                      {row, name, label, given, score, quality: the probability that the given label is right}
     best             position in ``models`` of the highest mAP; best_by: the photos that say so, "out_of_fold"
-                     where test photos judge and all networks have such scores, else "judged"
+                     where test photos judge and all networks have such scores, else "evaluated"
     gallery          photos of the best model: row, name, group ("right", "missed", "wrong"), right, missed,
                      wrong, unknown: [{label, score}], and with mistakes similar: [{row, name, labels in
                      words}], the training photos that look most alike to its frozen backbone
 
-A run that is judged out of fold has its out-of-fold numbers in ``metrics``.
+A run that is evaluated out of fold has its out-of-fold numbers in ``metrics``.
 """
 
 import tomllib
@@ -86,7 +86,7 @@ from manylabel.report.trust import (
     describe_suspects,
     draw_intervals,
 )
-from manylabel.types import PRETRAINED, FloatArray, Judged, LabelTable, Split, Trial
+from manylabel.types import PRETRAINED, EvaluatedPhotos, FloatArray, LabelTable, Split, Trial
 
 __all__ = ["FORMAT_VERSION", "Facts", "RunInfo", "collect_facts", "gather_run_info"]
 
@@ -116,8 +116,9 @@ def collect_facts(
 
     Args:
         table: Which photo carries which label.
-        split: Which photos trained, chose and judged.
-        trials: The trained networks, in the order to show them; at least one, all judged on the same photos.
+        split: Which photos trained, chose and evaluated.
+        trials: The trained networks, in the order to show them; at least one, all evaluated on the same
+            photos.
         run: How the run was made.
         check: What was found before training.
         aim: What thresholds aim at.
@@ -126,18 +127,18 @@ def collect_facts(
         Facts, ready for ``json.dumps(facts, allow_nan=False)``.
 
     Raises:
-        ValueError: There is no trial, a trial has other labels than the table, or two trials were judged on
-            different photos.
+        ValueError: There is no trial, a trial has other labels than the table, or two trials were evaluated
+            on different photos.
     """
     _check_trials(table, trials)
     trials, others = _split_off_missing(trials)
     models = [_describe_trial(table, trial, aim=aim) for trial in trials]
     not_ranked = [_describe_trial(table, trial, aim=aim) for trial in others]
     best, best_by = _choose_best(models)
-    judged = trials[0].judged
+    evaluated = trials[0].evaluated
     baselines = answer_judged(table, split, trials[best])
     bootstrap = draw_intervals(
-        table, split, [*(trial.judged for trial in (*trials, *others)), *baselines.values()], seed=run.seed
+        table, split, [*(trial.evaluated for trial in (*trials, *others)), *baselines.values()], seed=run.seed
     )
     for position, model in enumerate([*models, *not_ranked]):
         model |= describe_intervals(bootstrap, position)
@@ -147,10 +148,10 @@ def collect_facts(
         "data": _describe_data(table, split),
         "check": _describe_check(check),
         "copies": choose_copies(table, split, check),
-        "judged": {
+        "evaluated": {
             "part": "out_of_fold" if trials[0].test is None else "test",
-            "n_photos": len(judged.rows),
-            "n_known": (~np.isnan(table.targets[judged.rows])).any(axis=1).sum(),
+            "n_photos": len(evaluated.rows),
+            "n_known": (~np.isnan(table.targets[evaluated.rows])).any(axis=1).sum(),
         },
         "loss": _read_loss(run.config_toml),
         "models": models,
@@ -165,7 +166,7 @@ def collect_facts(
         "suspects": describe_suspects(table, trials[best]),
         "best": best,
         "best_by": best_by,
-        "gallery": choose_photos(table, trials[best].judged, trials[best].neighbours),
+        "gallery": choose_photos(table, trials[best].evaluated, trials[best].neighbors),
     }
     return _plain_dict(facts)
 
@@ -173,12 +174,12 @@ def collect_facts(
 def _check_trials(table: LabelTable, trials: Sequence[Trial]) -> None:
     if not trials:
         raise ValueError("there is no trial to report")
-    rows = np.sort(trials[0].judged.rows)
+    rows = np.sort(trials[0].evaluated.rows)
     for trial in trials:
         if trial.labels != table.labels:
             raise ValueError(f"{trial.model} has labels {trial.labels}, the table has {table.labels}")
-        if not np.array_equal(np.sort(trial.judged.rows), rows):
-            raise ValueError(f"{trial.model} and {trials[0].model} were judged on different photos")
+        if not np.array_equal(np.sort(trial.evaluated.rows), rows):
+            raise ValueError(f"{trial.model} and {trials[0].model} were evaluated on different photos")
 
 
 def _split_off_missing(trials: Sequence[Trial]) -> tuple[Sequence[Trial], Sequence[Trial]]:
@@ -196,7 +197,7 @@ def _choose_best(models: Sequence[Facts]) -> tuple[int, str]:
     others = [model["out_of_fold"] for model in models]
     is_apart = all(metrics is not None and not np.isnan(metrics["mAP"]) for metrics in others)
     merits = [_merit(metrics) for metrics in (others if is_apart else [model["metrics"] for model in models])]
-    return max(range(len(models)), key=merits.__getitem__), "out_of_fold" if is_apart else "judged"
+    return max(range(len(models)), key=merits.__getitem__), "out_of_fold" if is_apart else "evaluated"
 
 
 def _merit(metrics: dict[str, float]) -> tuple[float, ...]:
@@ -263,14 +264,14 @@ def _describe_trial(table: LabelTable, trial: Trial, *, aim: ThresholdAim) -> Fa
         "fold_weight_decays": trial.fold_weight_decays,
         "logit_scale": trial.logit_scale,
         "learned_share": trial.learned_share,
-        **_measure_judged(table, trial.judged),
+        **_measure_judged(table, trial.evaluated),
         "out_of_fold": None if out_of_fold is None else _measure_judged(table, out_of_fold)["metrics"],
         "n_out_of_fold": 0 if out_of_fold is None else len(out_of_fold.rows),
         "history": {
             name: [getattr(epoch, name) for epoch in trial.history]
             for name in ("fold", "epoch", "train_loss", "held_out_loss", "learning_rate")
         },
-        "curves": _trace_curves(table.targets[trial.judged.rows], trial.judged.scores),
+        "curves": _trace_curves(table.targets[trial.evaluated.rows], trial.evaluated.scores),
         "calibration": describe_calibration(table, trial),
         "benefit": describe_benefit(table, trial, aim=aim),
         "threshold_notes": trial.threshold_notes,
@@ -278,30 +279,30 @@ def _describe_trial(table: LabelTable, trial: Trial, *, aim: ThresholdAim) -> Fa
     }
 
 
-def _measure_judged(table: LabelTable, judged: Judged) -> Facts:
-    targets = table.targets[judged.rows]
-    per_label = measure_labels(targets, judged.scores, judged.decisions)
+def _measure_judged(table: LabelTable, evaluated: EvaluatedPhotos) -> Facts:
+    targets = table.targets[evaluated.rows]
+    per_label = measure_labels(targets, evaluated.scores, evaluated.decisions)
     counts = {name: per_label[name].astype(np.int64) for name in ("n_positive", "n_known")}
     return {
-        "metrics": measure(targets, judged.scores, judged.decisions),
+        "metrics": measure(targets, evaluated.scores, evaluated.decisions),
         "per_label": {**per_label, **counts},
     }
 
 
 def _describe_baselines(
     table: LabelTable,
-    baselines: dict[str, Judged],
+    baselines: dict[str, EvaluatedPhotos],
     bootstrap: Bootstrap,
     *,
-    out_of_fold: dict[str, Judged],
+    out_of_fold: dict[str, EvaluatedPhotos],
 ) -> list[Facts]:
     """Describe the baselines; they are the last ones that were resampled."""
     first = len(bootstrap.models) - len(baselines)
     described = []
-    for place, (name, judged) in enumerate(baselines.items()):
+    for place, (name, evaluated) in enumerate(baselines.items()):
         facts = {
             "model": name,
-            **_measure_judged(table, judged),
+            **_measure_judged(table, evaluated),
             "out_of_fold": _measure_judged(table, out_of_fold[name])["metrics"]
             if name in out_of_fold
             else None,

@@ -18,7 +18,7 @@ from manylabel.data.check import Check
 from manylabel.data.photos import open_photo
 from manylabel.data.pictures import to_jpeg
 from manylabel.metrics.curves import BoolArray
-from manylabel.types import FloatArray, IntArray, Judged, LabelTable, NeighboursJudged, Split
+from manylabel.types import EvaluatedPhotos, FloatArray, IntArray, LabelTable, NeighborPredictions, Split
 
 _N_PER_GROUP = 8
 _N_PER_LABEL = 2
@@ -34,7 +34,7 @@ _MOST_COPIES = 4
 
 
 def choose_photos(
-    table: LabelTable, judged: Judged, neighbours: NeighboursJudged | None = None
+    table: LabelTable, evaluated: EvaluatedPhotos, neighbors: NeighborPredictions | None = None
 ) -> list[dict[str, Any]]:
     """Choose photos that show what a model does well, what it misses and what it makes up.
 
@@ -44,29 +44,29 @@ def choose_photos(
 
     Args:
         table: Which photo carries which label.
-        judged: Scores and decisions of one model.
-        neighbours: Knows which training photos look like those with mistakes; not given: none are told.
+        evaluated: Scores and decisions of one model.
+        neighbors: Knows which training photos look like those with mistakes; not given: none are told.
 
     Returns:
         At most 24 photos, in the layout that ``facts.py`` describes.
     """
-    targets = table.targets[judged.rows]
-    is_missed = (targets == 1) & ~judged.decisions
-    is_wrong = (targets == 0) & judged.decisions
+    targets = table.targets[evaluated.rows]
+    is_missed = (targets == 1) & ~evaluated.decisions
+    is_wrong = (targets == 0) & evaluated.decisions
     is_right = ~np.isnan(targets).all(axis=1) & ~is_missed.any(axis=1) & ~is_wrong.any(axis=1)
-    missed = _pick_worst(is_missed, -judged.scores, taken=())
+    missed = _pick_worst(is_missed, -evaluated.scores, taken=())
     groups = {
         "right": _pick_varied(is_right, targets == 1),
         "missed": missed,
-        "wrong": _pick_worst(is_wrong, judged.scores, taken=missed),
+        "wrong": _pick_worst(is_wrong, evaluated.scores, taken=missed),
     }
     return [
         {
             "group": group,
-            **_describe_photo(table, judged, position),
+            **_describe_photo(table, evaluated, position),
             "similar": []
             if group == "right"
-            else _describe_similar(table, neighbours, judged.rows[position]),
+            else _describe_similar(table, neighbors, evaluated.rows[position]),
         }
         for group, positions in groups.items()
         for position in positions
@@ -157,9 +157,9 @@ def _describe_copies(table: LabelTable, split: Split, rows: IntArray) -> dict[st
     }
 
 
-def _describe_photo(table: LabelTable, judged: Judged, position: int) -> dict[str, Any]:
-    row = int(judged.rows[position])
-    targets, decisions = table.targets[row], judged.decisions[position]
+def _describe_photo(table: LabelTable, evaluated: EvaluatedPhotos, position: int) -> dict[str, Any]:
+    row = int(evaluated.rows[position])
+    targets, decisions = table.targets[row], evaluated.decisions[position]
     kinds = {
         "right": (targets == 1) & decisions,
         "missed": (targets == 1) & ~decisions,
@@ -168,7 +168,7 @@ def _describe_photo(table: LabelTable, judged: Judged, position: int) -> dict[st
     }
     scored = {
         kind: [
-            {"label": table.labels[column], "score": round(float(judged.scores[position, column]), 4)}
+            {"label": table.labels[column], "score": round(float(evaluated.scores[position, column]), 4)}
             for column in np.flatnonzero(mask)
         ]
         for kind, mask in kinds.items()
@@ -177,12 +177,12 @@ def _describe_photo(table: LabelTable, judged: Judged, position: int) -> dict[st
 
 
 def _describe_similar(
-    table: LabelTable, neighbours: NeighboursJudged | None, row: int
+    table: LabelTable, neighbors: NeighborPredictions | None, row: int
 ) -> list[dict[str, Any]]:
     """Describe the training photos that look most like one, with the labels that they carry."""
-    if neighbours is None:
+    if neighbors is None:
         return []
-    similar = neighbours.similar[neighbours.rows == row].ravel()
+    similar = neighbors.similar[neighbors.rows == row].ravel()
     return [
         {"row": other, "name": table.names[other], "labels": table.name_labels(other)}
         for other in similar.tolist()

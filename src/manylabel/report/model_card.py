@@ -30,7 +30,7 @@ _CARD = (
 A multi-label image classifier: each photo may carry none, one or several of {n_labels} labels.
 
 * Network: {model} with a {head} head, {parameters:,} parameters; {learned}. Start: {init_note}.
-* Learned from {n_train} photos, judged on {n_judged} {judged_part}.
+* Learned from {n_train} photos, evaluated on {n_judged} {judged_part}.
 * Thresholds stand in `thresholds.csv`, the preprocessing in `config.json`.
 * Probabilities: {calibration}.
 
@@ -42,7 +42,7 @@ A multi-label image classifier: each photo may carry none, one or several of {n_
 
 {baselines_meaning}
 
-| label | positives judged on | average precision | 95 % interval | threshold |
+| label | positives evaluated on | average precision | 95 % interval | threshold |
 | --- | --- | --- | --- | --- |
 {labels_rows}
 
@@ -80,7 +80,7 @@ def model_card(facts: Mapping[str, Any]) -> str:
         n_train=data["parts"]["train"],
         n_judged=n_judged(facts),
         judged_part={"test": "test photos", "out_of_fold": "photos, each by a network that did not see it"}[
-            facts["judged"]["part"]
+            facts["evaluated"]["part"]
         ],
         metrics_table="\n".join(
             f"| {name} | {_percent(model['metrics'][name])} | {_interval(model['intervals'][name])}"

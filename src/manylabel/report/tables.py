@@ -51,8 +51,8 @@ UNDEFINED = "\N{EN DASH}"
 """What stands in place of a metric that is undefined."""
 
 UNDEFINED_NOTE = (
-    f"{UNDEFINED} means undefined: the judged photos know too little of it; average precision, for one, needs"
-    f" a photo that carries the label."
+    f"{UNDEFINED} means undefined: the evaluated photos know too little of it; average precision, for one,"
+    f" needs a photo that carries the label."
 )
 
 SHORT_NAMES_NOTE = (
@@ -206,7 +206,7 @@ def _to_markdown(facts: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) ->
         if note
     ]
     compared = "\n".join(f"* {as_markdown(comparison_sentence(pair))}" for pair in facts["comparisons"])
-    about = "In brackets: 95 % intervals, by resampling the judged photos."
+    about = "In brackets: 95 % intervals, by resampling the evaluated photos."
     undefined = [UNDEFINED_NOTE] if has_undefined(rows) else []
     extra = [*undefined, *notes, *not_ranked, *([compared] if compared else [])]
     parts = [_markdown_table([headings, *lines[:n_ranked]]), about, *extra, _markdown_table(rest)]

@@ -49,10 +49,10 @@ def write_predictions(path: Path, trial: Trial, table: LabelTable) -> None:
         table: Names of the photos and the given labels.
     """
     rows: list[list[object]] = []
-    for part, judged in (("out-of-fold", trial.out_of_fold), ("test", trial.test)):
-        if judged is None:
+    for part, evaluated in (("out-of-fold", trial.out_of_fold), ("test", trial.test)):
+        if evaluated is None:
             continue
-        for row, scores, decisions in zip(judged.rows, judged.scores, judged.decisions, strict=True):
+        for row, scores, decisions in zip(evaluated.rows, evaluated.scores, evaluated.decisions, strict=True):
             predicted = ";".join(np.array(trial.labels)[decisions])
             given = given_labels(table, int(row))
             rows.append([table.names[row], part, given, predicted, *(f"{score:.6f}" for score in scores)])

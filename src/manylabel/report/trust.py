@@ -18,7 +18,7 @@ from manylabel.metrics.curves import BoolArray
 from manylabel.metrics.intervals import Bootstrap, Interval, bootstrap_metrics
 from manylabel.metrics.reliability import brier_score, expected_calibration_error, log_loss, reliability
 from manylabel.review.label_issues import LabelErrors, rank_label_errors
-from manylabel.types import FloatArray, IntArray, Judged, LabelTable, Split, Trial
+from manylabel.types import EvaluatedPhotos, FloatArray, IntArray, LabelTable, Split, Trial
 
 N_RESAMPLES = 2000
 _COMPARED = ("mAP", "exact_match")
@@ -29,33 +29,35 @@ _PER_TURN = 3
 Facts = dict[str, Any]
 
 
-def draw_intervals(table: LabelTable, split: Split, judged: Sequence[Judged], *, seed: int) -> Bootstrap:
-    """Resample the photos that judge, whole groups of copies, the same draws for all who are judged on them.
+def draw_intervals(
+    table: LabelTable, split: Split, evaluated: Sequence[EvaluatedPhotos], *, seed: int
+) -> Bootstrap:
+    """Resample the photos that judge, whole groups of copies, the same draws for all.
 
     Args:
         table: The truth.
         split: Knows the groups.
-        judged: Scores and decisions on the same photos, in any order of the photos.
+        evaluated: Scores and decisions on the same photos, in any order of the photos.
         seed: Seed of the draws.
     """
-    rows = np.sort(judged[0].rows)
+    rows = np.sort(evaluated[0].rows)
     groups = rows if split.groups is None else split.groups[rows]
     return bootstrap_metrics(
         table.targets[rows],
-        [_in_order(each) for each in judged],
+        [_in_order(each) for each in evaluated],
         groups=groups,
         n_resamples=N_RESAMPLES,
         rng=np.random.default_rng([seed, 6]),
     )
 
 
-def _in_order(judged: Judged) -> tuple[FloatArray, BoolArray]:
-    order = np.argsort(judged.rows)
-    return judged.scores[order], judged.decisions[order]
+def _in_order(evaluated: EvaluatedPhotos) -> tuple[FloatArray, BoolArray]:
+    order = np.argsort(evaluated.rows)
+    return evaluated.scores[order], evaluated.decisions[order]
 
 
 def describe_intervals(bootstrap: Bootstrap, position: int) -> Facts:
-    """Return the intervals of one of those judged: of every metric, and of two of every label."""
+    """Return the intervals of one of those evaluated: of every metric, and of two of every label."""
     model = bootstrap.models[position]
     return {
         "intervals": {name: _ends(interval) for name, interval in model.metrics.items()},
@@ -122,17 +124,17 @@ def _describe_pair(pair: PairedDifference) -> Facts:
 
 def describe_calibration(table: LabelTable, trial: Trial) -> Facts | None:
     """Say how honest probabilities are before and after calibration; None where no photo can tell."""
-    choosing = trial.choosing
-    if choosing is None:
+    calibration_set = trial.calibration_set
+    if calibration_set is None:
         return None
-    targets = table.targets[choosing.judged.rows]
+    targets = table.targets[calibration_set.evaluated.rows]
     return {
         "note": trial.calibration,
         "is_used": trial.is_calibrated,
-        "origin": choosing.origin,
+        "origin": calibration_set.origin,
         "n_photos": len(targets),
-        "before": _describe_honesty(targets, choosing.raw_scores),
-        "after": _describe_honesty(targets, choosing.judged.scores),
+        "before": _describe_honesty(targets, calibration_set.raw_scores),
+        "after": _describe_honesty(targets, calibration_set.evaluated.scores),
     }
 
 
@@ -152,13 +154,13 @@ def _describe_honesty(targets: FloatArray, scores: FloatArray) -> Facts:
 
 def describe_benefit(table: LabelTable, trial: Trial, *, aim: ThresholdAim) -> Facts | None:
     """Say what thresholds gain on photos that they did not see; None where 0.5 is taken for all labels."""
-    choosing = trial.choosing
-    if choosing is None or aim.method == "half" or (trial.thresholds.values == 0.5).all():
+    calibration_set = trial.calibration_set
+    if calibration_set is None or aim.method == "half" or (trial.thresholds.values == 0.5).all():
         return None
-    targets = table.targets[choosing.judged.rows]
-    judged = choosing.judged
+    targets = table.targets[calibration_set.evaluated.rows]
+    evaluated = calibration_set.evaluated
     # What rules among labels change is not for thresholds to answer.
-    benefit = threshold_benefit(targets, judged.scores, decisions=choosing.free_decisions, aim=aim)
+    benefit = threshold_benefit(targets, evaluated.scores, decisions=calibration_set.free_decisions, aim=aim)
     return {
         **{name: asdict(getattr(benefit, name)) for name in ("half", "optimistic", "cross_fitted")},
         "sentence": benefit.sentence,
@@ -202,13 +204,16 @@ def list_label_issues(table: LabelTable, trial: Trial) -> list[Facts] | None:
 
 def _rank_given_labels(table: LabelTable, trial: Trial) -> tuple[IntArray, LabelErrors] | None:
     """Return the rows of the table that were looked at, and their cells, the most suspicious first."""
-    kept_from_training = (trial.out_of_fold, None if trial.choosing is None else trial.choosing.judged)
-    said = [judged for judged in kept_from_training if judged is not None]
+    kept_from_training = (
+        trial.out_of_fold,
+        None if trial.calibration_set is None else trial.calibration_set.evaluated,
+    )
+    said = [evaluated for evaluated in kept_from_training if evaluated is not None]
     if not said:
         return None
-    rows = np.concatenate([judged.rows for judged in said])
+    rows = np.concatenate([evaluated.rows for evaluated in said])
     rows, first = np.unique(rows, return_index=True)
-    scores = np.concatenate([judged.scores for judged in said])[first]
+    scores = np.concatenate([evaluated.scores for evaluated in said])[first]
     return rows, rank_label_errors(table.targets[rows], scores)
 
 

@@ -106,15 +106,15 @@ def comparison_sentence(pair: FactsView) -> str:
 
 def terminal_lines(facts: FactsView) -> list[str]:
     """Say under a table in a terminal on what it rests and how far it can be trusted."""
-    judged, best = facts["judged"], facts["models"][facts["best"]]
+    evaluated, best = facts["evaluated"], facts["models"][facts["best"]]
     on = {"test": "test photo", "out_of_fold": "photo"}
     spans = [
         f"{name} {span}"
         for name, key in (("mAP", "mAP"), ("exact match", "exact_match"))
         if (span := interval(best["intervals"][key]))
     ]
-    how = "" if judged["part"] == "test" else ", each by a network that did not see it"
-    lines = [f"Judged on {n_things(n_judged(facts), on[judged['part']])}{how}."]
+    how = "" if evaluated["part"] == "test" else ", each by a network that did not see it"
+    lines = [f"Evaluated on {n_things(n_judged(facts), on[evaluated['part']])}{how}."]
     if note := known_note(facts):
         lines.append(note)
     if spans:
@@ -209,7 +209,7 @@ def label_trust(facts: FactsView) -> str | None:
     ]
     return (
         f"The 95 % interval of the average precision, for the rarest and the most frequent label among the"
-        f" judged photos: {said[0]}; {said[1]}."
+        f" evaluated photos: {said[0]}; {said[1]}."
     )
 
 
@@ -278,7 +278,7 @@ def _copy_words(photo: FactsView, *, contested: Sequence[str]) -> list[str]:
 
 
 def calibration(model: FactsView) -> str:
-    """Say what was done to the probabilities of a network, and on which photos that was judged."""
+    """Say what was done to the probabilities of a network, and on which photos that was evaluated."""
     found = model["calibration"]
     if found is None:
         return "No photos were kept from training, so nobody can tell whether the probabilities are honest."

@@ -13,7 +13,7 @@ FactsView = Mapping[str, Any]
 BASELINES = {
     "all-negative": "gives no label to any photo",
     "label-prior": "scores every label with its share among the training photos",
-    "nearest-neighbours": "gives a photo the labels of the training photos that look most alike to the "
+    "nearest-neighbors": "gives a photo the labels of the training photos that look most alike to the "
     "network before any training",
 }
 """What each baseline does, as the end of a sentence."""
@@ -118,17 +118,17 @@ def rivals(facts: FactsView) -> list[str]:
 
 def n_judged(facts: FactsView) -> int:
     """Count the photos that judge: those with a known label, where there are any."""
-    judged = facts["judged"]
-    return int(judged["n_known"] or judged["n_photos"])
+    evaluated = facts["evaluated"]
+    return int(evaluated["n_known"] or evaluated["n_photos"])
 
 
 def judged_on(facts: FactsView) -> str:
-    """Say which photos judged, and that no network had seen them."""
+    """Say which photos evaluated, and that no network had seen them."""
     n_photos, n_folds = n_judged(facts), facts["data"]["n_folds"]
-    if facts["judged"]["part"] == "test":
-        return f"Judged on {n_things(n_photos, 'test photo')} that no network learned from."
+    if facts["evaluated"]["part"] == "test":
+        return f"Evaluated on {n_things(n_photos, 'test photo')} that no network learned from."
     return (
-        f"Judged on all {n_things(n_photos, 'photo')} by {n_folds}-fold cross-validation: each photo was"
+        f"Evaluated on all {n_things(n_photos, 'photo')} by {n_folds}-fold cross-validation: each photo was"
         f" scored by a network that had not learned from it."
     )
 
@@ -141,12 +141,12 @@ def known_note(facts: FactsView) -> str:
     per_label = facts["models"][facts["best"]]["per_label"]
     present_on, known_on = ([n or 0 for n in per_label[name]] for name in ("n_positive", "n_known"))
     n_present, n_known = sum(present_on), sum(known_on)
-    n_photos, labels = facts["judged"]["n_photos"], facts["data"]["labels"]
+    n_photos, labels = facts["evaluated"]["n_photos"], facts["data"]["labels"]
     if n_known == n_photos * len(labels):
         return ""
     cells = (
-        f"Of {n_photos:,} judged photos x {n_things(len(labels), 'label')}, {n_known:,} answers are known: "
-        f"{n_present:,} present, {n_known - n_present:,} absent."
+        f"Of {n_photos:,} evaluated photos x {n_things(len(labels), 'label')}, {n_known:,} answers are "
+        f"known: {n_present:,} present, {n_known - n_present:,} absent."
     )
     scarce = [
         label["name"]
@@ -165,10 +165,10 @@ def known_note(facts: FactsView) -> str:
 
 def result(facts: FactsView) -> str:
     """Say how many photos the best network gets entirely right, and how far ahead it is."""
-    best, n_photos = facts["models"][facts["best"]], facts["judged"]["n_known"]
+    best, n_photos = facts["models"][facts["best"]], facts["evaluated"]["n_known"]
     share = best["metrics"]["exact_match"]
     if share is None:
-        return "No judged photo has a known label, so nothing can be said about right and wrong."
+        return "No evaluated photo has a known label, so nothing can be said about right and wrong."
     n_right = round(share * n_photos)
     text = f"{best['model']} gets every label right on {n_right:,} of {n_things(n_photos, 'photo')}"
     text += f" ({percent(share)}){_lead(facts)}."
@@ -215,7 +215,7 @@ def baseline_warning(facts: FactsView) -> str:
     best = facts["models"][facts["best"]]
     reached, by_nothing = best["metrics"]["binary_accuracy"], nothing["binary_accuracy"]
     if reached is None or by_nothing is None:
-        return "No label of a judged photo is known, so binary accuracy is undefined."
+        return "No label of a evaluated photo is known, so binary accuracy is undefined."
     why = ", because most labels are absent from most photos" if by_nothing > 0.5 else ""
     text = (
         f"Binary accuracy needs a yardstick: giving no label to any photo already reaches"

@@ -19,7 +19,7 @@ FeatureArray = NDArray[np.floating]
 
 _MOST_NEIGHBOURS = 50
 
-# Photos are answered in chunks whose similarities and neighbours' targets take about this much memory.
+# Photos are answered in chunks whose similarities and neighbors' targets take about this much memory.
 _CHUNK_BYTES = 64_000_000
 
 
@@ -37,11 +37,11 @@ class Similar:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class NeighbourAnswers(Baseline):
-    """Hold what neighbours say, and who they are.
+class NeighborAnswers(Baseline):
+    """Hold what neighbors say, and who they are.
 
     Attributes:
-        similar: The training photos that answer for each photo [n_photos, n_neighbours].
+        similar: The training photos that answer for each photo [n_photos, n_neighbors].
     """
 
     similar: Similar
@@ -76,13 +76,13 @@ def most_similar(features: FeatureArray, among: FeatureArray, *, n_similar: int)
     return Similar(rows=rows, cosines=cosines)
 
 
-def nearest_neighbours(
+def nearest_neighbors(
     train_features: FeatureArray,
     train_targets: FloatArray,
     features: FeatureArray,
     *,
-    n_neighbours: int | None = None,
-) -> NeighbourAnswers:
+    n_neighbors: int | None = None,
+) -> NeighborAnswers:
     """Score every label with its share among the nearest training photos, weighted by their similarity.
 
     Similarity is the cosine between features; a negative one weighs nothing. Weights that fall with distance:
@@ -92,36 +92,34 @@ def nearest_neighbours(
         train_features: Features of the training photos [n_train, dim].
         train_targets: Float array [n_train, n_labels]: 1 present, 0 absent, NaN unknown.
         features: Features of the photos to answer for [n_photos, dim].
-        n_neighbours: How many neighbours answer, at least 1; more than there are means all. By default the
+        n_neighbors: How many neighbors answer, at least 1; more than there are means all. By default the
             square root of the number of training photos, rounded, at most 50: 13 of 160.
 
     Returns:
-        Scores, decisions and the neighbours, a label being given from one half on. Neighbours for which a
-        label is unknown are left out; a label that no similar neighbour knows gets its prevalence, as in
+        Scores, decisions and the neighbors, a label being given from one half on. Neighbors for which a
+        label is unknown are left out; a label that no similar neighbor knows gets its prevalence, as in
         ``label_prior``.
 
     Raises:
-        ValueError: Sizes do not fit together, a feature is not finite, or fewer than one neighbour is wanted.
+        ValueError: Sizes do not fit together, a feature is not finite, or fewer than one neighbor is wanted.
 
     Examples:
         >>> train_features = np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]])
         >>> train_targets = np.array([[1.0, np.nan], [1.0, 0.0], [0.0, 1.0]])
         >>> features = np.array([[2.0, 0.0], [0.0, 0.5]])
-        >>> nearest_neighbours(train_features, train_targets, features, n_neighbours=1).scores
+        >>> nearest_neighbors(train_features, train_targets, features, n_neighbors=1).scores
         array([[1. , 0.5],
                [0. , 1. ]])
     """
-    _check(train_features, train_targets, features, n_neighbours=n_neighbours)
+    _check(train_features, train_targets, features, n_neighbors=n_neighbors)
     n_train, n_labels = train_targets.shape
-    wanted = _default_neighbours(n_train) if n_neighbours is None else n_neighbours
+    wanted = _default_neighbors(n_train) if n_neighbors is None else n_neighbors
     similar = most_similar(features, train_features, n_similar=wanted)
     scores = label_prior(train_targets, n_photos=len(features)).scores
     for chunk in _chunks(len(features), bytes_each=16 * similar.rows.shape[1] * n_labels):
         weight, known_weight = _vote(similar.cosines[chunk], train_targets[similar.rows[chunk]])
         np.divide(weight, known_weight, out=scores[chunk], where=known_weight > 0)
-    return NeighbourAnswers(
-        name="nearest-neighbours", scores=scores, decisions=scores >= 0.5, similar=similar
-    )
+    return NeighborAnswers(name="nearest-neighbors", scores=scores, decisions=scores >= 0.5, similar=similar)
 
 
 def _chunks(n_photos: int, *, bytes_each: int) -> list[slice]:
@@ -131,11 +129,11 @@ def _chunks(n_photos: int, *, bytes_each: int) -> list[slice]:
 
 
 def _vote(cosines: NDArray[np.float32], targets: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Weigh the neighbours that have each label, and those that have it or not [chunk, n_labels].
+    """Weigh the neighbors that have each label, and those that have it or not [chunk, n_labels].
 
     Args:
-        cosines: How alike the neighbours are [chunk, n_neighbours].
-        targets: What is known of them [chunk, n_neighbours, n_labels].
+        cosines: How alike the neighbors are [chunk, n_neighbors].
+        targets: What is known of them [chunk, n_neighbors, n_labels].
     """
     weights = cosines.astype(np.float64).clip(min=0.0)[:, None, :]
     present = (weights @ (targets == 1))[:, 0, :]
@@ -143,8 +141,8 @@ def _vote(cosines: NDArray[np.float32], targets: FloatArray) -> tuple[FloatArray
     return present, present + absent
 
 
-def _default_neighbours(n_train: int) -> int:
-    """Return how many neighbours answer where that is not given."""
+def _default_neighbors(n_train: int) -> int:
+    """Return how many neighbors answer where that is not given."""
     return min(round(math.sqrt(n_train)), _MOST_NEIGHBOURS)
 
 
@@ -162,7 +160,7 @@ def _check(
     train_targets: FloatArray,
     features: FeatureArray,
     *,
-    n_neighbours: int | None,
+    n_neighbors: int | None,
 ) -> None:
     """Refuse what does not fit together."""
     if len(train_features) != len(train_targets):
@@ -173,5 +171,5 @@ def _check(
         )
     if not (np.isfinite(train_features).all() and np.isfinite(features).all()):
         raise ValueError("features hold NaN or infinity, so that no photo is near another")
-    if n_neighbours is not None and n_neighbours < 1:
-        raise ValueError(f"n_neighbours is {n_neighbours}, expected at least 1")
+    if n_neighbors is not None and n_neighbors < 1:
+        raise ValueError(f"n_neighbors is {n_neighbors}, expected at least 1")

@@ -132,8 +132,8 @@ class ServedBundle:
             uploads: The photos.
             has_previews: Whether a small picture of each comes with it.
         """
-        judged = (self._judge_one(upload, has_preview=has_previews) for upload in uploads)
-        return list(await asyncio.gather(*judged))
+        evaluated = (self._judge_one(upload, has_preview=has_previews) for upload in uploads)
+        return list(await asyncio.gather(*evaluated))
 
     async def explain(self, upload: Upload, label: str) -> Explained | None:
         """Return the heat maps of a photo with what ``judge`` says; None where the network has no places.

@@ -98,7 +98,7 @@ def draw_box(whole: Box, *, min_scale: float, rng: np.random.Generator) -> Box:
 
 
 def render_view(photo: Image.Image, view: View, *, preprocessing: Preprocessing) -> PixelArray:
-    """Cut, resize, change colours, mirror and turn.
+    """Cut, resize, change colors, mirror and turn.
 
     Returns:
         Pixels [side_px, side_px, 3].

@@ -25,7 +25,7 @@ from manylabel.decisions.thresholds import ThresholdAim
 from manylabel.training.experiment import Experiment
 from manylabel.training.methods import AnyLearner, Fit
 from manylabel.training.methods.interpolation import SHARES, USUAL_SHARE
-from manylabel.types import Choosing, FloatArray, IntArray, Judged
+from manylabel.types import CalibrationSet, EvaluatedPhotos, FloatArray, IntArray
 
 _N_FOLDS = 5
 _MIN_PHOTOS = 20
@@ -124,7 +124,7 @@ def _score_variants(learner: AnyLearner, fit: Fit, rows: IntArray) -> FloatArray
 
 def learn_from_held_out(
     learner: AnyLearner, final: Fit, crossed: Crossed | None, experiment: Experiment
-) -> tuple[DecisionRule | None, Choosing | None]:
+) -> tuple[DecisionRule | None, CalibrationSet | None]:
     """Learn how the network that is kept decides: from validation photos, else from out-of-fold scores.
 
     Returns:
@@ -142,20 +142,23 @@ def learn_from_held_out(
 
 
 def judge_folds(
-    crossed: Crossed, rule: DecisionRule | None, choosing: Choosing | None, experiment: Experiment
-) -> Judged:
+    crossed: Crossed,
+    rule: DecisionRule | None,
+    calibration_set: CalibrationSet | None,
+    experiment: Experiment,
+) -> EvaluatedPhotos:
     """Decide every out-of-fold photo by a rule that was learned on the other folds.
 
     Scores are calibrated as those of the network that is kept: a calibration never changes the order of a
     label's scores, and one per fold would.
     """
-    if choosing is not None and np.array_equal(choosing.judged.rows, crossed.rows):
-        raw_scores, decisions = choosing.raw_scores, choosing.judged.decisions
+    if calibration_set is not None and np.array_equal(calibration_set.evaluated.rows, crossed.rows):
+        raw_scores, decisions = calibration_set.raw_scores, calibration_set.evaluated.decisions
     else:
         said = _cross_fit(crossed.held_out(experiment), rule, experiment)
         raw_scores, decisions = said.raw_scores, said.decisions
     scores = raw_scores if rule is None else rule.calibration.calibration.apply(raw_scores)
-    return Judged(rows=crossed.rows, scores=scores, decisions=decisions)
+    return EvaluatedPhotos(rows=crossed.rows, scores=scores, decisions=decisions)
 
 
 def _cross_fit(held_out: HeldOut, rule: DecisionRule | None, experiment: Experiment) -> CrossFitted:
@@ -170,7 +173,7 @@ def _cross_fit(held_out: HeldOut, rule: DecisionRule | None, experiment: Experim
 
 def _learn(
     held_out: HeldOut, rows: IntArray, where: str, experiment: Experiment, *, labels: Sequence[str]
-) -> tuple[DecisionRule, Choosing]:
+) -> tuple[DecisionRule, CalibrationSet]:
     evaluation = experiment.config.evaluation
     rule = learn_decision_rule(
         held_out,
@@ -190,8 +193,8 @@ def _learn(
         origin += (
             ", before rules among labels" if experiment.rules is not None and experiment.rules.rules else ""
         )
-    return replace(rule, thresholds=replace(rule.thresholds, origin=origin)), Choosing(
-        judged=Judged(rows=rows, scores=said.scores, decisions=said.decisions),
+    return replace(rule, thresholds=replace(rule.thresholds, origin=origin)), CalibrationSet(
+        evaluated=EvaluatedPhotos(rows=rows, scores=said.scores, decisions=said.decisions),
         raw_scores=said.raw_scores,
         threshold_scores=rule.calibration.scores,
         free_decisions=said.free_decisions,

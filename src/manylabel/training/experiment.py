@@ -14,7 +14,7 @@ from manylabel.constraints import LabelRules
 from manylabel.data.split import stratified_holdout
 from manylabel.training.methods import FitRows
 from manylabel.training.photo_store import PhotoStore
-from manylabel.types import FloatArray, IntArray, Listener, Split
+from manylabel.types import FloatArray, IntArray, ProgressCallback, Split
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -27,7 +27,7 @@ class Experiment:
         split: Which photos train, choose and judge.
         config: The settings.
         cache: Folder of the feature cache; None for no cache.
-        listener: Hears of progress.
+        on_progress: Hears of progress.
         rules: What decisions obey; None where there are no rules.
     """
 
@@ -36,7 +36,7 @@ class Experiment:
     split: Split
     config: RunConfig
     cache: Path | None
-    listener: Listener
+    on_progress: ProgressCallback
     rules: LabelRules | None = None
 
     @property

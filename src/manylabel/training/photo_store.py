@@ -16,7 +16,7 @@ from manylabel.data.photos import convert_photos, open_photo
 from manylabel.data.rgb import to_rgb
 from manylabel.errors import PhotoError
 from manylabel.preprocess import PixelArray
-from manylabel.types import IntArray, Listener, Progress, ignore_progress
+from manylabel.types import IntArray, Progress, ProgressCallback, ignore_progress
 
 DEFAULT_MEMORY_BYTES = 2 * 1024**3
 
@@ -82,7 +82,7 @@ def read_store(
     *,
     side_px: int,
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
-    listener: Listener = ignore_progress,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> tuple[PhotoStore, IntArray, list[PhotoError]]:
     """Read all photos once.
 
@@ -91,7 +91,7 @@ def read_store(
         side_px: Side of the square picture that the networks see; larger photos are decoded at a reduced
             scale.
         memory_bytes: How much memory decoded photos may take.
-        listener: Hears of every photo.
+        on_progress: Hears of every photo.
 
     Returns:
         The store of the readable photos, their places in ``paths`` [n_readable], and an error for each
@@ -109,7 +109,7 @@ def read_store(
             photo, known_as = answer
             store.add(photo, is_known_as=known_as, path=paths[place])
             readable.append(place)
-        listener(Progress(subject="photos", stage="reading", done=place + 1, total=len(paths)))
+        on_progress(Progress(subject="photos", stage="reading", done=place + 1, total=len(paths)))
     store.read_seconds = time.perf_counter() - started
     return store, np.asarray(readable, dtype=np.int64), failures
 

@@ -20,7 +20,7 @@ from manylabel.engines.torch import TorchPredictor
 from manylabel.models.classifier import Classifier
 from manylabel.models.device import choose_precision
 from manylabel.models.weights import Provenance
-from manylabel.review.neighbors import FeatureArray, nearest_neighbours
+from manylabel.review.neighbors import FeatureArray, nearest_neighbors
 from manylabel.training.cross_validation import (
     Crossed,
     choose_folds,
@@ -36,10 +36,10 @@ from manylabel.training.methods.interpolation import SHARES
 from manylabel.training.photo_store import PhotoStore
 from manylabel.types import (
     PRETRAINED,
+    EvaluatedPhotos,
     FloatArray,
     IntArray,
-    Judged,
-    NeighboursJudged,
+    NeighborPredictions,
     Progress,
     Thresholds,
     Trial,
@@ -85,12 +85,12 @@ def run_trial(start: Classifier, provenance: Provenance, experiment: Experiment)
     with _timed(stages, "training"):
         final = learner.fit(experiment.fit_rows(split.train, split.test, fold=None))
     with _timed(stages, "calibration and thresholds"):
-        rule, choosing = learn_from_held_out(learner, final, crossed, experiment)
+        rule, calibration_set = learn_from_held_out(learner, final, crossed, experiment)
         final, thresholds = _settle(final, rule), _thresholds_of(rule, start)
-        out_of_fold = None if crossed is None else judge_folds(crossed, rule, choosing, experiment)
+        out_of_fold = None if crossed is None else judge_folds(crossed, rule, calibration_set, experiment)
     with _timed(stages, "scoring"):
         test = _judge_test(learner, final, thresholds, experiment)
-        neighbours, neighbours_out_of_fold = _judge_neighbours(learner, crossed, experiment)
+        neighbors, neighbors_out_of_fold = _judge_neighbors(learner, crossed, experiment)
     with _timed(stages, "learning curve"):
         curve = measure_learning_curve(learner, experiment) if config.evaluation.learning_curve else None
     precision = choose_precision(config.training.precision, learner.device)
@@ -110,12 +110,12 @@ def run_trial(start: Classifier, provenance: Provenance, experiment: Experiment)
         inference_seconds=inference_seconds,
         stage_seconds=stages,
         step_seconds=learner.step_seconds,
-        choosing=choosing,
+        calibration_set=calibration_set,
         is_calibrated=rule is not None and rule.calibration.is_used,
         calibration=_NOT_CALIBRATED if rule is None else rule.calibration.note,
         threshold_notes=_threshold_notes(rule, config.evaluation),
-        neighbours=neighbours,
-        neighbours_out_of_fold=neighbours_out_of_fold,
+        neighbors=neighbors,
+        neighbors_out_of_fold=neighbors_out_of_fold,
         folds=() if crossed is None else crossed.folds,
         learning_curve=curve,
     )
@@ -176,7 +176,7 @@ def seconds_per_photo(predictor: TorchPredictor, store: PhotoStore) -> float:
 
 
 def _make_learner(start: Classifier, provenance: Provenance, experiment: Experiment) -> AnyLearner:
-    config, split, listener = experiment.config, experiment.split, experiment.listener
+    config, split, on_progress = experiment.config, experiment.split, experiment.on_progress
     filled = fill_defaults(config.training, head=config.model.head)
     training = fill_for_start(filled, is_pretrained=provenance.init in PRETRAINED)
     name = start.backbone.name
@@ -190,7 +190,7 @@ def _make_learner(start: Classifier, provenance: Provenance, experiment: Experim
         is_cross_validated=experiment.scores_training_photos,
         cache=experiment.cache,
         groups=split.groups,
-        on_step=lambda stage, done, total: listener(
+        on_step=lambda stage, done, total: on_progress(
             Progress(subject=name, stage=stage, done=done, total=total)
         ),
     )
@@ -231,18 +231,18 @@ def _threshold_notes(rule: DecisionRule | None, evaluation: EvaluationConfig) ->
 
 def _judge_test(
     learner: AnyLearner, final: Fit, thresholds: Thresholds, experiment: Experiment
-) -> Judged | None:
+) -> EvaluatedPhotos | None:
     test = experiment.split.test
     if not len(test):
         return None
     scores = learner.scores(final, test)
-    return Judged(rows=test, scores=scores, decisions=respect(experiment.rules, scores, thresholds))
+    return EvaluatedPhotos(rows=test, scores=scores, decisions=respect(experiment.rules, scores, thresholds))
 
 
-def _judge_neighbours(
+def _judge_neighbors(
     learner: AnyLearner, crossed: Crossed | None, experiment: Experiment
-) -> tuple[NeighboursJudged | None, NeighboursJudged | None]:
-    """Ask the nearest neighbours about the photos that judge, and about the out-of-fold ones where others do.
+) -> tuple[NeighborPredictions | None, NeighborPredictions | None]:
+    """Ask the nearest neighbors about the photos that judge, and about the out-of-fold ones where others do.
 
     Photos of a fold are answered without their own fold.
     """
@@ -253,26 +253,26 @@ def _judge_neighbours(
     features = learner.backbone_features(np.arange(len(targets)))
     if features is None:
         return None, None
-    out_of_fold = _ask_neighbours(features, targets, fold_rounds) if fold_rounds else None
+    out_of_fold = _ask_neighbors(features, targets, fold_rounds) if fold_rounds else None
     if not len(test):
         return out_of_fold, None
-    return _ask_neighbours(features, targets, [(train, test)]), out_of_fold
+    return _ask_neighbors(features, targets, [(train, test)]), out_of_fold
 
 
-def _ask_neighbours(
+def _ask_neighbors(
     features: FeatureArray, targets: FloatArray, rounds: Sequence[tuple[IntArray, IntArray]]
-) -> NeighboursJudged:
+) -> NeighborPredictions:
     """Ask about the photos of each round, the second of a pair; those of the first answer."""
     answers = [
-        nearest_neighbours(features[train], targets[train], features[judged]) for train, judged in rounds
+        nearest_neighbors(features[train], targets[train], features[evaluated]) for train, evaluated in rounds
     ]
     n_similar = min(_MOST_SIMILAR, *(answer.similar.rows.shape[1] for answer in answers))
     similar = [
         train[answer.similar.rows[:, :n_similar]] for (train, _), answer in zip(rounds, answers, strict=True)
     ]
-    rows = np.concatenate([judged for _, judged in rounds])
+    rows = np.concatenate([evaluated for _, evaluated in rounds])
     order = np.argsort(rows)
-    return NeighboursJudged(
+    return NeighborPredictions(
         rows=rows[order],
         scores=np.concatenate([answer.scores for answer in answers])[order],
         decisions=np.concatenate([answer.decisions for answer in answers])[order],

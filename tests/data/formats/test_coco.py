@@ -59,8 +59,8 @@ def test_categories_without_annotation_are_left_out_of_training_with_a_note(tmp_
     table = read_table(folder / "labels.json", photos=folder)
     assert table.labels == ("boat", "beach")
     assert table.notes == ("labels.json, categories: no photo carries 'moon'; left out",)
-    judged = read_table(folder / "labels.json", photos=folder, purpose="judging")
-    assert judged.labels == ("moon", "boat", "beach")
+    evaluated = read_table(folder / "labels.json", photos=folder, purpose="judging")
+    assert evaluated.labels == ("moon", "boat", "beach")
 
 
 def test_the_heading_that_roboflow_adds_is_no_label(tmp_path: Path) -> None:

@@ -124,10 +124,10 @@ def test_two_voc_files_about_one_photo_that_disagree_are_a_problem(tmp_path: Pat
 
 def test_attributes_of_cvat_are_left_out_with_a_note(tmp_path: Path) -> None:
     folder = photos(tmp_path, "a.jpg")
-    box = '<box label="boat"><attribute name="colour">red</attribute></box>'
+    box = '<box label="boat"><attribute name="color">red</attribute></box>'
     put(folder, {"annotations.xml": cvat(f'<image id="0" name="a.jpg">{box}</image>')})
     notes = read_table(None, photos=folder).notes
-    assert "annotations.xml: attributes are no labels, and left out: 'colour'" in notes
+    assert "annotations.xml: attributes are no labels, and left out: 'color'" in notes
 
 
 def test_voc_objects_without_name_and_foreign_files_are_told(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def _missing_from_parts(table: LabelTable, split: Split | None) -> list[Finding]
         return []
     n_present = _count_cells(table, 1)
     findings = []
-    for rows, part, verb in ((split.train, "training", "learned"), (split.test, "test", "judged")):
+    for rows, part, verb in ((split.train, "training", "learned"), (split.test, "test", "evaluated")):
         is_missing = (n_present > 0) & ((table.targets[rows] == 1).sum(axis=0) == 0)
         findings += per_label(
             table,

@@ -57,7 +57,7 @@ def _list_labels(root: Element) -> set[str]:
 
 
 def _describe_attributes(root: Element, *, title: str) -> tuple[str, ...]:
-    """Say that attributes of shapes and tags are left out: a colour, how sure somebody was."""
+    """Say that attributes of shapes and tags are left out: a color, how sure somebody was."""
     shapes = (shape for image in root.iter("image") for shape in image)
     names = sorted({clean_label(entry.get("name")) for shape in shapes for entry in shape.iter("attribute")})
     return (f"{title}: attributes are no labels, and left out: {list_some(names)}",) if names else ()

@@ -1,7 +1,7 @@
-"""Give all plots one look: size, colours, letters, file form.
+"""Give all plots one look: size, colors, letters, file form.
 
 In:  what a figure needs to know: how many panels, which model, which label.
-Out: figures, colours that stay with their model, PNG bytes with few colours and so few bytes.
+Out: figures, colors that stay with their model, PNG bytes with few colors and so few bytes.
 """
 
 import io
@@ -22,7 +22,7 @@ from PIL import Image, ImageChops
 WIDTH_INCHES = 10.0
 INK, MUTED, GRID, PALE = "#1c2430", "#66707d", "#dfe3e8", "#eef1f4"
 
-# Okabe and Ito's colours, which people with any kind of colour vision tell apart, without the yellow that
+# Okabe and Ito's colors, which people with any kind of color vision tell apart, without the yellow that
 # white paper swallows; each also has a marker of its own.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5B4FA2", "#4D4D4D")
 _MARKERS = ("o", "s", "^", "D", "v", "<", ">", "p")
@@ -43,7 +43,7 @@ _FONTS = (
 
 
 def color_of(position: int) -> str:
-    """Return the colour of the model at this position of ``facts["models"]``."""
+    """Return the color of the model at this position of ``facts["models"]``."""
     return _COLORS[position % len(_COLORS)]
 
 
@@ -122,7 +122,7 @@ def small_panels(n_panels: int, *, panel_inches: float, margin_inches: float) ->
 
 
 def model_legend(figure: Figure, models: Sequence[Mapping[str, Any]], extra: Sequence[Line2D] = ()) -> None:
-    """Write the models with their colours and markers above a figure."""
+    """Write the models with their colors and markers above a figure."""
     handles = [
         Line2D([], [], color=color_of(position), marker=marker_of(position), label=display_name(model))
         for position, model in enumerate(models)
@@ -180,7 +180,7 @@ def plot_style() -> Iterator[None]:
 
 
 def to_png(figure: Figure) -> bytes:
-    """Draw a figure, cut its empty margins off and keep 256 colours of it, a third of the bytes."""
+    """Draw a figure, cut its empty margins off and keep 256 colors of it, a third of the bytes."""
     canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     picture = _cut_margins(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))

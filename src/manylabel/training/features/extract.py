@@ -78,7 +78,7 @@ class FrozenPart:
         """Yield values of batches of pixels [batch, side_px, side_px, 3]."""
         first = next(batches)
         if self._engine is None:
-            # From both ends of the batch: neighbours may be views of one photo.
+            # From both ends of the batch: neighbors may be views of one photo.
             self._engine = compile_frozen(self._module, self.plan, sample=first[[0, -1]])
         yield from self._engine.run(chain([first], batches))
 

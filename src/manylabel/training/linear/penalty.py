@@ -104,9 +104,12 @@ def scaled_losses(logits: FloatArray, targets: FloatArray) -> FloatArray:
         Losses [n_scales, n_judged, n_decays] of the photos with any known cell.
     """
     has_known = ~np.isnan(targets).all(axis=1)
-    known, judged = targets[has_known, None], logits[has_known]
+    known, evaluated = targets[has_known, None], logits[has_known]
     return np.stack(
-        [np.nanmean(np.logaddexp(0, scale * judged) - known * scale * judged, axis=2) for scale in _SCALES]
+        [
+            np.nanmean(np.logaddexp(0, scale * evaluated) - known * scale * evaluated, axis=2)
+            for scale in _SCALES
+        ]
     )
 
 

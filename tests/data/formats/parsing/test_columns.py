@@ -1,4 +1,4 @@
-"""Choosing the columns of a table: photos, labels, and what is left out."""
+"""CalibrationSet the columns of a table: photos, labels, and what is left out."""
 
 from pathlib import Path
 from typing import Any

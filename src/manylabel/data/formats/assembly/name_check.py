@@ -112,7 +112,7 @@ def _match_row(row: RawRow, index: PhotoIndex) -> Match:
 def _match_numbers(raw: RawTable, matches: Sequence[Match], index: PhotoIndex) -> list[Match]:
     """Match photos that are called by numbers, where every number that a row has instead of a name is one.
 
-    Where a single number has no photo, they may count lines, and match the neighbour of the right photo.
+    Where a single number has no photo, they may count lines, and match the neighbor of the right photo.
     """
     numbered = [
         index.find_number(row.names[0]) if not match.rows and is_number(row.names[0]) else match

@@ -43,8 +43,8 @@ def read_bytes(path: Path, *, title: str | None = None) -> bytes:
 
 def missing_file(path: Path) -> str:
     """Say that a file or folder does not exist, and which one may have been meant."""
-    neighbours = [entry.name for entry in list_visible(path.parent)] if path.parent.is_dir() else []
-    return f"{path}: no such file or folder{did_you_mean(path.name, neighbours)}"
+    neighbors = [entry.name for entry in list_visible(path.parent)] if path.parent.is_dir() else []
+    return f"{path}: no such file or folder{did_you_mean(path.name, neighbors)}"
 
 
 def read_text(path: Path, *, title: str | None = None) -> tuple[str, tuple[str, ...]]:
