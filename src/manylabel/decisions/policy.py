@@ -4,9 +4,10 @@ In:  their targets, and their scores by one or several variants of a network.
 Out: a decision rule: which variant, its calibration, a threshold per label; and what such a rule says about
      each of these photos when it was learned from the others.
 
-Nothing is evaluated by what was fitted to it: the variant, the calibration and the thresholds that decide about
-the photos of a fold are learned from the scores and targets of the other folds alone (nested cross-fitting). Where these
-scores are out-of-fold ones, the fits that gave them have learned from the fold; that is left.
+Nothing is evaluated by what was fitted to it: the variant, the calibration and the thresholds that decide
+about the photos of a fold are learned from the scores and targets of the other folds alone (nested cross-
+fitting). Where these scores are out-of-fold ones, the fits that gave them have learned from the fold; that
+is left.
 """
 
 from collections.abc import Sequence
