@@ -4,7 +4,6 @@ In:  the drawn sample set.
 Out: cases; each gives seconds in all and per stage.
 """
 
-import json
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from benchmarks.cases import (
     manylabel_environment,
 )
 from manylabel.data.sample import write_sample
+from manylabel.results import RESULTS_FILE, RunResults
 
 N_PHOTOS = 200
 
@@ -66,8 +66,8 @@ def _case(settings: Settings, variant: str) -> Case:
 
 def read_stages(out: Path) -> Values:
     """Read the seconds per stage, under ``"<network>: <stage>"`` for those of a network, and the best mAP."""
-    facts = json.loads((out / "run" / "facts.json").read_text(encoding="utf-8"))
-    stages = dict(facts["run"]["stage_seconds"])
-    for model in facts["models"]:
-        stages |= {f"{model['model']}: {stage}": seconds for stage, seconds in model["stage_seconds"].items()}
-    return {**stages, "best_mAP": max(model["metrics"]["mAP"] for model in facts["models"])}
+    results = RunResults.from_json((out / "run" / RESULTS_FILE).read_bytes())
+    stages = dict(results.run.stage_seconds)
+    for model in results.models:
+        stages |= {f"{model.model}: {stage}": seconds for stage, seconds in model.stage_seconds.items()}
+    return {**stages, "best_mAP": max(model.metrics["mAP"] or 0.0 for model in results.models)}

@@ -32,6 +32,7 @@ from benchmarks.photo_sets import (
     timm_weights,
     weights_option,
 )
+from manylabel.results import RESULTS_FILE, RunResults
 
 MANYLABEL_VARIANTS: dict[str, tuple[str, ...]] = {
     "manylabel quick": ("--recipe", "quick"),
@@ -118,8 +119,8 @@ def _peer_case(settings: Settings, tool: str, photo_set: str, network: str) -> C
 
 def _read_manylabel(out: Path, *, labels: Path) -> Values:
     (scores,) = (out / "run" / "predictions").glob("*.csv")
-    facts = json.loads((out / "run" / "facts.json").read_text(encoding="utf-8"))
-    return {"training_seconds": facts["models"][0]["training_seconds"], **judge(scores, labels)}
+    results = RunResults.from_json((out / "run" / RESULTS_FILE).read_bytes())
+    return {"training_seconds": results.models[0].training_seconds, **judge(scores, labels)}
 
 
 def _read_peer(out: Path, *, labels: Path) -> Values:

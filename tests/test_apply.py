@@ -159,12 +159,12 @@ def test_an_evaluation_says_what_answering_without_looking_gives(
     bundle = shutil.copytree(shapes_bundle, tmp_path / "bundle")
     facts_file = bundle / "facts.json"
     facts = json.loads(facts_file.read_text(encoding="utf-8"))
-    shares = [label["train"] / label["train_known"] for label in facts["data"]["labels"]]
+    shares = [label["n_train"] / label["n_train_known"] for label in facts["data"]["labels"]]
     scores = np.tile(shares, (32, 1))
 
     evaluated = evaluate(bundle, folder, folder.parent / "labels.csv", part="all").baselines
     for label in facts["data"]["labels"]:  # as the facts of earlier versions
-        del label["train_known"]
+        del label["n_train_known"]
     facts_file.write_text(json.dumps(facts), encoding="utf-8")
     of_old = evaluate(bundle, folder, folder.parent / "labels.csv", part="all").baselines
 

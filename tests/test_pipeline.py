@@ -2,7 +2,6 @@
 
 import csv
 import errno
-import json
 import logging
 import tomllib
 from collections.abc import Callable
@@ -33,6 +32,7 @@ from manylabel.pipeline import compare, train
 from manylabel.preparation import read_all_photos, read_labels
 from manylabel.recipes import load_recipe
 from manylabel.report.trial_files import file_name
+from manylabel.results import RunResults
 from manylabel.training.photo_store import read_store
 from manylabel.training.trial import run_trial
 from manylabel.types import LabelTable, Progress, Trial
@@ -55,7 +55,7 @@ def config(shapes_folder: Path, tmp_path: Path) -> RunConfig:
 @pytest.fixture
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the report out, which takes longer than all the rest."""
-    monkeypatch.setattr(pipeline, "write_report", lambda facts, table, **_: None)
+    monkeypatch.setattr(pipeline, "write_report", lambda results, table, **_: None)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -87,7 +87,7 @@ def test_a_comparison_writes_the_whole_run_directory(config: RunConfig) -> None:
     assert {name for name in files if not name.startswith("plots/")} == {
         "config.toml",
         "split.csv",
-        "facts.json",
+        "results.json",
         "label_issues.csv",
         "report.html",
         "table.md",
@@ -98,8 +98,8 @@ def test_a_comparison_writes_the_whole_run_directory(config: RunConfig) -> None:
     rows = read_csv(result.out / "table.csv")
     assert [row["model"] for row in rows] == [*names, "all-negative", "label-prior", "nearest-neighbors"]
     assert [row["init"] for row in rows][:2] == ["random", "random"]
-    assert json.loads((result.out / "facts.json").read_text(encoding="utf-8")) == result.facts
-    assert result.facts["run"]["recipe"] == "quick"
+    assert RunResults.from_json((result.out / "results.json").read_bytes()) == result.results
+    assert result.results.run.recipe == "quick"
     assert [path.name for path in result.out.parent.iterdir()] == ["run"]
     of_all = [(progress.done, progress.total) for progress in heard if progress.is_of_all]
     assert of_all == [(0, 2), (1, 2), (2, 2)]
@@ -151,7 +151,7 @@ def test_folds_give_every_photo_a_score_by_a_network_that_did_not_see_it(config:
     assert {row["part"] for row in rows} == {"out-of-fold"}
     history = read_csv(result.out / "history" / "squeezenet1_1.csv")
     assert [row["fold"] for row in history] == ["1", "1", "2", "2", "", ""]
-    assert (result.facts["evaluated"]["part"], result.facts["evaluated"]["n_photos"]) == ("out_of_fold", 32)
+    assert (result.results.evaluated.part, result.results.evaluated.n_photos) == ("out_of_fold", 32)
 
 
 def test_training_writes_one_bundle(config: RunConfig) -> None:
@@ -162,7 +162,7 @@ def test_training_writes_one_bundle(config: RunConfig) -> None:
     assert bundle.config.backbone == "squeezenet1_1"
     assert bundle.config.labels == ("circle", "square", "triangle")
     assert bundle.config.preprocessing.side_px == 64
-    assert bundle.facts["models"][0]["metrics"] == result.facts["models"][0]["metrics"]
+    assert bundle.facts["models"][0]["metrics"] == result.results.models[0].metrics
     assert (result.out / "README.md").read_text(encoding="utf-8").count("squeezenet1_1") >= 2
     assert {progress.subject for progress in heard} == {"photos", "squeezenet1_1"}
 
@@ -183,11 +183,11 @@ def test_the_whole_network_can_learn_with_early_stopping(config: RunConfig) -> N
         augmentation=AugmentationConfig(crop_scale=1.0),
     )
 
-    facts = train(config).facts
+    results = train(config).results
 
-    assert facts["data"]["parts"]["val"] > 0
-    assert "validation photos" in facts["models"][0]["thresholds"]["origin"]
-    assert facts["models"][0]["tune"] == "full"
+    assert results.data.part_sizes["val"] > 0
+    assert "validation photos" in results.models[0].threshold_origin
+    assert results.models[0].tune == "full"
 
 
 def test_photos_that_cannot_be_read_are_told_and_left_out(
@@ -195,10 +195,10 @@ def test_photos_that_cannot_be_read_are_told_and_left_out(
 ) -> None:
     (shapes_folder / "images" / "04.png").write_bytes(b"no photo")
     with caplog.at_level(logging.WARNING):
-        facts = train(config).facts
+        results = train(config).results
 
-    assert facts["data"]["n_photos"] == 31
-    assert any("left out, it cannot be read" in note and "04.png" in note for note in facts["data"]["notes"])
+    assert results.data.n_photos == 31
+    assert any("left out, it cannot be read" in note and "04.png" in note for note in results.data.notes)
     assert "04.png" in caplog.text
 
 
@@ -441,7 +441,7 @@ def test_photos_may_have_any_size_and_mode(config: RunConfig, shapes_folder: Pat
     Image.new("RGBA", (900, 20)).save(images / "01.png")
     Image.new("1", (1, 1)).save(images / "02.png")
 
-    assert train(config).facts["data"]["n_photos"] == 32
+    assert train(config).results.data.n_photos == 32
 
 
 def test_names_of_networks_become_file_names() -> None:

@@ -42,6 +42,7 @@ from manylabel.metrics.reliability import (
 )
 from manylabel.pipeline import train
 from manylabel.preparation import RunClock, prepare
+from manylabel.results import RunResults
 from manylabel.review.label_issues import rank_label_errors
 from manylabel.training.trial import run_trial
 from manylabel.types import EvaluatedPhotos, FloatArray, IntArray, Trial, ignore_progress
@@ -280,7 +281,7 @@ def test_the_report_is_the_same_whatever_is_said_of_unknown_cells(
     assert np.isnan(run.table.targets[trial.evaluated.rows]).any()
 
     told, others = (
-        as_told(run.facts([one], clock)) for one in (trial, say_otherwise(trial, run.table.targets))
+        as_told(run.results([one], clock)) for one in (trial, say_otherwise(trial, run.table.targets))
     )
 
     assert told == others
@@ -313,12 +314,9 @@ def say_otherwise(trial: Trial, targets: FloatArray) -> Trial:
     )
 
 
-def as_told(facts: dict[str, Any]) -> Any:
-    """Return facts without the labels that the gallery shows as given by the network where none is known."""
-    gallery = [
-        {name: value for name, value in photo.items() if name != "unknown"} for photo in facts["gallery"]
-    ]
-    return plain({**facts, "gallery": gallery})
+def as_told(results: RunResults) -> RunResults:
+    """Return results without the labels that the gallery shows as given by the model where none is known."""
+    return replace(results, gallery=tuple(replace(photo, unknown=()) for photo in results.gallery))
 
 
 def test_a_check_finds_the_same_however_unknown_is_written(shapes_folder: Path) -> None:

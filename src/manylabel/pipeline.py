@@ -14,10 +14,11 @@ from manylabel.errors import ConfigError
 from manylabel.io.files import write_atomically
 from manylabel.preparation import RunClock, prepare
 from manylabel.recipes import config_to_toml
-from manylabel.report.facts import Facts
-from manylabel.report.render import write_report
+from manylabel.report.html import write_report
 from manylabel.report.trial_files import file_name, write_label_issues, write_trial
+from manylabel.results import RunResults
 from manylabel.run_folder import (
+    best_trial,
     check_room_for_networks,
     draw_heat_maps,
     keep_finished_networks,
@@ -34,11 +35,11 @@ class RunResult:
 
     Attributes:
         out: The run directory or, after ``train``, the bundle.
-        facts: What the report shows; the layout stands at the top of ``report/facts.py``.
+        results: What it measured.
     """
 
     out: Path
-    facts: Facts
+    results: RunResults
 
 
 def compare(
@@ -57,7 +58,7 @@ def compare(
         on_progress: Hears of progress.
 
     Returns:
-        Where the run directory lies, and its facts.
+        Where the run directory lies, and its results.
 
     Raises:
         InputError: Something in the settings, the table, the photos or the weights cannot be used.
@@ -78,13 +79,15 @@ def compare(
             write_trial(folder, network.trial, run.table)
             trials.append(network.trial)
         on_progress(Progress("network", "trial", len(trials), len(run.starts), is_of_all=True))
-        facts = run.facts(trials, clock)
-        write_report(facts, run.table, out=folder, heat_maps=draw_heat_maps(facts, run.table, folder=folder))
-        write_label_issues(folder, trials, run.table, facts=facts)
+        results = run.results(trials, clock)
+        write_report(
+            results, run.table, out=folder, heat_maps=draw_heat_maps(results, run.table, folder=folder)
+        )
+        write_label_issues(folder, best_trial(trials, results), run.table)
         # Whoever runs these settings again decides anew whether something may be replaced.
         settings = config_to_toml(replace(run.config, overwrite=False))
         write_atomically(folder / "config.toml", settings.encode())
-    return RunResult(out=Path(config.out), facts=facts)
+    return RunResult(out=Path(config.out), results=results)
 
 
 def train(
@@ -98,12 +101,12 @@ def train(
 
     Args:
         config: The settings, with one name in ``model.names``.
-        command: The words of the command, for the bundle's facts.
+        command: The words of the command, for the bundle's results.
         recipe: Name of the recipe that the settings started from.
         on_progress: Hears of progress.
 
     Returns:
-        Where the bundle lies, and its facts.
+        Where the bundle lies, and its results.
 
     Raises:
         InputError: As for ``compare``.
@@ -118,5 +121,5 @@ def train(
         start, provenance = run.starts[0]
         experiment = run.experiment(start, provenance, on_progress=on_progress)
         network = run_trial(start, provenance, experiment)
-        facts = write_network(folder, network, run, clock=clock)
-    return RunResult(out=Path(config.out), facts=facts)
+        results = write_network(folder, network, run, clock=clock)
+    return RunResult(out=Path(config.out), results=results)

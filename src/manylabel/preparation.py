@@ -27,8 +27,9 @@ from manylabel.models.split_layer import caution, find_cut
 from manylabel.models.start import settings_for, start_classifiers
 from manylabel.models.weights import Provenance
 from manylabel.recipes import check_config, config_to_toml
-from manylabel.report.facts import Facts, collect_facts
-from manylabel.report.run_info import RunInfo, gather_run_info
+from manylabel.report.collect import collect_results
+from manylabel.report.run_info import gather_run_info
+from manylabel.results import Loss, RunInfo, RunResults
 from manylabel.training.cross_validation import threshold_aim
 from manylabel.training.defaults import fill_defaults
 from manylabel.training.photo_store import PhotoStore, read_store
@@ -103,15 +104,17 @@ class PreparedRun:
             rules=self.rules,
         )
 
-    def facts(self, trials: Sequence[Trial], clock: RunClock) -> Facts:
-        """Return everything that is to be told about some trials."""
-        return collect_facts(
+    def results(self, trials: Sequence[Trial], clock: RunClock) -> RunResults:
+        """Return everything that was measured."""
+        training = self.config.training
+        return collect_results(
             self.table,
             self.split,
             trials,
             clock.run_info(self.config),
             check=self.check,
             aim=threshold_aim(self.config.evaluation),
+            loss=Loss(name=training.loss, pos_weight_cap=training.pos_weight_cap),
         )
 
 

@@ -13,8 +13,8 @@ from manylabel.engines.engine_files import BUNDLE_FILES
 from manylabel.engines.torch import TorchPredictor, save_weights
 from manylabel.errors import BundleError, InputError, needs_extra
 from manylabel.io.folders import new_folder
+from manylabel.report.card import CARD_HEAD
 from manylabel.report.markdown import as_markdown
-from manylabel.report.model_card import CARD_HEAD
 from manylabel.types import Thresholds
 
 _OWN_FILES = re.compile("|".join(map(re.escape, BUNDLE_FILES)))

@@ -7,7 +7,7 @@ Out: bundles in it; on a failure, what was finished beside it.
 import logging
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -25,17 +25,17 @@ from manylabel.io.folders import check_apart, keep_unfinished, new_folder
 from manylabel.models.split_model import locate
 from manylabel.models.start import weights_files
 from manylabel.preparation import PreparedRun, RunClock
-from manylabel.report.facts import Facts
-from manylabel.report.model_card import model_card
+from manylabel.report.card import model_card
 from manylabel.report.trial_files import LABEL_ISSUES_FILE, file_name
+from manylabel.results import RESULTS_FILE, RunResults
 from manylabel.training.trial import TrainedNetwork
-from manylabel.types import LabelTable
+from manylabel.types import LabelTable, Trial
 
 _logger = logging.getLogger(__name__)
 
 _BUNDLE_FILES = "|".join(map(re.escape, (*BUNDLE_FILES, SPLIT_FILE)))
 _OWN_FILES = re.compile(
-    rf"{_BUNDLE_FILES}|{re.escape(LABEL_ISSUES_FILE)}|config\.toml|report\.html|table\.(csv|md)|plots/[^/]+\.png"
+    rf"{_BUNDLE_FILES}|{re.escape(LABEL_ISSUES_FILE)}|{re.escape(RESULTS_FILE)}|config\.toml|report\.html|table\.(csv|md)|plots/[^/]+\.png"
     rf"|(predictions|history)/[^/]+\.csv|models/[^/]+/({_BUNDLE_FILES})"
 )
 """Matches what runs and bundles consist of: nothing else is ever replaced."""
@@ -96,9 +96,9 @@ def check_room_for_networks(folder: Path, run: PreparedRun, *, out: Path) -> Non
         check_room(folder, sum(weights))
 
 
-def write_network(folder: Path, network: TrainedNetwork, run: PreparedRun, *, clock: RunClock) -> Facts:
-    """Write a trained network as a bundle; return the facts that go with it."""
-    facts = run.facts([network.trial], clock)
+def write_network(folder: Path, network: TrainedNetwork, run: PreparedRun, *, clock: RunClock) -> RunResults:
+    """Write a trained network as a bundle; return the results that go with it."""
+    results = run.results([network.trial], clock)
     classifier = network.classifier
     write_bundle(
         folder,
@@ -110,25 +110,30 @@ def write_network(folder: Path, network: TrainedNetwork, run: PreparedRun, *, cl
             rules=run.rules,
         ),
         thresholds=network.trial.thresholds,
-        facts=facts,
-        card=model_card(facts),
+        facts=results.to_mapping(),
+        card=model_card(results),
         write_weights=lambda path: save_weights(classifier, path),
         out_of_fold=gather_out_of_fold(network.trial, run.table, groups=run.split.groups),
     )
-    return facts
+    return results
 
 
-def draw_heat_maps(facts: Facts, table: LabelTable, *, folder: Path) -> dict[int, tuple[str, bytes]]:
+def best_trial(trials: Sequence[Trial], results: RunResults) -> Trial:
+    """Return the trial of the best model."""
+    return next(trial for trial in trials if trial.model == results.best.model)
+
+
+def draw_heat_maps(results: RunResults, table: LabelTable, *, folder: Path) -> dict[int, tuple[str, bytes]]:
     """Draw what the best network of a run directory sees on the photos that show its mistakes.
 
     A network may be too large to be run like this; a report without heat maps is better than none.
     """
-    bundle = read_bundle(folder / "models" / file_name(facts["models"][facts["best"]]["model"]))
+    bundle = read_bundle(folder / "models" / file_name(results.best.model))
     located = locate(load_classifier(bundle))
     if located is None:
         return {}
     try:
-        return explain_mistakes(TorchLocator(located), bundle.config.preprocessing, facts["gallery"], table)
+        return explain_mistakes(TorchLocator(located), bundle.config.preprocessing, results.gallery, table)
     except RuntimeError as error:
         _logger.warning("no heat maps in the report: %s", str(error).strip().partition("\n")[0])
         return {}

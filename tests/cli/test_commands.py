@@ -90,7 +90,7 @@ def test_comparing_prints_one_table_and_writes_the_report(run: Run, images: Path
     assert answer.stdout.startswith("Nothing here is pre-trained: squeezenet1_1 started from random")
     assert Path("runs/first/report.html").is_file()
     assert Path("runs/first/models/squeezenet1_1/config.json").is_file()
-    facts = json.loads(Path("runs/first/facts.json").read_text(encoding="utf-8"))
+    facts = json.loads(Path("runs/first/results.json").read_text(encoding="utf-8"))
     assert facts["run"]["command"].startswith("manylabel compare")
     assert facts["run"]["recipe"] == "standard"
     assert facts["models"][0]["tune"] == "top"
@@ -127,7 +127,7 @@ def test_options_reach_the_run(run: Run, images: Path, labels: Path) -> None:
     assert (facts["run"]["seed"], facts["run"]["recipe"]) == (7, "study")
     assert facts["models"][0]["head"] == "mlp"
     assert facts["models"][0]["pos_weight"] == [1.0, 1.0, 1.0]
-    assert facts["models"][0]["thresholds"]["origin"] == "0.5 for every label"
+    assert facts["models"][0]["threshold_origin"] == "0.5 for every label"
 
 
 def test_photos_that_cannot_be_read_are_listed_and_the_rest_is_done(

@@ -1,18 +1,19 @@
-"""Give tests of the report trials, and the facts of a run.
+"""Give tests of the report trials, and the results of a run.
 
 In:  a table, a split and trials.
-Out: their facts; a trial about which everything is known that can be.
+Out: their results; a trial about which everything is known that can be.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from manylabel.data.check import Check
 from manylabel.decisions.thresholds import ThresholdAim
-from manylabel.report.facts import Facts, RunInfo, collect_facts
+from manylabel.report.collect import collect_results
+from manylabel.results import Loss, RunInfo, RunResults
 from manylabel.types import (
     CalibrationSet,
     EvaluatedPhotos,
@@ -33,14 +34,16 @@ NOTHING_MORE: dict[str, Any] = {
 }
 """What a trial says where no photos were kept from training and no features are known."""
 
+LOSS = Loss(name="weighted_bce", pos_weight_cap=20.0)
+
 NOTHING_FOUND = Check(findings=())
 
 
-def facts_of(
+def results_of(
     table: LabelTable, split: Split, trials: Sequence[Trial], run: RunInfo, *, check: Check = NOTHING_FOUND
-) -> Facts:
-    """Collect the facts of a run whose thresholds aim at F1."""
-    return collect_facts(table, split, trials, run, check=check, aim=ThresholdAim(method="f1"))
+) -> RunResults:
+    """Collect the results of a run whose thresholds aim at F1."""
+    return collect_results(table, split, trials, run, check=check, aim=ThresholdAim(method="f1"), loss=LOSS)
 
 
 def make_curve(
@@ -90,3 +93,17 @@ def with_everything(trial: Trial, table: LabelTable) -> Trial:
         ),
         learning_curve=make_curve(n_labels=table.n_labels),
     )
+
+
+def changed(results: Any, path: str, value: object) -> Any:
+    """Return results with another value at a path of fields, positions and keys, e.g."
+    " ``models.0.metrics.mAP``."""
+    name, _, rest = path.partition(".")
+    if is_dataclass(results) and not isinstance(results, type):
+        inner = changed(getattr(results, name), rest, value) if rest else value
+        return replace(results, **{name: inner})
+    if isinstance(results, tuple):
+        position = int(name)
+        inner = changed(results[position], rest, value) if rest else value
+        return (*results[:position], inner, *results[position + 1 :])
+    return {**results, name: changed(results[name], rest, value) if rest else value}

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from manylabel.report.baselines import answer_judged, answer_out_of_fold
+from manylabel.report.baselines import answer_evaluated, answer_out_of_fold
 from manylabel.types import LabelTable, NeighborPredictions, Trial
-from tests.report import test_report_page as pages
-from tests.report.conftest import facts_of
-from tests.report.test_report_facts import RUN, TARGETS, judge, make_split, make_table, make_trial
+from tests.report import test_html as pages
+from tests.report.conftest import results_of
+from tests.report.test_collect import RUN, TARGETS, judge, make_split, make_table, make_trial
 
 FOLDS = (np.array([0, 2]), np.array([1, 3]))
 UNSURE = judge([0, 1, 2, 3], np.full((4, 3), 0.4))
@@ -30,16 +30,16 @@ def who_are_right(rows: list[int]) -> NeighborPredictions:
 
 
 def test_baselines_answer_the_judged_photos_from_training_prevalences() -> None:
-    nothing, prior = facts_of(make_table(), make_split(), [make_trial()], RUN)["baselines"]
-    assert [nothing["model"], prior["model"]] == ["all-negative", "label-prior"]
-    assert (nothing["metrics"]["binary_accuracy"], nothing["metrics"]["exact_match"]) == (0.6, 0.0)
-    assert (prior["metrics"]["binary_accuracy"], prior["metrics"]["exact_match"]) == (0.6, 0.5)
+    nothing, prior = results_of(make_table(), make_split(), [make_trial()], RUN).baselines
+    assert [nothing.model, prior.model] == ["all-negative", "label-prior"]
+    assert (nothing.metrics["binary_accuracy"], nothing.metrics["exact_match"]) == (0.6, 0.0)
+    assert (prior.metrics["binary_accuracy"], prior.metrics["exact_match"]) == (0.6, 0.5)
 
 
 def test_where_folds_judge_the_prior_decides_by_the_others_and_scores_by_all() -> None:
     trial = replace(make_trial(), test=None, out_of_fold=UNSURE, folds=FOLDS)
 
-    prior = answer_judged(make_table(), make_split(), trial)["label-prior"]
+    prior = answer_evaluated(make_table(), make_split(), trial)["label-prior"]
 
     assert prior.decisions.tolist() == BY_OTHERS
     np.testing.assert_allclose(prior.scores, np.tile([3 / 4, 1 / 3, 0], (4, 1)))
@@ -63,8 +63,8 @@ def test_the_out_of_fold_photos_have_baselines_of_their_own_in_the_facts() -> No
     known = replace(crossed, neighbors_out_of_fold=who_are_right([0, 1, 2, 3]))
 
     def told(trial: Trial) -> dict[str, Any]:
-        baselines = facts_of(make_table(), make_split(), [trial], RUN)["baselines"]
-        return {baseline["model"]: baseline["out_of_fold"] for baseline in baselines}
+        baselines = results_of(make_table(), make_split(), [trial], RUN).baselines
+        return {baseline.model: baseline.out_of_fold for baseline in baselines}
 
     assert told(alone) == {"all-negative": None, "label-prior": None}
     assert told(crossed)["nearest-neighbors"] is None
@@ -79,7 +79,7 @@ def test_the_table_of_a_cross_validation_shows_them(shapes_table: LabelTable) ->
     rows = pages.split_in_half(shapes_table).train.tolist()
     crossed = replace(trial, out_of_fold=judge(rows, np.full((len(rows), 3), 0.4)))
     without, with_folds = (
-        pages.set_page(pages.make_facts(shapes_table, [each])) for each in (trial, crossed)
+        pages.set_page(pages.make_results(shapes_table, [each])) for each in (trial, crossed)
     )
 
     for baseline in ("all-negative", "label-prior"):

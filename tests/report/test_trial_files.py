@@ -60,9 +60,8 @@ def read(path: Path) -> list[list[str]]:
 
 def test_labels_that_are_probably_wrong_are_listed(tmp_path: Path) -> None:
     found = trial(test=evaluated(3), out_of_fold=evaluated(0, 1, 2))
-    facts = {"models": [{"model": "tiny"}], "best": 0}
 
-    write_label_issues(tmp_path, [replace(found, model="other", out_of_fold=None), found], TABLE, facts=facts)
+    write_label_issues(tmp_path, found, TABLE)
 
     heading, *rows = read(tmp_path / "label_issues.csv")
     assert heading == ["rank", "photo", "label", "given", "probability", "wrong"]
@@ -76,8 +75,7 @@ def test_labels_that_are_probably_wrong_are_listed(tmp_path: Path) -> None:
 
 
 def test_nothing_is_listed_where_no_photo_was_kept_from_training(tmp_path: Path) -> None:
-    facts = {"models": [{"model": "tiny"}], "best": 0}
-    write_label_issues(tmp_path, [trial(test=evaluated(3), out_of_fold=None)], TABLE, facts=facts)
+    write_label_issues(tmp_path, trial(test=evaluated(3), out_of_fold=None), TABLE)
 
     assert not list(tmp_path.iterdir())
 
@@ -109,7 +107,7 @@ def test_no_file_of_a_trial_holds_a_formula(tmp_path: Path) -> None:
     table = replace(TABLE, names=("=1.jpg", "+2.jpg", "@3.jpg", "d.jpg"), labels=("=a", "b", "-c"))
     made = replace(trial(test=None, out_of_fold=evaluated(0, 1, 2, 3)), labels=table.labels)
     write_predictions(tmp_path / "p.csv", made, table)
-    write_label_issues(tmp_path, [made], table, facts={"models": [{"model": "tiny"}], "best": 0})
+    write_label_issues(tmp_path, made, table)
 
     cells = [cell for path in tmp_path.iterdir() for line in read(path) for cell in line]
     assert {"'=1.jpg", "'=a;b", "'-c"} <= {*cells}

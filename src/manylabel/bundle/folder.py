@@ -263,12 +263,16 @@ def read_training_counts(folder: Path, labels: Sequence[str]) -> tuple[IntArray,
     """
     facts = _read_json(folder, FACTS_FILE)
     try:
+        # Before version 3 the counts were called "train" and "train_known".
         seen = {
-            label["name"]: (int(label["train"]), int(label["train_known"]))
+            label["name"]: (
+                int(label.get("n_train", label.get("train"))),
+                int(label.get("n_train_known", label.get("train_known"))),
+            )
             for label in facts["data"]["labels"]
         }
         counts = np.array([seen[label] for label in labels], dtype=np.int64).reshape(-1, 2)
-    except (KeyError, TypeError, ValueError, OverflowError):
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
         return None
     n_positive, n_known = counts.T
     return (n_positive, n_known) if ((n_positive >= 0) & (n_positive <= n_known)).all() else None

@@ -15,7 +15,7 @@ from manylabel.cli.progress import show_progress
 from manylabel.config import DataConfig, RunConfig
 from manylabel.errors import ConfigError
 from manylabel.recipes import apply_settings, load_recipe
-from manylabel.report.words import n_things
+from manylabel.report.text.wording import n_things
 
 if TYPE_CHECKING:
     from manylabel.data.check import CheckedTable

@@ -13,7 +13,7 @@ import typer
 from manylabel.cli import options
 from manylabel.cli.console import show_line
 from manylabel.cli.progress import show_progress
-from manylabel.cli.screen import show_facts
+from manylabel.cli.screen import show_results
 from manylabel.errors import needs_extra
 
 
@@ -58,5 +58,5 @@ def compare(
         from manylabel.pipeline import compare as run
     with show_progress() as on_progress:
         result = run(config, command=sys.argv, recipe=recipe, on_progress=on_progress)
-    show_facts(result.facts)
+    show_results(result.results)
     show_line(f"Report: {result.out / 'report.html'}")

@@ -1,11 +1,11 @@
 """What commands show of their results.
 
-In:  facts, predictions, suggestions, what the cache holds.
+In:  results, predictions, suggestions, what the cache holds.
 Out: lines and tables that fit a terminal of 80 columns.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from manylabel.labelling import Suggestions
     from manylabel.metrics.intervals import Interval
     from manylabel.models.catalogue import ModelInfo
+    from manylabel.results import RunResults
 
 MAX_PHOTOS_SHOWN = 50
 
@@ -57,54 +58,45 @@ _FEW_TO_CALIBRATE = 50
 _SHORT_NAMES = {"nearest-neighbors": "neighbors"}
 
 
-def show_facts(facts: Mapping[str, Any]) -> None:
+def show_results(results: "RunResults") -> None:
     """Print the table of results, and what the user should know about it."""
-    from manylabel.report.tables import (
-        MAP_NOTE,
-        UNDEFINED_NOTE,
-        format_cell,
-        has_undefined,
-        n_ranked_rows,
-        table_rows,
-    )
-    from manylabel.report.trust_words import terminal_lines
-    from manylabel.report.words import NOT_RANKED_SHORT_HEADING, not_ranked_note, untrained_note
+    from manylabel.report.tables import format_cell
+    from manylabel.report.text.glossary import MAP_NOTE, UNDEFINED_NOTE
+    from manylabel.report.text.summary import NOT_RANKED_SHORT_HEADING, not_ranked_note, untrained_note
+    from manylabel.report.text.terminal import terminal_lines
+    from manylabel.results.table import has_undefined, n_ranked_rows, table_rows
 
-    if note := untrained_note(facts):
+    if note := untrained_note(results):
         show_line(note, style="yellow")
-    rows = table_rows(facts)
+    rows = table_rows(results)
     shown = [
         [
-            _SHORT_NAMES.get(row["model"], row["model"]),
+            _SHORT_NAMES.get(row.model, row.model),
             *(
-                format_cell(key, None) if row[key] is None else write(row[key])
+                format_cell(key, None) if row.cells[key] is None else write(row.cells[key])
                 for key, write in COLUMNS.values()
             ),
         ]
         for row in rows
     ]
-    n_ranked = n_ranked_rows(facts)
-    group = [[""], [NOT_RANKED_SHORT_HEADING]] if facts["not_ranked"] else []
+    n_ranked = n_ranked_rows(results)
+    group = [[""], [NOT_RANKED_SHORT_HEADING]] if results.not_ranked else []
     show_table(["Model", *COLUMNS], [*shown[:n_ranked], *group, *shown[n_ranked:]])
     show_line(MAP_NOTE)
     if has_undefined(rows):
         show_line(UNDEFINED_NOTE)
-    for line in terminal_lines(facts):
+    for line in terminal_lines(results):
         show_line(line)
-    if note := not_ranked_note(facts):
+    if note := not_ranked_note(results):
         show_line(note)
 
 
 def show_evaluation(evaluation: "Evaluation") -> None:
     """Print the metrics of all labels together, then of each one."""
-    from manylabel.report.tables import (
-        MAP_NOTE,
-        METRIC_HEADINGS,
-        SHORT_NAMES_NOTE,
-        UNDEFINED_NOTE,
-        format_cell,
-    )
-    from manylabel.report.words import n_things, what_to_beat
+    from manylabel.report.tables import format_cell
+    from manylabel.report.text.glossary import HEADINGS, MAP_NOTE, SHORT_NAMES_NOTE, UNDEFINED_NOTE
+    from manylabel.report.text.summary import describe_baselines
+    from manylabel.report.text.wording import n_things
 
     show_line(f"Evaluated on {n_things(evaluation.n_photos, 'photo')} ({evaluation.engine}).")
     # Before the numbers: some of these say that the numbers flatter.
@@ -114,7 +106,7 @@ def show_evaluation(evaluation: "Evaluation") -> None:
         ["Metric", "Value", "95 % interval", *(name.replace("-", "-\n") for name in evaluation.baselines)],
         [
             [
-                METRIC_HEADINGS.get(name, name),
+                HEADINGS.get(name, name),
                 format_cell(name, _or_none(value)),
                 " to ".join(
                     format_cell(name, _or_none(end))
@@ -132,13 +124,14 @@ def show_evaluation(evaluation: "Evaluation") -> None:
     per_label = [float(value) for name in _OF_A_LABEL for value in evaluation.per_label[name]]
     if any(math.isnan(value) for value in (*evaluation.metrics.values(), *per_label)):
         show_line(UNDEFINED_NOTE)
-    show_line(what_to_beat(list(evaluation.baselines)))
+    show_line(describe_baselines(list(evaluation.baselines)))
     show_failures(evaluation.failures)
 
 
 def _show_labels(evaluation: "Evaluation") -> None:
     """Print the metrics of each label."""
-    from manylabel.report.tables import AP_NOTE, format_cell
+    from manylabel.report.tables import format_cell
+    from manylabel.report.text.glossary import AP_NOTE
 
     show_table(
         ["Label", "Photos\nwith it", *_OF_A_LABEL.values()],
@@ -178,7 +171,7 @@ def show_suggestions(suggestions: "Suggestions") -> None:
 def show_exported(exported: "Exported") -> None:
     """Print how an exported form compares with the network as it was."""
     from manylabel.metrics.intervals import wilson_interval
-    from manylabel.report.words import n_things
+    from manylabel.report.text.wording import n_things
 
     parity = exported.parity
     show_table(
@@ -204,7 +197,7 @@ def show_exported(exported: "Exported") -> None:
 
 
 def _show_comparison(comparison: "Comparison") -> None:
-    from manylabel.report.tables import MAP_NOTE, UNDEFINED, UNDEFINED_NOTE
+    from manylabel.report.text.glossary import MAP_NOTE, UNDEFINED, UNDEFINED_NOTE
 
     rows = [
         [

@@ -14,7 +14,7 @@ import typer
 from manylabel.cli import options
 from manylabel.cli.console import show_line
 from manylabel.cli.progress import show_progress
-from manylabel.cli.screen import show_facts
+from manylabel.cli.screen import show_results
 from manylabel.config import DEFAULT_BACKBONE, RunConfig
 from manylabel.errors import needs_extra
 
@@ -59,5 +59,5 @@ def train(
         from manylabel.pipeline import train as run
     with show_progress() as on_progress:
         result = run(config, command=sys.argv, recipe=recipe, on_progress=on_progress)
-    show_facts(result.facts)
+    show_results(result.results)
     show_line(f"Bundle: {result.out}")

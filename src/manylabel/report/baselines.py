@@ -18,7 +18,7 @@ from manylabel.types import EvaluatedPhotos, FloatArray, IntArray, LabelTable, S
 Answers = dict[str, EvaluatedPhotos]
 
 
-def answer_judged(table: LabelTable, split: Split, trial: Trial) -> Answers:
+def answer_evaluated(table: LabelTable, split: Split, trial: Trial) -> Answers:
     """Answer the photos that judge a network.
 
     Args:

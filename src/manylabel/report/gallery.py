@@ -7,9 +7,9 @@ Out: photos in three groups (right, missed, wrong), each with its labels and the
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -18,12 +18,24 @@ from manylabel.data.check import Check
 from manylabel.data.photos import open_photo
 from manylabel.data.pictures import to_jpeg
 from manylabel.metrics.curves import BoolArray
-from manylabel.types import EvaluatedPhotos, FloatArray, IntArray, LabelTable, NeighborPredictions, Split
+from manylabel.results import GalleryPhoto, NearDuplicate, NearDuplicateGroup, ScoredLabel, SimilarPhoto
+from manylabel.types import (
+    EvaluatedPhotos,
+    FloatArray,
+    IntArray,
+    LabelTable,
+    NeighborPredictions,
+    Part,
+    Split,
+)
 
 _N_PER_GROUP = 8
 _N_PER_LABEL = 2
 _N_OTHERS = 3
-_KINDS = ("right", "missed", "wrong", "unknown")
+Kind = Literal["right", "missed", "wrong", "unknown"]
+"""Labels of a photo by what the model decided: given and present, not given but present, given but absent,
+given where nobody knows."""
+
 BOX_PX, SMALL_BOX_PX = (320, 240), (160, 120)
 """Widest and highest that a photo of the page is, and one that stands beside it."""
 
@@ -35,7 +47,7 @@ _MOST_COPIES = 4
 
 def choose_photos(
     table: LabelTable, evaluated: EvaluatedPhotos, neighbors: NeighborPredictions | None = None
-) -> list[dict[str, Any]]:
+) -> tuple[GalleryPhoto, ...]:
     """Choose photos that show what a model does well, what it misses and what it makes up.
 
     "right" holds photos with every label right, chosen so that many labels appear; "missed" those with the
@@ -48,67 +60,67 @@ def choose_photos(
         neighbors: Knows which training photos look like those with mistakes; not given: none are told.
 
     Returns:
-        At most 24 photos, in the layout that ``facts.py`` describes.
+        At most 24 photos.
     """
     targets = table.targets[evaluated.rows]
     is_missed = (targets == 1) & ~evaluated.decisions
     is_wrong = (targets == 0) & evaluated.decisions
     is_right = ~np.isnan(targets).all(axis=1) & ~is_missed.any(axis=1) & ~is_wrong.any(axis=1)
     missed = _pick_worst(is_missed, -evaluated.scores, taken=())
-    groups = {
-        "right": _pick_varied(is_right, targets == 1),
-        "missed": missed,
-        "wrong": _pick_worst(is_wrong, evaluated.scores, taken=missed),
-    }
-    return [
-        {
-            "group": group,
-            **_describe_photo(table, evaluated, position),
-            "similar": []
-            if group == "right"
-            else _describe_similar(table, neighbors, evaluated.rows[position]),
-        }
-        for group, positions in groups.items()
-        for position in positions
-    ]
+    return (
+        *(
+            _gallery_photo(table, evaluated, chosen, "right")
+            for chosen in _pick_varied(is_right, targets == 1)
+        ),
+        *(_gallery_photo(table, evaluated, chosen, "missed", neighbors) for chosen in missed),
+        *(
+            _gallery_photo(table, evaluated, chosen, "wrong", neighbors)
+            for chosen in _pick_worst(is_wrong, evaluated.scores, taken=missed)
+        ),
+    )
 
 
-def labels_to_show(photo: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int]:
+def labels_to_show(photo: GalleryPhoto) -> tuple[list[tuple[Kind, ScoredLabel]], int]:
     """Choose what stands under a photo: every mistake, the gravest first, and the surest of the other labels.
 
     Args:
-        photo: A photo of the gallery, as ``facts.py`` describes it.
+        photo: A photo of the gallery.
 
     Returns:
-        At most 3 labels beside the mistakes, each with its kind, label and score; and how many are left out.
+        At most 3 labels beside the mistakes, each with its kind; and how many are left out.
 
     Examples:
-        >>> right = [{"label": name, "score": score} for name, score in zip("abcd", (0.6, 0.9, 0.7, 0.8))]
-        >>> photo = {"missed": [], "wrong": [{"label": "e", "score": 0.7}], "right": right, "unknown": []}
+        >>> scores = {"a": 0.6, "b": 0.9, "c": 0.7, "d": 0.8}
+        >>> scored = [ScoredLabel(label=name, score=score) for name, score in scores.items()]
+        >>> photo = GalleryPhoto(row=0, name="a.jpg", group="wrong", right=tuple(scored), missed=(),
+        ...     wrong=(ScoredLabel(label="e", score=0.7),), unknown=(), similar=())
         >>> shown, n_left = labels_to_show(photo)
-        >>> [each["kind"] + " " + each["label"] for each in shown], n_left
+        >>> [f"{kind} {scored.label}" for kind, scored in shown], n_left
         (['wrong e', 'right b', 'right d', 'right c'], 1)
     """
-    of_kind = {kind: [{"kind": kind, **scored} for scored in photo[kind]] for kind in _KINDS}
-    missed = sorted(of_kind["missed"], key=lambda scored: float(scored["score"]))
-    wrong = sorted(of_kind["wrong"], key=lambda scored: -float(scored["score"]))
-    others = sorted(of_kind["right"] + of_kind["unknown"], key=lambda scored: -float(scored["score"]))
-    return [*missed, *wrong, *others[:_N_OTHERS]], len(others[_N_OTHERS:])
+    missed = sorted(photo.missed, key=lambda scored: scored.score)
+    wrong = sorted(photo.wrong, key=lambda scored: -scored.score)
+    others: list[tuple[Kind, ScoredLabel]] = [("right", scored) for scored in photo.right]
+    others += [("unknown", scored) for scored in photo.unknown]
+    others.sort(key=lambda other: -other[1].score)
+    mistakes: list[tuple[Kind, ScoredLabel]] = [("missed", scored) for scored in missed]
+    mistakes += [("wrong", scored) for scored in wrong]
+    return [*mistakes, *others[:_N_OTHERS]], len(others[_N_OTHERS:])
 
 
-def choose_copies(table: LabelTable, split: Split, check: Check) -> list[dict[str, Any]]:
-    """Choose groups of copies: those with different labels first, then those on both sides of the split.
+def choose_near_duplicates(table: LabelTable, split: Split, check: Check) -> tuple[NearDuplicateGroup, ...]:
+    """Choose groups of near-duplicates: with different labels first, then on both sides of the split.
 
     Args:
         table: Which photo carries which label.
-        split: Knows which photos are copies of each other.
-        check: Found that copies are there.
+        split: Has the groups.
+        check: Found that near-duplicates are there.
 
     Returns:
-        At most 6 groups of at most 4 photos, in the layout that ``facts.py`` describes.
+        At most 6 groups of at most 4 photos.
     """
     if split.groups is None:
-        return []
+        return ()
     found = [
         row
         for kind in _COPY_KINDS
@@ -118,7 +130,7 @@ def choose_copies(table: LabelTable, split: Split, check: Check) -> list[dict[st
     ]
     numbers = dict.fromkeys(split.groups[found].tolist() if found else [])
     groups = [np.flatnonzero(split.groups == number) for number in [*numbers][:_MOST_COPY_GROUPS]]
-    return [_describe_copies(table, split, rows[:_MOST_COPIES]) for rows in groups if len(rows) > 1]
+    return tuple(_near_duplicates(table, split, rows[:_MOST_COPIES]) for rows in groups if len(rows) > 1)
 
 
 def make_thumbnail(path: Path, *, box_px: tuple[int, int] = BOX_PX) -> bytes:
@@ -139,54 +151,58 @@ def make_thumbnail(path: Path, *, box_px: tuple[int, int] = BOX_PX) -> bytes:
     return to_jpeg(photo, quality=_JPEG_QUALITY)
 
 
-def _describe_copies(table: LabelTable, split: Split, rows: IntArray) -> dict[str, Any]:
+def _near_duplicates(table: LabelTable, split: Split, rows: IntArray) -> NearDuplicateGroup:
     targets = table.targets[rows]
     contested = np.flatnonzero((targets == 1).any(axis=0) & (targets == 0).any(axis=0))
-    parts = {"train": split.train, "val": split.val, "test": split.test}
-    return {
-        "contested": [table.labels[column] for column in contested],
-        "photos": [
-            {
-                "row": row,
-                "name": table.names[row],
-                "part": next((part for part, members in parts.items() if row in members), ""),
-                "present": [table.labels[column] for column in contested if table.targets[row, column] == 1],
-            }
+    parts: dict[Part, IntArray] = {"train": split.train, "val": split.val, "test": split.test}
+    return NearDuplicateGroup(
+        contested=tuple(table.labels[column] for column in contested),
+        photos=tuple(
+            NearDuplicate(
+                row=row,
+                name=table.names[row],
+                part=next((part for part, members in parts.items() if row in members), None),
+                present=tuple(
+                    table.labels[column] for column in contested if table.targets[row, column] == 1
+                ),
+            )
             for row in rows.tolist()
-        ],
-    }
+        ),
+    )
 
 
-def _describe_photo(table: LabelTable, evaluated: EvaluatedPhotos, position: int) -> dict[str, Any]:
+def _gallery_photo(
+    table: LabelTable,
+    evaluated: EvaluatedPhotos,
+    position: int,
+    group: Literal["right", "missed", "wrong"],
+    neighbors: NeighborPredictions | None = None,
+) -> GalleryPhoto:
     row = int(evaluated.rows[position])
     targets, decisions = table.targets[row], evaluated.decisions[position]
-    kinds = {
-        "right": (targets == 1) & decisions,
-        "missed": (targets == 1) & ~decisions,
-        "wrong": (targets == 0) & decisions,
-        "unknown": np.isnan(targets) & decisions,
-    }
-    scored = {
-        kind: [
-            {"label": table.labels[column], "score": round(float(evaluated.scores[position, column]), 4)}
+
+    def scored(mask: BoolArray) -> tuple[ScoredLabel, ...]:
+        return tuple(
+            ScoredLabel(label=table.labels[column], score=round(float(evaluated.scores[position, column]), 4))
             for column in np.flatnonzero(mask)
-        ]
-        for kind, mask in kinds.items()
-    }
-    return {"row": row, "name": table.names[row], **scored}
+        )
+
+    return GalleryPhoto(
+        row=row,
+        name=table.names[row],
+        group=group,
+        right=scored((targets == 1) & decisions),
+        missed=scored((targets == 1) & ~decisions),
+        wrong=scored((targets == 0) & decisions),
+        unknown=scored(np.isnan(targets) & decisions),
+        similar=() if neighbors is None else tuple(_similar_photos(table, neighbors, row)),
+    )
 
 
-def _describe_similar(
-    table: LabelTable, neighbors: NeighborPredictions | None, row: int
-) -> list[dict[str, Any]]:
-    """Describe the training photos that look most like one, with the labels that they carry."""
-    if neighbors is None:
-        return []
-    similar = neighbors.similar[neighbors.rows == row].ravel()
-    return [
-        {"row": other, "name": table.names[other], "labels": table.name_labels(other)}
-        for other in similar.tolist()
-    ]
+def _similar_photos(table: LabelTable, neighbors: NeighborPredictions, row: int) -> Iterator[SimilarPhoto]:
+    """Yield the training photos that look most like one, with the labels that they carry."""
+    for other in neighbors.similar[neighbors.rows == row].ravel().tolist():
+        yield SimilarPhoto(row=other, name=table.names[other], labels=table.name_labels(other))
 
 
 def _pick_worst(mistakes: BoolArray, severity: FloatArray, *, taken: Sequence[int]) -> list[int]:

@@ -10,41 +10,15 @@ import re
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
+from manylabel.results import RunInfo
+
 _LIBRARIES = ("manylabel", "numpy", "pillow", "torch", "torchvision", "timm")
 _QUOTED = re.compile(r'(?<=")[^"\n]*(?=")')
 _BARE_FOLDER = re.compile(r"(?<![\w./:~-])(?:~?/(?:[^\s/:]+/)+|[A-Za-z]:\\(?:[^\s\\:]+\\)+)")
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunInfo:
-    """Hold how a run was made.
-
-    Attributes:
-        command: The command as typed, absolute folders left out; empty where Python called.
-        started: Date and time of the start, ISO 8601.
-        seconds: Wall time of the whole run.
-        seed: Seed of every random choice.
-        recipe: Name of the recipe that the settings started from; empty without one.
-        versions: Version per library.
-        machine: What the machine is made of, in words.
-        stage_seconds: Wall time per stage of the run, outside the trials.
-        config_toml: Every setting of the run, as TOML; empty where there is none.
-    """
-
-    command: str
-    started: str
-    seconds: float
-    seed: int
-    recipe: str
-    versions: dict[str, str] = field(default_factory=dict)
-    machine: dict[str, str] = field(default_factory=dict)
-    stage_seconds: dict[str, float] = field(default_factory=dict)
-    config_toml: str = ""
 
 
 def gather_run_info(

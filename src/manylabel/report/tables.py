@@ -1,134 +1,41 @@
 """Write the table of results, for machines and for people.
 
-In:  facts.
+In:  results.
 Out: rows for the terminal, table.csv (fractions between 0 and 1), table.md (percent, rounded); the main
      metrics with their 95 % intervals.
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from manylabel.io.csv_text import CsvWriter
 from manylabel.io.files import write_atomically
 from manylabel.report.markdown import as_markdown
-from manylabel.report.trust_words import comparison_sentence
-from manylabel.report.words import known_note, not_ranked_note, untrained_note
-
-_FROM_TRIALS = ("training_seconds", "inference_seconds", "parameters", "init")
-
-MAIN_COLUMNS = {
-    "model": "Model",
-    "binary_accuracy": "Binary accuracy",
-    "exact_match": "Exact match",
-    "mAP": "mAP",
-    "f1_macro": "F1 macro",
-    "training_seconds": "Training time",
-    "inference_seconds": "Inference time",
-    "parameters": "Parameters",
-    "init": "Weights",
-}
-"""The columns that people are shown first, with their headings."""
-
-MAIN_METRICS = ("binary_accuracy", "exact_match", "mAP", "f1_macro")
-"""The metrics among them, which are shown with their intervals."""
-
-METRIC_HEADINGS = {
-    "binary_accuracy": "Binary accuracy",
-    "exact_match": "Exact match",
-    "f1_macro": "F1 macro",
-    "f1_micro": "F1 micro",
-    "f1_samples": "F1 samples",
-    "auroc_macro": "AUROC macro",
-    "hamming_loss": "Hamming loss",
-    "coverage_error": "Coverage error",
-    "ranking_loss": "Ranking loss",
-}
-"""Headings of metrics whose names are no words; all others (mAP, CP, OF1, ...) are called by their names."""
-
-UNDEFINED = "\N{EN DASH}"
-"""What stands in place of a metric that is undefined."""
-
-UNDEFINED_NOTE = (
-    f"{UNDEFINED} means undefined: the evaluated photos know too little of it; average precision, for one,"
-    f" needs a photo that carries the label."
+from manylabel.report.text.comparison import comparison_sentence
+from manylabel.report.text.glossary import HEADINGS, INIT_WORDS, UNDEFINED, UNDEFINED_NOTE
+from manylabel.report.text.summary import known_note, not_ranked_note, untrained_note
+from manylabel.results import RunResults
+from manylabel.results.table import (
+    COSTS,
+    MAIN_COLUMNS,
+    TableRow,
+    has_undefined,
+    n_ranked_rows,
+    table_rows,
 )
 
-SHORT_NAMES_NOTE = (
-    "CP, CR and CF1 are precision, recall and F1 per class (mean over the labels); OP, OR and OF1 are those"
-    " of all cells together."
-)
-"""What the short names of metrics mean."""
 
-MAP_NOTE = "mAP: how well photos with a label rank above those without it, mean over labels."
-"""What the first number of most tables means, in a line of a terminal."""
-
-AP_NOTE = "AP: how well the photos with the label rank above those without it."
-"""What the number of one label means."""
-
-INIT_WORDS = {
-    "package": "from a package",
-    "official": "official",
-    "file": "from a file",
-    "random": "random (not pre-trained)",
-    "missing": "random (not pre-trained)",
-}
-"""What people are told about where a network's weights came from."""
-
-
-def table_rows(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the table of results: the ranked networks, the baselines, then the networks that are not ranked.
-
-    Args:
-        facts: What ``collect_facts`` returned.
-
-    Returns:
-        One dict per row with the same keys in the same order: model, binary_accuracy, exact_match, mAP,
-        f1_macro, the other metrics, training_seconds, inference_seconds, parameters, init, and the ends of
-        the 95 % intervals of the main metrics (binary_accuracy_low, binary_accuracy_high, ...). Metrics are
-        fractions; None stands where nothing applies.
-    """
-    return [
-        {
-            "model": entry["model"],
-            **entry["metrics"],
-            **{name: entry.get(name) for name in _FROM_TRIALS},
-            **_interval_columns(entry["intervals"]),
-        }
-        for entry in (*facts["models"], *facts["baselines"], *facts["not_ranked"])
-    ]
-
-
-def n_ranked_rows(facts: Mapping[str, Any]) -> int:
-    """Return how many rows of ``table_rows`` stand above the networks that are not ranked."""
-    return len(facts["models"]) + len(facts["baselines"])
-
-
-def _interval_columns(intervals: Mapping[str, Sequence[float | None]]) -> dict[str, float | None]:
-    return {
-        f"{name}_{end}": value
-        for name in MAIN_METRICS
-        for end, value in zip(("low", "high"), intervals[name], strict=True)
-    }
-
-
-def write_table(facts: Mapping[str, Any], folder: Path) -> None:
+def write_table(results: RunResults, folder: Path) -> None:
     """Write table.csv and table.md.
 
     Args:
-        facts: What ``collect_facts`` returned.
+        results: What a run measured.
         folder: Where to write; it exists.
     """
-    rows = table_rows(facts)
+    rows = table_rows(results)
     write_atomically(folder / "table.csv", _to_csv(rows).encode())
-    write_atomically(folder / "table.md", _to_markdown(facts, rows).encode())
-
-
-def has_undefined(rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Say whether a metric of some rows of the table is undefined."""
-    metrics = [name for name in rows[0] if name not in _FROM_TRIALS and not name.endswith(("_low", "_high"))]
-    return any(row[name] is None for row in rows for name in metrics)
+    write_atomically(folder / "table.md", _to_markdown(results, rows).encode())
 
 
 def format_cell(column: str, value: float | str | None) -> str:
@@ -148,7 +55,7 @@ def format_cell(column: str, value: float | str | None) -> str:
     """
     match column, value:
         case _, None:
-            return "" if column in _FROM_TRIALS else UNDEFINED
+            return "" if column in (*COSTS, "init") else UNDEFINED
         case "init", str():
             return INIT_WORDS[value]
         case _, str():
@@ -175,9 +82,11 @@ def format_interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{100 * low:.1f}\N{EN DASH}{100 * high:.1f}"
 
 
-def _to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+def _to_csv(rows: Sequence[TableRow]) -> str:
     file = io.StringIO()
-    CsvWriter(file, line_end="\n").write_rows([rows[0], *(map(_csv_cell, row.values()) for row in rows)])
+    CsvWriter(file, line_end="\n").write_rows(
+        [rows[0].cells, *(map(_csv_cell, row.cells.values()) for row in rows)]
+    )
     return file.getvalue()
 
 
@@ -186,26 +95,26 @@ def _csv_cell(value: object) -> object:
     return f"{value:.6g}" if isinstance(value, float) else value
 
 
-def _to_markdown(facts: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+def _to_markdown(results: RunResults, rows: Sequence[TableRow]) -> str:
     """Lay out the main columns as one table, the other metrics (one per line) as a second one."""
     lines = [[_with_interval(column, row) for column in MAIN_COLUMNS] for row in rows]
-    n_ranked = n_ranked_rows(facts)
-    headings = list(MAIN_COLUMNS.values())
+    n_ranked = n_ranked_rows(results)
+    headings = [HEADINGS.get(name, name) for name in MAIN_COLUMNS]
     not_ranked = [_markdown_table([headings, *lines[n_ranked:]])] if lines[n_ranked:] else []
-    others = [name for name in facts["models"][0]["metrics"] if name not in MAIN_COLUMNS]
+    others = [name for name in rows[0].metrics if name not in MAIN_COLUMNS]
     rest = [
-        ["Metric", *(row["model"] for row in rows[:n_ranked])],
+        ["Metric", *(row.model for row in rows[:n_ranked])],
         *(
-            [METRIC_HEADINGS.get(name, name), *(format_cell(name, row[name]) for row in rows[:n_ranked])]
+            [HEADINGS.get(name, name), *(format_cell(name, row.metrics[name]) for row in rows[:n_ranked])]
             for name in others
         ),
     ]
     notes = [
         as_markdown(note)
-        for note in (untrained_note(facts), known_note(facts), not_ranked_note(facts))
+        for note in (untrained_note(results), known_note(results), not_ranked_note(results))
         if note
     ]
-    compared = "\n".join(f"* {as_markdown(comparison_sentence(pair))}" for pair in facts["comparisons"])
+    compared = "\n".join(f"* {as_markdown(comparison_sentence(pair))}" for pair in results.comparisons)
     about = "In brackets: 95 % intervals, by resampling the evaluated photos."
     undefined = [UNDEFINED_NOTE] if has_undefined(rows) else []
     extra = [*undefined, *notes, *not_ranked, *([compared] if compared else [])]
@@ -213,10 +122,10 @@ def _to_markdown(facts: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) ->
     return "\n\n".join(parts) + "\n"
 
 
-def _with_interval(column: str, row: Mapping[str, Any]) -> str:
+def _with_interval(column: str, row: TableRow) -> str:
     """Write one value, and its interval in brackets where it has one."""
-    value = format_cell(column, row[column])
-    interval = format_interval(row.get(f"{column}_low"), row.get(f"{column}_high"))
+    value = format_cell(column, row.cells[column])
+    interval = format_interval(row.intervals.get(f"{column}_low"), row.intervals.get(f"{column}_high"))
     return f"{value} [{interval}]" if interval else value
 
 

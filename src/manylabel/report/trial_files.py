@@ -5,16 +5,15 @@ Out: predictions/<model>.csv and history/<model>.csv of a run directory; its lab
 """
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from manylabel.io.csv_text import CsvWriter
 from manylabel.io.files import write_atomically
 from manylabel.io.label_columns import label_columns
-from manylabel.report.trust import list_label_issues
+from manylabel.report.label_issues import list_label_issues
 from manylabel.types import Epoch, LabelTable, Trial
 
 LABEL_ISSUES_FILE = "label_issues.csv"
@@ -60,29 +59,25 @@ def write_predictions(path: Path, trial: Trial, table: LabelTable) -> None:
     _write_csv(path, [*columns, *label_columns(trial.labels, others=columns)], rows)
 
 
-def write_label_issues(
-    folder: Path, trials: Sequence[Trial], table: LabelTable, *, facts: Mapping[str, Any]
-) -> None:
-    """Write given labels that are probably wrong into a run directory, the most suspicious first.
+def write_label_issues(folder: Path, trial: Trial, table: LabelTable) -> None:
+    """Write given labels that are probably wrong into a run directory, the least likely first.
 
-    Columns: rank from 1, photo, label, given (1 present, 0 absent), probability (of the label, by the best
-    network, which had not learned from the photo), wrong (probability that what was given is wrong). Nothing
-    is written where no photo was kept from training.
+    Columns: rank from 1, photo, label, given (1 present, 0 absent), probability (of the label, by a fit that
+    did not see the photo), wrong (probability that what was given is wrong). Nothing is written where no
+    photo was kept from training.
 
     Args:
         folder: The run directory.
-        trials: Its networks.
+        trial: The best model.
         table: Names of the photos and the given labels.
-        facts: Say which network is best.
     """
-    best = facts["models"][facts["best"]]["model"]
-    cells = list_label_issues(table, next(trial for trial in trials if trial.model == best))
+    cells = list_label_issues(table, trial)
     if cells is None:
         return
     rows = [
         [
-            *(rank, cell["name"], cell["label"], cell["given"]),
-            *(f"{value:.4f}" for value in (cell["score"], 1 - cell["quality"])),
+            *(rank, cell.name, cell.label, cell.given),
+            *(f"{value:.4f}" for value in (cell.score, 1 - cell.quality)),
         ]
         for rank, cell in enumerate(cells, start=1)
     ]

@@ -1,1 +1,1 @@
-"""Plots of a run, each one function from facts to a figure."""
+"""Plots of a run, each one function from results to a figure."""

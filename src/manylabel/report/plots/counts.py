@@ -1,41 +1,41 @@
 """Draw what the photos show, before any network: how often each label occurs, and with which others.
 
-In:  facts.
+In:  results.
 Out: bars of counts per label, bars of labels per photo, a heat map of labels that occur together.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from manylabel.report.plots.bars import new_label_columns
+from manylabel.report.plots.labels import new_label_columns
 from manylabel.report.plots.style import INK, MUTED, PALE, new_figure, plain_text, quiet_axes
-from manylabel.types import FloatArray, IntArray
+from manylabel.results import LabelCounts, RunResults
+from manylabel.types import FloatArray, IntArray, Part
 
 MAX_HEAT_LABELS = 60
 """Labels that the heat map shows; with more labels, the most frequent ones."""
 
-_PART_COLORS = {"train": "#35618f", "val": "#8a9bb0", "test": "#e0a030"}
-_PART_WORDS = {"train": "training", "val": "validation", "test": "test"}
+_PART_COLORS: dict[Part, str] = {"train": "#35618f", "val": "#8a9bb0", "test": "#e0a030"}
+_PART_WORDS: dict[Part, str] = {"train": "training", "val": "validation", "test": "test"}
 _BLUES = LinearSegmentedColormap.from_list(
     "paper to blue", ["#ffffff", "#b9d3ea", "#4d8fc4", "#0b4a80"]
 ).with_extremes(bad=PALE)
 
 
-def draw_label_counts(facts: Mapping[str, Any]) -> Figure:
+def draw_label_counts(results: RunResults) -> Figure:
     """Draw how many photos carry each label, the most frequent on top."""
-    labels = facts["data"]["labels"]
-    order = sorted(range(len(labels)), key=lambda label: (-labels[label]["n_positive"], label))
-    largest = max(label["n_positive"] for label in labels)
+    labels = results.data.labels
+    order = sorted(range(len(labels)), key=lambda label: (-labels[label].n_positive, label))
+    largest = max(label.n_positive for label in labels)
 
     def draw_rows(axes: Axes, chosen: Sequence[int]) -> None:
         _draw_count_bars(axes, [labels[label] for label in chosen], largest=largest)
 
-    names = [label["name"] for label in labels]
+    names = [label.name for label in labels]
     figure = new_label_columns(order, names=names, draw_rows=draw_rows, head_inches=0.9)
     handles, words = figure.axes[0].get_legend_handles_labels()
     if len(handles) > 1:
@@ -43,9 +43,9 @@ def draw_label_counts(facts: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def draw_labels_per_photo(facts: Mapping[str, Any]) -> Figure:
+def draw_labels_per_photo(results: RunResults) -> Figure:
     """Draw how many photos carry no, one, two, ... labels."""
-    counts = facts["data"]["labels_per_photo"]
+    counts = results.data.labels_per_photo
     figure = new_figure(height_inches=3.2, width_inches=float(np.clip(0.42 * len(counts) + 0.8, 3.3, 10.0)))
     axes = figure.subplots()
     bars = axes.bar(range(len(counts)), counts, color=_PART_COLORS["train"], width=0.72)
@@ -58,9 +58,9 @@ def draw_labels_per_photo(facts: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def draw_co_occurrence(facts: Mapping[str, Any]) -> Figure | None:
+def draw_co_occurrence(results: RunResults) -> Figure | None:
     """Draw, for the photos with one label, which share has the other one too; None with a single label."""
-    counts = np.array(facts["data"]["co_occurrence"])
+    counts = np.array(results.data.co_occurrence)
     order = order_by_company(counts)
     if len(order) < 2:
         return None
@@ -69,7 +69,7 @@ def draw_co_occurrence(facts: Mapping[str, Any]) -> Figure | None:
     figure = new_figure(height_inches=side, width_inches=min(side + 0.9, 10.0))
     axes = figure.subplots()
     image = axes.imshow(100 * shares, cmap=_BLUES, vmin=0, vmax=100)
-    names = [plain_text(facts["data"]["labels"][label]["name"], n_letters=22) for label in order]
+    names = [plain_text(results.data.labels[label].name, n_letters=22) for label in order]
     letters = 8.5 if len(order) <= 30 else 6
     axes.set_xticks(range(len(order)), names, rotation=90, fontsize=letters, color=INK)
     axes.set_yticks(range(len(order)), names, fontsize=letters, color=INK)
@@ -119,28 +119,28 @@ def order_by_company(counts: IntArray) -> list[int]:
     return order
 
 
-def _draw_count_bars(axes: Axes, labels: Sequence[Mapping[str, Any]], *, largest: int) -> None:
+def _draw_count_bars(axes: Axes, labels: Sequence[LabelCounts], *, largest: int) -> None:
     heights = np.arange(len(labels))
     left = np.zeros(len(labels))
     for part, color in _PART_COLORS.items():
-        widths = np.array([label[part] for label in labels], dtype=np.float64)
+        widths = np.array([label.n_in(part) for label in labels], dtype=np.float64)
         if part == "train" or widths.any():
             axes.barh(
                 heights, widths, left=left, height=0.7, color=color, label=f"{_PART_WORDS[part]} photos"
             )
         left += widths
     for height, label in enumerate(labels):
-        axes.text(label["n_positive"] + 0.012 * largest, height, _count_words(label), va="center", fontsize=8)
-    has_unknown = any(label["n_unknown"] for label in labels)
+        axes.text(label.n_positive + 0.012 * largest, height, _count_words(label), va="center", fontsize=8)
+    has_unknown = any(label.n_unknown for label in labels)
     axes.set_xlim(0, max(largest, 1) * (1.6 if has_unknown else 1.27))
     axes.set_xlabel("photos")
 
 
-def _count_words(label: Mapping[str, Any]) -> str:
-    n_known = label["n_positive"] + label["n_negative"]
-    share = f" ({label['n_positive'] / n_known:.0%})".replace("%", " %") if n_known else ""
-    unknown = f", {label['n_unknown']} unknown" if label["n_unknown"] else ""
-    return f"{label['n_positive']}{share}{unknown}"
+def _count_words(label: LabelCounts) -> str:
+    n_known = label.n_positive + label.n_negative
+    share = f" ({label.n_positive / n_known:.0%})".replace("%", " %") if n_known else ""
+    unknown = f", {label.n_unknown} unknown" if label.n_unknown else ""
+    return f"{label.n_positive}{share}{unknown}"
 
 
 def _write_shares(axes: Axes, shares: FloatArray) -> None:

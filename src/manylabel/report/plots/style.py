@@ -7,7 +7,7 @@ Out: figures, colors that stay with their model, PNG bytes with few colors and s
 import io
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -18,6 +18,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image, ImageChops
+
+from manylabel.results import Interval, ModelResults
+from manylabel.types import FloatArray
 
 WIDTH_INCHES = 10.0
 INK, MUTED, GRID, PALE = "#1c2430", "#66707d", "#dfe3e8", "#eef1f4"
@@ -43,29 +46,26 @@ _FONTS = (
 
 
 def color_of(position: int) -> str:
-    """Return the color of the model at this position of ``facts["models"]``."""
+    """Return the color of the model at this position of the results."""
     return _COLORS[position % len(_COLORS)]
 
 
 def marker_of(position: int) -> str:
-    """Return the marker of the model at this position of ``facts["models"]``."""
+    """Return the marker of the model at this position of the results."""
     return _MARKERS[position % len(_MARKERS)]
 
 
-def display_name(model: Mapping[str, Any], *, n_letters: int = 34, joint: str = " ") -> str:
+def display_name(model: ModelResults, *, n_letters: int = 34, joint: str = " ") -> str:
     """Return a model's name as plots show it; random weights are never left out.
 
     Args:
-        model: One of ``facts["models"]``.
+        model: A model.
         n_letters: Longest name.
         joint: What stands between the name and the remark about random weights.
 
-    Examples:
-        >>> display_name({"model": "vgg16", "is_pretrained": False})
-        'vgg16 (random weights)'
     """
-    name = plain_text(model["model"], n_letters=n_letters)
-    return f"{name}{joint}(random weights)" if not model["is_pretrained"] else name
+    name = plain_text(model.model, n_letters=n_letters)
+    return f"{name}{joint}(random weights)" if not model.is_pretrained else name
 
 
 def plain_text(text: str, *, n_letters: int = 26) -> str:
@@ -86,6 +86,11 @@ def plain_text(text: str, *, n_letters: int = 26) -> str:
         n_start = n_letters // 2
         text = f"{text[:n_start].rstrip()}…{text[-(n_letters - n_start - 1) :].lstrip()}"
     return text.replace("$", r"\$")
+
+
+def ends_of(intervals: Sequence[Interval]) -> FloatArray:
+    """Return the ends of intervals [n, 2], NaN where they are undefined."""
+    return np.array([[interval.low, interval.high] for interval in intervals], dtype=np.float64)
 
 
 def new_figure(*, height_inches: float, width_inches: float = WIDTH_INCHES) -> Figure:
@@ -121,7 +126,7 @@ def small_panels(n_panels: int, *, panel_inches: float, margin_inches: float) ->
     return figure, panels[:n_panels]
 
 
-def model_legend(figure: Figure, models: Sequence[Mapping[str, Any]], extra: Sequence[Line2D] = ()) -> None:
+def model_legend(figure: Figure, models: Sequence[ModelResults], extra: Sequence[Line2D] = ()) -> None:
     """Write the models with their colors and markers above a figure."""
     handles = [
         Line2D([], [], color=color_of(position), marker=marker_of(position), label=display_name(model))

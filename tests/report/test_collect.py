@@ -1,4 +1,4 @@
-"""Facts and tables of runs that are small enough to compute by hand."""
+"""RunResults and tables of runs that are small enough to compute by hand."""
 
 import csv
 import json
@@ -10,8 +10,21 @@ import numpy as np
 import pytest
 
 from manylabel.data.check import Check, Finding
-from manylabel.report.facts import RunInfo
-from manylabel.report.tables import UNDEFINED_NOTE, table_rows, write_table
+from manylabel.errors import BundleError
+from manylabel.report.tables import write_table
+from manylabel.report.text.glossary import UNDEFINED_NOTE
+from manylabel.results import (
+    CalibrationResult,
+    EvaluationSet,
+    LabelCounts,
+    NearDuplicate,
+    NearDuplicateGroup,
+    PrecisionRecall,
+    RunInfo,
+    RunResults,
+    ScoredLabel,
+)
+from manylabel.results.table import table_rows
 from manylabel.types import (
     Epoch,
     EvaluatedPhotos,
@@ -21,7 +34,7 @@ from manylabel.types import (
     Thresholds,
     Trial,
 )
-from tests.report.conftest import NOTHING_MORE, facts_of, with_everything
+from tests.report.conftest import NOTHING_MORE, results_of, with_everything
 
 UNKNOWN = np.nan
 TARGETS = np.array(
@@ -82,25 +95,26 @@ def make_trial(model: str = "tiny", *, scores: FloatArray = TEST_SCORES) -> Tria
 
 
 def test_metrics_of_a_model_equal_those_computed_by_hand() -> None:
-    model = facts_of(make_table(), make_split(), [make_trial()], RUN)["models"][0]
-    assert model["metrics"]["binary_accuracy"] == pytest.approx(4 / 5)
-    assert model["metrics"]["exact_match"] == 0.5
-    assert model["metrics"]["mAP"] == 1.0
-    assert model["metrics"]["f1_macro"] == pytest.approx((1 + 2 / 3 + 0) / 3)
-    assert model["per_label"]["n_positive"] == [1, 1, 0]
-    assert model["per_label"]["n_known"] == [2, 2, 1]
+    model = results_of(make_table(), make_split(), [make_trial()], RUN).models[0]
+    assert model.metrics["binary_accuracy"] == pytest.approx(4 / 5)
+    assert model.metrics["exact_match"] == 0.5
+    assert model.metrics["mAP"] == 1.0
+    assert model.metrics["f1_macro"] == pytest.approx((1 + 2 / 3 + 0) / 3)
+    assert model.n_positive == (1, 1, 0)
+    assert model.n_known == (2, 2, 1)
 
 
 def test_a_label_without_a_positive_has_null_where_nothing_can_be_said() -> None:
-    model = facts_of(make_table(), make_split(), [make_trial()], RUN)["models"][0]
-    assert model["per_label"]["average_precision"] == [1.0, 1.0, None]
-    assert model["curves"]["labels"][2] is None
+    model = results_of(make_table(), make_split(), [make_trial()], RUN).models[0]
+    assert model.per_label["average_precision"] == (1.0, 1.0, None)
+    assert model.label_curves[2] is None
 
 
 def test_the_curve_over_all_labels_leaves_unknown_cells_out() -> None:
-    curves = facts_of(make_table(), make_split(), [make_trial()], RUN)["models"][0]["curves"]
-    assert curves["overall"]["precision"] == [0.4, 0.5, 0.6667, 1.0, 1.0]
-    assert curves["overall"]["recall"] == [1.0, 1.0, 1.0, 1.0, 0.5]
+    model = results_of(make_table(), make_split(), [make_trial()], RUN).models[0]
+    assert model.curve == PrecisionRecall(
+        precision=(0.4, 0.5, 0.6667, 1.0, 1.0), recall=(1.0, 1.0, 1.0, 1.0, 0.5)
+    )
 
 
 def test_a_long_curve_is_thinned_out_but_keeps_its_ends() -> None:
@@ -110,56 +124,57 @@ def test_a_long_curve_is_thinned_out_but_keeps_its_ends() -> None:
     scores = np.clip(0.5 * targets[4:] + rng.random((1996, 3)) / 2, 0, 1)
     split = Split(train=np.arange(4), val=np.array([], dtype=np.int64), test=rows)
     trial = replace(make_trial(), test=judge(rows.tolist(), scores))
-    curve = facts_of(make_table(targets), split, [trial], RUN)["models"][0]["curves"]["overall"]
-    assert 100 < len(curve["recall"]) <= 151
-    assert curve["recall"][0] == 1.0
-    assert curve["precision"][0] == pytest.approx(np.mean(targets[4:]), abs=1e-3)
-    assert curve["recall"] == sorted(curve["recall"], reverse=True)
+    curve = results_of(make_table(targets), split, [trial], RUN).models[0].curve
+    assert curve is not None
+    assert 100 < len(curve.recall) <= 151
+    assert curve.recall[0] == 1.0
+    assert curve.precision[0] == pytest.approx(np.mean(targets[4:]), abs=1e-3)
+    assert [*curve.recall] == sorted(curve.recall, reverse=True)
 
 
 def test_where_no_photo_was_kept_aside_the_folds_judge() -> None:
     trial = replace(make_trial(), test=None, out_of_fold=judge([0, 1, 2, 3], np.nan_to_num(TARGETS[:4])))
     split = replace(make_split(folds=([0, 2], [1, 3])), test=np.array([], dtype=np.int64))
-    facts = facts_of(make_table(), split, [trial], RUN)
-    assert facts["evaluated"] == {"part": "out_of_fold", "n_photos": 4, "n_known": 4}
-    assert facts["models"][0]["metrics"]["exact_match"] == 1.0
-    assert facts["models"][0]["out_of_fold"] is None
+    results = results_of(make_table(), split, [trial], RUN)
+    assert results.evaluated == EvaluationSet(part="out_of_fold", n_photos=4, n_known=4)
+    assert results.models[0].metrics["exact_match"] == 1.0
+    assert results.models[0].out_of_fold is None
 
 
 def test_out_of_fold_metrics_stand_beside_those_of_the_test_photos() -> None:
     wrong = 1 - np.nan_to_num(TARGETS[:4])
     trial = replace(make_trial(), out_of_fold=judge([0, 1, 2, 3], wrong))
-    model = facts_of(make_table(), make_split(folds=([0, 1], [2, 3])), [trial], RUN)["models"][0]
-    assert model["metrics"]["exact_match"] == 0.5
-    assert model["out_of_fold"]["exact_match"] == 0.0
+    model = results_of(make_table(), make_split(folds=([0, 1], [2, 3])), [trial], RUN).models[0]
+    assert model.metrics["exact_match"] == 0.5
+    assert model.out_of_fold is not None
+    assert model.out_of_fold["exact_match"] == 0.0
 
 
 def test_data_are_counted_per_label_part_and_pair() -> None:
-    data = facts_of(make_table(), make_split(), [make_trial()], RUN)["data"]
-    assert data["labels"][1] == {
-        "name": "lake", "n_positive": 2, "n_negative": 3, "n_unknown": 1,
-        "train": 1, "val": 0, "test": 1, "train_known": 3,
-    }  # fmt: skip
-    assert data["labels_per_photo"] == [1, 4, 1]
-    assert data["co_occurrence"] == [[4, 1, 0], [1, 2, 0], [0, 0, 0]]
-    assert data["parts"] == {"train": 4, "val": 0, "test": 2}
+    data = results_of(make_table(), make_split(), [make_trial()], RUN).data
+    assert data.labels[1] == LabelCounts(
+        name="lake", n_positive=2, n_negative=3, n_unknown=1, n_train=1, n_val=0, n_test=1, n_train_known=3
+    )
+    assert data.labels_per_photo == (1, 4, 1)
+    assert data.co_occurrence == ((4, 1, 0), (1, 2, 0), (0, 0, 0))
+    assert data.part_sizes == {"train": 4, "val": 0, "test": 2}
 
 
 def test_the_gallery_tells_right_missed_wrong_and_unknown_apart() -> None:
-    gallery = facts_of(make_table(), make_split(), [make_trial()], RUN)["gallery"]
-    assert [(photo["group"], photo["name"]) for photo in gallery] == [("right", "5.jpg"), ("wrong", "4.jpg")]
-    assert gallery[0]["right"] == [{"label": "lake", "score": 0.7}]
-    assert gallery[0]["unknown"] == [{"label": "moon", "score": 0.8}]
-    assert gallery[1]["right"] == [{"label": "boat", "score": 0.9}]
-    assert gallery[1]["wrong"] == [{"label": "lake", "score": 0.6}]
+    gallery = results_of(make_table(), make_split(), [make_trial()], RUN).gallery
+    assert [(photo.group, photo.name) for photo in gallery] == [("right", "5.jpg"), ("wrong", "4.jpg")]
+    assert gallery[0].right == (ScoredLabel(label="lake", score=0.7),)
+    assert gallery[0].unknown == (ScoredLabel(label="moon", score=0.8),)
+    assert gallery[1].right == (ScoredLabel(label="boat", score=0.9),)
+    assert gallery[1].wrong == (ScoredLabel(label="lake", score=0.6),)
 
 
 def test_mistakes_stand_beside_the_training_photos_that_look_most_alike() -> None:
     trial = with_everything(make_trial(), make_table())
-    right, wrong = facts_of(make_table(), make_split(), [trial], RUN)["gallery"]
-    assert right["similar"] == []
-    assert [(photo["row"], photo["name"]) for photo in wrong["similar"]] == [(0, "0.jpg"), (1, "1.jpg")]
-    assert [photo["labels"] for photo in wrong["similar"]] == ["boat", "boat, lake"]
+    right, wrong = results_of(make_table(), make_split(), [trial], RUN).gallery
+    assert right.similar == ()
+    assert [(photo.row, photo.name) for photo in wrong.similar] == [(0, "0.jpg"), (1, "1.jpg")]
+    assert [photo.labels for photo in wrong.similar] == ["boat", "boat, lake"]
 
 
 def test_the_gallery_shows_the_worst_first_and_no_photo_twice() -> None:
@@ -173,18 +188,18 @@ def test_the_gallery_shows_the_worst_first_and_no_photo_twice() -> None:
         train=np.array([], dtype=np.int64), val=np.array([], dtype=np.int64), test=np.arange(n_photos)
     )
     trial = replace(make_trial(), test=judge(list(range(n_photos)), scores))
-    gallery = facts_of(make_table(targets), split, [trial], RUN)["gallery"]
-    rows = {
-        group: [photo["row"] for photo in gallery if photo["group"] == group] for group in ("missed", "wrong")
-    }
+    gallery = results_of(make_table(targets), split, [trial], RUN).gallery
+    rows = {group: [photo.row for photo in gallery if photo.group == group] for group in ("missed", "wrong")}
     assert rows["missed"] == list(range(8))
     assert rows["wrong"] == list(range(59, 51, -1))
 
 
 def test_the_best_model_is_that_with_the_highest_map() -> None:
     worse = np.array([[0.2, 0.6, 0.1], [0.4, 0.5, 0.8]])
-    facts = facts_of(make_table(), make_split(), [make_trial("bad", scores=worse), make_trial("good")], RUN)
-    assert facts["models"][facts["best"]]["model"] == "good"
+    results = results_of(
+        make_table(), make_split(), [make_trial("bad", scores=worse), make_trial("good")], RUN
+    )
+    assert results.best.model == "good"
 
 
 def make_copies(*, differ: bool) -> tuple[LabelTable, Split]:
@@ -202,28 +217,30 @@ def found(kind: str, *rows: int) -> Check:
 
 def test_copies_with_different_labels_are_shown_with_what_differs() -> None:
     table, split = make_copies(differ=True)
-    (group,) = facts_of(table, split, [make_trial()], RUN, check=found("copies_differ", 0, 4))["copies"]
-    assert group == {
-        "contested": ["lake"],
-        "photos": [
-            {"row": 0, "name": "0.jpg", "part": "train", "present": []},
-            {"row": 4, "name": "4.jpg", "part": "test", "present": ["lake"]},
-        ],
-    }
+    (group,) = results_of(
+        table, split, [make_trial()], RUN, check=found("copies_differ", 0, 4)
+    ).near_duplicates
+    assert group == NearDuplicateGroup(
+        contested=("lake",),
+        photos=(
+            NearDuplicate(row=0, name="0.jpg", part="train", present=()),
+            NearDuplicate(row=4, name="4.jpg", part="test", present=("lake",)),
+        ),
+    )
 
 
 def test_copies_across_the_split_are_shown_though_their_labels_agree() -> None:
     table, split = make_copies(differ=False)
-    (group,) = facts_of(table, split, [make_trial()], RUN, check=found("leak", 4))["copies"]
-    assert group["contested"] == []
-    assert [photo["part"] for photo in group["photos"]] == ["train", "test"]
+    (group,) = results_of(table, split, [make_trial()], RUN, check=found("leak", 4)).near_duplicates
+    assert group.contested == ()
+    assert [photo.part for photo in group.photos] == ["train", "test"]
 
 
 def test_a_check_that_found_no_copies_shows_none() -> None:
     table, split = make_copies(differ=True)
-    assert facts_of(table, split, [make_trial()], RUN)["copies"] == []
+    assert results_of(table, split, [make_trial()], RUN).near_duplicates == ()
     ungrouped = replace(split, groups=None)
-    assert facts_of(table, ungrouped, [make_trial()], RUN, check=found("leak", 4))["copies"] == []
+    assert results_of(table, ungrouped, [make_trial()], RUN, check=found("leak", 4)).near_duplicates == ()
 
 
 def test_the_best_networks_are_compared_where_there_are_many() -> None:
@@ -231,66 +248,80 @@ def test_the_best_networks_are_compared_where_there_are_many() -> None:
     trials = [make_trial(f"bad{number}", scores=bad) for number in range(8)] + [
         make_trial("good", scores=good)
     ]
-    pairs = facts_of(make_table(), make_split(), trials, RUN)["comparisons"]
+    pairs = results_of(make_table(), make_split(), trials, RUN).comparisons
     assert len(pairs) == 2 * 8 * 7 / 2
-    names = {pair["first"] for pair in pairs} | {pair["second"] for pair in pairs}
+    names = {pair.first for pair in pairs} | {pair.second for pair in pairs}
     assert names == {"good", *(f"bad{number}" for number in range(7))}
-    of_good = [
-        pair for pair in pairs if "good" in (pair["first"], pair["second"]) and pair["metric"] == "mAP"
-    ]
-    assert {pair["better"] for pair in of_good} == {"good"}
+    of_good = [pair for pair in pairs if "good" in (pair.first, pair.second) and pair.metric == "mAP"]
+    assert {pair.better for pair in of_good} == {"good"}
 
 
 def test_a_suspicious_cell_has_the_probability_that_it_is_right() -> None:
-    alone = facts_of(make_table(), make_split(), [make_trial()], RUN)
-    assert alone["suspects"] is None  # of test photos, nothing is to be corrected
+    alone = results_of(make_table(), make_split(), [make_trial()], RUN)
+    assert alone.label_issues is None  # of test photos, nothing is to be corrected
     trial = replace(make_trial(), out_of_fold=make_trial().test)
-    cells = facts_of(make_table(), make_split(), [trial], RUN)["suspects"]["cells"]
+    issues = results_of(make_table(), make_split(), [trial], RUN).label_issues
+    assert issues is not None
+    cells = issues.cells
     assert len(cells) == 5  # the known cells of the photos that were scored
-    assert [cell["quality"] for cell in cells] == sorted(cell["quality"] for cell in cells)
-    assert (cells[0]["name"], cells[0]["label"], cells[0]["given"], cells[0]["score"]) == (
+    assert [cell.quality for cell in cells] == sorted(cell.quality for cell in cells)
+    assert (cells[0].name, cells[0].label, cells[0].given, cells[0].score) == (
         "4.jpg", "lake", 0, 0.6
     )  # fmt: skip
 
 
+def calibration_of(trial: Trial) -> CalibrationResult:
+    """Return what was done to the probabilities of a model."""
+    calibration = results_of(make_table(), make_split(), [trial], RUN).models[0].calibration
+    assert calibration is not None
+    return calibration
+
+
 def test_a_calibration_that_was_left_out_is_told_apart() -> None:
     trial = with_everything(make_trial(), make_table())
-    facts = facts_of(make_table(), make_split(), [trial], RUN)
-    assert facts["models"][0]["calibration"]["is_used"]
+    assert calibration_of(trial).is_used
     trial = replace(
         trial, is_calibrated=False, calibration="left out: it would have made the log loss worse (0.1 -> 0.2)"
     )
-    assert not facts_of(make_table(), make_split(), [trial], RUN)["models"][0]["calibration"]["is_used"]
+    assert not calibration_of(trial).is_used
 
 
-def test_facts_with_everything_are_plain_json() -> None:
+def test_results_with_everything_survive_json() -> None:
     trial = with_everything(make_trial(), make_table())
-    facts = facts_of(make_table(), make_split(), [trial], RUN)
-    assert json.loads(json.dumps(facts, allow_nan=False)) == facts
-    assert [baseline["model"] for baseline in facts["baselines"]][2] == "nearest-neighbors"
+    results = results_of(make_table(), make_split(), [trial], RUN)
+    assert RunResults.from_json(results.to_json()) == results
+    assert [baseline.model for baseline in results.baselines][2] == "nearest-neighbors"
 
 
-def test_facts_are_plain_json() -> None:
-    facts = facts_of(make_table(), make_split(), [make_trial()], RUN)
-    assert json.loads(json.dumps(facts, allow_nan=False)) == facts
-    assert facts["format_version"] == 2
+def test_results_survive_json_and_hold_no_nan() -> None:
+    results = results_of(make_table(), make_split(), [make_trial()], RUN)
+    assert RunResults.from_json(results.to_json()) == results
+    json.loads(results.to_json(), parse_constant=pytest.fail)
+    assert results.format_version == 3
 
 
-def test_facts_hold_no_folder_of_this_machine() -> None:
+def test_what_is_no_json_of_results_is_refused_by_name() -> None:
+    with pytest.raises(BundleError, match=r"run/results\.json: these are no results of this version"):
+        RunResults.from_json(b'{"format_version": 3}', source="run/results.json")
+
+
+def test_results_show_themselves_as_a_frame_and_in_a_notebook() -> None:
+    results = results_of(make_table(), make_split(), [make_trial()], RUN)
+    frame = results.to_frame()
+    assert list(frame.index) == ["tiny", "all-negative", "label-prior"]
+    assert frame.loc["tiny", "exact_match"] == 0.5
+    assert repr(results) == "RunResults(tiny; best: tiny, mAP 1.000, 2 photos)"
+    assert "<td>0.500</td>" in results._repr_html_()
+
+
+def test_results_hold_no_folder_of_this_machine() -> None:
     table = replace(
         make_table(), source="/home/ada/labels.csv as one-hot", notes=("/home/ada/p/1.jpg: empty",)
     )
     trial = replace(make_trial(), init="random", init_note="random weights: /home/ada/w.pth could not be had")
     unreadable = Finding(level="warning", kind="unreadable", text="not read: /home/ada/1.jpg")
-    assert "/ada" not in json.dumps(
-        facts_of(table, make_split(), [trial], RUN, check=Check(findings=(unreadable,)))
-    )
-
-
-def test_the_loss_is_read_from_the_settings() -> None:
-    run = replace(RUN, config_toml='[training]\nloss = "weighted_bce"\npos_weight_cap = 20.0\n')
-    facts = facts_of(make_table(), make_split(), [make_trial()], run)
-    assert facts["loss"] == {"name": "weighted_bce", "pos_weight_cap": 20.0}
+    results = results_of(table, make_split(), [trial], RUN, check=Check(findings=(unreadable,)))
+    assert "/ada" not in results.to_json()
 
 
 @pytest.mark.parametrize(
@@ -306,12 +337,12 @@ def test_the_loss_is_read_from_the_settings() -> None:
 )
 def test_trials_that_cannot_be_compared_are_refused(trials: list[Trial], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        facts_of(make_table(), make_split(), trials, RUN)
+        results_of(make_table(), make_split(), trials, RUN)
 
 
 def test_the_csv_table_has_the_documented_columns_and_order(tmp_path: Path) -> None:
-    facts = facts_of(make_table(), make_split(), [make_trial("first"), make_trial("second")], RUN)
-    write_table(facts, tmp_path)
+    results = results_of(make_table(), make_split(), [make_trial("first"), make_trial("second")], RUN)
+    write_table(results, tmp_path)
     with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [
@@ -332,9 +363,9 @@ def test_the_csv_table_has_the_documented_columns_and_order(tmp_path: Path) -> N
 def test_what_is_undefined_is_an_empty_cell_for_machines_and_a_dash_for_people(tmp_path: Path) -> None:
     targets = TARGETS.copy()
     targets[4:] = UNKNOWN
-    facts = facts_of(make_table(targets), make_split(), [make_trial()], RUN)
-    assert table_rows(facts)[0]["mAP"] is None
-    write_table(facts, tmp_path)
+    results = results_of(make_table(targets), make_split(), [make_trial()], RUN)
+    assert table_rows(results)[0].metrics["mAP"] is None
+    write_table(results, tmp_path)
     assert "tiny,,,,,,,,,,,,,,,,,12.3457,0.0123,1234,official,,,,,,,,\n" in (
         tmp_path / "table.csv"
     ).read_text(encoding="utf-8")
@@ -345,7 +376,7 @@ def test_what_is_undefined_is_an_empty_cell_for_machines_and_a_dash_for_people(t
 
 def test_the_markdown_table_is_rounded_and_marks_random_weights(tmp_path: Path) -> None:
     trial = replace(make_trial("a|b"), init="random", init_note="random weights: x.pth could not be had")
-    write_table(facts_of(make_table(), make_split(), [trial], RUN), tmp_path)
+    write_table(results_of(make_table(), make_split(), [trial], RUN), tmp_path)
     lines = (tmp_path / "table.md").read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("| Model | Binary accuracy | Exact match | mAP | F1 macro |")
     assert re.fullmatch(
@@ -353,4 +384,4 @@ def test_the_markdown_table_is_rounded_and_marks_random_weights(tmp_path: Path) 
         r" \| 12.3 s \| 12.3 ms \| 1,234 \| random \(not pre-trained\) \|",
         lines[2],
     )
-    assert lines[lines.index("") + 3].startswith("Nothing here is pre-trained: a\\|b started from random")
+    assert lines[lines.index("") + 3].startswith("No model here is pre-trained: a\\|b started from random")

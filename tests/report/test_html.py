@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import io
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,17 +13,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from manylabel.report.captions import see_average_precision, see_co_occurrence, see_losses
-from manylabel.report.facts import Facts, RunInfo
 from manylabel.report.gallery import make_thumbnail
+from manylabel.report.html import render_page, shown_photos, write_report
 from manylabel.report.plots import curves
 from manylabel.report.plots.counts import conditional_shares, order_by_company
-from manylabel.report.plots.draw import draw_plots
-from manylabel.report.plots.losses import mean_curve, read_losses
-from manylabel.report.render import render_page, shown_photos, write_report
-from manylabel.report.words import baseline_warning, headline, not_ranked_note, result, untrained_note
+from manylabel.report.plots.learning import mean_curve, read_losses
+from manylabel.report.plots.registry import draw_plots
+from manylabel.report.text.captions import caption_average_precision, caption_co_occurrence, caption_losses
+from manylabel.report.text.summary import (
+    baseline_warning,
+    best_result,
+    headline,
+    not_ranked_note,
+    untrained_note,
+)
+from manylabel.results import History, RunInfo, RunResults
 from manylabel.types import Epoch, EvaluatedPhotos, LabelTable, Split, Thresholds, Trial, WeightsSource
-from tests.report.conftest import NOTHING_MORE, facts_of
+from tests.report.conftest import NOTHING_MORE, results_of
 
 RUN = RunInfo(
     command="manylabel compare photos labels.csv",
@@ -89,13 +94,15 @@ def make_history(fold: int | None, held_out: Sequence[float | None]) -> tuple[Ep
     )
 
 
-def make_facts(table: LabelTable, trials: Sequence[Trial] | None = None, *, run: RunInfo = RUN) -> Facts:
+def make_results(
+    table: LabelTable, trials: Sequence[Trial] | None = None, *, run: RunInfo = RUN
+) -> RunResults:
     chosen = [make_trial(table), make_trial(table, model="wide", noise=0.2)] if trials is None else trials
-    return facts_of(table, split_in_half(table), chosen, run)
+    return results_of(table, split_in_half(table), chosen, run)
 
 
-def set_page(facts: Facts) -> str:
-    return render_page(facts, pictures={}, thumbnails={}, small_thumbnails={}, heat_maps={})
+def set_page(results: RunResults) -> str:
+    return render_page(results, pictures={}, thumbnails={}, small_thumbnails={}, heat_maps={})
 
 
 class PageReader(HTMLParser):
@@ -145,7 +152,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make_trial(table, model="wide"),
         make_trial(table, model="rough", init="missing"),
     ]
-    return write_report(make_facts(table, trials), table, out=folder / "run").parent
+    return write_report(make_results(table, trials), table, out=folder / "run").parent
 
 
 @pytest.fixture(scope="module")
@@ -156,21 +163,21 @@ def page(run_folder: Path) -> str:
 def test_a_report_is_a_page_tables_facts_and_plots(run_folder: Path) -> None:
     written = {path.relative_to(run_folder).as_posix() for path in run_folder.rglob("*") if path.is_file()}
     plots = {f"plots/{name}.png" for name in ALL_PLOTS}
-    assert written == {"report.html", "facts.json", "table.csv", "table.md"} | plots
+    assert written == {"report.html", "results.json", "table.csv", "table.md"} | plots
     for plot in plots:
         with Image.open(run_folder / plot) as picture:
             picture.load()
             assert min(picture.size) > 80
 
 
-def test_the_facts_of_a_report_are_those_that_it_shows(run_folder: Path, page: str) -> None:
-    facts = json.loads((run_folder / "facts.json").read_text(encoding="utf-8"))
-    assert f"<h1>{headline(facts)}</h1>" in page
+def test_the_results_of_a_report_are_those_that_it_shows(run_folder: Path, page: str) -> None:
+    results = RunResults.from_json((run_folder / "results.json").read_bytes())
+    assert f"<h1>{headline(results)}</h1>" in page
     reader = PageReader(page)
     shown = {
         attributes["alt"] for tag, attributes in reader.elements if attributes.get("decoding") == "async"
     }
-    assert shown == {f"{row}.jpg" for row in shown_photos(facts)}
+    assert shown == {f"{row}.jpg" for row in shown_photos(results)}
 
 
 def test_a_page_loads_nothing_from_anywhere(page: str) -> None:
@@ -216,8 +223,8 @@ def test_hostile_names_stay_text_everywhere(shapes_table: LabelTable) -> None:
     run = replace(
         RUN, command=HOSTILE, recipe=HOSTILE, machine={HOSTILE: HOSTILE}, versions={"numpy": HOSTILE}
     )
-    facts = make_facts(table, [trial], run=run)
-    reader = PageReader(render_page(facts, pictures={}, thumbnails={}, small_thumbnails={}, heat_maps={}))
+    results = make_results(table, [trial], run=run)
+    reader = PageReader(render_page(results, pictures={}, thumbnails={}, small_thumbnails={}, heat_maps={}))
     assert [tag for tag, _ in reader.elements].count("script") == 1
     assert "x" not in reader.all("src")
     assert "onerror" not in {name for _, attributes in reader.elements for name in attributes}
@@ -227,25 +234,25 @@ def test_hostile_names_stay_text_everywhere(shapes_table: LabelTable) -> None:
 def test_networks_that_are_not_ranked_stand_in_a_group_of_their_own(page: str) -> None:
     text = " ".join(PageReader(page).text.split())
     assert text.index("all-negative") < text.index("Not pre-trained on this machine rough")
-    assert "rough is not pre-trained on this machine and therefore not ranked" in text
+    assert "rough is not ranked, because its pre-trained weights are not on this machine" in text
     assert '<span class="badge">random weights</span>' not in page
 
 
 def test_a_page_without_random_weights_does_not_speak_of_them(shapes_table: LabelTable) -> None:
-    assert "random weights" not in set_page(make_facts(shapes_table))
+    assert "random weights" not in set_page(make_results(shapes_table))
 
 
 def test_a_second_report_replaces_the_first_says_what_is_gone_and_leaves_other_files(
     shapes_table: LabelTable, tmp_path: Path
 ) -> None:
-    for name in ("config.toml", "report.html", "facts.json"):
+    for name in ("config.toml", "report.html", "results.json"):
         (tmp_path / name).write_text("old", encoding="utf-8")
-    facts = make_facts(shapes_table)
-    shapes_table.photos[facts["gallery"][0]["row"]].unlink()
-    page = write_report(facts, shapes_table, out=tmp_path).read_text("utf-8")
+    results = make_results(shapes_table)
+    shapes_table.photos[results.gallery[0].row].unlink()
+    page = write_report(results, shapes_table, out=tmp_path).read_text("utf-8")
     assert "could not be read any more" in page
     assert page.count('class="lost"') < page.count('decoding="async"')
-    assert json.loads((tmp_path / "facts.json").read_text("utf-8")) == facts
+    assert RunResults.from_json((tmp_path / "results.json").read_bytes()) == results
     assert (tmp_path / "config.toml").read_text("utf-8") == "old"
     assert not list(tmp_path.rglob("*.tmp"))
 
@@ -255,28 +262,32 @@ def test_unknown_labels_and_labels_without_positives_are_shown(shapes_table: Lab
     targets[:, 0] = 0
     targets[::3, 1] = np.nan
     targets[:, 2] = np.nan
-    facts = make_facts(replace(shapes_table, targets=targets))
-    assert set(draw_plots(facts)) == ALL_PLOTS - {"co_occurrence"}
-    assert PageReader(set_page(facts)).open == []
-    assert "finds “square” best" in see_average_precision(facts)
+    results = make_results(replace(shapes_table, targets=targets))
+    assert set(draw_plots(results)) == ALL_PLOTS - {"co_occurrence"}
+    assert PageReader(set_page(results)).open == []
+    assert "finds “square” best" in caption_average_precision(results)
 
 
 def test_a_run_whose_judged_photos_are_all_unknown_is_told_as_such(shapes_table: LabelTable) -> None:
     targets = shapes_table.targets.copy()
     targets[split_in_half(shapes_table).test] = np.nan
-    facts = make_facts(replace(shapes_table, targets=targets))
-    assert set(draw_plots(facts)) == ALL_PLOTS - {"precision_recall", "precision_recall_labels", "intervals"}
-    text = PageReader(set_page(facts)).text
-    assert "nothing can be said about right and wrong" in text
+    results = make_results(replace(shapes_table, targets=targets))
+    assert set(draw_plots(results)) == ALL_PLOTS - {
+        "precision_recall",
+        "precision_recall_labels",
+        "intervals",
+    }
+    text = PageReader(set_page(results)).text
+    assert "no decision can be called right or wrong" in text
     assert "there is no curve" in text
 
 
 def test_a_single_model_with_a_single_label_and_no_history_is_shown(shapes_table: LabelTable) -> None:
     table = replace(shapes_table, labels=("circle",), targets=shapes_table.targets[:, :1].copy())
-    facts = make_facts(table, [replace(make_trial(table), history=())])
-    assert set(draw_plots(facts)) == ALL_PLOTS - {"losses", "precision_recall_labels", "co_occurrence"}
-    text = PageReader(set_page(facts)).text
-    assert "No losses were kept" in text
+    results = make_results(table, [replace(make_trial(table), history=())])
+    assert set(draw_plots(results)) == ALL_PLOTS - {"losses", "precision_recall_labels", "co_occurrence"}
+    text = PageReader(set_page(results)).text
+    assert "No losses were recorded" in text
     assert "The best value of a column" not in text
 
 
@@ -287,9 +298,9 @@ def test_cross_validation_is_told_as_such(shapes_table: LabelTable) -> None:
     evaluated = EvaluatedPhotos(rows=rows, scores=scores, decisions=scores >= 0.5)
     history = make_history(0, [0.6, 0.5]) + make_history(1, [0.7, 0.4]) + make_history(None, [None, None])
     trial = replace(make_trial(shapes_table), test=None, out_of_fold=evaluated, history=history)
-    facts = facts_of(shapes_table, split, [trial], RUN)
-    assert "all 32 photos by 2-fold cross-validation" in PageReader(set_page(facts)).text
-    assert "the mean of the folds" in see_losses(facts)
+    results = results_of(shapes_table, split, [trial], RUN)
+    assert "all 32 photos by 2-fold cross-validation" in PageReader(set_page(results)).text
+    assert "averaged over the folds" in caption_losses(results)
 
 
 @pytest.mark.parametrize(("n_labels", "n_models"), [(2, 9), (31, 1)])
@@ -304,7 +315,7 @@ def test_plots_take_any_number_of_labels_and_models_and_any_name(
     targets = rng.integers(0, 2, size=(shapes_table.n_photos, n_labels)).astype(np.float64)
     table = replace(shapes_table, labels=names, targets=targets)
     trials = [make_trial(table, model=f"timm/network_number_{number}") for number in range(n_models)]
-    pictures = draw_plots(make_facts(table, trials))
+    pictures = draw_plots(make_results(table, trials))
     assert set(pictures) == ALL_PLOTS
     for picture in pictures.values():
         with Image.open(io.BytesIO(picture.png)) as opened:
@@ -320,7 +331,8 @@ def test_a_thumbnail_keeps_the_shape_of_its_photo(tmp_path: Path) -> None:
 def test_losses_are_those_of_the_kept_fit_or_else_of_the_folds() -> None:
     def read(history: tuple[Epoch, ...]) -> list[list[float]]:
         names = ("fold", "epoch", "train_loss", "held_out_loss")
-        held_out = read_losses({name: [getattr(epoch, name) for epoch in history] for name in names}).held_out
+        columns = {name: tuple(getattr(epoch, name) for epoch in history) for name in names}
+        held_out = read_losses(History(**columns)).held_out
         return [fit.tolist() for fit in held_out]
 
     folds = make_history(0, [0.6, 0.5]) + make_history(1, [0.7])
@@ -336,14 +348,14 @@ def test_losses_are_those_of_the_kept_fit_or_else_of_the_folds() -> None:
         ([0.9, 0.5, 0.3, 0.35, 0.4], "rises again after epoch 3"),
         ([0.9, 0.7, 0.5, 0.4, 0.3], "still falls at the end"),
         ([0.9, 0.4, 0.3, 0.3, 0.301], "is flat at the end"),
-        ([0.9, 0.4, 0.3], "has only 3 points: too few to see where it goes"),
+        ([0.9, 0.4, 0.3], "has only 3 points: too few to see a trend"),
     ],
 )
 def test_the_caption_of_the_losses_says_how_they_end(
     shapes_table: LabelTable, held_out: list[float], words: str
 ) -> None:
     trial = replace(make_trial(shapes_table), history=make_history(None, held_out))
-    assert words in see_losses(make_facts(shapes_table, [trial]))
+    assert words in caption_losses(make_results(shapes_table, [trial]))
 
 
 def test_captions_name_the_labels_that_stand_out(shapes_table: LabelTable) -> None:
@@ -354,9 +366,9 @@ def test_captions_name_the_labels_that_stand_out(shapes_table: LabelTable) -> No
     rows = split_in_half(table).test
     scores = np.stack([targets[rows, 0], 0.5 + 0 * rows, 1 - targets[rows, 2]], axis=1)
     evaluated = EvaluatedPhotos(rows=rows, scores=scores, decisions=scores >= 0.5)
-    facts = make_facts(table, [replace(make_trial(table), test=evaluated)])
-    assert "“circle”, 100\N{NO-BREAK SPACE}% also have “square”" in see_co_occurrence(facts)
-    assert "“circle” best (100\N{NO-BREAK SPACE}%) and “triangle” worst" in see_average_precision(facts)
+    results = make_results(table, [replace(make_trial(table), test=evaluated)])
+    assert "“circle”, 100\N{NO-BREAK SPACE}% also have “square”" in caption_co_occurrence(results)
+    assert "“circle” best (100\N{NO-BREAK SPACE}%) and “triangle” worst" in caption_average_precision(results)
 
 
 def test_the_headline_says_who_is_best_by_how_much_and_on_how_many_photos(shapes_table: LabelTable) -> None:
@@ -364,13 +376,13 @@ def test_the_headline_says_who_is_best_by_how_much_and_on_how_many_photos(shapes
         make_trial(shapes_table, noise=0.01),
         make_trial(shapes_table, model="wide", noise=3),
     ]
-    facts = make_facts(shapes_table, trials)
-    assert headline(facts) == "tiny is the best of 2 networks: mAP 100.0\N{NO-BREAK SPACE}%"
-    assert "every label right on 16 of 16 photos (100.0\N{NO-BREAK SPACE}%)" in result(facts)
-    assert "points above that of wide" in result(facts)
-    assert "moves that share by 6.2 points" in result(facts)
-    assert "already reaches 33.3\N{NO-BREAK SPACE}%" in baseline_warning(facts)
-    assert untrained_note(facts) == not_ranked_note(facts) == ""
+    results = make_results(shapes_table, trials)
+    assert headline(results) == "tiny is the best of 2 models: mAP 100.0\N{NO-BREAK SPACE}%"
+    assert "every label right on 16 of 16 photos (100.0\N{NO-BREAK SPACE}%)" in best_result(results)
+    assert "points above that of wide" in best_result(results)
+    assert "changes this share by 6.2 points" in best_result(results)
+    assert "already reaches 33.3\N{NO-BREAK SPACE}%" in baseline_warning(results)
+    assert untrained_note(results) == not_ranked_note(results) == ""
 
 
 def test_networks_whose_weights_are_missing_are_not_ranked(shapes_table: LabelTable) -> None:
@@ -379,25 +391,25 @@ def test_networks_whose_weights_are_missing_are_not_ranked(shapes_table: LabelTa
         make_trial(shapes_table, noise=3),
         make_trial(shapes_table, model="deep", noise=0.01, init="missing"),
     ]
-    facts = make_facts(shapes_table, trials)
-    assert [model["model"] for model in facts["models"]] == ["tiny"]
-    assert [model["model"] for model in facts["not_ranked"]] == ["wide", "deep"]
-    assert (facts["best"], facts["comparisons"]) == (0, [])
-    assert all(model["intervals"]["mAP"][0] is not None for model in facts["not_ranked"])
-    assert headline(facts).startswith("tiny reaches mAP")
-    assert untrained_note(facts) == ""
-    assert not_ranked_note(facts) == (
-        "wide and deep are not pre-trained on this machine and therefore not ranked: connect to the "
-        "internet once, or give --weights NAME=FILE."
+    results = make_results(shapes_table, trials)
+    assert [model.model for model in results.models] == ["tiny"]
+    assert [model.model for model in results.not_ranked] == ["wide", "deep"]
+    assert (results.best_index, results.comparisons) == (0, ())
+    assert all(model.intervals["mAP"].is_defined for model in results.not_ranked)
+    assert headline(results).startswith("tiny reaches mAP")
+    assert untrained_note(results) == ""
+    assert not_ranked_note(results) == (
+        "wide and deep are not ranked, because their pre-trained weights are not on this machine: connect to"
+        " the internet once, or give --weights NAME=FILE."
     )
 
 
 def test_networks_of_random_weights_as_asked_for_are_ranked(shapes_table: LabelTable) -> None:
     trials = [make_trial(shapes_table), make_trial(shapes_table, model="wide", init="random")]
-    facts = make_facts(shapes_table, trials)
-    assert [model["model"] for model in facts["models"]] == ["tiny", "wide"]
-    assert [model["is_pretrained"] for model in facts["models"]] == [True, False]
-    assert (facts["not_ranked"], not_ranked_note(facts)) == ([], "")
+    results = make_results(shapes_table, trials)
+    assert [model.model for model in results.models] == ["tiny", "wide"]
+    assert [model.is_pretrained for model in results.models] == [True, False]
+    assert (results.not_ranked, not_ranked_note(results)) == ((), "")
 
 
 @pytest.mark.parametrize(
@@ -406,15 +418,15 @@ def test_networks_of_random_weights_as_asked_for_are_ranked(shapes_table: LabelT
 def test_the_way_to_learned_weights_fits_why_they_are_random(
     shapes_table: LabelTable, init: WeightsSource, way_out: str
 ) -> None:
-    assert way_out in untrained_note(make_facts(shapes_table, [make_trial(shapes_table, init=init)]))
+    assert way_out in untrained_note(make_results(shapes_table, [make_trial(shapes_table, init=init)]))
 
 
 def test_a_page_of_random_networks_says_so_first(shapes_table: LabelTable) -> None:
-    facts = make_facts(shapes_table, [make_trial(shapes_table, init="random")])
-    assert [model["model"] for model in facts["models"]] == ["tiny"]
-    note = untrained_note(facts)
-    assert note.startswith("Nothing here is pre-trained: tiny started from random weights.")
-    page = set_page(facts)
+    results = make_results(shapes_table, [make_trial(shapes_table, init="random")])
+    assert [model.model for model in results.models] == ["tiny"]
+    note = untrained_note(results)
+    assert note.startswith("No model here is pre-trained: tiny started from random weights.")
+    page = set_page(results)
     assert 0 < page.index(note.partition(":")[0]) < page.index("<h1>")
 
 
@@ -422,8 +434,8 @@ def test_a_network_worse_than_saying_nothing_is_called_so(shapes_table: LabelTab
     rows = split_in_half(shapes_table).test
     scores = 1 - shapes_table.targets[rows]
     evaluated = EvaluatedPhotos(rows=rows, scores=scores, decisions=scores >= 0.5)
-    facts = make_facts(shapes_table, [replace(make_trial(shapes_table), test=evaluated)])
-    assert "Giving no label to any photo would do better than" in baseline_warning(facts)
+    results = make_results(shapes_table, [replace(make_trial(shapes_table), test=evaluated)])
+    assert "Giving no label to any photo beats tiny" in baseline_warning(results)
 
 
 def test_shares_are_conditional_on_the_row_and_neighbors_keep_company() -> None:
@@ -439,5 +451,5 @@ def test_the_heat_map_keeps_the_most_frequent_labels() -> None:
 
 def test_the_labels_with_most_positives_get_plots_of_their_own() -> None:
     n_positive = [0, *range(1, 40), 39]
-    chosen = curves.choose_labels({"models": [{"per_label": {"n_positive": n_positive}}]})
+    chosen = curves.choose_labels(n_positive)
     assert chosen == list(range(11, 41))

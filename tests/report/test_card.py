@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from manylabel.report.facts import RunInfo
-from manylabel.report.model_card import model_card
-from manylabel.report.tables import UNDEFINED_NOTE
+from manylabel.report.card import model_card
+from manylabel.report.text.glossary import UNDEFINED_NOTE
+from manylabel.results import RunInfo
 from manylabel.types import EvaluatedPhotos, LabelTable, Split, Thresholds, Trial
-from tests.report.conftest import NOTHING_MORE, facts_of, with_everything
+from tests.report.conftest import NOTHING_MORE, results_of, with_everything
 
 LABELS = ("sea", "a|b", "<script>")
 TABLE = LabelTable(
@@ -53,7 +53,7 @@ def card_of(trial: Trial) -> str:
     """Return the card of one trial, evaluated on the last three photos."""
     split = Split(train=np.arange(3), val=np.empty(0, np.int64), test=np.arange(3, 6))
     run = RunInfo(command="", started="", seconds=1.0, seed=0, recipe="", versions={"manylabel": "0.1.0"})
-    return model_card(facts_of(TABLE, split, [trial], run))
+    return model_card(results_of(TABLE, split, [trial], run))
 
 
 def test_the_card_says_what_the_network_is() -> None:
@@ -61,9 +61,9 @@ def test_the_card_says_what_the_network_is() -> None:
 
     assert card.startswith("---\nlibrary_name: manylabel\n")
     assert "# timm/vit_tiny_patch16_224: 3 labels\n" in card
-    assert "with a mlp head, 1,234,567 parameters; its head learned, the backbone stayed as it was." in card
-    assert "Start: random weights: vit.safetensors could not be had." in card
-    assert "Learned from 3 photos, evaluated on 3 test photos." in card
+    assert "with a mlp head, 1,234,567 parameters; only the head was trained." in card
+    assert "Pre-trained weights: random weights: vit.safetensors could not be had." in card
+    assert "Trained on 3 photos, evaluated on 3 test photos." in card
     assert "Thresholds: best F1 per label on 3 photos." in card
     assert "Written by manylabel 0.1.0;" in card
     assert "{" not in card
@@ -78,13 +78,13 @@ def test_the_card_says_how_good_it_is_and_what_doing_nothing_would_give() -> Non
         re.fullmatch(r"\| binary_accuracy \| 87.5 % \| \d.* to 9\d.* % \| 75.0 % \| 62.5 % \|", line)
         for line in lines
     )
-    assert "| | this network | 95 % interval | all-negative | label-prior |" in lines
-    assert any(line.startswith("What a network has to beat: all-negative gives no label") for line in lines)
+    assert "| | this model | 95 % interval | all-negative | label-prior |" in lines
+    assert any(line.startswith("Baselines to beat: all-negative gives no label") for line in lines)
     assert any(re.fullmatch(r"\| sea \| 1 \| 100.0 % \| .* to 100.0 % \| 0.50 \|", line) for line in lines)
 
 
 def test_the_card_says_what_was_done_to_the_probabilities() -> None:
-    assert "* Probabilities: not calibrated, for no photos were kept from training.\n" in card_of(TRIAL)
+    assert "* Probabilities: not calibrated: no photos were kept from training.\n" in card_of(TRIAL)
     calibrated = card_of(with_everything(TRIAL, TABLE))
     assert (
         "* Probabilities: calibrated: log loss 0.500 \N{RIGHTWARDS ARROW} 0.400 on photos that the"
@@ -104,12 +104,12 @@ def test_nothing_in_the_card_is_obeyed() -> None:
     split = Split(train=np.arange(3), val=np.empty(0, np.int64), test=np.arange(3, 6))
     run = RunInfo(command="", started="", seconds=1.0, seed=0, recipe="", versions={})
     trial = replace(TRIAL, labels=labels, init_note="random: <b>.safetensors\nis gone")
-    card = model_card(facts_of(replace(TABLE, labels=labels), split, [trial], run))
+    card = model_card(results_of(replace(TABLE, labels=labels), split, [trial], run))
 
     assert r"| [x\](http\://y) | " in card
     assert r"| \`z\`\\n# head | " in card
     assert r"| \\x1b[2J\\u202e | " in card
-    assert r"Start: random: &lt;b>.safetensors\\nis gone." in card
+    assert r"Pre-trained weights: random: &lt;b>.safetensors\\nis gone." in card
 
 
 def test_a_dash_is_explained_where_there_is_one() -> None:
@@ -117,16 +117,16 @@ def test_a_dash_is_explained_where_there_is_one() -> None:
     known = replace(TABLE, targets=np.nan_to_num(TABLE.targets) + np.eye(6, 3, -3) * [0, 1, 0])
     split = Split(train=np.arange(3), val=np.empty(0, np.int64), test=np.arange(3, 6))
     run = RunInfo(command="", started="", seconds=1.0, seed=0, recipe="", versions={})
-    assert UNDEFINED_NOTE not in model_card(facts_of(known, split, [TRIAL], run))
+    assert UNDEFINED_NOTE not in model_card(results_of(known, split, [TRIAL], run))
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"tune": "full"}, "; the whole network learned."),
+        ({"tune": "full"}, "; all weights were trained."),
         (
             {"test": None, "out_of_fold": TEST},
-            "evaluated on 3 photos, each by a network that did not see it.",
+            "evaluated on 3 photos, each by a model that was not trained on it.",
         ),
     ],
 )
