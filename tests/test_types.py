@@ -201,7 +201,7 @@ def test_a_trial_shows_its_test_photos_before_its_folds() -> None:
 
 
 def test_a_trial_without_held_out_photos_has_nothing_to_show() -> None:
-    with pytest.raises(ValueError, match="resnet50: no photo was held out, so there is nothing to judge"):
+    with pytest.raises(ValueError, match="resnet50: no photo was held out, so nothing can be evaluated"):
         _ = make_trial(test=None, out_of_fold=None).evaluated
 
 

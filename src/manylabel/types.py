@@ -24,7 +24,7 @@ PRETRAINED = frozenset({"package", "official", "file"})  # sources of weights th
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LabelTable:
-    """Hold which photo carries which label.
+    """Photos and the labels that they carry.
 
     Attributes:
         photos: The files, one per photo.
@@ -32,8 +32,8 @@ class LabelTable:
         labels: The label names.
         targets: Float array [n_photos, n_labels]: 1 present, 0 absent, NaN unknown.
         parts: The given split: "train", "val" or "test" per photo, None where nothing was given.
-        source: How the table was read, in words, e.g. ``"labels.csv as delimited CSV, joined by ';'"``.
-        notes: What the user should know but what stops nothing, one sentence each.
+        source: How the table was read, e.g. ``"labels.csv as delimited CSV, joined by ';'"``.
+        notes: Warnings about the labels, one sentence each.
 
     Raises:
         ValueError: The sizes do not fit together, or targets hold something else than 0, 1 and NaN.
@@ -57,7 +57,7 @@ class LabelTable:
         known = self.targets[~np.isnan(self.targets)]
         if not np.isin(known, (0.0, 1.0)).all():
             raise ValueError("targets hold 0 (absent), 1 (present) or NaN (unknown), nothing else")
-        # A copy of one's own: the caller's array stays as writeable as it was.
+        # A copy, so that the caller's array stays writeable.
         object.__setattr__(self, "targets", self.targets.copy())
         self.targets.flags.writeable = False
 
@@ -76,7 +76,7 @@ class LabelTable:
         return tuple(self.labels[column] for column in np.flatnonzero(self.targets[row] == 1))
 
     def name_labels(self, row: int) -> str:
-        """Name the labels that a photo is known to carry; or say that it has none, or that nobody knows."""
+        """Return the labels of a photo in words, or that it has none, or that they are unknown."""
         names = ", ".join(self.labels_of(row))
         return names or ("labels unknown" if np.isnan(self.targets[row]).any() else "no label")
 
@@ -99,17 +99,16 @@ class LabelTable:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Split:
-    """Hold which photos train, which choose, which judge.
+    """The parts of a dataset.
 
     Attributes:
-        train: Row numbers that a model learns from.
-        val: Row numbers that choose: when to stop, how much of what was learned to keep, thresholds; may be
-            empty.
-        test: Row numbers that only judge; empty in a cross-validation without a test part.
-        folds: Held-out row numbers of each fold, a partition of ``train``. Empty without cross-validation.
-        groups: Number of the group that each photo of the table belongs to [n_photos]: near-copies share one;
-            None where every photo stands for itself.
-        origin: Where the split comes from, in words, e.g. ``"given in labels.csv"``.
+        train: Rows of the training set.
+        val: Rows of the validation set, which early stopping, interpolation, calibration and thresholds use;
+            may be empty.
+        test: Rows of the test set; empty in a cross-validation without one.
+        folds: Held-out rows of each fold, a partition of ``train``; empty without cross-validation.
+        groups: The group of each photo [n_photos]: near-duplicates share one; None without groups.
+        origin: Where the split comes from, e.g. ``"given in labels.csv"``.
 
     Raises:
         ValueError: A photo lies in two parts, or the folds are not a partition of ``train``.
@@ -133,7 +132,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Scores:
-    """Hold what a model says about some photos.
+    """Probabilities of some photos.
 
     Attributes:
         names: Photo names, one per row.
@@ -160,11 +159,11 @@ class Scores:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Thresholds:
-    """Hold the score from which on a label counts as present.
+    """Decision thresholds: a label is present where its probability reaches its threshold.
 
     Attributes:
         values: One threshold per label [n_labels] in [0, 1].
-        origin: How they were chosen, in words, for the report.
+        origin: How they were chosen.
         changes: What was changed since, one sentence each.
     """
 
@@ -190,13 +189,13 @@ class Thresholds:
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """Hold what one pass over the training photos gave.
+    """Losses of one pass over the training photos.
 
     Attributes:
-        fold: Number of the fold from 0; None for the fit whose model is kept.
+        fold: Number of the fold from 0; None for the fit on all training photos.
         epoch: Number of the pass from 1.
         train_loss: Mean loss over the training photos in this pass.
-        held_out_loss: Mean loss over the held-out photos after it, None without any. It decides nothing.
+        held_out_loss: Mean loss over the held-out photos after it; None without any.
         learning_rate: Learning rate of the head at the end of the pass; None where a solver chose its steps.
     """
 
@@ -209,12 +208,12 @@ class Epoch:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class EvaluatedPhotos:
-    """Hold scores and decisions for photos that the model did not learn from.
+    """Probabilities and decisions of photos that the model was not trained on.
 
     Attributes:
         rows: Row numbers in the table [n_rows].
         scores: Probabilities [n_rows, n_labels].
-        decisions: Which labels the model gives [n_rows, n_labels]; the thresholds came from other photos.
+        decisions: Labels that are given [n_rows, n_labels], by thresholds chosen on other photos.
     """
 
     rows: IntArray
@@ -224,11 +223,10 @@ class EvaluatedPhotos:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class NeighborPredictions(EvaluatedPhotos):
-    """Hold what the most similar training photos say about the evaluated ones, and which they are.
+    """Predictions from the nearest training photos, and which these are.
 
     Attributes:
-        similar: Rows of the training photos that look most alike to each, the most alike first
-            [n_rows, n_similar].
+        similar: Rows of the nearest training photos, the nearest first [n_rows, n_similar].
     """
 
     similar: IntArray
@@ -236,15 +234,15 @@ class NeighborPredictions(EvaluatedPhotos):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CalibrationSet:
-    """Hold what a network says about the photos that chose its calibration and its thresholds.
+    """Predictions for the photos that calibration and thresholds were chosen on.
 
     Attributes:
-        evaluated: Its scores and decisions, those of each fold by what was chosen on the others.
-        raw_scores: Its scores before calibration [n_rows, n_labels].
-        threshold_scores: Those that chose thresholds, calibrated by other photos [n_rows, n_labels].
-        free_decisions: Its decisions by thresholds alone, without rules among labels [n_rows, n_labels].
-        folds: Places in these rows that belong to each fold.
-        origin: Which photos these are, in words.
+        evaluated: Probabilities and decisions, those of each fold by what was chosen on the others.
+        raw_scores: Probabilities before calibration [n_rows, n_labels].
+        threshold_scores: Those that thresholds were chosen on, calibrated by other photos [n_rows, n_labels].
+        free_decisions: Decisions by thresholds alone, without constraints [n_rows, n_labels].
+        folds: Positions in these rows of each fold.
+        origin: Which photos these are.
     """
 
     evaluated: EvaluatedPhotos
@@ -257,12 +255,12 @@ class CalibrationSet:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LearningCurve:
-    """Hold how well heads rank held-out photos that learned from fewer or more photos.
+    """How well linear heads rank held-out photos, by the number of training photos.
 
     Attributes:
-        n_photos: Photos that they learned from, rising [n_sizes].
-        values: mAP of photos that they did not learn from [n_sizes].
-        bands: Its 95 % intervals over photos like these [n_sizes, 2].
+        n_photos: Training photos, rising [n_sizes].
+        values: mAP of held-out photos [n_sizes].
+        bands: Its 95 % intervals [n_sizes, 2].
         label_values: Average precision of each label [n_sizes, n_labels].
         label_bands: Its 95 % intervals [n_sizes, n_labels, 2].
         gain: What the last doubling of the photos added to the mAP.
@@ -282,39 +280,39 @@ class LearningCurve:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Trial:
-    """Hold everything that training one network gave, apart from the network itself.
+    """Everything that training gave, apart from the model itself.
 
     Attributes:
         model: Name of the backbone.
         init: Where its weights came from.
         init_note: The same in words, e.g. ``"official weights resnet50-0676ba61.pth"``.
         head: Name of the head.
-        tune: What learned: "head", "top" or "full".
+        tune: What was trained: "head", "top" or "full".
         parameters: Number of parameters of the whole classifier.
         labels: The label names.
-        thresholds: Thresholds of the model that is kept.
+        thresholds: Thresholds of the final model.
         pos_weight: Weight of a positive per label [n_labels].
-        weight_decay: Weight decay of the fit that is kept, given or chosen.
+        weight_decay: Weight decay of the final fit, given or chosen.
         fold_weight_decays: The same of the fit of each fold; empty without folds.
-        test: Scores of the test photos; None where the split has none.
-        out_of_fold: Scores of training photos by a model that did not see them: of all of them where the
-            split has folds, else of those that inner folds held out; None without any.
+        test: Predictions for the test photos; None where the split has none.
+        out_of_fold: Predictions for training photos by models that did not see them: for all of them where
+            the split has folds, else for those that inner folds held out; None without any.
         history: Loss per epoch.
         training_seconds: Wall time of one fit from photos on, median over the fits.
         inference_seconds: Shortest wall time of one photo, pixels to probabilities.
         stage_seconds: Wall time of each stage of this trial.
         step_seconds: Where the time of all training steps went; empty where none were taken.
-        logit_scale: What the logits of the kept network were multiplied with after the fit.
-        learned_share: Share of the way from the start of training that the kept network stands at, in [0, 1].
+        logit_scale: Factor of the logits after the fit.
+        learned_share: Alpha of the interpolation between the weights before and after fine-tuning, in [0, 1].
         calibration_set: Predictions for the photos that calibration and thresholds were chosen on; None
             without such photos.
         is_calibrated: Whether the probabilities were calibrated after training.
-        calibration: Why, or why not, in words.
-        threshold_notes: What cannot be promised of the thresholds, a sentence each.
-        neighbors: What the nearest neighbors on the features of the frozen backbone say about the evaluated
-            photos; None where their features were not computed.
-        neighbors_out_of_fold: The same about the out-of-fold photos, where test photos judge.
-        folds: Row numbers that each fit of the cross-validation held out; empty without any.
+        calibration: Why, or why not.
+        threshold_notes: What the thresholds cannot promise, a sentence each.
+        neighbors: Predictions for the evaluated photos from their nearest neighbors on the features of the
+            frozen backbone; None where these were not computed.
+        neighbors_out_of_fold: The same for the out-of-fold photos, where there is a test set.
+        folds: Rows that each fit of the cross-validation held out; empty without any.
         learning_curve: Whether more photos would help; None where it was not measured.
     """
 
@@ -349,27 +347,23 @@ class Trial:
 
     @property
     def evaluated(self) -> EvaluatedPhotos:
-        """Return the scores that the tables show: those of the test photos, else the out-of-fold ones.
-
-        Raises:
-            ValueError: Nothing was held out.
-        """
+        """The predictions that metrics are computed on: for the test photos, else the out-of-fold ones."""
         evaluated = self.test if self.test is not None else self.out_of_fold
         if evaluated is None:
-            raise ValueError(f"{self.model}: no photo was held out, so there is nothing to judge")
+            raise ValueError(f"{self.model}: no photo was held out, so nothing can be evaluated")
         return evaluated
 
 
 class Predictor(Protocol):
-    """Turn photos into scores; one per engine."""
+    """What turns photos into probabilities; one per engine."""
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Name the labels, in the order of the columns."""
+        """The label names, in the order of the columns."""
 
     @property
     def thresholds(self) -> Thresholds:
-        """Return the thresholds that came with the model."""
+        """The thresholds that came with the model."""
 
     def predict_proba(self, photos: Sequence[Image.Image]) -> FloatArray:
         """Return probabilities [n_photos, n_labels] for upright RGB photos of any size."""
@@ -377,11 +371,11 @@ class Predictor(Protocol):
 
 @dataclass(frozen=True)
 class Progress:
-    """How far one stage of one network is, or how far the whole command is.
+    """How far a stage of one model is, or the whole command.
 
     Attributes:
         subject: What is worked on, e.g. ``"resnet50"``.
-        stage: What is done to it, e.g. ``"features"``.
+        stage: The stage, e.g. ``"features"``.
         done, total: Steps done, steps in all.
         is_of_all: Whether the steps make up the whole command; the stages of such a step follow it.
     """
@@ -394,8 +388,8 @@ class Progress:
 
 
 ProgressCallback = Callable[[Progress], None]
-"""What hears of progress; the command line draws bars with it, the library default hears nothing."""
+"""Called with the progress; the command line draws bars with it."""
 
 
 def ignore_progress(progress: Progress) -> None:
-    """Hear of progress and do nothing."""
+    """Do nothing."""

@@ -87,7 +87,7 @@ def test_comparing_prints_one_table_and_writes_the_report(run: Run, images: Path
     assert [starts.index(name) for name in ("squeezenet1_1", "all-negative", "label-prior")]
     assert "Evaluated on 6 test photos." in lines
     assert lines[-1] == "Report: runs/first/report.html"
-    assert answer.stdout.startswith("Nothing here is pre-trained: squeezenet1_1 started from random")
+    assert answer.stdout.startswith("No model here is pre-trained: squeezenet1_1 started from random")
     assert Path("runs/first/report.html").is_file()
     assert Path("runs/first/models/squeezenet1_1/config.json").is_file()
     facts = json.loads(Path("runs/first/results.json").read_text(encoding="utf-8"))
@@ -123,7 +123,7 @@ def test_options_reach_the_run(run: Run, images: Path, labels: Path) -> None:
 
     facts = json.loads(Path("shapes/facts.json").read_text(encoding="utf-8"))
     assert answer.code == 0
-    assert "Evaluated on 32 photos, each by a network that did not see it." in answer.stdout
+    assert "Evaluated on 32 photos, each scored by a model that was not trained on it." in answer.stdout
     assert (facts["run"]["seed"], facts["run"]["recipe"]) == (7, "study")
     assert facts["models"][0]["head"] == "mlp"
     assert facts["models"][0]["pos_weight"] == [1.0, 1.0, 1.0]
