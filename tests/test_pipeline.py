@@ -276,7 +276,7 @@ def set_no_epochs(config: RunConfig) -> RunConfig:
         (lose_the_labels, "gone.csv"),
         (name_no_folder, "data.photos: give the folder of the photos"),
         (name_another_network, "unknown network 'squeezenet'"),
-        (set_no_epochs, "training.epochs: given 0, expected at least 1"),
+        (set_no_epochs, "training.epochs: given 0, expected a whole number, at least 1"),
     ],
 )
 @pytest.mark.parametrize("run", [compare, train])
