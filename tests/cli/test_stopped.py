@@ -50,7 +50,7 @@ def test_a_command_that_is_told_to_stop_cleans_up(number: signal.Signals, code: 
     _, said = process.communicate(timeout=60)
 
     assert process.returncode == code
-    assert said.startswith("error: stopped; no half-written output was left")
+    assert said.startswith("error: stopped; no half-written output is left")
     assert "Traceback" not in said
     assert not list(tmp_path.iterdir())
 
