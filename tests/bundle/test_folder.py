@@ -22,8 +22,7 @@ from manylabel.bundle.folder import (
 )
 from manylabel.constraints import parse_rules
 from manylabel.errors import BundleError, OutputError
-from manylabel.io.disk_space import check_room
-from manylabel.io.files import file_sha256, is_full, write_atomically
+from manylabel.io.files import check_room, file_sha256, is_full, write_atomically
 from manylabel.preprocess import Preprocessing
 from manylabel.types import Thresholds
 
@@ -125,7 +124,7 @@ def test_a_number_that_no_bundle_has_is_told(name: str, number: str, tmp_path: P
         seal(file)
 
     with pytest.raises(
-        BundleError, match=rf"{name}: cannot be read: {number[:20]}.*is no number that a bundle"
+        BundleError, match=rf"{name}: cannot be read: {number[:20]}.*is not a valid number in a bundle"
     ):
         read_bundle(tmp_path)
 
@@ -265,9 +264,9 @@ def test_a_config_that_cannot_be_understood_is_told(
         (b"label,threshold\nsea sky,0.5\n", "line 2: unknown label 'sea sky'; did you mean 'sea, sky'?"),
         (b"label\na\n", "line 1: expected the columns label,threshold, found 'label'"),
         (b"", "line 1: expected the columns label,threshold"),
-        ("label,threshold\nHồ Gươm,high\n".encode(), "line 2: 'high' is no number from 0 to 1"),
+        ("label,threshold\nHồ Gươm,high\n".encode(), "line 2: 'high' is not a number from 0 to 1"),
         ("label,threshold\nHồ Gươm,0.5\n".encode(), "has no threshold for 'sea, sky'"),
-        (b"label,threshold\n\xff,0.5\n", "is no text in UTF-8"),
+        (b"label,threshold\n\xff,0.5\n", "is not UTF-8 text"),
     ],
 )
 def test_thresholds_that_cannot_be_used_are_told(content: bytes, problem: str, tmp_path: Path) -> None:

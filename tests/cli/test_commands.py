@@ -208,7 +208,7 @@ def test_a_taken_place_stays_as_it_is_unless_it_is_to_be_replaced(
 
     refused = run(*command)
     assert refused.code == 2
-    assert "run: exists already; choose another folder, or replace it (--overwrite, " in refused.said
+    assert "run: already exists; choose another folder, or replace it (--overwrite, " in refused.said
     assert contents(Path()) == {"run/history/older.csv": b"an older run"}
 
     assert run(*command, "--overwrite").code == 0
@@ -219,7 +219,7 @@ def test_a_taken_place_stays_as_it_is_unless_it_is_to_be_replaced(
     Path("run/mine.txt").write_text("mine", encoding="utf-8")
     refused = run(*command, "--overwrite")
     assert refused.code == 2
-    assert "run: holds what this command does not write: mine.txt;" in refused.said
+    assert "run: contains files that this command did not write: mine.txt;" in refused.said
     assert "run/mine.txt" in contents(Path())
 
 
@@ -281,7 +281,7 @@ def test_thresholds_that_cannot_be_used_are_told(
 
     assert (wrong.code, bare.code) == (2, 2)
     assert "unknown label 'circel'; did you mean 'circle'? Known labels: circle, square" in wrong.said
-    assert "threshold square=2: '2' is no number from 0 to 1" in wrong.said
+    assert "threshold square=2: '2' is not a number from 0 to 1" in wrong.said
     assert "--threshold circle: expected LABEL=VALUE" in bare.said
 
 

@@ -65,4 +65,4 @@ def test_what_a_killed_command_left_is_removed_by_the_next(tmp_path: Path) -> No
     _, said = start(out, seconds=0).communicate(timeout=60)
 
     assert [path.name for path in tmp_path.iterdir()] == ["said.csv"]
-    assert said == f"removed {left}: a run that was killed had left it behind\n"
+    assert said == f"removed {left}, which a killed run had left behind\n"

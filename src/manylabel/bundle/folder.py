@@ -25,12 +25,17 @@ import numpy as np
 
 from manylabel.bundle.config_json import BundleConfig as BundleConfig
 from manylabel.bundle.config_json import config_from_dict, config_to_dict
-from manylabel.bundle.out_of_fold import OutOfFold, read_out_of_fold, write_out_of_fold
-from manylabel.bundle.threshold_files import describe_changes, read_thresholds, write_thresholds
+from manylabel.bundle.tables import (
+    OutOfFold,
+    describe_changes,
+    read_out_of_fold,
+    read_thresholds,
+    write_out_of_fold,
+    write_thresholds,
+)
 from manylabel.errors import BundleError, ConfigError, OutputError
-from manylabel.io.disk_space import keep_elsewhere
-from manylabel.io.files import file_sha256, is_full, write_atomically, writing
-from manylabel.io.leftovers import LEFT_BEHIND
+from manylabel.io.cache import keep_elsewhere
+from manylabel.io.files import LEFT_BEHIND, file_sha256, is_full, write_atomically, writing
 from manylabel.io.untrusted_files import check_plain, check_size, read_json
 from manylabel.types import FloatArray, IntArray, Thresholds
 

@@ -18,7 +18,7 @@ from manylabel.errors import ConfigError, OutputError
 from manylabel.recipes import all_settings, apply_settings, load_recipe, replace_settings, without_none
 
 if TYPE_CHECKING:
-    from manylabel.bundle.threshold_files import ThresholdSource
+    from manylabel.bundle.tables import ThresholdSource
 
 DEFAULT_RECIPE = "standard"
 

@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from manylabel.io.csv_text import CsvWriter
+from manylabel.io.csv_text import CsvWriter, label_columns
 from manylabel.io.files import write_atomically
-from manylabel.io.label_columns import label_columns
 from manylabel.report.trust import list_label_issues
 from manylabel.types import Epoch, LabelTable, Trial
 

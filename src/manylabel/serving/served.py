@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from manylabel.bundle.folder import read_bundle, read_hashes
-from manylabel.bundle.threshold_files import ThresholdSource
+from manylabel.bundle.tables import ThresholdSource
 from manylabel.config import EngineName, PrecisionName
 from manylabel.constraints import respect
 from manylabel.data.photos import open_photo_bytes
