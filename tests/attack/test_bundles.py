@@ -293,7 +293,7 @@ ATTACKS: dict[str, Attack] = {
     "config: an escape sequence": Attack(tamper=name_labels("a\x1b[2J", "b", "c"), says=r"shown: 'a\x1b[2J'"),
     "config: right to left": Attack(tamper=name_labels("a\u202eb", "b", "c"), says=r"shown: 'a\u202eb'"),
     "config: NUL": Attack(tamper=name_labels("a\0b", "b", "c"), says=r"shown: 'a\x00b'"),
-    "config: no name": Attack(tamper=name_labels("  ", "b", "c"), says="no name that can be shown"),
+    "config: no name": Attack(tamper=name_labels("  ", "b", "c"), says="a label is not printable"),
     "config: two of one name": Attack(tamper=name_labels("a", "a", "c"), says="two have the same"),
     "config: an endless name": Attack(tamper=configure(head="a" * 10**7), says="config.json: is damaged"),
     "config: a rule of 3,000 labels": Attack(
