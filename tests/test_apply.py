@@ -133,7 +133,7 @@ def test_photos_none_of_which_can_be_read_are_told(shapes_bundle: Path, tmp_path
 
 
 def test_a_folder_that_is_no_bundle_is_told(images: Path) -> None:
-    with pytest.raises(BundleError, match="is no bundle"):
+    with pytest.raises(BundleError, match="is not a bundle"):
         predict(images, images)
 
 

@@ -26,7 +26,7 @@ HEAVY = ("accelerate", "nncf", "openvino", "timm", "torch", "torchvision")
 SLOW = ("matplotlib", "openpyxl", "pandas", "scipy", "sklearn")
 # What importing any module of these must not load; a name stands for all that lies below it.
 LIGHT = {
-    ("__init__", "config", "errors", "io", "recipes", "settings"): {*HEAVY, *SLOW, "numpy"},
+    ("__init__", "config", "errors", "io", "recipes"): {*HEAVY, *SLOW, "numpy"},
     ("bundle", "data", "decisions", "metrics", "preprocess", "quiet_imports", "results", "review", "types"): {
         *HEAVY,
         *SLOW,

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from manylabel.constraints import LabelRules, parse_rules, respect, violations
+from manylabel.constraints import LabelRules, check_amount, decide_with_rules, parse_rules, violations
 from manylabel.errors import ConfigError
 from manylabel.types import FloatArray, Thresholds
 
@@ -80,7 +80,7 @@ def test_decisions_obey_and_no_obedient_set_has_a_greater_margin(
     rules: LabelRules, drawn: tuple[FloatArray, FloatArray]
 ) -> None:
     scores, thresholds = drawn
-    decisions = respect(rules, scores, Thresholds(values=thresholds, origin="drawn"))
+    decisions = decide_with_rules(rules, scores, Thresholds(values=thresholds, origin="drawn"))
     margins = log_odds(scores) - log_odds(thresholds)
     for row, margin in zip(decisions, margins, strict=True):
         assert obeys(rules, tuple(row.astype(float)))
@@ -92,7 +92,7 @@ def test_decisions_obey_and_no_obedient_set_has_a_greater_margin(
 def test_photos_that_obey_keep_their_decisions(rules: LabelRules, scores: FloatArray) -> None:
     thresholds = Thresholds(values=np.array([0.0, 1.0, 0.5, 0.3, 0.7]), origin="by hand")
     free = thresholds.decide(scores)
-    for row, decisions in zip(free, respect(rules, scores, thresholds), strict=True):
+    for row, decisions in zip(free, decide_with_rules(rules, scores, thresholds), strict=True):
         if obeys(rules, tuple(row.astype(float))):
             np.testing.assert_array_equal(decisions, row)
         assert obeys(rules, tuple(decisions.astype(float)))
@@ -191,7 +191,7 @@ def test_groups_of_a_thousand_labels_are_solved() -> None:
     )
     scores = np.random.default_rng(0).uniform(0.3, 0.7, (20, 2000))
     scores[:10, 1000:] = scores[:10, 1000:] / 2
-    decisions = respect(rules, scores, Thresholds(values=np.full(2000, 0.5), origin="by hand"))
+    decisions = decide_with_rules(rules, scores, Thresholds(values=np.full(2000, 0.5), origin="by hand"))
     np.testing.assert_array_equal(decisions[:, :1000].sum(axis=1), 1)
     np.testing.assert_array_equal(decisions[:, :1000].argmax(axis=1), scores[:, :1000].argmax(axis=1))
     np.testing.assert_array_equal(decisions[:10, 1000:].sum(axis=1), 1)
@@ -206,8 +206,8 @@ def test_many_photos_are_solved_in_parts() -> None:
     )
     scores = np.random.default_rng(0).uniform(0, 1, (6000, 24))
     thresholds = Thresholds(values=np.full(24, 0.5), origin="by hand")
-    together = respect(rules, scores, thresholds)
-    np.testing.assert_array_equal(together[5990:], respect(rules, scores[5990:], thresholds))
+    together = decide_with_rules(rules, scores, thresholds)
+    np.testing.assert_array_equal(together[5990:], decide_with_rules(rules, scores[5990:], thresholds))
     assert not violations(rules, together.astype(float))
 
 
@@ -215,10 +215,10 @@ def test_without_rules_or_photos_decisions_are_the_free_ones() -> None:
     thresholds = Thresholds(values=np.full(5, 0.5), origin="by hand")
     scores = np.array([[0.1, 0.5, 0.9, 0.0, 1.0]])
     np.testing.assert_array_equal(
-        respect(parse_rules(labels=LABELS), scores, thresholds), thresholds.decide(scores)
+        decide_with_rules(parse_rules(labels=LABELS), scores, thresholds), thresholds.decide(scores)
     )
     rules = parse_rules(exclusive=("day | night",), labels=LABELS)
-    assert respect(rules, np.empty((0, 5)), thresholds).shape == (0, 5)
+    assert decide_with_rules(rules, np.empty((0, 5)), thresholds).shape == (0, 5)
     assert violations(rules, np.empty((0, 5))) == []
 
 
@@ -226,8 +226,33 @@ def test_what_does_not_fit_is_refused() -> None:
     rules = parse_rules(exclusive=("day | night",), labels=LABELS)
     thresholds = Thresholds(values=np.full(5, 0.5), origin="by hand")
     with pytest.raises(ValueError, match=r"scores have shape \(1, 4\), expected \[n_photos, 5\]"):
-        respect(rules, np.zeros((1, 4)), thresholds)
+        decide_with_rules(rules, np.zeros((1, 4)), thresholds)
     with pytest.raises(ValueError, match="without NaN"):
-        respect(rules, np.full((1, 5), NAN), thresholds)
+        decide_with_rules(rules, np.full((1, 5), NAN), thresholds)
     with pytest.raises(ValueError, match="targets have shape"):
         violations(rules, np.zeros((1, 4)))
+
+
+MANY_LABELS = tuple(f"label {number}" for number in range(1_001))
+
+
+def test_rules_that_connect_too_many_labels_are_refused() -> None:
+    check_amount([" | ".join(MANY_LABELS[:1_000])])
+
+    with pytest.raises(ConfigError, match="they connect more than 1,000 labels, too many to solve"):
+        parse_rules(exclusive=(" | ".join(MANY_LABELS),), labels=MANY_LABELS)
+
+
+def test_rules_are_connected_through_others() -> None:
+    halves = [" | ".join(MANY_LABELS[:501]), " | ".join(MANY_LABELS[501:])]
+    check_amount(halves)
+
+    with pytest.raises(ConfigError, match="connect more than 1,000 labels"):
+        check_amount([*halves, f"{MANY_LABELS[0]} -> {MANY_LABELS[-1]}"])
+
+
+def test_many_rules_that_connect_few_labels_are_fine() -> None:
+    check_amount([f"child {number} -> parent {number}" for number in range(10_000)])
+
+    with pytest.raises(ConfigError, match="there are 10,001, at most 10,000 can be solved"):
+        check_amount(["a -> b"] * 10_001)

@@ -136,7 +136,7 @@ def test_thresholds_that_are_no_probabilities_are_refused(value: str, bundle: Pa
     text = f"label,threshold\ncircle,{value}\nsquare,0.5\ntriangle,0.5\n"
     (bundle / "thresholds.csv").write_text(text, encoding="utf-8")
     seal(bundle, "thresholds.csv")
-    with pytest.raises(BundleError, match=r"thresholds\.csv, line 2: .* is no number from 0 to 1"):
+    with pytest.raises(BundleError, match=r"thresholds\.csv, line 2: .* is not a number from 0 to 1"):
         open_predictor(bundle)
 
 

@@ -276,7 +276,7 @@ def set_no_epochs(config: RunConfig) -> RunConfig:
         (lose_the_labels, "gone.csv"),
         (name_no_folder, "data.photos: give the folder of the photos"),
         (name_another_network, "unknown network 'squeezenet'"),
-        (set_no_epochs, "training.epochs: given 0, expected at least 1"),
+        (set_no_epochs, "training.epochs: given 0, expected a whole number, at least 1"),
     ],
 )
 @pytest.mark.parametrize("run", [compare, train])
@@ -301,7 +301,7 @@ def test_a_taken_place_is_told_before_anything_is_read(config: RunConfig) -> Non
     out.mkdir(parents=True)
     (out / "report.html").write_text("an older run", encoding="utf-8")
 
-    with pytest.raises(OutputError, match=r"run: exists already; .* \(--overwrite, "):
+    with pytest.raises(OutputError, match=r"run: already exists; .* \(--overwrite, "):
         compare(lose_the_folder(config))
 
     assert contents(out.parent) == {"run/report.html": b"an older run"}
@@ -334,7 +334,9 @@ def test_a_folder_with_files_of_others_is_refused_before_anything_is_read(config
     write_atomically(out / "report.html", b"an older run")
     write_atomically(out / "beach.jpg", b"the only copy")
 
-    with pytest.raises(OutputError, match=r"run: holds what this command does not write: beach\.jpg;"):
+    with pytest.raises(
+        OutputError, match=r"run: contains files that this command did not write: beach\.jpg;"
+    ):
         compare(lose_the_folder(replace(config, overwrite=True)))
 
     assert contents(out.parent) == {"run/report.html": b"an older run", "run/beach.jpg": b"the only copy"}

@@ -8,7 +8,7 @@ import pytest
 
 from manylabel.apply import predict
 from manylabel.bundle.folder import find_out_of_fold, read_bundle
-from manylabel.bundle.threshold_files import read_thresholds
+from manylabel.bundle.tables import read_thresholds
 from manylabel.decisions.thresholds import ThresholdAim
 from manylabel.errors import ConfigError
 from manylabel.thresholds import (

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from manylabel.bundle.folder import read_training_counts
-from manylabel.bundle.threshold_files import ThresholdSource
+from manylabel.bundle.tables import ThresholdSource
 from manylabel.config import DataConfig, DeviceName, EngineName, PrecisionName
 from manylabel.data.align import align_targets
 from manylabel.data.duplicates import group_copies
@@ -26,7 +26,7 @@ from manylabel.engines.openvino import aim_for
 from manylabel.engines.registry import open_predictor
 from manylabel.engines.stream import Predictions, join_predictions, stream_files
 from manylabel.errors import InputError, PhotoError, nothing_read
-from manylabel.io.files import printable, write_atomically, writing
+from manylabel.io.files import printable, write_output
 from manylabel.metrics.baselines import Baseline, all_negative, label_prior_of_counts
 from manylabel.metrics.intervals import Interval, bootstrap_metrics
 from manylabel.metrics.metrics import measure, measure_labels
@@ -242,8 +242,7 @@ def write_evaluation(path: Path, evaluation: Evaluation) -> None:
             {"image": str(failure.path), "error": failure.reason} for failure in evaluation.failures
         ],
     }
-    with writing(path):
-        write_atomically(path, (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode())
+    write_output(path, (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def _numbers(metrics: Mapping[str, float]) -> dict[str, float | None]:

@@ -1,13 +1,14 @@
-"""Every setting of a run, with its meaning.
+"""Every setting of a run: type, range, default and help in one place.
 
-In:  values from recipes, options and Python.
-Out: frozen dataclasses; the text under a field is its help, its TOML comment and its reference entry.
-
-Reading and writing them as TOML, recipes by name and ``--set`` live in ``recipes.py``.
+In:  values from recipes, options and Python; ``recipes.py`` converts and checks them by the types here.
+Out: frozen dataclasses. The text under a field, with its range, is its help and its TOML comment.
 """
 
+import sys
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 BlankMeaning = Literal["absent", "unknown"]
 MissingPhotos = Literal["skip", "error"]
@@ -39,277 +40,289 @@ EngineName = Literal["auto", "openvino", "torch", "int8", "onnxruntime"]
 ExportName = Literal["onnx", "openvino", "int8"]
 ThresholdName = Literal["f1", "accuracy", "cost", "precision", "recall", "half"]
 
+_LARGEST = sys.float_info.max  # keeps infinity out
+Text = Annotated[str, Meta(min_length=1)]
+Names = Annotated[tuple[Text, ...], Meta(min_length=1, extra={"is_unique": True})]  # see recipes.Setting
+Count = Annotated[int, Meta(ge=1)]
+FoldCount = Annotated[int, Meta(ge=2)]
+ViewCount = Annotated[int, Meta(ge=1, le=8)]
+Pixels = Annotated[int, Meta(ge=32, le=4096)]  # below 32 the strides of the usual networks leave no pixel
+Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]  # numpy, scikit-learn and torch share 32 bits
+Positive = Annotated[float, Meta(gt=0, le=_LARGEST)]
+NotNegative = Annotated[float, Meta(ge=0, le=_LARGEST)]
+OneOrMore = Annotated[float, Meta(ge=1, le=_LARGEST)]
+Fraction = Annotated[float, Meta(gt=0, lt=1)]
+FractionOrZero = Annotated[float, Meta(ge=0, lt=1)]
+FractionOrOne = Annotated[float, Meta(gt=0, le=1)]
+Probability = Annotated[float, Meta(ge=0, le=1)]
+
 DEFAULT_BACKBONE = "efficientnet_lite0"
 """Its weights come with the installation."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """What to learn from."""
+    """The photos and labels to learn from."""
 
     photos: str = ""
-    """Folder of the photos, searched with its subfolders."""
+    """Folder of the photos; subfolders are searched too."""
 
-    labels: str | None = None
-    """Table of labels: a file, or a folder of annotation files. Not given: the photo folder itself is
-    asked."""
+    labels: Text | None = None
+    """Table of labels: a file, or a folder of annotation files. Not given: read from the photo folder."""
 
     format: FormatName = "auto"
-    """Form of the labels: one-hot, delimited, folders, hf, coco, voc, label-studio, roboflow, create-ml,
-    cvat, labelme, or auto, which guesses and says what it guessed."""
+    """Format of the labels: one-hot, delimited, folders, hf, coco, voc, label-studio, roboflow, create-ml,
+    cvat, labelme, or auto, which detects it and reports what it found."""
 
-    delimiter: str | None = None
-    """Text between two labels of one cell, e.g. ";". Not given: guessed, and said."""
+    delimiter: Text | None = None
+    """Text between two labels in one cell, e.g. ";". Not given: detected and reported."""
 
-    photo_column: str | None = None
-    """Column of a table that names the photos. Not given: the one whose cells are names of photos."""
+    photo_column: Text | None = None
+    """Column with the names of the photos. Not given: the one whose cells are names of photos."""
 
-    label_columns: tuple[str, ...] = ()
-    """Columns of a table that are labels, or that list labels. Not given: guessed, and said."""
+    label_columns: tuple[Text, ...] = ()
+    """Columns that are labels, or that list labels. Not given: detected and reported."""
 
-    ignore: tuple[str, ...] = ()
-    """Columns of a table to leave out."""
+    ignore: tuple[Text, ...] = ()
+    """Columns to leave out."""
 
-    sheet: str | None = None
-    """Sheet of a workbook. Not given: the first with a table that names photos."""
+    sheet: Text | None = None
+    """Sheet of a workbook. Not given: the first sheet with a table that names photos."""
 
-    header_row: int | None = None
-    """Line of a table that names the columns, from 1. Not given: found, and said if it is not the first."""
+    header_row: Count | None = None
+    """Line with the column names. Not given: detected, and reported if it is not the first."""
 
     blank: BlankMeaning | None = None
-    """What a blank cell of a one-hot table means: absent or unknown. Not given: absent where the table only
-    marks what is present, e.g. with x, else unknown."""
+    """Meaning of a blank cell in a one-hot table: absent or unknown. Not given: absent if the table only
+    marks what is present, e.g. with x; otherwise unknown."""
 
     missing: MissingPhotos | None = None
-    """What to do with lines whose photo is not there: skip or error. Not given: skip where most photos are
-    there."""
+    """What to do about lines whose photo does not exist: skip or error. Not given: skip if most photos
+    exist."""
 
-    min_photos: int = 1
-    """Leave out labels on fewer photos than this."""
+    min_photos: Count = 1
+    """Leave out labels with fewer photos than this."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SplitConfig:
-    """Which photos train and which judge, where the table itself does not say."""
+    """Training and test photos, unless the table itself marks them."""
 
-    test_fraction: float = 0.2
-    """Share of the photos held out for judging, in (0, 1); the study held out 40 of 200. Unused with
-    folds."""
+    test_fraction: Fraction = 0.2
+    """Fraction of the photos held out as the test set; the study held out 40 of 200. Unused with folds."""
 
-    folds: int | None = None
-    """Folds of a cross-validation, at least 2. Not given: one hold-out split."""
+    folds: FoldCount | None = None
+    """Number of cross-validation folds. Not given: one train/test split."""
 
-    val_fraction: float = 0.15
-    """Share of the training photos set aside for early stopping, in (0, 1); used only where
-    training.patience is given."""
+    val_fraction: Fraction = 0.15
+    """Fraction of the training photos set aside for early stopping; only used with training.patience."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """Which networks, from which weights."""
+    """Backbones, heads and initial weights."""
 
-    names: tuple[str, ...] = (DEFAULT_BACKBONE,)
-    """Backbones: efficientnet_lite0, efficientnet_lite1, efficientnet_lite2, a name of torchvision, or
+    names: Names = (DEFAULT_BACKBONE,)
+    """Backbones: efficientnet_lite0, efficientnet_lite1, efficientnet_lite2, a torchvision name, or
     "timm/NAME"; `manylabel models` lists them."""
 
     head: HeadName = "linear"
-    """What stands on the backbone: one linear layer, an MLP with one hidden layer, or exactly the head of
-    the study."""
+    """Head on top of the backbone: one linear layer, an MLP with one hidden layer, or exactly the head of the
+    study."""
 
     init: InitName = "official"
-    """Where a backbone starts: its official pre-trained weights, from an installed package or from its hub,
-    or random ones."""
+    """Initial weights of a backbone: its official pre-trained weights, from an installed package or its hub,
+    or random weights."""
 
     fallback: Literal["error", "random"] = "error"
-    """What to do where official weights cannot be had: stop, or go on with random weights. Such a network
-    is not ranked beside pre-trained ones: it sees one view of photos of 64 pixels, to show that it runs."""
+    """What to do if the official weights are not available: stop, or use random weights. A model with random
+    weights is not ranked with pre-trained ones: it only shows that everything runs, on one view of each
+    photo at 64 pixels."""
 
-    weights: tuple[str, ...] = ()
-    """Files of pre-trained weights (.pth or .safetensors): "FILE" for a single network, else "NAME=FILE"
+    weights: tuple[Text, ...] = ()
+    """Files of pre-trained weights (.pth or .safetensors): "FILE" for a single model, otherwise "NAME=FILE"
     for each."""
 
-    side_px: int | None = None
-    """Side of the square picture that a network sees, in pixels. Not given: what its weights were trained
-    with."""
+    side_px: Pixels | None = None
+    """Side of the square input image in pixels. Not given: the size the weights were trained with."""
 
     fit: FitName = "squash"
-    """How a photo becomes square: "squash" keeps all of it, "crop" keeps its shape and loses the borders,
-    where labels may be."""
+    """How a photo is made square: "squash" keeps all of it; "crop" keeps its proportions but cuts off the
+    borders, where labels may be."""
 
     orientation: OrientationName = "upright"
-    """Whether photos have an upper side: "upright", or "any" for those taken from above or through a
-    microscope. Those are turned by quarters in training, and evaluation.tta averages over turned views."""
+    """Whether photos have a top: "upright", or "any" for aerial or microscope images. With "any", training
+    also rotates photos by 90 degrees, and evaluation.tta averages over rotated views."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """How a network learns. Values not given depend on `tune`; every run saves those that it used."""
+    """Training. Values not given depend on `tune`; every run saves the values it used."""
 
     tune: TuneName = "top"
-    """What learns: the head on cached features of a frozen backbone; the top, that is the head and the last
-    stages of the backbone, on cached activations; or the full network."""
+    """What to train: the head (linear probing, on cached features of a frozen backbone); the top (the head
+    and the last stages of the backbone, on cached activations); or the full model."""
 
     cut: str | None = None
-    """With tune=top: the module of the backbone behind which learning starts, e.g. "layer3". Not given: the
-    cut above which about a quarter of the backbone's multiplications lie. Far below it, at the
-    usual rates, scores fell below those of the head alone."""
+    """With tune=top: the module of the backbone after which training starts, e.g. "layer3". Not given: the
+    last about 25 % of the backbone's multiplications are trained. At the usual learning rates, starting much
+    earlier scored worse than training the head alone."""
 
-    epochs: int | None = None
-    """Times that every training photo is seen. Not given, a linear head on a frozen backbone is solved to the
-    minimum of its loss, unless batch_size, learning_rate, ema_decay, patience, schedule or warmup_fraction
-    is given or the photos are too many to hold all at once."""
+    epochs: Count | None = None
+    """Number of passes over the training photos. Not given: a linear head on a frozen backbone is solved to
+    the minimum of its loss, unless batch_size, learning_rate, ema_decay, patience, schedule or
+    warmup_fraction is given or the photos do not fit in memory."""
 
-    batch_size: int | None = None
+    batch_size: Count | None = None
     """Photos per step."""
 
-    learning_rate: float | None = None
+    learning_rate: Positive | None = None
     """Peak learning rate of the head."""
 
-    body_learning_rate: float | None = None
-    """Peak learning rate of what learns of the backbone."""
+    body_learning_rate: NotNegative | None = None
+    """Peak learning rate of the trained part of the backbone."""
 
-    weight_decay: float | None = None
-    """Decoupled weight decay of AdamW. Where a linear head is solved (see epochs): d in the penalty
-    d/2 * |w|^2 on the loss of a label; not given: chosen of 0.03 to 10 by a cross-validation within the
-    training photos of each fit, 1 where they do not say otherwise."""
+    weight_decay: NotNegative | None = None
+    """Decoupled weight decay of AdamW. For a linear head that is solved (see epochs): d in the penalty
+    d/2 * |w|^2 on the loss of each label; not given, each fit chooses it from 0.03 to 10 by cross-validation
+    within its training photos, or uses 1 if they do not favor a value."""
 
     schedule: ScheduleName = "one_cycle"
-    """How the learning rate moves after warm-up: down a cosine wave ("one_cycle" warms up along one too),
-    or not at all."""
+    """Learning rate after warm-up: cosine decay ("one_cycle" also warms up along a cosine), or constant."""
 
-    warmup_fraction: float = 0.1
-    """Share of all steps in which the learning rate rises, in [0, 1)."""
+    warmup_fraction: FractionOrZero = 0.1
+    """Fraction of all steps in which the learning rate rises."""
 
-    ema_decay: float | None = None
-    """Decay of the moving average of the weights that is kept in the end, in [0, 1); 0 keeps the last
+    ema_decay: FractionOrZero | None = None
+    """Decay of the exponential moving average of the weights, which becomes the model; 0 keeps the last
     weights."""
 
-    patience: int | None = None
-    """Epochs without a better loss on the validation photos after which training stops. Not given: no
-    early stopping."""
+    patience: Count | None = None
+    """Stop after this many epochs without a lower loss on the validation photos. Not given: no early
+    stopping."""
 
     freeze_batch_norm: bool | None = None
-    """Whether batch normalisation keeps the statistics it came with. Not given: only where the weights were
-    pre-trained; random ones have none worth keeping."""
+    """Whether batch normalization keeps its pre-trained statistics. Not given: only with pre-trained weights;
+    random weights have no statistics worth keeping."""
 
     head_first: bool | None = None
-    """Whether the head learns on the frozen backbone before the top or the whole network learns. Not given:
-    only where the weights were pre-trained."""
+    """Whether to train the head on the frozen backbone before the top or the full model. Not given: only
+    with pre-trained weights."""
 
-    learned_share: float | None = None
-    """Share of the way from the start of training to its end at which the weights stay, in (0, 1]; where the
-    head learned first, less than 1 makes scores of other photos more accurate. Not given: with tune=top after
-    the head, what suits the validation photos best, be it nothing, 0.6 with fewer than 40 of them; else 1.
-    Networks of random weights keep all."""
+    learned_share: FractionOrOne | None = None
+    """How far to interpolate from the weights before fine-tuning (0) to those after it (1). After head_first,
+    less than 1 predicts new photos better. Not given: with tune=top after head_first, the best value on the
+    validation photos, or 0.6 with fewer than 40 of them; otherwise 1. Models with random weights use 1."""
 
-    n_views: int | None = None
-    """Views of each photo that the head or the top learns from: the photo itself and augmented versions of
-    it. Views of evaluation.tta come on top; a head learns from those too."""
+    n_views: Count | None = None
+    """Views of each photo to train the head or the top on: the photo itself and augmented versions. The views
+    of evaluation.tta are added; a head is trained on those too."""
 
     loss: LossName | None = None
-    """Binary cross-entropy, positives weighted by n_negative / n_positive of each label, or plain. Not given:
-    plain with tune=top and where a linear head is solved (see epochs), else weighted."""
+    """Binary cross-entropy: with positives weighted by n_negative / n_positive of each label, or plain. Not
+    given: plain with tune=top and for a linear head that is solved (see epochs), otherwise weighted."""
 
-    pos_weight_cap: float = 20.0
-    """Largest weight of a positive, at least 1."""
+    pos_weight_cap: OneOrMore = 20.0
+    """Largest weight of a positive."""
 
     precision: PrecisionName = "auto"
-    """Numbers of the forward pass: bf16 where this machine is faster with it, or as told."""
+    """Precision of the forward pass. auto: bf16 if this machine is faster with it."""
 
     device: DeviceName = "auto"
-    """Where to compute: the best device found, or as told."""
+    """Device to compute on. auto: the best one found."""
 
     engine: TrainingEngineName = "auto"
-    """What runs the frozen part of a backbone: OpenVINO on CPUs where it is installed, or as told."""
+    """Engine for the frozen part of a backbone. auto: OpenVINO on CPUs if it is installed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationConfig:
-    """How a photo is varied in training; the study flipped it and varied its light and color."""
+    """Data augmentation; the study used flips and changes of brightness, contrast and saturation."""
 
-    horizontal_flip: float = 0.5
-    """Chance to mirror a photo left to right, in [0, 1]."""
+    horizontal_flip: Probability = 0.5
+    """Probability of mirroring a photo left to right."""
 
-    brightness: float = 0.2
-    """Largest relative change of brightness, in [0, 1)."""
+    brightness: FractionOrZero = 0.2
+    """Largest relative change of brightness."""
 
-    contrast: float = 0.2
-    """Largest relative change of contrast, in [0, 1)."""
+    contrast: FractionOrZero = 0.2
+    """Largest relative change of contrast."""
 
-    saturation: float = 0.2
-    """Largest relative change of saturation, in [0, 1)."""
+    saturation: FractionOrZero = 0.2
+    """Largest relative change of saturation."""
 
-    crop_scale: float = 0.5
-    """Smallest share of a photo's area that a random crop keeps, in (0, 1]; 1 switches cropping off."""
+    crop_scale: FractionOrOne = 0.5
+    """Smallest fraction of a photo's area that a random crop keeps; 1 turns cropping off."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
-    """How scores become decisions."""
+    """From probabilities to decisions."""
 
     thresholds: ThresholdName = "f1"
-    """What each label's threshold aims at on photos that training did not see: the best F score ("f1"; see
-    beta), most right cells ("accuracy"), least cost (see cost_missed), a target precision or recall (see
-    target), or always 0.5 ("half"). Those photos are validation photos or those of folds; see inner_folds."""
+    """What each label's threshold optimizes: the F score ("f1"; see beta), "accuracy", "cost" (see
+    cost_missed), a target "precision" or "recall" (see target), or nothing: 0.5 ("half"). Thresholds are
+    chosen on photos that training did not see: validation photos, or those of folds; see inner_folds."""
 
-    beta: float = 1.0
-    """With thresholds=f1: how many times as much recall counts as precision, above 0."""
+    beta: Positive = 1.0
+    """With thresholds=f1: how many times as much recall counts as precision."""
 
-    target: float = 0.9
-    """With thresholds=precision or recall: what each label shall reach, in (0, 1)."""
+    target: Fraction = 0.9
+    """With thresholds=precision or recall: the value that each label must reach."""
 
-    cost_missed: float = 1.0
-    """With thresholds=cost: what it costs to miss a label that is there, above 0."""
+    cost_missed: Positive = 1.0
+    """With thresholds=cost: cost of missing a label that is present."""
 
-    cost_false: float = 1.0
-    """With thresholds=cost: what it costs to give a label that is not there, above 0."""
+    cost_false: Positive = 1.0
+    """With thresholds=cost: cost of predicting a label that is absent."""
 
     calibrate: bool = True
-    """Whether scores are calibrated on photos that training did not see, so that of the photos with a score
-    of 0.7 seven in ten carry the label; left out where it would not lower the log
-    loss of further photos by more than one standard error."""
+    """Whether to calibrate probabilities on photos that training did not see, so that of the photos with a
+    probability of 0.7, seven in ten have the label. Skipped unless it lowers the log loss on further photos
+    by more than one standard error."""
 
     inner_folds: bool = True
-    """Whether, where neither validation photos nor folds are given, a few more fits give scores to choose
-    thresholds, calibration and training.learned_share by: five without a fifth of the training photos each
-    until 2,000 have a score, with tune=top three without a third until 300 have one, with tune=full none."""
+    """Whether to choose thresholds, calibration and training.learned_share by cross-validation within the
+    training photos if there are neither validation photos nor folds: 5 extra fits until 2,000 photos are
+    scored; 3 until 300 with tune=top; none with tune=full."""
 
     learning_curve: bool = True
-    """Whether linear heads learn from ever more of the training photos, up to four fifths, to tell whether
-    more photos would help; from 40 photos to 100,000 labels of photos."""
+    """Whether to train linear heads on growing parts of the training photos, up to 80 %, to estimate whether
+    more photos would help. Needs at least 40 photos and at most 100,000 cells (photos x labels)."""
 
-    tta: int = 1
-    """Views of a photo whose logits are averaged into its scores (test-time augmentation), in [1, 8]:
-    the photo itself, its mirror image, its middle, its corners; with model.orientation=any the photo turned
-    and mirrored. Each view costs as much time as the first."""
+    tta: ViewCount = 1
+    """Views of a photo whose logits are averaged (test-time augmentation): the photo, its mirror image, its
+    center, its corners; with model.orientation=any, rotated and mirrored photos. Each view costs as much time
+    as the first."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RulesConfig:
-    """What is certain about labels: photos that break a rule are told, and every decision obeys all rules."""
+    """Rules among labels: photos that break one are reported, and all decisions obey them."""
 
-    exclusive: tuple[str, ...] = ()
-    """Labels of which a photo has no more than one, e.g. ["day | night"]."""
+    exclusive: tuple[Text, ...] = ()
+    """Labels of which a photo has at most one, e.g. ["day | night"]."""
 
-    implies: tuple[str, ...] = ()
-    """Labels that never come without another one, e.g. ["boat -> water"]: where a boat is, there is water."""
+    implies: tuple[Text, ...] = ()
+    """Labels that require another label, e.g. ["boat -> water"]: a photo with a boat also shows water."""
 
-    at_least_one: tuple[str, ...] = ()
+    at_least_one: tuple[Text, ...] = ()
     """Labels of which a photo has one or more, e.g. ["day | night"]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """Everything that decides a run."""
+    """Everything that determines a run."""
 
-    out: str = "runs/latest"
-    """Folder for the report, the models and everything else that a run writes."""
+    out: Text = "runs/latest"
+    """Folder for the report, the models and all other files of the run."""
 
     overwrite: bool = False
-    """Replace an earlier run in `out` once the new one is complete; a folder with other files is refused."""
+    """Replace an earlier run in `out` once the new one is complete. A folder with other files is never
+    replaced."""
 
-    seed: int = 0
-    """Seed of every random choice; the same seed gives the same scores on one machine."""
+    seed: Seed = 0
+    """Seed of every random choice; the same seed gives the same scores on the same machine."""
 
     data: DataConfig = field(default_factory=DataConfig)
     split: SplitConfig = field(default_factory=SplitConfig)

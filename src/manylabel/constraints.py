@@ -1,11 +1,12 @@
-"""Keep rules between labels: find targets that break them, and make decisions that obey them.
+"""Rules among labels: find targets that break them, and make decisions that obey them.
 
-In:  rules as texts, e.g. "day | night" or "boat -> water"; targets, or scores and thresholds.
-Out: checked rules; what breaks one; decisions [n_photos, n_labels] that obey all of them.
+In:  rules as text, e.g. "day | night" or "boat -> water"; targets, or probabilities and thresholds.
+Out: checked rules; the photos that break one; decisions [n_photos, n_labels] that obey all of them.
 
-Labels that no rule connects never influence each other: each connected component of rules is solved alone.
+Each connected component of rules is solved alone: labels that no rule connects do not influence each other.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -14,25 +15,26 @@ from typing import Literal, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from manylabel.constraint_limits import check_amount
 from manylabel.errors import ConfigError, did_you_mean
 from manylabel.types import FloatArray, IntArray, Thresholds
 
 BoolArray = NDArray[np.bool_]
 RuleKind = Literal["exclusive", "implies", "at_least_one"]
 
-_JOINTS: dict[RuleKind, str] = {"exclusive": "|", "implies": "->", "at_least_one": "|"}
+_SIGNS: dict[RuleKind, str] = {"exclusive": "|", "implies": "->", "at_least_one": "|"}
+_ANY_SIGN = re.compile(r"->|\|")
+_MOST_RULES, _MOST_CONNECTED = 10_000, 1_000
 _MAX_ASSIGNMENTS, _MAX_SHOWN = 50_000, 20
 _MAX_NUMBERS = 4_000_000  # 32 MB at a time
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """Hold one rule.
+    """One rule.
 
     Attributes:
-        kind: "exclusive" allows at most one of the labels, "at_least_one" asks for one or more of them, and
-            "implies" asks for the second wherever the first is present.
+        kind: "exclusive" allows at most one of the labels, "at_least_one" requires one or more, and "implies"
+            requires the second if the first is present.
         text: The rule as it was given, e.g. ``"boat -> water"``.
         columns: Its labels, as column numbers.
     """
@@ -57,7 +59,7 @@ class Rule:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Component:
-    """Hold rules that hang together, and everything that they allow.
+    """Connected rules, and everything that they allow.
 
     Attributes:
         rules: The rules.
@@ -72,15 +74,15 @@ class Component:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelRules:
-    """Hold the rules of a set of labels.
+    """The rules among a set of labels.
 
     Attributes:
         labels: The label names, in the order of the columns.
         rules: The rules, in the order in which they were given.
-        components: The same rules, those together that share labels.
+        components: The same rules, connected by shared labels.
 
     Raises:
-        ConfigError: Rules contradict each other, leave a label no chance, or allow too much to be listed.
+        ConfigError: Rules contradict each other, exclude a label from every photo, or allow too much to list.
     """
 
     labels: tuple[str, ...]
@@ -98,12 +100,11 @@ class LabelRules:
 
 @dataclass(frozen=True, kw_only=True)
 class Violation:
-    """Hold one photo whose targets break a rule.
+    """A photo whose targets break a rule.
 
     Attributes:
         row: Row number of the photo.
-        rule: The rule as it was given. Where no single rule is broken, but several cannot be obeyed together:
-            all of those, joined by " and ".
+        rule: The rule as it was given, or several, joined by " and ", that cannot be obeyed together.
         labels: The labels whose cells break it.
     """
 
@@ -119,17 +120,16 @@ def parse_rules(
     at_least_one: Sequence[str] = (),
     labels: Sequence[str],
 ) -> LabelRules:
-    """Read rules from texts.
+    """Read rules from text.
 
     Args:
         exclusive: At most one of the labels is present: ``"day | night"``.
-        implies: Where the first is present, so is the second: ``"boat -> water"``.
+        implies: If the first is present, so is the second: ``"boat -> water"``.
         at_least_one: One or more of the labels are present: ``"day | night"``.
-        labels: The label names, in the order of the columns. They may hold spaces and commas, but a rule
-            cannot name a label that holds the sign between its names.
+        labels: The label names, in the order of the columns. A rule cannot name one that contains its sign.
 
     Raises:
-        ConfigError: A rule is no rule, names an unknown label, or cannot be obeyed, or there are too many.
+        ConfigError: A rule is malformed, names an unknown label, or cannot be obeyed, or there are too many.
 
     Examples:
         >>> rules = parse_rules(exclusive=("day | night",), labels=("boat", "day", "night"))
@@ -140,7 +140,7 @@ def parse_rules(
         manylabel.errors.ConfigError: rules.implies 'boat -> watr': unknown label 'watr'; did you mean \
 'water'? Known labels: boat, water.
     """
-    given = dict(zip(_JOINTS, (exclusive, implies, at_least_one), strict=True))
+    given = dict(zip(_SIGNS, (exclusive, implies, at_least_one), strict=True))
     check_amount([text for texts in given.values() for text in texts])
     problems: list[str] = []
     rules = [_parse(kind, text, labels, problems) for kind, texts in given.items() for text in texts]
@@ -149,17 +149,27 @@ def parse_rules(
     return LabelRules(labels=tuple(labels), rules=tuple(rules))
 
 
-def violations(rules: LabelRules, targets: FloatArray) -> list[Violation]:
-    """List the photos whose targets break rules, whatever their unknown cells are.
+def check_amount(texts: Sequence[str]) -> None:
+    """Raise a ConfigError for too many rules, or connected labels: time grows with the cube of those."""
+    if len(texts) > _MOST_RULES:
+        raise ConfigError(f"rules: there are {len(texts):,}, at most {_MOST_RULES:,} can be solved")
+    together: dict[str, set[str]] = {}
+    for text in texts:
+        names = {name.strip() for name in _ANY_SIGN.split(text)}
+        parts = {id(part): part for part in (together.get(name, {name}) for name in names)}.values()
+        whole = set[str]().union(*parts)
+        if len(whole) > _MOST_CONNECTED:
+            few = f"more than {_MOST_CONNECTED:,} labels, too many to solve"
+            raise ConfigError(f"rules: they connect {few}; leave out rules that connect others")
+        together |= dict.fromkeys(whole, whole)
 
-    A photo is listed exactly if no way to fill in its unknown cells obeys all rules.
+
+def violations(rules: LabelRules, targets: FloatArray) -> list[Violation]:
+    """List the photos whose targets break rules, however their unknown cells are filled in.
 
     Args:
         rules: The rules.
         targets: Float array [n_photos, n_labels]: 1 present, 0 absent, NaN unknown.
-
-    Returns:
-        One entry per photo and rule, photo by photo.
 
     Raises:
         ValueError: Targets have another number of labels than the rules.
@@ -184,29 +194,28 @@ def violations(rules: LabelRules, targets: FloatArray) -> list[Violation]:
     return sorted(found, key=lambda violation: violation.row)
 
 
-def respect(rules: LabelRules | None, scores: FloatArray, thresholds: Thresholds) -> BoolArray:
-    """Decide so that every photo obeys the rules, as close to the free decisions as that allows.
+def decide_with_rules(rules: LabelRules | None, scores: FloatArray, thresholds: Thresholds) -> BoolArray:
+    """Decide so that every photo obeys the rules, as close as possible to decisions without rules.
 
-    Of everything that the rules allow, a photo gets what maximises, exactly, the sum over its present labels
-    of logit(score) - logit(threshold). Without rules that sum is greatest for the free decisions; with
-    thresholds of 0.5 and labels that are independent given the photo, it is greatest for the most probable
-    set of labels that the rules allow.
+    Each photo gets the label set that, of those allowed, exactly maximizes the sum of logit(probability) -
+    logit(threshold) over its labels. With thresholds of 0.5 and labels that are independent given the photo,
+    that is the most probable allowed set.
 
     Args:
-        rules: The rules; None where there are none.
+        rules: The rules; None if there are none.
         scores: Probabilities [n_photos, n_labels].
         thresholds: One per label.
 
     Returns:
-        Decisions [n_photos, n_labels]: the free ones if they obey; of equally good ones, the fewest labels.
+        Decisions [n_photos, n_labels]; of equally good ones, those with the fewest labels.
 
     Raises:
-        ValueError: Scores have another number of labels than the rules, or are no probabilities.
+        ValueError: Scores have another number of labels than the rules, or are not probabilities.
 
     Examples:
         >>> rules = parse_rules(exclusive=("day | night",), labels=("boat", "day", "night"))
         >>> thresholds = Thresholds(values=np.array([0.5, 0.5, 0.2]), origin="by hand")
-        >>> respect(rules, np.array([[0.9, 0.6, 0.4], [0.1, 0.3, 0.1]]), thresholds)
+        >>> decide_with_rules(rules, np.array([[0.9, 0.6, 0.4], [0.1, 0.3, 0.1]]), thresholds)
         array([[ True, False,  True],
                [False, False, False]])
     """
@@ -227,8 +236,8 @@ def respect(rules: LabelRules | None, scores: FloatArray, thresholds: Thresholds
 
 
 def _parse(kind: RuleKind, text: str, labels: Sequence[str], problems: list[str]) -> Rule:
-    """Read one rule; what is wrong with it is added to the problems."""
-    names, where = [name.strip() for name in text.split(_JOINTS[kind])], f"rules.{kind} '{text}'"
+    """Read one rule; add what is wrong with it to the problems."""
+    names, where = [name.strip() for name in text.split(_SIGNS[kind])], f"rules.{kind} '{text}'"
     unknown = [name for name in dict.fromkeys(names) if name not in labels]
     if len(names) < 2 or "" in names or (kind == "implies" and len(names) != 2):
         expected = "two labels joined by '->'" if kind == "implies" else "two or more labels joined by '|'"
@@ -245,7 +254,7 @@ def _parse(kind: RuleKind, text: str, labels: Sequence[str], problems: list[str]
 
 
 def _connected(rules: Sequence[Rule]) -> list[tuple[Rule, ...]]:
-    """Put together the rules that share labels, directly or through others."""
+    """Group the rules that share labels, directly or through others."""
     parts: list[tuple[set[int], tuple[Rule, ...]]] = []
     for rule in rules:
         columns, apart = set(rule.columns), []
@@ -260,21 +269,20 @@ def _connected(rules: Sequence[Rule]) -> list[tuple[Rule, ...]]:
 
 
 def _component(rules: tuple[Rule, ...]) -> Component:
-    """List what some rules allow."""
     groups = _interchangeable(rules)
-    place = {column: number for number, group in enumerate(groups) for column in group}
+    group_of = {column: number for number, group in enumerate(groups) for column in group}
     local_rules = [
-        replace(rule, columns=tuple(dict.fromkeys(place[column] for column in rule.columns)))
+        replace(rule, columns=tuple(dict.fromkeys(group_of[column] for column in rule.columns)))
         for rule in rules
     ]
     return Component(rules=rules, groups=groups, assignments=_allowed(local_rules, n_groups=len(groups)))
 
 
 def _interchangeable(rules: Sequence[Rule]) -> tuple[tuple[int, ...], ...]:
-    """Group the labels of which it only matters whether any of them is present.
+    """Group the labels for which only matters whether any of them is present.
 
-    They imply the same labels and stand in the same at-least-one rules, and nothing implies or excludes
-    them. "At least one of 50" would allow 2^50 - 1 assignments; of its only group, one is allowed.
+    They imply the same labels, are in the same at-least-one rules, and nothing implies or excludes them.
+    "At least one of 50" would allow 2^50 - 1 assignments of labels, but only one of its single group.
     """
     roles: dict[int, set[tuple[str, object]]] = {}
     for rule in rules:
@@ -294,10 +302,7 @@ def _interchangeable(rules: Sequence[Rule]) -> tuple[tuple[int, ...], ...]:
 
 
 def _allowed(rules: Sequence[Rule], *, n_groups: int) -> FloatArray:
-    """List the assignments that break no rule [n_assignments, n_groups], the emptiest first.
-
-    The columns of the rules are numbers of groups. Where the list outgrows the limit, it is left unfinished.
-    """
+    """List the assignments that break no rule [n_assignments, n_groups], emptiest first, up to the limit."""
     assignments = np.full((1, n_groups), np.nan)
     for group in _search_order(rules):
         assignments = np.repeat(assignments, 2, axis=0)
@@ -311,7 +316,7 @@ def _allowed(rules: Sequence[Rule], *, n_groups: int) -> FloatArray:
 
 
 def _search_order(rules: Sequence[Rule]) -> list[int]:
-    """Order the groups so that rules are decided early, and dead ends are met early."""
+    """Order the groups so that rules are decided, and dead ends found, early."""
     order: dict[int, None] = {}
     waiting = list(rules)
     while waiting:
@@ -324,39 +329,36 @@ def _search_order(rules: Sequence[Rule]) -> list[int]:
 
 
 def _problems(component: Component, labels: Sequence[str]) -> list[str]:
-    """Say why rules cannot be used."""
+    """Return why rules cannot be used."""
     texts = _join([rule.text for rule in component.rules])
     if len(component.assignments) > _MAX_ASSIGNMENTS:
         return [
             f"rules {texts}: they allow more than {_MAX_ASSIGNMENTS:,} combinations of labels, "
-            "too many to list; leave out rules that connect the others."
+            "too many to list; leave out rules that connect others."
         ]
     if len(component.assignments) == 0:
-        return [f"rules {texts}: they contradict each other, no photo can obey all of them."]
+        return [f"rules {texts}: they contradict each other; no photo can obey all of them."]
     never = np.flatnonzero(~component.assignments.any(axis=0))
     names = _join([labels[column] for group in never for column in component.groups[group]])
     return [f"rules {texts}: they leave no photo that may have {names}."] if never.size else []
 
 
 def _join(texts: Sequence[str]) -> str:
-    """Quote some texts, not too many."""
     shown = ", ".join(f"'{text}'" for text in texts[:_MAX_SHOWN])
     return shown + (f" and {len(texts) - _MAX_SHOWN} more" if len(texts) > _MAX_SHOWN else "")
 
 
 def _check_width(rules: LabelRules, cells: FloatArray, what: str) -> None:
-    """Refuse cells of other labels."""
     if cells.ndim != 2 or cells.shape[1] != len(rules.labels):
         raise ValueError(f"{what} have shape {cells.shape}, expected [n_photos, {len(rules.labels)}]")
 
 
 def _violation(rules: LabelRules, row: np.integer, text: str, columns: Iterable[int]) -> Violation:
-    """Describe a photo that breaks a rule."""
     return Violation(row=int(row), rule=text, labels=tuple(rules.labels[column] for column in columns))
 
 
 def _hopeless_rows(component: Component, targets: FloatArray) -> IntArray:
-    """Find photos that break no single rule, but that no filled-in unknown cell makes obey all of them."""
+    """Find photos that break no single rule, but cannot obey all, whatever their unknown cells are."""
     present = np.stack([(targets[:, group] == 1).any(axis=1) for group in component.groups], axis=1)
     absent = np.stack([(targets[:, group] == 0).all(axis=1) for group in component.groups], axis=1)
     is_broken = np.any([rule.is_broken(targets) for rule in component.rules], axis=0)
@@ -370,7 +372,7 @@ def _hopeless_rows(component: Component, targets: FloatArray) -> IntArray:
 
 def _decide_again(component: Component, decisions: BoolArray, margins: FloatArray) -> list[BoolArray]:
     """Return the best allowed decisions of each group [n_rows, n_group], for photos that break a rule."""
-    if_present = [_least_present(decisions[:, group], margins[:, group]) for group in component.groups]
+    if_present = [_best_present(decisions[:, group], margins[:, group]) for group in component.groups]
     pairs = zip(component.groups, if_present, strict=True)
     gains = np.stack([(margins[:, group] * cells).sum(axis=1) for group, cells in pairs], axis=1)
     best = (gains @ component.assignments.T).argmax(axis=1)
@@ -378,14 +380,14 @@ def _decide_again(component: Component, decisions: BoolArray, margins: FloatArra
     return [cells & given[:, None] for cells, given in zip(if_present, is_present.T, strict=True)]
 
 
-def _least_present(decisions: BoolArray, margins: FloatArray) -> BoolArray:
-    """Return the best decisions of a group that has any label: the free ones, else the clearest label."""
-    clearest = np.arange(margins.shape[1]) == margins.argmax(axis=1)[:, None]
-    return np.where(decisions.any(axis=1, keepdims=True), decisions, clearest)
+def _best_present(decisions: BoolArray, margins: FloatArray) -> BoolArray:
+    """Return the best decisions with any label of a group: those by threshold, else the likeliest label."""
+    likeliest = np.arange(margins.shape[1]) == margins.argmax(axis=1)[:, None]
+    return np.where(decisions.any(axis=1, keepdims=True), decisions, likeliest)
 
 
 def _parts(rows: IntArray, component: Component) -> Iterator[IntArray]:
-    """Yield rows in parts that fit into memory together with all assignments."""
+    """Yield rows in parts that fit in memory together with all assignments."""
     step = max(1, _MAX_NUMBERS // len(component.assignments))
     for start in range(0, len(rows), step):
         yield rows[start : start + step]

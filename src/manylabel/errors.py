@@ -1,18 +1,18 @@
 """Every error that manylabel raises on purpose.
 
 In:  what went wrong: where, what was given, what was expected, what to try.
-Out: one exception whose text a user can act on.
+Out: one exception with a message that tells the user what to do.
 
     ManylabelError
     ├── InputError            something the user gave cannot be used; the command line exits with 2
     │   ├── PhotoError        one photo cannot be read
-    │   ├── TableError        the table of labels; carries every problem found, not only the first
-    │   ├── ConfigError       a recipe, a key or a value
+    │   ├── TableError        the table of labels has problems; lists all of them
+    │   ├── ConfigError       a recipe, a setting or an option is wrong
     │   ├── WeightsError      pre-trained weights are missing or do not fit
-    │   │   └── MissingWeightsError   not on this machine, and no hub gives them
+    │   │   └── MissingWeightsError   neither on this machine nor on a hub
     │   ├── BundleError       a trained model on disk is incomplete or damaged
-    │   ├── EngineError       an engine cannot compute a network
-    │   └── OutputError       the place to write to is taken or cannot be written
+    │   ├── EngineError       an engine cannot run a model
+    │   └── OutputError       the output exists already or cannot be written
     └── MissingExtraError     a command needs an optional part of the installation
 """
 
@@ -23,16 +23,16 @@ from difflib import get_close_matches
 from pathlib import Path
 
 _PROBLEMS_SHOWN = 10
-# Control characters, line separators, what turns the direction of writing or is not seen, what is no text.
+# Control characters, line separators, bidirectional and invisible characters, surrogates.
 _UNSEEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
 
 
 def visible(text: str) -> str:
-    r"""Return text in one line, and what a terminal obeys instead of showing it written as Python writes it.
+    r"""Escape what a terminal obeys instead of showing, and line breaks.
 
-    Files and labels may be called as anybody likes: a name could clear the screen, or look like two lines.
+    Names of files and labels may contain anything, such as a sequence that clears the screen.
 
     Examples:
         >>> print(visible("hồ\x1b[2J\n.jpg"))
@@ -42,15 +42,15 @@ def visible(text: str) -> str:
 
 
 class ManylabelError(Exception):
-    """Be the base of every error that manylabel raises on purpose."""
+    """Base class of every error that manylabel raises on purpose."""
 
 
 class InputError(ManylabelError):
-    """Say that something the user gave cannot be used."""
+    """Something that the user gave cannot be used."""
 
 
 class PhotoError(InputError):
-    """Say that one photo cannot be read.
+    """A photo that cannot be read.
 
     Args:
         path: The file.
@@ -58,51 +58,51 @@ class PhotoError(InputError):
     """
 
     def __init__(self, path: Path, reason: str) -> None:
-        """Keep the file and the reason apart, so that lists of bad photos can be made."""
+        """Keep file and reason, for lists of unreadable photos."""
         super().__init__(f"{visible(str(path))}: {reason}")
         self.path = path
         self.reason = reason
 
 
 class TableError(InputError):
-    """Say every problem of a table of labels at once.
+    """All problems of a table of labels.
 
     Args:
         problems: One sentence per problem, each with its file and line where it has one.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
-        """Join the problems, one per line, whatever the names in them hold."""
+        """Join the problems, one per line, whatever names they contain."""
         self.problems = tuple(map(visible, problems))
         super().__init__("\n".join(self.problems))
 
 
 class ConfigError(InputError):
-    """Say which key of which recipe or option has a wrong name or value."""
+    """Settings or options with a wrong name or value."""
 
 
 class WeightsError(InputError):
-    """Say which weights are missing or do not fit, and the ways out."""
+    """Weights that are missing or do not fit."""
 
 
 class MissingWeightsError(WeightsError):
-    """Pre-trained weights that are not on this machine and that no hub gives, and the ways out."""
+    """Pre-trained weights that are neither on this machine nor on a hub."""
 
 
 class BundleError(InputError):
-    """Say what is missing from or damaged in a trained model on disk."""
+    """A trained model on disk that is incomplete or damaged."""
 
 
 class EngineError(InputError):
-    """Say which engine cannot compute a network, and why."""
+    """An engine that cannot run a model."""
 
 
 class OutputError(InputError):
-    """Say that the place to write to is taken or cannot be written."""
+    """Output that exists already or cannot be written."""
 
 
 class MissingExtraError(ManylabelError):
-    """Say which optional part of the installation is missing and how to add it.
+    """A missing optional part of the installation.
 
     Args:
         what: What the user wanted to do, e.g. ``"Training"``.
@@ -110,13 +110,13 @@ class MissingExtraError(ManylabelError):
     """
 
     def __init__(self, what: str, extra: str) -> None:
-        """Write the install command into the text."""
+        """Add the install command to the message."""
         super().__init__(f"{what} needs more than the base install: {install_hint(extra)}")
         self.extra = extra
 
 
 def install_hint(extra: str) -> str:
-    """Return the command that installs an optional dependency group; manylabel is on no package index.
+    """Return the command that installs an optional dependency group; manylabel is not on PyPI.
 
     Examples:
         >>> install_hint("train")
@@ -127,7 +127,7 @@ def install_hint(extra: str) -> str:
 
 @contextmanager
 def needs_extra(what: str, extra: str) -> Iterator[None]:
-    """Turn a library that is missing inside a ``with`` into the command that installs it.
+    """Turn a failed import inside a ``with`` block into the command that installs the library.
 
     Args:
         what: As for ``MissingExtraError``.
@@ -143,11 +143,11 @@ def needs_extra(what: str, extra: str) -> Iterator[None]:
 
 
 def nothing_read(failures: Sequence[PhotoError], *, purpose: str = "") -> str:
-    """Say that not one photo can be read, with the first ten problems.
+    """Return the message that no photo can be read, with the first ten problems.
 
     Args:
-        failures: What is wrong with each photo.
-        purpose: What it was to be read for, e.g. ``" to calibrate"``.
+        failures: The problem of each photo.
+        purpose: The purpose of reading, e.g. ``" to calibrate"``.
     """
     problems = "\n".join(map(str, failures[:_PROBLEMS_SHOWN]))
     return f"not one photo can be read{purpose}; the first problems:\n{problems}"
@@ -157,11 +157,11 @@ def did_you_mean(given: str, known: Sequence[str]) -> str:
     """Suggest the closest known name.
 
     Args:
-        given: What the user wrote.
-        known: The names that would have been right.
+        given: The name that the user wrote.
+        known: The valid names.
 
     Returns:
-        ``"; did you mean 'beach'?"``, or an empty string where nothing is close.
+        ``"; did you mean 'beach'?"``, or an empty string if nothing is close.
 
     Examples:
         >>> did_you_mean("beech", ["beach", "boat"])

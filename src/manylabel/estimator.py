@@ -18,7 +18,7 @@ from sklearn.preprocessing import MultiLabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
 from manylabel.config import DEFAULT_BACKBONE, HeadName, ModelConfig, RunConfig, TuneName
-from manylabel.constraints import parse_rules, respect
+from manylabel.constraints import decide_with_rules, parse_rules
 from manylabel.data.duplicates import find_duplicates
 from manylabel.data.formats.assembly.label_names import find_unusable_names
 from manylabel.errors import TableError, needs_extra
@@ -150,7 +150,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         """Return which labels are present, 1 or 0 [n_photos, n_labels]; rules of the settings are obeyed."""
         scores = self.predict_proba(X)
         thresholds = replace(self.predictor_.thresholds, values=self.thresholds_)
-        return respect(self.predictor_.rules, scores, thresholds).astype(np.int64)
+        return decide_with_rules(self.predictor_.rules, scores, thresholds).astype(np.int64)
 
     def save_pretrained(self, folder: Path | str, *, overwrite: bool = False) -> None:
         """Write the trained classifier as a bundle, which every command of manylabel reads.

@@ -120,7 +120,7 @@ def _hashes_of_form(folder: Path, form: str) -> Mapping[str, Any]:
         raise BundleError(f"{folder / name}: is missing") from error
     hashes = facts.get("sha256") if isinstance(facts, dict) else None
     if not isinstance(hashes, dict):
-        raise BundleError(f"{folder / name}: is damaged: 'sha256' is no JSON object")
+        raise BundleError(f"{folder / name}: is damaged: 'sha256' is not a JSON object")
     return hashes
 
 

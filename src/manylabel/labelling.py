@@ -18,9 +18,8 @@ from manylabel.data.formats import read_table_as
 from manylabel.data.learned import find_learned
 from manylabel.data.misnamed import describe_misnamed
 from manylabel.errors import ConfigError, InputError, PhotoError, needs_extra
-from manylabel.io.csv_text import CsvWriter
-from manylabel.io.files import printable, write_atomically, writing
-from manylabel.io.label_columns import label_columns
+from manylabel.io.csv_text import CsvWriter, label_columns
+from manylabel.io.files import printable, write_output
 from manylabel.review.active_learning import choose_to_label, mean_entropy
 from manylabel.types import FloatArray, IntArray, ProgressCallback, Scores, ignore_progress
 
@@ -137,8 +136,7 @@ def write_suggestions(path: Path, suggestions: Suggestions) -> None:
     rows = zip(suggestions.scores.names, suggestions.uncertainty, suggestions.scores.values, strict=True)
     for rank, (name, uncertainty, scores) in enumerate(rows, start=1):
         writer.write_row([name, rank, f"{uncertainty:.6f}", *(f"{score:.6f}" for score in scores)])
-    with writing(path):
-        write_atomically(path, text.getvalue().encode())
+    write_output(path, text.getvalue().encode())
 
 
 def _find_labelled(

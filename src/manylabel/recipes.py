@@ -1,7 +1,7 @@
-"""Read and write the settings of a run.
+"""Read, check and write the settings of a run.
 
-In:  recipes (TOML, by name or path), ``--set KEY=VALUE`` and the command line's options.
-Out: a checked ``RunConfig``, or one ``ConfigError`` with everything that is wrong; a config as TOML.
+In:  recipes (TOML, by name or path), ``--set KEY=VALUE``, options of the command line, values of Python.
+Out: a checked ``RunConfig``, or one ``ConfigError`` with every problem; a config as TOML.
 """
 
 import ast
@@ -11,27 +11,32 @@ import json
 import sys
 import textwrap
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, Union, cast, get_args, get_origin
 
+from msgspec import Meta, ValidationError, convert
+
+from manylabel import config as settings_module
 from manylabel.config import RunConfig
 from manylabel.errors import ConfigError, did_you_mean
-from manylabel.settings import check_setting, get_setting, has_type, sections, setting_kinds
 
 _COMMENT_WIDTH = 100
+_EXPECTED = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    tuple: 'a list of text, none empty, e.g. ["a", "b"]',
+}
 
 
 def recipe_names() -> tuple[str, ...]:
-    """List the recipes that come with manylabel.
-
-    Examples:
-        >>> "quick" in recipe_names()
-        True
-    """
+    """List the recipes that come with manylabel."""
     return tuple(sorted(path.stem for path in _recipe_folder().glob("*.toml")))
 
 
@@ -40,10 +45,10 @@ def load_recipe(name_or_path: str, *, base: RunConfig | None = None) -> RunConfi
 
     Args:
         name_or_path: Name of a recipe, e.g. ``"quick"``, or a ``.toml`` file, e.g. ``config.toml`` of a run.
-        base: What the settings are put on; not given: the defaults.
+        base: Settings that the recipe changes; the defaults if not given.
 
     Raises:
-        ConfigError: There is no such recipe, it is no TOML, or keys or values are wrong; all of them at once.
+        ConfigError: There is no such recipe, it is not TOML, or keys or values are wrong.
 
     Examples:
         >>> load_recipe("study").model.names
@@ -60,16 +65,33 @@ def load_recipe(name_or_path: str, *, base: RunConfig | None = None) -> RunConfi
     return config_from_toml(text, base=base, where=where)
 
 
+def _recipe_folder() -> Path:
+    """Return the folder of the recipes: beside this file once installed, at the top of a checkout."""
+    installed = Path(__file__).with_suffix("")
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "recipes"
+
+
+def _find_recipe(name_or_path: str) -> Path:
+    names = recipe_names()
+    if name_or_path in names:
+        return _recipe_folder() / f"{name_or_path}.toml"
+    path = Path(name_or_path)
+    if path.suffix == ".toml" or len(path.parts) > 1:
+        return path
+    known = f"{did_you_mean(name_or_path, names) or '.'} Known recipes: {', '.join(names)}"
+    raise ConfigError(f"unknown recipe '{name_or_path}'{known}; or give a .toml file.")
+
+
 def config_from_toml(text: str, *, base: RunConfig | None = None, where: str = "recipe") -> RunConfig:
     r"""Read settings from TOML.
 
     Args:
         text: What ``config_to_toml`` wrote, or any part of it.
-        base: What the settings are put on; not given: the defaults.
-        where: What the text is called in errors.
+        base: Settings that the text changes; the defaults if not given.
+        where: Name of the text in errors.
 
     Raises:
-        ConfigError: The text is no TOML, or its keys or values are wrong; all problems at once.
+        ConfigError: The text is not TOML, or keys or values are wrong.
 
     Examples:
         >>> config_from_toml("[training]\nepochs = 20").training.epochs
@@ -78,26 +100,24 @@ def config_from_toml(text: str, *, base: RunConfig | None = None, where: str = "
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{where}: is no valid TOML: {error}") from error
+        raise ConfigError(f"{where}: is not valid TOML: {error}") from error
     values: dict[str, object] = {}
     for key, value in document.items():
-        if key in sections() and isinstance(value, dict):
-            values |= {f"{key}.{name}": inner for name, inner in value.items()}
-        else:
-            values[key] = value
-    return _replace(base if base is not None else RunConfig(), values, where=where)
+        is_section = key in sections() and isinstance(value, dict)
+        values |= {f"{key}.{name}": inner for name, inner in value.items()} if is_section else {key: value}
+    return _replace(base if base is not None else RunConfig(), values, where=f"{where}: ")
 
 
 def apply_settings(config: RunConfig, settings: Sequence[str]) -> RunConfig:
-    """Put settings of the form ``KEY=VALUE`` on a config; a later one wins.
+    """Change settings by texts of the form ``KEY=VALUE``; a later one wins.
 
     Args:
-        config: What the settings are put on.
+        config: The settings to change.
         settings: Each a key, an equals sign and a TOML value. Text needs no quotes, a list of text no
-            brackets, and ``none`` takes a value away.
+            brackets, and ``none`` removes a value.
 
     Raises:
-        ConfigError: A key or value is wrong; all problems at once.
+        ConfigError: Keys or values are wrong; every problem.
 
     Examples:
         >>> config = apply_settings(RunConfig(), ["training.tune=full", "model.names=vgg16,resnet50"])
@@ -111,22 +131,36 @@ def apply_settings(config: RunConfig, settings: Sequence[str]) -> RunConfig:
             problems.append(f"--set {setting}: expected KEY=VALUE, e.g. training.epochs=20")
             continue
         try:
-            config = _replace(config, {key.strip(): _parse(key.strip(), text)}, where=f"--set {setting}")
+            config = _replace(config, {key.strip(): _parse(key.strip(), text)}, where=f"--set {setting}: ")
         except ConfigError as error:
             problems.append(str(error))
     _raise_all(problems)
     return config
 
 
+def _parse(key: str, text: str) -> object:
+    """Return the first reading of a text that the setting accepts, or the first if there is none."""
+    readings: list[object] = []
+    with suppress(tomllib.TOMLDecodeError):
+        readings.append(tomllib.loads(f"value = {text}")["value"])
+    readings += [None] if text.strip() == "none" else []
+    readings += [text, text.split(",") if text else []]
+    for reading in readings:
+        with suppress(KeyError, ValidationError):
+            convert(reading, all_settings()[key].kind)
+            return reading
+    return readings[0]
+
+
 def replace_settings(config: RunConfig, values: Mapping[str, object]) -> RunConfig:
-    """Put values on a config by their keys, for options of the command line.
+    """Change settings by their keys.
 
     Args:
-        config: What the values are put on.
-        values: Values by key; None means that an option was not given, and changes nothing.
+        config: The settings to change.
+        values: Values by key; those that are None are not changed.
 
     Raises:
-        ConfigError: A key or value is wrong; all problems at once.
+        ConfigError: Keys or values are wrong; every problem.
 
     Examples:
         >>> replace_settings(RunConfig(), {"training.epochs": 20, "seed": None}).training.epochs
@@ -136,99 +170,214 @@ def replace_settings(config: RunConfig, values: Mapping[str, object]) -> RunConf
 
 
 def check_config(config: RunConfig) -> None:
-    """Check the type and the range of every setting, for configs that were made in Python.
+    """Check every setting of a config that was made in Python, and settings that exclude each other.
 
     Raises:
-        ConfigError: All values that are wrong.
+        ConfigError: Values are wrong; every problem.
 
     Examples:
         >>> from manylabel.config import SplitConfig
         >>> check_config(RunConfig(split=SplitConfig(folds=1)))
         Traceback (most recent call last):
         ...
-        manylabel.errors.ConfigError: split.folds: given 1, expected at least 2
+        manylabel.errors.ConfigError: split.folds: given 1, expected a whole number, at least 2
     """
-    _replace(config, {key: get_setting(config, key) for key in setting_kinds()})
+    _replace(config, {key: get_setting(config, key) for key in all_settings()})
     training, problems = config.training, []
     if training.cut is not None and training.tune != "top":
         problems.append(
-            f"training.cut: given '{training.cut}', but only training.tune=top cuts a backbone, "
-            f"not {training.tune}"
+            f"training.cut: given '{training.cut}', but training.tune is {training.tune}; it needs "
+            "training.tune=top"
         )
     if training.learned_share is not None and (training.tune == "head" or training.head_first is False):
         problems.append(
-            f"training.learned_share: given {training.learned_share:g}, but it is for training.tune=top or "
-            "full after a head that learned first; leave it out"
+            f"training.learned_share: given {training.learned_share:g}, but it needs training.tune=top or "
+            "full, and training.head_first; leave it out"
         )
-    if problems:
-        raise ConfigError("\n".join(problems))
+    _raise_all(problems)
 
 
 def config_to_toml(config: RunConfig) -> str:
-    r"""Write a config as TOML that explains itself; ``load_recipe`` reads it back.
+    r"""Write a config as TOML with a comment for every setting; ``load_recipe`` reads it back.
 
-    Values that are not given become comments, since TOML has no word for nothing.
+    Values that are not given become comments, since TOML has no null.
 
     Examples:
         >>> print("\n".join(config_to_toml(RunConfig()).splitlines()[:4]))
-        # Everything that decides a run.
+        # Everything that determines a run.
         <BLANKLINE>
-        # Folder for the report, the models and everything else that a run writes.
+        # Folder for the report, the models and all other files of the run.
         out = "runs/latest"
     """
-    blocks = [_comment(RunConfig.__doc__ or "")]
-    blocks += _settings_of(config)
-    for name, section in sections().items():
-        blocks.append(f"{_comment(section.__doc__ or '')}\n[{name}]")
-        blocks += _settings_of(getattr(config, name))
-    return "\n\n".join(blocks) + "\n"
+    texts = {"": [_comment(RunConfig.__doc__ or "")]}
+    for name, cls in sections().items():
+        texts[name] = [f"{_comment(cls.__doc__ or '')}\n[{name}]"]
+    for key, setting in all_settings().items():
+        section, _, name = key.rpartition(".")
+        value = get_setting(config, key)
+        assignment = f"# {name} = (not given)" if value is None else f"{name} = {_toml(value)}"
+        texts[section].append(f"{_comment(setting.help)}\n{assignment}")
+    return "\n\n".join(itertools.chain(*texts.values())) + "\n"
 
 
-def field_docs(cls: type) -> dict[str, str]:
-    """Read the text under each field of a class: its help, its TOML comment and its reference entry.
+def _comment(text: str) -> str:
+    lines = textwrap.wrap(" ".join(text.split()), width=_COMMENT_WIDTH - 2, break_on_hyphens=False)
+    return "\n".join(f"# {line}" for line in lines)
 
-    Args:
-        cls: One of the classes of ``config.py``.
 
-    Examples:
-        >>> field_docs(RunConfig)["overwrite"]
-        'Replace an earlier run in `out` once the new one is complete; a folder with other files is refused.'
-    """
-    body = _class_bodies(cls.__module__)[cls.__name__]
-    docs = {}
-    for statement, following in itertools.pairwise(body):
-        match statement, following:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                docs[name] = " ".join(text.split())
-    return docs
+def _toml(value: object) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            # JSON strings are TOML strings, except that TOML does not allow DEL.
+            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        case tuple() | list():
+            return f"[{', '.join(map(_toml, value))}]"
+        case _:
+            return str(value)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: its key, its type with its range, its help."""
+
+    key: str
+    kind: Any
+    help: str
+
+    @property
+    def limits(self) -> Meta:
+        """The range of a value that is given."""
+        return next(iter(getattr(without_none(self.kind), "__metadata__", ())), Meta())
+
+    @property
+    def is_unique(self) -> bool:
+        """Whether a list must not name anything twice."""
+        return self.limits.extra is not None
+
+    def expected(self, value: object) -> str:
+        """Describe what would have been right in place of a value."""
+        kind = without_none(self.kind)
+        if get_origin(kind) is Literal:
+            hint = did_you_mean(value, get_args(kind)) if isinstance(value, str) else ""
+            return f"one of {', '.join(map(repr, get_args(kind)))}{hint}"
+        if self.limits.min_length:
+            return (
+                f"{_EXPECTED[tuple]}; at least one name, none twice" if self.is_unique else "text, not empty"
+            )
+        return f"{_EXPECTED[getattr(kind, '__origin__', kind)]}{_range(self.limits)}"
+
+
+def without_none(kind: Any) -> Any:
+    """Return X of ``X | None``."""
+    return get_args(kind)[0] if get_origin(kind) in (UnionType, Union) else kind
+
+
+def _range(limits: Meta) -> str:
+    low, high = (
+        (limits.gt if limits.ge is None else limits.ge),
+        (limits.lt if limits.le is None else limits.le),
+    )
+    if low is None:
+        return ""
+    if high in (None, sys.float_info.max):
+        return f", above {low}" if limits.ge is None else f", at least {low}"
+    return f" in {'(' if limits.ge is None else '['}{low}, {high}{')' if limits.le is None else ']'}"
 
 
 @cache
-def _class_bodies(module: str) -> dict[str, list[ast.stmt]]:
-    tree = ast.parse(inspect.getsource(sys.modules[module]))
-    return {node.name: node.body for node in tree.body if isinstance(node, ast.ClassDef)}
+def sections() -> dict[str, type]:
+    """Return the sections of a config, class by name."""
+    return {field.name: cast(type, field.type) for field in fields(RunConfig) if is_dataclass(field.type)}
 
 
-def _recipe_folder() -> Path:
-    """Return where the recipes lie: beside this file once installed, at the top of a checkout."""
-    installed = Path(__file__).with_suffix("")
-    return installed if installed.is_dir() else Path(__file__).parents[2] / "recipes"
+@cache
+def all_settings() -> dict[str, Setting]:
+    """Return every setting by its key.
+
+    Examples:
+        >>> all_settings()["training.batch_size"].help
+        'Photos per step. Range: at least 1.'
+    """
+    tree = ast.parse(inspect.getsource(settings_module))
+    bodies = {node.name: node.body for node in tree.body if isinstance(node, ast.ClassDef)}
+    classes = {"": RunConfig, **{f"{name}.": section for name, section in sections().items()}}
+    found = (_settings_of(cls, bodies[cls.__name__], prefix) for prefix, cls in classes.items())
+    return {setting.key: setting for setting in itertools.chain(*found)}
 
 
-def _find_recipe(name_or_path: str) -> Path:
-    names = recipe_names()
-    if name_or_path in names:
-        return _recipe_folder() / f"{name_or_path}.toml"
-    path = Path(name_or_path)
-    if path.suffix == ".toml" or len(path.parts) > 1:
-        return path
-    hint = did_you_mean(name_or_path, names) or "."
-    known = ", ".join(names)
-    raise ConfigError(f"unknown recipe '{name_or_path}'{hint} Known recipes: {known}; or give a .toml file.")
+def _settings_of(cls: type, body: Sequence[ast.stmt], prefix: str) -> Iterator[Setting]:
+    """Yield the settings of a class; the text under a field and the field's range are its help."""
+    kinds = {field.name: field.type for field in fields(cls)}
+    for statement, following in itertools.pairwise(body):
+        match statement, following:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                setting = Setting(prefix + name, kinds[name], " ".join(text.split()))
+                limits = _range(setting.limits).removeprefix(" in ").removeprefix(", ")
+                yield replace(setting, help=f"{setting.help} Range: {limits}.") if limits else setting
+
+
+def get_setting(config: RunConfig, key: str) -> Any:
+    """Return the value of one setting."""
+    section, _, name = key.rpartition(".")
+    return getattr(getattr(config, section) if section else config, name)
+
+
+def check_setting(key: str, value: object) -> object:
+    """Convert a value to the type of a setting, e.g. a list to a tuple.
+
+    Args:
+        key: Name of the setting, e.g. ``"training.epochs"``.
+        value: The given value, or None.
+
+    Raises:
+        ConfigError: There is no such setting, or the value has the wrong type or is out of range.
+
+    Examples:
+        >>> check_setting("model.names", ["vgg16"])
+        ('vgg16',)
+    """
+    if key not in all_settings():
+        raise ConfigError(_unknown_key(key))
+    setting = all_settings()[key]
+    try:
+        converted: Any = convert(value, setting.kind)
+        if setting.is_unique and len(set(converted)) < len(converted):
+            raise ValidationError
+    except ValidationError as error:
+        raise ConfigError(f"{key}: given {show(value)}, expected {setting.expected(value)}") from error
+    return converted
+
+
+def show(value: object) -> str:
+    """Write a value as in TOML: true and none instead of True and None.
+
+    Examples:
+        >>> show(True), show("head"), show(None)
+        ('true', "'head'", 'none')
+    """
+    return str(value).lower() if value is None or isinstance(value, bool) else repr(value)
+
+
+def _unknown_key(key: str) -> str:
+    """Name a key, and what was probably meant: the same name elsewhere, or a similar one here."""
+    known = list(all_settings())
+    if key in sections():
+        first = next(other for other in known if other.startswith(f"{key}."))
+        return f"'{key}' is a section, not a value; give one of its keys, e.g. {first}"
+    section, _, name = key.rpartition(".")
+    namesakes = [other for other in known if other.rpartition(".")[2] == name]
+    if namesakes:
+        return f"unknown key '{key}'; did you mean '{namesakes[0]}'?"
+    inner = [other.rpartition(".")[2] for other in known if other.rpartition(".")[0] == section != ""]
+    hint = did_you_mean(name, inner) if inner else did_you_mean(key, [*sections(), *known])
+    listing = f". Known here: {', '.join(inner or sections())}."
+    return f"unknown key '{key}'{hint or listing}"
 
 
 def _replace(config: RunConfig, values: Mapping[str, object], *, where: str = "") -> RunConfig:
-    """Put checked values on a config by key; raise one error with the problems of all of them."""
+    """Change settings by key; raise one error with every problem."""
     changes: dict[str, dict[str, Any]] = {}
     problems = []
     for key, value in values.items():
@@ -236,7 +385,7 @@ def _replace(config: RunConfig, values: Mapping[str, object], *, where: str = ""
         try:
             changes.setdefault(section, {})[name] = check_setting(key, value)
         except ConfigError as error:
-            problems.append(f"{where}: {error}" if where else str(error))
+            problems.append(f"{where}{error}")
     _raise_all(problems)
     top = changes.pop("", {})
     top |= {name: replace(getattr(config, name), **inner) for name, inner in changes.items()}
@@ -246,44 +395,3 @@ def _replace(config: RunConfig, values: Mapping[str, object], *, where: str = ""
 def _raise_all(problems: Sequence[str]) -> None:
     if problems:
         raise ConfigError("\n".join(problems))
-
-
-def _parse(key: str, text: str) -> object:
-    """Read the value of ``--set``: the first reading of the text that has the type of the setting.
-
-    Where none has, the first is returned, so that the error shows what TOML made of the text.
-    """
-    readings: list[object] = []
-    with suppress(tomllib.TOMLDecodeError):
-        readings.append(tomllib.loads(f"value = {text}")["value"])
-    readings += [None] if text.strip() == "none" else []
-    readings += [text, text.split(",") if text else []]
-    return next((reading for reading in readings if has_type(key, reading)), readings[0])
-
-
-def _comment(text: str) -> str:
-    words = " ".join(text.split())
-    return textwrap.fill(words, width=_COMMENT_WIDTH, initial_indent="# ", subsequent_indent="# ")
-
-
-def _settings_of(section: object) -> list[str]:
-    """Write each setting of a section with its text above it."""
-    docs = field_docs(type(section))
-    return [f"{_comment(text)}\n{_assignment(name, getattr(section, name))}" for name, text in docs.items()]
-
-
-def _assignment(name: str, value: object) -> str:
-    return f"# {name} = (not given)" if value is None else f"{name} = {_toml(value)}"
-
-
-def _toml(value: object) -> str:
-    match value:
-        case bool():
-            return str(value).lower()
-        case str():
-            # JSON's strings are TOML's, but for DEL, which JSON lets stand.
-            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-        case tuple() | list():
-            return f"[{', '.join(map(_toml, value))}]"
-        case _:
-            return str(value)

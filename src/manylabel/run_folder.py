@@ -12,15 +12,14 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from manylabel.bundle.folder import FACTS_FILE, BundleConfig, read_bundle, write_bundle
-from manylabel.bundle.out_of_fold import gather_out_of_fold
+from manylabel.bundle.tables import gather_out_of_fold
 from manylabel.config import RunConfig
 from manylabel.data.split import SPLIT_FILE
 from manylabel.engines.engine_files import BUNDLE_FILES
 from manylabel.engines.torch import load_classifier, save_weights
 from manylabel.engines.torch_split_model import TorchLocator
 from manylabel.explanation.mistakes import explain_mistakes
-from manylabel.io.disk_space import check_room
-from manylabel.io.files import writing
+from manylabel.io.files import check_room, writing
 from manylabel.io.folders import check_apart, keep_unfinished, new_folder
 from manylabel.models.split_model import locate
 from manylabel.models.start import weights_files

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from manylabel.bundle.folder import Bundle, find_out_of_fold, read_bundle, replace_thresholds
-from manylabel.bundle.threshold_files import SAME, write_thresholds
+from manylabel.bundle.tables import SAME, write_thresholds
 from manylabel.decisions.threshold_gain import ThresholdBenefit, threshold_benefit
 from manylabel.decisions.thresholds import (
     ChosenThresholds,

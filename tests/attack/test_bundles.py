@@ -248,7 +248,7 @@ ATTACKS: dict[str, Attack] = {
     "facts: a list": Attack(tamper=put("facts.json", b"[]"), says="facts.json: is damaged"),
     "facts: no text": Attack(tamper=put("facts.json", b"\xff\xfe{"), says="facts.json: cannot be read"),
     "facts: no hashes": Attack(tamper=put("facts.json", b'{"sha256": 3}'), says="facts.json: is damaged"),
-    "facts: 300 MB": Attack(tamper=grow("facts.json", HUGE), says="facts.json: has 300 MB"),
+    "facts: 300 MB": Attack(tamper=grow("facts.json", HUGE), says="facts.json: is 300 MB"),
     # config.json
     "config: side of 1e400": Attack(tamper=preprocess("side_px", FAR), says="config.json: cannot be read"),
     "config: mean of 1e999": Attack(
@@ -289,12 +289,18 @@ ATTACKS: dict[str, Attack] = {
     "config: labels as a list": Attack(
         tamper=configure(id2label=list(LABELS)), says="config.json: is damaged"
     ),
-    "config: half a character": Attack(tamper=name_labels("a\ud800", "b", "c"), says=r"shown: 'a\ud800'"),
-    "config: an escape sequence": Attack(tamper=name_labels("a\x1b[2J", "b", "c"), says=r"shown: 'a\x1b[2J'"),
-    "config: right to left": Attack(tamper=name_labels("a\u202eb", "b", "c"), says=r"shown: 'a\u202eb'"),
-    "config: NUL": Attack(tamper=name_labels("a\0b", "b", "c"), says=r"shown: 'a\x00b'"),
-    "config: no name": Attack(tamper=name_labels("  ", "b", "c"), says="no name that can be shown"),
-    "config: two of one name": Attack(tamper=name_labels("a", "a", "c"), says="two have the same"),
+    "config: half a character": Attack(
+        tamper=name_labels("a\ud800", "b", "c"), says=r"not printable: 'a\ud800'"
+    ),
+    "config: an escape sequence": Attack(
+        tamper=name_labels("a\x1b[2J", "b", "c"), says=r"not printable: 'a\x1b[2J'"
+    ),
+    "config: right to left": Attack(
+        tamper=name_labels("a\u202eb", "b", "c"), says=r"not printable: 'a\u202eb'"
+    ),
+    "config: NUL": Attack(tamper=name_labels("a\0b", "b", "c"), says=r"not printable: 'a\x00b'"),
+    "config: no name": Attack(tamper=name_labels("  ", "b", "c"), says="a label is not printable"),
+    "config: two of one name": Attack(tamper=name_labels("a", "a", "c"), says="two are the same"),
     "config: an endless name": Attack(tamper=configure(head="a" * 10**7), says="config.json: is damaged"),
     "config: a rule of 3,000 labels": Attack(
         tamper=configure(
@@ -393,15 +399,15 @@ ATTACKS: dict[str, Attack] = {
     **{
         f"thresholds: {name}": Attack(tamper=put("thresholds.csv", content), says=says)
         for name, (content, says) in {
-            "NaN": (b"label,threshold\ncircle,nan\nsquare,0\ntriangle,0\n", "'nan' is no number"),
-            "1e999": (b"label,threshold\ncircle,1e999\nsquare,0\ntriangle,0\n", "'1e999' is no number"),
+            "NaN": (b"label,threshold\ncircle,nan\nsquare,0\ntriangle,0\n", "'nan' is not a number"),
+            "1e999": (b"label,threshold\ncircle,1e999\nsquare,0\ntriangle,0\n", "'1e999' is not a number"),
             "a cell of 1 MB": (b"label,threshold\n" + b"a" * 10**6 + b",1\n", "thresholds.csv"),
             "a heading of 1 MB": (b"a" * 10**6, "thresholds.csv"),
             "50,000 unknown labels": (b"label,threshold\n" + b"squirrel,1\n" * 50_000, "unknown label"),
             "NUL": (b"\0" * 99, "thresholds.csv"),
         }.items()
     },
-    "thresholds: 300 MB": Attack(tamper=grow("thresholds.csv", HUGE), says="thresholds.csv: has 300 MB"),
+    "thresholds: 300 MB": Attack(tamper=grow("thresholds.csv", HUGE), says="thresholds.csv: is 300 MB"),
     **{
         f"out of fold: {name}": Attack(
             tamper=put("out_of_fold.csv", content), use="thresholds", says="out_of_fold.csv"

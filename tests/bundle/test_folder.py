@@ -22,8 +22,7 @@ from manylabel.bundle.folder import (
 )
 from manylabel.constraints import parse_rules
 from manylabel.errors import BundleError, OutputError
-from manylabel.io.disk_space import check_room
-from manylabel.io.files import file_sha256, is_full, write_atomically
+from manylabel.io.files import check_room, file_sha256, is_full, write_atomically
 from manylabel.preprocess import Preprocessing
 from manylabel.types import Thresholds
 
@@ -125,7 +124,7 @@ def test_a_number_that_no_bundle_has_is_told(name: str, number: str, tmp_path: P
         seal(file)
 
     with pytest.raises(
-        BundleError, match=rf"{name}: cannot be read: {number[:20]}.*is no number that a bundle"
+        BundleError, match=rf"{name}: cannot be read: {number[:20]}.*is not a valid number in a bundle"
     ):
         read_bundle(tmp_path)
 
@@ -175,7 +174,7 @@ def test_a_bundle_with_rules_is_refused_by_versions_that_would_break_them(tmp_pa
 
 
 def test_rules_about_other_labels_are_a_mistake_of_the_caller() -> None:
-    with pytest.raises(ValueError, match=r"rules about \('sea',\), the network has labels"):
+    with pytest.raises(ValueError, match=r"rules about \('sea',\), the model has labels"):
         replace(CONFIG, rules=parse_rules(labels=("sea",)))
 
 
@@ -183,7 +182,7 @@ def test_rules_about_other_labels_are_a_mistake_of_the_caller() -> None:
 def test_a_missing_file_is_named(name: str, tmp_path: Path) -> None:
     (write(tmp_path) / name).unlink()
 
-    with pytest.raises(BundleError, match=f"is no complete bundle: {name} is missing"):
+    with pytest.raises(BundleError, match=f"is not a complete bundle: {name} is missing"):
         read_bundle(tmp_path)
 
 
@@ -197,14 +196,14 @@ def test_a_changed_file_is_named(name: str, tmp_path: Path) -> None:
 
 
 def test_a_folder_without_facts_is_no_bundle(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"is no bundle: it has no facts.json; give the folder that"):
+    with pytest.raises(BundleError, match=r"is not a bundle: it has no facts.json; give the folder of"):
         read_bundle(tmp_path)
 
 
 def test_a_file_is_no_bundle(tmp_path: Path) -> None:
     (tmp_path / "model.pth").touch()
 
-    with pytest.raises(BundleError, match=r"model.pth: is no bundle"):
+    with pytest.raises(BundleError, match=r"model.pth: is not a bundle"):
         read_bundle(tmp_path / "model.pth")
 
 
@@ -214,7 +213,7 @@ def test_a_file_is_no_bundle(tmp_path: Path) -> None:
         ("{", "cannot be read"),
         ("[]", "is damaged: expected a JSON object"),
         ("{}", "is damaged: 'sha256' is missing"),
-        ('{"sha256": []}', "is damaged: 'sha256' is no JSON object"),
+        ('{"sha256": []}', "is damaged: 'sha256' is not a JSON object"),
     ],
 )
 def test_damaged_facts_are_told(facts: str, problem: str, tmp_path: Path) -> None:
@@ -234,10 +233,10 @@ def test_damaged_facts_are_told(facts: str, problem: str, tmp_path: Path) -> Non
         ({"id2label": {"0": "sea", "2": "sky"}}, "is damaged: '1'"),
         ({"id2label": 3}, "is damaged: "),
         ({"architecture": ...}, "is damaged: 'architecture' is missing"),
-        ({"architecture": ["resnet50"]}, r"is damaged: no architecture '\['resnet50'\]' with a head"),
-        ({"head": "crown"}, "is damaged: no architecture '.*' with a head 'crown'"),
-        ({"id2label": {"0": "sea", "1": "sea"}}, "is damaged: the labels are no names, or two have the same"),
-        ({"id2label": {"0": "sea", "1": 7}}, "is damaged: the labels are no names, or two have the same"),
+        ({"architecture": ["resnet50"]}, r"is damaged: unknown architecture '\['resnet50'\]' with head"),
+        ({"head": "crown"}, "is damaged: unknown architecture '.*' with head 'crown'"),
+        ({"id2label": {"0": "sea", "1": "sea"}}, "is damaged: labels are not text, or two are the same"),
+        ({"id2label": {"0": "sea", "1": 7}}, "is damaged: labels are not text, or two are the same"),
         ({"preprocessing": {}}, "is damaged: 'mean'"),
         (
             {"rules": {"implies": ["sea -> sky"]}},
@@ -265,15 +264,15 @@ def test_a_config_that_cannot_be_understood_is_told(
         (b"label,threshold\nsea sky,0.5\n", "line 2: unknown label 'sea sky'; did you mean 'sea, sky'?"),
         (b"label\na\n", "line 1: expected the columns label,threshold, found 'label'"),
         (b"", "line 1: expected the columns label,threshold"),
-        ("label,threshold\nHồ Gươm,high\n".encode(), "line 2: 'high' is no number from 0 to 1"),
+        ("label,threshold\nHồ Gươm,high\n".encode(), "line 2: 'high' is not a number from 0 to 1"),
         ("label,threshold\nHồ Gươm,0.5\n".encode(), "has no threshold for 'sea, sky'"),
-        (b"label,threshold\n\xff,0.5\n", "is no text in UTF-8"),
+        (b"label,threshold\n\xff,0.5\n", "is not UTF-8 text"),
     ],
 )
 def test_thresholds_that_cannot_be_used_are_told(content: bytes, problem: str, tmp_path: Path) -> None:
     (write(tmp_path) / "thresholds.csv").write_bytes(content)
 
-    with pytest.raises(BundleError, match=rf"thresholds.csv.*{re.escape(problem)}.*\nMend thresholds.csv"):
+    with pytest.raises(BundleError, match=rf"thresholds.csv.*{re.escape(problem)}.*\nCorrect thresholds.csv"):
         read_bundle(tmp_path)
 
 
@@ -433,7 +432,7 @@ def test_replaced_thresholds_are_not_called_edited(tmp_path: Path) -> None:
 
 def test_a_bundle_that_keeps_no_out_of_fold_probabilities_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(
-        BundleError, match=r"has no out_of_fold.csv to choose thresholds by: .* train it anew"
+        BundleError, match=r"has no out_of_fold.csv to choose thresholds from: .* train again"
     ):
         find_out_of_fold(read_bundle(write(tmp_path)))
 

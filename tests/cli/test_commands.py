@@ -160,7 +160,10 @@ def test_photos_that_cannot_be_read_are_listed_and_the_rest_is_done(
             "unknown key 'training.epoch'; did you mean 'epochs'?",
         ),
         (("IMAGES", "LABELS", "--set", "training.epochs"), "expected KEY=VALUE"),
-        (("IMAGES", "LABELS", "--epochs", "0"), "training.epochs: given 0, expected at least 1"),
+        (
+            ("IMAGES", "LABELS", "--epochs", "0"),
+            "training.epochs: given 0, expected a whole number, at least 1",
+        ),
         (("IMAGES", "LABELS", "--recipe", "studdy"), "unknown recipe 'studdy'; did you mean 'study'?"),
         (("IMAGES", "LABELS", "--weights", "gone.pth"), "gone.pth"),
         (("IMAGES", "LABELS", "--format", "coco"), "labels.csv"),
@@ -205,7 +208,7 @@ def test_a_taken_place_stays_as_it_is_unless_it_is_to_be_replaced(
 
     refused = run(*command)
     assert refused.code == 2
-    assert "run: exists already; choose another folder, or replace it (--overwrite, " in refused.said
+    assert "run: already exists; choose another folder, or replace it (--overwrite, " in refused.said
     assert contents(Path()) == {"run/history/older.csv": b"an older run"}
 
     assert run(*command, "--overwrite").code == 0
@@ -216,7 +219,7 @@ def test_a_taken_place_stays_as_it_is_unless_it_is_to_be_replaced(
     Path("run/mine.txt").write_text("mine", encoding="utf-8")
     refused = run(*command, "--overwrite")
     assert refused.code == 2
-    assert "run: holds what this command does not write: mine.txt;" in refused.said
+    assert "run: contains files that this command did not write: mine.txt;" in refused.said
     assert "run/mine.txt" in contents(Path())
 
 
@@ -278,7 +281,7 @@ def test_thresholds_that_cannot_be_used_are_told(
 
     assert (wrong.code, bare.code) == (2, 2)
     assert "unknown label 'circel'; did you mean 'circle'? Known labels: circle, square" in wrong.said
-    assert "threshold square=2: '2' is no number from 0 to 1" in wrong.said
+    assert "threshold square=2: '2' is not a number from 0 to 1" in wrong.said
     assert "--threshold circle: expected LABEL=VALUE" in bare.said
 
 
@@ -300,7 +303,7 @@ def test_thresholds_are_shown_chosen_anew_and_kept(run: Run, shapes_bundle: Path
     assert Path("old.csv").read_bytes() != Path("new.csv").read_bytes()
     assert "edited" not in again.stdout
     assert "80 % recall" in again.stdout
-    assert "--write: say what to choose thresholds for" in refused.said
+    assert "--write needs --for" in refused.said
 
 
 def test_predictions_are_written_for_spreadsheets(run: Run, images: Path, shapes_bundle: Path) -> None:
@@ -339,7 +342,7 @@ def test_a_stopped_run_leaves_nothing_behind(
 
     assert answer.code == 130
     assert answer.stderr.splitlines()[-1] == (
-        "error: stopped; no half-written output was left, and what lay there before is still there"
+        "error: stopped; no half-written output is left, and earlier output is unchanged"
     )
     assert not list(Path().iterdir())
 
@@ -448,11 +451,11 @@ def test_every_setting_of_an_option_is_explained(run: Run) -> None:
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ("train", "Train one network"),
-        ("predict", "auto takes OpenVINO on a CPU"),
+        ("train", "Train one model"),
+        ("predict", "auto: OpenVINO on a CPU"),
         ("export", "one file for any engine"),
         ("serve", "Address to listen on"),
-        ("explain", "Photos to explain, and folders"),
+        ("explain", "Photos to explain, or folders"),
     ],
 )
 def test_help_loads_no_torch(command: str, words: str) -> None:
@@ -544,7 +547,7 @@ def test_an_8_bit_version_is_made_compared_and_used(
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        ((), "say what to do: --to onnx, openvino or int8, or --push USER/NAME"),
+        ((), "nothing to do: give --to onnx, openvino or int8, or --push USER/NAME"),
         (("--to", "int8"), "8-bit numbers need --photos DIR"),
         (("--to", "int8", "--photos", "gone"), "gone"),
         (("--to", "onnx", "--photos", "gone"), "gone"),
@@ -597,7 +600,7 @@ def test_a_check_lists_what_breaks_rules(run: Run, images: Path, labels: Path) -
             "rules.implies 'circle -> squar': unknown label 'squar'; did you mean",
         ),
         ("rules.implies=circle", "rules.implies 'circle': expected two labels joined by '->'"),
-        ("training.epochs=3", "--set training.epochs=3: a check only looks at rules"),
+        ("training.epochs=3", "--set training.epochs=3: check only uses rules"),
     ],
 )
 def test_rules_that_cannot_be_used_are_told(

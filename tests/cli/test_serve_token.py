@@ -23,9 +23,9 @@ def test_a_token_has_no_spaces_around_it_wherever_it_comes_from(
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("pässword".encode(), "made of ASCII letters, digits and signs"),
-        (b"two\nlines", "made of ASCII letters, digits and signs"),
-        (b"\xff\xfe", "holds no text"),
+        ("pässword".encode(), "consist of printable ASCII"),
+        (b"two\nlines", "consist of printable ASCII"),
+        (b"\xff\xfe", "is not text"),
         (b" \n", "is empty; write the token into it"),
     ],
 )

@@ -50,7 +50,7 @@ def test_a_command_that_is_told_to_stop_cleans_up(number: signal.Signals, code: 
     _, said = process.communicate(timeout=60)
 
     assert process.returncode == code
-    assert said.startswith("error: stopped; no half-written output was left")
+    assert said.startswith("error: stopped; no half-written output is left")
     assert "Traceback" not in said
     assert not list(tmp_path.iterdir())
 
@@ -65,4 +65,4 @@ def test_what_a_killed_command_left_is_removed_by_the_next(tmp_path: Path) -> No
     _, said = start(out, seconds=0).communicate(timeout=60)
 
     assert [path.name for path in tmp_path.iterdir()] == ["said.csv"]
-    assert said == f"removed {left}: a run that was killed had left it behind\n"
+    assert said == f"removed {left}, which a killed run had left behind\n"

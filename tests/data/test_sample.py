@@ -52,7 +52,7 @@ def test_the_whole_set_is_small() -> None:
 
 def test_a_taken_folder_is_an_error_that_says_so(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         write_sample(tmp_path, n_photos=1)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 

@@ -21,7 +21,7 @@ from manylabel.io.cache import (
     make_room,
     mark_used,
 )
-from manylabel.io.leftovers import try_to_lock
+from manylabel.io.files import try_to_lock
 
 DAY = 24 * 60 * 60
 
@@ -104,8 +104,8 @@ def test_converted_networks_count_and_go_like_features(tmp_path: Path) -> None:
     save(tmp_path, "a", age=100)
 
     found = {entry.what: entry for entry in list_cache(tmp_path).entries}
-    assert (found["converted network"].network, found["converted network"].path) == ("resnet50", network)
-    assert found["converted network"].n_bytes > 500
+    assert (found["converted model"].network, found["converted model"].path) == ("resnet50", network)
+    assert found["converted model"].n_bytes > 500
 
     make_room(save(tmp_path, "b"), limit_bytes=2000)
     assert not network.exists()
@@ -309,7 +309,5 @@ def test_a_folder_of_others_is_no_cache(kind: str, homeless: Path, tmp_path: Pat
         case _:
             homeless.touch()
 
-    with pytest.raises(
-        ConfigError, match=r"has no home, and .* is not theirs alone; name a folder in MANYLABEL"
-    ):
+    with pytest.raises(ConfigError, match=r"has no home, and .* is not private; set MANYLABEL_CACHE"):
         default_cache()

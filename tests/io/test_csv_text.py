@@ -10,8 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manylabel.bundle.out_of_fold import OutOfFold, read_out_of_fold, write_out_of_fold
-from manylabel.bundle.threshold_files import read_thresholds, write_thresholds
+from manylabel.bundle.tables import (
+    OutOfFold,
+    read_out_of_fold,
+    read_thresholds,
+    write_out_of_fold,
+    write_thresholds,
+)
 from manylabel.data.formats import read_table
 from manylabel.data.learned import find_learned
 from manylabel.data.split import read_split, write_split

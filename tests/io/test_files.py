@@ -88,7 +88,7 @@ def test_a_file_that_a_killed_process_left_is_removed_and_told(
         write_atomically(place, b"new")
 
     assert contents(tmp_path) == {"said": b"of another file", "said.csv": b"new"}
-    assert caplog.messages == [f"removed {tmp_path / left}: a run that was killed had left it behind"]
+    assert caplog.messages == [f"removed {tmp_path / left}, which a killed run had left behind"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="processes are asked for in the manner of POSIX")

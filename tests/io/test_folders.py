@@ -38,8 +38,8 @@ def test_files_that_no_run_wrote_are_named_and_stay(tmp_path: Path) -> None:
     with (
         pytest.raises(
             OutputError,
-            match=r"run: holds what this command does not write: notes old\.txt, old.txt\.bak, old/a\.txt "
-            r"and 2 more; choose another folder, or move that away",
+            match=r"run: contains files that this command did not write: notes old\.txt, old.txt\.bak, "
+            r"old/a\.txt and 2 more; choose another folder, or move them away",
         ),
         new_folder(tmp_path / "run", replaces=OLD),
     ):
@@ -56,7 +56,7 @@ def test_what_a_kill_left_behind_is_not_foreign(tmp_path: Path) -> None:
 
     for name in (".old.123.old/old.txt", ".notes.2-b.tmp"):
         write_atomically(tmp_path / "run" / name, b"complete")
-    with pytest.raises(OutputError, match=r"does not write: \.notes\.2-b\.tmp, \.old\.123\.old/old\.txt;"):
+    with pytest.raises(OutputError, match=r"did not write: \.notes\.2-b\.tmp, \.old\.123\.old/old\.txt;"):
         check_free(tmp_path / "run", replaces=OLD)
 
 
@@ -88,7 +88,7 @@ def test_what_a_killed_process_left_is_removed_and_told(
         (partial / "new.txt").write_text("new", encoding="utf-8")
 
     assert sorted(path.name for path in tmp_path.iterdir()) == [".run.mine.partial", "run"]
-    assert caplog.messages == [f"removed {tmp_path / left[0]}: a run that was killed had left it behind"]
+    assert caplog.messages == [f"removed {tmp_path / left[0]}, which a killed run had left behind"]
 
 
 @posix
@@ -165,12 +165,12 @@ def test_what_comes_in_the_last_moment_is_kept_beside(
 def test_a_kill_between_both_renames_loses_nothing(tmp_path: Path) -> None:
     write_atomically(tmp_path / ".run.old" / "old.txt", b"old")
     write_atomically(tmp_path / ".run.77-1f.partial" / "new.txt", b"new")
-    with pytest.raises(OutputError, match="exists already"), partial_then_new(tmp_path / "run"):
+    with pytest.raises(OutputError, match="already exists"), partial_then_new(tmp_path / "run"):
         pytest.fail("the block must not run")
     assert contents(tmp_path) == {"run/new.txt": b"new"}
 
     (tmp_path / "run").rename(tmp_path / ".run.old")
-    with pytest.raises(OutputError, match="exists already"), partial_then_new(tmp_path / "run"):
+    with pytest.raises(OutputError, match="already exists"), partial_then_new(tmp_path / "run"):
         pytest.fail("the block must not run")
     assert contents(tmp_path) == {"run/new.txt": b"new"}
 
@@ -194,7 +194,7 @@ def test_a_taken_folder_stays_as_it_is(tmp_path: Path) -> None:
     write_atomically(tmp_path / "run" / "old.txt", b"old")
 
     with (
-        pytest.raises(OutputError, match=r"run: exists already; choose another folder, .* \(--overwrite, "),
+        pytest.raises(OutputError, match=r"run: already exists; choose another folder, .* \(--overwrite, "),
         new_folder(tmp_path / "run", replaces=None),
     ):
         pytest.fail("the block must not run")
@@ -298,7 +298,7 @@ def test_a_mounted_disk_is_refused_before_the_work(tmp_path: Path, monkeypatch: 
     (tmp_path / "disk").mkdir()
 
     check_free(tmp_path / "disk" / "run", replaces=None)
-    with pytest.raises(OutputError, match=r"disk: is where a disk is mounted; choose a folder inside it"):
+    with pytest.raises(OutputError, match=r"disk: is the mount point of a disk; choose a folder inside it"):
         check_free(tmp_path / "disk", replaces=OLD)
 
 

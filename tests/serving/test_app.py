@@ -22,7 +22,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from manylabel.apply import predict
-from manylabel.bundle.threshold_files import ThresholdSource
+from manylabel.bundle.tables import ThresholdSource
 from manylabel.data.photos import open_photo_bytes
 from manylabel.errors import EngineError
 from manylabel.io.files import file_sha256

@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse
 from PIL import Image
 
 from manylabel.bundle.folder import read_bundle
-from manylabel.bundle.threshold_files import change_thresholds, read_thresholds
+from manylabel.bundle.tables import change_thresholds, read_thresholds
 from manylabel.serving.app import create_app
 from manylabel.serving.served import ServedBundle
 from manylabel.types import LabelTable

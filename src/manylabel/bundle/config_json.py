@@ -1,7 +1,7 @@
-"""What config.json of a bundle says of its network.
+"""The model in config.json of a bundle.
 
-In:  labels, preprocessing and the names of a network's parts, or the values of the file.
-Out: the values for the file, in Hugging Face's manner, or what they mean, checked.
+In:  labels, preprocessing, backbone and head; or the values of the file.
+Out: the values of the file, in the format of Hugging Face; or a checked config.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from manylabel.constraints import LabelRules, parse_rules
 from manylabel.errors import BundleError, ConfigError, visible
 from manylabel.preprocess import Preprocessing
 
-# What has no rules can be read by every version; one that knew nothing of rules would break them.
+# Version 1, without rules, is readable by every manylabel; one that knows no rules would break them.
 _FORMAT_VERSION, _FORMAT_VERSION_WITH_RULES = 1, 2
 _MOST_LABELS = 100_000
 _SHOWN = 200
@@ -22,14 +22,14 @@ _SHOWN = 200
 
 @dataclass(frozen=True, kw_only=True)
 class BundleConfig:
-    """The network of a bundle.
+    """The model of a bundle.
 
     Attributes:
         backbone: Name of the backbone, e.g. ``"resnet50"``.
         head: Name of the head.
         labels: The label names, in the order of the outputs.
-        preprocessing: How photos become numbers.
-        rules: What decisions obey, maybe nothing.
+        preprocessing: How a photo becomes the input of the backbone.
+        rules: The rules that decisions obey, perhaps none.
 
     Raises:
         ValueError: The rules are about other labels.
@@ -44,7 +44,7 @@ class BundleConfig:
     def __post_init__(self) -> None:
         """Check that labels and rules fit together."""
         if self.rules.labels != self.labels:
-            raise ValueError(f"rules about {self.rules.labels}, the network has labels {self.labels}")
+            raise ValueError(f"rules about {self.rules.labels}, the model has labels {self.labels}")
 
 
 def config_to_dict(config: BundleConfig) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def config_to_dict(config: BundleConfig) -> dict[str, Any]:
 
 
 def _rule_texts(rules: LabelRules) -> dict[str, list[str]]:
-    """Return rules as ``parse_rules`` takes them, without the kinds of which there are none."""
+    """Return rules as ``parse_rules`` takes them, without empty kinds."""
     kinds = dict.fromkeys(rule.kind for rule in rules.rules)
     return {kind: [rule.text for rule in rules.rules if rule.kind == kind] for kind in kinds}
 
@@ -74,11 +74,10 @@ def config_from_dict(values: Mapping[str, Any], path: Path) -> BundleConfig:
 
     Args:
         values: What ``config_to_dict`` returned.
-        path: Names the file in errors.
+        path: The file, for errors.
 
     Raises:
-        BundleError: They are of a later version or cannot be understood, or a label has a name that cannot
-            be shown.
+        BundleError: They are from a later version or invalid, or a label name is not printable.
     """
     version = _entry(values, "format_version", path)
     if version not in (_FORMAT_VERSION, _FORMAT_VERSION_WITH_RULES):
@@ -92,7 +91,7 @@ def config_from_dict(values: Mapping[str, Any], path: Path) -> BundleConfig:
         labels = tuple(id2label[str(number)] for number in range(len(id2label)))
         backbone, head = (_entry(values, key, path) for key in ("architecture", "head"))
         if not isinstance(backbone, str) or head not in get_args(HeadName):
-            raise ValueError(f"no architecture '{backbone}' with a head '{head}'")
+            raise ValueError(f"unknown architecture '{backbone}' with head '{head}'")
         _check_labels(labels)
         return BundleConfig(
             backbone=backbone,
@@ -107,16 +106,16 @@ def config_from_dict(values: Mapping[str, Any], path: Path) -> BundleConfig:
 
 def _check_labels(labels: tuple[Any, ...]) -> None:
     if not all(isinstance(label, str) for label in labels) or len(set(labels)) < len(labels):
-        raise ValueError("the labels are no names, or two have the same")
+        raise ValueError("labels are not text, or two are the same")
     if not 0 < len(labels) <= _MOST_LABELS:
         raise ValueError(f"there are {len(labels):,} labels, expected 1 to {_MOST_LABELS:,}")
     unseen = [label for label in labels if not label.strip() or visible(label) != label]
     if unseen:
-        raise ValueError(f"a label has no name that can be shown: '{visible(unseen[0])}'")
+        raise ValueError(f"a label is not printable: '{visible(unseen[0])}'")
 
 
 def _shorten(value: object) -> str:
-    """Return the first line of a text, as far as it can be read in an error."""
+    """Return the first line of a text, shortened for an error."""
     text = str(value).partition("\n")[0]
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 

@@ -1,17 +1,17 @@
 """A trained model on disk.
 
-In:  what a model is: labels, thresholds, preprocessing, the names of its parts, its weights.
-Out: a folder of plain files, complete or absent, and its reading back.
+In:  a model: labels, thresholds, preprocessing, backbone and head, weights; or the folder of a bundle.
+Out: a folder of plain files, complete or absent; or the checked bundle.
 
-    config.json          in Hugging Face's manner: labels, backbone, head, preprocessing, rules between labels
+    config.json          like Hugging Face's: labels, backbone, head, preprocessing, rules among labels
     weights.safetensors  all weights
     thresholds.csv       one threshold per label; a user may edit it
-    out_of_fold.csv      what chose them, where photos did: their targets, and probabilities by other fits
+    out_of_fold.csv      the targets and out-of-fold probabilities that they were chosen by, if any
     facts.json           how it was trained and evaluated, and the SHA-256 of the other files
     README.md            the model card; a user may edit it
-    model.onnx           the same for any engine, where it was exported; see onnx_file.py
+    model.onnx           the model for any engine, once it is exported; see onnx_file.py
 
-The hashes find damage. They prove nothing to whom the bundle was given: who forges a file can write its hash.
+The hashes detect damage, not forgery: anyone who changes a file can also change its hash.
 """
 
 import csv
@@ -25,12 +25,17 @@ import numpy as np
 
 from manylabel.bundle.config_json import BundleConfig as BundleConfig
 from manylabel.bundle.config_json import config_from_dict, config_to_dict
-from manylabel.bundle.out_of_fold import OutOfFold, read_out_of_fold, write_out_of_fold
-from manylabel.bundle.threshold_files import describe_changes, read_thresholds, write_thresholds
+from manylabel.bundle.tables import (
+    OutOfFold,
+    describe_changes,
+    read_out_of_fold,
+    read_thresholds,
+    write_out_of_fold,
+    write_thresholds,
+)
 from manylabel.errors import BundleError, ConfigError, OutputError
-from manylabel.io.disk_space import keep_elsewhere
-from manylabel.io.files import file_sha256, is_full, write_atomically, writing
-from manylabel.io.leftovers import LEFT_BEHIND
+from manylabel.io.cache import keep_elsewhere
+from manylabel.io.files import LEFT_BEHIND, file_sha256, is_full, write_atomically, writing
 from manylabel.io.untrusted_files import check_plain, check_size, read_json
 from manylabel.types import FloatArray, IntArray, Thresholds
 
@@ -43,18 +48,18 @@ CARD_FILE = "README.md"
 
 _NEEDED_FILES = (CONFIG_FILE, WEIGHTS_FILE, THRESHOLDS_FILE)
 NETWORK_FILES = (CONFIG_FILE, WEIGHTS_FILE)
-"""What a network is; thresholds and the model card may be edited."""
+"""The files that define the model; thresholds and the model card may be edited."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """What a bundle says, apart from its weights.
+    """A bundle without its weights.
 
     Attributes:
-        folder: Where it lies.
-        config: The network.
-        thresholds: One per label, as its file has them now.
-        chosen_thresholds: What was chosen [n_labels]; None where facts.json does not tell.
+        folder: Its folder.
+        config: The model.
+        thresholds: The thresholds in its file, one per label.
+        chosen_thresholds: The thresholds chosen in training [n_labels]; None if facts.json has none.
         facts: How it was trained and evaluated.
     """
 
@@ -78,18 +83,18 @@ def write_bundle(  # noqa: PLR0913 - a file of the bundle each
     """Write the files of a bundle.
 
     Args:
-        folder: A folder to be made, or one that holds other files of the bundle, such as its split, and
-            nothing else; ``files.new_folder`` makes it appear only when it is complete.
-        config: The network.
+        folder: A folder to be made, or one that only contains other files of the bundle, such as its split;
+            with ``folders.new_folder``, it appears once it is complete.
+        config: The model.
         thresholds: One per label.
         facts: How it was trained and evaluated; JSON values.
         card: Text of the model card, Markdown.
         write_weights: Writes the weights to a path.
-        out_of_fold: What chose the thresholds; not given: nothing did, or it is not known.
+        out_of_fold: The predictions that the thresholds were chosen by, if any.
 
     Raises:
-        OutputError: A file cannot be written. Where the disk is full and another one has room, the bundle is
-            there, and the error says where.
+        OutputError: A file cannot be written. If the disk is full, the bundle is written to another disk with
+            room, and the error says where.
     """
 
     def fill(folder: Path) -> None:
@@ -101,18 +106,18 @@ def write_bundle(  # noqa: PLR0913 - a file of the bundle each
                 write_out_of_fold(folder / OUT_OF_FOLD_FILE, out_of_fold)
             (folder / CARD_FILE).write_text(card, encoding="utf-8")
             write_weights(folder / WEIGHTS_FILE)
-            # safetensors lets nobody else read what it writes; a bundle is there to be handed on.
+            # safetensors makes its files readable for their owner only; a bundle is meant to be shared.
             (folder / WEIGHTS_FILE).chmod((folder / CONFIG_FILE).stat().st_mode)
             hashes = {file.name: file_sha256(file) for file in sorted(folder.iterdir())}
             whole = {**facts, **_threshold_facts(thresholds), "sha256": hashes}
-            # Last and whole: a folder that has it is a complete bundle.
+            # Last and atomically: a folder with this file is a complete bundle.
             write_atomically(folder / FACTS_FILE, _to_json(whole).encode())
 
     _fill_or_keep(folder, fill)
 
 
 def _fill_or_keep(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Fill a folder; where its disk is full, one on another disk, for training took long."""
+    """Fill a folder; if its disk is full, one on another disk, since training takes long."""
     try:
         fill(folder)
     except OutputError as error:
@@ -122,7 +127,7 @@ def _fill_or_keep(folder: Path, fill: Callable[[Path], None]) -> None:
         shown = Path(*(_final_name(part) for part in folder.parts))
         kept = keep_elsewhere(fill, name=shown.name or "bundle")
         outcome = (
-            "no other disk has room for it, either; make room and train it again"
+            "no other disk has room for it either; make room and train again"
             if kept is None
             else f"the trained model is in {kept} instead; use it there, or move it where there is room"
         )
@@ -130,25 +135,25 @@ def _fill_or_keep(folder: Path, fill: Callable[[Path], None]) -> None:
 
 
 def _final_name(part: str) -> str:
-    """Return what a folder that is still being filled will be called."""
+    """Return the final name of a folder that is being written."""
     found = LEFT_BEHIND.fullmatch(part)
     return part if found is None else found[2]
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """Read a bundle and check what is used of it against the hashes in facts.json.
+    """Read a bundle, and check the model against the hashes in facts.json.
 
-    Thresholds may have been edited: where that can be known, ``thresholds.changes`` tells it.
+    Thresholds may have been edited; ``thresholds.changes`` lists known edits.
 
     Raises:
-        BundleError: It is no bundle, or a file is missing, damaged, of a later version, or no plain file.
+        BundleError: It is not a bundle, or a file is missing, damaged, of a later version or not plain.
     """
     facts = _read_json(folder, FACTS_FILE)
     for name in _NEEDED_FILES:
         check_plain(folder, name)
         if not (folder / name).is_file():
             raise BundleError(
-                f"{folder}: is no complete bundle: {name} is missing; those of a run lie in models/ inside it"
+                f"{folder}: is not a complete bundle: {name} is missing; those of a run are in its models/"
             )
     hashes = _hashes_of(facts, folder)
     for name in NETWORK_FILES:
@@ -169,20 +174,20 @@ def read_bundle(folder: Path) -> Bundle:
 def _check_hash(folder: Path, name: str, hashes: Mapping[str, object]) -> None:
     if hash_file(folder / name) != hashes.get(name):
         raise BundleError(
-            f"{folder / name}: has changed since the bundle was written (its SHA-256 is not the one in "
-            f"{FACTS_FILE}); copy the bundle again, or train it again"
+            f"{folder / name}: has changed since the bundle was written (its SHA-256 differs from the one "
+            f"in {FACTS_FILE}); copy the bundle again, or train again"
         )
 
 
 def check_listed(folder: Path, name: str) -> None:
-    """Check a file of a bundle before it is read; where none lies there, nothing is refused.
+    """Check a file of a bundle, if it exists, before it is read.
 
     Args:
         folder: The bundle.
-        name: The file. Bundles of earlier versions list fewer of them: what is not listed is not compared.
+        name: The file. Bundles of earlier versions have fewer hashes; a file without one is not compared.
 
     Raises:
-        BundleError: It is no plain file, or has changed since it was written.
+        BundleError: It is not a plain file, or has changed since it was written.
     """
     check_plain(folder, name)
     if (folder / name).is_file():
@@ -192,7 +197,7 @@ def check_listed(folder: Path, name: str) -> None:
 
 
 def hash_file(path: Path) -> str:
-    """Return the SHA-256 of a file of a bundle; a BundleError says that it cannot be read."""
+    """Return the SHA-256 of a file of a bundle; raise a BundleError if it cannot be read."""
     try:
         return file_sha256(path)
     except OSError as error:
@@ -200,46 +205,46 @@ def hash_file(path: Path) -> str:
 
 
 def replace_thresholds(bundle: Bundle, thresholds: Thresholds) -> Path:
-    """Write other thresholds into a bundle, and how they were chosen into its facts.json.
+    """Write new thresholds to a bundle, and how they were chosen to its facts.json.
 
     Returns:
-        The file that holds them.
+        Their file.
 
     Raises:
         OutputError: A file cannot be written.
     """
     path = bundle.folder / THRESHOLDS_FILE
     write_thresholds(path, bundle.config.labels, thresholds.values)
-    # Exported forms are bound to the hashes in facts.json, which stay, as the weights do. The metadata of
-    # model.onnx keeps the thresholds of its export; here they are read from the file.
+    # Exports are bound to the hashes in facts.json, which do not change, like the weights. The metadata of
+    # model.onnx keeps the thresholds of its export; manylabel reads them from thresholds.csv.
     with writing(bundle.folder / FACTS_FILE):
         change_facts(bundle.folder, lambda facts: {**facts, **_threshold_facts(thresholds)})
     return path
 
 
 def find_out_of_fold(bundle: Bundle) -> OutOfFold:
-    """Return what chose the thresholds of a bundle.
+    """Return the out-of-fold predictions that the thresholds of a bundle were chosen by.
 
     Raises:
-        BundleError: The bundle does not hold it, or the file is damaged.
+        BundleError: The bundle has none, or the file is damaged.
     """
     path = bundle.folder / OUT_OF_FOLD_FILE
     check_listed(bundle.folder, OUT_OF_FOLD_FILE)
     if not path.is_file():
         raise BundleError(
-            f"{bundle.folder}: has no {OUT_OF_FOLD_FILE} to choose thresholds by: an earlier version wrote "
-            "the bundle, or no photos were kept from training; train it anew, perhaps with --folds 5, or "
-            "give thresholds by hand (--threshold LABEL=VALUE)"
+            f"{bundle.folder}: has no {OUT_OF_FOLD_FILE} to choose thresholds from: it is from an earlier "
+            "version, or all photos were used for training; train again, e.g. with --folds 5, or give "
+            "thresholds yourself (--threshold LABEL=VALUE)"
         )
     try:
-        with np.errstate(invalid="raise"):  # numbers of groups and folds that are none
+        with np.errstate(invalid="raise"):  # invalid numbers of groups and folds
             return read_out_of_fold(path, bundle.config.labels)
     except (FloatingPointError, OverflowError) as error:
         raise BundleError(f"{path}: is damaged: {error}") from error
 
 
 def read_hashes(folder: Path) -> dict[str, object]:
-    """Return the SHA-256 of the files of a bundle by their names, as facts.json tells them.
+    """Return the SHA-256 of the files of a bundle by name, from facts.json.
 
     Raises:
         BundleError: There is no facts.json, or it cannot be read.
@@ -248,15 +253,15 @@ def read_hashes(folder: Path) -> dict[str, object]:
 
 
 def read_training_counts(folder: Path, labels: Sequence[str]) -> tuple[IntArray, IntArray] | None:
-    """Return how often each label was seen in training.
+    """Return how often each label occurred in training.
 
     Args:
         folder: Folder of the bundle.
         labels: The label names.
 
     Returns:
-        Training photos that carry each label, and those on which it is known, [n_labels] each; None where
-        facts.json does not tell, as that of an earlier version or of ``MultiLabelClassifier``.
+        Number of training photos with each label, and of those where it is known, [n_labels] each; None if
+        facts.json has none, e.g. of an earlier version or of ``MultiLabelClassifier``.
 
     Raises:
         BundleError: There is no facts.json, or it cannot be read.
@@ -279,15 +284,15 @@ def read_training_counts(folder: Path, labels: Sequence[str]) -> tuple[IntArray,
 
 
 def change_facts(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Write facts.json anew, from what it says now: another process may have changed it since it was read.
+    """Change facts.json as it is now: another process may have changed it since it was read.
 
     Args:
-        folder: Of the bundle.
-        change: Returns the new facts, given those on the disk.
+        folder: Folder of the bundle.
+        change: Returns the new facts, given those on disk.
 
     Raises:
         OSError: It cannot be written.
-        BundleError: It is gone, or damaged.
+        BundleError: It is missing or damaged.
     """
     changed = change(_read_json(folder, FACTS_FILE))
     write_atomically(folder / FACTS_FILE, _to_json(changed).encode())
@@ -303,7 +308,7 @@ def _read_json(folder: Path, name: str) -> dict[str, Any]:
         values = read_json(folder / name)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise BundleError(
-            f"{folder}: is no bundle: it has no {name}; give the folder that training wrote"
+            f"{folder}: is not a bundle: it has no {name}; give the folder of a trained model"
         ) from error
     if not isinstance(values, dict):
         raise BundleError(f"{folder / name}: is damaged: expected a JSON object")
@@ -315,7 +320,7 @@ def _hashes_of(facts: Mapping[str, Any], folder: Path) -> dict[str, object]:
         raise BundleError(f"{folder / FACTS_FILE}: is damaged: 'sha256' is missing")
     hashes = facts["sha256"]
     if not isinstance(hashes, dict):
-        raise BundleError(f"{folder / FACTS_FILE}: is damaged: 'sha256' is no JSON object")
+        raise BundleError(f"{folder / FACTS_FILE}: is damaged: 'sha256' is not a JSON object")
     return hashes
 
 
@@ -324,10 +329,10 @@ def _threshold_facts(thresholds: Thresholds) -> dict[str, Any]:
 
 
 def _chosen_thresholds(facts: Mapping[str, Any], labels: Sequence[str]) -> FloatArray | None:
-    """Return the thresholds that facts.json tells of; earlier versions told them of trained networks only."""
+    """Return the thresholds in facts.json; earlier versions only wrote those of trained models."""
     try:
-        told = facts["thresholds"] if "thresholds" in facts else facts["models"][0]["thresholds"]["values"]
-        values = np.array(told, dtype=np.float64)
+        kept = facts["thresholds"] if "thresholds" in facts else facts["models"][0]["thresholds"]["values"]
+        values = np.array(kept, dtype=np.float64)
     except (KeyError, IndexError, TypeError, ValueError, OverflowError):
         return None
     return values if values.shape == (len(labels),) else None
@@ -347,7 +352,7 @@ def _read_thresholds(
     except csv.Error as error:
         raise BundleError(f"{path}: cannot be read: {error}") from error
     except ConfigError as error:
-        raise BundleError(f"{error}\nMend {THRESHOLDS_FILE}, or copy the bundle again") from error
+        raise BundleError(f"{error}\nCorrect {THRESHOLDS_FILE}, or copy the bundle again") from error
     thresholds = Thresholds(values=values, origin=str(facts.get("thresholds_origin", "")))
     if is_as_written:
         return thresholds

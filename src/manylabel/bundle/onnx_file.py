@@ -1,11 +1,11 @@
-"""The ONNX file of a bundle, and what its facts.json says of it.
+"""The ONNX file of a bundle, and its entry in facts.json.
 
-In:  a bundle, a file that was made from it.
-Out: ``model.onnx`` in the bundle, and its reading back; a file that facts.json does not know is refused.
+In:  a bundle, an ONNX file that was exported from it.
+Out: ``model.onnx`` in the bundle; or its checked path. A file without an entry in facts.json is refused.
 
-A file and its facts cannot be replaced at once. So facts.json first tells of the new file and of the one
-before, then the new file takes its place, then the one before is forgotten. A kill between any two of these
-leaves a bundle that works.
+A file and its entry cannot be replaced in one step. So facts.json first lists the new and the old file, then
+the new file is renamed, then the old entry is removed. A kill between any two of these steps leaves a bundle
+that works.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,19 +23,19 @@ _NOW, _BEFORE = "onnx", "onnx_before"
 
 
 def add_onnx(bundle: Bundle, made: Path, *, facts: Mapping[str, Any]) -> Path:
-    """Move an ONNX file into a bundle, and write its SHA-256 into facts.json.
+    """Move an ONNX file into a bundle, and write its SHA-256 to facts.json.
 
     Args:
-        bundle: What the file was made from; a file that lies there is replaced.
+        bundle: The bundle that the file was exported from; an earlier file is replaced.
         made: The file, on the same disk.
-        facts: What else to say about it in facts.json; JSON values.
+        facts: Further JSON values for its entry in facts.json.
 
     Returns:
-        Where it lies now.
+        Its new path.
 
     Raises:
         OSError: It cannot be written.
-        BundleError: What lies in its place is no plain file, or facts.json is gone.
+        BundleError: The earlier file is not a plain file, or facts.json is missing.
     """
     check_plain(bundle.folder, ONNX_FILE)
     path = bundle.folder / ONNX_FILE
@@ -44,26 +44,26 @@ def add_onnx(bundle: Bundle, made: Path, *, facts: Mapping[str, Any]) -> Path:
     with made.open("rb+") as file:
         sync_file(file)
 
-    def tell_of_both(told: dict[str, Any]) -> dict[str, Any]:
-        known = None if before is None else _find(told, before)
-        return {**told, "exports": {**_exports(told), _NOW: ours, _BEFORE: known}}
+    def add_entry(facts_now: dict[str, Any]) -> dict[str, Any]:
+        known = None if before is None else _find(facts_now, before)
+        return {**facts_now, "exports": {**_exports(facts_now), _NOW: ours, _BEFORE: known}}
 
-    def forget(told: dict[str, Any]) -> dict[str, Any]:
-        kept = {name: entry for name, entry in _exports(told).items() if name != _BEFORE}
-        return {**told, "exports": kept}
+    def remove_old_entry(facts_now: dict[str, Any]) -> dict[str, Any]:
+        kept = {name: entry for name, entry in _exports(facts_now).items() if name != _BEFORE}
+        return {**facts_now, "exports": kept}
 
-    change_facts(bundle.folder, tell_of_both)
+    change_facts(bundle.folder, add_entry)
     made.replace(path)
     sync_folder(bundle.folder)
-    change_facts(bundle.folder, forget)
+    change_facts(bundle.folder, remove_old_entry)
     return path
 
 
 def read_onnx(bundle: Bundle) -> Path | None:
-    """Return the ONNX file of a bundle, checked against facts.json; None where there is none.
+    """Return the ONNX file of a bundle, checked against facts.json; None if there is none.
 
     Raises:
-        BundleError: It is no plain file, has changed since it was written, or was made from other weights.
+        BundleError: It is not a plain file, has changed since it was written, or has other weights.
     """
     path = bundle.folder / ONNX_FILE
     check_plain(bundle.folder, ONNX_FILE)
@@ -85,8 +85,8 @@ def expected_onnx(facts: Mapping[str, Any], found: str | None) -> dict[str, obje
 
     Args:
         facts: Those of the bundle.
-        found: The SHA-256 of the file that lies there; None without one. Where an export was stopped, it may
-            be that of the file before, and none where there was none.
+        found: The SHA-256 of the file in the bundle; None without one. If an export was stopped, it may be
+            that of the old file, or None.
     """
     exports = _exports(facts)
     is_first_stopped = _BEFORE in exports and exports[_BEFORE] is None
@@ -97,23 +97,23 @@ def expected_onnx(facts: Mapping[str, Any], found: str | None) -> dict[str, obje
 
 
 def is_made_from(hashes: object, bundle: Bundle) -> bool:
-    """Tell whether an exported form is one of this network; thresholds and the model card may be others.
+    """Tell whether an export was made from this model; thresholds and the model card may differ.
 
     Args:
-        hashes: What the form has kept of the hashes of the bundle that it was made from.
-        bundle: The bundle that it lies in.
+        hashes: The hashes of the bundle that it was made from.
+        bundle: The bundle that contains it.
     """
     ours = bundle.facts["sha256"]
     return isinstance(hashes, dict) and all(hashes.get(name) == ours[name] for name in NETWORK_FILES)
 
 
 def _find(facts: Mapping[str, Any], sha256: str) -> dict[str, Any] | None:
-    """Return what facts.json says of the file with a SHA-256."""
+    """Return the entry of the file with a SHA-256."""
     return next((entry for entry in _known(facts) if entry.get("sha256") == sha256), None)
 
 
 def _known(facts: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield what facts.json says of the file, then of the one before it."""
+    """Yield the entry of the file, then that of the old file."""
     exports = _exports(facts)
     yield from (exports[name] for name in (_NOW, _BEFORE) if isinstance(exports.get(name), dict))
 

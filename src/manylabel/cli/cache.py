@@ -1,4 +1,4 @@
-"""``manylabel cache``: show what the cache holds, or empty it.
+"""``manylabel cache``: show or clear the cache.
 
 In:  the folder and the limit, from the environment.
 Out: a table on the screen; with --clear, fewer files.
@@ -14,12 +14,12 @@ from manylabel.cli.screen import format_bytes, format_entries, show_cache
 
 def cache(
     *,
-    clear: Annotated[bool, typer.Option("--clear", help="Remove all that is cached.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove everything from the cache.")] = False,
 ) -> None:
-    """Show what is kept on disk for the next run, features and converted networks, or remove it.
+    """Show or clear the cache of features and converted models.
 
-    The folder is MANYLABEL_CACHE, or the user's cache folder. Above MANYLABEL_CACHE_GB gigabytes (20 where
-    it is not set), what was not used for longest is removed.
+    The folder is MANYLABEL_CACHE, or the user's cache folder. Above MANYLABEL_CACHE_GB gigabytes (20 by
+    default), the least recently used files are removed.
     """
     from manylabel.io.cache import clear_cache, list_cache
 

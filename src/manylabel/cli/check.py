@@ -1,7 +1,7 @@
-"""``manylabel check``: look at photos and labels before anything learns from them.
+"""``manylabel check``: check photos and labels before training.
 
-In:  photos, labels, maybe rules between labels.
-Out: what was found, on the screen, and in a file where asked for; exit code 2 where training makes no sense.
+In:  photos, labels, rules among labels if there are any.
+Out: findings on the screen, and in a file if one is given; exit code 2 if training makes no sense.
 """
 
 from pathlib import Path
@@ -30,27 +30,27 @@ def check(
     labels: options.Labels = None,
     *,
     out: Annotated[
-        Path | None, typer.Option(help="Also write what was found to this file, .json.", metavar="FILE")
+        Path | None, typer.Option(help="Also write the findings to this .json file.", metavar="FILE")
     ] = None,
     form: DataConfig,
     recipe: Annotated[
         str,
         typer.Option(
-            "--recipe", help="Recipe to take rules between labels and the split from.", metavar="NAME|FILE"
+            "--recipe", help="Recipe with the rules among labels and the split.", metavar="NAME|FILE"
         ),
     ] = options.DEFAULT_RECIPE,
     set_: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
-            help="A rule between labels or a setting of the split, e.g. rules.implies='boat -> water' or "
-            "split.folds=5; may be given again.",
+            help="A rule among labels or a setting of the split, e.g. rules.implies='boat -> water' or "
+            "split.folds=5; may be repeated.",
             metavar="KEY=VALUE",
         ),
     ] = None,
 ) -> None:
-    """Tell what is wrong with photos and labels, and what can be expected from them."""
-    from manylabel.data.check import check as run  # not at the top: --help shall not load it
+    """Check photos and labels for problems before training."""
+    from manylabel.data.check import check as run  # slow to import; --help does not need it
     from manylabel.data.check import write_check
 
     options.check_ending(out, ".json")
@@ -74,22 +74,22 @@ def check(
 
 
 def configure(recipe: str, settings: list[str]) -> RunConfig:
-    """Read a recipe and put settings on it, of which a check looks at rules and the split alone.
+    """Return a recipe with changed settings; a check only uses rules among labels and the split.
 
     Raises:
-        ConfigError: The recipe or a setting is wrong, or a setting is about something else.
+        ConfigError: The recipe or a setting is wrong, or the check does not use a setting.
     """
     for setting in settings:
         if not setting.startswith(("rules.", "split.")):
             raise ConfigError(
-                f"--set {setting}: a check only looks at rules and the split, e.g. rules.implies='boat -> "
-                "water' or split.folds=5"
+                f"--set {setting}: check only uses rules.* and split.*, e.g. "
+                "rules.implies='boat -> water' or split.folds=5"
             )
     return apply_settings(load_recipe(recipe), settings)
 
 
 def show_check(checked: "CheckedTable") -> None:
-    """Print how often each label occurs, and what was found, the gravest first."""
+    """Print how often each label occurs, and the findings, the most serious first."""
     table = checked.table
     size = f"{n_things(table.n_photos, 'photo')} with {n_things(table.n_labels, 'label')}"
     show_line(f"{size}, from {table.source}.")
@@ -114,4 +114,4 @@ def show_check(checked: "CheckedTable") -> None:
     for finding in checked.check.findings:
         show_line(f"{finding.level}: {finding.text}", style=_LEVEL_STYLES[finding.level])
     if not checked.check.findings:
-        show_line("Nothing to complain about.")
+        show_line("No problems found.")

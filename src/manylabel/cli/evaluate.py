@@ -1,7 +1,7 @@
-"""``manylabel evaluate``: judge a bundle on a labelled table.
+"""``manylabel evaluate``: evaluate a model on labeled photos.
 
 In:  a bundle, photos, labels.
-Out: metrics on the screen, and in a file where asked for.
+Out: metrics on the screen, and in a file if one is given.
 """
 
 from pathlib import Path
@@ -25,9 +25,9 @@ def evaluate(
     part: Annotated[
         Literal["train", "val", "test", "all"] | None,
         typer.Option(
-            help="Part to judge on, of the table's own split or else of that which the bundle was trained "
-            "with; all takes every photo. Not given: the table's test part where it has one, else the photos "
-            "that the bundle did not learn from, by their names."
+            help="Photos to evaluate on: a part of the table's own split, or of the split that the model was "
+            "trained with; all uses every photo. Not given: the table's test part if it has one, otherwise "
+            "the photos that the model was not trained on, matched by name."
         ),
     ] = None,
     engine: options.Engine = None,
@@ -35,12 +35,12 @@ def evaluate(
     threshold: options.Threshold = None,
     thresholds: options.ThresholdsFile = None,
     out: Annotated[
-        Path | None, typer.Option(help="Also write the metrics to this file, .json.", metavar="FILE")
+        Path | None, typer.Option(help="Also write the metrics to this .json file.", metavar="FILE")
     ] = None,
     form: DataConfig,
 ) -> None:
-    """Judge a bundle on labelled photos."""
-    from manylabel.apply import evaluate as run  # not at the top: --help shall not load it
+    """Evaluate a model on labeled photos."""
+    from manylabel.apply import evaluate as run  # slow to import; --help does not need it
     from manylabel.apply import write_evaluation
 
     options.check_ending(out, ".json")

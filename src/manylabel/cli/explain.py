@@ -1,6 +1,6 @@
-"""``manylabel explain``: show what a network looked at.
+"""``manylabel explain``: show which parts of a photo led to each label.
 
-In:  a bundle, photos, perhaps labelled photos to find similar ones in.
+In:  a bundle, photos, perhaps labeled photos to show similar ones from.
 Out: a folder of heat maps with a page; a line per photo on the screen.
 """
 
@@ -23,7 +23,7 @@ def explain(
     photos: Annotated[
         list[Path],
         typer.Argument(
-            help="Photos to explain, and folders that are searched for photos.",
+            help="Photos to explain, or folders to search for photos.",
             metavar="PHOTO",
             show_default=False,
         ),
@@ -33,39 +33,39 @@ def explain(
     label: Annotated[
         list[str] | None,
         typer.Option(
-            help="Label to explain; may be given again. Not given: those that the network gives, else the "
-            "most probable one.",
+            help="Label to explain; may be repeated. Not given: the predicted labels, or the most probable "
+            "one if there are none.",
             metavar="NAME",
         ),
     ] = None,
     among: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of labelled photos, e.g. those of the training, to show the most similar of.",
+            help="Folder of labeled photos, e.g. the training photos, to show the most similar ones from.",
             metavar="DIR",
         ),
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="Table of the labels of --among.", metavar="FILE")
+        Path | None, typer.Option(help="Table of labels of the photos in --among.", metavar="FILE")
     ] = None,
     engine: options.Engine = None,
     precision: options.Precision = None,
     threshold: options.Threshold = None,
     thresholds: options.ThresholdsFile = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace what an earlier call wrote there.")
+        bool, typer.Option("--overwrite", help="Replace the output of an earlier call.")
     ] = False,
     form: DataConfig,
 ) -> None:
-    """Show what a network looked at, label by label."""
-    # Not at the top: --help shall not load it.
+    """Show which parts of a photo led to each label."""
+    # Slow to import; --help does not need them.
     from manylabel.explanation.page import check_place, write_explanations
     from manylabel.explanation.run import explain as run
 
     if (among is None) != (labels is None):
-        raise ConfigError("--among and --labels belong together: the photos, and which labels they carry")
+        raise ConfigError("--among and --labels go together: photos and their table of labels")
     if among is None and form != DataConfig():
-        raise ConfigError("options that say how a table is read need one: --among and --labels")
+        raise ConfigError("options for reading a table of labels need --among and --labels")
     check_place(out, overwrite=overwrite)
     pair = None if among is None or labels is None else (among, labels)
     with show_progress() as on_progress:
@@ -82,7 +82,7 @@ def explain(
         )
     write_explanations(out, explained, overwrite=overwrite)
     for photo in explained.photos:
-        said = ", ".join(f"{found.label} {found.score:.0%}" for found in photo.labels)
-        show_line(f"{photo.path.name}: {said}")
+        labels_shown = ", ".join(f"{found.label} {found.score:.0%}" for found in photo.labels)
+        show_line(f"{photo.path.name}: {labels_shown}")
     show_failures(explained.failures)
     show_line(f"Heat maps: {out / 'index.html'}")

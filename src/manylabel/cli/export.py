@@ -1,7 +1,7 @@
-"""``manylabel export``: bring a bundle into another form.
+"""``manylabel export``: convert a model to another format, or push it to the hub.
 
-In:  a bundle, the form, perhaps photos and labels.
-Out: new files in the bundle, and how they compare with the network on the screen.
+In:  a bundle, the format, perhaps photos and labels.
+Out: new files in the bundle; on the screen, how they compare with the original.
 """
 
 from pathlib import Path
@@ -24,31 +24,31 @@ def export(
     to: Annotated[
         ExportName | None,
         typer.Option(
-            help="onnx: one file for any engine; openvino: ready for machines without torch; int8: 8-bit "
-            "numbers, for `predict --engine int8`.",
+            help="onnx: one file for any engine. openvino: for machines without torch. int8: quantized to 8 "
+            "bits, for `predict --engine int8`.",
         ),
     ] = None,
     photos: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of photos like those to be scored. The export is compared with the original on 24 "
-            "of them, int8 on 100; int8 needs this option, and calibrates on up to 300 photos.",
+            help="Folder of typical photos. The export is compared with the original on 24 of them; int8 "
+            "requires this option, calibrates on up to 300 photos, and is compared on 100.",
             metavar="DIR",
         ),
     ] = None,
     labels: Annotated[
         Path | None,
         typer.Option(
-            help="Table of their labels: measures what 8-bit numbers lose and gain, on the test part that it "
-            "names, else on half of the photos, which then set no ranges.",
+            help="Table of their labels, to measure the effect of int8 on the metrics: on its test part, or "
+            "else on half of the photos, which are then not used to calibrate.",
             metavar="FILE",
         ),
     ] = None,
     max_difference: Annotated[
         float | None,
         typer.Option(
-            help="Write nothing where a probability differs from torch's by more; 0.001 by default. 8-bit "
-            "numbers have no such limit unless you give one: they may change 2 % of decisions and lose 1 "
+            help="Write nothing if a probability differs from torch's by more than this; 0.001 by default. "
+            "int8 has no such limit by default, but may change at most 2 % of decisions and lose at most 1 "
             "point of mAP.",
             min=0.0,
             max=1.0,
@@ -59,18 +59,18 @@ def export(
     push: Annotated[
         str | None,
         typer.Option(
-            help="Copy the bundle into this repository on the Hugging Face hub; a new one is private.",
+            help="Copy the bundle to this repository on the Hugging Face Hub; a new repository is private.",
             metavar="USER/NAME",
         ),
     ] = None,
     form: DataConfig,
 ) -> None:
-    """Bring a bundle into another form, compared with the network as it was, or copy it to the hub."""
+    """Convert a model to another format and compare it with the original, or push it to the hub."""
     if to is None and push is None:
-        raise ConfigError("say what to do: --to onnx, openvino or int8, or --push USER/NAME")
+        raise ConfigError("nothing to do: give --to onnx, openvino or int8, or --push USER/NAME")
     if to is not None:
         with needs_extra("Exporting a bundle", "train,onnx"):
-            from manylabel.exporters.registry import export as run  # not at the top: --help shall not load it
+            from manylabel.exporters.registry import export as run
 
         with show_progress() as on_progress:
             exported = run(

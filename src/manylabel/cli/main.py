@@ -1,8 +1,8 @@
 """The program ``manylabel``.
 
-In:  the words of the command line.
-Out: exit code 0; 2 with one message where the input cannot be used, or memory or a disk is full; 130 where
-     Ctrl-C stopped it, 143 where the system did.
+In:  the command line.
+Out: exit code 0; 2 with one message if the input cannot be used, or memory or a disk is full; 130 if
+     stopped by Ctrl-C, 143 if stopped by the system.
 """
 
 import errno
@@ -12,27 +12,32 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from importlib import import_module
 from typing import Any
 
 import typer
 
 from manylabel import __version__
-from manylabel.cli.cache import cache
-from manylabel.cli.check import check
-from manylabel.cli.compare import compare
 from manylabel.cli.console import allow_any_text, show_error
-from manylabel.cli.evaluate import evaluate
-from manylabel.cli.explain import explain
-from manylabel.cli.export import export
-from manylabel.cli.models import models
-from manylabel.cli.predict import predict
-from manylabel.cli.sample import sample
-from manylabel.cli.serve import serve
-from manylabel.cli.suggest import suggest
-from manylabel.cli.thresholds import thresholds
-from manylabel.cli.train import train
-from manylabel.cli.verify import verify
 from manylabel.errors import ManylabelError, visible
+
+COMMANDS = (
+    "check",
+    "compare",
+    "train",
+    "evaluate",
+    "predict",
+    "explain",
+    "suggest",
+    "thresholds",
+    "export",
+    "verify",
+    "serve",
+    "models",
+    "sample",
+    "cache",
+)
+"""The commands, in the order of ``--help``: each a function in the module of the same name."""
 
 app = typer.Typer(
     help="From a folder of photos and a table of labels to a compared multi-label image classifier.",
@@ -44,7 +49,7 @@ app = typer.Typer(
 )
 
 
-# What torch says of processors and GPUs, OpenVINO, and C++ itself.
+# The wording of torch on CPUs and GPUs, of OpenVINO, and of C++ itself.
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|can(no|')t allocate memory|not enough memory|bad[ _]alloc|failed to allocate",
     re.IGNORECASE,
@@ -60,7 +65,7 @@ class Terminated(KeyboardInterrupt):
 
 
 def stoppable(command: Callable[..., None]) -> Callable[..., None]:
-    """Make Ctrl-C reach ``main``; typer would end the program without a word, older versions with 1."""
+    """Make Ctrl-C reach ``main``; typer would end the program silently, older versions with code 1."""
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -72,23 +77,8 @@ def stoppable(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (
-    check,
-    compare,
-    train,
-    evaluate,
-    predict,
-    explain,
-    suggest,
-    thresholds,
-    export,
-    verify,
-    serve,
-    models,
-    sample,
-    cache,
-):
-    app.command()(stoppable(command))
+for name in COMMANDS:
+    app.command()(stoppable(getattr(import_module(f"manylabel.cli.{name}"), name)))
 
 
 def show_version(wanted: bool) -> None:
@@ -109,7 +99,7 @@ def options(
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Raise ``Terminated`` where a signal would end the program at once, half-written files left behind."""
+    """Raise ``Terminated`` on signals that would end the program at once and leave half-written files."""
     stops = (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
     ours = [stop for stop in {*stops} if signal.getsignal(stop) is signal.SIG_DFL]  # nohup ignores some
     for stop in ours:
@@ -126,7 +116,7 @@ def _terminate(number: int, _frame: object) -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error says that memory is full; libraries have no error of their own for it."""
+    """Tell whether an error means that memory is full; libraries have no class of their own for it."""
     match error:
         case MemoryError():
             return True
@@ -137,11 +127,11 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def show_out_of_memory(error: BaseException) -> None:
-    """Say that memory is full, and what takes less."""
+    """Report that memory is full, and what needs less."""
     reason = str(error).strip().partition("\n")[0]
     show_error(
-        f"out of memory{f' ({visible(reason)})' if reason else ''}; what takes less: a smaller network, "
-        "smaller pictures (--set model.side_px=160), fewer views (--set training.n_views=1, --set "
+        f"out of memory{f' ({visible(reason)})' if reason else ''}; try a smaller model, smaller images "
+        "(--set model.side_px=160), fewer views (--set training.n_views=1, --set "
         "evaluation.tta=1), smaller batches (--set training.batch_size=8), fewer photos at once"
     )
 
@@ -161,9 +151,9 @@ def main() -> None:
             sys.exit(2)
         if not isinstance(error, OSError):
             raise
-        # What the library foresees is a ManylabelError; this is a full disk, or one that went away.
+        # Expected problems are ManylabelErrors; this is a full disk, or one that went away.
         show_error(visible(f"{error.filename or 'the disk'}: {error.strerror or error}"))
         sys.exit(2)
     except (KeyboardInterrupt, Stopped) as stop:
-        show_error("stopped; no half-written output was left, and what lay there before is still there")
+        show_error("stopped; no half-written output is left, and earlier output is unchanged")
         sys.exit(143 if isinstance(stop, Terminated) or isinstance(stop.__cause__, Terminated) else 130)

@@ -1,4 +1,4 @@
-"""``manylabel models``: list the networks that can be used.
+"""``manylabel models``: list the available models.
 
 In:  names or patterns.
 Out: a table on the screen.
@@ -18,7 +18,7 @@ def models(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Names or patterns, e.g. resnet50 or 'timm/*tiny*'; none lists all with a short name.",
+            help="Names or patterns, e.g. resnet50 or 'timm/*tiny*'. Not given: all except timm/*.",
             show_default=False,
             metavar="[NAME]...",
         ),
@@ -27,13 +27,15 @@ def models(
     head: options.Head = None,
     labels: Annotated[
         int | None,
-        typer.Option(help="Number of labels; counts the parameters with the head.", min=1, metavar="N"),
+        typer.Option(
+            help="Number of labels, to include the head in the number of parameters.", min=1, metavar="N"
+        ),
     ] = None,
 ) -> None:
-    """List the networks that can be used."""
+    """List the available models."""
     if (head is None) != (labels is None):
         raise ConfigError("--head and --labels go together, e.g. --head study --labels 10")
-    with needs_extra("Listing networks", "train"):
+    with needs_extra("Listing models", "train"):
         from manylabel.models.catalogue import list_models
     with show_progress() as on_progress:
         found = list_models(names or (), head=head, n_labels=labels, on_progress=on_progress)

@@ -1,101 +1,63 @@
-"""The options that commands share; the help of most is the text under the setting in config.py.
+"""The options that commands share; the options of settings take type and help from ``config.py``.
 
 In:  what the user typed.
-Out: the settings of a run.
+Out: the settings of a run, how a table of labels is read, thresholds.
 """
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_origin
 
 import typer
 
-from manylabel.config import (
-    BlankMeaning,
-    DataConfig,
-    DeviceName,
-    EngineName,
-    FormatName,
-    HeadName,
-    InitName,
-    MissingPhotos,
-    ModelConfig,
-    PrecisionName,
-    RunConfig,
-    SplitConfig,
-    TrainingConfig,
-    TuneName,
-)
+from manylabel.config import DeviceName, EngineName, HeadName, PrecisionName, RunConfig
 from manylabel.errors import ConfigError, OutputError
-from manylabel.recipes import apply_settings, field_docs, load_recipe, replace_settings
+from manylabel.recipes import all_settings, apply_settings, load_recipe, replace_settings, without_none
 
 if TYPE_CHECKING:
-    from manylabel.bundle.threshold_files import ThresholdSource
+    from manylabel.bundle.tables import ThresholdSource
 
 DEFAULT_RECIPE = "standard"
 
 
-def _of(section: type, name: str, *flags: str, metavar: str | None = None) -> Any:
-    """Make an option of a setting, with the setting's own text as help."""
-    return typer.Option(*flags, help=field_docs(section)[name], metavar=metavar, show_default=False)
+def _help(key: str) -> str:
+    return all_settings()[key].help
 
 
-def _of_table(name: str, flag: str, metavar: str | None = None) -> Any:
-    return _of(DataConfig, name, flag, metavar=metavar)
-
-
-Photos = Annotated[
-    Path, typer.Argument(help=field_docs(DataConfig)["photos"], metavar="PHOTOS", show_default=False)
-]
+Photos = Annotated[Path, typer.Argument(help=_help("data.photos"), metavar="PHOTOS", show_default=False)]
 Labels = Annotated[
-    Path | None, typer.Argument(help=field_docs(DataConfig)["labels"], metavar="LABELS", show_default=False)
+    Path | None, typer.Argument(help=_help("data.labels"), metavar="LABELS", show_default=False)
 ]
 Bundle = Annotated[
-    Path, typer.Argument(help="Folder that training wrote.", metavar="BUNDLE", show_default=False)
+    Path, typer.Argument(help="Folder of a trained model.", metavar="BUNDLE", show_default=False)
 ]
-_TABLE_OPTIONS: dict[str, Any] = {
-    "format": Annotated[FormatName | None, _of_table("format", "--format", "NAME")],
-    "delimiter": Annotated[str | None, _of_table("delimiter", "--delimiter", "TEXT")],
-    "photo_column": Annotated[str | None, _of_table("photo_column", "--photo-column", "NAME")],
-    "label_columns": Annotated[list[str] | None, _of_table("label_columns", "--label-columns", "NAME,...")],
-    "ignore": Annotated[list[str] | None, _of_table("ignore", "--ignore", "NAME,...")],
-    "sheet": Annotated[str | None, _of_table("sheet", "--sheet", "NAME")],
-    "header_row": Annotated[int | None, _of_table("header_row", "--header-row", "N")],
-    "blank": Annotated[BlankMeaning | None, _of_table("blank", "--blank")],
-    "missing": Annotated[MissingPhotos | None, _of_table("missing", "--missing")],
-    "min_photos": Annotated[int | None, _of_table("min_photos", "--min-photos", "N")],
-}
-"""The options of every command that reads labels, each a field of ``DataConfig``."""
-
-Head = Annotated[HeadName | None, _of(ModelConfig, "head", "--head")]
-Init = Annotated[InitName | None, _of(ModelConfig, "init", "--init")]
-Weights = Annotated[list[str] | None, _of(ModelConfig, "weights", "--weights", metavar="[NAME=]FILE")]
-Tune = Annotated[TuneName | None, _of(TrainingConfig, "tune", "--tune")]
-Epochs = Annotated[int | None, _of(TrainingConfig, "epochs", "--epochs", metavar="N")]
+Head = Annotated[HeadName | None, typer.Option("--head", help=_help("model.head"))]
+Device = Annotated[DeviceName | None, typer.Option("--device", help=_help("training.device"))]
 Engine = Annotated[
     EngineName | None,
     typer.Option(
         "--engine",
-        help="What computes: auto takes OpenVINO on a CPU, else torch; int8 is fastest where the processor "
-        "has 8-bit instructions, and needs `manylabel export --to int8` first;"
-        " onnxruntime needs `--to onnx`.",
+        help="Engine that runs the model. auto: OpenVINO on a CPU, otherwise torch. int8 is the fastest on "
+        "processors with 8-bit instructions, and needs `manylabel export --to int8` first; onnxruntime needs "
+        "`--to onnx`.",
     ),
 ]
 Precision = Annotated[
     PrecisionName | None,
     typer.Option(
         "--precision",
-        help="Numbers to compute in: auto takes bf16 where the processor has it, which is faster and rounds: "
-        "a probability moves by 0.01 or so, now and then by 0.1.",
+        help="Precision of the computation. auto: bf16 if the processor supports it, which is faster; "
+        "probabilities typically change by 0.01, rarely by 0.1.",
     ),
 ]
 Threshold = Annotated[
     list[str] | None,
     typer.Option(
         "--threshold",
-        help="Give a label from this probability on, in place of the bundle's threshold; may be given again.",
+        help="Threshold of a label, in place of the model's; may be repeated.",
         metavar="LABEL=VALUE",
         show_default=False,
     ),
@@ -104,81 +66,178 @@ ThresholdsFile = Annotated[
     Path | None,
     typer.Option(
         "--thresholds",
-        help="Table of thresholds in place of the bundle's: a CSV file with the columns label and threshold, "
-        "as `manylabel thresholds --out` writes it; --threshold wins over it.",
+        help="CSV file with the columns label and threshold, in place of the model's thresholds; `manylabel "
+        "thresholds --out` writes one. --threshold overrides it.",
         metavar="FILE",
         show_default=False,
     ),
 ]
-Device = Annotated[DeviceName | None, _of(TrainingConfig, "device", "--device")]
-Folds = Annotated[int | None, _of(SplitConfig, "folds", "--folds", metavar="K")]
-Seed = Annotated[int | None, _of(RunConfig, "seed", "--seed", metavar="N")]
-Overwrite = Annotated[bool, _of(RunConfig, "overwrite", "--overwrite")]
-Recipe = Annotated[
-    str,
-    typer.Option(
-        "--recipe",
-        help="Settings to start from: standard, quick, study, demo, or a .toml file as every run saves one.",
-        metavar="NAME|FILE",
-    ),
-]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        help="Any other setting, e.g. training.batch_size=16; may be given again.",
-        metavar="KEY=VALUE",
-    ),
-]
 
 
-KEYS = {
-    "photos": "data.photos",
-    "labels": "data.labels",
-    **{name: f"data.{name}" for name in _TABLE_OPTIONS},
-    "models": "model.names",
-    "model": "model.names",
-    "head": "model.head",
-    "init": "model.init",
-    "weights": "model.weights",
-    "tune": "training.tune",
-    "epochs": "training.epochs",
-    "device": "training.device",
-    "folds": "split.folds",
-    "seed": "seed",
-    "out": "out",
+def _parameter(key: str, metavar: str | None = None) -> inspect.Parameter:
+    """Make the option of a setting; not given, it is None."""
+    setting, name = all_settings()[key], key.rpartition(".")[2]
+    kind = without_none(setting.kind)
+    kind = getattr(kind, "__origin__", kind) if get_origin(kind) is Annotated else kind
+    kind = list[str] if get_origin(kind) is tuple else kind
+    option = typer.Option(
+        f"--{name.replace('_', '-')}", help=setting.help, metavar=metavar, show_default=False
+    )
+    return _keyword(name, Annotated[kind | None, option])
+
+
+def _keyword(name: str, kind: object, default: object = None) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+
+
+_TABLE_OPTIONS = {
+    "data.format": "NAME",
+    "data.delimiter": "TEXT",
+    "data.photo_column": "NAME",
+    "data.label_columns": "NAME,...",
+    "data.ignore": "NAME,...",
+    "data.sheet": "NAME",
+    "data.header_row": "N",
+    "data.blank": None,
+    "data.missing": None,
+    "data.min_photos": "N",
 }
-"""The setting behind each option of the commands that train."""
+"""The settings that are options of every command that reads labels, and what stands for their value."""
+
+_TRAINING_OPTIONS = {
+    "training.tune": None,
+    "model.head": None,
+    "model.init": None,
+    "model.weights": "[NAME=]FILE",
+    "split.folds": "K",
+    "training.epochs": "N",
+    "training.device": None,
+    "seed": "N",
+    "overwrite": None,
+}
+"""The settings that are options of the commands that train."""
+
+_RECIPE = typer.Option(
+    "--recipe",
+    help="Settings to start from: standard, quick, study, demo, or a .toml file, such as the config.toml of "
+    "a run.",
+    metavar="NAME|FILE",
+)
+_SET = typer.Option(
+    "--set", help="Any other setting, e.g. training.batch_size=16; may be repeated.", metavar="KEY=VALUE"
+)
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """The options of a command that trains.
+
+    Attributes:
+        recipe: Name or file of the recipe.
+        values: Settings by key, None where an option is not given.
+        changes: Texts of the form ``KEY=VALUE``.
+    """
+
+    recipe: str
+    values: Mapping[str, object]
+    changes: Sequence[str]
+
+    def configure(
+        self, photos: Path, labels: Path | None, *, models: str | None, out: Path | None
+    ) -> RunConfig:
+        """Return the settings of the run.
+
+        Args:
+            photos: Folder of the photos.
+            labels: Table of labels, if given.
+            models: Names of backbones, joined by commas, if given.
+            out: Folder to write to, if given.
+
+        Raises:
+            ConfigError: A recipe, key or value is wrong.
+        """
+        own = {
+            "data.photos": str(photos),
+            "data.labels": None if labels is None else str(labels),
+            "model.names": None if models is None else _split_names([models]),
+            "out": None if out is None else str(out),
+        }
+        return apply_settings(
+            replace_settings(load_recipe(self.recipe), {**own, **self.values}), self.changes
+        )
 
 
 def reads_table(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that say how a table of labels is read.
+    """Add the options for reading a table of labels; the command gets a ``DataConfig`` as ``form``."""
+    return _add_options(
+        command,
+        {key: _parameter(key, metavar) for key, metavar in _TABLE_OPTIONS.items()},
+        form=lambda values: replace_settings(RunConfig(), values).data,
+    )
+
+
+def trains(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options for training; the command gets ``TrainingOptions`` as ``options``."""
+    training, table = (
+        {key: _parameter(key, metavar) for key, metavar in group.items()}
+        for group in (_TRAINING_OPTIONS, _TABLE_OPTIONS)
+    )
+    return _add_options(
+        command,
+        {
+            "recipe": _keyword("recipe", Annotated[str, _RECIPE], DEFAULT_RECIPE),
+            **training,
+            "changes": _keyword("set_", Annotated[list[str] | None, _SET]),
+            **table,
+        },
+        options=lambda values: TrainingOptions(
+            recipe=str(values["recipe"]),
+            changes=tuple(values["changes"] or ()),
+            values={key: values[key] for key in (*training, *table)},
+        ),
+    )
+
+
+def _add_options(
+    command: Callable[..., None],
+    added: Mapping[str, inspect.Parameter],
+    **collect: Callable[[Mapping[str, Any]], object],
+) -> Callable[..., None]:
+    """Give a command options of which it gets one value.
 
     Args:
-        command: Gets them as the argument ``form``, if it has one.
+        command: Has a parameter for that value, in whose place the options come.
+        added: The options by key.
+        collect: By the name of that parameter, what makes the value of the values of the options.
     """
+    ((argument, make),) = collect.items()
     signature = inspect.signature(command)
-    own = [parameter for parameter in signature.parameters.values() if parameter.name != "form"]
-    more = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
-        for name, kind in _TABLE_OPTIONS.items()
-    ]
+    own = [parameter for parameter in signature.parameters.values() if parameter.name != argument]
 
     @wraps(command)
     def run(**given: Any) -> None:
-        told = {name: _plain(name, given.pop(name)) for name in _TABLE_OPTIONS}
-        given_keys = {f"data.{name}": value for name, value in told.items() if value is not None}
-        form = replace_settings(RunConfig(), given_keys).data
-        command(**given, **({"form": form} if "form" in signature.parameters else {}))
+        values = {key: _plain(key, given.pop(parameter.name)) for key, parameter in added.items()}
+        command(**given, **{argument: make(values)})
 
-    parameters = [*own, *more]
+    parameters = [*own, *added.values()]
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
 
 
+def _plain(key: str, value: Any) -> object:
+    """Turn repeated options, and columns joined by commas, into tuples; None where nothing is given."""
+    if not isinstance(value, list):
+        return value
+    return (_split_names(value) if key in ("data.label_columns", "data.ignore") else tuple(value)) or None
+
+
+def _split_names(texts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name.strip() for text in texts for name in text.split(",") if name.strip())
+
+
 def check_ending(out: Path | None, ending: str) -> None:
-    """Check the ending of a file to write, if one was given.
+    """Check the ending of a file to write, if one is given.
 
     Raises:
         OutputError: It is another one.
@@ -190,14 +249,14 @@ def check_ending(out: Path | None, ending: str) -> None:
 def read_threshold_options(
     file: Path | None, singles: Sequence[str] | None
 ) -> "list[ThresholdSource] | None":
-    """Return the thresholds that a user gives in place of the bundle's; None where there are none.
+    """Return the thresholds that replace those of the bundle; None if there are none.
 
     Raises:
         ConfigError: One is not LABEL=VALUE.
     """
     given = dict[str, float | str]()
     for text in singles or ():
-        label, mark, value = text.rpartition("=")  # a label may have an equals sign in it
+        label, mark, value = text.rpartition("=")  # a label may contain an equals sign
         if not mark:
             raise ConfigError(f"--threshold {text}: expected LABEL=VALUE, e.g. --threshold beach=0.7")
         given[label] = value
@@ -207,39 +266,3 @@ def read_threshold_options(
     if given:
         sources.append(given)
     return sources or None
-
-
-def configure(given: Mapping[str, Any]) -> RunConfig:
-    """Put the options of a command that trains on its recipe.
-
-    Args:
-        given: Value of each option by its name; None where it was not given.
-
-    Raises:
-        ConfigError: A recipe, key or value is wrong.
-    """
-    values = {key: _plain(option, given[option]) for option, key in KEYS.items() if option in given}
-    values = {key: value for key, value in values.items() if value is not None}
-    if given["overwrite"]:
-        values["overwrite"] = True
-    config = replace_settings(load_recipe(given["recipe"]), values)
-    return apply_settings(config, given["set_"] or ())
-
-
-def _plain(option: str, value: Any) -> object:
-    """Turn paths into text, repeated options and names joined by commas into tuples."""
-    match option, value:
-        case _, Path():
-            return str(value)
-        case "models" | "model", str():
-            return _split_names(value)
-        case "label_columns" | "ignore", list():
-            return tuple(name for text in value for name in _split_names(text)) or None
-        case _, list():
-            return tuple(value) if value else None
-        case _:
-            return value
-
-
-def _split_names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())

@@ -1,7 +1,7 @@
-"""``manylabel predict``: score photos with a bundle.
+"""``manylabel predict``: predict the labels of photos.
 
 In:  a bundle, photos.
-Out: labels on the screen, and in files where asked for.
+Out: labels on the screen, and in files if some are given.
 """
 
 from pathlib import Path
@@ -19,16 +19,14 @@ def predict(
     bundle: options.Bundle,
     photos: Annotated[
         list[Path],
-        typer.Argument(
-            help="Photos, and folders that are searched for photos.", metavar="PHOTO", show_default=False
-        ),
+        typer.Argument(help="Photos, or folders to search for photos.", metavar="PHOTO", show_default=False),
     ],
     *,
     out: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Also write to this file, .csv, .xlsx, .json, .jsonl, .parquet, .labelstudio.json or "
-            ".coco.json; may be given again.",
+            help="Also write the predictions to this file: .csv, .xlsx, .json, .jsonl, .parquet, "
+            ".labelstudio.json or .coco.json; may be repeated.",
             metavar="FILE",
         ),
     ] = None,
@@ -36,7 +34,7 @@ def predict(
         bool,
         typer.Option(
             "--excel",
-            help="Write .csv so that Excel reads its letters right; .xlsx needs no such care.",
+            help="Write .csv so that Excel reads accented letters correctly; not needed for .xlsx.",
         ),
     ] = False,
     engine: options.Engine = None,
@@ -45,11 +43,11 @@ def predict(
     threshold: options.Threshold = None,
     thresholds: options.ThresholdsFile = None,
 ) -> None:
-    """Say which labels photos carry, with probabilities.
+    """Predict the labels of photos, with probabilities.
 
-    Photos that cannot be read are listed, the others are scored all the same.
+    Photos that cannot be read are listed and skipped.
     """
-    from manylabel.apply import predict_batches as run  # not at the top: --help shall not load it
+    from manylabel.apply import predict_batches as run  # slow to import; --help does not need it
     from manylabel.exporters.predictions.registry import open_prediction_files
 
     files, said = out or [], Said()

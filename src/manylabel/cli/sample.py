@@ -16,7 +16,7 @@ def sample(
     folder: Annotated[Path, typer.Argument(help="Folder to create.", metavar="DIR", show_default=False)],
     *,
     photos: Annotated[
-        int, typer.Option(help="Number of postcards: the first N of the 200.", min=1, max=200, metavar="N")
+        int, typer.Option(help="Number of postcards, the first N of 200.", min=1, max=200, metavar="N")
     ] = 200,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing sample set.")] = False,
 ) -> None:

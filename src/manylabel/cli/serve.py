@@ -1,4 +1,4 @@
-"""``manylabel serve``: answer over HTTP which labels photos carry.
+"""``manylabel serve``: serve predictions over HTTP.
 
 In:  bundles, where to listen, limits.
 Out: a running server, until Ctrl-C.
@@ -23,19 +23,19 @@ def serve(
     bundles: Annotated[
         list[str],
         typer.Argument(
-            help="Folders that training wrote, or NAME=FOLDER; the first answers where nobody names one.",
+            help="Folders of trained models, or NAME=FOLDER; the first is the default model.",
             metavar="BUNDLE",
             show_default=False,
         ),
     ],
     *,
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is every one.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
     allow_host: Annotated[
         list[str] | None,
         typer.Option(
-            help="A name that clients may call the server by, such as photos.example.org; requests for other "
-            "names are refused. * allows every name. May be given several times.",
+            help="Host name that clients may use, such as photos.example.org; requests for other names are "
+            "refused. * allows every name. May be repeated.",
             metavar="NAME",
             show_default=False,
         ),
@@ -48,27 +48,31 @@ def serve(
         Path | None,
         typer.Option(
             help="File with the token that clients must send as 'Authorization: Bearer TOKEN'; not given: "
-            f"the environment variable {_TOKEN_VARIABLE}, else everybody may ask.",
+            f"the environment variable {_TOKEN_VARIABLE}; without either, no token is needed.",
             metavar="FILE",
         ),
     ] = None,
-    max_request_mb: Annotated[float, typer.Option(help="Largest body of a request, in MB.")] = 64.0,
-    max_photos: Annotated[int, typer.Option(help="Most photos in a request.")] = 64,
-    max_megapixels: Annotated[float, typer.Option(help="Largest photo, in millions of pixels.")] = 64.0,
-    max_seconds: Annotated[float, typer.Option(help="Longest time for a request.")] = 60.0,
+    max_request_mb: Annotated[float, typer.Option(help="Largest request, in MB.")] = 64.0,
+    max_photos: Annotated[int, typer.Option(help="Maximum number of photos in a request.")] = 64,
+    max_megapixels: Annotated[float, typer.Option(help="Largest photo, in megapixels.")] = 64.0,
+    max_seconds: Annotated[float, typer.Option(help="Longest duration of a request, in seconds.")] = 60.0,
     max_body_mb: Annotated[
-        float, typer.Option(help="Most MB of bodies at the same time; beyond that the answer is 503.")
+        float,
+        typer.Option(
+            help="Largest total of all requests at the same time, in MB; more are answered with 503."
+        ),
     ] = 512.0,
     max_waiting: Annotated[
-        int, typer.Option(help="Most photos that wait or are worked on; beyond that the answer is 503.")
+        int,
+        typer.Option(help="Maximum number of photos waiting or being processed; more are answered with 503."),
     ] = 256,
     max_connections: Annotated[
         int,
-        typer.Option(help="Most connections at the same time, and no more than the system allows files."),
+        typer.Option(help="Maximum number of connections; the limit of open files may lower it."),
     ] = 1000,
 ) -> None:
-    """Answer over HTTP which labels photos carry; with a page to drop photos on."""
-    from manylabel.serving.server import serve as run  # not at the top: --help shall not load it
+    """Serve predictions over HTTP, with a web page for dropping photos."""
+    from manylabel.serving.server import serve as run  # slow to import; --help does not need it
     from manylabel.serving.settings import ServeLimits
 
     limits = ServeLimits(
@@ -83,7 +87,7 @@ def serve(
     log = logging.StreamHandler()
     log.setFormatter(VisibleFormatter("%(asctime)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[log])
-    with suppress(KeyboardInterrupt):  # the usual way to stop: uvicorn has answered what it had accepted
+    with suppress(KeyboardInterrupt):  # the usual way to stop; uvicorn finishes accepted requests first
         run(
             bundles,
             host=host,
@@ -99,7 +103,7 @@ def serve(
 
 
 def read_token(file: Path | None) -> str | None:
-    """Return the token of a file, else of the environment; None where there is none.
+    """Return the token from the file, else from the environment; None if there is none.
 
     Raises:
         ConfigError: The file cannot be read or is empty.
@@ -111,7 +115,7 @@ def read_token(file: Path | None) -> str | None:
     except OSError as error:
         raise ConfigError(f"--token-file {file}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"--token-file {file}: holds no text") from error
+        raise ConfigError(f"--token-file {file}: is not text") from error
     checked = _check_token(token, source=f"--token-file {file}")
     if checked is None:
         raise ConfigError(f"--token-file {file}: is empty; write the token into it")
@@ -119,12 +123,12 @@ def read_token(file: Path | None) -> str | None:
 
 
 def _check_token(text: str, *, source: str) -> str | None:
-    """Return a token without the spaces around it; None where it is empty.
+    """Return a token without surrounding spaces; None if it is empty.
 
     Raises:
         ConfigError: No client could send it.
     """
     token = text.strip()
     if not (token.isascii() and token.isprintable()):
-        raise ConfigError(f"{source}: a token is made of ASCII letters, digits and signs")
+        raise ConfigError(f"{source}: a token must consist of printable ASCII characters")
     return token or None

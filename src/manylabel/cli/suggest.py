@@ -1,7 +1,7 @@
-"""``manylabel suggest``: list the photos that are most worth labelling next.
+"""``manylabel suggest``: list the photos that are most worth labeling next.
 
-In:  a bundle, a folder of photos, maybe a table of those that are labelled.
-Out: photos on the screen, the most useful first, and in a file where asked for.
+In:  a bundle, a folder of photos, perhaps a table of those already labeled.
+Out: photos on the screen, the most useful first, and in a file if one is given.
 """
 
 from pathlib import Path
@@ -25,21 +25,21 @@ def suggest(
         Path | None,
         typer.Option(
             "--labels",
-            help="Table of the photos that are labelled, which are left out. Not given: those that the "
-            "bundle was trained or evaluated with, by their names.",
+            help="Table of the photos that are already labeled, which are left out. Not given: those that "
+            "the model was trained or evaluated on, matched by name.",
             metavar="TABLE",
         ),
     ] = None,
-    n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many photos to list.", metavar="N")] = 20,
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="Number of photos to list.", metavar="N")] = 20,
     out: Annotated[
         Path | None,
-        typer.Option(help="Also write them, with all probabilities, to this file, .csv.", metavar="FILE"),
+        typer.Option(help="Also write them, with all probabilities, to this .csv file.", metavar="FILE"),
     ] = None,
     device: options.Device = None,
     form: DataConfig,
 ) -> None:
-    """List the photos that are most worth labelling next: hard for the network, and like many others."""
-    from manylabel.labelling import suggest as run  # not at the top: --help shall not load it
+    """List the photos most worth labeling next: the model is unsure about them, and they are typical."""
+    from manylabel.labelling import suggest as run  # slow to import; --help does not need it
     from manylabel.labelling import write_suggestions
 
     options.check_ending(out, ".csv")

@@ -1,6 +1,6 @@
-"""``manylabel thresholds``: show the thresholds of a bundle, and choose others.
+"""``manylabel thresholds``: show the decision thresholds of a model, or choose new ones.
 
-In:  a bundle, and what new thresholds shall reach.
+In:  a bundle, and what to choose new thresholds for.
 Out: a table on the screen; with --write or --out, a file of thresholds.
 """
 
@@ -20,27 +20,29 @@ if TYPE_CHECKING:
 def thresholds(
     bundle: options.Bundle,
     *,
-    aim: Annotated[
+    objective: Annotated[
         str | None,
         typer.Option(
             "--for",
-            help="Choose new thresholds on the out-of-fold probabilities that the bundle keeps: "
+            help="Choose new thresholds from the out-of-fold probabilities in the bundle: "
             "precision=0.9, recall=0.9, f-beta=2 (recall counts twice as much as precision), cost=1:5 (a "
             "false label costs 1, a missed one 5), f1, accuracy or half.",
-            metavar="AIM",
+            metavar="OBJECTIVE",
             show_default=False,
         ),
     ] = None,
     write: Annotated[
-        bool, typer.Option("--write", help="With --for: keep the new thresholds in the bundle.")
+        bool, typer.Option("--write", help="With --for: write the new thresholds into the bundle.")
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(help="Write the thresholds shown to this file, .csv, for --thresholds.", metavar="FILE"),
+        typer.Option(
+            help="Write the thresholds to this .csv file, for the option --thresholds.", metavar="FILE"
+        ),
     ] = None,
 ) -> None:
-    """Show the thresholds of a bundle, or choose others for a precision, a recall, an F score or costs."""
-    from manylabel.bundle.folder import read_bundle  # not at the top: --help shall not load it
+    """Show the decision thresholds of a model, or choose new ones."""
+    from manylabel.bundle.folder import read_bundle  # slow to import; --help does not need it
     from manylabel.thresholds import (
         choose_new_thresholds,
         describe_source,
@@ -49,9 +51,9 @@ def thresholds(
     )
 
     options.check_ending(out, ".csv")
-    if aim is None:
+    if objective is None:
         if write:
-            raise ConfigError("--write: say what to choose thresholds for, e.g. --for precision=0.9 --write")
+            raise ConfigError("--write needs --for, e.g. --for precision=0.9 --write")
         opened = read_bundle(bundle)
         values, sources = opened.thresholds.values.tolist(), describe_source(opened)
         rows = zip(opened.config.labels, values, sources, strict=True)
@@ -63,7 +65,7 @@ def thresholds(
         if out is not None:
             save_thresholds(out, opened)
     else:
-        new = choose_new_thresholds(bundle, aim)
+        new = choose_new_thresholds(bundle, objective)
         _show_new(new)
         if out is not None:
             save_thresholds(out, new.bundle, new.thresholds)

@@ -33,7 +33,7 @@ def verify(
     The hashes in a bundle detect damage, not forgery: anyone who changes a file can also change its hash.
     Links and pipes are refused.
     """
-    from manylabel.hash_list import verify as run  # not at the top: --help shall not load it
+    from manylabel.hash_list import verify as run  # slow to import; --help does not need it
 
     found = run(bundle, expect=expect)
     for file in found.files:

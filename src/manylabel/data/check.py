@@ -29,7 +29,7 @@ from manylabel.data.formats import read_table_as
 from manylabel.data.photos import convert_photos
 from manylabel.data.split import find_lost_parts, given_split, make_split
 from manylabel.errors import ConfigError, PhotoError, TableError
-from manylabel.io.files import write_atomically, writing
+from manylabel.io.files import write_output
 from manylabel.types import LabelTable, Progress, ProgressCallback, Split, ignore_progress
 
 __all__ = [
@@ -174,8 +174,7 @@ def write_check(path: Path, checked: CheckedTable) -> None:
         "notes": table.notes,
         **found,
     }
-    with writing(path):
-        write_atomically(path, (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode())
+    write_output(path, (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def check_table(

@@ -18,7 +18,7 @@ from manylabel.config import SplitConfig
 from manylabel.data.stratify import stratified_folds, stratified_holdout
 from manylabel.errors import ConfigError, PhotoError, TableError, did_you_mean
 from manylabel.io.csv_text import CsvWriter, allow_long_cells, unguard
-from manylabel.io.files import write_atomically, writing
+from manylabel.io.files import write_output
 from manylabel.types import FloatArray, IntArray, LabelTable, Part, Split
 
 __all__ = [
@@ -143,9 +143,8 @@ def write_split(path: Path, table: LabelTable, split: Split) -> None:
     writer.write_rows(
         (name, parts.get(row, ""), folds.get(row, ""), n_known[row]) for row, name in enumerate(table.names)
     )
-    with writing(path):
-        # File names need not be UTF-8 on every system; surrogateescape brings their bytes through unchanged.
-        write_atomically(path, text.getvalue().encode("utf-8", errors="surrogateescape"))
+    # File names need not be UTF-8 on every system; surrogateescape brings their bytes through unchanged.
+    write_output(path, text.getvalue().encode("utf-8", errors="surrogateescape"))
 
 
 def read_split(path: Path, table: LabelTable) -> Split:

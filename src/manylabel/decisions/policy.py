@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from manylabel.constraints import LabelRules, respect
+from manylabel.constraints import LabelRules, decide_with_rules
 from manylabel.decisions.calibration import CalibrationChoice, choose_calibration, leave_uncalibrated
 from manylabel.decisions.threshold_gain import gains_more_than_chance
 from manylabel.decisions.thresholds import (
@@ -202,7 +202,7 @@ def cross_fit_decision_rule(
         rule = learn_decision_rule(held_out.without(number), aim=aim, calibrates=calibrates)
         raw_scores[fold] = held_out.scores[rule.variant, fold]
         scores[fold] = rule.score(held_out.scores[:, fold])
-        decisions[fold] = respect(rules, scores[fold], rule.thresholds)
+        decisions[fold] = decide_with_rules(rules, scores[fold], rule.thresholds)
         free_decisions[fold] = rule.thresholds.decide(scores[fold])
     return CrossFitted(
         raw_scores=raw_scores, scores=scores, decisions=decisions, free_decisions=free_decisions

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from manylabel.bundle.folder import Bundle, read_bundle
 from manylabel.bundle.onnx_file import ONNX_FILE, is_made_from, read_onnx
-from manylabel.bundle.threshold_files import ThresholdSource, change_thresholds
+from manylabel.bundle.tables import ThresholdSource, change_thresholds
 from manylabel.config import DeviceName, EngineName, PrecisionName
 from manylabel.engines.base import PixelPredictor
 from manylabel.engines.engine_files import (

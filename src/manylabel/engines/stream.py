@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from manylabel.constraints import respect
+from manylabel.constraints import decide_with_rules
 from manylabel.data.photos import convert_photos
 from manylabel.engines.base import Finish, PixelPredictor
 from manylabel.errors import PhotoError
@@ -160,7 +160,7 @@ class _Part:
             scores=Scores(
                 names=tuple(names[row] for row in self.rows), labels=predictor.labels, values=values
             ),
-            decisions=respect(predictor.rules, values, predictor.thresholds),
+            decisions=decide_with_rules(predictor.rules, values, predictor.thresholds),
             thresholds=predictor.thresholds.values,
             rows=np.array(self.rows, dtype=np.int64),
             failures=tuple(

@@ -18,7 +18,7 @@ from manylabel.constraints import LabelRules, parse_rules
 from manylabel.engines.base import EnginePredictor, Finish
 from manylabel.engines.memory_budget import Budget
 from manylabel.errors import BundleError, ConfigError, WeightsError, visible
-from manylabel.io.disk_space import check_room
+from manylabel.io.files import check_room
 from manylabel.models.backbones import build_backbone, seeded
 from manylabel.models.classifier import Classifier
 from manylabel.models.device import choose_device, choose_precision

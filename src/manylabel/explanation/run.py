@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from manylabel.bundle.folder import Bundle, read_bundle
-from manylabel.bundle.threshold_files import ThresholdSource
+from manylabel.bundle.tables import ThresholdSource
 from manylabel.config import DataConfig, EngineName, PrecisionName
 from manylabel.data.find import find_files
 from manylabel.data.formats import read_table_as

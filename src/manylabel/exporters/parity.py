@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from manylabel.bundle.folder import Bundle
-from manylabel.constraints import respect
+from manylabel.constraints import decide_with_rules
 from manylabel.data.find import find_photos
 from manylabel.data.photos import convert_photos
 from manylabel.data.sample import sample_photos
@@ -154,14 +154,14 @@ def compare_with_torch(
     """
     torch_engine = TorchPredictor(classifier, thresholds=bundle.thresholds, precision=torch.float32)
     expected = score_pixels(torch_engine, on.pixels)
-    decided = respect(bundle.config.rules, expected, bundle.thresholds)
+    decided = decide_with_rules(bundle.config.rules, expected, bundle.thresholds)
     rows = []
     n_views = bundle.config.preprocessing.n_views
     for engine in engines:
         # The last photo comes alone: for single ones OpenVINO has a form of its own.
         pieces = (on.pixels[:-n_views], on.pixels[-n_views:])
         scores = np.concatenate([score_pixels(engine, piece) for piece in pieces])
-        changed = respect(bundle.config.rules, scores, bundle.thresholds) != decided
+        changed = decide_with_rules(bundle.config.rules, scores, bundle.thresholds) != decided
         rows.append(
             ParityRow(
                 engine=engine.engine,

@@ -1,9 +1,9 @@
-"""Keep the cache of features and converted networks: where it lies, what is in it, how large it may grow.
+"""The cache of features and converted models: its folder, contents and limit.
 
 In:  MANYLABEL_CACHE (the folder) and MANYLABEL_CACHE_GB (its limit); what training and prediction wrote.
 Out: paths, a listing, fewer files.
 
-Several processes may use the folder at once, so every file may vanish at any moment; that is no error.
+Several processes may use the folder at once, so any file may vanish at any moment; that is not an error.
 """
 
 import json
@@ -14,7 +14,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from typing import IO, Any
 from platformdirs import user_cache_path
 
 from manylabel.errors import ConfigError, OutputError
-from manylabel.io.leftovers import is_locked
+from manylabel.io.files import is_locked
 
 _DEFAULT_LIMIT_GB = 20.0
 _BYTES_PER_GB = 10**9
@@ -44,14 +44,14 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class CacheEntry:
-    """Describe a file of features or the folder of a converted network; None is what it does not tell.
+    """A file of features or the folder of a converted model; None for what it does not tell.
 
     Attributes:
         path: The file or folder.
-        network: Network that computed it, or that it is.
-        n_photos: How many photos it holds.
-        n_views: Views of each.
-        what: What was kept, e.g. "features".
+        network: The model.
+        n_photos: Number of photos.
+        n_views: Views of each photo.
+        what: Kind of data, e.g. "features".
         n_bytes: Size on disk.
         last_used: Seconds since the epoch when it was last read or written.
     """
@@ -67,12 +67,12 @@ class CacheEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class CacheContents:
-    """List what the cache holds.
+    """The contents of the cache.
 
     Attributes:
-        folder: Where it lies.
-        limit_bytes: The size above which the files that were not used for longest are removed.
-        entries: What it holds, last used first.
+        folder: Its folder.
+        limit_bytes: The size above which the least recently used files are removed.
+        entries: The entries, most recently used first.
     """
 
     folder: Path
@@ -87,12 +87,12 @@ class CacheContents:
 
 @dataclass(frozen=True, kw_only=True)
 class ClearedCache:
-    """Say what was removed.
+    """What was removed from the cache.
 
     Attributes:
-        folder: Where the cache lies.
-        n_entries: How many sets of features and converted networks were removed.
-        n_bytes: How much was freed.
+        folder: Folder of the cache.
+        n_entries: Number of sets of features and converted models that were removed.
+        n_bytes: Bytes that were freed.
     """
 
     folder: Path
@@ -104,12 +104,12 @@ def default_cache() -> Path:
     """Return the folder of the cache: MANYLABEL_CACHE, or the user's cache folder.
 
     Raises:
-        ConfigError: The user has no home, and no folder of their own in that for temporary files.
+        ConfigError: The user has no home and no private folder for temporary files.
     """
     given = os.environ.get("MANYLABEL_CACHE")
     if given:
         return Path(given)
-    with suppress(RuntimeError):  # a user that the system does not know, as in containers, without HOME
+    with suppress(RuntimeError):  # a user unknown to the system, as in containers, without HOME
         found = user_cache_path("manylabel")
         if found.is_absolute():
             return found
@@ -117,7 +117,7 @@ def default_cache() -> Path:
 
 
 def _temporary_cache() -> Path:
-    """Return a folder for temporary files that nobody else can write to."""
+    """Return a folder for temporary files that no other user can write to."""
     user = os.getuid() if hasattr(os, "getuid") else 0
     folder = Path(tempfile.gettempdir()) / f"manylabel-{user}"
     try:
@@ -128,17 +128,17 @@ def _temporary_cache() -> Path:
         is_own = False
     if not is_own:
         raise ConfigError(
-            f"no folder for the cache: the user {user} has no home, and {folder} is not theirs alone; name a "
-            "folder in MANYLABEL_CACHE"
+            f"no folder for the cache: user {user} has no home, and {folder} is not private; set "
+            "MANYLABEL_CACHE to a folder"
         )
     return folder
 
 
 def cache_limit_bytes() -> int:
-    """Return how large the cache may grow: MANYLABEL_CACHE_GB, in units of 10^9 bytes, or 20.
+    """Return the maximum size of the cache: MANYLABEL_CACHE_GB, in units of 10^9 bytes, or 20.
 
     Raises:
-        ConfigError: It is no positive number.
+        ConfigError: It is not a positive number.
     """
     given = os.environ.get("MANYLABEL_CACHE_GB")
     if not given:
@@ -159,34 +159,34 @@ def feature_path(folder: Path, key: str) -> Path:
 
     Args:
         folder: Folder of the cache.
-        key: Hash of everything that decides the features, 64 hexadecimal digits.
+        key: Hash of everything that determines the features, 64 hexadecimal digits.
     """
     return folder / _FEATURES_FOLDER / f"{key}.safetensors"
 
 
 def engine_folder(folder: Path, key: str) -> Path:
-    """Return the folder of a converted network.
+    """Return the folder of a converted model.
 
     Args:
         folder: Folder of the cache.
-        key: Hash of everything that decides the network, 64 hexadecimal digits.
+        key: Hash of everything that determines the model, 64 hexadecimal digits.
     """
     return folder / _ENGINES_FOLDER / key
 
 
 def mark_used(path: Path) -> None:
-    """Note that an entry was read just now; a disk that cannot be written to stays as it is."""
+    """Note that an entry was read just now, unless the disk is read-only."""
     with suppress(OSError):
         os.utime(path)
 
 
 def make_room(newest: Path, *, limit_bytes: int) -> None:
-    """Remove the entries that were not used for longest until the cache is no larger than its limit.
+    """Remove the least recently used entries until the cache is within its limit.
 
-    What a killed process left half-written more than a day ago goes too.
+    What killed processes left half-written more than a day ago is removed too.
 
     Args:
-        newest: The entry that was just written; it stays even where it is larger than the limit.
+        newest: The entry that was just written; it is kept even if it is larger than the limit.
         limit_bytes: The limit.
     """
     folder = newest.parent.parent
@@ -196,7 +196,7 @@ def make_room(newest: Path, *, limit_bytes: int) -> None:
     for path, size, _ in found:
         if n_bytes <= limit_bytes:
             break
-        # Where a file in use cannot be removed (Windows), another one goes.
+        # If a file in use cannot be removed (Windows), another one is.
         if path != newest and _remove(path) is None:
             n_bytes, n_removed = n_bytes - size, n_removed + 1
     if n_removed:
@@ -208,13 +208,13 @@ def make_room(newest: Path, *, limit_bytes: int) -> None:
 
 
 def list_cache(folder: Path | None = None) -> CacheContents:
-    """List what the cache holds.
+    """List the contents of the cache.
 
     Args:
-        folder: Folder of the cache; not given: ``default_cache()``.
+        folder: Folder of the cache; ``default_cache()`` if not given.
 
     Raises:
-        ConfigError: MANYLABEL_CACHE_GB is no positive number.
+        ConfigError: MANYLABEL_CACHE_GB is not a positive number.
 
     Examples:
         >>> list_cache(Path("nothing/here")).n_bytes
@@ -230,12 +230,12 @@ def list_cache(folder: Path | None = None) -> CacheContents:
 
 
 def clear_cache(folder: Path | None = None) -> ClearedCache:
-    """Remove all features and converted networks from the cache; files that others put into the folder stay.
+    """Remove all features and converted models from the cache, and no other files.
 
-    Runs that are under way go on: what they have read stays theirs, what they write is written anew.
+    Runs in progress continue: they keep what they have read, and write again what they need.
 
     Args:
-        folder: Folder of the cache; not given: ``default_cache()``.
+        folder: Folder of the cache; ``default_cache()`` if not given.
 
     Raises:
         OutputError: Some files cannot be removed; the others are.
@@ -258,29 +258,64 @@ def clear_cache(folder: Path | None = None) -> ClearedCache:
     return ClearedCache(folder=folder, n_entries=len(entries), n_bytes=n_bytes)
 
 
+def keep_elsewhere(fill: Callable[[Path], None], *, name: str) -> Path | None:
+    """Write files to a new folder in the user's cache or, if that is full, in the folder for temporary files.
+
+    Args:
+        fill: Writes the files to an empty folder; raises OSError or OutputError if it cannot.
+        name: Part of the name of the folder.
+
+    Returns:
+        The folder; None if no disk has room.
+    """
+    for parent in _spare_folders():
+        with suppress(OSError):
+            parent.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix=f"manylabel-{name}-", dir=parent))
+            if _is_filled(folder, fill):
+                return folder
+    return None
+
+
+def _spare_folders() -> Iterator[Path]:
+    yield default_cache()
+    with suppress(OSError):
+        yield Path(tempfile.gettempdir())
+
+
+def _is_filled(folder: Path, fill: Callable[[Path], None]) -> bool:
+    try:
+        fill(folder)
+    except (OSError, OutputError) as error:
+        _logger.info("%s: has no room for it either: %s", folder.parent, error)
+        shutil.rmtree(folder, ignore_errors=True)
+        return False
+    return True
+
+
 def read_header(file: IO[bytes]) -> bytes:
     """Read the header of a safetensors file: JSON, padded with spaces.
 
     Args:
-        file: The file at its beginning; afterwards it stands where the numbers begin.
+        file: The file at its beginning; afterwards, at the beginning of the numbers.
 
     Raises:
-        ValueError: It is no such file.
+        ValueError: It is not such a file.
     """
     prefix = file.read(LENGTH_BYTES)
     n_bytes = int.from_bytes(prefix, "little")
     if len(prefix) < LENGTH_BYTES or n_bytes > _MAX_HEADER_BYTES:
-        raise ValueError("it is no safetensors file")
+        raise ValueError("it is not a safetensors file")
     header = file.read(n_bytes)
     if not header.startswith(b"{"):
-        raise ValueError("it is no safetensors file")
+        raise ValueError("it is not a safetensors file")
     if len(header) < n_bytes:
-        raise ValueError("it is cut off")
+        raise ValueError("it is truncated")
     return header
 
 
 def _found(folder: Path) -> Iterator[tuple[Path, int, os.stat_result]]:
-    """Yield everything that may be removed to make room, and its size; nothing is opened."""
+    """Yield everything that may be removed to make room, and its size, without opening it."""
     for path, stat in _stats(folder / _FEATURES_FOLDER, _FEATURES):
         yield path, stat.st_size, stat
     for path, stat in _stats(folder / _ENGINES_FOLDER, _ENGINES):
@@ -297,7 +332,7 @@ def _describe(path: Path, n_bytes: int, stat: os.stat_result) -> CacheEntry:
         network=metadata.get("network"),
         n_photos=_number(metadata.get("n_photos")),
         n_views=_number(metadata.get("n_views")),
-        what="converted network" if is_engine else metadata.get("what"),
+        what="converted model" if is_engine else metadata.get("what"),
         n_bytes=n_bytes,
         last_used=stat.st_mtime,
     )
@@ -317,7 +352,7 @@ def _number(text: Any) -> int | None:
 
 
 def _stats(folder: Path, pattern: re.Pattern[str]) -> Iterator[tuple[Path, os.stat_result]]:
-    """Yield the files of a folder whose whole name fits, as long as they are there."""
+    """Yield the files of a folder whose whole name matches, unless they vanish."""
     try:
         paths = sorted(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
@@ -334,7 +369,7 @@ def _left_behind(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
 
 
 def _remove_left_behind(folder: Path) -> None:
-    """Remove what killed processes left: locks after a day, files that nobody has locked after a minute."""
+    """Remove what killed processes left: locks after a day, unlocked files after a minute."""
     for path, stat in _left_behind(folder):
         age = time.time() - stat.st_mtime
         if age > _SECONDS_PER_DAY or (age > _SECONDS_UNTIL_LOCKED and _is_abandoned(path)):
@@ -349,7 +384,7 @@ def _is_abandoned(path: Path) -> bool:
 
 
 def _remove(path: Path) -> OSError | None:
-    """Remove a file or folder, and return why that was not possible."""
+    """Remove a file or folder; return the error if that failed."""
     try:
         if path.is_dir():
             shutil.rmtree(path)

@@ -1,28 +1,35 @@
-r"""Write texts into CSV files so that no spreadsheet computes them, and read them back.
+r"""Write text to CSV files so that no spreadsheet computes it, and read it back.
 
-In:  names of files, labels and columns, as anybody may call them.
+In:  names of files, labels and columns, which may be any text.
 Out: cells with an apostrophe before what a spreadsheet would take for a formula (OWASP, "CSV Injection"): a
-     text, or one of several joined by ``;``, that starts with ``=``, ``+``, ``-``, ``@``, their wide forms, a
-     tab or a carriage return. Numbers stay numbers. Reading takes the apostrophe away, so nothing is lost.
+     text, or one of several joined by ``;``, that starts with ``=``, ``+``, ``-``, ``@``, their full-width
+     variants, a tab or a carriage return. Numbers stay numbers. Reading removes the apostrophe, so nothing is
+     lost. Column names of labels, different from those of other columns.
 """
 
 import csv
+import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TextIO
+
+from manylabel.errors import visible
+
+_logger = logging.getLogger(__name__)
 
 _STARTS = "=+\\-@\t\r\uff1d\uff0b\uff0d\uff20"
 _BEGINNING = r"(?:^|(?<=[;\t\n\r]))"
-"""Where a cell starts: in some countries, spreadsheets part a line also at ``;`` and tabs."""
+"""Start of a cell: in some countries, spreadsheets also split lines at ``;`` and tabs."""
 
 _FORMULA = re.compile(f"{_BEGINNING}(?='*[{_STARTS}])")
 _GUARDED = re.compile(f"{_BEGINNING}'(?='*[{_STARTS}])")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _LONGEST_CELL = 1 << 24
+_SUFFIX = " (score)"
 
 
 def guard(text: str) -> str:
-    """Return a text as the cell of a CSV file that no spreadsheet computes.
+    """Return text as a cell of a CSV file that no spreadsheet computes.
 
     Args:
         text: A name, a label, or labels joined by ``;``.
@@ -45,7 +52,7 @@ def unguard(cell: str) -> str:
 
 
 def spellings(name: str) -> tuple[str, ...]:
-    """Return what a name that was read may have been: also with the apostrophe, where nobody put it there.
+    """Return the names that a cell may stand for: also with an apostrophe, if ``guard`` did not add it.
 
     Examples:
         >>> spellings("=1.jpg"), spellings("a.jpg")
@@ -55,7 +62,7 @@ def spellings(name: str) -> tuple[str, ...]:
 
 
 def keep_apostrophes(text: str) -> str:
-    """Return a text that ``unguard`` gives back as it is, for files in which text is text, such as workbooks.
+    """Return text that ``unguard`` returns unchanged, for files that mark text as text, such as workbooks.
 
     Examples:
         >>> keep_apostrophes("=x"), keep_apostrophes("'=x"), unguard(keep_apostrophes("'=x"))
@@ -65,18 +72,18 @@ def keep_apostrophes(text: str) -> str:
 
 
 class CsvWriter:
-    """A CSV file whose texts no spreadsheet computes.
+    """A CSV file whose text no spreadsheet computes.
 
     Args:
-        file: Where to write to, opened with ``newline=""``.
-        line_end: What ends a line.
+        file: The file, opened with ``newline=""``.
+        line_end: The line ending.
     """
 
     def __init__(self, file: TextIO, *, line_end: str = "\r\n") -> None:
         self._lines = csv.writer(file, lineterminator=line_end)
 
     def write_row(self, cells: Iterable[object]) -> None:
-        """Write a row of texts and numbers."""
+        """Write a row of text and numbers."""
         self._lines.writerow([guard(cell) if isinstance(cell, str) else cell for cell in cells])
 
     def write_rows(self, rows: Iterable[Iterable[object]]) -> None:
@@ -93,3 +100,28 @@ def allow_long_cells() -> None:
     """
     if csv.field_size_limit() < _LONGEST_CELL:
         csv.field_size_limit(_LONGEST_CELL)
+
+
+def label_columns(labels: Sequence[str], *, others: Sequence[str]) -> list[str]:
+    """Return a column name per label, all different; a label with the name of another column gets a suffix.
+
+    Args:
+        labels: The label names, all different.
+        others: Names of the other columns.
+
+    Examples:
+        >>> label_columns(["sea", "error", "error (score)"], others=["image", "error"])
+        ['sea', 'error (score) (score)', 'error (score)']
+    """
+    taken = {*labels, *others}
+    columns = []
+    for label in labels:
+        column = label
+        if label in others:
+            while column in taken:
+                column += _SUFFIX
+            taken.add(column)
+            names = visible(label), visible(column)
+            _logger.info("label '%s' has the name of another column; its column is called '%s'", *names)
+        columns.append(column)
+    return columns

@@ -1,7 +1,7 @@
-"""Write folders so that a kill leaves the old one or the new one, never half of one.
+"""Write folders so that a kill leaves the old or the new one, never a part.
 
 In:  a path, and a block that fills a folder.
-Out: the folder, complete or absent; nothing is removed that was not there, or not ours, when the block began.
+Out: the folder, complete or absent; only our own files that existed when the block began are removed.
 """
 
 import ctypes
@@ -16,15 +16,20 @@ from itertools import count
 from pathlib import Path
 
 from manylabel.errors import OutputError, visible
-from manylabel.io.files import is_full, make_parents, remove_empty, sync_all, sync_folder, writing
-from manylabel.io.leftovers import (
+from manylabel.io.files import (
     LEFT_BEHIND,
     describe_writer,
     find_half_written,
+    is_full,
     is_still_at,
+    make_parents,
     name_half_written,
-    remove,
+    remove_abandoned,
+    remove_empty,
+    sync_all,
+    sync_folder,
     try_to_lock,
+    writing,
 )
 
 _logger = logging.getLogger(__name__)
@@ -33,29 +38,29 @@ _SHOWN = 3
 _AT_WORKING_FOLDER, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE of Linux; RENAME_SWAP of macOS is 2, too
 
 Snapshot = Mapping[str, tuple[int, int]]
-"""Size and time of the last change in ns of every file below a folder."""
+"""Size and modification time in ns of every file below a folder."""
 
 
 @contextmanager
 def new_folder(path: Path, *, replaces: re.Pattern[str] | None) -> Iterator[Path]:
-    """Fill a temporary folder; it takes its place only once everything in it is written.
+    """Fill a temporary folder, and rename it once everything in it is written.
 
     Args:
-        path: The folder to make; of a link, what it points to.
-        replaces: As for ``check_free``. Until the end of the block the old folder is left as it is.
+        path: The folder to make; for a link, its target.
+        replaces: As for ``check_free``. The old folder is unchanged until the end of the block.
 
     Yields:
-        The temporary folder, beside ``path``; it is removed where the block raises.
+        The temporary folder, beside ``path``; it is removed if the block raises.
 
     Raises:
-        OutputError: The place is taken, cannot be written to, or another process fills it. Where files
-            appeared or changed there during the block, the new folder gets another name, which is told.
+        OutputError: The folder exists, is not writable, or another process is writing it. If files in it
+            appeared or changed during the block, the new folder gets another name, which the error states.
     """
     check_free(path, replaces=replaces)
-    place = path.resolve()
+    target = path.resolve()
     with partial_folder(path) as partial:
         check_free(path, replaces=replaces)  # another process may have ended since
-        before = _take_snapshot(place)
+        before = _take_snapshot(target)
         try:
             yield partial
         except OSError as error:
@@ -64,20 +69,20 @@ def new_folder(path: Path, *, replaces: re.Pattern[str] | None) -> Iterator[Path
             raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
         with writing(path), _kept_where_it_fails(partial, path):
             sync_all(partial)
-            if _take_snapshot(place) != before:
+            if _take_snapshot(target) != before:
                 raise OutputError(_put_elsewhere(partial, path, before=before))
-            _put(partial, place, before=before)
-            sync_folder(place.parent)
+            _put(partial, target, before=before)
+            sync_folder(target.parent)
 
 
 def _is_inside(name: object, folder: Path) -> bool:
-    """Tell whether an error is about a file of a folder, or does not tell its file."""
+    """Tell whether an error is about a file in a folder, or names no file."""
     return not isinstance(name, str | Path) or Path(name).absolute().is_relative_to(folder)
 
 
 @contextmanager
 def _kept_where_it_fails(partial: Path, path: Path) -> Iterator[None]:
-    """Keep a complete folder that cannot take its place."""
+    """Keep a complete folder that cannot be renamed to its target."""
     try:
         yield
     except OSError:
@@ -88,41 +93,41 @@ def _kept_where_it_fails(partial: Path, path: Path) -> Iterator[None]:
 
 @contextmanager
 def partial_folder(path: Path) -> Iterator[Path]:
-    """Make a folder for what is not complete yet; whatever is in it at the end is removed.
+    """Make a folder for files that are not complete yet; what is in it at the end is removed.
 
     Args:
-        path: What shall come of it; its folder is made where it is missing.
+        path: The folder that it is to become; its parent is made if it is missing.
 
     Yields:
         A hidden folder beside ``path``.
 
     Raises:
-        OutputError: It cannot be made, or another process makes one for the same path.
+        OutputError: It cannot be made, or another process has made one for the same path.
     """
-    place = path.resolve()  # "." and ".." have no name to build others from
-    new_parents = [parent for parent in place.parents if not parent.exists()]
-    partial = name_half_written(place, ending="partial")
+    target = path.resolve()  # "." and ".." have no name to derive others from
+    new_parents = [parent for parent in target.parents if not parent.exists()]
+    partial = name_half_written(target, ending="partial")
     try:
         with writing(path):
-            make_parents(place)
-        with _alone(path, place):
+            make_parents(target)
+        with _alone(path, target):
             with writing(path):
                 partial.mkdir()
             yield partial
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-        if not place.exists():
+        if not target.exists():
             remove_empty(new_parents)
 
 
 @contextmanager
-def _alone(path: Path, place: Path) -> Iterator[None]:
-    """Keep other processes from filling a folder; tidy up after those that were killed.
+def _alone(path: Path, target: Path) -> Iterator[None]:
+    """Lock a folder against other processes, and clean up after those that were killed.
 
     Raises:
-        OutputError: Another process fills it.
+        OutputError: Another process is writing it.
     """
-    lock = place.with_name(f".{place.name}.lock")
+    lock = target.with_name(f".{target.name}.lock")
     while True:
         with writing(path):
             file = lock.open("ab")
@@ -135,66 +140,66 @@ def _alone(path: Path, place: Path) -> Iterator[None]:
             return
         if not is_locked:
             file.close()
-            writers = find_half_written(place, ending="partial")
+            writers = find_half_written(target, ending="partial")
             who = describe_writer(writers[-1]) if writers else "another process"
             raise OutputError(f"{path}: is being written by {who}; wait for it, or choose another folder")
         if is_still_at(lock, file):
             break
-        file.close()  # whoever had locked it has removed it
+        file.close()  # removed by the process that had locked it
     try:
         with writing(path):
-            _finish_replacing(place)
-            for left in find_half_written(place, ending="partial"):
-                remove(left)
+            _finish_replacing(target)
+            for left in find_half_written(target, ending="partial"):
+                remove_abandoned(left)
         yield
     finally:
         lock.unlink(missing_ok=True)
         file.close()
 
 
-def _finish_replacing(place: Path) -> None:
-    """Finish what a process began that was killed between the two renames of ``_put``."""
-    old = _old(place)
+def _finish_replacing(target: Path) -> None:
+    """Finish the work of a process that was killed between the two renames of ``_put``."""
+    old = _old(target)
     if not old.exists():
         return
-    complete = find_half_written(place, ending="partial")
-    if not place.exists() and complete:
-        complete[-1].rename(place)
-        _logger.info("finished %s: a run was killed when it was about to take its place", place)
-    elif not place.exists():
-        old.rename(place)
+    complete = find_half_written(target, ending="partial")
+    if not target.exists() and complete:
+        complete[-1].rename(target)
+        _logger.info("finished %s: a run was killed just before renaming it", target)
+    elif not target.exists():
+        old.rename(target)
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _old(place: Path) -> Path:
-    return place.with_name(f".{place.name}.old")
+def _old(target: Path) -> Path:
+    return target.with_name(f".{target.name}.old")
 
 
-def _put(partial: Path, place: Path, *, before: Snapshot) -> None:
-    """Let a complete folder take its place; of what lay there, remove what is known."""
-    if not place.exists():
-        partial.rename(place)
+def _put(partial: Path, target: Path, *, before: Snapshot) -> None:
+    """Rename a complete folder to its target; remove the old one if it has not changed."""
+    if not target.exists():
+        partial.rename(target)
         return
-    if _exchange(partial, place):
+    if _exchange(partial, target):
         old = partial
     else:
-        old = _old(place)
-        place.rename(old)
+        old = _old(target)
+        target.rename(old)
         try:
-            partial.rename(place)
+            partial.rename(target)
         except BaseException:
-            old.rename(place)
+            old.rename(target)
             raise
     if _take_snapshot(old) == before:
         shutil.rmtree(old, ignore_errors=True)
     else:
-        kept = _free_name(place)
+        kept = _free_name(target)
         old.rename(kept)
-        _logger.warning("%s: files changed while it was replaced; the old folder is now %s", place, kept)
+        _logger.warning("%s: files changed while it was replaced; the old folder is now %s", target, kept)
 
 
 def _exchange(first: Path, second: Path) -> bool:
-    """Exchange two folders in one step; return False where the system cannot."""
+    """Exchange two folders in one step; return False if the system cannot."""
     if os.name != "posix":
         return False
     system = ctypes.CDLL(None)
@@ -207,38 +212,38 @@ def _exchange(first: Path, second: Path) -> bool:
 
 
 def _put_elsewhere(partial: Path, path: Path, *, before: Snapshot) -> str:
-    """Give a complete folder another name, as its place was taken meanwhile; say so."""
-    place = path.resolve()
-    now = _take_snapshot(place)
+    """Give a complete folder another name, since its target has changed; return the error message."""
+    target = path.resolve()
+    now = _take_snapshot(target)
     changed = sorted(name for name in {*now, *before} if now.get(name) != before.get(name))
-    other = _free_name(place)
+    other = _free_name(target)
     partial.rename(other)
     named = ", ".join(map(visible, changed[:_SHOWN]))
     more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
-    return f"{path}: changed while this ran ({named}{more}), so it stays as it is; the result is in {other}"
+    return f"{path}: changed while this ran ({named}{more}), so it was not replaced; the result is in {other}"
 
 
-def _free_name(place: Path) -> Path:
+def _free_name(target: Path) -> Path:
     """Return the first of NAME-2, NAME-3, ... that is free."""
-    names = (place.with_name(f"{place.name}-{number}") for number in count(2))
+    names = (target.with_name(f"{target.name}-{number}") for number in count(2))
     return next(name for name in names if not os.path.lexists(name))
 
 
 def keep_unfinished(partial: Path, path: Path) -> Path:
-    """Give a temporary folder a name under which it is kept; it takes no room.
+    """Rename a temporary folder so that it is kept.
 
     Args:
         partial: The temporary folder.
-        path: What it would have become.
+        path: The folder that it was to become.
 
     Returns:
-        Where it is now: NAME-unfinished beside ``path``, or the first of NAME-unfinished-2, ... that is free.
+        Its new path: NAME-unfinished beside ``path``, or the first of NAME-unfinished-2, ... that is free.
 
     Raises:
         OSError: It cannot be moved.
     """
-    place = path.resolve()
-    kept = place.with_name(f"{place.name}-unfinished")
+    target = path.resolve()
+    kept = target.with_name(f"{target.name}-unfinished")
     kept = _free_name(kept) if os.path.lexists(kept) else kept
     partial.rename(kept)
     return kept
@@ -256,40 +261,38 @@ def _take_snapshot(folder: Path) -> Snapshot:
 
 
 def check_free(path: Path, *, replaces: re.Pattern[str] | None) -> None:
-    """Check that a folder may be made; call it before long work.
-
-    An empty folder counts as free.
+    """Check that a folder may be made, before long work. An empty folder counts as free.
 
     Args:
         path: The folder.
-        replaces: Matches the whole path, relative to the folder, of every file that may be replaced, those
-            that an earlier run wrote; not given: nothing may be.
+        replaces: Matches the path, relative to the folder, of every file that may be replaced, i.e. of those
+            that an earlier run wrote. None: no file may be replaced.
 
     Raises:
-        OutputError: Something lies there and must not be replaced, or it is no folder that could be renamed.
+        OutputError: It exists and must not be replaced, or it cannot be renamed.
     """
     if path.exists() and not path.is_dir():
         raise OutputError(f"{path}: is a file; choose a folder that does not exist yet")
-    # Such a folder cannot be renamed, which would be noticed only after all the work.
+    # It cannot be renamed, which would only be noticed after all the work.
     if path.resolve().is_mount():
-        raise OutputError(f"{path}: is where a disk is mounted; choose a folder inside it")
+        raise OutputError(f"{path}: is the mount point of a disk; choose a folder inside it")
     if not path.is_dir() or not any(path.iterdir()):
         return
     if replaces is None:
         raise OutputError(
-            f"{path}: exists already; choose another folder, or replace it (--overwrite, overwrite=True)"
+            f"{path}: already exists; choose another folder, or replace it (--overwrite, overwrite=True)"
         )
     foreign = _foreign_files(path, replaces)
     if foreign:
         more = f" and {len(foreign) - _SHOWN} more" if len(foreign) > _SHOWN else ""
         raise OutputError(
-            f"{path}: holds what this command does not write: {', '.join(foreign[:_SHOWN])}{more}; "
-            "choose another folder, or move that away"
+            f"{path}: contains files that this command did not write: {', '.join(foreign[:_SHOWN])}{more}; "
+            "choose another folder, or move them away"
         )
 
 
 def _foreign_files(folder: Path, own: re.Pattern[str]) -> list[str]:
-    """List the files below a folder that match no name of ours, relative to it."""
+    """List the files below a folder, relative to it, that match no name of ours."""
     return sorted(
         visible(file.relative_to(folder).as_posix())
         for file in folder.rglob("*")
@@ -300,25 +303,25 @@ def _foreign_files(folder: Path, own: re.Pattern[str]) -> list[str]:
 
 
 def _is_own(name: str, own: re.Pattern[str]) -> bool:
-    """Say whether a file is ours, or the unfinished beginning of one."""
+    """Tell whether a file is ours, or an unfinished one of ours."""
     found = LEFT_BEHIND.fullmatch(name)
     if found is None:
         return own.fullmatch(name) is not None
-    place, stem, below = found.groups()
-    return any(own.fullmatch(place + stem + end) for end in ("", below or ""))
+    parent, stem, below = found.groups()
+    return any(own.fullmatch(parent + stem + end) for end in ("", below or ""))
 
 
 def check_apart(path: Path, inputs: Iterable[Path]) -> None:
-    """Check that replacing a folder would not remove what is to be read, or the working folder.
+    """Check that replacing a folder would not remove an input, or the working folder.
 
     Args:
         path: The folder to replace.
         inputs: Files and folders that are read.
 
     Raises:
-        OutputError: One of them is the folder, or lies in it.
+        OutputError: One of them is the folder, or is in it.
     """
-    place = path.resolve()
+    target = path.resolve()
     for given in [*inputs, Path.cwd()]:
-        if path.exists() and given.resolve().is_relative_to(place):
+        if path.exists() and given.resolve().is_relative_to(target):
             raise OutputError(f"{path}: replacing it would remove {given}; choose another folder")

@@ -1,7 +1,7 @@
-"""Look at the files of a bundle before anything opens them: anybody may have made them.
+"""Check the files of a bundle, which anyone may have made, before they are opened.
 
 In:  the folder of a bundle, the name of a file in it.
-Out: nothing, or an error in words; the values of a JSON file.
+Out: nothing, or an error; the values of a JSON file.
 """
 
 import json
@@ -17,19 +17,19 @@ from manylabel.errors import BundleError
 _MOST_TEXT_BYTES = 256_000_000
 _MOST_DIGITS = 18
 _SHOWN = 20
-# How the cache of Hugging Face's library keeps a file of a repository: under its hash, beside all versions.
+# A file in the cache of the Hugging Face library: it is named after its hash, beside all versions.
 _BLOB = re.compile(r"(?:\.\./)+blobs/[0-9a-f]{40,64}")
 _KINDS = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
 
 
 def check_plain(folder: Path, name: str) -> None:
-    """Refuse what is not a plain file, without opening it: a pipe may block for ever, a link lead anywhere.
+    """Refuse anything but a plain file, without opening it: a pipe may block, a link may lead anywhere.
 
-    The links of Hugging Face's own cache lead into that cache and are let pass.
+    The links in the cache of Hugging Face lead into that cache and are accepted.
 
     Args:
-        folder: The bundle; itself it may be a link.
-        name: Path of a file in it, with forward slashes. Where nothing lies there, nothing is refused.
+        folder: The bundle; it may itself be a link.
+        name: Path of a file in it, with forward slashes. It need not exist.
 
     Raises:
         BundleError: The file, or a folder on the way to it, is a link, a pipe or a device.
@@ -43,8 +43,8 @@ def check_plain(folder: Path, name: str) -> None:
             raise BundleError(f"{path}: cannot be read: {error}") from error
         if kind == stat.S_IFLNK and not _is_hub_link(folder, path):
             raise BundleError(
-                f"{path}: is a symbolic link, which could lead to any file of this machine; "
-                "put a copy of what it leads to in its place"
+                f"{path}: is a symbolic link, which could lead to any file on this machine; "
+                "replace it by a copy of its target"
             )
         if kind not in (stat.S_IFLNK, stat.S_IFREG, stat.S_IFDIR):
             raise BundleError(f"{path}: is {_KINDS.get(kind, 'a device')}, expected a file")
@@ -65,16 +65,16 @@ def _is_hub_link(folder: Path, path: Path) -> bool:
 
 
 def check_size(path: Path) -> None:
-    """Refuse a file that is read as a whole and is larger than any that a bundle has.
+    """Refuse a file that is read as a whole and is larger than any file of a bundle.
 
     Raises:
-        OSError: It cannot be asked for its size.
+        OSError: Its size cannot be read.
         BundleError: It is too large.
     """
     n_bytes = path.stat().st_size
     if n_bytes > _MOST_TEXT_BYTES:
         raise BundleError(
-            f"{path}: has {n_bytes / 1e6:.0f} MB, at most {_MOST_TEXT_BYTES / 1e6:.0f} MB are read"
+            f"{path}: is {n_bytes / 1e6:.0f} MB large, at most {_MOST_TEXT_BYTES / 1e6:.0f} MB are read"
         )
 
 
@@ -87,7 +87,7 @@ def read_json(path: Path) -> Any:
     Raises:
         FileNotFoundError: There is none.
         NotADirectoryError: Its folder is a file.
-        BundleError: It cannot be read or is too large, or holds a number that no bundle has, such as 1e999.
+        BundleError: It cannot be read, is too large, or contains a number that no bundle has, such as 1e999.
     """
     try:
         check_size(path)
@@ -116,4 +116,4 @@ def _read_whole(text: str) -> int:
 
 def _refuse_number(text: str) -> NoReturn:
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-    raise ValueError(f"{shown} is no number that a bundle may hold")
+    raise ValueError(f"{shown} is not a valid number in a bundle")

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from manylabel.io.csv_text import CsvWriter
+from manylabel.io.csv_text import CsvWriter, label_columns
 from manylabel.io.files import write_atomically
-from manylabel.io.label_columns import label_columns
 from manylabel.report.label_issues import list_label_issues
 from manylabel.types import Epoch, LabelTable, Trial
 

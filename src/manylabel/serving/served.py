@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image
 
 from manylabel.bundle.folder import read_bundle, read_hashes
-from manylabel.bundle.threshold_files import ThresholdSource
+from manylabel.bundle.tables import ThresholdSource
 from manylabel.config import EngineName, PrecisionName
-from manylabel.constraints import respect
+from manylabel.constraints import decide_with_rules
 from manylabel.data.photos import open_photo_bytes
 from manylabel.data.pictures import to_jpeg, to_png
 from manylabel.engines.registry import open_locator, open_predictor
@@ -163,7 +163,7 @@ class ServedBundle:
         return self._decide(scores, preview=previews[0] if previews else None)
 
     def _decide(self, scores: FloatArray, *, preview: bytes | None = None) -> Judgement:
-        decisions = respect(self.rules, scores[None], self.thresholds)[0]
+        decisions = decide_with_rules(self.rules, scores[None], self.thresholds)[0]
         order = np.argsort(-scores)
         given = tuple(self.labels[column] for column in order if decisions[column])
         return Judgement(scores=scores, labels=given, preview=preview)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from manylabel.bundle.threshold_files import ThresholdSource
+from manylabel.bundle.tables import ThresholdSource
 from manylabel.config import EngineName, PrecisionName
 from manylabel.errors import ConfigError
 from manylabel.serving.app import create_app

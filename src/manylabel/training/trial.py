@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from manylabel.config import EvaluationConfig, RunConfig
-from manylabel.constraints import respect
+from manylabel.constraints import decide_with_rules
 from manylabel.decisions.policy import DecisionRule
 from manylabel.engines.torch import TorchPredictor
 from manylabel.models.classifier import Classifier
@@ -236,7 +236,9 @@ def _judge_test(
     if not len(test):
         return None
     scores = learner.scores(final, test)
-    return EvaluatedPhotos(rows=test, scores=scores, decisions=respect(experiment.rules, scores, thresholds))
+    return EvaluatedPhotos(
+        rows=test, scores=scores, decisions=decide_with_rules(experiment.rules, scores, thresholds)
+    )
 
 
 def _judge_neighbors(

@@ -155,7 +155,7 @@ def test_a_label_that_is_called_like_a_column_has_another_column(
         *("image (score)", "labels (score)", "error (score) (score)", "photo", "error (score)"),
     ]
     assert [float(str(cell)) for cell in row[3:]] == [0.5, 0.25, 0.125, 0, 1]
-    assert "label 'image' is called as another column: its column is 'image (score)'" in caplog.text
+    assert "label 'image' has the name of another column; its column is called 'image (score)'" in caplog.text
 
 
 FORMULAS = ("=1+1.jpg", "+a.jpg", "-b.jpg", "@c.jpg", "plain.jpg", "hồ.jpg", "\x1b[31m_x001B_\n.jpg")

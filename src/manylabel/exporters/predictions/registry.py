@@ -22,9 +22,8 @@ from manylabel.engines.stream import Predictions
 from manylabel.errors import MissingExtraError, OutputError, PhotoError
 from manylabel.exporters.predictions.sheets import FIRST_COLUMNS, ExcelRows
 from manylabel.exporters.predictions.tools import CocoRows, LabelStudioRows
-from manylabel.io.csv_text import CsvWriter
+from manylabel.io.csv_text import CsvWriter, label_columns
 from manylabel.io.files import new_file, writing
-from manylabel.io.label_columns import label_columns
 
 _ROWS_PER_GROUP = 8192
 

@@ -10,8 +10,7 @@ from typing import Any, BinaryIO
 
 from manylabel.engines.stream import Predictions
 from manylabel.errors import PhotoError
-from manylabel.io.csv_text import keep_apostrophes
-from manylabel.io.label_columns import label_columns
+from manylabel.io.csv_text import keep_apostrophes, label_columns
 
 FIRST_COLUMNS = ("image", "labels", "error")
 """The columns before those of the labels."""

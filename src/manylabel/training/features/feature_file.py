@@ -26,7 +26,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from manylabel.errors import OutputError
 from manylabel.io.cache import LENGTH_BYTES, read_header
-from manylabel.io.leftovers import is_locked, try_to_lock
+from manylabel.io.files import is_locked, try_to_lock
 
 FeatureArray = NDArray[np.floating]
 

@@ -1,19 +1,32 @@
-"""Thresholds as a table, and as users change them."""
+"""The tables of a bundle: thresholds, also as users change them, and out-of-fold predictions."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from manylabel.bundle.threshold_files import (
+from manylabel.bundle.tables import (
+    OutOfFold,
     ThresholdSource,
     change_thresholds,
+    read_out_of_fold,
     read_thresholds,
+    write_out_of_fold,
     write_thresholds,
 )
-from manylabel.errors import ConfigError
+from manylabel.errors import BundleError, ConfigError
 from manylabel.types import Thresholds
 
+KEPT = OutOfFold(
+    names=("=1+1.jpg", "a, b.jpg", "c.jpg"),
+    # Each would be a column twice if columns were called as labels alone.
+    labels=("photo", "photo probability", "fold"),
+    targets=np.array([[1.0, 0.0, np.nan], [0.0, 1.0, 1.0], [np.nan, 0.0, 0.0]]),
+    scores=np.array([[0.9, 0.125, 0.5], [0.0, 1.0, 0.25], [0.3, 0.2, 0.1]]),
+    groups=np.array([4, 4, 9]),
+    folds=np.array([1, 0, 1]),
+)
 LABELS = ("sea, sky", "a=b", "Hồ Gươm")
 THRESHOLDS = Thresholds(values=np.array([0.25, 1 / 3, 0.75]), origin="best F1 per label")
 
@@ -65,11 +78,11 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     assert str(caught.value).splitlines() == [
         f"{path}, line 2: unknown label 'Ho Gươm'; did you mean 'Hồ Gươm'? "
         "Known labels: sea, sky, a=b, Hồ Gươm",
-        f"{path}, line 3: 'high' is no number from 0 to 1",
-        f"{path}, line 4: label 'a=b' has a threshold already",
-        f"{path}, line 5: '1.01' is no number from 0 to 1",
-        f"{path}, line 6: '' is no number from 0 to 1",
-        "threshold a=b=nan: 'nan' is no number from 0 to 1",
+        f"{path}, line 3: 'high' is not a number from 0 to 1",
+        f"{path}, line 4: label 'a=b' already has a threshold",
+        f"{path}, line 5: '1.01' is not a number from 0 to 1",
+        f"{path}, line 6: '' is not a number from 0 to 1",
+        "threshold a=b=nan: 'nan' is not a number from 0 to 1",
         "threshold moon=0.5: unknown label 'moon'; known labels: sea, sky, a=b, Hồ Gươm",
     ]
 
@@ -79,7 +92,7 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     [
         (None, "t.csv: cannot be read: No such file"),
         (b"", "t.csv, line 1: expected the columns label,threshold, found ''"),
-        (b"\xff\xfe", "t.csv: is no text in UTF-8"),
+        (b"\xff\xfe", "t.csv: is not UTF-8 text"),
         (b"label,threshold\n" + b"x" * 2**24 + b"x,1", "t.csv, line 2: cannot be read: field larger than"),
     ],
 )
@@ -98,3 +111,50 @@ def test_what_was_changed_is_one_line_whatever_labels_hold() -> None:
         Thresholds(values=np.array([0.5]), origin="half"), ["sea\x1b[2J\n"], {"sea\x1b[2J\n": 0.9}
     )
     assert changed.changes == (r"thresholds were given: sea\x1b[2J\n 0.9 (0.5 in the bundle)",)
+
+
+def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
+    write_out_of_fold(tmp_path / "o.csv", KEPT)
+
+    read = read_out_of_fold(tmp_path / "o.csv", KEPT.labels)
+
+    assert (read.names, read.labels) == (KEPT.names, KEPT.labels)
+    for name in ("targets", "scores", "groups", "folds"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(KEPT, name))
+
+
+def test_no_two_columns_have_the_same_name(tmp_path: Path) -> None:
+    write_out_of_fold(tmp_path / "o.csv", KEPT)
+
+    heading = (tmp_path / "o.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
+
+    assert len(set(heading)) == len(heading) == 9
+
+
+def test_folds_are_a_partition() -> None:
+    assert [fold.tolist() for fold in KEPT.fold_rows] == [[1], [0, 2]]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda text: text.replace("photo target", "target"), "its columns do not match the labels"),
+        (lambda text: text.replace("0.90000000", "high"), "is damaged: could not convert"),
+        (lambda text: text.replace("0.90000000", "1.9"), "is damaged: a probability lies outside"),
+        (lambda text: text.replace("0.90000000,1", "0.90000000,2"), "is damaged: a target is neither"),
+        (lambda text: text + "d.jpg,1\r\n", "is damaged"),
+        (lambda text: "", "is damaged"),
+    ],
+)
+def test_a_damaged_file_is_told(change: object, problem: str, tmp_path: Path) -> None:
+    path = tmp_path / "o.csv"
+    write_out_of_fold(path, KEPT)
+    path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")  # type: ignore[operator]
+
+    with pytest.raises(BundleError, match=f"o.csv: .*{problem}"):
+        read_out_of_fold(path, KEPT.labels)
+
+
+def test_sizes_that_do_not_fit_are_a_mistake_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="targets have shape"):
+        replace(KEPT, names=("a.jpg",))
