@@ -11,20 +11,6 @@ from typing import Literal
 
 BlankMeaning = Literal["absent", "unknown"]
 MissingPhotos = Literal["skip", "error"]
-FormatName = Literal[
-    "auto",
-    "one-hot",
-    "delimited",
-    "folders",
-    "hf",
-    "coco",
-    "voc",
-    "label-studio",
-    "roboflow",
-    "create-ml",
-    "cvat",
-    "labelme",
-]
 HeadName = Literal["linear", "mlp", "study"]
 InitName = Literal["official", "random"]
 FitName = Literal["squash", "crop"]
@@ -54,9 +40,8 @@ class DataConfig:
     """Table of labels: a file, or a folder of annotation files. Not given: the photo folder itself is
     asked."""
 
-    format: FormatName = "auto"
-    """Form of the labels: one-hot, delimited, folders, hf, coco, voc, label-studio, roboflow, create-ml,
-    cvat, labelme, or auto, which guesses and says what it guessed."""
+    format: str = "auto"
+    """Format of the labels, e.g. one-hot or coco; auto guesses it, and says what it guessed."""
 
     delimiter: str | None = None
     """Text between two labels of one cell, e.g. ";". Not given: guessed, and said."""

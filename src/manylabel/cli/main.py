@@ -25,6 +25,7 @@ from manylabel.cli.evaluate import evaluate
 from manylabel.cli.explain import explain
 from manylabel.cli.export import export
 from manylabel.cli.models import models
+from manylabel.cli.options import TableCommand
 from manylabel.cli.predict import predict
 from manylabel.cli.sample import sample
 from manylabel.cli.serve import serve
@@ -88,7 +89,7 @@ for command in (
     sample,
     cache,
 ):
-    app.command()(stoppable(command))
+    app.command(cls=TableCommand)(stoppable(command))
 
 
 def show_version(wanted: bool) -> None:

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 from manylabel.config import (
     BlankMeaning,
     DataConfig,
     DeviceName,
     EngineName,
-    FormatName,
     HeadName,
     InitName,
     MissingPhotos,
@@ -56,7 +56,7 @@ Bundle = Annotated[
     Path, typer.Argument(help="Folder that training wrote.", metavar="BUNDLE", show_default=False)
 ]
 _TABLE_OPTIONS: dict[str, Any] = {
-    "format": Annotated[FormatName | None, _of_table("format", "--format", "NAME")],
+    "format": Annotated[str | None, _of_table("format", "--format", "NAME")],
     "delimiter": Annotated[str | None, _of_table("delimiter", "--delimiter", "TEXT")],
     "photo_column": Annotated[str | None, _of_table("photo_column", "--photo-column", "NAME")],
     "label_columns": Annotated[list[str] | None, _of_table("label_columns", "--label-columns", "NAME,...")],
@@ -68,6 +68,20 @@ _TABLE_OPTIONS: dict[str, Any] = {
     "min_photos": Annotated[int | None, _of_table("min_photos", "--min-photos", "N")],
 }
 """The options of every command that reads labels, each a field of ``DataConfig``."""
+
+
+class TableCommand(TyperCommand):
+    """A command whose help describes the formats of labels, if it reads any."""
+
+    def get_help(self, ctx: Any) -> str:
+        """Return the help text; the formats are loaded here only, as nothing else of a command needs them."""
+        for option in self.params:
+            if option.name == "format" and isinstance(option, TyperOption):
+                from manylabel.data.formats.registry import describe_formats
+
+                option.help = f"{field_docs(DataConfig)['format']} {describe_formats()}."
+        return super().get_help(ctx)
+
 
 Head = Annotated[HeadName | None, _of(ModelConfig, "head", "--head")]
 Init = Annotated[InitName | None, _of(ModelConfig, "init", "--init")]

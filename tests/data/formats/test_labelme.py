@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from manylabel.data.formats import read_table
-from manylabel.data.formats.guess import guess_format
-from manylabel.data.formats.parsing.raw import LabelSource
+from manylabel.data.formats.base import LabelSource
+from manylabel.data.formats.labelme import LABELME
+from manylabel.data.formats.registry import guess_format
 from manylabel.errors import TableError
 from manylabel.types import LabelTable
 
@@ -154,7 +155,7 @@ def test_two_files_about_one_photo_that_disagree_are_a_problem(tmp_path: Path) -
 def test_one_file_is_read_alone(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg")
     put(tmp_path, "a.json", shapes=("boat",))
-    assert guess_format(LabelSource(path=tmp_path / "a.json")) == ("labelme", tmp_path / "a.json")
+    assert guess_format(LabelSource(path=tmp_path / "a.json")) == (LABELME, tmp_path / "a.json")
     assert read_table(tmp_path / "a.json", photos=tmp_path).source == "a.json, read as labelme"
 
 

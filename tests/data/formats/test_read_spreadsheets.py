@@ -9,7 +9,7 @@ from openpyxl import Workbook
 
 from manylabel.config import DataConfig
 from manylabel.data.formats import read_table
-from manylabel.data.formats.parsing.raw import LabelSource
+from manylabel.data.formats.base import LabelSource
 from manylabel.data.formats.parsing.sheet import Sheet, read_sheet
 from manylabel.errors import ConfigError, TableError
 

@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from manylabel.data.formats.base import LabelFormat, LabelSource, RawRow, RawTable
 from manylabel.data.formats.parsing.contents import list_records, read_json, read_name
 from manylabel.data.formats.parsing.parts import PartFile, join_tables, list_part_files, require_part_files
-from manylabel.data.formats.parsing.raw import LabelSource, RawRow, RawTable
 from manylabel.data.formats.parsing.values import clean_label, read_part
 from manylabel.data.formats.parsing.wording import count, list_some
 from manylabel.errors import TableError
@@ -178,3 +178,17 @@ def _read_images(values: object, *, title: str, problems: list[str]) -> dict[str
         if len(set(same)) > 1
     )
     return images
+
+
+def _has_lists(document: Any) -> bool:
+    return isinstance(document, dict) and all(key in document for key in KEYS)
+
+
+COCO = LabelFormat(
+    name="coco",
+    title="COCO",
+    description="COCO JSON: the categories of a photo's objects are its labels",
+    read=read_coco,
+    has_document=_has_lists,
+    document="an object with images, annotations and categories",
+)

@@ -8,9 +8,9 @@ Out: RawTable; labels sorted by name. An empty list says that none applies.
 from pathlib import Path
 from typing import Any
 
-from manylabel.data.formats.parsing.contents import list_records, read_json, read_name
+from manylabel.data.formats.base import LabelFormat, LabelSource, RawRow, RawTable, collect_labels
+from manylabel.data.formats.parsing.contents import first_objects, list_records, read_json, read_name
 from manylabel.data.formats.parsing.parts import PartFile, join_tables, require_part_files
-from manylabel.data.formats.parsing.raw import LabelSource, RawRow, RawTable, collect_labels
 
 IMAGE_KEYS = ("image", "imagefilename", "imageFilename", "filename")
 LABEL_KEYS = ("annotations", "annotation", "labels", "label")
@@ -62,3 +62,20 @@ def _read_labels(item: dict[str, Any], *, where: str, problems: list[str]) -> fr
     if "" in names:
         problems.append(f"{where}: an annotation has no label")
     return frozenset(name for name in names if name)
+
+
+def _lists_images(document: Any) -> bool:
+    return any(
+        not item.keys().isdisjoint(IMAGE_KEYS) and not item.keys().isdisjoint(LABEL_KEYS)
+        for item in first_objects(document)
+    )
+
+
+CREATE_ML = LabelFormat(
+    name="create-ml",
+    title="Create ML",
+    description="Create ML JSON",
+    read=read_create_ml,
+    has_document=_lists_images,
+    document="a list of objects with image and annotations",
+)

@@ -7,8 +7,8 @@ Out: RawTable; tags, boxes, polygons and every other shape count. An image witho
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
+from manylabel.data.formats.base import LabelFormat, LabelSource, RawRow, RawTable, collect_labels
 from manylabel.data.formats.parsing.parts import find_only_file
-from manylabel.data.formats.parsing.raw import LabelSource, RawRow, RawTable, collect_labels
 from manylabel.data.formats.parsing.safe_xml import read_xml
 from manylabel.data.formats.parsing.values import PART_WORDS, clean_label, read_part
 from manylabel.data.formats.parsing.wording import list_some
@@ -89,3 +89,12 @@ def _read_subset(text: str, *, where: str, problems: list[str]) -> Part | None:
         hint = did_you_mean(text.lower(), list(PART_WORDS))
         problems.append(f"{where}: unknown subset '{text}'{hint}; expected train, val or test")
     return part
+
+
+CVAT = LabelFormat(
+    name="cvat",
+    title="CVAT",
+    description='"CVAT for images 1.1" XML: tags and shapes',
+    read=read_cvat,
+    root_tag="annotations",
+)

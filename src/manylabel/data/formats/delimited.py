@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from manylabel.data.formats.base import LabelFormat, LabelSource, RawRow, RawTable, collect_labels
 from manylabel.data.formats.parsing.columns import Columns, find_columns, read_line_part, read_photo_name
 from manylabel.data.formats.parsing.grid import TABLE_EXTENSIONS
 from manylabel.data.formats.parsing.label_cells import (
@@ -23,7 +24,6 @@ from manylabel.data.formats.parsing.label_cells import (
 )
 from manylabel.data.formats.parsing.parts import find_only_file
 from manylabel.data.formats.parsing.photo_column import drop_totals
-from manylabel.data.formats.parsing.raw import LabelSource, RawRow, RawTable, collect_labels
 from manylabel.data.formats.parsing.sheet import Line, Sheet, read_sheet
 from manylabel.data.formats.parsing.values import TRUTH_NAMES, plain_name, read_target
 from manylabel.data.formats.parsing.wording import count, list_some
@@ -288,3 +288,14 @@ def _describe(cells: Sequence[str], delimiter: str | None, columns: Columns) -> 
     named = {" ": "spaces", "\n": "line breaks"}
     quoted = f"'{delimiter}'"
     return f"labels joined by {named.get(delimiter, quoted)}"
+
+
+DELIMITED = LabelFormat(
+    name="delimited",
+    title="delimited table",
+    description="CSV, TSV, XLSX or TXT with a column that lists the labels of a photo, several such columns "
+    "(`label1`, `label2`), or a line per photo and label",
+    read=read_delimited,
+    takes_delimiter=True,
+    layout="lists",
+)

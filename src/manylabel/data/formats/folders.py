@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
-from manylabel.data.find import FoundFiles, find_files
+from manylabel.data.find import FoundFiles, find_files, find_photos
+from manylabel.data.formats.base import LabelFormat, LabelSource, RawRow, RawTable, collect_labels
 from manylabel.data.formats.beside_photos import describe_annotations
 from manylabel.data.formats.folder_levels import FolderLevels, is_general, read_levels
 from manylabel.data.formats.parsing.parts import read_folder_part
-from manylabel.data.formats.parsing.raw import LabelSource, RawRow, RawTable, collect_labels
 from manylabel.data.formats.parsing.wording import count, folder_title, list_some
 from manylabel.errors import PhotoError, TableError
 from manylabel.io.files import printable
@@ -208,3 +208,16 @@ def _make_row(group: Sequence[_Placed], *, root: Path) -> RawRow:
         part=first.part,
         copies=tuple(photo.name for photo in copies),
     )
+
+
+def _has_subfolders(folder: Path) -> bool:
+    return any(photo.parent != folder for photo in find_photos(folder))
+
+
+FOLDERS = LabelFormat(
+    name="folders",
+    title="a folder per label",
+    description="a folder per label, where a photo in several folders has several labels",
+    read=read_folders,
+    fits_folder=_has_subfolders,
+)

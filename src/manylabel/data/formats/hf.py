@@ -11,12 +11,12 @@ from dataclasses import replace
 from typing import Any
 
 from manylabel.data.find import is_photo_name
+from manylabel.data.formats.base import LabelFormat, LabelSource, RawTable
 from manylabel.data.formats.delimited import read_delimited_sheet
 from manylabel.data.formats.one_hot import read_one_hot_sheet
 from manylabel.data.formats.parsing.columns import find_columns
 from manylabel.data.formats.parsing.contents import parse_json, read_text
 from manylabel.data.formats.parsing.parts import PartFile, join_tables, require_part_files
-from manylabel.data.formats.parsing.raw import LabelSource, RawTable
 from manylabel.data.formats.parsing.sheet import Line, Sheet, read_sheet
 from manylabel.data.formats.parsing.values import LABELS_NAMES, PHOTO_NAMES, plain_name
 from manylabel.errors import TableError
@@ -201,3 +201,17 @@ def _write_value(value: object) -> str:
             return json.dumps(sorted({str(name) for name in names}))
         case _:
             return json.dumps(value)
+
+
+HF = LabelFormat(
+    name="hf",
+    title="JSON records",
+    description="Hugging Face image folder (`metadata.csv` or `metadata.jsonl`), any file of JSON lines, "
+    "augmented manifest of SageMaker",
+    read=read_hf,
+    takes_delimiter=True,
+    file_names=FILE_NAMES,
+    extensions=JSON_LINES_EXTENSIONS,
+    has_document=is_records,
+    document="a list of flat objects that name photos",
+)

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from manylabel.data.find import is_photo_name
+from manylabel.data.formats.base import LabelFormat, LabelSource, RawRow, RawTable
 from manylabel.data.formats.parsing.addresses import list_addressed_names
-from manylabel.data.formats.parsing.contents import list_records, read_json, read_name
+from manylabel.data.formats.parsing.contents import first_objects, list_records, read_json, read_name
 from manylabel.data.formats.parsing.parts import find_only_file
 from manylabel.data.formats.parsing.questions import Answers, Questions, collect_questions, is_yes_no
-from manylabel.data.formats.parsing.raw import LabelSource, RawRow, RawTable
 from manylabel.data.formats.parsing.values import clean_label
 from manylabel.data.formats.parsing.wording import count, list_some
 from manylabel.errors import TableError
@@ -327,3 +327,26 @@ def _find_photo(values: Mapping[str, Any]) -> tuple[str, ...]:
     named = next((texts[key] for key in IMAGE_KEYS if key in texts), None)
     found = named if named is not None else next(filter(_is_photo, texts.values()), None)
     return () if found is None else list_addressed_names(found)
+
+
+def _lists_tasks(document: Any) -> bool:
+    return any(map(_is_task, first_objects(document)))
+
+
+def _is_task(item: Mapping[str, Any]) -> bool:
+    is_full = isinstance(item.get("data"), dict) and not item.keys().isdisjoint(
+        {"annotations", "completions", "predictions"}
+    )
+    is_flat = "annotation_id" in item or "lead_time" in item
+    has_choices = any(isinstance(value, dict) and "choices" in value for value in item.values())
+    return is_full or is_flat or has_choices
+
+
+LABEL_STUDIO = LabelFormat(
+    name="label-studio",
+    title="Label Studio",
+    description="Label Studio JSON or JSON-MIN: choices, taxonomies, labels of regions",
+    read=read_label_studio,
+    has_document=_lists_tasks,
+    document="a list of tasks",
+)

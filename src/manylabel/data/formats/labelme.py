@@ -7,19 +7,22 @@ Out: RawTable; flags of the image and labels of its shapes are labels. A flag th
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from manylabel.data.find import find_files
+from manylabel.data.find import find_files, find_photos
+from manylabel.data.formats.base import LabelFormat, LabelSource, RawRow, RawTable
 from manylabel.data.formats.parsing.beside import describe_contradictions, order_names
 from manylabel.data.formats.parsing.contents import read_json, read_name
-from manylabel.data.formats.parsing.raw import LabelSource, RawRow, RawTable
 from manylabel.data.formats.parsing.values import clean_label, read_part
 from manylabel.data.formats.parsing.wording import count, folder_title, list_some
 from manylabel.errors import TableError
 from manylabel.io.files import printable
 from manylabel.types import Part
+
+_MOST_PEEKED = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,3 +176,43 @@ def _describe_others(others: Sequence[Path], root: Path, *, where: str) -> list[
         return []
     names = list_some([_title(path, root) for path in others])
     return [f"{where}: {count(len(others), 'JSON file')} of another kind left out: {names}"]
+
+
+def _fills_subfolders(folder: Path) -> bool:
+    """Tell whether most photos have a file of labelme; the names of the folders may be labels, else.
+
+    Raises:
+        TableError: Some photos have one.
+    """
+    n_files = _count_files(folder)
+    n_photos = len(find_photos(folder)) if n_files else 0
+    if n_files and 2 * n_files < n_photos:
+        raise TableError(
+            [
+                f"{folder}: its subfolders hold {count(n_files, 'labelme file')} (.json) for "
+                f"{count(n_photos, 'photo')}; choose the format: labelme, or folders if their names are the "
+                "labels"
+            ]
+        )
+    return n_files > 0
+
+
+def _count_files(folder: Path) -> int:
+    """Count the JSON files below a folder if some of the first are labelme's."""
+    paths = [path for path in find_files(folder).others if path.suffix.lower() == ".json"]
+    for path in paths[:_MOST_PEEKED]:
+        with suppress(TableError):
+            if is_labelme(read_json(path)):
+                return len(paths)
+    return 0
+
+
+LABELME = LabelFormat(
+    name="labelme",
+    title="labelme",
+    description="labelme JSON, a file per photo: flags, and labels of shapes",
+    read=read_labelme,
+    has_document=is_labelme,
+    document="an object with shapes and imagePath",
+    fits_folder=_fills_subfolders,
+)

@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Mapping
 
 from manylabel.config import BlankMeaning
+from manylabel.data.formats.base import LabelFormat, LabelSource, RawRow, RawTable
 from manylabel.data.formats.parsing.columns import Columns, find_columns, read_line_part, read_photo_name
 from manylabel.data.formats.parsing.grid import TABLE_EXTENSIONS
 from manylabel.data.formats.parsing.parts import find_only_file
 from manylabel.data.formats.parsing.photo_column import drop_totals
-from manylabel.data.formats.parsing.raw import LabelSource, RawRow, RawTable
 from manylabel.data.formats.parsing.sheet import Sheet, read_sheet
 from manylabel.data.formats.parsing.values import DASHES, EXPECTED_TARGET, find_absent_marks, read_target
 from manylabel.data.formats.parsing.wording import count, list_some
@@ -155,3 +155,12 @@ def _find_strange_cells(sheet: Sheet, columns: Columns) -> list[str]:
             where = f"{places[0]}, column '{sheet.header[number]}'"
             problems.append(f"{where}: '{word}' is none of {EXPECTED_TARGET}{hint}{more}")
     return problems
+
+
+ONE_HOT = LabelFormat(
+    name="one-hot",
+    title="one-hot table",
+    description="CSV, TSV or XLSX with a line per photo and a column per label",
+    read=read_one_hot,
+    layout="one-hot",
+)

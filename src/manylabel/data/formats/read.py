@@ -10,51 +10,23 @@ from functools import cache
 from pathlib import Path
 from typing import get_args
 
-from manylabel.config import BlankMeaning, DataConfig, FormatName, MissingPhotos
+from manylabel.config import BlankMeaning, DataConfig, MissingPhotos
 from manylabel.data.find import PHOTO_EXTENSIONS, find_files
 from manylabel.data.formats.assembly.assemble import assemble_table
 from manylabel.data.formats.assembly.label_check import Purpose
 from manylabel.data.formats.assembly.name_check import PhotoFolder
-from manylabel.data.formats.coco import read_coco
-from manylabel.data.formats.create_ml import read_create_ml
-from manylabel.data.formats.cvat import read_cvat
-from manylabel.data.formats.delimited import read_delimited
-from manylabel.data.formats.folders import read_folders
-from manylabel.data.formats.guess import guess_format, list_formats
-from manylabel.data.formats.hf import read_hf
-from manylabel.data.formats.label_studio import read_label_studio
-from manylabel.data.formats.labelme import read_labelme
-from manylabel.data.formats.one_hot import read_one_hot
-from manylabel.data.formats.parsing.raw import LabelSource, RawTable, Reader
-from manylabel.data.formats.roboflow import read_roboflow
-from manylabel.data.formats.voc import read_voc
+from manylabel.data.formats.base import LabelSource, RawTable
+from manylabel.data.formats.registry import find_format, guess_format
 from manylabel.data.misnamed import describe_misnamed
-from manylabel.errors import ConfigError, InputError, did_you_mean
+from manylabel.errors import ConfigError, InputError
 from manylabel.types import LabelTable
-
-READERS: dict[str, Reader] = {
-    "one-hot": read_one_hot,
-    "delimited": read_delimited,
-    "folders": read_folders,
-    "hf": read_hf,
-    "coco": read_coco,
-    "voc": read_voc,
-    "label-studio": read_label_studio,
-    "roboflow": read_roboflow,
-    "create-ml": read_create_ml,
-    "cvat": read_cvat,
-    "labelme": read_labelme,
-}
-"""The reader of each format, by the name that ``format`` takes."""
-
-DELIMITED_FORMATS = frozenset({"delimited", "hf"})
 
 
 def read_table(  # noqa: PLR0913 - one argument per setting of the table
     labels: Path | str | None,
     *,
     photos: Path | str,
-    format: FormatName = "auto",  # noqa: A002 - the name of the option and of the key in a recipe
+    format: str = "auto",  # noqa: A002 - the name of the option and of the key in a recipe
     delimiter: str | None = None,
     photo_column: str | None = None,
     label_columns: Sequence[str] = (),
@@ -71,7 +43,8 @@ def read_table(  # noqa: PLR0913 - one argument per setting of the table
     Args:
         labels: A file, or a folder of annotation files; None asks the photo folder itself.
         photos: Folder of the photos, searched with its subfolders.
-        format: Form of the labels; "auto" guesses, and ``source`` of the table says what was guessed.
+        format: Name of the format, as in docs/formats.md; "auto" guesses it, and ``source`` of the table
+            tells what was guessed.
         delimiter: Text between two labels of one cell; None guesses it, and ``source`` says that too.
         photo_column: Column of a table that names the photos. Not given: the one whose cells are photos.
         label_columns: Columns of a table that are labels, or list them. Not given: guessed.
@@ -158,25 +131,24 @@ def read_table_as(
     return replace(table, notes=(*table.notes, *misnamed))
 
 
-def _read_raw(source: LabelSource, name: FormatName) -> RawTable:
+def _read_raw(source: LabelSource, name: str) -> RawTable:
     if name == "auto":
-        name, path = guess_format(source)
+        label_format, path = guess_format(source)
         source = replace(source, path=path)
+    else:
+        label_format = find_format(name)
     delimiter = source.form.delimiter
-    if delimiter is not None and name not in DELIMITED_FORMATS:
+    if delimiter is not None and not label_format.takes_delimiter:
         raise ConfigError(
-            f"delimiter: '{delimiter}' was given, but {source.path} is read as {name}, which has "
-            "none; leave it out, or ask for the format delimited"
+            f"delimiter: '{delimiter}' was given, but {source.path} is read as {label_format.name}, which "
+            "has none; leave it out, or choose the format delimited"
         )
-    return READERS[name](source)
+    return label_format.read(source)
 
 
 def _check_options(form: DataConfig) -> None:
-    name, known = form.format, get_args(FormatName)
-    if name not in known:
-        raise ConfigError(
-            f"format: unknown format '{name}'{did_you_mean(name, known)}; known: auto, {list_formats()}"
-        )
+    if form.format != "auto":
+        find_format(form.format)
     for option, value, meanings in (
         ("blank", form.blank, get_args(BlankMeaning)),
         ("missing", form.missing, get_args(MissingPhotos)),

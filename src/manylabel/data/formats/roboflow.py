@@ -4,9 +4,9 @@ In:  the folder of the export with ``train/``, ``valid/``, ``test/``, or one ``_
 Out: RawTable; a one-hot table whose column names begin with a space.
 """
 
+from manylabel.data.formats.base import LabelFormat, LabelSource, RawTable
 from manylabel.data.formats.one_hot import read_one_hot_sheet
 from manylabel.data.formats.parsing.parts import join_tables, require_part_files
-from manylabel.data.formats.parsing.raw import LabelSource, RawTable
 from manylabel.data.formats.parsing.sheet import read_sheet
 
 FILE_NAME = "_classes.csv"
@@ -24,3 +24,12 @@ def read_roboflow(source: LabelSource) -> RawTable:
         for file in files
     ]
     return join_tables(tables, root=source.path, format_name="Roboflow export")
+
+
+ROBOFLOW = LabelFormat(
+    name="roboflow",
+    title="Roboflow",
+    description="Roboflow's multi-label export: `_classes.csv`, one per part of the split",
+    read=read_roboflow,
+    file_names=frozenset({FILE_NAME}),
+)

@@ -8,10 +8,10 @@ Out: RawTable; the names of the objects are the labels. The split is that of ``I
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
+from manylabel.data.formats.base import LabelFormat, LabelSource, RawRow, RawTable, collect_labels
 from manylabel.data.formats.parsing.beside import describe_contradictions, find_stem, order_names
 from manylabel.data.formats.parsing.contents import read_text
 from manylabel.data.formats.parsing.parts import PartFile, list_part_files
-from manylabel.data.formats.parsing.raw import LabelSource, RawRow, RawTable, collect_labels
 from manylabel.data.formats.parsing.safe_xml import read_xml
 from manylabel.data.formats.parsing.values import clean_label
 from manylabel.data.formats.parsing.wording import count, folder_title
@@ -111,3 +111,12 @@ def _read_objects(annotation: Element, *, where: str, problems: list[str]) -> fr
     if "" in names:
         problems.append(f"{where}: an object has no name")
     return frozenset(name for name in names if name)
+
+
+VOC = LabelFormat(
+    name="voc",
+    title="Pascal VOC",
+    description="Pascal VOC XML, a file per photo and of the same name, with the split in `ImageSets/Main`",
+    read=read_voc,
+    root_tag="annotation",
+)

@@ -8,7 +8,7 @@ import pytest
 from manylabel import MultiLabelClassifier
 from manylabel.data.formats import read_table
 from manylabel.data.formats.assembly.label_names import clean_labels
-from manylabel.data.formats.parsing.raw import RawRow, RawTable
+from manylabel.data.formats.base import RawRow, RawTable
 from manylabel.errors import TableError
 from manylabel.types import LabelTable
 

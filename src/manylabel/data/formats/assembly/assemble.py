@@ -16,7 +16,7 @@ from manylabel.data.formats.assembly.merge import fill_targets, merge_rows
 from manylabel.data.formats.assembly.name_check import PhotoFolder, find_named_photos
 from manylabel.data.formats.assembly.odd_labels import describe_odd_labels, find_impossible_labels
 from manylabel.data.formats.assembly.split_folders import take_split_of_folders
-from manylabel.data.formats.parsing.raw import RawTable
+from manylabel.data.formats.base import RawTable
 from manylabel.data.formats.parsing.wording import cap_problems
 from manylabel.errors import TableError, visible
 from manylabel.types import LabelTable

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from manylabel.data.formats.parsing.raw import RawTable
+from manylabel.data.formats.base import RawTable
 from manylabel.data.formats.parsing.wording import list_some
 from manylabel.errors import TableError
 from manylabel.types import FloatArray, IntArray

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from manylabel.data.formats.parsing.raw import RawTable
+from manylabel.data.formats.base import RawTable
 from manylabel.data.formats.parsing.wording import list_some
 from manylabel.errors import visible
 from manylabel.types import FloatArray

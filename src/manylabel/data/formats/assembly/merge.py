@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from manylabel.data.formats.parsing.raw import RawRow, RawTable
+from manylabel.data.formats.base import RawRow, RawTable
 from manylabel.data.formats.parsing.wording import count, list_some
 from manylabel.types import FloatArray, Part
 

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from manylabel.config import MissingPhotos
 from manylabel.data.find import is_photo_name
 from manylabel.data.formats.assembly.matching import Match, PhotoIndex, Rule, is_number
-from manylabel.data.formats.parsing.raw import RawRow, RawTable
+from manylabel.data.formats.base import RawRow, RawTable
 from manylabel.data.formats.parsing.wording import MOST_PROBLEMS, count, list_some
 from manylabel.errors import did_you_mean
 from manylabel.io.files import printable

@@ -7,7 +7,7 @@ Out: problems where a label cannot be one, notes where it may be.
 import re
 from collections.abc import Iterator, Sequence
 
-from manylabel.data.formats.parsing.raw import RawTable
+from manylabel.data.formats.base import RawTable
 from manylabel.data.formats.parsing.values import read_target
 from manylabel.data.formats.parsing.wording import list_some
 

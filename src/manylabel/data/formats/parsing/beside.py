@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from manylabel.data.find import is_photo_name
-from manylabel.data.formats.parsing.raw import RawRow
+from manylabel.data.formats.base import RawRow
 from manylabel.data.formats.parsing.wording import count
 
 

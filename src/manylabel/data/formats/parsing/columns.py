@@ -8,8 +8,8 @@ Out: the column of photo names, that of the split, those of the labels, and how 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from manylabel.data.formats.base import LabelSource, Layout
 from manylabel.data.formats.parsing.column_kinds import (
     holds_fractions,
     holds_numbers_or_dates,
@@ -21,7 +21,6 @@ from manylabel.data.formats.parsing.column_kinds import (
 )
 from manylabel.data.formats.parsing.label_cells import LabelCellError, guess_delimiter, split_labels
 from manylabel.data.formats.parsing.photo_column import find_photo_column, numbers_of
-from manylabel.data.formats.parsing.raw import LabelSource
 from manylabel.data.formats.parsing.sheet import INDEX_NAME, Line, Sheet
 from manylabel.data.formats.parsing.values import (
     LABELS_NAMES,
@@ -35,9 +34,6 @@ from manylabel.data.formats.parsing.values import (
 from manylabel.data.formats.parsing.wording import count, list_some
 from manylabel.errors import ConfigError, TableError, did_you_mean
 from manylabel.types import Part
-
-Layout = Literal["one-hot", "lists"]
-"""How columns say labels: a column per label, or labels in the cells of a column."""
 
 FASTAI_NAME = "is_valid"
 WAYS_OUT = "to choose others, use --photo-column, --label-columns or --ignore"

@@ -178,3 +178,9 @@ def list_records(values: object, *, where: str, problems: list[str]) -> Iterator
             yield place, value
         else:
             problems.append(f"{place}: expected an object, found {type(value).__name__}")
+
+
+def first_objects(document: object, *, most: int = 50) -> list[dict[str, Any]]:
+    """Return the objects among the first items of a JSON list; none if it is no list."""
+    items = document[:most] if isinstance(document, list) else []
+    return [item for item in items if isinstance(item, dict)]

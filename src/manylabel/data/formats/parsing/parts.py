@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from manylabel.data.find import list_visible
-from manylabel.data.formats.parsing.raw import RawRow, RawTable
+from manylabel.data.formats.base import RawRow, RawTable
 from manylabel.data.formats.parsing.values import read_part
 from manylabel.data.formats.parsing.wording import count, folder_title
 from manylabel.errors import TableError

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from manylabel.data.find import is_photo_name
+from manylabel.data.formats.base import LabelSource
 from manylabel.data.formats.parsing.column_kinds import counts_up, is_one_hot
-from manylabel.data.formats.parsing.raw import LabelSource
 from manylabel.data.formats.parsing.sheet import Sheet
 from manylabel.data.formats.parsing.values import LABELS_NAMES, PHOTO_NAMES, plain_name
 from manylabel.data.formats.parsing.wording import list_some

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from manylabel.data.find import is_photo_name
+from manylabel.data.formats.base import LabelSource
 from manylabel.data.formats.parsing.grid import (
     WORKBOOK_EXTENSIONS,
     Cells,
     Grid,
     read_separated,
 )
-from manylabel.data.formats.parsing.raw import LabelSource
 from manylabel.data.formats.parsing.values import LABELS_NAMES, PART_NAMES, PHOTO_NAMES, plain_name
 from manylabel.data.formats.parsing.wording import count, list_some
 from manylabel.data.formats.parsing.workbook import describe_cell, read_workbook

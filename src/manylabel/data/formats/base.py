@@ -1,12 +1,13 @@
-"""What a reader hands on: the labels as a file tells them, before photos are looked for.
+"""What a format of labels is made of, and what its reader takes and gives.
 
-In:  what one format says.
-Out: RawTable; ``assemble.py`` turns it into a LabelTable, in the same way for every format.
+In:  a source: a file or folder, what the user said about it, and which photos there are.
+Out: RawTable: the labels as the file gives them; ``read.py`` makes a LabelTable of it, whatever the format.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
 from manylabel.config import DataConfig
 from manylabel.data.find import is_photo_name
@@ -115,8 +116,46 @@ class RawTable:
         return f"{self.title}, read as {self.form}"
 
 
-Reader = Callable[[LabelSource], RawTable]
-"""The shape of every reader. It raises TableError for what cannot be read at all, and lists all else."""
+Layout = Literal["one-hot", "lists"]
+"""How the columns of a table give labels: a column per label, or labels in the cells of a column."""
+
+
+def _never(_: Any) -> bool:
+    return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelFormat:
+    """A format of labels: what it is, how it is recognized, how it is read.
+
+    Attributes:
+        name: What ``--format`` and ``data.format`` call it.
+        title: What errors call it.
+        description: What it is, in one line, for ``--format`` help and docs/formats.md.
+        read: The reader. It raises TableError for what cannot be read at all, and lists all other problems.
+        takes_delimiter: The user may give the text between two labels of a cell.
+        file_names: Names of files, in lower case, that have this format, alone or in a folder.
+        extensions: Endings of single files that have this format.
+        layout: How a table of this format gives labels.
+        has_document: Tells from the content of a JSON file whether it has this format.
+        document: What that content is, for errors.
+        root_tag: Root element of an XML file of this format.
+        fits_folder: Tells whether a folder has this format although no file directly in it gives labels. It
+            raises TableError where that cannot be decided.
+    """
+
+    name: str
+    title: str
+    description: str
+    read: Callable[[LabelSource], RawTable]
+    takes_delimiter: bool = False
+    file_names: frozenset[str] = frozenset()
+    extensions: frozenset[str] = frozenset()
+    layout: Layout | None = None
+    has_document: Callable[[Any], bool] = _never
+    document: str = ""
+    root_tag: str = ""
+    fits_folder: Callable[[Path], bool] = _never
 
 
 def collect_labels(rows: Iterable[RawRow]) -> tuple[str, ...]:
