@@ -12,8 +12,7 @@ import pytest
 
 from manylabel.apply import Evaluation, evaluate, predict, write_evaluation
 from manylabel.config import DataConfig
-from manylabel.data.align import align_targets
-from manylabel.data.learned import Wish, choose_judging
+from manylabel.data.evaluation_set import Wish, align_targets, choose_judging
 from manylabel.engines.openvino import aim_for, has_native_bf16
 from manylabel.errors import BundleError, InputError, MissingExtraError, OutputError, TableError
 from manylabel.metrics.intervals import Interval

@@ -16,12 +16,10 @@ import numpy as np
 from manylabel.bundle.folder import read_training_counts
 from manylabel.bundle.threshold_files import ThresholdSource
 from manylabel.config import DataConfig, DeviceName, EngineName, PrecisionName
-from manylabel.data.align import align_targets
 from manylabel.data.duplicates import group_copies
-from manylabel.data.find import find_files
+from manylabel.data.evaluation_set import Wish, align_targets, choose_judging, find_learned
+from manylabel.data.find import describe_misnamed, find_files
 from manylabel.data.formats import read_table_as
-from manylabel.data.learned import Wish, choose_judging, find_learned
-from manylabel.data.misnamed import describe_misnamed
 from manylabel.engines.openvino import aim_for
 from manylabel.engines.registry import open_predictor
 from manylabel.engines.stream import Predictions, join_predictions, stream_files

@@ -13,10 +13,9 @@ import numpy as np
 
 from manylabel.bundle.folder import Bundle, read_bundle
 from manylabel.config import DataConfig, DeviceName
-from manylabel.data.find import find_files
+from manylabel.data.evaluation_set import find_learned
+from manylabel.data.find import describe_misnamed, find_files
 from manylabel.data.formats import read_table_as
-from manylabel.data.learned import find_learned
-from manylabel.data.misnamed import describe_misnamed
 from manylabel.errors import ConfigError, InputError, PhotoError, needs_extra
 from manylabel.io.csv_text import CsvWriter
 from manylabel.io.files import printable, write_atomically, writing

@@ -16,7 +16,7 @@ import numpy as np
 from manylabel.config import RunConfig
 from manylabel.constraints import LabelRules, parse_rules
 from manylabel.data.check import Check, check_table
-from manylabel.data.checks.seen import SeenPhotos, look_at_photos
+from manylabel.data.checks.finding import SeenPhotos, look_at_photos
 from manylabel.data.formats import read_table_as
 from manylabel.data.split import find_lost_parts, make_split
 from manylabel.errors import ConfigError, PhotoError, TableError

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from manylabel.data.formats import read_table
-from manylabel.data.formats.parsing.sheet import read_sheet
+from manylabel.data.formats.tables.sheet import read_sheet
 from manylabel.errors import TableError
 from tests.attack.workbooks import (
     SHEET,

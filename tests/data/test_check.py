@@ -21,8 +21,8 @@ from PIL import Image
 from manylabel.config import DataConfig, SplitConfig
 from manylabel.constraints import parse_rules
 from manylabel.data.check import Check, Finding, as_dict, check, check_table, to_rows
-from manylabel.data.checks.exact_tests import holm, log_choose, proportions_differ
-from manylabel.data.checks.seen import SeenPhotos
+from manylabel.data.checks.finding import SeenPhotos
+from manylabel.data.checks.relations import holm, log_choose, proportions_differ
 from manylabel.data.duplicates import Copy, DuplicateGroups
 from manylabel.errors import PhotoError
 from manylabel.types import FloatArray, IntArray, LabelTable, Part, Split

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from manylabel.bundle.out_of_fold import OutOfFold, read_out_of_fold, write_out_of_fold
 from manylabel.bundle.threshold_files import read_thresholds, write_thresholds
+from manylabel.data.evaluation_set import find_learned
 from manylabel.data.formats import read_table
-from manylabel.data.learned import find_learned
 from manylabel.data.split import read_split, write_split
 from manylabel.io.csv_text import guard, keep_apostrophes, unguard
 from manylabel.labelling import Suggestions, write_suggestions

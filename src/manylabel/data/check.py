@@ -14,16 +14,10 @@ import numpy as np
 
 from manylabel.config import DataConfig, RulesConfig, SplitConfig
 from manylabel.constraints import LabelRules, parse_rules
-from manylabel.data.checks.broken_rules import find_broken_rules
-from manylabel.data.checks.cells import find_empty_cells
-from manylabel.data.checks.copies import find_copies
-from manylabel.data.checks.counts import find_count_problems
-from manylabel.data.checks.finding import Finding, Level
-from manylabel.data.checks.refused import find_refused
-from manylabel.data.checks.relations import find_relations
-from manylabel.data.checks.seen import SeenPhotos, look_at_photos
-from manylabel.data.checks.shift import find_shift
-from manylabel.data.checks.sizes import find_odd_sizes, find_unreadable
+from manylabel.data.checks.finding import Finding, Level, SeenPhotos, look_at_photos
+from manylabel.data.checks.labels import find_count_problems, find_empty_cells, find_refused
+from manylabel.data.checks.photos import find_copies, find_odd_sizes, find_unreadable
+from manylabel.data.checks.relations import find_broken_rules, find_relations, find_shift
 from manylabel.data.duplicates import fingerprint
 from manylabel.data.formats import read_table_as
 from manylabel.data.photos import convert_photos

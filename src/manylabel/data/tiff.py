@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from manylabel.data.wide_pixels import scale_to_8_bits
+from manylabel.data.decoding import scale_to_8_bits
 from manylabel.errors import PhotoError
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262

@@ -15,9 +15,8 @@ from PIL import Image
 from manylabel.bundle.folder import Bundle, read_bundle
 from manylabel.bundle.threshold_files import ThresholdSource
 from manylabel.config import DataConfig, EngineName, PrecisionName
-from manylabel.data.find import find_files
+from manylabel.data.find import describe_misnamed, find_files
 from manylabel.data.formats import read_table_as
-from manylabel.data.misnamed import describe_misnamed
 from manylabel.data.photos import convert_photos, open_photo
 from manylabel.engines.openvino import aim_for
 from manylabel.engines.registry import open_locator, open_predictor

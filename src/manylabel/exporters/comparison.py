@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from manylabel.data.align import align_targets
 from manylabel.data.duplicates import group_copies
+from manylabel.data.evaluation_set import align_targets
 from manylabel.data.photos import convert_photos
 from manylabel.engines.base import Finish, PixelPredictor
 from manylabel.engines.stream import predict_files

@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from manylabel.data.pictures import data_uri
+from manylabel.data.photos import data_uri
 from manylabel.errors import PhotoError
 from manylabel.io.files import write_atomically
 from manylabel.report import advice, trust_words, words

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from manylabel.data.formats import read_table
-from manylabel.data.formats.parsing.label_cells import guess_delimiter
+from manylabel.data.formats.tables.label_cells import guess_delimiter
 from manylabel.errors import TableError
 from manylabel.types import LabelTable
 

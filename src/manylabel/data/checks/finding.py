@@ -1,15 +1,18 @@
-"""Say what was found in photos and labels.
+"""What a check looks at, and what it finds.
 
-In:  where it was found, how grave it is, and the words for it.
-Out: a ``Finding``; many labels with the same trouble give one sentence, not one each.
+In:  photos of a table; where something was found, how serious it is, and the words for it.
+Out: a ``SeenPhotos``: near-duplicates, sizes, failures; a ``Finding``: several labels with the same problem
+     give one sentence, not one each.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from manylabel.data.formats.parsing.wording import list_some
-from manylabel.errors import visible
+from manylabel.data.duplicates import DuplicateGroups, Fingerprint, find_duplicates
+from manylabel.data.photos import read_sizes
+from manylabel.data.wording import list_some
+from manylabel.errors import PhotoError, visible
 from manylabel.types import IntArray, LabelTable
 
 Level = Literal["error", "warning", "note"]
@@ -83,3 +86,39 @@ def per_label(
     names = list_some([table.labels[column] for column in columns])
     text = f"{len(columns):,} labels {several}: {names}"
     return [Finding(level=level, kind=kind, text=text, labels=plain(columns))]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SeenPhotos:
+    """Hold what the photos of a table tell.
+
+    Attributes:
+        duplicates: Which photos are copies of each other.
+        sizes_px: Width and height of each photo in pixels [n_photos, 2].
+        side_px: Side of the square picture that the network sees.
+        failures: An error for each photo that could not be read; it has no row in the table.
+    """
+
+    duplicates: DuplicateGroups
+    sizes_px: IntArray
+    side_px: int
+    failures: tuple[PhotoError, ...]
+
+
+def look_at_photos(
+    table: LabelTable, fingerprints: Sequence[Fingerprint], *, side_px: int, failures: Sequence[PhotoError]
+) -> SeenPhotos:
+    """Find copies and read sizes.
+
+    Args:
+        table: The readable photos.
+        fingerprints: One per photo of the table.
+        side_px: Side of the square picture that the network sees.
+        failures: The errors of the other photos.
+    """
+    return SeenPhotos(
+        duplicates=find_duplicates(fingerprints),
+        sizes_px=read_sizes(table.photos),
+        side_px=side_px,
+        failures=tuple(failures),
+    )

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from manylabel.data.formats.base import LabelFormat, LabelSource, RawRow, RawTable
-from manylabel.data.formats.parsing.contents import list_records, read_json, read_name
-from manylabel.data.formats.parsing.parts import PartFile, join_tables, list_part_files, require_part_files
-from manylabel.data.formats.parsing.values import clean_label, read_part
-from manylabel.data.formats.parsing.wording import count, list_some
+from manylabel.data.formats.contents import list_records, read_json, read_name
+from manylabel.data.formats.files import PartFile, join_tables, list_part_files, require_part_files
+from manylabel.data.formats.values import clean_label, read_part
+from manylabel.data.wording import count, list_some
 from manylabel.errors import TableError
 from manylabel.types import Part
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from manylabel.data.formats.base import LabelFormat, LabelSource, RawRow, RawTable, collect_labels
-from manylabel.data.formats.parsing.contents import first_objects, list_records, read_json, read_name
-from manylabel.data.formats.parsing.parts import PartFile, join_tables, require_part_files
+from manylabel.data.formats.contents import first_objects, list_records, read_json, read_name
+from manylabel.data.formats.files import PartFile, join_tables, require_part_files
 
 IMAGE_KEYS = ("image", "imagefilename", "imageFilename", "filename")
 LABEL_KEYS = ("annotations", "annotation", "labels", "label")

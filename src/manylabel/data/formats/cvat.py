@@ -8,10 +8,10 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from manylabel.data.formats.base import LabelFormat, LabelSource, RawRow, RawTable, collect_labels
-from manylabel.data.formats.parsing.parts import find_only_file
-from manylabel.data.formats.parsing.safe_xml import read_xml
-from manylabel.data.formats.parsing.values import PART_WORDS, clean_label, read_part
-from manylabel.data.formats.parsing.wording import list_some
+from manylabel.data.formats.contents import read_xml
+from manylabel.data.formats.files import find_only_file
+from manylabel.data.formats.values import PART_WORDS, clean_label, read_part
+from manylabel.data.wording import list_some
 from manylabel.errors import TableError, did_you_mean
 from manylabel.types import Part
 

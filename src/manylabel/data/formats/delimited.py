@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from manylabel.data.formats.base import LabelFormat, LabelSource, RawRow, RawTable, collect_labels
-from manylabel.data.formats.parsing.columns import Columns, find_columns, read_line_part, read_photo_name
-from manylabel.data.formats.parsing.grid import TABLE_EXTENSIONS
-from manylabel.data.formats.parsing.label_cells import (
+from manylabel.data.formats.files import find_only_file
+from manylabel.data.formats.tables.columns import Columns, find_columns, read_line_part, read_photo_name
+from manylabel.data.formats.tables.grid import TABLE_EXTENSIONS
+from manylabel.data.formats.tables.label_cells import (
     DELIMITERS,
     LabelCellError,
     are_vectors,
@@ -22,11 +23,10 @@ from manylabel.data.formats.parsing.label_cells import (
     is_list,
     split_labels,
 )
-from manylabel.data.formats.parsing.parts import find_only_file
-from manylabel.data.formats.parsing.photo_column import drop_totals
-from manylabel.data.formats.parsing.sheet import Line, Sheet, read_sheet
-from manylabel.data.formats.parsing.values import TRUTH_NAMES, plain_name, read_target
-from manylabel.data.formats.parsing.wording import count, list_some
+from manylabel.data.formats.tables.photo_column import drop_totals
+from manylabel.data.formats.tables.sheet import Line, Sheet, read_sheet
+from manylabel.data.formats.values import TRUTH_NAMES, plain_name, read_target
+from manylabel.data.wording import count, list_some
 from manylabel.errors import TableError
 from manylabel.io.csv_text import spellings
 

@@ -9,8 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from manylabel.data.formats.parsing.parts import find_part_level, read_folder_part
-from manylabel.data.formats.parsing.values import clean_label, read_part
+from manylabel.data.formats.files import find_part_level, read_folder_part
+from manylabel.data.formats.values import clean_label, read_part
 from manylabel.types import Part
 
 Folders = tuple[str, ...]

@@ -12,13 +12,13 @@ from typing import Any
 
 from manylabel.data.find import is_photo_name
 from manylabel.data.formats.base import LabelFormat, LabelSource, RawTable
+from manylabel.data.formats.contents import parse_json, read_text
 from manylabel.data.formats.delimited import read_delimited_sheet
+from manylabel.data.formats.files import PartFile, join_tables, require_part_files
 from manylabel.data.formats.one_hot import read_one_hot_sheet
-from manylabel.data.formats.parsing.columns import find_columns
-from manylabel.data.formats.parsing.contents import parse_json, read_text
-from manylabel.data.formats.parsing.parts import PartFile, join_tables, require_part_files
-from manylabel.data.formats.parsing.sheet import Line, Sheet, read_sheet
-from manylabel.data.formats.parsing.values import LABELS_NAMES, PHOTO_NAMES, plain_name
+from manylabel.data.formats.tables.columns import find_columns
+from manylabel.data.formats.tables.sheet import Line, Sheet, read_sheet
+from manylabel.data.formats.values import LABELS_NAMES, PHOTO_NAMES, plain_name
 from manylabel.errors import TableError
 
 JSON_LINES_EXTENSIONS = frozenset({".jsonl", ".ndjson", ".manifest"})

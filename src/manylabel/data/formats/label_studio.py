@@ -12,12 +12,12 @@ from typing import Any, Literal
 
 from manylabel.data.find import is_photo_name
 from manylabel.data.formats.base import LabelFormat, LabelSource, RawRow, RawTable
-from manylabel.data.formats.parsing.addresses import list_addressed_names
-from manylabel.data.formats.parsing.contents import first_objects, list_records, read_json, read_name
-from manylabel.data.formats.parsing.parts import find_only_file
-from manylabel.data.formats.parsing.questions import Answers, Questions, collect_questions, is_yes_no
-from manylabel.data.formats.parsing.values import clean_label
-from manylabel.data.formats.parsing.wording import count, list_some
+from manylabel.data.formats.contents import first_objects, list_records, read_json, read_name
+from manylabel.data.formats.files import find_only_file
+from manylabel.data.formats.matching import list_addressed_names
+from manylabel.data.formats.questions import Answers, Questions, collect_questions, is_yes_no
+from manylabel.data.formats.values import clean_label
+from manylabel.data.wording import count, list_some
 from manylabel.errors import TableError
 
 IMAGE_KEYS = ("image", "img", "photo", "picture", "url")

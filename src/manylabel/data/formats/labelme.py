@@ -14,10 +14,10 @@ from typing import Any
 
 from manylabel.data.find import find_files, find_photos
 from manylabel.data.formats.base import LabelFormat, LabelSource, RawRow, RawTable
-from manylabel.data.formats.parsing.beside import describe_contradictions, order_names
-from manylabel.data.formats.parsing.contents import read_json, read_name
-from manylabel.data.formats.parsing.values import clean_label, read_part
-from manylabel.data.formats.parsing.wording import count, folder_title, list_some
+from manylabel.data.formats.contents import read_json, read_name
+from manylabel.data.formats.files import describe_contradictions, order_names
+from manylabel.data.formats.values import clean_label, read_part
+from manylabel.data.wording import count, folder_title, list_some
 from manylabel.errors import TableError
 from manylabel.io.files import printable
 from manylabel.types import Part

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 
 from manylabel.config import BlankMeaning
 from manylabel.data.formats.base import LabelFormat, LabelSource, RawRow, RawTable
-from manylabel.data.formats.parsing.columns import Columns, find_columns, read_line_part, read_photo_name
-from manylabel.data.formats.parsing.grid import TABLE_EXTENSIONS
-from manylabel.data.formats.parsing.parts import find_only_file
-from manylabel.data.formats.parsing.photo_column import drop_totals
-from manylabel.data.formats.parsing.sheet import Sheet, read_sheet
-from manylabel.data.formats.parsing.values import DASHES, EXPECTED_TARGET, find_absent_marks, read_target
-from manylabel.data.formats.parsing.wording import count, list_some
+from manylabel.data.formats.files import find_only_file
+from manylabel.data.formats.tables.columns import Columns, find_columns, read_line_part, read_photo_name
+from manylabel.data.formats.tables.grid import TABLE_EXTENSIONS
+from manylabel.data.formats.tables.photo_column import drop_totals
+from manylabel.data.formats.tables.sheet import Sheet, read_sheet
+from manylabel.data.formats.values import DASHES, EXPECTED_TARGET, find_absent_marks, read_target
+from manylabel.data.wording import count, list_some
 from manylabel.io.csv_text import spellings
 
 _FAR_MORE = 10

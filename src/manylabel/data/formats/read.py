@@ -1,25 +1,37 @@
-"""Read labels of any known format.
+"""Read labels of any format.
 
-In:  a folder of photos, and the file or folder that tells their labels.
+In:  a folder of photos, and the file or folder that gives their labels.
 Out: LabelTable; or one error with every problem found.
 """
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import get_args
 
+import numpy as np
+
 from manylabel.config import BlankMeaning, DataConfig, MissingPhotos
-from manylabel.data.find import PHOTO_EXTENSIONS, find_files
-from manylabel.data.formats.assembly.assemble import assemble_table
-from manylabel.data.formats.assembly.label_check import Purpose
-from manylabel.data.formats.assembly.name_check import PhotoFolder
-from manylabel.data.formats.base import LabelSource, RawTable
+from manylabel.data.find import PHOTO_EXTENSIONS, describe_misnamed, find_files
+from manylabel.data.formats.base import LabelSource, RawRow, RawTable
+from manylabel.data.formats.files import find_part_level, read_folder_part
+from manylabel.data.formats.label_names import (
+    Purpose,
+    choose_labels,
+    clean_labels,
+    describe_alike,
+    describe_odd_labels,
+    find_hopeless_labels,
+    find_impossible_labels,
+    find_label_problems,
+)
+from manylabel.data.formats.photo_names import PhotoFolder, find_named_photos
 from manylabel.data.formats.registry import find_format, guess_format
-from manylabel.data.misnamed import describe_misnamed
-from manylabel.errors import ConfigError, InputError
-from manylabel.types import LabelTable
+from manylabel.data.wording import cap_problems, count, list_some
+from manylabel.errors import ConfigError, InputError, TableError, visible
+from manylabel.types import FloatArray, LabelTable, Part
 
 
 def read_table(  # noqa: PLR0913 - one argument per setting of the table
@@ -157,3 +169,174 @@ def _check_options(form: DataConfig) -> None:
             raise ConfigError(f"{option}: '{value}' was given, expected {' or '.join(meanings)}")
     if form.delimiter == "":
         raise ConfigError("delimiter: an empty text separates nothing; leave it out to have it guessed")
+
+
+def assemble_table(
+    raw: RawTable, *, folder: PhotoFolder, purpose: Purpose, form: DataConfig | None = None
+) -> LabelTable:
+    """Match names to photos, merge what is said twice, and check the labels.
+
+    Args:
+        raw: What a reader read.
+        folder: The photos.
+        purpose: For training, labels that no photo carries are a problem. Else they are kept; those of a
+            catalogue only where the table judges.
+        form: What the user said about missing photos and rare labels; its paths are not used.
+
+    Returns:
+        The photos that the table names, in its order.
+
+    Raises:
+        TableError: Every problem found.
+    """
+    form = DataConfig() if form is None else form
+    raw = clean_labels(raw)
+    named = find_named_photos(raw, folder, on_missing=form.missing)
+    targets = fill_targets(raw)  # [n_rows, n_labels]
+    merged = merge_rows(raw, photos=named.photos, targets=targets)
+    odd = [*find_impossible_labels(raw), *find_label_problems(raw, targets)]
+    others = [raw.problems, named.problems, merged.problems, odd]
+    # A check tells them with everything else that it finds, unless it stops here.
+    tells_hopeless = purpose == "training" or (purpose == "checking" and any(others))
+    hopeless = (
+        find_hopeless_labels(raw, targets if any(others) else merged.targets)
+        if tells_hopeless and not others[-1]
+        else []
+    )
+    problems = cap_problems([*others, hopeless])
+    if problems:
+        raise TableError(problems)
+    kept, notes = choose_labels(raw, merged.targets, purpose=purpose, min_photos=form.min_photos)
+    names = tuple(folder.names[photo] for photo in merged.photos)
+    parts, split_notes = take_split_of_folders(names, merged.parts, where=raw.title)
+    notes = [*split_notes, *notes, *describe_alike(raw, merged.targets), *describe_odd_labels(raw)]
+    return LabelTable(
+        photos=tuple(folder.photos[photo] for photo in merged.photos),
+        names=names,
+        labels=tuple(raw.labels[label] for label in kept),
+        targets=merged.targets[:, kept],
+        parts=parts,
+        source=visible(raw.source),
+        notes=tuple(map(visible, (*raw.notes, *named.notes, *merged.notes, *notes))),
+    )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Merged:
+    """Hold one row per photo, in the order in which the table first names them.
+
+    Attributes:
+        photos: Numbers of the photos [n_photos].
+        targets: 1 present, 0 absent, NaN unknown [n_photos, n_labels].
+        parts: Part of the split per photo, None where nothing was given.
+        notes: What the user should know, one sentence each.
+        problems: What stops the run, one sentence each.
+    """
+
+    photos: tuple[int, ...]
+    targets: FloatArray
+    parts: tuple[Part | None, ...]
+    notes: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def fill_targets(raw: RawTable) -> FloatArray:
+    """Return the targets of every row of a table [n_rows, n_labels]."""
+    column = {label: number for number, label in enumerate(raw.labels)}
+    targets = np.zeros((len(raw.rows), len(raw.labels)))
+    for number, row in enumerate(raw.rows):
+        targets[number, [column[label] for label in row.present]] = 1.0
+        targets[number, [column[label] for label in row.unknown]] = np.nan
+    return targets
+
+
+def merge_rows(raw: RawTable, *, photos: Sequence[int | None], targets: FloatArray) -> Merged:
+    """Merge the rows about one photo: what one of them knows fills what another does not.
+
+    Args:
+        raw: The rows.
+        photos: Number of the photo per row; rows without one are left out.
+        targets: Targets per row [n_rows, n_labels].
+    """
+    merged = targets.copy()
+    parts = [row.part for row in raw.rows]
+    first: dict[int, int] = {}
+    repeated: list[str] = []
+    problems: list[str] = []
+    for row, photo in enumerate(photos):
+        if photo is None or first.setdefault(photo, row) == row:
+            continue
+        earlier = first[photo]
+        differs = merged[earlier] + merged[row] == 1  # One says present, the other absent; NaN is neither.
+        disputed = [raw.labels[label] for label in np.flatnonzero(differs)]
+        if None not in (parts[earlier], parts[row]) and parts[earlier] != parts[row]:
+            disputed.append(f"split: {parts[earlier]}, {parts[row]}")
+        if disputed:
+            problems.append(_contradict(raw.rows[row], raw.rows[earlier], disputed, repair=raw.repair))
+        else:
+            repeated.append(raw.rows[row].names[0])
+        is_unknown = np.isnan(merged[earlier])
+        merged[earlier, is_unknown] = merged[row, is_unknown]
+        parts[earlier] = parts[earlier] if parts[earlier] is not None else parts[row]
+    kept = list(first.values())
+    note = f"{count(len(repeated), 'row')} said again what an earlier one said: {list_some(repeated)}"
+    return Merged(
+        photos=tuple(first),
+        targets=merged[kept],
+        parts=tuple(parts[row] for row in kept),
+        notes=(note,) if repeated else (),
+        problems=tuple(problems),
+    )
+
+
+def _contradict(row: RawRow, earlier: RawRow, disputed: Sequence[str], *, repair: str) -> str:
+    return (
+        f"{row.where}: photo '{row.names[0]}' is also in {earlier.where}, "
+        f"and they disagree on {list_some(disputed)}; {repair}"
+    )
+
+
+Parts = tuple[Part | None, ...]
+
+
+def take_split_of_folders(names: Sequence[str], parts: Parts, *, where: str) -> tuple[Parts, tuple[str, ...]]:
+    """Return the parts of photos: those that were given, else those that all of their folders name.
+
+    Args:
+        names: Paths of the photos below their folder, with forward slashes.
+        parts: The part of each photo that the table gives.
+        where: Name of the table, for the notes.
+
+    Returns:
+        The parts, and a note where they come from the folders, or where only some folders name one.
+    """
+    if any(part is not None for part in parts):
+        return parts, ()
+    folders = [PurePosixPath(name).parts[:-1] for name in names]
+    level = find_part_level(folders)
+    if level is None:
+        return parts, _describe_some(names, folders, where=where)
+    found = tuple(read_folder_part(folder[level]) for folder in folders)
+    counted = Counter(found)
+    told = ", ".join(f"{number} {part}" for part, number in counted.items())
+    note = (
+        f"{where}: no part of the split is given, so the folders of the photos tell it ({told}); "
+        "name a part for every photo to have another split"
+    )
+    return found, (note,)
+
+
+def _describe_some(
+    names: Sequence[str], folders: Sequence[tuple[str, ...]], *, where: str
+) -> tuple[str, ...]:
+    """Tell of photos in folders that name parts, where the folders of the others name none."""
+    has_part = [any(map(read_folder_part, folder[:2])) for folder in folders]
+    named = {folder[:2] for folder, is_named in zip(folders, has_part, strict=True) if is_named}
+    others = [name for name, is_named in zip(names, has_part, strict=True) if not is_named]
+    if len({read_folder_part(name) for folder in named for name in folder} - {None}) < 2 or not others:
+        return ()
+    return (
+        f"{where}: some photos lie in folders that name parts of a split "
+        f"({list_some(sorted('/'.join(folder) + '/' for folder in named))}), others do not "
+        f"({list_some(others, most=2)}); so these folders are not taken for the split",
+    )

@@ -11,25 +11,23 @@ from typing import Any
 
 from manylabel.data.find import find_files, list_visible
 from manylabel.data.formats.base import LabelFormat, LabelSource
-from manylabel.data.formats.beside_photos import describe_annotations
 from manylabel.data.formats.coco import COCO
+from manylabel.data.formats.contents import first_objects, missing_file, read_json, read_xml
 from manylabel.data.formats.create_ml import CREATE_ML
 from manylabel.data.formats.cvat import CVAT
 from manylabel.data.formats.delimited import DELIMITED
-from manylabel.data.formats.folders import FOLDERS
+from manylabel.data.formats.files import PartFile, list_part_files, list_wanted_files
+from manylabel.data.formats.folders import FOLDERS, describe_annotations
 from manylabel.data.formats.hf import HF
 from manylabel.data.formats.label_studio import LABEL_STUDIO
 from manylabel.data.formats.labelme import LABELME
 from manylabel.data.formats.one_hot import ONE_HOT
-from manylabel.data.formats.parsing.columns import find_columns
-from manylabel.data.formats.parsing.contents import first_objects, missing_file, read_json
-from manylabel.data.formats.parsing.grid import TABLE_EXTENSIONS
-from manylabel.data.formats.parsing.parts import PartFile, list_part_files, list_wanted_files
-from manylabel.data.formats.parsing.safe_xml import read_xml
-from manylabel.data.formats.parsing.sheet import read_sheet
-from manylabel.data.formats.parsing.wording import folder_title, list_some
 from manylabel.data.formats.roboflow import ROBOFLOW
+from manylabel.data.formats.tables.columns import find_columns
+from manylabel.data.formats.tables.grid import TABLE_EXTENSIONS
+from manylabel.data.formats.tables.sheet import read_sheet
 from manylabel.data.formats.voc import VOC, list_annotations
+from manylabel.data.wording import folder_title, list_some
 from manylabel.errors import ConfigError, TableError, did_you_mean
 
 FORMATS: dict[str, LabelFormat] = {

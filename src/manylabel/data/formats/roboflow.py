@@ -5,9 +5,9 @@ Out: RawTable; a one-hot table whose column names begin with a space.
 """
 
 from manylabel.data.formats.base import LabelFormat, LabelSource, RawTable
+from manylabel.data.formats.files import join_tables, require_part_files
 from manylabel.data.formats.one_hot import read_one_hot_sheet
-from manylabel.data.formats.parsing.parts import join_tables, require_part_files
-from manylabel.data.formats.parsing.sheet import read_sheet
+from manylabel.data.formats.tables.sheet import read_sheet
 
 FILE_NAME = "_classes.csv"
 

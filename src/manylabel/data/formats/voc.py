@@ -9,12 +9,16 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from manylabel.data.formats.base import LabelFormat, LabelSource, RawRow, RawTable, collect_labels
-from manylabel.data.formats.parsing.beside import describe_contradictions, find_stem, order_names
-from manylabel.data.formats.parsing.contents import read_text
-from manylabel.data.formats.parsing.parts import PartFile, list_part_files
-from manylabel.data.formats.parsing.safe_xml import read_xml
-from manylabel.data.formats.parsing.values import clean_label
-from manylabel.data.formats.parsing.wording import count, folder_title
+from manylabel.data.formats.contents import read_text, read_xml
+from manylabel.data.formats.files import (
+    PartFile,
+    describe_contradictions,
+    find_stem,
+    list_part_files,
+    order_names,
+)
+from manylabel.data.formats.values import clean_label
+from manylabel.data.wording import count, folder_title
 from manylabel.errors import TableError
 from manylabel.io.files import printable
 from manylabel.types import Part
