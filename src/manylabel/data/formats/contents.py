@@ -11,8 +11,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import Element, TreeBuilder
-from xml.parsers import expat
+from xml.etree.ElementTree import Element
+
+from defusedxml.common import DTDForbidden
+from defusedxml.ElementTree import ParseError, fromstring
 
 from manylabel.data.find import list_visible
 from manylabel.data.formats.values import clean_label
@@ -190,7 +192,7 @@ def first_objects(document: object, *, most: int = 50) -> list[dict[str, Any]]:
 
 
 def read_xml(path: Path, *, title: str | None = None) -> Element:
-    """Read an XML file without expanding anything.
+    """Read an XML file without expanding anything, and return its root.
 
     Annotation tools write no document type. One that is there could define entities that grow to gigabytes
     or stand for other files, so it is refused before any of it is used.
@@ -199,26 +201,16 @@ def read_xml(path: Path, *, title: str | None = None) -> Element:
         path: The file.
         title: What errors call it; not given: its path.
 
-    Returns:
-        The root element.
-
     Raises:
         TableError: The file cannot be read, is no XML, or declares a document type.
     """
     title = title or str(path)
-    builder = TreeBuilder()
-    parser = expat.ParserCreate()
-    parser.buffer_text = True
-    parser.StartElementHandler = builder.start
-    parser.EndElementHandler = builder.end
-    parser.CharacterDataHandler = builder.data
-
-    def refuse(*_: object) -> None:
-        raise TableError([f"{title}: declares a document type (DOCTYPE), which is refused; remove it"])
-
-    parser.StartDoctypeDeclHandler = refuse
     try:
-        parser.Parse(read_bytes(path, title=title), True)
-    except (expat.ExpatError, ValueError, LookupError) as error:
+        root: Element = fromstring(read_bytes(path, title=title), forbid_dtd=True)
+    except DTDForbidden as error:
+        raise TableError(
+            [f"{title}: declares a document type (DOCTYPE), which is refused; remove it"]
+        ) from error
+    except (ParseError, ValueError, LookupError) as error:
         raise TableError([f"{title}: is not valid XML: {error}"]) from error
-    return builder.close()
+    return root
