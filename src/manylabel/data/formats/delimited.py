@@ -17,6 +17,7 @@ from manylabel.data.formats.tables.columns import Columns, find_columns, read_li
 from manylabel.data.formats.tables.grid import TABLE_EXTENSIONS
 from manylabel.data.formats.tables.label_cells import (
     DELIMITERS,
+    DELIMITERS_IN_NAMES,
     LabelCellError,
     are_vectors,
     guess_delimiter,
@@ -38,7 +39,6 @@ _NO_LABEL_WORDS = frozenset(
 )
 """A cell that holds nothing else says that no label applies, unless the word also stands among labels."""
 
-_MARKS_IN_NAMES = {",": "a comma", "/": "a slash", "+": "a plus sign", "&": "'&'"}
 _MOST_LABELS = 0.8  # labels per cell, above which splitting gives nearly every photo a label of its own
 _FEW_CELLS = 10
 _FEW_REPEATED = 0.1
@@ -260,7 +260,7 @@ def _warn_unused(sheet: Sheet, cells: Sequence[str], delimiter: str | None) -> l
 def _warn_other_delimiters(sheet: Sheet, cells: Sequence[str], delimiter: str | None) -> list[str]:
     """Tell of labels that hold what joins labels elsewhere."""
     if delimiter is None:
-        return [note for mark in _MARKS_IN_NAMES for note in _warn_mark(sheet, cells, mark)]
+        return [note for mark in DELIMITERS_IN_NAMES for note in _warn_mark(sheet, cells, mark)]
     others = [mark for mark in DELIMITERS if mark != delimiter]
     odd = [cell for cell in cells if not is_list(cell) and any(mark in cell for mark in others)]
     if not odd or len(odd) == len(cells):
@@ -274,7 +274,7 @@ def _warn_mark(sheet: Sheet, cells: Sequence[str], mark: str) -> list[str]:
     """Tell of a mark that could part labels, and was taken as part of their names."""
     holding = dict.fromkeys(cell for cell in cells if mark in cell and not is_list(cell))
     listed = list_some(list(holding), most=2)
-    note = f"{sheet.title}: {_MARKS_IN_NAMES[mark]} is part of the label: {listed}"
+    note = f"{sheet.title}: {DELIMITERS_IN_NAMES[mark]} is part of the label: {listed}"
     return [f"{note}; --delimiter '{mark}' splits there"] if holding else []
 
 

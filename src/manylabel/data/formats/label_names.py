@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from manylabel.data.formats.base import RawTable
+from manylabel.data.formats.tables.label_cells import split_at_any
 from manylabel.data.formats.values import read_target
 from manylabel.data.wording import list_some
 from manylabel.errors import TableError, visible
@@ -187,10 +188,6 @@ _UNKNOWN = frozenset(
 _ALL = frozenset(
     {"all", "alle", "alles", "tous", "toutes", "todos", "todas", "tutti", "tất cả", "全部", "すべて"}
 )
-_JOINT = re.compile(
-    r"\s*[,;|/&+·•¦>\\–]\s*|\s+-\s+|_|\s+(?:und|and|et|y|e|og|och|en|i|и|và|oder|or|ou)\s+",  # noqa: RUF001
-    re.IGNORECASE,
-)
 
 
 def find_impossible_labels(raw: RawTable) -> list[str]:
@@ -240,7 +237,7 @@ def _find_joined(labels: Sequence[str]) -> Iterator[str]:
     """Yield the labels all of whose parts are labels as well."""
     known = {label.casefold() for label in labels}
     for label in labels:
-        parts = [part.strip().casefold() for part in _JOINT.split(label)]
+        parts = [part.strip().casefold() for part in split_at_any(label)]
         if len(parts) > 1 and all(part in known for part in parts):
             yield label
 

@@ -15,8 +15,22 @@ from manylabel.data.formats.values import clean_label, read_target
 from manylabel.io.csv_text import allow_long_cells
 
 DELIMITERS = ("\n", ";", "|", ",", "\N{FULLWIDTH SEMICOLON}", "、", "\N{FULLWIDTH COMMA}")
-_PERHAPS_DELIMITERS = ("/", "+", "&", "·", "•", "¦", ">", "\\", " - ", " – ", "–", " ")  # noqa: RUF001
-"""Marks that join labels in some tables and belong to names in others."""
+POSSIBLE_DELIMITERS = ("/", "+", "&", "·", "•", "¦", ">", "\\", " - ", " – ", "–", " ")  # noqa: RUF001
+"""Text that joins labels in some tables and belongs to names in others."""
+
+DELIMITERS_IN_NAMES = {",": "a comma", "/": "a slash", "+": "a plus sign", "&": "'&'"}
+"""What a note calls the delimiters that most often belong to names."""
+
+_AND = ("und", "and", "et", "y", "e", "og", "och", "en", "i", "и", "và", "oder", "or", "ou")
+_ANY_DELIMITER = re.compile(
+    r"\s*(?:{})\s*|\s+-\s+|_|\s+(?:{})\s+".format(
+        "|".join(
+            re.escape(mark) for mark in (*DELIMITERS, *POSSIBLE_DELIMITERS) if len(mark) == 1 and mark != " "
+        ),
+        "|".join(_AND),
+    ),
+    re.IGNORECASE,
+)
 
 _RARE = 10  # a delimiter in less than a tenth as many cells as another one is a part of names
 _WRAPPER = re.compile(
@@ -79,7 +93,7 @@ def guess_delimiter(cells: Sequence[str]) -> str | None:
         _NUMBERS.fullmatch(cell) or cell.isdecimal() for cell in words
     ):
         return " "
-    return next((mark for mark in _PERHAPS_DELIMITERS if _joins(words, mark)), None)
+    return next((mark for mark in POSSIBLE_DELIMITERS if _joins(words, mark)), None)
 
 
 def _joins(cells: Sequence[str], mark: str) -> bool:
@@ -150,6 +164,16 @@ def _split_at(cell: str, delimiter: str) -> list[str]:
             clean_label(part) for part in next(csv.reader([cell], delimiter=delimiter, skipinitialspace=True))
         ]
     return [clean_label(part) for part in _join_brackets(cell.split(delimiter), delimiter)]
+
+
+def split_at_any(label: str) -> list[str]:
+    """Split a label at everything that may join labels, "and" in some languages among it.
+
+    Examples:
+        >>> split_at_any("lake and boat"), split_at_any("old town")
+        (['lake', 'boat'], ['old town'])
+    """
+    return _ANY_DELIMITER.split(label)
 
 
 def _join_brackets(parts: Sequence[str], delimiter: str) -> list[str]:
