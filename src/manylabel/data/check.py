@@ -22,7 +22,7 @@ from manylabel.data.duplicates import fingerprint
 from manylabel.data.formats import read_table_as
 from manylabel.data.photos import convert_photos
 from manylabel.data.split import find_lost_parts, given_split, make_split
-from manylabel.errors import ConfigError, PhotoError, TableError
+from manylabel.errors import ConfigError, PhotoError, TableError, nothing_read
 from manylabel.io.files import write_atomically, writing
 from manylabel.types import LabelTable, Progress, ProgressCallback, Split, ignore_progress
 
@@ -106,7 +106,7 @@ def check(  # noqa: PLR0913 - a wish of the user each
     failures = [answer for answer in answers if isinstance(answer, PhotoError)]
     readable = [row for row, answer in enumerate(answers) if not isinstance(answer, PhotoError)]
     if not readable:
-        raise TableError(["not one photo can be read; the first problems:", *map(str, failures[:10])])
+        raise TableError(nothing_read(failures).splitlines())
     lost_parts = find_lost_parts(table, failures)
     table = table.take(np.array(readable))
     fingerprints = [answer for answer in answers if not isinstance(answer, PhotoError)]

@@ -258,12 +258,14 @@ def _look_at(
     read = convert_photos(
         table.photos, lambda photo: resize_photo(photo, preprocessing), side_px=preprocessing.side_px
     )
-    rows, features = [], []
+    rows, features, failures = [], [], list[PhotoError]()
     for row, pixels in enumerate(read):
-        if not isinstance(pixels, PhotoError):
+        if isinstance(pixels, PhotoError):
+            failures.append(pixels)
+        else:
             rows.append(row)
             features.append(locator.lower(pixels[None])[1][0])
         on_progress(Progress(subject="photos", stage="comparing", done=row + 1, total=table.n_photos))
     if not rows:
-        raise InputError(f"{folder}: not one photo of the table can be read")
+        raise InputError(nothing_read(failures, purpose=" to compare with"))
     return _KnownPhotos(table=table.take(np.array(rows)), features=np.stack(features))
