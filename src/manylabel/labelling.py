@@ -145,7 +145,7 @@ def _find_labelled(
 ) -> tuple[IntArray, list[str]]:
     """Return the rows of the photos of which a table knows any label, and what to say about them."""
     form = DataConfig() if form is None else form
-    table = read_table_as(form, labels, photos=folder, purpose="judging")
+    table = read_table_as(form, labels, photos=folder, purpose="evaluation")
     known = {table.names[row] for row in np.flatnonzero(~np.isnan(table.targets).all(axis=1))}
     rows = _rows(row for row, name in enumerate(names) if name in known)
     are = "photo is" if len(rows) == 1 else "photos are"

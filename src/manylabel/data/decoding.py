@@ -71,7 +71,7 @@ _LEAST_BYTES = 2**30
 _SHARE = 4
 _BYTES_PER_PIXEL = {"WEBP": 18, "AVIF": 13, "HEIF": 10, "JPEG2000": 26}
 _USUAL_BYTES_PER_PIXEL = 6
-"""Measured with Pillow 13: the decoders of the formats above keep several copies of all pixels."""
+"""Measured with Pillow 13: the decoders of the formats above keep all pixels several times."""
 _COEFFICIENT_BYTES = 4  # of a progressive JPEG, per pixel of the whole photo, also where it is read smaller
 _SMALL_BYTES = 16 * 2**20
 
@@ -119,7 +119,7 @@ def estimate_bytes(photo: Image.Image, *, full_size: tuple[int, int]) -> int:
     """Estimate what decoding takes at most, from the header.
 
     Args:
-        photo: Opened, not loaded; perhaps told to be read at a smaller size.
+        photo: Opened, not loaded; perhaps to be read at a smaller size.
         full_size: Its width and height in the file.
 
     Returns:

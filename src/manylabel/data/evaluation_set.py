@@ -23,15 +23,15 @@ from manylabel.io.files import printable
 from manylabel.io.untrusted_files import check_plain
 from manylabel.types import FloatArray, IntArray, LabelTable, Part
 
-Wish = Part | Literal["all"] | None
-"""Part to judge on; None: the photos that a bundle did not learn from, as far as that is known."""
+PartChoice = Part | Literal["all"] | None
+"""Part to evaluate on; None: the photos that a model was not trained on, as far as that is known."""
 
 _PARTS: dict[str, Part] = {part: part for part in get_args(Part)}
 _WORDS: dict[Part, str] = {"train": "training", "val": "validation", "test": "test"}
 
 
 def find_learned(bundle: Path, names: Sequence[str], *, folder: Path) -> dict[int, Part] | None:
-    """Return which photos took which part; those of which no label was known took none.
+    """Return the part of each photo in the training of a bundle; photos without known labels had none.
 
     Args:
         bundle: Folder of the bundle; its split lies in it, or at the top of the run that it belongs to.
@@ -39,7 +39,7 @@ def find_learned(bundle: Path, names: Sequence[str], *, folder: Path) -> dict[in
         folder: The folder.
 
     Returns:
-        Part by place among the names; None where the bundle has no split.
+        Part by index among the names; None if the bundle has no split.
 
     Raises:
         BundleError: The split cannot be read, or has changed since training.
@@ -47,8 +47,8 @@ def find_learned(bundle: Path, names: Sequence[str], *, folder: Path) -> dict[in
     run = bundle.absolute().parent.parent
     check_listed(bundle, SPLIT_FILE)
     check_plain(run, SPLIT_FILE)
-    places = [bundle / SPLIT_FILE, run / SPLIT_FILE]
-    path = next((place for place in places if place.is_file()), None)
+    candidates = [bundle / SPLIT_FILE, run / SPLIT_FILE]
+    path = next((file for file in candidates if file.is_file()), None)
     if path is None:
         return None
     index = PhotoIndex(names, folder=folder)
@@ -60,62 +60,66 @@ def find_learned(bundle: Path, names: Sequence[str], *, folder: Path) -> dict[in
     return found
 
 
-def choose_judging(table: LabelTable, part: Wish, *, learned: Mapping[int, Part] | None) -> LabelTable:
-    """Take the photos of a table that judge a bundle.
+def choose_evaluation_photos(
+    table: LabelTable, part: PartChoice, *, learned: Mapping[int, Part] | None
+) -> LabelTable:
+    """Choose the photos of a table to evaluate a model on.
 
     Args:
         table: Labelled photos.
         part: A part of the table's own split, else of that of the bundle. None: the table's test part where
-            it has one, else the photos that the bundle did not learn from, else all.
-        learned: Part in the training of the bundle by row; None where the bundle does not tell.
+            it has one, else the photos that the model was not trained on, else all.
+        learned: Part in the training of the model by row; None if the bundle has no split.
 
     Returns:
-        These photos; its last note says which they are, why, and whether the numbers flatter.
+        These photos; the last note tells which they are, why, and whether the numbers are too optimistic.
 
     Raises:
         TableError: The part has no photo.
     """
-    told = {} if learned is None else learned
+    known = {} if learned is None else learned
     wished = "test" if part is None and "test" in table.parts else part
     if wished is None:
-        rows, note = _unlearned(table, told, is_told=learned is not None)
+        rows, note = _choose_untrained(table, known, is_recorded=learned is not None)
     elif wished == "all":
         rows = np.arange(table.n_photos)
-        note = f"evaluated on all {table.n_photos} photos, as asked{_flattery(rows, told)}"
+        note = f"evaluated on all {table.n_photos} photos, as asked{_describe_trained(rows, known)}"
     else:
-        rows, note = _rows_of(table, wished, told)
+        rows, note = _rows_of(table, wished, known)
     return replace(table, notes=(*table.notes, note)).take(rows)
 
 
-def _unlearned(table: LabelTable, learned: Mapping[int, Part], *, is_told: bool) -> tuple[IntArray, str]:
-    """Return the photos that a bundle did not learn from, all where none is left; and say which these are."""
+def _choose_untrained(
+    table: LabelTable, learned: Mapping[int, Part], *, is_recorded: bool
+) -> tuple[IntArray, str]:
+    """Return the photos that a model was not trained on, all if none is left; and a note about them."""
     everything = np.arange(table.n_photos)
     rows = np.array([row for row in everything.tolist() if not _is_learned(row, learned)], dtype=np.int64)
     n_learned, n_test = len(everything) - len(rows), list(learned.values()).count("test")
-    if not is_told:
+    if not is_recorded:
         return everything, (
-            f"evaluated on all {table.n_photos} photos: the model does not tell which photos it learned "
-            "from. If some are among these, the numbers flatter"
+            f"evaluated on all {table.n_photos} photos: the model has no record of its training photos. "
+            "If some are among these, the numbers are too optimistic"
         )
     if not len(rows):
         return everything, (
-            f"evaluated on all {table.n_photos} photos{_flattery(everything, learned)}; "
-            "judge on photos that it has never seen"
+            f"evaluated on all {table.n_photos} photos{_describe_trained(everything, learned)}; "
+            "evaluate on photos that it has never seen"
         )
     kinds = f"{n_test} from its test part, {len(rows) - n_test} new"
     if not n_learned:
         return rows, (
-            f"evaluated on all {len(rows)} photos: by their names, the model learned from none of them "
+            f"evaluated on all {len(rows)} photos: by their names, the model was trained on none of them "
             f"({kinds})"
         )
     return rows, (
-        f"evaluated on the {len(rows)} of {table.n_photos} photos that the model did not learn from, by "
-        f"their names ({kinds}); --part all judges on all"
+        f"evaluated on the {len(rows)} of {table.n_photos} photos that the model was not trained on, by "
+        f"their names ({kinds}); --part all evaluates on all"
     )
 
 
 def _rows_of(table: LabelTable, part: Part, learned: Mapping[int, Part]) -> tuple[IntArray, str]:
-    """Return the photos of a part, as the table says itself, else as the split of the bundle; and say so."""
+    """Return the photos of a part, by the table itself, else by the split of the bundle; and a note."""
     is_own = part in table.parts
     parts = table.parts if is_own else [learned.get(row) for row in range(table.n_photos)]
     rows = np.flatnonzero([given == part for given in parts])
@@ -128,16 +132,16 @@ def _rows_of(table: LabelTable, part: Part, learned: Mapping[int, Part]) -> tupl
         )
     where = f"that the table marks '{part}'" if is_own else "of this model's training, by their names"
     kind = "" if is_own else f"{_WORDS[part]} "
-    return rows, f"evaluated on the {_count(rows, kind)} {where}{_flattery(rows, learned)}"
+    return rows, f"evaluated on the {_count(rows, kind)} {where}{_describe_trained(rows, learned)}"
 
 
-def _flattery(rows: IntArray, learned: Mapping[int, Part]) -> str:
-    """Say how many of some photos a bundle learned from, and what that does to numbers."""
+def _describe_trained(rows: IntArray, learned: Mapping[int, Part]) -> str:
+    """Describe how many of some photos a model was trained on."""
     n_learned = sum(_is_learned(row, learned) for row in rows.tolist())
     if not n_learned:
         return ""
     share = "every one" if n_learned == len(rows) else str(n_learned)
-    return f"; by their names, the model learned from {share} of them, so these numbers flatter"
+    return f"; by their names, the model was trained on {share} of them, so these numbers are too optimistic"
 
 
 def _count(rows: IntArray, kind: str = "") -> str:
@@ -177,7 +181,7 @@ def align_targets(table: LabelTable, labels: Sequence[str]) -> tuple[FloatArray,
     if not shared:
         raise TableError(
             [
-                f"{table.source}: none of its labels ({', '.join(table.labels[:10])}) is known to the bundle "
+                f"{table.source}: none of its labels ({', '.join(table.labels[:10])}) is known to the model "
                 f"({', '.join(labels[:10])})"
             ]
         )
@@ -187,7 +191,7 @@ def align_targets(table: LabelTable, labels: Sequence[str]) -> tuple[FloatArray,
             targets[:, column] = table.targets[:, table.labels.index(label)]
     if np.isnan(targets).all():
         raise TableError(
-            [f"{table.source}: no cell says whether a photo carries {list_some(shared)}; fill some in"]
+            [f"{table.source}: no cell tells whether a photo carries {list_some(shared)}; fill some in"]
         )
     notes = []
     missing = [label for label in labels if label not in table.labels]
@@ -195,5 +199,5 @@ def align_targets(table: LabelTable, labels: Sequence[str]) -> tuple[FloatArray,
         notes.append(f"the table does not have {', '.join(missing)}: they are unknown and not evaluated")
     extra = [label for label in table.labels if label not in labels]
     if extra:
-        notes.append(f"the bundle does not know {', '.join(extra)}: left out")
+        notes.append(f"the model does not know {', '.join(extra)}: left out")
     return targets, notes

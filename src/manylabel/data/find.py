@@ -16,29 +16,8 @@ from manylabel.io.files import printable
 
 PHOTO_EXTENSIONS = frozenset(
     {
-        ".avif",
-        ".bmp",
-        ".gif",
-        ".heic",
-        ".heif",
-        ".hif",
-        ".j2c",
-        ".j2k",
-        ".jfif",
-        ".jp2",
-        ".jpe",
-        ".jpeg",
-        ".jpf",
-        ".jpg",
-        ".jpx",
-        ".mpo",
-        ".pbm",
-        ".pgm",
-        ".png",
-        ".pnm",
-        ".ppm",
-        ".tif",
-        ".tiff",
+        *(".avif", ".bmp", ".gif", ".heic", ".heif", ".hif", ".j2c", ".j2k", ".jfif", ".jp2", ".jpe"),
+        *(".jpeg", ".jpf", ".jpg", ".jpx", ".mpo", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff"),
         ".webp",
     }
 )
@@ -147,28 +126,15 @@ def list_visible(folder: Path) -> list[Path]:
 
 
 MOST_OPENED = 1000
-"""Files that are opened: a folder may hold a hundred thousand that are no photos."""
+"""Most files that are opened: a folder may contain a hundred thousand that are not photos."""
 
 # Files that go with photos everywhere, and never are one.
 _NO_PHOTO = frozenset(
     {
-        *(".cfg", ".csv", ".db", ".gz", ".htm", ".html", ".ini", ".ipynb", ".json", ".jsonl", ".log", ".md"),
-        *(
-            ".mov",
-            ".mp4",
-            ".ndjson",
-            ".npy",
-            ".npz",
-            ".parquet",
-            ".pdf",
-            ".pkl",
-            ".pt",
-            ".py",
-            ".rar",
-            ".rst",
-        ),
-        *(".sh", ".svg", ".tar", ".toml", ".tsv", ".txt", ".xls", ".xlsm", ".xlsx", ".xml", ".yaml", ".yml"),
-        ".zip",
+        *(".cfg", ".csv", ".db", ".gz", ".htm", ".html", ".ini", ".ipynb", ".json", ".jsonl", ".log"),
+        *(".md", ".mov", ".mp4", ".ndjson", ".npy", ".npz", ".parquet", ".pdf", ".pkl", ".pt", ".py"),
+        *(".rar", ".rst", ".sh", ".svg", ".tar", ".toml", ".tsv", ".txt", ".xls", ".xlsm", ".xlsx", ".xml"),
+        *(".yaml", ".yml", ".zip"),
     }
 )
 _N_FIRST_BYTES = 12
@@ -198,7 +164,7 @@ class Misnamed:
     has_more: bool = False
 
     def describe(self, folder: Path) -> str:
-        """Say which files of a folder are photos by their content alone."""
+        """Describe the files of a folder that are photos by their content alone."""
         names = [printable(path.relative_to(folder).as_posix()) for path in self.paths]
         some = f"{'at least ' if self.has_more else ''}{count(len(self.paths), 'file')}"
         return visible(
@@ -215,7 +181,7 @@ def find_misnamed(found: FoundFiles) -> Misnamed:
 
 
 def describe_misnamed(found: Sequence[tuple[Path, FoundFiles]]) -> list[str]:
-    """Say for some folders which of their files are photos by content alone; nothing where there are none."""
+    """Describe, for some folders, files that are photos by content alone; empty if there are none."""
     misnamed = [(folder, find_misnamed(files)) for folder, files in found]
     return [some.describe(folder) for folder, some in misnamed if some.paths]
 

@@ -59,7 +59,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""How a photo is turned upright, by the orientation that its EXIF data tells."""
+"""How a photo is turned upright, by the orientation in its EXIF data."""
 
 T = TypeVar("T")
 
@@ -248,10 +248,10 @@ def _check_shape(photo: Image.Image, file: IO[bytes], path: Path) -> None:
             path, f"a side of it is {longest:,} pixels long, at most {_LONGEST_SIDE_PX:,} are read"
         )
     if "progressive" in photo.info:
-        place = file.tell()
+        position = file.tell()
         file.seek(0)
         n_scans = file.read().count(_START_OF_SCAN)
-        file.seek(place)
+        file.seek(position)
         if n_scans > _MOST_SCANS:
             raise PhotoError(
                 path, f"it has {n_scans} scans, of progressive photos at most {_MOST_SCANS} are read"

@@ -55,10 +55,10 @@ def cap_problems(kinds: Sequence[Sequence[str]]) -> list[str]:
         >>> cap_problems([[f"line {line}" for line in range(500)], ["no labels"]])[9:]
         ['line 9', 'and 490 more problems like these', 'no labels']
     """
-    told = [kind for kind in kinds if kind]
+    filled = [kind for kind in kinds if kind]
     lines: list[str] = []
-    for kind in told:
-        share = max(MOST_PROBLEMS // len(told), 3)
+    for kind in filled:
+        share = max(MOST_PROBLEMS // len(filled), 3)
         lines.extend(kind[:share])
         if len(kind) > share:
             lines.append(f"and {count(len(kind) - share, 'more problem')} like these")

@@ -253,7 +253,7 @@ def _look_at(
 ) -> _KnownPhotos:
     """Let the network look at labelled photos; those that cannot be read are left out."""
     folder, labels = among
-    table = read_table_as(form, labels, photos=folder, purpose="judging")
+    table = read_table_as(form, labels, photos=folder, purpose="evaluation")
     preprocessing = bundle.config.preprocessing
     read = convert_photos(
         table.photos, lambda photo: resize_photo(photo, preprocessing), side_px=preprocessing.side_px

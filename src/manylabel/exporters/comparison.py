@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from manylabel.data.duplicates import group_copies
+from manylabel.data.duplicates import group_duplicates
 from manylabel.data.evaluation_set import align_targets
 from manylabel.data.photos import convert_photos
 from manylabel.engines.base import Finish, PixelPredictor
@@ -126,7 +126,7 @@ def _loss(
 ) -> Loss | None:
     """Return the mAP that the last engine loses against the first, by the paired bootstrap."""
     bootstrap = bootstrap_metrics(
-        targets, [evaluated[0], evaluated[-1]], groups=group_copies(photos), rng=np.random.default_rng(0)
+        targets, [evaluated[0], evaluated[-1]], groups=group_duplicates(photos), rng=np.random.default_rng(0)
     )
     (found,) = compare_pairs(bootstrap, names=("first", "last"), metrics=("mAP",))
     if np.isnan(found.difference):

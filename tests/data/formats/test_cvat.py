@@ -35,7 +35,7 @@ def test_attributes_of_cvat_are_left_out_with_a_note(tmp_path: Path) -> None:
     box = '<box label="boat"><attribute name="color">red</attribute></box>'
     put(folder, {"annotations.xml": cvat(f'<image id="0" name="a.jpg">{box}</image>')})
     notes = read_table(None, photos=folder).notes
-    assert "annotations.xml: attributes are no labels, and left out: 'color'" in notes
+    assert "annotations.xml: attributes are not labels and are left out: 'color'" in notes
 
 
 def cvat(*images: str, labels: tuple[str, ...] = ()) -> str:
@@ -70,7 +70,7 @@ def test_labels_that_a_cvat_task_offers_and_nobody_used_are_left_out_of_training
         ("lake",),
         ("annotations.xml, labels of the task: no photo carries 'moon'; left out",),
     )
-    assert read_table(None, photos=folder, purpose="judging").labels == ("lake", "moon")
+    assert read_table(None, photos=folder, purpose="evaluation").labels == ("lake", "moon")
 
 
 def test_the_points_of_a_cvat_skeleton_are_no_labels(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_the_points_of_a_cvat_skeleton_are_no_labels(tmp_path: Path) -> None:
     text = cvat(f'<image id="0" name="a.jpg">{skeleton}</image>')
     text = text.replace("<labels>", "<labels><label><name>knee</name><parent>person</parent></label>")
     put(folder, {"annotations.xml": text})
-    assert read_table(None, photos=folder, purpose="judging").labels == ("person",)
+    assert read_table(None, photos=folder, purpose="evaluation").labels == ("person",)
 
 
 def test_the_subsets_of_cvat_tell_the_split(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ def raw_table(*labels: str, is_declared: bool = True) -> RawTable:
     """Make a table of one photo that carries every label."""
     row = RawRow(names=("a.jpg",), folder=Path(), where="t.csv, line 2", present=frozenset(labels))
     return RawTable(
-        rows=(row,), labels=labels, title="t.csv", form="CSV", where="t.csv, line 1", is_declared=is_declared
+        rows=(row,), labels=labels, title="t.csv", kind="CSV", where="t.csv, line 1", is_declared=is_declared
     )
 
 

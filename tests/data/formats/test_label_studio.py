@@ -78,7 +78,7 @@ def test_annotators_who_agree_are_a_note(tmp_path: Path) -> None:
         tmp_path, [task("a.jpg", annotation("boat"), annotation("boat", id=8)), task("b.jpg", annotation())]
     )
     assert labels_of(table) == {"a.jpg": ["boat"], "b.jpg": []}
-    assert "1 row said again what an earlier one said: 'a.jpg'" in table.notes
+    assert "1 row repeated an earlier row: 'a.jpg'" in table.notes
 
 
 def test_annotators_who_disagree_are_a_problem(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_json_min_with_two_keys_that_may_hold_choices_is_an_error(tmp_path: Path
     [problem] = problems(tmp_path, [flat("a.jpg", place="Hanoi", what="boat")])
     assert problem == (
         "export.json: which of these keys holds the choices? place, what; export JSON, "
-        "which tells it, not JSON-MIN"
+        "which says so, instead of JSON-MIN"
     )
 
 

@@ -86,7 +86,7 @@ def test_photos_in_subfolders_are_paired_with_the_file_beside_them(tmp_path: Pat
     assert table.notes[:2] == (
         f"{tmp_path.name}/: 1 file whose imagePath is not the name of the file, e.g. 'old.jpg' in "
         "day2/a.json; the name of the file counts where there is such a photo",
-        f"{tmp_path.name}/: the names of the folders are no labels: 'day1', 'day2'",
+        f"{tmp_path.name}/: the names of the folders are not labels: 'day1', 'day2'",
     )
 
 
@@ -134,7 +134,7 @@ def test_what_is_wrong_in_the_files_is_told_at_once(tmp_path: Path) -> None:
     assert others == [
         "a.json: flag 'beach' is 'maybe', expected true or false",
         "a.json: a shape has no label",
-        "a.json: flag 'boat' is false, but a shape is called 'boat'; mend one of them",
+        "a.json: flag 'boat' is false, but a shape is called 'boat'; correct one of them",
     ]
 
 

@@ -153,7 +153,7 @@ def test_ratings_and_texts_are_left_out_with_a_note(tmp_path: Path) -> None:
     shape = {"from_name": "tool", "type": "rectangle", "value": {"x": 1}}
     table = read(tmp_path, tasks([choice("what", "boat"), rating, text, shape], [choice("what", "sea")]))
     assert table.labels == ("boat", "sea")
-    assert table.notes[0] == "export.json: no labels, and left out: 'comment (textarea)', 'quality (rating)'"
+    assert table.notes[0] == "export.json: not labels, and left out: 'comment (textarea)', 'quality (rating)'"
 
 
 def test_keys_of_json_min_that_may_be_texts_are_left_out_with_a_note(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_keys_of_json_min_that_may_be_texts_are_left_out_with_a_note(tmp_path: P
     table = read(tmp_path, given)
     assert table.labels == ("boat", "sea")
     assert table.notes[0] == (
-        "export.json: no labels, and left out: 'comment', 'stars'; if one of them is a question with "
+        "export.json: not labels, and left out: 'comment', 'stars'; if one of them is a question with "
         "choices, export JSON, not JSON-MIN"
     )
 

@@ -156,7 +156,7 @@ def test_lines_whose_photo_is_missing_are_left_out_where_the_user_says_so(tmp_pa
 def test_the_wrong_photo_folder_is_one_problem(tmp_path: Path) -> None:
     assert problems(tmp_path, "image,labels\nx.jpg,u\ny.jpg,v\nz.jpg,\n") == (
         f"labels.csv, line 2: none of the photos named here is in {tmp_path} ('x.jpg', 'y.jpg' and 1 more); "
-        "it holds 'a.jpg', 'b.jpg'; is it the right folder, and is the column of the photos the right one?",
+        "it holds 'a.jpg', 'b.jpg'; is this the right folder, and the right column of photo names?",
     )
 
 
@@ -171,7 +171,7 @@ def test_rows_that_agree_about_a_photo_are_merged_with_a_note(tmp_path: Path) ->
     assert table.names == ("a.jpg", "b.jpg")
     assert table.targets.tolist() == [[1, 0], [0, 1]]
     assert table.parts == ("train", "test")
-    assert table.notes == ("1 row said again what an earlier one said: './a.jpg'",)
+    assert table.notes == ("1 row repeated an earlier row: './a.jpg'",)
 
 
 def test_rows_that_disagree_about_a_photo_are_a_problem_with_both_lines(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_many_problems_of_one_kind_are_counted_and_hide_no_other(tmp_path: Path)
 
 def test_a_table_that_judges_may_hold_labels_that_no_photo_carries(tmp_path: Path) -> None:
     put(tmp_path, {"a.jpg": "", "labels.csv": "image,x,moon\na.jpg,1,0\n"})
-    table = read_table(tmp_path / "labels.csv", photos=tmp_path, purpose="judging")
+    table = read_table(tmp_path / "labels.csv", photos=tmp_path, purpose="evaluation")
     assert table.labels == ("x", "moon")
     assert "labels.csv, line 1: no photo carries 'moon'" in table.notes
 
@@ -325,7 +325,7 @@ def test_every_format_takes_the_split_of_the_folders(tmp_path: Path, name: str, 
     put_photos(tmp_path, NAMES)
     table = read_table(write(tmp_path / name, NAMES), photos=tmp_path)
     assert table.parts == PARTS
-    assert any("the folders of the photos tell it (2 train, 1 test)" in note for note in table.notes)
+    assert any("the folders of the photos are the split (2 train, 1 test)" in note for note in table.notes)
 
 
 @pytest.mark.parametrize(
@@ -361,7 +361,7 @@ def test_a_split_of_some_of_the_photos_is_told_and_not_taken(tmp_path: Path) -> 
     assert set(table.parts) == {None}
     assert table.notes == (
         "labels.csv: some photos lie in folders that name parts of a split ('test/', 'train/'), others do "
-        "not ('extra/d.jpg'); so these folders are not taken for the split",
+        "not ('extra/d.jpg'); so these folders are not used as the split",
     )
 
 
@@ -403,7 +403,7 @@ def test_a_spreadsheet_of_a_museum_is_read_without_any_option(tmp_path: Path) ->
     for part in (
         "no cell marks a label as absent (marks found: 'x'), so 8 blank cells are read as absent",
         "of 2 sheets, 'Fotos' is read; --sheet NAME reads another",
-        "row 3 names the columns; what stands above is left out: 'Heimatmuseum, Postkarten'",
+        "row 3 names the columns; lines above are left out: 'Heimatmuseum, Postkarten'",
         "columns that hold no labels are left out: 'Inventar', 'Aufnahme', 'Bemerkung'",
     ):
         assert part in told

@@ -78,7 +78,7 @@ def test_a_file_is_known_by_name_and_content(tmp_path: Path, name: str, content:
 
 def test_a_given_delimiter_makes_a_table_a_delimited_one(tmp_path: Path) -> None:
     path = put(tmp_path, {"labels.csv": "image,what\na.jpg,x;y\n"}) / "labels.csv"
-    assert guessed(LabelSource(path=path, form=DataConfig(delimiter=";")))[0] == "delimited"
+    assert guessed(LabelSource(path=path, config=DataConfig(delimiter=";")))[0] == "delimited"
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def read_pairs(source: LabelSource) -> RawTable:
         for photo, label in pairs
     ]
     return RawTable(
-        rows=tuple(rows), labels=collect_labels(rows), title=source.path.name, form="pairs", where="pairs"
+        rows=tuple(rows), labels=collect_labels(rows), title=source.path.name, kind="pairs", where="pairs"
     )
 
 

@@ -24,19 +24,27 @@ _AP = "measured quality (AP)"
 
 
 def find_count_problems(table: LabelTable, split: Split | None) -> list[Finding]:
-    """Find what there is too little of, the gravest first.
+    """Find photos and labels that are too few, the most serious first.
 
     Args:
         table: The photos and their labels; only known cells count.
-        split: Which photos train and judge. Not given: all of them train.
+        split: The split. Not given: all photos train.
     """
     return [
         *_too_few_photos(table, split),
-        *_drawn_test(table, split),
+        *_find_drawn_test(table, split),
         *_constant_labels(table),
         *_missing_from_parts(table, split),
-        *(finding for place in _places(table, split) for finding in _rare(table, place, value=1)),
-        *(finding for place in _places(table, split) for finding in _rare(table, place, value=0)),
+        *(
+            finding
+            for photo_set in _list_photo_sets(table, split)
+            for finding in _rare(table, photo_set, value=1)
+        ),
+        *(
+            finding
+            for photo_set in _list_photo_sets(table, split)
+            for finding in _rare(table, photo_set, value=0)
+        ),
         *_single_label(table),
     ]
 
@@ -50,21 +58,21 @@ def _too_few_photos(table: LabelTable, split: Split | None) -> list[Finding]:
         return [Finding(level="error", kind="too_few_photos", text=text)]
     if n_photos < _FEW_PHOTOS:
         text = (
-            f"{has}: a network can only learn these by heart; thresholds, folds and metrics mean little"
+            f"{has}: a network can only memorize them; thresholds, folds and metrics mean little"
             f" with fewer than {_FEW_PHOTOS}, and about 100 are a start"
         )
         return [Finding(level="warning", kind="too_few_photos", text=text)]
     return []
 
 
-def _drawn_test(table: LabelTable, split: Split | None) -> list[Finding]:
-    """Say where a table says which photos train, but not which judge, and some were drawn."""
+def _find_drawn_test(table: LabelTable, split: Split | None) -> list[Finding]:
+    """Report test photos that were drawn because the table marks training photos but no test photos."""
     is_given = any(part is not None for part in table.parts) and "test" not in table.parts
     if split is None or not is_given or not len(split.test):
         return []
     text = (
-        f"the table names no test photo, so {len(split.test)} of its training photos were drawn to judge; "
-        "--folds 5 judges all of them instead"
+        f"the table names no test photo, so {len(split.test)} of its training photos were drawn as test "
+        "photos; --folds 5 evaluates on all of them instead"
     )
     return [Finding(level="warning", kind="drawn_test", text=text)]
 
@@ -110,7 +118,7 @@ def _constant_labels(table: LabelTable) -> list[Finding]:
 
 
 def _missing_from_parts(table: LabelTable, split: Split | None) -> list[Finding]:
-    """Find labels that are on some photos, none of which trains, or none of which judges."""
+    """Find labels that are on some photos, but on no training photo or on no test photo."""
     if split is None:
         return []
     n_present = _count_cells(table, 1)
@@ -135,10 +143,15 @@ def _missing_from_parts(table: LabelTable, split: Split | None) -> list[Finding]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class _Place:
-    """Hold some photos, what they are called, and what rests on them.
+class _PhotoSet:
+    """Photos of one part of the split, and what is computed from them.
 
-    Of new photos, a share comes here: one where a table says where photos go, or where all go here.
+    Attributes:
+        rows: The photos.
+        photo: Noun for one of them.
+        kind: Beginning of the codes of findings.
+        decides: What is computed from them.
+        share: Share of new photos that would come to this part.
     """
 
     rows: IntArray
@@ -148,24 +161,26 @@ class _Place:
     share: float = 1.0
 
 
-def _places(table: LabelTable, split: Split | None) -> tuple[_Place, ...]:
-    """Return the photos that decide thresholds and those that judge; the same ones without test photos."""
+def _list_photo_sets(table: LabelTable, split: Split | None) -> tuple[_PhotoSet, ...]:
+    """Return the photos for thresholds and those for evaluation; they are the same without test photos."""
     if split is None or not len(split.test):
         return (
-            _Place(rows=np.arange(table.n_photos), photo="photo", kind="few", decides=f"threshold and {_AP}"),
+            _PhotoSet(
+                rows=np.arange(table.n_photos), photo="photo", kind="few", decides=f"threshold and {_AP}"
+            ),
         )
     others = np.concatenate([split.train, split.val])
     is_drawn = all(part is None for part in table.parts)
     share = len(split.test) / table.n_photos if is_drawn else 1.0
     return (
-        _Place(rows=others, photo="training photo", kind="few", decides="threshold"),
-        _Place(rows=split.test, photo="test photo", kind="few_test", decides=_AP, share=share),
+        _PhotoSet(rows=others, photo="training photo", kind="few", decides="threshold"),
+        _PhotoSet(rows=split.test, photo="test photo", kind="few_test", decides=_AP, share=share),
     )
 
 
-def _rare(table: LabelTable, place: _Place, *, value: int) -> list[Finding]:
+def _rare(table: LabelTable, photo_set: _PhotoSet, *, value: int) -> list[Finding]:
     """Find labels that few photos have (value 1) or few photos lack (value 0), but some do both."""
-    targets = table.targets[place.rows]
+    targets = table.targets[photo_set.rows]
     n_cells, n_others = (targets == value).sum(axis=0), (targets == 1 - value).sum(axis=0)
     varies = (n_cells > 0) & (n_others > 0) & ((n_cells < n_others) | ((n_cells == n_others) & (value == 1)))
     order = np.argsort(n_cells, kind="stable")
@@ -174,15 +189,15 @@ def _rare(table: LabelTable, place: _Place, *, value: int) -> list[Finding]:
 
     def sentence(column: int, verdict: str) -> str:
         n_cell, n_known = int(n_cells[column]), int(n_cells[column] + n_others[column])
-        more = _STEP * math.ceil((_ROUGH - n_cell) / place.share / _STEP)
+        more = _STEP * math.ceil((_ROUGH - n_cell) / photo_set.share / _STEP)
         return (
-            f"{count(n_cell, place.photo)} {which}, of {n_known:,}: its {place.decides} {verdict};"
-            f" about {more} more would help{', or --folds 5' if place.share < 1 else ''}"
+            f"{count(n_cell, photo_set.photo)} {which}, of {n_known:,}: its {photo_set.decides} {verdict};"
+            f" about {more} more would help{', or --folds 5' if photo_set.share < 1 else ''}"
         )
 
     bounds: tuple[tuple[int, int, Level, str, str], ...] = (
         (1, _CANNOT_BE_TRUSTED, "warning", f"fewer than {_CANNOT_BE_TRUSTED}", "can't be trusted"),
-        (_CANNOT_BE_TRUSTED, _ROUGH, "note", f"{_CANNOT_BE_TRUSTED} to {_ROUGH - 1}", _rough(place)),
+        (_CANNOT_BE_TRUSTED, _ROUGH, "note", f"{_CANNOT_BE_TRUSTED} to {_ROUGH - 1}", _rough(photo_set)),
     )
     findings = []
     for least, below, level, amount, verdict in bounds:
@@ -190,18 +205,18 @@ def _rare(table: LabelTable, place: _Place, *, value: int) -> list[Finding]:
             table,
             order[(n_cells[order] >= least) & (n_cells[order] < below)],
             level=level,
-            kind=f"{place.kind}_{thing}",
+            kind=f"{photo_set.kind}_{thing}",
             words=(
                 partial(sentence, verdict=verdict),
-                f"have {amount} {place.photo}s {which.replace('this', 'the')}; the {place.decides} of each"
-                f" {verdict}",
+                f"have {amount} {photo_set.photo}s {which.replace('this', 'the')}; the {photo_set.decides} of"
+                f" each {verdict}",
             ),
         )
     return findings
 
 
-def _rough(place: _Place) -> str:
-    return "are rough" if " and " in place.decides else "is rough"
+def _rough(photo_set: _PhotoSet) -> str:
+    return "are rough" if " and " in photo_set.decides else "is rough"
 
 
 def _single_label(table: LabelTable) -> list[Finding]:
@@ -217,7 +232,7 @@ def _count_cells(table: LabelTable, value: int) -> IntArray:
 
 
 def find_empty_cells(table: LabelTable) -> list[Finding]:
-    """Find photos and cells that say little.
+    """Find photos without labels and unknown cells.
 
     Args:
         table: The photos and their labels.
@@ -250,7 +265,7 @@ def find_empty_cells(table: LabelTable) -> list[Finding]:
 
 
 def find_refused(table: LabelTable) -> list[Finding]:
-    """Find what nothing can be learned from."""
+    """Find labels that training refuses."""
     is_unknown = np.isnan(table.targets).all(axis=0)
     unknown = per_label(
         table,

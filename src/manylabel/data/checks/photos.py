@@ -18,13 +18,13 @@ from manylabel.types import IntArray, LabelTable, Split
 _MOST_SHOWN = 3
 
 
-def find_copies(table: LabelTable, duplicates: DuplicateGroups, split: Split | None) -> list[Finding]:
-    """Find what copies of photos do.
+def check_duplicates(table: LabelTable, duplicates: DuplicateGroups, split: Split | None) -> list[Finding]:
+    """Check what near-duplicates do to labels and to the split.
 
     Args:
         table: The photos and their labels.
-        duplicates: Which photos are copies of each other.
-        split: Which photos train, choose and judge, and the folds. Not given: no leak is found.
+        duplicates: Which photos are near-duplicates.
+        split: The split and its folds. Not given: no leak is found.
 
     Raises:
         ValueError: The groups are those of another number of photos.
@@ -34,22 +34,23 @@ def find_copies(table: LabelTable, duplicates: DuplicateGroups, split: Split | N
     return [
         *_leaks(table, duplicates.groups, split),
         *_different_labels(table, duplicates.groups),
-        *_copies(table, duplicates),
+        *_count_duplicates(table, duplicates),
     ]
 
 
 def _leaks(table: LabelTable, groups: IntArray, split: Split | None) -> list[Finding]:
-    """Find photos that judge or choose and have a copy that trains."""
+    """Find test and validation photos that have a near-duplicate in a part that trains or validates."""
     if split is None:
         return []
     parts = (("training", split.train), ("validation", split.val), ("test", split.test))
     findings = []
-    for (learns, seen), (judges, held_out) in ((parts[0], parts[2]), (parts[1], parts[2]), parts[:2]):
+    for (trained, seen), (held_out_name, held_out) in ((parts[0], parts[2]), (parts[1], parts[2]), parts[:2]):
         leaked = held_out[np.isin(groups[held_out], groups[seen])]
         if len(leaked):
             text = (
-                f"copies of {learns} photos among the {judges} photos ({len(leaked):,} of {len(held_out):,}),"
-                f" so scores look better than they are; keep copies in one part:"
+                f"near-duplicates of {trained} photos among the {held_out_name} photos ({len(leaked):,} of"
+                f" {len(held_out):,}),"
+                f" so scores look better than they are; keep near-duplicates in one part:"
                 f" {name_photos(table, leaked)}"
             )
             findings.append(Finding(level="warning", kind="leak", text=text, photos=plain(leaked)))
@@ -57,20 +58,20 @@ def _leaks(table: LabelTable, groups: IntArray, split: Split | None) -> list[Fin
 
 
 def _leaks_across_folds(table: LabelTable, groups: IntArray, split: Split) -> list[Finding]:
-    """Find training photos with a copy in another fold."""
+    """Find training photos with a near-duplicate in another fold."""
     n_folds_of = Counter(group for fold in split.folds for group in np.unique(groups[fold]).tolist())
     leaked = [row for row in split.train.tolist() if n_folds_of[int(groups[row])] > 1]
     if not leaked:
         return []
     text = (
-        f"{count(len(leaked), 'training photo')} with a copy in another fold, so out-of-fold scores look"
-        f" better than they are; keep copies in one fold: {name_photos(table, leaked)}"
+        f"{count(len(leaked), 'training photo')} with a near-duplicate in another fold, so out-of-fold scores"
+        f" look better than they are; keep near-duplicates in one fold: {name_photos(table, leaked)}"
     )
     return [Finding(level="warning", kind="leak", text=text, photos=plain(leaked))]
 
 
 def _different_labels(table: LabelTable, groups: IntArray) -> list[Finding]:
-    """Find copies one of which carries a label and another does not."""
+    """Find near-duplicates where one carries a label and another does not."""
     shape = (int(groups.max(initial=-1)) + 1, table.n_labels)
     has_present, has_absent = np.zeros((2, *shape), dtype=np.bool_)  # [n_groups, n_labels]
     for found, value in ((has_present, 1), (has_absent, 0)):
@@ -93,7 +94,7 @@ def _different_labels(table: LabelTable, groups: IntArray) -> list[Finding]:
         Finding(
             level="warning",
             kind="copies_differ",
-            text=f"copies with different labels, so one may be wrong: {'; '.join(phrases)}{more}",
+            text=f"near-duplicates with different labels, so one may be wrong: {'; '.join(phrases)}{more}",
             photos=plain(np.unique(cells[:, 0])),
             labels=plain(np.unique(cells[:, 1])),
             cells=tuple((int(row), int(column)) for row, column in cells),
@@ -101,24 +102,24 @@ def _different_labels(table: LabelTable, groups: IntArray) -> list[Finding]:
     ]
 
 
-def _copies(table: LabelTable, duplicates: DuplicateGroups) -> list[Finding]:
-    """Count exact copies and near-copies."""
+def _count_duplicates(table: LabelTable, duplicates: DuplicateGroups) -> list[Finding]:
+    """Count exact duplicates and near-duplicates."""
     sizes = np.bincount(duplicates.groups)
     findings = []
     for kind, kinds, words in (
         ("exact_copies", {"exact"}, "the same pixels as another photo, so that it counts more than once"),
         ("near_copies", {"near", "mirrored"}, "nearly the same picture as another photo"),
     ):
-        copies = [copy for copy in duplicates.copies if copy.kind in kinds]
-        rows = np.unique([row for copy in copies for row in (copy.first, copy.second)]).astype(np.int64)
-        if not copies:
+        pairs = [pair for pair in duplicates.pairs if pair.kind in kinds]
+        rows = np.unique([row for pair in pairs for row in (pair.first, pair.second)]).astype(np.int64)
+        if not pairs:
             continue
-        n_mirrored = sum(copy.kind == "mirrored" for copy in copies)
+        n_mirrored = sum(pair.kind == "mirrored" for pair in pairs)
         mirrored = f", {count(n_mirrored, 'pair')} of them mirrored" if n_mirrored else ""
         largest = int(sizes[duplicates.groups[rows]].max())
         size = f", the largest group has {largest:,}" if largest > 2 else ""
-        pairs = list_some([f"{table.names[copy.first]} = {table.names[copy.second]}" for copy in copies])
-        text = f"{count(len(rows), 'photo')} with {words}{mirrored}{size}: {pairs}"
+        named = list_some([f"{table.names[pair.first]} = {table.names[pair.second]}" for pair in pairs])
+        text = f"{count(len(rows), 'photo')} with {words}{mirrored}{size}: {named}"
         findings.append(Finding(level="note", kind=kind, text=text, photos=plain(rows)))
     return findings
 

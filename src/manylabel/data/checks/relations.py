@@ -24,7 +24,7 @@ _MOST_SHOWN = 5
 def find_relations(table: LabelTable) -> list[Finding]:
     """Find labels that depend on each other.
 
-    Only photos count of which both labels are known. "The same photos" needs at least 3 of them, "never
+    Only photos on which both labels are known count. "The same photos" needs at least 3 of them, "never
     without" at least 5. "Never without" and "never together" must also be surprising: if labels fell on
     photos by chance, as often as they do, the probability of this (Fisher's exact test, one-sided) times the
     number of pairs (Bonferroni) must lie below 0.05.
@@ -72,7 +72,7 @@ def _least_expected_first(
 
 
 def _same_photos(table: LabelTable, is_same: NDArray[np.bool_], both: IntArray) -> list[Finding]:
-    """Say which labels lie on the same photos, a sentence per set of labels."""
+    """Describe labels on exactly the same photos, one phrase per set of labels."""
     first = np.where(is_same.any(axis=1), is_same.argmax(axis=1), np.arange(len(is_same)))
     first = np.minimum(first, np.arange(len(is_same)))
     sets = [np.flatnonzero(first == leader) for leader in np.unique(first)]
@@ -85,7 +85,7 @@ def _same_photos(table: LabelTable, is_same: NDArray[np.bool_], both: IntArray) 
     return _one_finding(
         "warning",
         "same_photos",
-        f"labels on exactly the same photos can't be told apart: {_some(phrases)}",
+        f"labels on exactly the same photos can't be findings apart: {_some(phrases)}",
         columns=[int(column) for columns in sets for column in columns],
     )
 
@@ -124,11 +124,11 @@ def find_shift(table: LabelTable, split: Split | None) -> list[Finding]:
     """Find labels that are clearly more frequent in one part than in the other.
 
     Each label gets Fisher's exact test of two proportions on its known cells, corrected after Holm for the
-    number of labels; below 0.05 it is told.
+    number of labels; values below 0.05 are findings.
 
     Args:
         table: The photos and their labels.
-        split: Which photos train and judge. Not given, or without test photos: nothing is found.
+        split: The split. Not given, or without test photos: nothing is found.
     """
     if split is None or not len(split.test) or not table.n_labels:
         return []
@@ -153,7 +153,7 @@ def find_shift(table: LabelTable, split: Split | None) -> list[Finding]:
         words=(
             lambda column: (
                 f"on {shares[0, column]:.0%} of the training photos but {shares[1, column]:.0%} of the test"
-                " photos, which is more than chance: the test shows other photos than training"
+                " photos, which is more than chance: the test photos differ from the training photos"
             ),
             "are clearly more or less frequent among the test photos than among the training photos",
         ),
@@ -166,7 +166,7 @@ def _count_present(table: LabelTable, rows: IntArray) -> IntArray:
 
 
 def _count_known(table: LabelTable, rows: IntArray) -> IntArray:
-    """Count the photos of which each label is known [n_labels]."""
+    """Count the photos on which each label is known [n_labels]."""
     return np.asarray((~np.isnan(table.targets[rows])).sum(axis=0), dtype=np.int64)
 
 
@@ -189,16 +189,18 @@ def find_broken_rules(table: LabelTable, rules: LabelRules | None) -> list[Findi
     for violation in violations(rules, table.targets):
         by_rule.setdefault(violation.rule, []).append(violation)
     most_broken = sorted(by_rule.items(), key=lambda item: -len(item[1]))
-    told = [_broken_rule(table, f"rule '{rule}'", broken) for rule, broken in most_broken[:_MOST_SENTENCES]]
+    findings = [
+        _broken_rule(table, f"rule '{rule}'", broken) for rule, broken in most_broken[:_MOST_SENTENCES]
+    ]
     rest = most_broken[_MOST_SENTENCES:]
     if rest:
         names = list_some([rule for rule, _ in rest])
-        told.append(
+        findings.append(
             _broken_rule(
                 table, f"{len(rest)} more rules ({names})", [one for _, broken in rest for one in broken]
             )
         )
-    return told
+    return findings
 
 
 def _broken_rule(table: LabelTable, what: str, broken: list[Violation]) -> Finding:
@@ -237,7 +239,7 @@ def log_choose(n: IntArray, k: IntArray) -> FloatArray:
 
 
 def proportions_differ(hits: tuple[int, int], sizes: tuple[int, int]) -> float:
-    """Compute how probable two shares at least as different would be if chance alone dealt out the hits.
+    """Compute how probable shares at least as different would be by chance alone.
 
     Fisher's exact test of two proportions, two-sided: the probabilities of all tables that are no more
     probable than the given one are summed (Fisher, 1935, "The logic of inductive inference"), as in
@@ -266,8 +268,8 @@ def proportions_differ(hits: tuple[int, int], sizes: tuple[int, int]) -> float:
 def holm(p_values: FloatArray) -> FloatArray:
     """Correct p-values for the number of questions asked.
 
-    Holm (1979), "A simple sequentially rejective multiple test procedure": whoever acts on corrected values
-    below 0.05 makes any false alarm at all with a chance of at most 5 %.
+    Holm (1979), "A simple sequentially rejective multiple test procedure": with a limit of 0.05 on corrected
+    values, the chance of any false alarm at all is at most 5 %.
 
     Args:
         p_values: One per question [n].

@@ -1,14 +1,16 @@
-"""Read the contents of a file of labels: text, JSON or XML.
+"""Read the contents of a file of labels: text, JSON, XML, and single words of these.
 
-In:  a file, which anybody may have written.
-Out: its text, the values of its JSON, the elements of its XML; TableError with the file's name where it holds
-     none of these, or XML that declares a document type.
+In:  a file, which anybody may have written; the text of one cell, or one value of a JSON file.
+Out: its text, the values of its JSON, the elements of its XML; TableError with the file's name if it has none
+     of these, or if XML declares a document type. A target, a part of the split, or a label for a word.
 """
 
 import codecs
 import json
+import math
 import re
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -17,9 +19,181 @@ from defusedxml.common import DTDForbidden
 from defusedxml.ElementTree import ParseError, fromstring
 
 from manylabel.data.find import list_visible
-from manylabel.data.formats.values import clean_label
 from manylabel.errors import TableError, did_you_mean
 from manylabel.io.files import printable
+from manylabel.types import Part
+
+_ZERO = "\N{IDEOGRAPHIC NUMBER ZERO}"  # written for a circle
+
+PRESENT_WORDS = frozenset(
+    {
+        *("1", "1.0", "1,0", "true", "t", "yes", "y", "x", "+", "*", "present", "positive", "pos"),
+        *("positiv", "vorhanden", "あり", "对", "對", "👍"),
+        *("wahr", "ja", "j", "vrai", "oui", "verdadero", "sí", "si", "verdadeiro", "sim", "vero", "sì"),
+        *("waar", "prawda", "tak", "pravda", "ano", "igaz", "igen", "doğru", "evet", "sant", "sand", "kyllä"),
+        *("истина", "да", "є", "так", "真", "是", "有", "はい", "참", "예", "đúng", "có", "صحيح", "نعم"),
+        *("✓", "✔", "☑", "✅", "☒", "🗸", "●", "•", "■", "\N{MULTIPLICATION SIGN}", "○", "◯", "◎", _ZERO),
+    }
+)
+"""What marks a label as present, in lower case: also the truth values and yes of the languages of Excel."""
+
+ABSENT_WORDS = frozenset(
+    {
+        *("0", "0.0", "0,0", "false", "f", "no", "n", "absent", "negative", "neg", "negativ", "fehlt"),
+        *("なし", "错", "錯", "👎", "falsch", "nein", "faux", "non", "falso", "não", "nao", "onwaar", "nee"),
+        *("fałsz", "nie", "nepravda", "ne", "hamis", "nem", "falskt", "falsk", "nej", "nei", "epätosi"),
+        *("ei", "yanl\N{LATIN SMALL LETTER DOTLESS I}ş", "hay\N{LATIN SMALL LETTER DOTLESS I}r", "ложь"),
+        *(
+            "нет",
+            "ні",
+            "假",
+            "否",
+            "无",
+            "無",
+            "いいえ",
+            "거짓",
+            "아니요",
+            "sai",
+            "không",
+            "خطأ",
+            "لا",
+            "✗",
+            "✘",
+            "❌",
+        ),
+        *("☐", "□"),
+    }
+)
+_TICKS = frozenset({"✓", "✔", "☑", "✅", "🗸"})
+_CROSSES = frozenset({"x", "☒", "\N{MULTIPLICATION SIGN}"})
+_CIRCLES = frozenset({"○", "◯", "◎", _ZERO})
+_DOTS = frozenset({"●", "•", "■"})
+DASHES = frozenset({"-", "\N{EN DASH}", "\N{EM DASH}", "\N{MINUS SIGN}"})
+"""Absent where no other mark says so, else unknown."""
+
+UNKNOWN_WORDS = frozenset(
+    {"", "?", "??", "-1", "-1.0", "nan", "na", "n/a", "#n/a", "<na>", "nat", "null", "none", "unknown"}
+)
+EXPECTED_TARGET = "1, 0, true, false, yes, no, x, ? for unknown, or blank"
+
+TRUTH_NAMES = frozenset(
+    {
+        *("confidence", "present", "is_present", "value", "answer", "wert", "vorhanden", "antwort"),
+        *("valeur", "présent", "réponse", "valor", "presente", "respuesta"),
+    }
+)
+"""Names of a column that says whether the label of a line is present, as ``plain_name`` writes them."""
+
+PHOTO_NAMES = frozenset(
+    {
+        *("file", "file_name", "file_path", "filename", "filepath", "fname", "image", "image_file"),
+        *("image_id", "image_index", "image_name", "image_path", "imageid", "img", "path", "photo"),
+        *("photo_name", "picture", "source_ref", "datei", "dateiname", "foto", "bild", "fichier"),
+        *("archivo", "arquivo", "imagen"),
+    }
+)
+"""Names of the column that names the photos, as ``plain_name`` writes them."""
+
+LABELS_NAMES = frozenset(
+    {
+        *("categories", "category", "class", "classes", "class_name", "finding_labels", "label"),
+        *("label_name", "labelname", "labels", "objects", "tag", "tags", "target", "targets", "genre"),
+        *("genres", "schlagwort", "schlagworte", "schlagwörter", "étiquette", "étiquettes", "etiquetas"),
+    }
+)
+"""Names of a column that lists labels, as ``plain_name`` writes them."""
+
+PART_NAMES = frozenset({"split", "subset", "partition"})
+"""Names of the column that tells the split, as ``plain_name`` writes them."""
+
+PART_WORDS: dict[str, Part] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+"""Names of the parts of a split, as columns and folders write them."""
+
+
+def read_target(text: str) -> float | None:
+    """Read one cell of a one-hot table.
+
+    Returns:
+        1 present, 0 absent, NaN unknown; None where the text is nothing of the kind. A dash is absent.
+
+    Examples:
+        >>> read_target("yes"), read_target("0"), read_target(""), read_target("beach")
+        (1.0, 0.0, nan, None)
+    """
+    word = text.strip().lower()
+    if word in DASHES:
+        return 0.0
+    if word in PRESENT_WORDS:
+        return 1.0
+    if word in ABSENT_WORDS:
+        return 0.0
+    return math.nan if word in UNKNOWN_WORDS else None
+
+
+def find_absent_marks(words: Iterable[str]) -> frozenset[str]:
+    """Return the marks that mean absent beside the others of a table, and present elsewhere.
+
+    A cross means yes on a form and no beside a tick or, in Japan, beside a circle; an empty circle means yes
+    there, and no beside a filled one.
+
+    Args:
+        words: All cells of the label columns.
+
+    Examples:
+        >>> sorted(find_absent_marks(["x", "✓", ""])), sorted(find_absent_marks(["○", "x"]))
+        (['x'], ['x'])
+        >>> sorted(find_absent_marks(["○", "●"])), sorted(find_absent_marks(["x", ""]))
+        (['○'], [])
+    """
+    marks = {word.strip().lower() for word in words}
+    if marks & _DOTS and marks & _CIRCLES:
+        return frozenset(marks & _CIRCLES)
+    return frozenset(marks & _CROSSES) if marks & (_TICKS | _CIRCLES) else frozenset()
+
+
+def read_part(text: str) -> Part | None:
+    """Read the name of a part of the split.
+
+    Returns:
+        The part; None where the text names none.
+
+    Examples:
+        >>> read_part("Validation"), read_part("holdout")
+        ('val', None)
+    """
+    return PART_WORDS.get(text.strip().lower())
+
+
+def clean_label(value: object) -> str:
+    r"""Write a label's name in one way: outer spaces go, and letters with marks are one character each.
+
+    The second matters because the same word typed on two systems can be two different strings.
+
+    Examples:
+        >>> clean_label(" cafe\u0301 ") == "caf\u00e9", clean_label(7), clean_label(None)
+        (True, '7', '')
+    """
+    return "" if value is None else unicodedata.normalize("NFC", str(value)).strip()
+
+
+def plain_name(name: str) -> str:
+    """Write the name of a column as the lists of usual names do.
+
+    Examples:
+        >>> plain_name(" File-Name"), plain_name("label2")
+        ('file_name', 'label2')
+    """
+    return name.strip().lower().replace(" ", "_").replace("-", "_")
+
 
 _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -47,7 +221,7 @@ def read_bytes(path: Path, *, title: str | None = None) -> bytes:
 
 
 def missing_file(path: Path) -> str:
-    """Say that a file or folder does not exist, and which one may have been meant."""
+    """Describe a file or folder that does not exist, with the most similar name."""
     neighbors = [entry.name for entry in list_visible(path.parent)] if path.parent.is_dir() else []
     return f"{path}: no such file or folder{did_you_mean(path.name, neighbors)}"
 
@@ -169,7 +343,7 @@ def list_records(values: object, *, where: str, problems: list[str]) -> Iterator
         problems: Gets a sentence for each item that is no object.
 
     Yields:
-        The place of an item, e.g. ``"labels.json, images[3]"``, and the item.
+        The location of an item, e.g. ``"labels.json, images[3]"``, and the item.
 
     Raises:
         TableError: It is no list.
@@ -178,11 +352,11 @@ def list_records(values: object, *, where: str, problems: list[str]) -> Iterator
         found = "nothing" if values is None else type(values).__name__
         raise TableError([f"{where}: expected a list of objects, found {found}"])
     for number, value in enumerate(values):
-        place = f"{where}[{number}]"
+        location = f"{where}[{number}]"
         if isinstance(value, dict):
-            yield place, value
+            yield location, value
         else:
-            problems.append(f"{place}: expected an object, found {type(value).__name__}")
+            problems.append(f"{location}: expected an object, found {type(value).__name__}")
 
 
 def first_objects(document: object, *, most: int = 50) -> list[dict[str, Any]]:

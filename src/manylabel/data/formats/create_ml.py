@@ -1,16 +1,24 @@
 """Read Create ML's annotations.
 
 In:  a JSON list of ``{"image": ..., "annotations": [{"label": ..., "coordinates": ...}]}``, or with plain
-     label names in place of the boxes; or a folder of such files, one per part.
-Out: RawTable; labels sorted by name. An empty list says that none applies.
+     label names instead of boxes; or a folder of such files, one per part.
+Out: RawTable; labels sorted by name. An empty list means that no label applies.
 """
 
 from pathlib import Path
 from typing import Any
 
-from manylabel.data.formats.base import LabelFormat, LabelSource, RawRow, RawTable, collect_labels
+from manylabel.data.formats.base import (
+    LabelFormat,
+    LabelSource,
+    PartFile,
+    RawRow,
+    RawTable,
+    collect_labels,
+    join_tables,
+    require_part_files,
+)
 from manylabel.data.formats.contents import first_objects, list_records, read_json, read_name
-from manylabel.data.formats.files import PartFile, join_tables, require_part_files
 
 IMAGE_KEYS = ("image", "imagefilename", "imageFilename", "filename")
 LABEL_KEYS = ("annotations", "annotation", "labels", "label")
@@ -45,7 +53,7 @@ def _read_file(file: PartFile, folder: Path) -> RawTable:
         rows=tuple(rows),
         labels=collect_labels(rows),
         title=file.title,
-        form="Create ML JSON",
+        kind="Create ML JSON",
         where=file.title,
         repair="give the photo one entry with all its annotations",
         problems=tuple(problems),

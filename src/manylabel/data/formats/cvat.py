@@ -7,10 +7,15 @@ Out: RawTable; tags, boxes, polygons and every other shape count. An image witho
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from manylabel.data.formats.base import LabelFormat, LabelSource, RawRow, RawTable, collect_labels
-from manylabel.data.formats.contents import read_xml
-from manylabel.data.formats.files import find_only_file
-from manylabel.data.formats.values import PART_WORDS, clean_label, read_part
+from manylabel.data.formats.base import (
+    LabelFormat,
+    LabelSource,
+    RawRow,
+    RawTable,
+    collect_labels,
+    find_only_file,
+)
+from manylabel.data.formats.contents import PART_WORDS, clean_label, read_part, read_xml
 from manylabel.data.wording import list_some
 from manylabel.errors import TableError, did_you_mean
 from manylabel.types import Part
@@ -40,7 +45,7 @@ def read_cvat(source: LabelSource) -> RawTable:
         rows=tuple(rows),
         labels=tuple(sorted({*used, *_list_labels(root)})),
         title=title,
-        form="CVAT for images",
+        kind="CVAT for images",
         where=f"{title}, labels of the task",
         is_catalogue=True,
         repair="keep one image with all labels of the photo",
@@ -57,10 +62,10 @@ def _list_labels(root: Element) -> set[str]:
 
 
 def _describe_attributes(root: Element, *, title: str) -> tuple[str, ...]:
-    """Say that attributes of shapes and tags are left out: a color, how sure somebody was."""
+    """Describe the attributes of shapes and tags, which are left out: a color, a degree of certainty."""
     shapes = (shape for image in root.iter("image") for shape in image)
     names = sorted({clean_label(entry.get("name")) for shape in shapes for entry in shape.iter("attribute")})
-    return (f"{title}: attributes are no labels, and left out: {list_some(names)}",) if names else ()
+    return (f"{title}: attributes are not labels and are left out: {list_some(names)}",) if names else ()
 
 
 def _read_image(image: Element, *, folder: Path, title: str, problems: list[str]) -> RawRow:

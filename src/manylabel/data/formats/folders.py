@@ -14,8 +14,14 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from manylabel.data.find import FoundFiles, find_files, find_photos
-from manylabel.data.formats.base import LabelFormat, LabelSource, RawRow, RawTable, collect_labels
-from manylabel.data.formats.files import read_folder_part
+from manylabel.data.formats.base import (
+    LabelFormat,
+    LabelSource,
+    RawRow,
+    RawTable,
+    collect_labels,
+    read_folder_part,
+)
 from manylabel.data.formats.folder_levels import FolderLevels, is_general, read_levels
 from manylabel.data.formats.tables.grid import TABLE_EXTENSIONS
 from manylabel.data.wording import count, folder_title, list_some
@@ -25,8 +31,8 @@ from manylabel.types import Part
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Placed:
-    """A photo and what its place says: its labels, those it leaves open, and its part of the split."""
+class _FolderPhoto:
+    """A photo and what its folder gives: its labels, those that stay unknown, and its part of the split."""
 
     path: Path
     name: str
@@ -38,8 +44,8 @@ class _Placed:
 def read_folders(source: LabelSource) -> RawTable:
     """Read a folder per label.
 
-    Copies are known by their content. Photos outside of any label folder are left out, as nothing says that
-    no label applies to them.
+    Duplicates are known by their content. Photos outside of any label folder are left out, as nothing says
+    that no label applies to them.
 
     Raises:
         TableError: It is a file, or no photo lies in a folder that can be a label.
@@ -57,13 +63,13 @@ def read_folders(source: LabelSource) -> RawTable:
     if refusal:
         raise TableError([refusal, *beside])
     placed = [
-        _Placed(path=path, name=name, labels=labels, finer=finer, part=part)
+        _FolderPhoto(path=path, name=name, labels=labels, finer=finer, part=part)
         for path, name, labels, finer, part in zip(
             found.photos, names, levels.labels, levels.finer, levels.parts, strict=True
         )
         if labels
     ]
-    groups = _group_copies(placed)
+    groups = _group_duplicates(placed)
     rows = [_make_row(group, root=root) for group in groups]
     labels = collect_labels(rows)
     title = folder_title(root)
@@ -71,16 +77,16 @@ def read_folders(source: LabelSource) -> RawTable:
         rows=tuple(rows),
         labels=labels,
         title=title,
-        form=f"a folder per label ({count(len(labels), 'label')})",
+        kind=f"a folder per label ({count(len(labels), 'label')})",
         where=title,
-        told_joined=frozenset(levels.perhaps_joined),
+        noted_joined=frozenset(levels.perhaps_joined),
         notes=(*_write_notes(levels, groups), *beside, *_describe_empty(found, root=root)),
         problems=tuple(_find_problems(groups, title=title)),
     )
 
 
 def _explain_refusal(levels: FolderLevels, folders: Sequence[tuple[str, ...]], *, root: Path) -> str:
-    """Say why folders are no labels: they are those of a split, or all photos lie in one; else nothing."""
+    """Explain why folders are not labels: they are parts of a split, or all photos are in one; else ""."""
     title = folder_title(root)
     labels = {label for some in levels.labels for label in some}
     if levels.part_folders and all(map(is_general, labels)):
@@ -112,7 +118,7 @@ def _explain_refusal(levels: FolderLevels, folders: Sequence[tuple[str, ...]], *
     return ""
 
 
-def _write_notes(levels: FolderLevels, groups: Sequence[Sequence[_Placed]]) -> Iterator[str]:
+def _write_notes(levels: FolderLevels, groups: Sequence[Sequence[_FolderPhoto]]) -> Iterator[str]:
     several = [group[0].name for group in groups if len({photo.labels for photo in group}) > 1]
     if several:
         yield f"{count(len(several), 'photo')} in several label folders: {list_some(several)}"
@@ -125,9 +131,8 @@ def _write_notes(levels: FolderLevels, groups: Sequence[Sequence[_Placed]]) -> I
         )
     if levels.passed:
         yield (
-            "folders that are no labels, because their name is general or has a digit, or they hold one "
-            "photo: "
-            f"{list_some(levels.passed)}; rename them if they are labels"
+            "folders that are not labels, because their name is general or has a digit, or because they hold "
+            f"one photo: {list_some(levels.passed)}; rename them if they are labels"
         )
     for name, labels in sorted(levels.joined.items()):
         yield f"folder '{name}' is read as the labels {list_some(labels)}; rename it if it is one label"
@@ -148,44 +153,44 @@ def _describe_empty(found: FoundFiles, *, root: Path) -> Iterator[str]:
     empty = [folder for folder in found.folders if folder not in used and folder.parent in {root, *used}]
     if empty:
         names = [printable(folder.relative_to(root).as_posix()) + "/" for folder in empty]
-        yield f"{count(len(empty), 'folder')} without photos, of which no label is made: {list_some(names)}"
+        yield f"{count(len(empty), 'folder')} without photos make no label: {list_some(names)}"
 
 
-def _find_problems(groups: Sequence[Sequence[_Placed]], *, title: str) -> Iterator[str]:
+def _find_problems(groups: Sequence[Sequence[_FolderPhoto]], *, title: str) -> Iterator[str]:
     for group in groups:
         if len({photo.part for photo in group}) > 1:
             names = " and ".join(photo.name for photo in group)
             yield f"{title}: the same photo lies in two parts of the split: {names}"
 
 
-def _group_copies(photos: Sequence[_Placed]) -> list[list[_Placed]]:
+def _group_duplicates(photos: Sequence[_FolderPhoto]) -> list[list[_FolderPhoto]]:
     """Group the files that are one photo; only files of the same size are opened.
 
-    Copies under other names are grouped where their labels differ: elsewhere they say nothing new, and a
+    Duplicates under other names are grouped where their labels differ: elsewhere they say nothing new, and a
     check tells of them.
     """
-    sizes: dict[int, list[_Placed]] = defaultdict(list)
+    sizes: dict[int, list[_FolderPhoto]] = defaultdict(list)
     for photo in photos:
         sizes[photo.path.stat().st_size].append(photo)
-    groups: list[list[_Placed]] = []
+    groups: list[list[_FolderPhoto]] = []
     for size, same in sizes.items():
-        contents: dict[bytes, list[_Placed]] = defaultdict(list)
+        contents: dict[bytes, list[_FolderPhoto]] = defaultdict(list)
         for photo in same:
             contents[_hash_content(photo.path) if size and len(same) > 1 else photo.name.encode()].append(
                 photo
             )
-        for copies in contents.values():
-            groups.extend(_split_copies(copies))
+        for duplicates in contents.values():
+            groups.extend(_split_duplicates(duplicates))
     return sorted(groups, key=lambda group: group[0].name)
 
 
-def _split_copies(copies: Sequence[_Placed]) -> list[list[_Placed]]:
+def _split_duplicates(duplicates: Sequence[_FolderPhoto]) -> list[list[_FolderPhoto]]:
     """Split files of the same content into photos."""
-    by_name: dict[str, list[_Placed]] = defaultdict(list)
-    for photo in copies:
+    by_name: dict[str, list[_FolderPhoto]] = defaultdict(list)
+    for photo in duplicates:
         by_name[photo.path.name].append(photo)
-    merged: dict[object, list[_Placed]] = defaultdict(list)
-    n_labels = len({photo.labels for photo in copies})
+    merged: dict[object, list[_FolderPhoto]] = defaultdict(list)
+    n_labels = len({photo.labels for photo in duplicates})
     for name, group in by_name.items():
         merged[group[0].part if n_labels > 1 else name].extend(group)
     return list(merged.values())
@@ -198,8 +203,8 @@ def _hash_content(path: Path) -> bytes:
         raise PhotoError(path, f"cannot be read: {error.strerror}") from error
 
 
-def _make_row(group: Sequence[_Placed], *, root: Path) -> RawRow:
-    first, *copies = group
+def _make_row(group: Sequence[_FolderPhoto], *, root: Path) -> RawRow:
+    first, *duplicates = group
     present = frozenset(label for photo in group for label in photo.labels)
     return RawRow(
         names=(first.name,),
@@ -208,7 +213,7 @@ def _make_row(group: Sequence[_Placed], *, root: Path) -> RawRow:
         present=present,
         unknown=frozenset(label for photo in group for label in photo.finer) - present,
         part=first.part,
-        copies=tuple(photo.name for photo in copies),
+        duplicates=tuple(photo.name for photo in duplicates),
     )
 
 
@@ -233,7 +238,7 @@ _N_BOX_NUMBERS = 5
 
 
 def describe_annotations(found: FoundFiles, *, root: Path) -> list[str]:
-    """Say which annotations lie in a folder: files that are named like its photos, and tables in subfolders.
+    """Describe annotations in a folder: files that are named like its photos, and tables in subfolders.
 
     Args:
         found: What lies in the folder.
@@ -264,7 +269,7 @@ def _describe_kind(kind: str, paths: Sequence[Path], *, root: Path) -> str:
     start = f"{count(len(paths), 'file')} of {kind}, e.g. '{first}', " + ("is" if len(paths) == 1 else "are")
     if kind == YOLO:
         return f"{start} not read; convert to COCO or CVAT and name that file"
-    return f"{start} not read; name their folder, or the file, as the labels if they tell them"
+    return f"{start} not read; if they are the labels, give their folder, or the file, as LABELS"
 
 
 def is_yolo(path: Path) -> bool:

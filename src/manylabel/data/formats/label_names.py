@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 
 from manylabel.data.formats.base import RawTable
+from manylabel.data.formats.contents import read_target
 from manylabel.data.formats.tables.label_cells import split_at_any
-from manylabel.data.formats.values import read_target
 from manylabel.data.wording import list_some
 from manylabel.errors import TableError, visible
 from manylabel.types import FloatArray, IntArray
@@ -29,7 +29,7 @@ _LEAST_LETTERS = 5  # of names that differ by one letter and are still probably 
 
 
 def clean_labels(raw: RawTable) -> RawTable:
-    """Remove what cannot be seen from the names of labels: two labels that look alike become one.
+    """Remove what cannot be seen from the names of labels: two labels that look the same become one.
 
     Args:
         raw: The table as it was read.
@@ -125,8 +125,8 @@ def _describe_joined(raw: RawTable, joined: Sequence[str]) -> list[str]:
     return [f"{raw.where}: two labels differ only by an invisible character: '{name}'" for name in joined]
 
 
-def describe_alike(raw: RawTable, targets: FloatArray) -> list[str]:
-    """Tell of labels that differ by case, blanks or one letter, and are probably one.
+def describe_similar_names(raw: RawTable, targets: FloatArray) -> list[str]:
+    """Describe labels that differ by case, blanks or one letter, and are probably one.
 
     Args:
         raw: The table.
@@ -135,7 +135,7 @@ def describe_alike(raw: RawTable, targets: FloatArray) -> list[str]:
     if len(raw.labels) > _MOST_COMPARED:
         return []
     n_photos = (targets == 1).sum(axis=0)
-    groups = _group_alike(raw.labels)
+    groups = _group_similar(raw.labels)
     return [
         f"{raw.where}: these labels may be the same, spelled differently: "
         + ", ".join(f"'{raw.labels[label]}' ({n_photos[label]})" for label in group)
@@ -144,24 +144,24 @@ def describe_alike(raw: RawTable, targets: FloatArray) -> list[str]:
     ]
 
 
-def _group_alike(labels: Sequence[str]) -> list[list[int]]:
+def _group_similar(labels: Sequence[str]) -> list[list[int]]:
     group_of = np.arange(len(labels))
     for first in range(len(labels)):
         for second in range(first):
-            if _are_alike(labels[first], labels[second]):
+            if _are_similar(labels[first], labels[second]):
                 group_of[group_of == group_of[first]] = group_of[second]
     groups = [np.flatnonzero(group_of == group).tolist() for group in np.unique(group_of)]
     return [group for group in groups if len(group) > 1]
 
 
-def _are_alike(first: str, second: str) -> bool:
+def _are_similar(first: str, second: str) -> bool:
     """Tell whether two names are probably one; names that differ in a number are not.
 
     Examples:
-        >>> _are_alike("berge", "Bergee"), _are_alike("old town", "Old-Town"), _are_alike("car 1", "car 2")
-        (True, True, False)
-        >>> _are_alike("boat", "goat")
-        False
+        >>> _are_similar("berge", "Bergee"), _are_similar("old town", "Old-Town")
+        (True, True)
+        >>> _are_similar("boat", "goat"), _are_similar("car 1", "car 2")
+        (False, False)
     """
     one, other = (re.sub(r"[\W_]+", "", name.casefold()) for name in (first, second))
     if one == other:
@@ -176,7 +176,7 @@ def _differ_by_one(short: str, long: str) -> bool:
     if len(long) - len(short) > 1:
         return False
     start = next(
-        (place for place, pair in enumerate(zip(short, long, strict=False)) if pair[0] != pair[1]), len(short)
+        (index for index, pair in enumerate(zip(short, long, strict=False)) if pair[0] != pair[1]), len(short)
     )
     return short[start:] == long[start + 1 :] or short[start + 1 :] == long[start + 1 :]
 
@@ -191,15 +191,15 @@ _ALL = frozenset(
 
 
 def find_impossible_labels(raw: RawTable) -> list[str]:
-    """Tell of labels that stand for those of the line above."""
+    """Find labels that mean "the same as above"."""
     ditto = [label for label in raw.labels if label.casefold() in _DITTO]
     if not ditto:
         return []
-    return [f"{raw.where}: {list_some(ditto)} repeats what stands above it; write the labels into every line"]
+    return [f"{raw.where}: {list_some(ditto)} means 'the same as above'; write the labels into every line"]
 
 
 def describe_odd_labels(raw: RawTable) -> list[str]:
-    """Tell of labels that are probably several in one, or mean that nothing or everything applies."""
+    """Describe labels that are probably several in one, or mean that nothing or everything applies."""
     notes = []
     answers = [label for label in raw.labels if _is_answer(label)]
     if answers:
@@ -207,7 +207,7 @@ def describe_odd_labels(raw: RawTable) -> list[str]:
             f"{raw.where}: read as labels of their own: {list_some(answers, most=3)}; if these say whether a "
             "label applies, list the labels that do, or make a column of each"
         )
-    joined = [label for label in _find_joined(raw.labels) if label not in raw.told_joined]
+    joined = [label for label in _find_joined(raw.labels) if label not in raw.noted_joined]
     if joined:
         notes.append(
             f"{raw.where}: these labels look like several in one: {list_some(joined, most=4)}; if they are, "
@@ -229,8 +229,8 @@ def describe_odd_labels(raw: RawTable) -> list[str]:
 
 def _is_answer(label: str) -> bool:
     name, mark, answer = label.rpartition(":")
-    said = read_target(answer) if mark and name.strip() and answer.strip() else None
-    return said is not None and said in (0.0, 1.0)
+    target = read_target(answer) if mark and name.strip() and answer.strip() else None
+    return target is not None and target in (0.0, 1.0)
 
 
 def _find_joined(labels: Sequence[str]) -> Iterator[str]:
@@ -242,12 +242,12 @@ def _find_joined(labels: Sequence[str]) -> Iterator[str]:
             yield label
 
 
-Purpose = Literal["training", "checking", "judging"]
-"""What a table is read for: what nothing can be learned from is refused, kept, or of no matter."""
+Purpose = Literal["training", "checking", "evaluation"]
+"""What a table is read for: labels that cannot be learned are refused, kept with findings, or kept."""
 
 
 def find_label_problems(raw: RawTable, targets: FloatArray) -> list[str]:
-    """Say why a table cannot be used at all: it has no rows, or no labels.
+    """Explain why a table cannot be used at all: it has no rows, or no labels.
 
     Args:
         raw: The table.
@@ -263,7 +263,7 @@ def find_label_problems(raw: RawTable, targets: FloatArray) -> list[str]:
 
 
 def find_hopeless_labels(raw: RawTable, targets: FloatArray) -> list[str]:
-    """Say what cannot be learned: labels that no photo carries, or tables that never say "absent".
+    """Explain what cannot be learned: labels without photos, or tables that never say "absent".
 
     Args:
         raw: The table.
@@ -274,10 +274,10 @@ def find_hopeless_labels(raw: RawTable, targets: FloatArray) -> list[str]:
     unused = [] if raw.is_catalogue else [raw.labels[label] for label in _find_unused(targets)]
     unknown = {raw.labels[label] for label in np.flatnonzero(np.isnan(targets).all(axis=0))}
     problems = [
-        f"{raw.where}: label '{label}' is unknown on every photo, so nothing can be learned of it; "
-        "fill it in or leave it out"
+        f"{raw.where}: label '{label}' is unknown on every photo, so it cannot be learned; fill it in or "
+        "leave it out"
         if label in unknown
-        else f"{raw.where}: no photo carries label '{label}', so nothing can be learned of it; leave it out"
+        else f"{raw.where}: no photo carries label '{label}', so it cannot be learned; leave it out"
         for label in unused
     ]
     if not (targets == 0).any() and np.isnan(targets).any():
@@ -295,8 +295,8 @@ def choose_labels(
     Args:
         raw: The table.
         targets: Targets per photo [n_photos, n_labels].
-        purpose: Labels of a catalogue that no photo carries are left out but where the table judges.
-        min_photos: Labels on fewer photos are left out, but where the table judges.
+        purpose: Labels of a catalogue that no photo carries are left out, except in evaluation.
+        min_photos: Labels on fewer photos are left out, except in evaluation.
 
     Returns:
         Numbers of the labels that are kept, and notes.
@@ -306,14 +306,14 @@ def choose_labels(
     names = list_some([raw.labels[label] for label in unused])
     notes = []
     kept = everything
-    if len(unused) and raw.is_catalogue and purpose != "judging":
+    if len(unused) and raw.is_catalogue and purpose != "evaluation":
         notes.append(f"{raw.where}: no photo carries {names}; left out")
         kept = np.setdiff1d(everything, unused)
-    elif len(unused) and purpose == "judging":
+    elif len(unused) and purpose == "evaluation":
         notes.append(f"{raw.where}: no photo carries {names}")
     n_photos = (targets == 1).sum(axis=0)
     rare = np.flatnonzero((n_photos < min_photos) & (min_photos > 1))
-    if len(rare) and purpose != "judging":
+    if len(rare) and purpose != "evaluation":
         names = list_some([f"{raw.labels[label]} ({n_photos[label]})" for label in rare])
         notes.append(f"{raw.where}: labels on fewer than {min_photos} photos are left out: {names}")
         kept = np.setdiff1d(kept, rare)

@@ -11,12 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from manylabel.data.find import is_photo_name
-from manylabel.data.formats.base import LabelFormat, LabelSource, RawRow, RawTable
-from manylabel.data.formats.contents import first_objects, list_records, read_json, read_name
-from manylabel.data.formats.files import find_only_file
+from manylabel.data.formats.base import LabelFormat, LabelSource, RawRow, RawTable, find_only_file
+from manylabel.data.formats.contents import clean_label, first_objects, list_records, read_json, read_name
 from manylabel.data.formats.matching import list_addressed_names
 from manylabel.data.formats.questions import Answers, Questions, collect_questions, is_yes_no
-from manylabel.data.formats.values import clean_label
 from manylabel.data.wording import count, list_some
 from manylabel.errors import TableError
 
@@ -73,8 +71,8 @@ def read_label_studio(source: LabelSource) -> RawTable:
     it counts alone.
 
     Raises:
-        TableError: The file is no JSON list, nobody annotated any task, or no key of a JSON-MIN export can be
-            told to hold the choices.
+        TableError: The file is no JSON list, nobody annotated any task, or it is unclear which key of a
+            JSON-MIN export holds the choices.
     """
     path = find_only_file(source.path, (".json",))
     export = _Export(path.name)
@@ -103,7 +101,7 @@ def read_label_studio(source: LabelSource) -> RawTable:
         rows=tuple(rows),
         labels=questions.labels,
         title=path.name,
-        form=f"Label Studio {'JSON' if is_full else 'JSON-MIN'}",
+        kind=f"Label Studio {'JSON' if is_full else 'JSON-MIN'}",
         where=path.name,
         repair=REPAIR,
         notes=tuple(_write_notes(export, questions, is_full=is_full)),
@@ -127,7 +125,7 @@ def _write_notes(export: _Export, questions: Questions, *, is_full: bool) -> Ite
         levels = list_some(sorted(paths[0]), most=2)
         yield f"{title}: each level of a taxonomy is a label of its own: {levels}"
     if export.left_out:
-        left_out = f"{title}: no labels, and left out: {list_some(sorted(export.left_out))}"
+        left_out = f"{title}: not labels, and left out: {list_some(sorted(export.left_out))}"
         hint = "" if is_full else "; if one of them is a question with choices, export JSON, not JSON-MIN"
         yield left_out + hint
 
@@ -175,8 +173,8 @@ def _read_full(tasks: Sequence[Task], export: _Export) -> None:
         results = [_list_objects(entry.get("result")) for _, entry in annotations]
         export.left_out.update((name, None) for given in results for name in _list_other_results(given))
         answers = [
-            (place, tuple(_read_results(given)))
-            for (place, _), given in zip(annotations, results, strict=True)
+            (location, tuple(_read_results(given)))
+            for (location, _), given in zip(annotations, results, strict=True)
         ]
         _add_task(export, where, data if isinstance(data, dict) else task, answers)
 
@@ -193,7 +191,7 @@ def _add_task(
     elif not answers:
         export.unanswered.append(names[0])
     export.annotations.extend(
-        _Annotation(where=place, names=names, answers=given) for place, given in answers
+        _Annotation(where=location, names=names, answers=given) for location, given in answers
     )
 
 
@@ -290,8 +288,8 @@ def _find_fields(tasks: Sequence[Task], *, title: str) -> tuple[list[str], list[
         names = ", ".join(fields)
         raise TableError(
             [
-                f"{title}: which of these keys holds the choices? {names}; export JSON, which tells it, "
-                "not JSON-MIN"
+                f"{title}: which of these keys holds the choices? {names}; export JSON, which says so, "
+                "instead of JSON-MIN"
             ]
         )
     if not fields:

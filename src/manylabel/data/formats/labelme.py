@@ -2,7 +2,7 @@
 
 In:  the folder of the files, with its subfolders; or one file. They lie beside their photos or elsewhere.
 Out: RawTable; flags of the image and labels of its shapes are labels. A flag that a file does not list is
-     unknown there. The split is told by folders called train, val and test.
+     unknown there. Folders called train, val and test are the split.
 """
 
 from collections import Counter
@@ -13,10 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from manylabel.data.find import find_files, find_photos
-from manylabel.data.formats.base import LabelFormat, LabelSource, RawRow, RawTable
-from manylabel.data.formats.contents import read_json, read_name
-from manylabel.data.formats.files import describe_contradictions, order_names
-from manylabel.data.formats.values import clean_label, read_part
+from manylabel.data.formats.base import (
+    LabelFormat,
+    LabelSource,
+    RawRow,
+    RawTable,
+    describe_contradictions,
+    order_names,
+)
+from manylabel.data.formats.contents import clean_label, read_json, read_name, read_part
 from manylabel.data.wording import count, folder_title, list_some
 from manylabel.errors import TableError
 from manylabel.io.files import printable
@@ -55,7 +60,7 @@ def read_labelme(source: LabelSource) -> RawTable:
         rows=tuple(rows),
         labels=tuple(sorted({*flags, *(label for row in rows for label in row.present)})),
         title=f"{where} ({count(len(annotations), 'file')})" if root.is_dir() else where,
-        form="labelme",
+        kind="labelme",
         where=where,
         is_catalogue=True,
         repair="keep one file with all flags and shapes of the photo",
@@ -108,7 +113,7 @@ def _read_annotation(path: Path, document: dict[str, Any], root: Path, *, proble
     for label in sorted(shapes):
         if flags.get(label) is False:
             problems.append(
-                f"{where}: flag '{label}' is false, but a shape is called '{label}'; mend one of them"
+                f"{where}: flag '{label}' is false, but a shape is called '{label}'; correct one of them"
             )
     folders = path.relative_to(root).parent.parts if root.is_dir() else ()
     return _Annotation(
@@ -163,12 +168,12 @@ def _describe_flags(flags: Counter[str], n_files: int, *, where: str) -> list[st
 
 
 def _describe_folders(annotations: Sequence[_Annotation], root: Path, *, where: str) -> list[str]:
-    """Say that folders of photos are no labels where they could be taken for some."""
+    """Describe folders of photos that could be taken for labels."""
     paths = {annotation.path.parent for annotation in annotations if annotation.part is None}
     if len(paths) < 2:
         return []
     folders = sorted(_title(path, root) for path in paths - {root})
-    return [f"{where}: the names of the folders are no labels: {list_some(folders)}"]
+    return [f"{where}: the names of the folders are not labels: {list_some(folders)}"]
 
 
 def _describe_others(others: Sequence[Path], root: Path, *, where: str) -> list[str]:
@@ -179,10 +184,10 @@ def _describe_others(others: Sequence[Path], root: Path, *, where: str) -> list[
 
 
 def _fills_subfolders(folder: Path) -> bool:
-    """Tell whether most photos have a file of labelme; the names of the folders may be labels, else.
+    """Tell whether most photos have a file of labelme.
 
     Raises:
-        TableError: Some photos have one.
+        TableError: Only some have one, so the names of the folders may be the labels.
     """
     n_files = _count_files(folder)
     n_photos = len(find_photos(folder)) if n_files else 0

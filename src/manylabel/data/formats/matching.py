@@ -1,7 +1,7 @@
-"""Find the photo that a name stands for.
+"""Find the photo that a name means.
 
 In:  the photos of a folder, and a name as somebody wrote it: a path, an address, the name of an upload.
-Out: the photos that the name may stand for: one is a match, none is missing, several are ambiguous.
+Out: the photos that the name may mean: one is a match, none is missing, several are ambiguous.
 """
 
 import base64
@@ -25,7 +25,7 @@ _MOST_DIGITS = 18
 
 @dataclass(frozen=True, kw_only=True)
 class Match:
-    """Hold the photos that a name may stand for.
+    """The photos that a name may mean.
 
     Attributes:
         rows: Their numbers.
@@ -40,7 +40,7 @@ class Match:
 
 
 class PhotoIndex:
-    """Look photos up by name.
+    """Photos by name.
 
     A name is tried as a path below the photo folder, then relative to the folder of the table, then as a
     file name in any folder, then without its ending; all of that again without regard to case. Of several
@@ -171,7 +171,7 @@ class _Lookup:
             self._by_stem[_stem(parts[-1])].append(row)
 
     def find(self, written: Parts, *, below: Parts) -> Match:
-        """Find the photos that a name may stand for; ``below`` is where it leads from the table's folder."""
+        """Find the photos that a name may mean; ``below`` is where it leads from the table's folder."""
         *folders, name = self._fold_all(written)
         for path in ((*folders, name), self._fold_all(below)):
             if path in self._by_path:
@@ -215,7 +215,7 @@ def _climb(parts: Parts) -> Parts:
 
 
 def _stem(name: str) -> str:
-    """Cut the ending of a photo, and nothing else that stands behind a dot."""
+    """Cut the ending of a photo, and nothing else behind a dot."""
     return name.rpartition(".")[0] if is_photo_name(name) else name
 
 
@@ -229,7 +229,7 @@ def _count_common_end(first: Parts, second: Parts) -> int:
 
 
 _SCHEME = re.compile(r"((?:[^:]*/)?)([A-Za-z][A-Za-z0-9+.-]+):/+")
-"""Of two letters or more, as "C:/" is a drive; the name of a part's folder may stand before it."""
+"""Of two letters or more, as "C:/" is a drive; the name of a part's folder may come before it."""
 
 _UPLOAD_PREFIX = re.compile(r"(?:^|(?<=[/\\]))[0-9a-f]{8}-(?=[^/\\]+$)")
 _DATE_PREFIX = re.compile(r"(?:19|20)\d\d(?:0\d|1[0-2])[0-3]\d-")
@@ -237,7 +237,7 @@ _LOST_IN_UPLOADS = re.compile(r"[^-\w.]")
 
 
 def list_addressed_names(address: str) -> tuple[str, ...]:
-    """List the file names that an address may stand for, the likeliest first.
+    """List the file names that an address may mean, the likeliest first.
 
     A name that is no address comes first as it is written.
 

@@ -20,7 +20,7 @@ from manylabel.io.files import printable
 
 _FEW_MISSING = 0.5
 """Share of missing photos up to which their rows are left out; above it, the folder may be the wrong one."""
-_RULES: dict[Rule, str] = {
+_HOW_MATCHED: dict[Rule, str] = {
     "name": "matched without folder, ending or case",
     "address": "matched after decoding the address",
     "upload": "matched as Label Studio renames uploads",
@@ -30,7 +30,7 @@ _RULES: dict[Rule, str] = {
 
 @dataclass(frozen=True)
 class PhotoFolder:
-    """Hold the photos that a table may name.
+    """The photos that a table may name.
 
     Attributes:
         path: The folder.
@@ -42,7 +42,7 @@ class PhotoFolder:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Name the photos: their paths below the folder, with forward slashes."""
+        """Return the names of the photos: their paths below the folder, with forward slashes."""
         return tuple(printable(photo.relative_to(self.path).as_posix()) for photo in self.photos)
 
     @cached_property
@@ -53,12 +53,12 @@ class PhotoFolder:
 
 @dataclass(frozen=True, kw_only=True)
 class Named:
-    """Hold which photo each row is about.
+    """The photo of each row.
 
     Attributes:
         photos: Number of the photo per row of the table; None where there is not exactly one.
-        notes: What the user should know, one sentence each.
-        problems: What stops the run, one sentence each.
+        notes: Notes for the user, one sentence each.
+        problems: Reasons to stop the run, one sentence each.
     """
 
     photos: tuple[int | None, ...]
@@ -136,21 +136,23 @@ def _explain_ambiguous(row: RawRow, photos: Sequence[str]) -> str:
 
 
 def _describe_loose(raw: RawTable, matches: Sequence[Match], folder: PhotoFolder) -> list[str]:
-    loose: dict[Rule, list[str]] = {rule: [] for rule in _RULES}
+    loose: dict[Rule, list[str]] = {rule: [] for rule in _HOW_MATCHED}
     for row, match in zip(raw.rows, matches, strict=True):
         if len(match.rows) == 1 and not match.is_exact:
             loose[match.rule].append(f"{row.names[0]}' as '{folder.names[match.rows[0]]}")
     return [
-        f"{count(len(names), 'name')} {_RULES[rule]}: {list_some(names, most=2)}"
+        f"{count(len(names), 'name')} {_HOW_MATCHED[rule]}: {list_some(names, most=2)}"
         for rule, names in loose.items()
         if names
     ]
 
 
 def _describe_unnamed(raw: RawTable, photos: Sequence[int | None], folder: PhotoFolder) -> list[str]:
-    copies = {name for row in raw.rows for name in row.copies}
+    duplicates = {name for row in raw.rows for name in row.duplicates}
     named = set(photos)
-    unnamed = [name for photo, name in enumerate(folder.names) if photo not in named and name not in copies]
+    unnamed = [
+        name for photo, name in enumerate(folder.names) if photo not in named and name not in duplicates
+    ]
     if not unnamed:
         return []
     left_out = f"{len(unnamed)} of {count(len(folder.names), 'photo')} in {folder.path} have no labels"
@@ -164,7 +166,7 @@ def _describe_missing(missing: Sequence[RawRow], folder: PhotoFolder, *, is_all:
         there = list_some(folder.names, most=2)
         return [
             f"{first.where}: none of the photos named here is in {folder.path} ({names}); "
-            f"it holds {there}; is it the right folder, and is the column of the photos the right one?"
+            f"it holds {there}; is this the right folder, and the right column of photo names?"
         ]
     # Only what will be shown is explained: the search for similar names is slow.
     explained = [_explain_missing(row, folder) for row in missing[:MOST_PROBLEMS]]

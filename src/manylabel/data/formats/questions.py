@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from manylabel.data.formats.values import ABSENT_WORDS, PRESENT_WORDS
+from manylabel.data.formats.contents import ABSENT_WORDS, PRESENT_WORDS
 from manylabel.data.wording import count, list_some
 
 Answers = Mapping[str, frozenset[str]]
@@ -20,7 +20,7 @@ _UNSURE = frozenset({"?", "n/a", "unknown", "unsure", "not sure"})
 
 @dataclass(frozen=True, kw_only=True)
 class Labelled:
-    """What one annotation says about labels: those that apply, and those it says nothing about."""
+    """The labels of one annotation: those that are present, and those that are unknown."""
 
     present: frozenset[str]
     unknown: frozenset[str]
@@ -76,17 +76,17 @@ class Questions:
         return Labelled(present=frozenset(present), unknown=frozenset(unknown))
 
     def describe(self, *, where: str) -> list[str]:
-        """Say how answers became labels, where they did not stay as they are."""
+        """Describe how answers became labels, if they were changed."""
         others = [question for question in self.answers if question not in self._yes_no]
-        told = []
+        parts = []
         if self._yes_no:
-            told.append(f"those answered by yes or no are labels: {list_some(sorted(self._yes_no))}")
+            parts.append(f"those answered by yes or no are labels: {list_some(sorted(self._yes_no))}")
         if others and len(self.answers) > 1:
-            told.append(f"labels are written 'question: answer' for {list_some(others)}")
-        if not told:
+            parts.append(f"labels are written 'question: answer' for {list_some(others)}")
+        if not parts:
             return []
         questions = count(len(self.answers), "question")
-        return [f"{where}: {questions}; {'; '.join(told)}; without an answer they are unknown"]
+        return [f"{where}: {questions}; {'; '.join(parts)}; without an answer they are unknown"]
 
     def _needs_answer(self, question: str) -> bool:
         return question in self._yes_no or (len(self.answers) > 1 and question not in self.optional)

@@ -15,14 +15,13 @@ import numpy as np
 
 from manylabel.config import BlankMeaning, DataConfig, MissingPhotos
 from manylabel.data.find import PHOTO_EXTENSIONS, describe_misnamed, find_files
-from manylabel.data.formats.base import LabelSource, RawRow, RawTable
-from manylabel.data.formats.files import find_part_level, read_folder_part
+from manylabel.data.formats.base import LabelSource, RawRow, RawTable, find_part_level, read_folder_part
 from manylabel.data.formats.label_names import (
     Purpose,
     choose_labels,
     clean_labels,
-    describe_alike,
     describe_odd_labels,
+    describe_similar_names,
     find_hopeless_labels,
     find_impossible_labels,
     find_label_problems,
@@ -68,8 +67,8 @@ def read_table(  # noqa: PLR0913 - one argument per setting of the table
         missing: "skip" leaves out lines whose photo is not there, "error" refuses them. Not given: they are
             left out where most photos are there.
         min_photos: Labels on fewer photos are left out.
-        purpose: "training" refuses a table of which nothing could be learned: labels that no photo carries,
-            no cell that says "absent". "checking" leaves that to ``check``; "judging" is content with a note.
+        purpose: "training" refuses labels that cannot be learned: no photo carries them, or no cell says
+            "absent". "checking" leaves that to ``check``; "evaluation" only adds a note.
 
     Returns:
         The photos that the labels name, in their order, with notes on whatever was left out or assumed.
@@ -93,7 +92,7 @@ def read_table(  # noqa: PLR0913 - one argument per setting of the table
         >>> table.source
         "labels.csv, read as delimited CSV (image, labels), labels joined by ';'"
     """
-    form = DataConfig(
+    config = DataConfig(
         format=format,
         delimiter=delimiter,
         photo_column=photo_column,
@@ -105,21 +104,21 @@ def read_table(  # noqa: PLR0913 - one argument per setting of the table
         missing=missing,
         min_photos=min_photos,
     )
-    return read_table_as(form, labels, photos=photos, purpose=purpose)
+    return read_table_as(config, labels, photos=photos, purpose=purpose)
 
 
 def read_table_as(
-    form: DataConfig, labels: Path | str | None, *, photos: Path | str, purpose: Purpose = "training"
+    config: DataConfig, labels: Path | str | None, *, photos: Path | str, purpose: Purpose = "training"
 ) -> LabelTable:
     """Read a table as ``read_table`` does.
 
     Args:
-        form: How it is read; its paths are not used.
+        config: How it is read; its paths are not used.
         labels: A file, or a folder of annotation files; None asks the photo folder itself.
         photos: Folder of the photos.
         purpose: As ``read_table`` takes it.
     """
-    _check_options(form)
+    _check_options(config)
     photos = Path(photos)
     found = find_files(photos)
     folder, misnamed = PhotoFolder(photos, found.photos), describe_misnamed([(photos, found)])
@@ -138,8 +137,8 @@ def read_table_as(
     near = path if path.is_dir() else path.parent
     find = cache(lambda name: folder.index.find(name, near=near).rows)  # asked for most cells, several times
     find_number = cache(lambda name: folder.index.find_number(name).rows)
-    source = LabelSource(path=path, form=form, find=find, find_number=find_number)
-    table = assemble_table(_read_raw(source, form.format), folder=folder, purpose=purpose, form=form)
+    source = LabelSource(path=path, config=config, find=find, find_number=find_number)
+    table = assemble_table(_read_raw(source, config.format), folder=folder, purpose=purpose, config=config)
     return replace(table, notes=(*table.notes, *misnamed))
 
 
@@ -149,7 +148,7 @@ def _read_raw(source: LabelSource, name: str) -> RawTable:
         source = replace(source, path=path)
     else:
         label_format = find_format(name)
-    delimiter = source.form.delimiter
+    delimiter = source.config.delimiter
     if delimiter is not None and not label_format.takes_delimiter:
         raise ConfigError(
             f"delimiter: '{delimiter}' was given, but {source.path} is read as {label_format.name}, which "
@@ -158,30 +157,30 @@ def _read_raw(source: LabelSource, name: str) -> RawTable:
     return label_format.read(source)
 
 
-def _check_options(form: DataConfig) -> None:
-    if form.format != "auto":
-        find_format(form.format)
+def _check_options(config: DataConfig) -> None:
+    if config.format != "auto":
+        find_format(config.format)
     for option, value, meanings in (
-        ("blank", form.blank, get_args(BlankMeaning)),
-        ("missing", form.missing, get_args(MissingPhotos)),
+        ("blank", config.blank, get_args(BlankMeaning)),
+        ("missing", config.missing, get_args(MissingPhotos)),
     ):
         if value is not None and value not in meanings:
             raise ConfigError(f"{option}: '{value}' was given, expected {' or '.join(meanings)}")
-    if form.delimiter == "":
+    if config.delimiter == "":
         raise ConfigError("delimiter: an empty text separates nothing; leave it out to have it guessed")
 
 
 def assemble_table(
-    raw: RawTable, *, folder: PhotoFolder, purpose: Purpose, form: DataConfig | None = None
+    raw: RawTable, *, folder: PhotoFolder, purpose: Purpose, config: DataConfig | None = None
 ) -> LabelTable:
-    """Match names to photos, merge what is said twice, and check the labels.
+    """Match names to photos, merge rows about the same photo, and check the labels.
 
     Args:
         raw: What a reader read.
         folder: The photos.
         purpose: For training, labels that no photo carries are a problem. Else they are kept; those of a
-            catalogue only where the table judges.
-        form: What the user said about missing photos and rare labels; its paths are not used.
+            catalogue only for evaluation.
+        config: Settings for missing photos and rare labels; its paths are not used.
 
     Returns:
         The photos that the table names, in its order.
@@ -189,9 +188,9 @@ def assemble_table(
     Raises:
         TableError: Every problem found.
     """
-    form = DataConfig() if form is None else form
+    config = DataConfig() if config is None else config
     raw = clean_labels(raw)
-    named = find_named_photos(raw, folder, on_missing=form.missing)
+    named = find_named_photos(raw, folder, on_missing=config.missing)
     targets = fill_targets(raw)  # [n_rows, n_labels]
     merged = merge_rows(raw, photos=named.photos, targets=targets)
     odd = [*find_impossible_labels(raw), *find_label_problems(raw, targets)]
@@ -206,10 +205,10 @@ def assemble_table(
     problems = cap_problems([*others, hopeless])
     if problems:
         raise TableError(problems)
-    kept, notes = choose_labels(raw, merged.targets, purpose=purpose, min_photos=form.min_photos)
+    kept, notes = choose_labels(raw, merged.targets, purpose=purpose, min_photos=config.min_photos)
     names = tuple(folder.names[photo] for photo in merged.photos)
     parts, split_notes = take_split_of_folders(names, merged.parts, where=raw.title)
-    notes = [*split_notes, *notes, *describe_alike(raw, merged.targets), *describe_odd_labels(raw)]
+    notes = [*split_notes, *notes, *describe_similar_names(raw, merged.targets), *describe_odd_labels(raw)]
     return LabelTable(
         photos=tuple(folder.photos[photo] for photo in merged.photos),
         names=names,
@@ -223,14 +222,14 @@ def assemble_table(
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Merged:
-    """Hold one row per photo, in the order in which the table first names them.
+    """One row per photo, in the order in which the table first names them.
 
     Attributes:
         photos: Numbers of the photos [n_photos].
         targets: 1 present, 0 absent, NaN unknown [n_photos, n_labels].
         parts: Part of the split per photo, None where nothing was given.
-        notes: What the user should know, one sentence each.
-        problems: What stops the run, one sentence each.
+        notes: Notes for the user, one sentence each.
+        problems: Reasons to stop the run, one sentence each.
     """
 
     photos: tuple[int, ...]
@@ -251,7 +250,7 @@ def fill_targets(raw: RawTable) -> FloatArray:
 
 
 def merge_rows(raw: RawTable, *, photos: Sequence[int | None], targets: FloatArray) -> Merged:
-    """Merge the rows about one photo: what one of them knows fills what another does not.
+    """Merge the rows about one photo: known labels of one row replace unknown ones of another.
 
     Args:
         raw: The rows.
@@ -279,7 +278,7 @@ def merge_rows(raw: RawTable, *, photos: Sequence[int | None], targets: FloatArr
         merged[earlier, is_unknown] = merged[row, is_unknown]
         parts[earlier] = parts[earlier] if parts[earlier] is not None else parts[row]
     kept = list(first.values())
-    note = f"{count(len(repeated), 'row')} said again what an earlier one said: {list_some(repeated)}"
+    note = f"{count(len(repeated), 'row')} repeated an earlier row: {list_some(repeated)}"
     return Merged(
         photos=tuple(first),
         targets=merged[kept],
@@ -318,10 +317,10 @@ def take_split_of_folders(names: Sequence[str], parts: Parts, *, where: str) -> 
         return parts, _describe_some(names, folders, where=where)
     found = tuple(read_folder_part(folder[level]) for folder in folders)
     counted = Counter(found)
-    told = ", ".join(f"{number} {part}" for part, number in counted.items())
+    counts = ", ".join(f"{number} {part}" for part, number in counted.items())
     note = (
-        f"{where}: no part of the split is given, so the folders of the photos tell it ({told}); "
-        "name a part for every photo to have another split"
+        f"{where}: no part of the split is given, so the folders of the photos are the split ({counts}); "
+        "give a part for every photo to change it"
     )
     return found, (note,)
 
@@ -329,7 +328,7 @@ def take_split_of_folders(names: Sequence[str], parts: Parts, *, where: str) -> 
 def _describe_some(
     names: Sequence[str], folders: Sequence[tuple[str, ...]], *, where: str
 ) -> tuple[str, ...]:
-    """Tell of photos in folders that name parts, where the folders of the others name none."""
+    """Describe photos in folders that name parts if the folders of the others name none."""
     has_part = [any(map(read_folder_part, folder[:2])) for folder in folders]
     named = {folder[:2] for folder, is_named in zip(folders, has_part, strict=True) if is_named}
     others = [name for name, is_named in zip(names, has_part, strict=True) if not is_named]
@@ -338,5 +337,5 @@ def _describe_some(
     return (
         f"{where}: some photos lie in folders that name parts of a split "
         f"({list_some(sorted('/'.join(folder) + '/' for folder in named))}), others do not "
-        f"({list_some(others, most=2)}); so these folders are not taken for the split",
+        f"({list_some(others, most=2)}); so these folders are not used as the split",
     )

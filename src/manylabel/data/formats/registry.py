@@ -10,19 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from manylabel.data.find import find_files, list_visible
-from manylabel.data.formats.base import LabelFormat, LabelSource
+from manylabel.data.formats.base import LabelFormat, LabelSource, PartFile, list_part_files, list_wanted_files
 from manylabel.data.formats.coco import COCO
 from manylabel.data.formats.contents import first_objects, missing_file, read_json, read_xml
 from manylabel.data.formats.create_ml import CREATE_ML
 from manylabel.data.formats.cvat import CVAT
 from manylabel.data.formats.delimited import DELIMITED
-from manylabel.data.formats.files import PartFile, list_part_files, list_wanted_files
 from manylabel.data.formats.folders import FOLDERS, describe_annotations
 from manylabel.data.formats.hf import HF
 from manylabel.data.formats.label_studio import LABEL_STUDIO
 from manylabel.data.formats.labelme import LABELME
-from manylabel.data.formats.one_hot import ONE_HOT
-from manylabel.data.formats.roboflow import ROBOFLOW
+from manylabel.data.formats.one_hot import ONE_HOT, ROBOFLOW
 from manylabel.data.formats.tables.columns import find_columns
 from manylabel.data.formats.tables.grid import TABLE_EXTENSIONS
 from manylabel.data.formats.tables.sheet import read_sheet
@@ -82,7 +80,7 @@ def guess_format(source: LabelSource) -> Guess:
 
     Args:
         source: A file, or a folder: of annotations, of the parts of a data set, with one table in it, or with
-            a subfolder of photos per label; and what the user said about it.
+            a subfolder of photos per label; and the settings of the user.
 
     Returns:
         The format, and what to read: the path itself, or the only table of the folder.

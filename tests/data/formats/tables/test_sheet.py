@@ -141,16 +141,16 @@ def test_titles_above_the_column_names_are_left_out_with_a_note(tmp_path: Path, 
     rows: list[list[object]] = [above, [], ["image", "a", "b"], ["x.jpg", 1, 0], ["y.jpg", 0, 1]]
     sheet = read_sheet(write_workbook(tmp_path / "labels.xlsx", rows))
     assert (sheet.where, sheet.header) == ("labels.xlsx, row 3", ("image", "a", "b"))
-    assert sheet.notes[0].startswith("labels.xlsx: row 3 names the columns; what stands above is left out")
+    assert sheet.notes[0].startswith("labels.xlsx: row 3 names the columns; lines above are left out")
 
 
 def test_the_line_of_column_names_can_be_said(tmp_path: Path) -> None:
     rows: list[list[object]] = [["a", "b"], ["image", "c"], ["x.jpg", 1]]
     path = write_workbook(tmp_path / "labels.xlsx", rows)
-    source = LabelSource(path=path, form=DataConfig(header_row=2))
+    source = LabelSource(path=path, config=DataConfig(header_row=2))
     assert read_sheet(path, source=source).header == ("image", "c")
     with pytest.raises(ConfigError, match=r"header_row: labels\.xlsx has nothing in row 9"):
-        read_sheet(path, source=LabelSource(path=path, form=DataConfig(header_row=9)))
+        read_sheet(path, source=LabelSource(path=path, config=DataConfig(header_row=9)))
 
 
 def write_workbook(path: Path, rows: list[list[object]], *, more_sheets: int = 0) -> Path:
@@ -199,10 +199,10 @@ def test_the_first_sheet_that_names_photos_is_read_with_a_note(tmp_path: Path) -
 
 def test_the_sheet_can_be_said(tmp_path: Path) -> None:
     path = write_sheets(tmp_path / "labels.xlsx")
-    said = LabelSource(path=path, form=DataConfig(sheet="autumn"))
+    said = LabelSource(path=path, config=DataConfig(sheet="autumn"))
     assert read_sheet(path, source=said).header == ("image", "autumn")
     with pytest.raises(ConfigError, match="no sheet 'autum'; did you mean 'autumn'"):
-        read_sheet(path, source=LabelSource(path=path, form=DataConfig(sheet="autum")))
+        read_sheet(path, source=LabelSource(path=path, config=DataConfig(sheet="autum")))
 
 
 def test_a_merged_area_holds_its_value_everywhere(tmp_path: Path) -> None:
@@ -327,4 +327,4 @@ def test_a_list_of_numbers_that_became_a_decimal_is_an_error(tmp_path: Path) -> 
 def test_two_columns_of_numbers_that_may_be_photos_are_asked_about(tmp_path: Path) -> None:
     rows: list[list[object]] = [["no", "number", "sea"], [1, 3, "x"], [2, 1, ""], [3, 2, "x"]]
     problems = problems_of(tmp_path, rows, photos=("001.jpg", "002.jpg", "003.jpg"))
-    assert "'no', 'number' may all name the photos; say which: --photo-column NAME" in problems[0]
+    assert "'no', 'number' may all name the photos; choose one: --photo-column NAME" in problems[0]

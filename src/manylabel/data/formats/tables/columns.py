@@ -1,6 +1,6 @@
 """Find out which column of a sheet is which.
 
-In:  a sheet, what the user said about it, and which photos there are.
+In:  a sheet, the settings of the user, and which photos there are.
 Out: the column of photo names, that of the split, those of the labels and how they give them; the part of
      each line.
 """
@@ -10,6 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from manylabel.data.formats.base import LabelSource, Layout
+from manylabel.data.formats.contents import (
+    LABELS_NAMES,
+    PART_NAMES,
+    PART_WORDS,
+    TRUTH_NAMES,
+    plain_name,
+    read_part,
+    read_target,
+)
 from manylabel.data.formats.tables.label_cells import LabelCellError, guess_delimiter, split_labels
 from manylabel.data.formats.tables.photo_column import (
     find_photo_column,
@@ -23,21 +32,12 @@ from manylabel.data.formats.tables.photo_column import (
     repeats,
 )
 from manylabel.data.formats.tables.sheet import INDEX_NAME, Line, Sheet
-from manylabel.data.formats.values import (
-    LABELS_NAMES,
-    PART_NAMES,
-    PART_WORDS,
-    TRUTH_NAMES,
-    plain_name,
-    read_part,
-    read_target,
-)
 from manylabel.data.wording import count, list_some
 from manylabel.errors import ConfigError, TableError, did_you_mean
 from manylabel.types import Part
 
 FASTAI_NAME = "is_valid"
-WAYS_OUT = "to choose others, use --photo-column, --label-columns or --ignore"
+OTHER_COLUMNS = "to choose others, use --photo-column, --label-columns or --ignore"
 
 _NUMBER_WORDS = frozenset({"0", "1", "0.0", "1.0", "-1", "-1.0", "true", "false", "nan", "none"})
 """Cells of a one-hot column that would be odd names for a label."""
@@ -58,8 +58,8 @@ class Columns:
         layout: How the label columns say labels.
         labels: Numbers of the label columns.
         others: Numbers of the columns that are left out.
-        notes: What the user should know, one sentence each.
-        problems: What stops the run, one sentence each.
+        notes: Notes for the user, one sentence each.
+        problems: Reasons to stop the run, one sentence each.
     """
 
     photo: int
@@ -76,25 +76,25 @@ def find_columns(sheet: Sheet, source: LabelSource, *, layout: Layout | None = N
     """Find the columns of photo names, of the split and of the labels.
 
     The column most of whose cells are photos names them. Labels are columns of one-hot values, or the column
-    that is named like a list of labels, or the only one that holds text; what the user said goes first.
+    that is named like a list of labels, or the only one that holds text; the settings of the user come first.
 
     Args:
         sheet: The sheet.
-        source: What the user said, and which photos there are.
+        source: The settings of the user, and which photos there are.
         layout: How the columns say labels; not given: guessed.
 
     Raises:
-        TableError: It cannot be told which columns hold labels.
+        TableError: It is unclear which columns hold labels.
         ConfigError: The user named a column that is not there.
     """
-    form = source.form
-    ignored = set(numbers_of(form.ignore, sheet, option="ignore"))
+    config = source.config
+    ignored = set(numbers_of(config.ignore, sheet, option="ignore"))
     photo, photo_problems = find_photo_column(sheet, source, ignored=ignored)
-    wanted = list(numbers_of(form.label_columns, sheet, option="label_columns"))
+    wanted = list(numbers_of(config.label_columns, sheet, option="label_columns"))
     if photo in wanted:
         raise ConfigError(
             f"label_columns: '{sheet.header[photo]}' names the photos of {sheet.title}, so it is no label; "
-            "if another column does, say it with --photo-column NAME"
+            "if another column does, give it with --photo-column NAME"
         )
     parts = _find_parts(sheet, taken={photo, *ignored, *wanted})
     free = [number for number in range(len(sheet.header)) if number not in {photo, *parts, *ignored}]
@@ -105,13 +105,13 @@ def find_columns(sheet: Sheet, source: LabelSource, *, layout: Layout | None = N
         labels, kind, label_problems = _find_labels(
             sheet,
             rest,
-            layout=layout or ("lists" if form.delimiter is not None else None),
-            keeps_blank=form.format == "one-hot",
+            layout=layout or ("lists" if config.delimiter is not None else None),
+            keeps_blank=config.format == "one-hot",
         )
     others = sorted({*free} - {*labels})
     is_fastai = bool(parts) and plain_name(sheet.header[parts[0]]) == FASTAI_NAME
     several = " and ".join(f"'{sheet.header[number]}'" for number in parts)
-    part_problems = [f"{sheet.where}: {several} both tell the split; keep one"] if parts[1:] else []
+    part_problems = [f"{sheet.where}: {several} both give the split; keep one"] if parts[1:] else []
     bad = [_describe_bad(sheet, number) for number in (photo, *parts, *labels) if number in sheet.bad]
     return Columns(
         photo=photo,
@@ -217,17 +217,17 @@ def _find_labels(
                 [f"{sheet.where}: no column lists labels: '{sheet.header[lists[0]]}' only says 1 or 0"]
             )
         return lists, "lists", []
-    is_told = layout == "one-hot"
+    is_given = layout == "one-hot"
     hot = [
         number
         for number in rest
-        if is_mostly_hot(sheet.column(number)) or (is_told and is_partly_hot(sheet.column(number)))
+        if is_mostly_hot(sheet.column(number)) or (is_given and is_partly_hot(sheet.column(number)))
     ]
     blank = [number for number in rest if not any(sheet.column(number)) and number not in sheet.bad]
     uncomputed = [number for number in rest if number in sheet.bad and not any(sheet.column(number))]
     counts = [number for number in sorted({*rest} - {*hot}) if may_count(sheet.column(number))]
     if hot or layout == "one-hot" or len(blank) > 1 or uncomputed:
-        # Beside marks, a blank column holds remarks that nobody made, unless the form is said to be one-hot.
+        # Beside marks, a blank column holds remarks that nobody made, unless the user asked for one-hot.
         never = set(blank) if keeps_blank or not hot else set()
         labels = sorted({*hot, *never, *uncomputed})
         if not labels and not counts:
@@ -321,8 +321,8 @@ def _find_only_text(sheet: Sheet, rest: Sequence[int]) -> int:
     if len(marks) <= _MOST_MARKS and all(len(set(sheet.column(number))) > 1 for number in texts):
         raise TableError(
             [
-                f"{sheet.where}: the columns {names} hold {list_some(marks)}, which says neither present nor "
-                "absent in a word that is known; write 1 and 0 in its place"
+                f"{sheet.where}: the columns {names} hold {list_some(marks)}, which is neither a known word "
+                "for present nor for absent; write 1 and 0 instead"
             ]
         )
     raise TableError(
@@ -342,7 +342,7 @@ def _describe_no_labels(sheet: Sheet, numbers: Sequence[int]) -> str:
     hint = "for a share or probability, write 1 from the value on at which the label applies, else 0; "
     return (
         f"{sheet.where}: no column of labels: {', '.join(held)}; a column per label holds 1 and 0, a column "
-        f"of lists holds names; {hint if are_shares else ''}{WAYS_OUT}"
+        f"of lists holds names; {hint if are_shares else ''}{OTHER_COLUMNS}"
     )
 
 
@@ -351,7 +351,7 @@ def _describe_counts(sheet: Sheet, number: int) -> str:
     number_held = next(cell for cell in sheet.column(number) if cell not in ("", "0", "1"))
     if set(filter(None, sheet.column(number))) == {"1", "2"}:
         return (
-            f"{sheet.where}: column '{name}' holds 1 and 2; if these stand for yes and no, write 1 and 0; if "
+            f"{sheet.where}: column '{name}' holds 1 and 2; if these mean yes and no, write 1 and 0; if "
             f"it is no label, leave it out: --ignore '{name}'"
         )
     return (
@@ -371,15 +371,13 @@ def _write_notes(sheet: Sheet, others: Sequence[int], *, is_fastai: bool) -> lis
         )
     if left_out:
         names = list_some(left_out)
-        notes.append(f"{sheet.where}: columns that hold no labels are left out: {names}; {WAYS_OUT}")
+        notes.append(f"{sheet.where}: columns that hold no labels are left out: {names}; {OTHER_COLUMNS}")
     if is_fastai:
-        notes.append(
-            f"{sheet.title}: photos with is_valid = True judge, as in fastai: they are the test part"
-        )
+        notes.append(f"{sheet.title}: photos with is_valid = True are the test part, as in fastai")
     return notes
 
 
 def _is_row_number(sheet: Sheet, number: int) -> bool:
-    """Tell whether a column is the row index that pandas writes unless it is told not to."""
+    """Tell whether a column is the row index that pandas writes by default."""
     is_unnamed = sheet.header[number].startswith(INDEX_NAME)
     return is_unnamed and all(cell.isdecimal() for cell in sheet.column(number))

@@ -19,7 +19,7 @@ from xml.parsers.expat import ExpatError
 from zipfile import BadZipFile
 
 from manylabel.data.formats.contents import read_bytes, read_text
-from manylabel.data.formats.tables.workbook_cells import Room, SheetCells
+from manylabel.data.formats.tables.workbook_cells import CellBudget, SheetCells
 from manylabel.data.formats.tables.workbook_parts import Package, SharedParts, read_shared_parts
 from manylabel.errors import TableError
 from manylabel.io.csv_text import allow_long_cells, unguard
@@ -47,8 +47,8 @@ class Grid:
         bad: Why a cell cannot be used, by the number of its line and its column; such cells are blank.
         name: Name of the sheet, None for a text file.
         is_ragged: The cells are parted by blanks, so that a blank last one does not show.
-        notes: What the user should know, one sentence each.
-        problems: What stops the run, one sentence each.
+        notes: Notes for the user, one sentence each.
+        problems: Reasons to stop the run, one sentence each.
     """
 
     kind: str
@@ -98,7 +98,7 @@ def read_separated(path: Path, *, title: str, names_photo: NamesPhoto) -> Grid:
 
 
 def _read_top(raw: list[str], names_photo: NamesPhoto, *, title: str) -> tuple[int, str | None, list[str]]:
-    """Return how many lines stand above the table, the separator that they declare, and notes.
+    """Return how many lines are above the table, the separator that they declare, and notes.
 
     Excel writes ``sep=;`` above a table, other programs comments that begin with ``#``, and some of these
     are the names of the columns.
@@ -152,8 +152,8 @@ def _score(raw: Sequence[str], separator: str, names_photo: NamesPhoto) -> tuple
     if not wide:
         return (0.0, 0.0, 1)
     n_photos = sum(any(map(names_photo, cells)) for cells in wide)
-    [(_, n_alike)] = Counter(map(len, wide)).most_common(1)
-    return (n_photos / len(lines), n_alike / len(lines), len(lines[0]))
+    [(_, n_equal)] = Counter(map(len, wide)).most_common(1)
+    return (n_photos / len(lines), n_equal / len(lines), len(lines[0]))
 
 
 def _parse(
@@ -226,8 +226,8 @@ def read_workbook(path: Path, *, title: str) -> tuple[Grid, ...]:
     try:
         package = Package(content, title=title)
         shared = read_shared_parts(package)
-        room = Room()
-        return tuple(_read_sheet(package, shared, name, room=room) for name in shared.sheets)
+        budget = CellBudget()
+        return tuple(_read_sheet(package, shared, name, budget=budget) for name in shared.sheets)
     except _DAMAGED as error:
         raise TableError(
             [
@@ -237,9 +237,9 @@ def read_workbook(path: Path, *, title: str) -> tuple[Grid, ...]:
         ) from error
 
 
-def _read_sheet(package: Package, shared: SharedParts, name: str, *, room: Room) -> Grid:
+def _read_sheet(package: Package, shared: SharedParts, name: str, *, budget: CellBudget) -> Grid:
     title = package.title if len(shared.sheets) == 1 else f"{package.title}, sheet '{name}'"
-    cells = SheetCells(title, shared, room=room)
+    cells = SheetCells(title, shared, budget=budget)
     package.read(shared.sheets[name], cells)
     cells.finish_sheet()
     rows = cells.rows

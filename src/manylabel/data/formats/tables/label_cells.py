@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from manylabel.data.formats.values import clean_label, read_target
+from manylabel.data.formats.contents import clean_label, read_target
 from manylabel.io.csv_text import allow_long_cells
 
 DELIMITERS = ("\n", ";", "|", ",", "\N{FULLWIDTH SEMICOLON}", "、", "\N{FULLWIDTH COMMA}")
@@ -56,7 +56,7 @@ _BRACKETS = re.compile(r"[\[\](){}]")
 
 
 class LabelCellError(ValueError):
-    """What a cell holds cannot be told; the text says why and what to write."""
+    """A cell whose labels are unclear; the text says why and what to write."""
 
 
 def guess_delimiter(cells: Sequence[str]) -> str | None:
@@ -65,7 +65,7 @@ def guess_delimiter(cells: Sequence[str]) -> str | None:
     Semicolon, bar and comma are tried first. One that is in far fewer cells than another belongs to a name;
     of the others, the right one explains all cells with the fewest different labels. A space joins labels
     where all are numbers. Else it does, as do "/", "+", "&" and others, only where splitting there at least
-    halves their number, or lowers it while a part of some cell stands alone in another: "old town" is one
+    halves their number, or lowers it while a part of some cell is all of another: "old town" is one
     label where no photo is "old".
 
     Args:
@@ -101,7 +101,7 @@ def _joins(cells: Sequence[str], mark: str) -> bool:
     whole, split = set(cells), _vocabulary(cells, mark)
     joined = {part for cell in whole if mark in cell for part in _split_at(cell, mark)}
     if not all(any(map(str.isalnum, part)) for part in joined if part):
-        return False  # what stands between blanks is a delimiter itself
+        return False  # what is between blanks is a delimiter itself
     is_halved = 2 * len(split) <= len(whole)
     most = len(whole) - 1 if mark == " " else len(whole)  # a space is in far more names than the other marks
     is_fewer = len(split) <= most and not joined.isdisjoint(whole)
@@ -127,14 +127,14 @@ def split_labels(cell: str, delimiter: str | None) -> list[str]:
 
     Args:
         cell: A list as JSON, Python, numpy, pandas or PostgreSQL write it, or labels joined by the delimiter.
-        delimiter: Text between two labels; None where there is one label per cell. A space stands for any
+        delimiter: Text between two labels; None where there is one label per cell. A space matches any
             white space.
 
     Returns:
         The labels as written, outer spaces removed; empty names between two delimiters are left out.
 
     Raises:
-        LabelCellError: It cannot be told which labels the cell holds.
+        LabelCellError: It is unclear which labels the cell holds.
 
     Examples:
         >>> split_labels("beach; boat;", ";"), split_labels("", ";"), split_labels('["beach"]', None)
@@ -184,11 +184,11 @@ def _join_brackets(parts: Sequence[str], delimiter: str) -> list[str]:
         ['old (church, tower)', ' lake']
     """
     joined: list[str] = []
-    for place, part in enumerate(parts):
+    for index, part in enumerate(parts):
         if (
             joined
             and joined[-1].count("(") > joined[-1].count(")")
-            and any(")" in end for end in parts[place:])
+            and any(")" in end for end in parts[index:])
         ):
             joined[-1] += delimiter + part
         else:
@@ -234,7 +234,7 @@ def parse_list(cell: str) -> list[str]:
     """Read a cell that holds a list of labels, as JSON, Python, numpy, pandas or PostgreSQL write it.
 
     Raises:
-        LabelCellError: It cannot be told which labels the list holds.
+        LabelCellError: It is unclear which labels the list holds.
 
     Examples:
         >>> parse_list("['beach' 'old town']"), parse_list("[0 3]"), parse_list("{beach,boat}")
@@ -305,7 +305,7 @@ def _read_bare(cell: str, text: str, *, has_commas: bool) -> list[str]:
 
 
 def _as_written(word: str) -> str:
-    """Write numpy's whole floats as whole numbers, ``1.`` as 1; what stands for nothing as an empty name."""
+    """Write numpy's whole floats as whole numbers, ``1.`` as 1; words for nothing as an empty name."""
     if word in _NOTHING:
         return ""
     return word.rstrip(".") if _NUMBER.fullmatch(word) else word

@@ -1,6 +1,6 @@
 """Find the column that names the photos; tell what the cells of a column hold.
 
-In:  a sheet, what the user said about it, and which photos there are; the cells of a column.
+In:  a sheet, the settings of the user, and which photos there are; the cells of a column.
 Out: the number of the column, with problems where two columns name different photos; whether cells are marks,
      counts, numbers, dates or texts.
 """
@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from manylabel.data.find import is_photo_name
 from manylabel.data.formats.base import LabelSource
+from manylabel.data.formats.contents import LABELS_NAMES, PHOTO_NAMES, plain_name, read_target
 from manylabel.data.formats.tables.sheet import Sheet
-from manylabel.data.formats.values import LABELS_NAMES, PHOTO_NAMES, plain_name, read_target
 from manylabel.data.wording import list_some
 from manylabel.errors import ConfigError, did_you_mean
 
@@ -25,7 +25,7 @@ _TOTALS = frozenset(
         *("media", "tổng", "合計", "合计", "итого"),
     }
 )
-"""What stands in place of a photo where a line below a table sums it up."""
+"""Words for a photo in a line below a table that sums it up."""
 
 
 def number_of(name: str, sheet: Sheet, *, option: str) -> int:
@@ -58,14 +58,14 @@ def numbers_of(names: Sequence[str], sheet: Sheet, *, option: str) -> tuple[int,
     """
     known = {_without_blanks(name): number for number, name in enumerate(sheet.header) if "," in name}
     numbers: list[int] = []
-    place = 0
-    while place < len(names):
-        ends = range(len(names), place + 1, -1)
-        end = next((end for end in ends if _without_blanks(",".join(names[place:end])) in known), place + 1)
-        pieces = names[place:end]
+    first = 0
+    while first < len(names):
+        ends = range(len(names), first + 1, -1)
+        end = next((end for end in ends if _without_blanks(",".join(names[first:end])) in known), first + 1)
+        pieces = names[first:end]
         whole = known.get(_without_blanks(",".join(pieces))) if len(pieces) > 1 else None
         numbers.append(number_of(pieces[0], sheet, option=option) if whole is None else whole)
-        place = end
+        first = end
     return tuple(dict.fromkeys(numbers))
 
 
@@ -74,18 +74,18 @@ def _without_blanks(name: str) -> str:
 
 
 def find_photo_column(sheet: Sheet, source: LabelSource, *, ignored: set[int]) -> tuple[int, list[str]]:
-    """Return the column that names the photos, and what speaks against it.
+    """Return the column that names the photos, and problems if another column contradicts it.
 
     Args:
         sheet: The sheet.
-        source: What the user said, and which photos there are.
+        source: The settings of the user, and which photos there are.
         ignored: Columns to leave out.
 
     Raises:
         ConfigError: The user named a column that is not there.
     """
-    if source.form.photo_column is not None:
-        return number_of(source.form.photo_column, sheet, option="photo_column"), []
+    if source.config.photo_column is not None:
+        return number_of(source.config.photo_column, sheet, option="photo_column"), []
     numbers = [number for number in range(len(sheet.header)) if number not in ignored]
     found = [number for number in numbers if _is_mostly(source.names_photo, sheet, number)]
     if not found:
@@ -95,8 +95,8 @@ def find_photo_column(sheet: Sheet, source: LabelSource, *, ignored: set[int]) -
     keys = [number for number in found if _is_key(sheet, number) and not counts_up(sheet.column(number))]
     candidates = named or keys or found
     best = max(candidates, key=lambda number: _rank_photo_column(sheet, source, number))
-    rivals = [number for number in (named or keys) if number != best]
-    problems = [_contradict(sheet, source, best, other) for other in rivals]
+    others = [number for number in (named or keys) if number != best]
+    problems = [_contradict(sheet, source, best, other) for other in others]
     return best, [problem for problem in problems if problem][:1]
 
 
@@ -115,7 +115,7 @@ def drop_totals(sheet: Sheet, source: LabelSource, photo: int) -> tuple[Sheet, t
     if not dropped:
         return sheet, ()
     names = list_some([line.cells[photo] for line in dropped])
-    note = f"{dropped[0].where}: what stands below the table is left out: {names}"
+    note = f"{dropped[0].where}: lines below the table are left out: {names}"
     return replace(sheet, lines=sheet.lines[:n_kept]), (note,)
 
 
@@ -143,7 +143,7 @@ def _find_numbered(sheet: Sheet, source: LabelSource, numbers: Sequence[int]) ->
     if len(named or found) == 1:
         return (named or found)[0], []
     names = list_some([sheet.header[number] for number in found])
-    return found[0], [f"{sheet.where}: {names} may all name the photos; say which: --photo-column NAME"]
+    return found[0], [f"{sheet.where}: {names} may all name the photos; choose one: --photo-column NAME"]
 
 
 def _is_key(sheet: Sheet, number: int) -> bool:
@@ -178,13 +178,13 @@ def _find_photo_by_name(sheet: Sheet, numbers: Sequence[int]) -> int:
 
 
 def _contradict(sheet: Sheet, source: LabelSource, first: int, second: int) -> str:
-    """Say where two columns name different photos; nothing where they do not."""
+    """Describe where two columns name different photos; "" if they do not."""
     for line in sheet.lines[:_LINES_TRIED]:
         one, other = source.find(line.cells[first]), source.find(line.cells[second])
         if one and other and not set(one) & set(other):
             return (
                 f"{line.where}: '{sheet.header[first]}' names {line.cells[first]}, '{sheet.header[second]}' "
-                f"names {line.cells[second]}; say which column names the photos: --photo-column NAME"
+                f"names {line.cells[second]}; choose one: --photo-column NAME"
             )
     return ""
 
@@ -208,7 +208,7 @@ def is_one_hot(cells: Sequence[str]) -> bool:
 
 
 def is_mostly_hot(cells: Sequence[str]) -> bool:
-    """Tell whether at least half of the cells are one-hot values, so that the others are mistakes to be told.
+    """Tell whether at least half of the cells are one-hot values, so that the others are mistakes.
 
     Examples:
         >>> is_mostly_hot(["1", "0", "maybe"]), is_mostly_hot(["?", ""]), is_mostly_hot(["1", "2", "3"])

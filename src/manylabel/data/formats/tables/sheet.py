@@ -11,6 +11,7 @@ from pathlib import Path
 
 from manylabel.data.find import is_photo_name
 from manylabel.data.formats.base import LabelSource
+from manylabel.data.formats.contents import LABELS_NAMES, PART_NAMES, PHOTO_NAMES, plain_name
 from manylabel.data.formats.tables.grid import (
     WORKBOOK_EXTENSIONS,
     Cells,
@@ -19,7 +20,6 @@ from manylabel.data.formats.tables.grid import (
     read_separated,
     read_workbook,
 )
-from manylabel.data.formats.values import LABELS_NAMES, PART_NAMES, PHOTO_NAMES, plain_name
 from manylabel.data.wording import count, list_some
 from manylabel.errors import ConfigError, TableError, did_you_mean
 
@@ -36,7 +36,7 @@ class Line:
     """One line of a table.
 
     Attributes:
-        where: Its place, e.g. ``"labels.csv, line 7"``.
+        where: Its location, e.g. ``"labels.csv, line 7"``.
         cells: One text per column of the sheet, without outer spaces.
     """
 
@@ -51,12 +51,12 @@ class Sheet:
     Attributes:
         title: What errors and notes call it.
         kind: What kind of file it is, in words.
-        where: Place of the column names, e.g. ``"labels.csv, line 1"``.
+        where: Location of the column names, e.g. ``"labels.csv, line 1"``.
         header: Names of the columns, each once, none empty.
         lines: The lines below the column names.
         bad: Sentences about cells that cannot be used, by the number of their column.
-        notes: What the user should know, one sentence each.
-        problems: What stops the run, one sentence each.
+        notes: Notes for the user, one sentence each.
+        problems: Reasons to stop the run, one sentence each.
     """
 
     title: str
@@ -79,7 +79,7 @@ def read_sheet(path: Path, *, title: str | None = None, source: LabelSource | No
     Args:
         path: The file.
         title: What errors and notes call it; not given: its name.
-        source: What the user said about the table, and which photos there are; not given: nothing.
+        source: The settings of the user, and which photos there are; not given: none.
 
     Raises:
         TableError: The file cannot be read, is empty, or its columns cannot be named.
@@ -117,18 +117,18 @@ def _take(line: Line, columns: Sequence[int]) -> Line:
 
 def _read_grid(path: Path, *, title: str, source: LabelSource) -> Grid:
     if path.suffix.lower() not in WORKBOOK_EXTENSIONS:
-        if source.form.sheet is not None:
-            raise ConfigError(f"sheet: '{source.form.sheet}' was given, but {title} is no workbook")
+        if source.config.sheet is not None:
+            raise ConfigError(f"sheet: '{source.config.sheet}' was given, but {title} is no workbook")
         return read_separated(path, title=title, names_photo=source.names_photo)
     grids = read_workbook(path, title=title)
     names = [grid.name or "" for grid in grids]
-    if source.form.sheet is not None:
-        if source.form.sheet not in names:
+    if source.config.sheet is not None:
+        if source.config.sheet not in names:
             raise ConfigError(
-                f"sheet: {title} has no sheet '{source.form.sheet}'"
-                f"{did_you_mean(source.form.sheet, names)}; it has {list_some(names)}"
+                f"sheet: {title} has no sheet '{source.config.sheet}'"
+                f"{did_you_mean(source.config.sheet, names)}; it has {list_some(names)}"
             )
-        return grids[names.index(source.form.sheet)]
+        return grids[names.index(source.config.sheet)]
     chosen = next((grid for grid in grids if _find_photo_column(grid, source) is not None), grids[0])
     if len(grids) == 1:
         return chosen
@@ -150,18 +150,18 @@ def _find_photo_column(grid: Grid, source: LabelSource) -> int | None:
 
 
 def _name_lines(grid: Grid, *, title: str, source: LabelSource) -> tuple[Grid, list[str]]:
-    """Cut off what stands above the column names; put some names where there are none.
+    """Cut off the lines above the column names; add names if there are none.
 
     Raises:
-        TableError: The table has no column names, and they cannot be told.
+        TableError: The table has no column names.
         ConfigError: There is no line of the given number.
     """
-    wanted = source.form.header_row
+    wanted = source.config.header_row
     if wanted is not None:
-        place = next((place for place, (number, _) in enumerate(grid.lines) if number == wanted), None)
-        if place is None:
+        header = next((header for header, (number, _) in enumerate(grid.lines) if number == wanted), None)
+        if header is None:
             raise ConfigError(f"header_row: {title} has nothing in {grid.unit} {wanted}")
-        return _cut_above(grid, place), []
+        return _cut_above(grid, header), []
     column = _find_photo_column(grid, source)
     first = None if column is None else _first_photo(grid, column, source)
     if column is None or first is None:
@@ -170,20 +170,20 @@ def _name_lines(grid: Grid, *, title: str, source: LabelSource) -> tuple[Grid, l
         return grid, []
     if first == 0:
         return _name_a_list(grid, column, title=title)
-    place = _find_header(grid, first)
-    if place == 0:
+    header = _find_header(grid, first)
+    if header == 0:
         return grid, []
     above = list_some(
-        [" ".join(filter(None, dict.fromkeys(cells))) for _, cells in grid.lines[:place]], most=2
+        [" ".join(filter(None, dict.fromkeys(cells))) for _, cells in grid.lines[:header]], most=2
     )
-    names = f"{grid.unit} {grid.lines[place][0]} names the columns"
-    return _cut_above(grid, place), [f"{title}: {names}; what stands above is left out: {above}"]
+    names = f"{grid.unit} {grid.lines[header][0]} names the columns"
+    return _cut_above(grid, header), [f"{title}: {names}; lines above are left out: {above}"]
 
 
 def _first_photo(grid: Grid, column: int, source: LabelSource) -> int | None:
     names = (
-        place
-        for place, (_, cells) in enumerate(grid.lines[:_LINES_TRIED])
+        header
+        for header, (_, cells) in enumerate(grid.lines[:_LINES_TRIED])
         if len(cells) > column and source.names_photo(cells[column])
     )
     return next(names, None)
@@ -207,8 +207,8 @@ def _find_header(grid: Grid, first: int) -> int:
         return 0
     below = [cells for _, cells in grid.lines[first : first + _LINES_TRIED]]
     if any(
-        cell and any(cell == cells[place] for cells in below if len(cells) > place)
-        for place, cell in enumerate(above)
+        cell and any(cell == cells[column] for cells in below if len(cells) > column)
+        for column, cell in enumerate(above)
     ):
         return 0  # a line of the table, as what it holds returns below it
     has_fewer = len(set(filter(None, top))) < len(set(filter(None, above)))
@@ -219,8 +219,8 @@ def _has_usual_name(cells: Cells) -> bool:
     return any(plain_name(cell) in {*PHOTO_NAMES, *LABELS_NAMES, *PART_NAMES} for cell in cells)
 
 
-def _cut_above(grid: Grid, place: int) -> Grid:
-    return replace(grid, lines=grid.lines[place:])
+def _cut_above(grid: Grid, header: int) -> Grid:
+    return replace(grid, lines=grid.lines[header:])
 
 
 def _name_a_list(grid: Grid, column: int, *, title: str) -> tuple[Grid, list[str]]:
@@ -230,7 +230,7 @@ def _name_a_list(grid: Grid, column: int, *, title: str) -> tuple[Grid, list[str
         raise TableError(
             [
                 f"{title}, {grid.unit} {number}: '{cells[column]}' is a photo, not the name of a column. "
-                "Put a line such as image,beach,boat above it, or say which line names them: --header-row N"
+                "Put a line such as image,beach,boat above it, or choose the line of names: --header-row N"
             ]
         )
     named = replace(grid, lines=((number, _NAMES_OF_A_LIST), *grid.lines))
@@ -243,8 +243,8 @@ def _place_bad_cells(grid: Grid, kept: Sequence[int], *, title: str) -> dict[int
     sentences: dict[int, list[str]] = {}
     for (number, column), reason in sorted(grid.bad.items()):
         if number in below and column in kept:
-            place = f"{title}, cell {describe_cell(number, column)}"
-            sentences.setdefault(kept.index(column), []).append(f"{place}: {reason}")
+            cell = f"{title}, cell {describe_cell(number, column)}"
+            sentences.setdefault(kept.index(column), []).append(f"{cell}: {reason}")
     return {column: tuple(listed) for column, listed in sentences.items()}
 
 
@@ -258,9 +258,7 @@ def _fit_lines(grid: Grid, *, title: str, width: int) -> tuple[list[Line], list[
         if len(cells) < width:
             problems.append(f"{where}: {count(len(cells), 'cell')}, but {count(width, 'column')} named")
         elif any(cells[width:]):
-            repair = (
-                "does a cell need quotes?" if grid.name is None else "delete what stands beside the table"
-            )
+            repair = "does a cell need quotes?" if grid.name is None else "delete what is beside the table"
             problems.append(
                 f"{where}: {count(len(cells), 'cell')}, but {count(width, 'column')} named; {repair}"
             )

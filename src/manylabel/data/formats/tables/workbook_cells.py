@@ -20,7 +20,7 @@ MOST_ROWS, MOST_COLUMNS = 1_048_576, 16_384
 
 _MOST_CELLS = 25_000_000
 _MOST_SPREAD_CELLS = 15_000_000
-"""Cells of a workbook, the blank ones between others counted, of which most may be blank."""
+"""Cells of a workbook, counted with the blank ones between them, if most are blank."""
 
 _MOST_CHARACTERS = 1 << 26
 _LONGEST_TEXT = 32_767
@@ -31,8 +31,8 @@ _LONGEST_SHOWN = 40
 
 
 @dataclass
-class Room:
-    """What the sheets of a workbook have used of what all of them may.
+class CellBudget:
+    """Cells and characters that the sheets of a workbook have used up.
 
     Attributes:
         n_cells: Cells, the blank ones between others counted.
@@ -57,16 +57,16 @@ class SheetCells(PartReader):
     Args:
         title: What errors call the sheet.
         shared: What all sheets share.
-        room: What was used by the sheets before; counts on.
+        budget: Used by the sheets before; counts on.
     """
 
-    def __init__(self, title: str, shared: SharedParts, *, room: Room) -> None:
+    def __init__(self, title: str, shared: SharedParts, *, budget: CellBudget) -> None:
         super().__init__(title)
         self.rows: dict[int, list[str]] = {}
         self.bad: dict[tuple[int, int], str] = {}
         self._values = CellValues(shared)
-        self._room = room
-        self._n_cells_before = room.n_cells
+        self._budget = budget
+        self._n_cells_before = budget.n_cells
         self._columns = _ColumnNumbers()
         self._last_bad: dict[int, tuple[int, str]] = {}
         self._merged: list[tuple[int, int, int, int]] = []
@@ -79,7 +79,7 @@ class SheetCells(PartReader):
         self._pieces: list[str] | None = None
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        """Note that an element begins; what most of them are is told apart first, as there are millions."""
+        """Note that an element begins; the most frequent ones are checked first, as there are millions."""
         if tag == "c" and not self._is_cell:
             self._begin_cell(attributes)
         elif tag == "v" and self._is_cell and self._pieces is None:
@@ -140,20 +140,20 @@ class SheetCells(PartReader):
         for top, left, bottom, right in self._merged:
             first = self.rows.get(top, [])
             text, reason = first[left] if left < len(first) else "", self.bad.get((top, left))
-            places = range(bisect_left(numbers, top), bisect_left(numbers, bottom + 1))
+            rows = range(bisect_left(numbers, top), bisect_left(numbers, bottom + 1))
             columns = range(left, min(right + 1, self._width))
-            n_cells -= len(places) * len(columns)
+            n_cells -= len(rows) * len(columns)
             if n_cells < 0:
                 raise TableError([f"{self.title}: has merged areas that lie upon each other; part them"])
             if text:
-                for place in places:
-                    cells = self.rows[numbers[place]]
+                for row in rows:
+                    cells = self.rows[numbers[row]]
                     cells.extend([""] * (columns.stop - len(cells)))
                     cells[columns.start : columns.stop] = [text] * len(columns)
-            if reason is not None and places:
+            if reason is not None and rows:
                 for column in columns:  # the first and the last row tell as much as all of them
-                    self._note_bad(numbers[places[0]], column, reason)
-                    self._note_bad(numbers[places[-1]], column, reason)
+                    self._note_bad(numbers[rows[0]], column, reason)
+                    self._note_bad(numbers[rows[-1]], column, reason)
         self.bad |= {(row, column): reason for column, (row, reason) in self._last_bad.items()}
 
     def _begin_row(self, given: str | None) -> None:
@@ -163,7 +163,7 @@ class SheetCells(PartReader):
             raise TableError(
                 [
                     f"{self.title}: has a row {self._row}, where a sheet ends with row {MOST_ROWS}; delete "
-                    "what stands apart from the table"
+                    "what is outside the table"
                 ]
             )
         self._cells = self.rows.get(self._row, [])
@@ -172,17 +172,17 @@ class SheetCells(PartReader):
         if self._cells:
             self.rows[self._row] = self._cells
             self._width = max(self._width, len(self._cells))
-            self._check_room()
+            self._check_budget()
         self._cells = []
 
     def _begin_cell(self, attributes: dict[str, str]) -> None:
-        place = attributes.get("r")
-        self._column = self._column + 1 if place is None else self._columns[place.rstrip("0123456789")]
+        name = attributes.get("r")
+        self._column = self._column + 1 if name is None else self._columns[name.rstrip("0123456789")]
         if self._column >= MOST_COLUMNS:
             raise TableError(
                 [
                     f"{self.title}, row {self._row}: has a cell in column {self._column + 1}, where a sheet "
-                    f"ends with column {MOST_COLUMNS}; delete what stands apart from the table"
+                    f"ends with column {MOST_COLUMNS}; delete what is outside the table"
                 ]
             )
         self._kind, self._style = attributes.get("t", "n"), attributes.get("s", "0")
@@ -199,10 +199,10 @@ class SheetCells(PartReader):
         text, reason = self._values.read(self._value, self._kind, self._style, has_formula=self._has_formula)
         if not text and reason is None:
             return
-        room, cells = self._room, self._cells
-        room.n_filled += 1
-        room.n_characters += len(text)
-        if len(text) > _LONGEST_TEXT or room.n_characters > _MOST_CHARACTERS:
+        budget, cells = self._budget, self._cells
+        budget.n_filled += 1
+        budget.n_characters += len(text)
+        if len(text) > _LONGEST_TEXT or budget.n_characters > _MOST_CHARACTERS:
             raise self._too_long()
         if reason is not None:
             self._note_bad(self._row, self._column, reason)
@@ -217,13 +217,13 @@ class SheetCells(PartReader):
         else:
             self._last_bad[column] = row, reason
 
-    def _check_room(self) -> None:
-        self._room.n_cells = self._n_cells_before + len(self.rows) * self._width
-        if self._room.n_cells > max(_MOST_SPREAD_CELLS, min(2 * self._room.n_filled, _MOST_CELLS)):
+    def _check_budget(self) -> None:
+        self._budget.n_cells = self._n_cells_before + len(self.rows) * self._width
+        if self._budget.n_cells > max(_MOST_SPREAD_CELLS, min(2 * self._budget.n_filled, _MOST_CELLS)):
             raise TableError(
                 [
                     f"{self.title}: its cells are spread over {len(self.rows):,} rows and {self._width:,} "
-                    "columns, more than can be read; delete what stands apart from the table, or save the "
+                    "columns, more than can be read; delete what is outside the table, or save the "
                     "table as CSV"
                 ]
             )
@@ -239,12 +239,12 @@ class SheetCells(PartReader):
 
     def _note_merged(self, area: str) -> None:
         first, _, last = area.replace("$", "").partition(":")
-        (top, left), (bottom, right) = self._place(first), self._place(last or first)
+        (top, left), (bottom, right) = self._position(first), self._position(last or first)
         self._merged.append((top, left, bottom, right))
         if len(self._merged) > _MOST_MERGED:
             raise TableError([f"{self.title}: has more than {_MOST_MERGED:,} merged areas; part them"])
 
-    def _place(self, name: str) -> tuple[int, int]:
+    def _position(self, name: str) -> tuple[int, int]:
         letters = name.rstrip("0123456789")
         return int(name[len(letters) :]), self._columns[letters]
 
@@ -300,7 +300,7 @@ class CellValues:
         """Read one cell.
 
         Args:
-            value: What stands in it, None where nothing does.
+            value: Its content, None if it has none.
             kind: What it is: n a number, s the number of a text, b a truth value, ...
             style: Number of its style, by which dates are known.
             has_formula: Whether the value was computed.

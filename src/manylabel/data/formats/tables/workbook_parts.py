@@ -35,7 +35,7 @@ _OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 
 
 class PartReader:
-    """What is told the content of a part, in its order.
+    """A receiver of the content of a part, in its order.
 
     Args:
         title: What errors call the part.
@@ -88,7 +88,7 @@ class Package:
         title: What errors call it.
 
     Raises:
-        TableError: It is a workbook of an old form, or protected with a password.
+        TableError: It is a workbook of an old format, or protected with a password.
         BadZipFile: It is no zip archive.
     """
 
@@ -115,7 +115,7 @@ class Package:
 
         Args:
             name: Its path in the archive.
-            reader: Is told what the part holds.
+            reader: Gets the content of the part.
 
         Raises:
             TableError: The part is made to exhaust whoever reads it, or declares a document type.
@@ -327,7 +327,7 @@ class _Strings(PartReader):
 
 
 class _Styles(PartReader):
-    """The forms of numbers, and which of them each style of a cell uses."""
+    """The formats of numbers, and which of them each style of a cell uses."""
 
     def __init__(self, title: str) -> None:
         super().__init__(title)
@@ -363,4 +363,4 @@ def _find_dates(styles: _Styles) -> dict[str, bool]:
         for number in {*styles.used}
         if is_date_format(codes.get(number))
     }
-    return {str(place): kinds[number] for place, number in enumerate(styles.used) if number in kinds}
+    return {str(style): kinds[number] for style, number in enumerate(styles.used) if number in kinds}
