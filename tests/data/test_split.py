@@ -491,4 +491,4 @@ def test_of_many_unreadable_photos_of_a_part_five_are_named() -> None:
     table = draw_table(10, parts={row: "test" if row < 8 else "train" for row in range(10)})
     [problem] = find_lost_parts(table, lose(table, *range(8)))
     assert problem.count("the file is empty") == 5
-    assert "; and 3 more; mend" in problem
+    assert "; and 3 more; repair" in problem

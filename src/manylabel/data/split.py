@@ -21,16 +21,6 @@ from manylabel.io.csv_text import CsvWriter, allow_long_cells, unguard
 from manylabel.io.files import write_atomically, writing
 from manylabel.types import FloatArray, IntArray, LabelTable, Part, Split
 
-__all__ = [
-    "find_lost_parts",
-    "given_split",
-    "make_split",
-    "read_split",
-    "stratified_folds",
-    "stratified_holdout",
-    "write_split",
-]
-
 _COLUMNS = ("image", "part", "fold")
 KNOWN_COLUMN = "n_known"
 SPLIT_FILE = "split.csv"

@@ -220,7 +220,7 @@ def _all_largest(values: FloatArray | IntArray) -> IntArray:
 
 
 def _even_sizes(units: _Units, part: IntArray, *, fair: FloatArray, sizes: IntArray) -> None:
-    """Move groups, in rank, until no move brings the sizes of parts closer to those wanted; none is empty.
+    """Move groups, in place, until no move brings the sizes of parts closer to those wanted; none is empty.
 
     A move helps where the group is smaller than the difference of what the two parts have too much. Where
     none helps any more, no part misses its size by more than the largest group has.
@@ -264,7 +264,7 @@ def _count(units: _Units, part: IntArray, *, n_parts: int) -> IntArray:
 
 
 def _even_out(units: _Units, part: IntArray, *, fair: FloatArray) -> None:
-    """Swap units, in rank, where a part lacks a column that it could have, or has too little of it."""
+    """Swap units, in place, where a part lacks a column that it could have, or has too little of it."""
     counts = _count(units, part, n_parts=len(fair))
     is_needed = (units.evidence > 0).sum(axis=0) >= len(fair)  # frequent enough to be in every part
     n_tries, improved = 0, True

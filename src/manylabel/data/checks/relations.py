@@ -85,7 +85,7 @@ def _same_photos(table: LabelTable, is_same: NDArray[np.bool_], both: IntArray) 
     return _one_finding(
         "warning",
         "same_photos",
-        f"labels on exactly the same photos can't be findings apart: {_some(phrases)}",
+        f"labels on exactly the same photos can't be told apart: {_some(phrases)}",
         columns=[int(column) for columns in sets for column in columns],
     )
 

@@ -129,14 +129,14 @@ def _read_grid(path: Path, *, title: str, source: LabelSource) -> Grid:
                 f"{did_you_mean(source.config.sheet, names)}; it has {list_some(names)}"
             )
         return grids[names.index(source.config.sheet)]
-    chosen = next((grid for grid in grids if _find_photo_column(grid, source) is not None), grids[0])
+    chosen = next((grid for grid in grids if _locate_photos(grid, source) is not None), grids[0])
     if len(grids) == 1:
         return chosen
     note = f"{title}: of {len(grids)} sheets, '{chosen.name}' is read; --sheet NAME reads another"
     return replace(chosen, notes=(*chosen.notes, note))
 
 
-def _find_photo_column(grid: Grid, source: LabelSource) -> int | None:
+def _locate_photos(grid: Grid, source: LabelSource) -> int | None:
     """Return the column of a grid in which most lines have the name of a photo; None where there is none."""
     tried = [cells for _, cells in grid.lines[:_LINES_TRIED]]
     width = max(map(len, tried), default=0)
@@ -158,11 +158,11 @@ def _name_lines(grid: Grid, *, title: str, source: LabelSource) -> tuple[Grid, l
     """
     wanted = source.config.header_row
     if wanted is not None:
-        header = next((header for header, (number, _) in enumerate(grid.lines) if number == wanted), None)
+        header = next((index for index, (number, _) in enumerate(grid.lines) if number == wanted), None)
         if header is None:
             raise ConfigError(f"header_row: {title} has nothing in {grid.unit} {wanted}")
         return _cut_above(grid, header), []
-    column = _find_photo_column(grid, source)
+    column = _locate_photos(grid, source)
     first = None if column is None else _first_photo(grid, column, source)
     if column is None or first is None:
         return grid, []
@@ -182,8 +182,8 @@ def _name_lines(grid: Grid, *, title: str, source: LabelSource) -> tuple[Grid, l
 
 def _first_photo(grid: Grid, column: int, source: LabelSource) -> int | None:
     names = (
-        header
-        for header, (_, cells) in enumerate(grid.lines[:_LINES_TRIED])
+        index
+        for index, (_, cells) in enumerate(grid.lines[:_LINES_TRIED])
         if len(cells) > column and source.names_photo(cells[column])
     )
     return next(names, None)
