@@ -163,7 +163,7 @@ def scale_to_8_bits(
     Args:
         read_rows: Reads some rows.
         size: Width and height.
-        is_float: The pixels are floats, of which 1 is white where none is above it.
+        is_float: The pixels are floats, where 1 is white unless some are above it.
         full: What becomes white; 0 becomes black. Not given: the smallest usual scale that
             holds the brightest.
     """

@@ -196,7 +196,7 @@ def _deal_rarest_first(
 
 
 def _has_room(room: IntArray, size: np.int64) -> NDArray[np.bool_]:
-    """Tell which parts take a unit: those that it fits into, or else those that are not full [n_parts]."""
+    """Return which parts take a unit: those that it fits into, or else those that are not full [n_parts]."""
     fits = room >= size
     return np.asarray(fits if fits.any() else room > 0)
 

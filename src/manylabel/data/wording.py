@@ -1,4 +1,4 @@
-"""Put lists and counts into words.
+"""Write lists and counts as text.
 
 In:  names, problems, numbers.
 Out: text that stays short however many there are.

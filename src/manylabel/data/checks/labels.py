@@ -2,7 +2,7 @@
 
 In:  the table, and the split if there is one.
 Out: findings: too few photos; labels that are never, always or rarely present, or missing from a part; photos
-     and cells of which nothing is known; labels that training refuses.
+     and cells that are unknown; labels that training refuses.
 """
 
 import math

@@ -129,7 +129,7 @@ _MOST_TIMES_LARGER = 10.0
 
 
 def find_unreadable(failures: Sequence[PhotoError]) -> list[Finding]:
-    """Say which photos cannot be read.
+    """Describe the photos that cannot be read.
 
     Args:
         failures: One error per photo; these photos have no row in the table any more.
@@ -186,7 +186,7 @@ def _rows_finding(table: LabelTable, rows: IntArray, *, level: Level, kind: str,
 
 
 def _spread(table: LabelTable, sizes_px: IntArray, shorter: IntArray) -> list[Finding]:
-    """Say how different the photos are in size, where some are ten times as large as others."""
+    """Describe the smallest and the largest photo if one is ten times as large as the other."""
     least, most = int(shorter.argmin()), int(shorter.argmax())
     if shorter[most] < _MOST_TIMES_LARGER * shorter[least]:
         return []

@@ -15,9 +15,6 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from defusedxml.common import DTDForbidden
-from defusedxml.ElementTree import ParseError, fromstring
-
 from manylabel.data.find import list_visible
 from manylabel.errors import TableError, did_you_mean
 from manylabel.io.files import printable
@@ -378,6 +375,10 @@ def read_xml(path: Path, *, title: str | None = None) -> Element:
     Raises:
         TableError: The file cannot be read, is no XML, or declares a document type.
     """
+    # Not at the top: it takes as long to load as all else here, and few labels are XML.
+    from defusedxml.common import DTDForbidden
+    from defusedxml.ElementTree import ParseError, fromstring
+
     title = title or str(path)
     try:
         root: Element = fromstring(read_bytes(path, title=title), forbid_dtd=True)

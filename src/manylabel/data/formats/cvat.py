@@ -55,7 +55,7 @@ def read_cvat(source: LabelSource) -> RawTable:
 
 
 def _list_labels(root: Element) -> set[str]:
-    """Name the labels that the task offers; the points of a skeleton have names too, and a parent."""
+    """List the labels that the task offers; the points of a skeleton have names too, and a parent."""
     meta = root.find("meta")
     offered = [] if meta is None else [label for label in meta.iter("label") if label.find("parent") is None]
     return {clean_label(label.findtext("name")) for label in offered} - {""}

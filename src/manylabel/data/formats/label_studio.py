@@ -218,7 +218,7 @@ def _name_of(result: Mapping[str, Any]) -> str | None:
 
 
 def _list_other_results(results: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Name the results that are no labels: ratings, texts, numbers."""
+    """List the results that are not labels: ratings, texts, numbers."""
     for result in results:
         kind = read_name(result.get("type"))
         if kind not in SHAPES and not any(True for _ in _read_value(result.get("value"), question=None)):
@@ -245,7 +245,7 @@ def _clean(names: Sequence[object]) -> tuple[str, ...]:
 
 
 def _list_levels(path: object) -> list[str]:
-    """Name every level of a path of a taxonomy.
+    """List every level of a path of a taxonomy.
 
     Examples:
         >>> _list_levels(["water", "sea"])

@@ -54,7 +54,7 @@ Guess = tuple[LabelFormat, Path]
 
 
 def list_formats() -> str:
-    """Name the formats, in one line."""
+    """List the names of the formats, in one line."""
     return ", ".join(FORMATS)
 
 

@@ -177,7 +177,7 @@ def _describe_bad(sheet: Sheet, number: int) -> str:
 
 
 def _find_unread_parts(sheet: Sheet, others: Sequence[int]) -> list[str]:
-    """Tell of columns that look like the split and have another name."""
+    """Find columns that look like the split and have another name."""
     return [
         f"{sheet.where}: column '{sheet.header[number]}' holds parts of a split; name it 'split', or leave "
         f"it out: --ignore '{sheet.header[number]}'"
