@@ -12,8 +12,7 @@ import pytest
 
 from manylabel.apply import Evaluation, evaluate, predict, write_evaluation
 from manylabel.config import DataConfig
-from manylabel.data.align import align_targets
-from manylabel.data.learned import Wish, choose_judging
+from manylabel.data.evaluation_set import PartChoice, align_targets, choose_evaluation_photos
 from manylabel.engines.openvino import aim_for, has_native_bf16
 from manylabel.errors import BundleError, InputError, MissingExtraError, OutputError, TableError
 from manylabel.metrics.intervals import Interval
@@ -264,8 +263,8 @@ def test_a_given_test_part_judges(shapes_bundle: Path, shapes_folder: Path) -> N
     assert evaluated.n_photos == 12
     assert n_learned > 0
     assert (
-        "evaluated on the 12 photos that the table marks 'test'; by their names, the model learned from "
-        f"{n_learned} of them, so these numbers flatter"
+        "evaluated on the 12 photos that the table marks 'test'; by their names, the model was trained on "
+        f"{n_learned} of them, so these numbers are too optimistic"
     ) in evaluated.notes
     assert evaluate(shapes_bundle, photos, table, part="train").n_photos == 20
     assert evaluate(shapes_bundle, photos, table, part="all").n_photos == 32
@@ -289,14 +288,14 @@ def test_photos_that_the_bundle_did_not_learn_from_judge(shapes_bundle: Path, sh
     assert 0 < n_test == tested.n_photos
     assert (evaluated.n_photos, whole.n_photos) == (n_test + 1, 33)
     assert evaluated.notes[0] == (
-        f"evaluated on the {n_test + 1} of 33 photos that the model did not learn from, by their names "
-        f"({n_test} from its test part, 1 new); --part all judges on all"
+        f"evaluated on the {n_test + 1} of 33 photos that the model was not trained on, by their names "
+        f"({n_test} from its test part, 1 new); --part all evaluates on all"
     )
     assert (
         tested.notes[0] == f"evaluated on the {n_test} test photos of this model's training, by their names"
     )
     assert whole.notes[0].startswith(
-        "evaluated on all 33 photos, as asked; by their names, the model learned"
+        "evaluated on all 33 photos, as asked; by their names, the model was trained"
     )
     with pytest.raises(
         TableError, match="no photo is marked 'val', and none is known to have been a validation"
@@ -319,19 +318,19 @@ def test_labels_that_only_one_side_has_are_told() -> None:
     np.testing.assert_array_equal(targets, [[np.nan, 1], [np.nan, np.nan]])
     assert notes == [
         "the table does not have moon: they are unknown and not evaluated",
-        "the bundle does not know fog, sun: left out",
+        "the model does not know fog, sun: left out",
     ]
 
 
 def test_a_table_of_other_labels_is_refused() -> None:
-    with pytest.raises(TableError, match=r"none of its labels \(fog\) is known to the bundle \(sea, sky\)"):
+    with pytest.raises(TableError, match=r"none of its labels \(fog\) is known to the model \(sea, sky\)"):
         align_targets(small_table("fog"), ("sea", "sky"))
 
 
 def test_a_table_that_says_nothing_of_the_labels_is_refused() -> None:
     table = small_table("sea", "sky")
     blank = replace(table, targets=np.full((2, 2), np.nan))
-    with pytest.raises(TableError, match=r"no cell says whether a photo carries 'sea', 'sky'; fill some in"):
+    with pytest.raises(TableError, match=r"no cell tells whether a photo carries 'sea', 'sky'; fill some in"):
         align_targets(blank, ("sea", "sky", "moon"))
 
 
@@ -342,29 +341,29 @@ def test_a_table_that_says_nothing_of_the_labels_is_refused() -> None:
             None,
             None,
             "ab",
-            "evaluated on all 2 photos: the model does not tell which photos it learned from.",
+            "evaluated on all 2 photos: the model has no record of its training photos.",
         ),
-        (None, {}, "ab", "the model learned from none of them (0 from its test part, 2 new)"),
+        (None, {}, "ab", "the model was trained on none of them (0 from its test part, 2 new)"),
         (
             None,
             {0: "train", 1: "test"},
             "b",
-            "evaluated on the 1 of 2 photos that the model did not learn from",
+            "evaluated on the 1 of 2 photos that the model was not trained on",
         ),
         (
             None,
             {0: "train", 1: "val"},
             "ab",
-            "learned from every one of them, so these numbers flatter; judge",
+            "trained on every one of them, so these numbers are too optimistic; evaluate",
         ),
-        ("all", {0: "train"}, "ab", "as asked; by their names, the model learned from 1 of them, so these"),
+        ("all", {0: "train"}, "ab", "as asked; by their names, the model was trained on 1 of them, so these"),
         ("train", {0: "train"}, "a", "evaluated on the 1 training photo of this model's training"),
     ],
 )
 def test_a_table_without_parts_is_judged_on_what_was_not_learned(
-    part: Wish, learned: dict[int, Part] | None, names: str, note: str
+    part: PartChoice, learned: dict[int, Part] | None, names: str, note: str
 ) -> None:
-    chosen = choose_judging(small_table("sea"), part, learned=learned)
+    chosen = choose_evaluation_photos(small_table("sea"), part, learned=learned)
 
     assert [Path(name).stem for name in chosen.names] == list(names)
     assert note in chosen.notes[-1]
@@ -374,9 +373,9 @@ def test_the_test_part_of_the_table_judges_where_it_has_one() -> None:
     table = small_table("sea", parts=("train", "val"))
     own = small_table("sea", parts=("test", "train"))
 
-    assert choose_judging(table, None, learned={0: "test", 1: "test"}).n_photos == 2
-    assert choose_judging(table, "test", learned={0: "train", 1: "test"}).names == ("b.jpg",)
-    evaluated = choose_judging(own, None, learned={0: "test"})
+    assert choose_evaluation_photos(table, None, learned={0: "test", 1: "test"}).n_photos == 2
+    assert choose_evaluation_photos(table, "test", learned={0: "train", 1: "test"}).names == ("b.jpg",)
+    evaluated = choose_evaluation_photos(own, None, learned={0: "test"})
     assert evaluated.names == ("a.jpg",)
     assert evaluated.notes[-1] == "evaluated on the 1 photo that the table marks 'test'"
 

@@ -20,7 +20,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 
 # They check or measure the code and take no part in the tests: their newest versions will do.
-TOOLS = {"import-linter", "mypy", "pandas-stubs", "pytest-cov", "ruff"}
+TOOLS = {"import-linter", "mypy", "pandas-stubs", "pytest-cov", "ruff", "types-defusedxml"}
 
 
 def pins_of(lines: Iterable[str]) -> list[str]:

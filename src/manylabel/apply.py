@@ -16,12 +16,10 @@ import numpy as np
 from manylabel.bundle.folder import read_training_counts
 from manylabel.bundle.tables import ThresholdSource
 from manylabel.config import DataConfig, DeviceName, EngineName, PrecisionName
-from manylabel.data.align import align_targets
-from manylabel.data.duplicates import group_copies
-from manylabel.data.find import find_files
+from manylabel.data.duplicates import group_duplicates
+from manylabel.data.evaluation_set import PartChoice, align_targets, choose_evaluation_photos, find_learned
+from manylabel.data.find import describe_misnamed, find_files
 from manylabel.data.formats import read_table_as
-from manylabel.data.learned import Wish, choose_judging, find_learned
-from manylabel.data.misnamed import describe_misnamed
 from manylabel.engines.openvino import aim_for
 from manylabel.engines.registry import open_predictor
 from manylabel.engines.stream import Predictions, join_predictions, stream_files
@@ -146,7 +144,7 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
     labels: Path | str | None = None,
     *,
     form: DataConfig | None = None,
-    part: Wish = None,
+    part: PartChoice = None,
     engine: EngineName = "auto",
     precision: PrecisionName = "auto",
     thresholds: ThresholdSource | Sequence[ThresholdSource] | None = None,
@@ -172,9 +170,9 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
         MissingExtraError: The engine is not installed.
     """
     form = DataConfig() if form is None else form
-    table = read_table_as(form, labels, photos=photos, purpose="judging")
+    table = read_table_as(form, labels, photos=photos, purpose="evaluation")
     learned = find_learned(Path(bundle), table.names, folder=Path(photos))
-    table = choose_judging(table, part, learned=learned)
+    table = choose_evaluation_photos(table, part, learned=learned)
     predictor = open_predictor(
         Path(bundle), engine=engine, precision=precision, aim=aim_for(table.n_photos), thresholds=thresholds
     )
@@ -182,7 +180,7 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
     parts = stream_files(predictor, table.photos, names=table.names, on_progress=on_progress)
     predictions = join_predictions(list(_check_readable(parts)))
     evaluated = targets[predictions.rows]
-    groups = group_copies([table.photos[row] for row in predictions.rows])
+    groups = group_duplicates([table.photos[row] for row in predictions.rows])
     n_groups = len(np.unique(groups))
     if n_groups < len(groups):
         notes = [

@@ -12,20 +12,6 @@ from msgspec import Meta
 
 BlankMeaning = Literal["absent", "unknown"]
 MissingPhotos = Literal["skip", "error"]
-FormatName = Literal[
-    "auto",
-    "one-hot",
-    "delimited",
-    "folders",
-    "hf",
-    "coco",
-    "voc",
-    "label-studio",
-    "roboflow",
-    "create-ml",
-    "cvat",
-    "labelme",
-]
 HeadName = Literal["linear", "mlp", "study"]
 InitName = Literal["official", "random"]
 FitName = Literal["squash", "crop"]
@@ -70,9 +56,8 @@ class DataConfig:
     labels: Text | None = None
     """Table of labels: a file, or a folder of annotation files. Not given: read from the photo folder."""
 
-    format: FormatName = "auto"
-    """Format of the labels: one-hot, delimited, folders, hf, coco, voc, label-studio, roboflow, create-ml,
-    cvat, labelme, or auto, which detects it and reports what it found."""
+    format: str = "auto"
+    """Format of the labels, e.g. one-hot or coco; auto detects it and reports what it found."""
 
     delimiter: Text | None = None
     """Text between two labels in one cell, e.g. ";". Not given: detected and reported."""

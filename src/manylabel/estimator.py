@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from manylabel.config import DEFAULT_BACKBONE, HeadName, ModelConfig, RunConfig, TuneName
 from manylabel.constraints import decide_with_rules, parse_rules
 from manylabel.data.duplicates import find_duplicates
-from manylabel.data.formats.assembly.label_names import find_unusable_names
+from manylabel.data.formats.label_names import find_unusable_names
 from manylabel.errors import TableError, needs_extra
 from manylabel.io.cache import default_cache
 from manylabel.recipes import apply_settings, check_config

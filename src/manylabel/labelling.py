@@ -13,10 +13,9 @@ import numpy as np
 
 from manylabel.bundle.folder import Bundle, read_bundle
 from manylabel.config import DataConfig, DeviceName
-from manylabel.data.find import find_files
+from manylabel.data.evaluation_set import find_learned
+from manylabel.data.find import describe_misnamed, find_files
 from manylabel.data.formats import read_table_as
-from manylabel.data.learned import find_learned
-from manylabel.data.misnamed import describe_misnamed
 from manylabel.errors import ConfigError, InputError, PhotoError, needs_extra
 from manylabel.io.csv_text import CsvWriter, label_columns
 from manylabel.io.files import printable, write_output
@@ -144,7 +143,7 @@ def _find_labelled(
 ) -> tuple[IntArray, list[str]]:
     """Return the rows of the photos of which a table knows any label, and what to say about them."""
     form = DataConfig() if form is None else form
-    table = read_table_as(form, labels, photos=folder, purpose="judging")
+    table = read_table_as(form, labels, photos=folder, purpose="evaluation")
     known = {table.names[row] for row in np.flatnonzero(~np.isnan(table.targets).all(axis=1))}
     rows = _rows(row for row, name in enumerate(names) if name in known)
     are = "photo is" if len(rows) == 1 else "photos are"

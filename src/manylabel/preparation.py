@@ -16,10 +16,10 @@ import numpy as np
 from manylabel.config import RunConfig
 from manylabel.constraints import LabelRules, parse_rules
 from manylabel.data.check import Check, check_table
-from manylabel.data.checks.seen import SeenPhotos, look_at_photos
+from manylabel.data.checks.finding import SeenPhotos, look_at_photos
 from manylabel.data.formats import read_table_as
 from manylabel.data.split import find_lost_parts, make_split
-from manylabel.errors import ConfigError, PhotoError, TableError
+from manylabel.errors import ConfigError, PhotoError, TableError, nothing_read
 from manylabel.io.cache import cache_limit_bytes, default_cache
 from manylabel.models.classifier import Classifier
 from manylabel.models.device import choose_device
@@ -229,7 +229,7 @@ def read_all_photos(
             table.photos, side_px=side_px, on_progress=on_progress
         )
         if len(readable) == 0:
-            raise TableError(["not one photo can be read; the first problems:", *map(str, failures[:10])])
+            raise TableError(nothing_read(failures).splitlines())
         if failures:
             listed = tuple(f"left out, it cannot be read: {failure}" for failure in failures)
             for note in listed:

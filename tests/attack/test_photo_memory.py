@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from manylabel.data.decode_memory import _BYTES_PER_PIXEL, _USUAL_BYTES_PER_PIXEL
+from manylabel.data.decoding import _BYTES_PER_PIXEL, _USUAL_BYTES_PER_PIXEL
 
 SIDE_PX = 4000
 LEAST_MB = 50

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from manylabel.data.formats import read_table
-from manylabel.data.formats.parsing.sheet import read_sheet
+from manylabel.data.formats.tables.sheet import read_sheet
 from manylabel.errors import TableError
 from tests.attack.workbooks import (
     SHEET,
@@ -36,7 +36,7 @@ SHEETS = '<workbook xmlns:r="r"><sheets>{}</sheets></workbook>'
 HARMFUL: dict[str, tuple[Callable[[], dict[str, str]], str]] = {
     "a cell in the last corner": (
         lambda: parts_of(sheet_xml(TABLE + '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>')),
-        "row 1048576: 16384 cells, but 2 columns named; delete what stands beside the table",
+        "row 1048576: 16384 cells, but 2 columns named; delete what is beside the table",
     ),
     "a row beyond the last": (
         lambda: parts_of(sheet_xml(TABLE + '<row r="99999999"><c><v>1</v></c></row>')),

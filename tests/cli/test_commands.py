@@ -325,7 +325,7 @@ def test_other_labels_are_told(run: Run, images: Path, shapes_bundle: Path) -> N
     answer = run("evaluate", shapes_bundle, images, "labels.csv")
 
     assert answer.code == 2
-    assert "none of its labels (sea) is known to the bundle (circle, square, triangle)" in answer.said
+    assert "none of its labels (sea) is known to the model (circle, square, triangle)" in answer.said
 
 
 @pytest.mark.parametrize("command", ["compare", "train"])

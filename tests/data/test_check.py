@@ -1,6 +1,6 @@
 """What a check says of photos and labels, and what it keeps quiet about.
 
-In:  tables drawn here, with groups of copies, sizes, failures and splits.
+In:  tables drawn here, with groups of near-duplicates, sizes, failures and splits.
 Out: what ``manylabel.data.check`` finds.
 """
 
@@ -21,9 +21,9 @@ from PIL import Image
 from manylabel.config import DataConfig, SplitConfig
 from manylabel.constraints import parse_rules
 from manylabel.data.check import Check, Finding, as_dict, check, check_table, to_rows
-from manylabel.data.checks.exact_tests import holm, log_choose, proportions_differ
-from manylabel.data.checks.seen import SeenPhotos
-from manylabel.data.duplicates import Copy, DuplicateGroups
+from manylabel.data.checks.finding import SeenPhotos
+from manylabel.data.checks.relations import holm, log_choose, proportions_differ
+from manylabel.data.duplicates import DuplicateGroups, DuplicatePair
 from manylabel.errors import PhotoError
 from manylabel.types import FloatArray, IntArray, LabelTable, Part, Split
 
@@ -70,12 +70,12 @@ def groups_of(*rows: tuple[int, ...], n_photos: int, kind: str = "exact") -> Dup
     first = np.arange(n_photos)
     for group in rows:
         first[list(group)] = group[0]
-    copies = tuple(
-        Copy(first=group[0], second=row, kind=kind, correlation=1.0)  # type: ignore[arg-type]
+    pairs = tuple(
+        DuplicatePair(first=group[0], second=row, kind=kind, correlation=1.0)  # type: ignore[arg-type]
         for group in rows
         for row in group[1:]
     )
-    return DuplicateGroups(groups=np.unique(first, return_inverse=True)[1].astype(np.int64), copies=copies)
+    return DuplicateGroups(groups=np.unique(first, return_inverse=True)[1].astype(np.int64), pairs=pairs)
 
 
 def seen(
@@ -212,7 +212,7 @@ def test_three_photos_to_train_on_are_a_warning_that_says_what_cannot_be_learned
     check = check_table(make_table(draw_targets(40)), split=halves(40, 37))
     assert the(check, "too_few_photos").level == "warning"
     assert the(check, "too_few_photos").text == (
-        "3 photos with a known label to train on: a network can only learn these by heart; thresholds, folds "
+        "3 photos with a known label to train on: a network can only memorize them; thresholds, folds "
         "and metrics mean little with fewer than 20, and about 100 are a start"
     )
 
@@ -403,8 +403,8 @@ def test_copies_across_a_split_are_a_leak() -> None:
     assert finding.level == "warning"
     assert finding.photos == (0,)
     assert finding.text == (
-        "copies of training photos among the test photos (1 of 40), so scores look better than they are; "
-        "keep copies in one part: '0.jpg'"
+        "near-duplicates of training photos among the test photos (1 of 40), so scores look better than they "
+        "are; keep near-duplicates in one part: '0.jpg'"
     )
 
 
@@ -433,7 +433,10 @@ def test_copies_with_different_labels_are_told_by_cell() -> None:
     copies = groups_of((3, 8), n_photos=160, kind="near")
     check = check_table(make_table(targets, ("sea", "boat", "sun")), seen=seen(duplicates=copies))
     finding = the(check, "copies_differ")
-    assert finding.text == "copies with different labels, so one may be wrong: '3.jpg', '8.jpg' in 'boat'"
+    assert (
+        finding.text
+        == "near-duplicates with different labels, so one may be wrong: '3.jpg', '8.jpg' in 'boat'"
+    )
     assert finding.cells == ((3, 1), (8, 1))
     assert (finding.photos, finding.labels) == ((3, 8), (1,))
 
@@ -604,7 +607,7 @@ def test_any_table_can_be_checked_and_written_as_json(
     check = check_table(
         make_table(targets),
         seen=seen(
-            duplicates=DuplicateGroups(groups=np.array(numbers, dtype=np.int64), copies=()),
+            duplicates=DuplicateGroups(groups=np.array(numbers, dtype=np.int64), pairs=()),
             sizes_px=np.ones((n_photos, 2), dtype=np.int64),
         ),
         split=halves(n_photos, min(n_test, n_photos)),

@@ -40,7 +40,7 @@ def find(*photos: Image.Image) -> DuplicateGroups:
 
 
 def kinds(found: DuplicateGroups) -> list[tuple[int, int, str]]:
-    return [(copy.first, copy.second, copy.kind) for copy in found.copies]
+    return [(pair.first, pair.second, pair.kind) for pair in found.pairs]
 
 
 CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
@@ -76,18 +76,18 @@ def test_a_mirrored_copy_is_found_and_said_to_be_mirrored() -> None:
 
 def test_a_photo_that_is_turned_upside_down_is_no_copy() -> None:
     photo = draw_photo(0)
-    assert find(photo, photo.transpose(Image.Transpose.ROTATE_180)).copies == ()
+    assert find(photo, photo.transpose(Image.Transpose.ROTATE_180)).pairs == ()
 
 
 def test_different_photos_are_no_copies() -> None:
     found = find(*(draw_photo(seed) for seed in range(200)))
-    assert found.copies == ()
+    assert found.pairs == ()
     assert found.groups.tolist() == list(range(200))
 
 
 def test_postcards_drawn_after_one_template_are_no_copies() -> None:
     found = find(*map(Image.open, sample_photos(12)))
-    assert found.copies == ()
+    assert found.pairs == ()
 
 
 def test_the_same_drawing_in_another_colour_is_no_copy() -> None:
@@ -96,7 +96,7 @@ def test_the_same_drawing_in_another_colour_is_no_copy() -> None:
         photo = Image.new("RGB", (96, 96), (128, 128, 128))
         ImageDraw.Draw(photo).ellipse((30, 20, 70, 60), fill=color)
         photos.append(photo)
-    assert find(*photos).copies == ()
+    assert find(*photos).pairs == ()
 
 
 def test_photos_without_contrast_are_copies_only_where_they_are_equal() -> None:
@@ -105,7 +105,7 @@ def test_photos_without_contrast_are_copies_only_where_they_are_equal() -> None:
 
 
 def test_the_same_colour_in_another_size_is_no_exact_copy() -> None:
-    assert find(Image.new("RGB", (40, 30)), Image.new("RGB", (30, 40))).copies == ()
+    assert find(Image.new("RGB", (40, 30)), Image.new("RGB", (30, 40))).pairs == ()
 
 
 def test_copies_of_copies_are_one_group() -> None:
@@ -119,9 +119,9 @@ def test_groups_are_numbered_in_the_order_of_their_first_photos(drawn: list[int]
     found = find(*(PHOTOS[number] for number in drawn))
     seen = list(dict.fromkeys(drawn))
     assert found.groups.tolist() == [seen.index(number) for number in drawn]
-    assert all(copy.first < copy.second for copy in found.copies)
+    assert all(pair.first < pair.second for pair in found.pairs)
     # Without a loop: every photo beyond the first of its group has one pair that ties it to the group.
-    assert len(found.copies) == len(drawn) - len(seen)
+    assert len(found.pairs) == len(drawn) - len(seen)
 
 
 PHOTOS = [draw_photo(seed) for seed in range(4)]
@@ -167,4 +167,4 @@ def test_neighboring_photos_from_above_are_no_copies(real_data: Path) -> None:
     folder = real_data / "ucmerced"
     table = read_table(folder / "labels.csv", photos=folder / "images")
     found = find(*(Image.open(photo).convert("RGB") for photo in table.photos))
-    assert [copy.kind for copy in found.copies] == ["exact"]
+    assert [pair.kind for pair in found.pairs] == ["exact"]

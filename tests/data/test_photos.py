@@ -22,8 +22,8 @@ import pytest
 from PIL import Image, ImageSequence
 
 from manylabel.data import photos
+from manylabel.data.decoding import to_rgb
 from manylabel.data.photos import open_photo, open_photo_bytes, read_photos
-from manylabel.data.rgb import to_rgb
 from manylabel.errors import PhotoError
 
 RED, GREEN, WHITE = (255, 0, 0), (0, 128, 0), (255, 255, 255)

@@ -183,8 +183,8 @@ def test_copies_stay_on_one_side_and_the_origin_says_so() -> None:
     parts = (split.train, split.val, split.test)
     assert sum(len(np.unique(groups[rows])) for rows in parts) == 20
     assert split.origin == (
-        "12 of 60 photos for the test, drawn label by label, copies kept together; "
-        f"{len(split.val)} of 48 for validation, drawn label by label, copies kept together"
+        "12 of 60 photos for the test, drawn label by label, near-duplicates kept together; "
+        f"{len(split.val)} of 48 for validation, drawn label by label, near-duplicates kept together"
     )
 
 
@@ -216,20 +216,20 @@ def test_given_parts_that_cut_a_group_stay_as_they_are() -> None:
         (
             SplitConfig(folds=5),
             3,
-            "split.folds: 5 given, expected 2 to 3, the number of training photos that are no copies of one "
-            "another; try 3",
+            "split.folds: 5 given, expected 2 to 3, the number of training photos that are not "
+            "near-duplicates; try 3",
         ),
         (
             SplitConfig(folds=5),
             1,
-            "split.folds: 5 given, but the 12 training photos are copies of one another, and copies stay "
+            "split.folds: 5 given, but the 12 training photos are near-duplicates, which stay "
             "together; add other photos",
         ),
         (
             SplitConfig(test_fraction=0.25),
             1,
-            "split.test_fraction: 0.25 given, but the 12 training photos are copies of one another, and "
-            "copies stay together; add other photos",
+            "split.test_fraction: 0.25 given, but the 12 training photos are near-duplicates, which "
+            "stay together; add other photos",
         ),
     ],
 )
@@ -476,7 +476,7 @@ def test_a_given_part_of_which_no_photo_can_be_read_is_told() -> None:
     table = draw_table(6, parts={0: "train", 1: "test", 2: "train", 3: "test", 4: "train", 5: "val"})
     assert find_lost_parts(table, lose(table, 1, 3, 0)) == [
         "labels.csv as delimited CSV: all 2 photos of the given part 'test' cannot be read: "
-        "trip/001.jpg: the file is empty; trip/003.jpg: the file is empty; mend or replace them, or mark "
+        "trip/001.jpg: the file is empty; trip/003.jpg: the file is empty; repair or replace them, or mark "
         "other photos with test"
     ]
 
@@ -491,4 +491,4 @@ def test_of_many_unreadable_photos_of_a_part_five_are_named() -> None:
     table = draw_table(10, parts={row: "test" if row < 8 else "train" for row in range(10)})
     [problem] = find_lost_parts(table, lose(table, *range(8)))
     assert problem.count("the file is empty") == 5
-    assert "; and 3 more; mend" in problem
+    assert "; and 3 more; repair" in problem

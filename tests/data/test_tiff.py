@@ -153,7 +153,7 @@ def test_a_wide_photo_stands_upright() -> None:
         ((5, 7, 12), "u2", BLACK_IS_ZERO, "a TIFF of 12 bands and does not say which of them are red, green"),
         ((5, 7, 3), "u1", BLACK_IS_ZERO, "a TIFF of 3 bands and does not say which of them are red, green"),
         ((5, 7, 4), "f4", CMYK, "a TIFF whose wide pixels are neither grey nor RGB; save it again as PNG"),
-        ((5, 7, 1), "c8", BLACK_IS_ZERO, "a TIFF of 64 bits per channel in a form that is not read"),
+        ((5, 7, 1), "c8", BLACK_IS_ZERO, "a TIFF of 64 bits per channel in a format that is not read"),
     ],
 )
 def test_what_is_not_read_is_called_what_it_is(

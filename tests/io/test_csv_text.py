@@ -17,8 +17,8 @@ from manylabel.bundle.tables import (
     write_out_of_fold,
     write_thresholds,
 )
+from manylabel.data.evaluation_set import find_learned
 from manylabel.data.formats import read_table
-from manylabel.data.learned import find_learned
 from manylabel.data.split import read_split, write_split
 from manylabel.io.csv_text import guard, keep_apostrophes, unguard
 from manylabel.labelling import Suggestions, write_suggestions

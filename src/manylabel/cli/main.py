@@ -19,6 +19,7 @@ import typer
 
 from manylabel import __version__
 from manylabel.cli.console import allow_any_text, show_error
+from manylabel.cli.options import TableCommand
 from manylabel.errors import ManylabelError, visible
 
 COMMANDS = (
@@ -78,7 +79,7 @@ def stoppable(command: Callable[..., None]) -> Callable[..., None]:
 
 
 for name in COMMANDS:
-    app.command()(stoppable(getattr(import_module(f"manylabel.cli.{name}"), name)))
+    app.command(cls=TableCommand)(stoppable(getattr(import_module(f"manylabel.cli.{name}"), name)))
 
 
 def show_version(wanted: bool) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_origin
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 from manylabel.config import DeviceName, EngineName, HeadName, PrecisionName, RunConfig
 from manylabel.errors import ConfigError, OutputError
@@ -34,6 +35,21 @@ Labels = Annotated[
 Bundle = Annotated[
     Path, typer.Argument(help="Folder of a trained model.", metavar="BUNDLE", show_default=False)
 ]
+
+
+class TableCommand(TyperCommand):
+    """A command whose help describes the formats of labels, if it reads any."""
+
+    def get_help(self, ctx: Any) -> str:
+        """Return the help text; the formats are loaded here only, as nothing else of a command needs them."""
+        for option in self.params:
+            if option.name == "format" and isinstance(option, TyperOption):
+                from manylabel.data.formats.registry import describe_formats
+
+                option.help = f"{_help('data.format')} {describe_formats()}."
+        return super().get_help(ctx)
+
+
 Head = Annotated[HeadName | None, typer.Option("--head", help=_help("model.head"))]
 Device = Annotated[DeviceName | None, typer.Option("--device", help=_help("training.device"))]
 Engine = Annotated[

@@ -1,1 +1,1 @@
-"""What goes into a run: photos, tables of labels, and the split into what trains and what judges."""
+"""The data of a run: photos, tables of labels, and their split for training and evaluation."""

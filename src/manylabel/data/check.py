@@ -1,6 +1,6 @@
 """Check photos and labels before anything learns from them.
 
-In:  the table; what its photos tell: copies, sizes, failures; the split; and rules between labels.
+In:  the table; what its photos show: near-duplicates, sizes, failures; the split; and rules between labels.
 Out: a ``Check``: findings in plain sentences, the most important first.
 """
 
@@ -14,21 +14,15 @@ import numpy as np
 
 from manylabel.config import DataConfig, RulesConfig, SplitConfig
 from manylabel.constraints import LabelRules, parse_rules
-from manylabel.data.checks.broken_rules import find_broken_rules
-from manylabel.data.checks.cells import find_empty_cells
-from manylabel.data.checks.copies import find_copies
-from manylabel.data.checks.counts import find_count_problems
-from manylabel.data.checks.finding import Finding, Level
-from manylabel.data.checks.refused import find_refused
-from manylabel.data.checks.relations import find_relations
-from manylabel.data.checks.seen import SeenPhotos, look_at_photos
-from manylabel.data.checks.shift import find_shift
-from manylabel.data.checks.sizes import find_odd_sizes, find_unreadable
+from manylabel.data.checks.finding import Finding, Level, SeenPhotos, look_at_photos
+from manylabel.data.checks.labels import find_count_problems, find_empty_cells, find_refused
+from manylabel.data.checks.photos import check_duplicates, find_odd_sizes, find_unreadable
+from manylabel.data.checks.relations import find_broken_rules, find_relations, find_shift
 from manylabel.data.duplicates import fingerprint
 from manylabel.data.formats import read_table_as
 from manylabel.data.photos import convert_photos
 from manylabel.data.split import find_lost_parts, given_split, make_split
-from manylabel.errors import ConfigError, PhotoError, TableError
+from manylabel.errors import ConfigError, PhotoError, TableError, nothing_read
 from manylabel.io.files import write_output
 from manylabel.types import LabelTable, Progress, ProgressCallback, Split, ignore_progress
 
@@ -50,7 +44,7 @@ _LEVELS: tuple[Level, ...] = get_args(Level)
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """Hold what a check found.
+    """The findings of a check.
 
     Attributes:
         findings: Errors first, then warnings, then notes; within a level the most important first.
@@ -65,7 +59,7 @@ class Check:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CheckedTable:
-    """Hold a table and what a check of it found.
+    """A table and the findings of its check.
 
     Attributes:
         table: The readable photos and their labels.
@@ -90,12 +84,12 @@ def check(  # noqa: PLR0913 - a wish of the user each
 
     Args:
         photos: Folder of the photos.
-        labels: Table of labels; not given: the photo folder itself is asked.
+        labels: Table of labels; not given: the photo folder itself.
         form: How the table is read; its paths are not used.
         rules: Rules between labels. Not given: there are none.
         split: How photos without a given part will be split. Not given: as by default.
         seed: Seed of that split.
-        on_progress: Hears of progress.
+        on_progress: Called with the progress.
 
     Raises:
         TableError: The table cannot be read, or no photo can.
@@ -112,7 +106,7 @@ def check(  # noqa: PLR0913 - a wish of the user each
     failures = [answer for answer in answers if isinstance(answer, PhotoError)]
     readable = [row for row, answer in enumerate(answers) if not isinstance(answer, PhotoError)]
     if not readable:
-        raise TableError(["not one photo can be read; the first problems:", *map(str, failures[:10])])
+        raise TableError(nothing_read(failures).splitlines())
     lost_parts = find_lost_parts(table, failures)
     table = table.take(np.array(readable))
     fingerprints = [answer for answer in answers if not isinstance(answer, PhotoError)]
@@ -126,7 +120,7 @@ def check(  # noqa: PLR0913 - a wish of the user each
 
 
 def _put_first(refused: Sequence[Finding], found: Check) -> Check:
-    """Begin with what training refuses; what else was found of the same labels says no more."""
+    """Put refusals of training first, and drop other findings about the same labels."""
     labels = {label for finding in refused for label in finding.labels}
     others = (finding for finding in found.findings if not finding.labels or set(finding.labels) - labels)
     return Check(findings=(*refused, *others))
@@ -188,15 +182,15 @@ def check_table(
 
     Args:
         table: The readable photos and their labels.
-        seen: What the photos tell. Not given: copies, leaks and sizes are not looked for.
-        split: Which photos train, choose and judge. Not given: all of them train.
-        rules: What is certain about the labels. Not given: nothing is.
+        seen: What the photos show. Not given: near-duplicates, leaks and sizes are not checked.
+        split: The split. Not given: all photos train.
+        rules: Rules among the labels. Not given: none.
 
     Returns:
         What was found; an error among it means that training makes no sense.
 
     Raises:
-        ValueError: The copies or the sizes are those of another number of photos.
+        ValueError: The near-duplicates or the sizes are those of another number of photos.
 
     Examples:
         >>> names = tuple(f"{number}.jpg" for number in range(160))
@@ -213,7 +207,7 @@ def check_table(
         about 10 more would help
     """
     findings = [
-        *([] if seen is None else find_copies(table, seen.duplicates, split)),
+        *([] if seen is None else check_duplicates(table, seen.duplicates, split)),
         *([] if seen is None else find_unreadable(seen.failures)),
         *find_broken_rules(table, rules),
         *find_count_problems(table, split),

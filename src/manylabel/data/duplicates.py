@@ -1,10 +1,10 @@
-"""Find photos that are copies of each other, exact or nearly so.
+"""Find near-duplicates: photos that show the same picture, exactly or nearly.
 
 In:  a small fingerprint of each photo, taken while it is decoded.
-Out: groups of copies, and the pairs that hold them together.
+Out: groups of near-duplicates, and the pairs that hold them together.
 
-Copies that lie on both sides of a split make every metric look better than it is; copies with different
-labels show a mistake.
+Near-duplicates on both sides of a split make every metric look better than it is; near-duplicates with
+different labels show a mistake.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from manylabel.data.photos import convert_photos
 from manylabel.preprocess import PixelArray
 from manylabel.types import IntArray
 
-CopyKind = Literal["exact", "near", "mirrored"]
+DuplicateKind = Literal["exact", "near", "mirrored"]
 Float32Array = NDArray[np.float32]
 
 _SIDE_PX = 32
@@ -31,14 +31,14 @@ _N_WAVES = 8
 
 # Chosen on 5,600 real photos (natural scenes, photos from above, everyday objects). All 30 pairs found there
 # were looked at: the same picture twice, once mirrored, two of them taken a moment apart. Two bits more, or
-# 0.93, would bring in neighboring runways and highways. Copies made on purpose were found in these shares:
+# 0.93, would bring in neighboring runways and highways. Altered photos were found in these shares:
 # JPEG of quality 40, 60 % of the size, 20 % brighter or darker, mirrored: 99.5 to 100 %; cut by 5 % in all on
 # all sides 68 to 98 %, on one side 89 to 97 %, at a corner 41 to 70 %; color taken away 38 to 94 %.
 _MOST_BITS_APART = 14
 _LEAST_CORRELATION = 0.95
 
-# Between the darkest and the brightest place, in levels of 0..255. Below it, a picture is noise and has exact
-# copies only.
+# Between the darkest and the brightest pixel, in levels of 0..255. Below it, a picture is noise and has exact
+# duplicates only.
 _LEAST_CONTRAST = 8
 # Parts of the side that the other photo of a pair may show.
 _WINDOWS = ((0.0, 1.0), (0.0, 0.95), (0.025, 0.975), (0.05, 1.0))
@@ -49,7 +49,7 @@ _PAIRS_PER_BLOCK = 128
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Fingerprint:
-    """Hold what is compared of a photo; about 3 kB.
+    """What is compared of a photo; about 3 kB.
 
     Attributes:
         sha256: SHA-256 of its size and pixels.
@@ -61,43 +61,43 @@ class Fingerprint:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Copy:
-    """Hold two photos that are copies of each other.
+class DuplicatePair:
+    """Two photos that are near-duplicates.
 
     Attributes:
         first: Row of the earlier photo.
         second: Row of the later one.
         kind: "exact" has the same pixels, "near" the same picture, "mirrored" the same picture mirrored.
-        correlation: How alike their thumbnails are, at most 1.
+        correlation: Correlation of their thumbnails, at most 1.
     """
 
     first: int
     second: int
-    kind: CopyKind
+    kind: DuplicateKind
     correlation: float
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class DuplicateGroups:
-    """Hold which photos are copies of each other, directly or through others.
+    """Which photos are near-duplicates, directly or through others.
 
     Attributes:
         groups: Number of each photo's group [n_photos], from 0 in the order of their first photos. A photo
-            without a copy is a group of its own.
-        copies: Pairs that hold the groups together, sorted by their photos. Photos that others have joined
+            without duplicates is a group of its own.
+        pairs: Pairs that hold the groups together, sorted by their photos. Photos that others have joined
             already are not compared again, so two photos of a group need not be one of the pairs.
     """
 
     groups: IntArray
-    copies: tuple[Copy, ...]
+    pairs: tuple[DuplicatePair, ...]
 
 
 def fingerprint(photo: Image.Image) -> Fingerprint:
     """Take the fingerprint of a photo.
 
     Args:
-        photo: Upright RGB photo of any size. Exact copies are those with exactly these pixels, so all photos
-            should be read alike: in full, or reduced for the same side.
+        photo: Upright RGB photo of any size. Exact duplicates have exactly these pixels, so all photos should
+            be read in the same way: in full, or reduced for the same side.
 
     Examples:
         >>> red, blue = (fingerprint(Image.new("RGB", (64, 48), color)) for color in ("red", "blue"))
@@ -112,8 +112,8 @@ def fingerprint(photo: Image.Image) -> Fingerprint:
     )
 
 
-def group_copies(paths: Sequence[Path]) -> IntArray:
-    """Read photos, and number their groups of copies [n_photos]; what cannot be read is a group by itself."""
+def group_duplicates(paths: Sequence[Path]) -> IntArray:
+    """Read photos, and number their groups of near-duplicates [n_photos]; unreadable ones are alone."""
     read = list(convert_photos(paths, fingerprint, side_px=_READ_SIDE_PX))
     is_read = np.array([isinstance(answer, Fingerprint) for answer in read], dtype=np.bool_)
     groups = np.arange(len(paths))
@@ -123,12 +123,12 @@ def group_copies(paths: Sequence[Path]) -> IntArray:
 
 
 def find_duplicates(fingerprints: Sequence[Fingerprint]) -> DuplicateGroups:
-    """Find the photos that are copies of each other.
+    """Find the photos that are near-duplicates.
 
-    Near-copies pass two tests. At most 14 of the 64 bits of their perceptual hashes differ; and their
+    Near-duplicates pass two tests. At most 14 of the 64 bits of their perceptual hashes differ; and their
     thumbnails correlate with at least 0.95, channel by channel without its mean, as they are or where one
     shows 95 % of the other's width, height or both. Changes of brightness, size and quality and mirroring do
-    not hide a copy, borders cut by 5 % sometimes do; the same place seen from elsewhere is none.
+    not hide a duplicate, borders cut by 5 % sometimes do; another view of the same place is none.
 
     Args:
         fingerprints: One per photo.
@@ -142,26 +142,26 @@ def find_duplicates(fingerprints: Sequence[Fingerprint]) -> DuplicateGroups:
         >>> other = photo.rotate(180)
         >>> mirrored = photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         >>> found = find_duplicates([fingerprint(each) for each in (photo, other, photo, mirrored)])
-        >>> found.groups, [(copy.first, copy.second, copy.kind) for copy in found.copies]
+        >>> found.groups, [(pair.first, pair.second, pair.kind) for pair in found.pairs]
         (array([0, 1, 0, 0]), [(0, 2, 'exact'), (0, 3, 'mirrored')])
     """
     if not fingerprints:
-        return DuplicateGroups(groups=np.zeros(0, dtype=np.int64), copies=())
+        return DuplicateGroups(groups=np.zeros(0, dtype=np.int64), pairs=())
     first_with = {photo.sha256: row for row, photo in reversed(list(enumerate(fingerprints)))}
     first = np.array([first_with[photo.sha256] for photo in fingerprints], dtype=np.int64)
-    copies = [
-        Copy(first=int(first[row]), second=int(row), kind="exact", correlation=1.0)
+    pairs = [
+        DuplicatePair(first=int(first[row]), second=int(row), kind="exact", correlation=1.0)
         for row in np.flatnonzero(first != np.arange(len(first)))
     ]
     thumbnails = np.stack([photo.thumbnail for photo in fingerprints])
-    copies += _join_near_copies(thumbnails, first)
+    pairs += _join_near_duplicates(thumbnails, first)
     groups = np.unique(first, return_inverse=True)[1].astype(np.int64)
-    copies.sort(key=lambda copy: (copy.first, copy.second))
-    return DuplicateGroups(groups=groups, copies=tuple(copies))
+    pairs.sort(key=lambda pair: (pair.first, pair.second))
+    return DuplicateGroups(groups=groups, pairs=tuple(pairs))
 
 
-def _join_near_copies(thumbnails: PixelArray, first: IntArray) -> Iterator[Copy]:
-    """Yield near-copies, and bring the first photo of each photo's group up to date in place [n_photos]."""
+def _join_near_duplicates(thumbnails: PixelArray, first: IntArray) -> Iterator[DuplicatePair]:
+    """Yield near-duplicates, and update the first photo of each photo's group in place [n_photos]."""
     contrast = thumbnails.max(axis=(1, 2)) - thumbnails.min(axis=(1, 2))  # [n_photos, 3]
     has_contrast = contrast.max(axis=1) >= _LEAST_CONTRAST
     rows = np.flatnonzero((first == np.arange(len(first))) & has_contrast)
@@ -173,15 +173,20 @@ def _join_near_copies(thumbnails: PixelArray, first: IntArray) -> Iterator[Copy]
     # Chunk by chunk: as floats, the thumbnails of large collections would take a lot of memory.
     hashes = np.concatenate([_perceptual_hashes(chunk) for chunk in chunks])
     for begin, chunk in zip(begins, chunks, strict=True):
-        turns: tuple[tuple[CopyKind, PixelArray], ...] = (("near", chunk), ("mirrored", chunk[:, :, ::-1]))
+        turns: tuple[tuple[DuplicateKind, PixelArray], ...] = (
+            ("near", chunk),
+            ("mirrored", chunk[:, :, ::-1]),
+        )
         for kind, turned in turns:
             agreement = _perceptual_hashes(turned) @ hashes[begin:].T  # [n_chunk, n_from_chunk_on]
             for one, other in _candidates(agreement, first=first, rows=rows[begin:]):
-                alike = _correlations(turned[one], shown[begin + other])
-                for pair in np.flatnonzero(alike >= _LEAST_CORRELATION):
+                correlation = _correlations(turned[one], shown[begin + other])
+                for pair in np.flatnonzero(correlation >= _LEAST_CORRELATION):
                     earlier, later = int(rows[begin + one[pair]]), int(rows[begin + other[pair]])
                     _join(first, earlier, later)
-                    yield Copy(first=earlier, second=later, kind=kind, correlation=float(alike[pair]))
+                    yield DuplicatePair(
+                        first=earlier, second=later, kind=kind, correlation=float(correlation[pair])
+                    )
 
 
 def _join(first: IntArray, one: int, other: int) -> None:
@@ -198,8 +203,8 @@ def _perceptual_hashes(thumbnails: PixelArray) -> Float32Array:
     the DCT-based hash of pHash).
     """
     grey = thumbnails @ np.array([0.299, 0.587, 0.114], dtype=np.float32)  # [n_photos, 32, 32]
-    place = np.pi / _SIDE_PX * (np.arange(_SIDE_PX) + 0.5)
-    waves = np.cos(np.outer(np.arange(1, _N_WAVES + 1), place)).astype(np.float32)
+    angle = np.pi / _SIDE_PX * (np.arange(_SIDE_PX) + 0.5)
+    waves = np.cos(np.outer(np.arange(1, _N_WAVES + 1), angle)).astype(np.float32)
     strengths = (waves @ grey @ waves.T).reshape(len(grey), _N_WAVES**2)
     return np.where(strengths > np.median(strengths, axis=1, keepdims=True), 1, -1).astype(np.float32)
 
@@ -232,10 +237,10 @@ def _correlations(some: PixelArray, others: PixelArray) -> Float32Array:
     pairs = np.stack([some, others]).astype(np.float32).transpose(0, 1, 4, 2, 3)  # [2, n_pairs, 3, 32, 32]
     # Nearly all candidates differ, and a quarter of the pixels shows that at a fraction of the cost.
     coarse = pairs.reshape(*pairs.shape[:3], _SIDE_PX // 2, 2, _SIDE_PX // 2, 2).mean(axis=(4, 6))
-    alike = _best_correlations(coarse)
-    is_close = alike >= _LEAST_CORRELATION - _COARSE_SLACK
-    alike[is_close] = _best_correlations(pairs[:, is_close])
-    return np.where(is_close, alike, 0).astype(np.float32)
+    correlation = _best_correlations(coarse)
+    is_close = correlation >= _LEAST_CORRELATION - _COARSE_SLACK
+    correlation[is_close] = _best_correlations(pairs[:, is_close])
+    return np.where(is_close, correlation, 0).astype(np.float32)
 
 
 def _best_correlations(pairs: Float32Array) -> Float32Array:
@@ -243,22 +248,22 @@ def _best_correlations(pairs: Float32Array) -> Float32Array:
     best = np.full(pairs.shape[1], -1, dtype=np.float32)
     windows = [_window(*window, n_pixels=pairs.shape[-1]) for window in _WINDOWS]
     for seen, whole in (pairs, pairs[::-1]):
-        target = _standardised(whole)
+        target = _standardized(whole)
         for down in windows:
             rows = down @ seen
             for across in windows:
-                alike = (_standardised(rows @ across.T) * target).sum(axis=1)
-                best = np.maximum(best, alike)
+                correlation = (_standardized(rows @ across.T) * target).sum(axis=1)
+                best = np.maximum(best, correlation)
     return best
 
 
-def _standardised(pictures: Float32Array) -> Float32Array:
+def _standardized(pictures: Float32Array) -> Float32Array:
     """Take each channel's mean away and give all pixels together length 1 [n_photos, n_pixels]."""
-    centred = pictures - pictures.mean(axis=(-1, -2), keepdims=True)
-    flat = centred.reshape(len(pictures), math.prod(pictures.shape[1:]))
+    centered = pictures - pictures.mean(axis=(-1, -2), keepdims=True)
+    flat = centered.reshape(len(pictures), math.prod(pictures.shape[1:]))
     length = np.sqrt((flat * flat).sum(axis=1, keepdims=True))
-    standardised: Float32Array = np.divide(flat, length, out=np.zeros_like(flat), where=length > 0)
-    return standardised
+    standardized: Float32Array = np.divide(flat, length, out=np.zeros_like(flat), where=length > 0)
+    return standardized
 
 
 def _window(low: float, high: float, *, n_pixels: int) -> Float32Array:

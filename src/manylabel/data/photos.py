@@ -1,9 +1,12 @@
-"""Read photos, whatever the camera or the web made of them.
+"""Read photos, whatever the camera or the web made of them; write pictures.
 
 In:  files, or their bytes: JPEG, PNG, GIF, BMP, PPM, WebP, TIFF, AVIF, HEIC, JPEG 2000.
-Out: upright RGB photos, or a ``PhotoError`` that says in plain words what is wrong with the file.
+Out: upright RGB photos, or a ``PhotoError`` that says in plain words what is wrong with the file; pictures as
+     JPEG and PNG files and as addresses that hold them.
 """
 
+import base64
+import io
 import os
 import stat
 import struct
@@ -20,9 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from manylabel.data.decode_memory import DECODING, estimate_bytes
-from manylabel.data.quiet_pillow import quiet_pillow
-from manylabel.data.rgb import to_rgb
+from manylabel.data.decoding import DECODING, estimate_bytes, quiet_pillow, to_rgb
 from manylabel.data.tiff import ByteTiff, is_misread
 from manylabel.errors import PhotoError
 
@@ -58,7 +59,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""How a photo is turned upright, by the orientation that its EXIF data tells."""
+"""How a photo is turned upright, by the orientation in its EXIF data."""
 
 T = TypeVar("T")
 
@@ -247,10 +248,10 @@ def _check_shape(photo: Image.Image, file: IO[bytes], path: Path) -> None:
             path, f"a side of it is {longest:,} pixels long, at most {_LONGEST_SIDE_PX:,} are read"
         )
     if "progressive" in photo.info:
-        place = file.tell()
+        position = file.tell()
         file.seek(0)
         n_scans = file.read().count(_START_OF_SCAN)
-        file.seek(place)
+        file.seek(position)
         if n_scans > _MOST_SCANS:
             raise PhotoError(
                 path, f"it has {n_scans} scans, of progressive photos at most {_MOST_SCANS} are read"
@@ -359,3 +360,32 @@ def _explain_system(error: OSError) -> str:
             return "permission to read it is denied"
         case _:
             return f"the system cannot read it: {error.strerror or error}"
+
+
+def to_jpeg(picture: Image.Image, *, quality: int) -> bytes:
+    """Return a picture as a JPEG file.
+
+    Args:
+        picture: RGB picture.
+        quality: 1 to 95.
+    """
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=quality, optimize=True)
+    return file.getvalue()
+
+
+def to_png(picture: Image.Image) -> bytes:
+    """Return a picture as a PNG file."""
+    file = io.BytesIO()
+    picture.save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
+def data_uri(content: bytes, *, kind: str) -> str:
+    """Write a file as an address that holds the file itself.
+
+    Examples:
+        >>> data_uri(b"abc", kind="image/png")
+        'data:image/png;base64,YWJj'
+    """
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,4 +1,4 @@
-"""Decide which photos train, which choose and which judge.
+"""Split photos into training, validation and test photos, or into folds.
 
 In:  a table of labels, with or without parts given in it, the settings and a random generator; maybe groups
      of photos that stay together.
@@ -21,16 +21,6 @@ from manylabel.io.csv_text import CsvWriter, allow_long_cells, unguard
 from manylabel.io.files import write_output
 from manylabel.types import FloatArray, IntArray, LabelTable, Part, Split
 
-__all__ = [
-    "find_lost_parts",
-    "given_split",
-    "make_split",
-    "read_split",
-    "stratified_folds",
-    "stratified_holdout",
-    "write_split",
-]
-
 _COLUMNS = ("image", "part", "fold")
 KNOWN_COLUMN = "n_known"
 SPLIT_FILE = "split.csv"
@@ -48,7 +38,7 @@ def make_split(
     carve_val: bool = False,
     groups: IntArray | None = None,
 ) -> Split:
-    """Split as the table says, and draw what it does not say.
+    """Split as the table says, and draw the rest at random.
 
     Given parts stay as they are. With ``config.folds`` the training photos are divided into folds and nothing
     else is held out: without given test photos, every photo gets an out-of-fold score. Without folds and
@@ -61,7 +51,7 @@ def make_split(
         rng: Source of chance; the test photos and the folds do not depend on ``carve_val``.
         carve_val: Set aside ``config.val_fraction`` of the training photos for validation where none are
             given. Not with folds: who trains without one fold takes validation photos from the others.
-        groups: Number of each photo's group [n_photos], e.g. of near-copies. Not given: each photo is by
+        groups: Number of each photo's group [n_photos], e.g. of near-duplicates. Not given: each photo is by
             itself.
 
     Returns:
@@ -98,7 +88,7 @@ def given_split(table: LabelTable) -> Split | None:
 
 
 def find_lost_parts(table: LabelTable, lost: Sequence[PhotoError]) -> list[str]:
-    """Say of which given parts no photo can be read; a part that is drawn instead would not be the given one.
+    """Describe given parts without a readable photo; a drawn part must not replace a given one.
 
     Args:
         table: All photos, also those that cannot be read.
@@ -109,14 +99,14 @@ def find_lost_parts(table: LabelTable, lost: Sequence[PhotoError]) -> list[str]:
     for part in _PARTS:
         rows = [row for row, given in enumerate(table.parts) if given == part]
         if rows and all(table.photos[row] in reasons for row in rows):
-            told = "; ".join(
+            listed = "; ".join(
                 f"{table.names[row]}: {reasons[table.photos[row]]}" for row in rows[:_REASONS_SHOWN]
             )
             more = f"; and {len(rows) - _REASONS_SHOWN} more" if len(rows) > _REASONS_SHOWN else ""
             photos = f"all {len(rows)} photos" if len(rows) > 1 else "the only photo"
             problems.append(
-                f"{table.source}: {photos} of the given part '{part}' cannot be read: {told}{more}; mend or "
-                f"replace them, or mark other photos with {part}"
+                f"{table.source}: {photos} of the given part '{part}' cannot be read: {listed}{more}; repair "
+                f"or replace them, or mark other photos with {part}"
             )
     return problems
 
@@ -219,7 +209,7 @@ class _Drawer:
         if n_folds > n_groups:
             raise ConfigError(
                 f"split.folds: {n_folds} given, expected 2 to {n_groups}, the number of training photos that "
-                f"are no copies of one another; try {min(5, n_groups)}"
+                f"are not near-duplicates; try {min(5, n_groups)}"
             )
         folds = stratified_folds(
             self.targets[rows], n_folds=n_folds, rng=self.rng, groups=self._groups_of(rows)
@@ -244,16 +234,16 @@ class _Drawer:
         return rows[rest], rows[held_out]
 
     def manner(self, rows: IntArray) -> str:
-        """Say how rows were divided."""
+        """Describe how rows were divided."""
         is_grouped = self._n_groups(rows) < len(rows)
-        return "drawn label by label" + (", copies kept together" if is_grouped else "")
+        return "drawn label by label" + (", near-duplicates kept together" if is_grouped else "")
 
     def _check_groups(self, rows: IntArray, key: str, given: float) -> None:
         """Refuse to divide photos that all belong together."""
         if self._n_groups(rows) < 2:
             raise ConfigError(
-                f"split.{key}: {given} given, but the {len(rows)} training photos are copies of one another, "
-                "and copies stay together; add other photos"
+                f"split.{key}: {given} given, but the {len(rows)} training photos are near-duplicates, which "
+                "stay together; add other photos"
             )
 
     def _groups_of(self, rows: IntArray) -> IntArray | None:

@@ -10,8 +10,8 @@ equally, the one that wants the other labels of the photo most gets it; else com
 end up as by chance. At last photos are swapped where that brings a rare label to one more part, or the counts
 of labels closer to fair ones.
 
-Photos of one group are dealt out as one, so that a copy of a training photo never judges. Sizes then are as
-close as groups allow: no part is further from its size than the largest group is large.
+Photos of one group are dealt out as one, so that a near-duplicate of a training photo never is a test photo.
+Sizes then are as close as groups allow: no part is further from its size than the largest group is large.
 """
 
 from collections.abc import Sequence
@@ -105,7 +105,7 @@ def stratified_holdout(
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Units:
-    """Hold what is dealt out: groups of photos, or single ones.
+    """Groups of photos, or single ones, that are dealt out as one.
 
     Attributes:
         evidence: Photos of each unit in each column [n_units, n_columns].
@@ -142,9 +142,9 @@ def _gather(evidence: IntArray, groups: IntArray | None) -> tuple[_Units, IntArr
     if len(groups) != len(evidence):
         raise ValueError(f"groups are given for {len(groups)} photos, expected {len(evidence)}")
     _, first, group_of = np.unique(groups, return_index=True, return_inverse=True)
-    place = np.empty(len(first), dtype=np.int64)
-    place[np.argsort(first)] = np.arange(len(first))
-    unit_of = place[group_of]
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    unit_of = rank[group_of]
     gathered = np.zeros((len(first), evidence.shape[1]), dtype=np.int64)
     np.add.at(gathered, unit_of, evidence)
     return _Units(evidence=gathered, size=np.bincount(unit_of)), unit_of
@@ -196,7 +196,7 @@ def _deal_rarest_first(
 
 
 def _has_room(room: IntArray, size: np.int64) -> NDArray[np.bool_]:
-    """Tell which parts take a unit: those that it fits into, or else those that are not full [n_parts]."""
+    """Return which parts take a unit: those that it fits into, or else those that are not full [n_parts]."""
     fits = room >= size
     return np.asarray(fits if fits.any() else room > 0)
 
@@ -215,7 +215,7 @@ def _shared_out(room: IntArray, n_left: int) -> IntArray:
 
 
 def _all_largest(values: FloatArray | IntArray) -> IntArray:
-    """Return the places of the maximum, and of what differs from it by rounding only."""
+    """Return the indices of the maximum, and of values that differ from it by rounding only."""
     return np.flatnonzero(values >= values.max() - _ROUNDING)
 
 

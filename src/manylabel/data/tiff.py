@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from manylabel.data.wide_pixels import scale_to_8_bits
+from manylabel.data.decoding import scale_to_8_bits
 from manylabel.errors import PhotoError
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
@@ -141,19 +141,19 @@ class _Layout:
         return self.one(_N_BANDS, 1)
 
     @cached_property
-    def n_colours(self) -> int:
+    def n_colors(self) -> int:
         return 3 if self.one(_PHOTOMETRIC, _BLACK_IS_ZERO) == _RGB else 1
 
     @cached_property
     def alpha(self) -> int | None:
         """The kind of alpha that follows the colors."""
         kind = self.one(_EXTRA, 0)
-        return kind if self.n_bands > self.n_colours and kind in (_ASSOCIATED_ALPHA, _ALPHA) else None
+        return kind if self.n_bands > self.n_colors and kind in (_ASSOCIATED_ALPHA, _ALPHA) else None
 
     @property
     def mode(self) -> str:
         if self.alpha is None:
-            return "RGB" if self.n_colours == 3 else "L"
+            return "RGB" if self.n_colors == 3 else "L"
         return "RGBa" if self.alpha == _ASSOCIATED_ALPHA else "RGBA"
 
     @cached_property
@@ -171,12 +171,12 @@ class _Layout:
 
     @property
     def n_interleaved(self) -> int:
-        """Bands whose numbers stand side by side in a row."""
+        """Number of bands that are interleaved in a row."""
         return 1 if self.is_planar else self.n_bands
 
     def explain_refusal(self) -> str:
-        """Say why the pixels are not read; nothing where they are."""
-        n_used = self.n_colours + (self.alpha is not None)
+        """Explain why the pixels are not read; "" if they are."""
+        n_used = self.n_colors + (self.alpha is not None)
         bits = sorted(set(self.all(_BITS)) or {1})
         compression = self.one(_COMPRESSION, 1)
         n_bytes = self.width * self.height * self.n_bands * bits[-1] // 8
@@ -185,13 +185,13 @@ class _Layout:
             return f"it is a TIFF whose wide pixels are neither grey nor RGB; {_SAVE_AGAIN}"
         if self.n_bands < n_used:
             return "it is a TIFF that calls itself RGB and has fewer than 3 bands"
-        if self.n_colours == 1 and self.n_bands > n_used:
+        if self.n_colors == 1 and self.n_bands > n_used:
             return (
                 f"it is a TIFF of {self.n_bands} bands and does not say which of them are red, green and "
                 "blue; save those three as RGB"
             )
         if len(bits) > 1 or bits[0] not in _BIT_COUNTS or self.one(_SAMPLE_FORMAT, 1) not in _KINDS:
-            return f"it is a TIFF of {bits[-1]} bits per channel in a form that is not read; {_SAVE_AGAIN}"
+            return f"it is a TIFF of {bits[-1]} bits per channel in a format that is not read; {_SAVE_AGAIN}"
         if self.kind == "f" and bits[0] == 8:
             return f"it is a TIFF of floating-point numbers of 8 bits, which are not read; {_SAVE_AGAIN}"
         if compression not in _BYTE_COMPRESSIONS or self.one(_FILL_ORDER, 1) != 1:
@@ -234,16 +234,16 @@ def _list_tags(file: IO[bytes], start: int, *, order: str, is_big: bool) -> set[
 
 def _compose(layout: _Layout, content: bytes) -> Image.Image:
     values = _read_values(layout, content)  # [height, width, n_bands]
-    colors = values[:, :, : layout.n_colours]
-    is_wide_rgb = layout.n_colours == 3 and layout.dtype.kind == "u" and layout.dtype.itemsize <= 2
+    colors = values[:, :, : layout.n_colors]
+    is_wide_rgb = layout.n_colors == 3 and layout.dtype.kind == "u" and layout.dtype.itemsize <= 2
     full = float(np.iinfo(layout.dtype).max) if is_wide_rgb else None
     pixels = _scale(colors, full=full)
     if layout.one(_PHOTOMETRIC, _BLACK_IS_ZERO) == _WHITE_IS_ZERO:
         pixels = 255 - pixels
     if layout.alpha is None:
-        return Image.fromarray(pixels if layout.n_colours == 3 else pixels[:, :, 0])
+        return Image.fromarray(pixels if layout.n_colors == 3 else pixels[:, :, 0])
     most = 1.0 if layout.dtype.kind == "f" else float(np.iinfo(layout.dtype).max)
-    alpha = _scale(np.clip(values[:, :, layout.n_colours, None], 0, most), full=most)
+    alpha = _scale(np.clip(values[:, :, layout.n_colors, None], 0, most), full=most)
     rgba = np.concatenate([np.broadcast_to(pixels, (*pixels.shape[:2], 3)), alpha], axis=2)
     return Image.frombytes(layout.mode, (layout.width, layout.height), rgba.tobytes())
 
@@ -259,7 +259,7 @@ def _read_values(layout: _Layout, content: bytes) -> NDArray[Any]:
     """Return the numbers of a photo [height, width, n_bands]."""
     if not layout.is_planar:
         return _read_plane(layout, content, plane=0)
-    n_planes = layout.n_colours + (layout.alpha is not None)
+    n_planes = layout.n_colors + (layout.alpha is not None)
     return np.concatenate([_read_plane(layout, content, plane=plane) for plane in range(n_planes)], axis=2)
 
 
@@ -284,7 +284,7 @@ def _read_plane(layout: _Layout, content: bytes, *, plane: int) -> NDArray[Any]:
 
 
 def _locate(layout: _Layout, *, plane: int, block_bytes: int) -> dict[int, tuple[int, ...]]:
-    """Return the tags that say where the strips or tiles of a plane are."""
+    """Return the tags of the strips or tiles of a plane."""
     is_tiled = _TILE_WIDTH in layout.tags
     offsets, sizes = (_TILE_OFFSETS, _TILE_BYTES) if is_tiled else (_STRIP_OFFSETS, _STRIP_BYTES)
     n_parts = len(layout.all(offsets)) // (layout.n_bands if layout.is_planar else 1)
@@ -303,8 +303,8 @@ def _with_tags(content: bytes, tags: Mapping[int, Sequence[int]]) -> bytes:
     for tag, numbers in sorted(tags.items()):
         packed = struct.pack(f"<{len(numbers)}I", *numbers)
         is_inside = len(numbers) == 1
-        place = packed if is_inside else struct.pack("<I", first + len(values))
-        entries += struct.pack("<HHI", tag, 4, len(numbers)) + place
+        value = packed if is_inside else struct.pack("<I", first + len(values))
+        entries += struct.pack("<HHI", tag, 4, len(numbers)) + value
         values += b"" if is_inside else packed
     header = b"II*\0" + struct.pack("<I", start)
     padding = bytes(start - len(content))

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from manylabel.data.photos import open_photo
-from manylabel.data.pictures import to_jpeg
+from manylabel.data.photos import open_photo, to_jpeg
 from manylabel.engines.split_model import Locator
 from manylabel.errors import PhotoError
 from manylabel.explanation.occlusion import explain_photo

@@ -11,8 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 from PIL import Image
 
-from manylabel.data.photos import open_photo
-from manylabel.data.pictures import data_uri, to_jpeg
+from manylabel.data.photos import data_uri, open_photo, to_jpeg
 from manylabel.errors import PhotoError
 from manylabel.explanation.overlay import draw_overlay, scale_colors
 from manylabel.explanation.run import Explanation, Explanations, Neighbor

@@ -15,9 +15,8 @@ from PIL import Image
 from manylabel.bundle.folder import Bundle, read_bundle
 from manylabel.bundle.tables import ThresholdSource
 from manylabel.config import DataConfig, EngineName, PrecisionName
-from manylabel.data.find import find_files
+from manylabel.data.find import describe_misnamed, find_files
 from manylabel.data.formats import read_table_as
-from manylabel.data.misnamed import describe_misnamed
 from manylabel.data.photos import convert_photos, open_photo
 from manylabel.engines.openvino import aim_for
 from manylabel.engines.registry import open_locator, open_predictor
@@ -254,17 +253,19 @@ def _look_at(
 ) -> _KnownPhotos:
     """Let the network look at labelled photos; those that cannot be read are left out."""
     folder, labels = among
-    table = read_table_as(form, labels, photos=folder, purpose="judging")
+    table = read_table_as(form, labels, photos=folder, purpose="evaluation")
     preprocessing = bundle.config.preprocessing
     read = convert_photos(
         table.photos, lambda photo: resize_photo(photo, preprocessing), side_px=preprocessing.side_px
     )
-    rows, features = [], []
+    rows, features, failures = [], [], list[PhotoError]()
     for row, pixels in enumerate(read):
-        if not isinstance(pixels, PhotoError):
+        if isinstance(pixels, PhotoError):
+            failures.append(pixels)
+        else:
             rows.append(row)
             features.append(locator.lower(pixels[None])[1][0])
         on_progress(Progress(subject="photos", stage="comparing", done=row + 1, total=table.n_photos))
     if not rows:
-        raise InputError(f"{folder}: not one photo of the table can be read")
+        raise InputError(nothing_read(failures, purpose=" to compare with"))
     return _KnownPhotos(table=table.take(np.array(rows)), features=np.stack(features))

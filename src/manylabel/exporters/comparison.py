@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from manylabel.data.align import align_targets
-from manylabel.data.duplicates import group_copies
+from manylabel.data.duplicates import group_duplicates
+from manylabel.data.evaluation_set import align_targets
 from manylabel.data.photos import convert_photos
 from manylabel.engines.base import Finish, PixelPredictor
 from manylabel.engines.stream import predict_files
-from manylabel.errors import InputError, PhotoError
+from manylabel.errors import InputError, PhotoError, nothing_read
 from manylabel.metrics.comparison import compare_pairs
 from manylabel.metrics.curves import BoolArray
 from manylabel.metrics.intervals import bootstrap_metrics
@@ -105,7 +105,7 @@ def compare_engines(
         said = predict_files(engine, table.photos, names=table.names, on_progress=_renamed(on_progress, name))
         rows = said.rows
         if not len(rows):
-            raise InputError(f"not one photo can be read to judge; the first problem: {said.failures[0]}")
+            raise InputError(nothing_read(said.failures, purpose=" to evaluate"))
         metrics[name] = measure(targets[rows], said.scores.values, said.decisions)
         evaluated.append((said.scores.values, said.decisions))
     milliseconds = _time_in_turns(engines, table)
@@ -126,7 +126,7 @@ def _loss(
 ) -> Loss | None:
     """Return the mAP that the last engine loses against the first, by the paired bootstrap."""
     bootstrap = bootstrap_metrics(
-        targets, [evaluated[0], evaluated[-1]], groups=group_copies(photos), rng=np.random.default_rng(0)
+        targets, [evaluated[0], evaluated[-1]], groups=group_duplicates(photos), rng=np.random.default_rng(0)
     )
     (found,) = compare_pairs(bootstrap, names=("first", "last"), metrics=("mAP",))
     if np.isnan(found.difference):

@@ -196,7 +196,7 @@ def _quiet_nncf() -> Iterator[None]:
 
 
 def _read_labels(photos: Path, labels: Path, form: DataConfig) -> LabelTable:
-    return read_table_as(form, labels, photos=photos, purpose="judging")
+    return read_table_as(form, labels, photos=photos, purpose="evaluation")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

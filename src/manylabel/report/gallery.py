@@ -15,8 +15,7 @@ import numpy as np
 from PIL import Image
 
 from manylabel.data.check import Check
-from manylabel.data.photos import open_photo
-from manylabel.data.pictures import to_jpeg
+from manylabel.data.photos import open_photo, to_jpeg
 from manylabel.metrics.curves import BoolArray
 from manylabel.results import GalleryPhoto, NearDuplicate, NearDuplicateGroup, ScoredLabel, SimilarPhoto
 from manylabel.types import (

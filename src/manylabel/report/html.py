@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from manylabel.data.pictures import data_uri
+from manylabel.data.photos import data_uri
 from manylabel.errors import PhotoError
 from manylabel.io.files import write_atomically
 from manylabel.report import tables

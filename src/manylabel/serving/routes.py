@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 
 from manylabel import __version__
-from manylabel.data.pictures import data_uri
+from manylabel.data.photos import data_uri
 from manylabel.errors import ManylabelError, PhotoError
 from manylabel.serving.answers import (
     ErrorAnswer,

@@ -18,8 +18,7 @@ from manylabel.bundle.folder import read_bundle, read_hashes
 from manylabel.bundle.tables import ThresholdSource
 from manylabel.config import EngineName, PrecisionName
 from manylabel.constraints import decide_with_rules
-from manylabel.data.photos import open_photo_bytes
-from manylabel.data.pictures import to_jpeg, to_png
+from manylabel.data.photos import open_photo_bytes, to_jpeg, to_png
 from manylabel.engines.registry import open_locator, open_predictor
 from manylabel.engines.split_model import Locator
 from manylabel.errors import BundleError, PhotoError

@@ -12,7 +12,7 @@ from typing import assert_never
 import numpy as np
 
 from manylabel.config import EvaluationConfig, ThresholdName
-from manylabel.data.split import stratified_folds
+from manylabel.data.stratify import stratified_folds
 from manylabel.decisions.folds import positions
 from manylabel.decisions.policy import (
     CrossFitted,

@@ -11,7 +11,7 @@ import numpy as np
 
 from manylabel.config import RunConfig
 from manylabel.constraints import LabelRules
-from manylabel.data.split import stratified_holdout
+from manylabel.data.stratify import stratified_holdout
 from manylabel.training.methods import FitRows
 from manylabel.training.photo_store import PhotoStore
 from manylabel.types import FloatArray, IntArray, ProgressCallback, Split

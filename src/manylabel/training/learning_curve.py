@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from manylabel.data.split import stratified_folds, stratified_holdout
+from manylabel.data.stratify import stratified_folds, stratified_holdout
 from manylabel.metrics.bootstrap import affordable_resamples, draw_counts, measure_resampled
 from manylabel.metrics.comparison import interval_of_difference
 from manylabel.metrics.intervals import (

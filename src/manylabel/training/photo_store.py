@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from manylabel.data.decoding import to_rgb
 from manylabel.data.duplicates import Fingerprint, fingerprint
 from manylabel.data.photos import convert_photos, open_photo
-from manylabel.data.rgb import to_rgb
 from manylabel.errors import PhotoError
 from manylabel.preprocess import PixelArray
 from manylabel.types import IntArray, Progress, ProgressCallback, ignore_progress

@@ -59,7 +59,7 @@ def test_categories_without_annotation_are_left_out_of_training_with_a_note(tmp_
     table = read_table(folder / "labels.json", photos=folder)
     assert table.labels == ("boat", "beach")
     assert table.notes == ("labels.json, categories: no photo carries 'moon'; left out",)
-    evaluated = read_table(folder / "labels.json", photos=folder, purpose="judging")
+    evaluated = read_table(folder / "labels.json", photos=folder, purpose="evaluation")
     assert evaluated.labels == ("moon", "boat", "beach")
 
 
@@ -67,7 +67,7 @@ def test_the_heading_that_roboflow_adds_is_no_label(tmp_path: Path) -> None:
     heading = {"id": 0, "name": "things", "supercategory": "none"}
     categories = [heading, *({**category, "supercategory": "things"} for category in CATEGORIES)]
     folder = put(tmp_path, "a.jpg", "b.jpg", "c.jpg", labels=document(categories=categories))
-    table = read_table(folder / "labels.json", photos=folder, purpose="judging")
+    table = read_table(folder / "labels.json", photos=folder, purpose="evaluation")
     assert table.labels == ("boat", "beach")
     assert table.notes == (
         "labels.json, categories[0]: 'things' is the group of the other categories, not a label",
@@ -178,7 +178,7 @@ def test_what_is_listed_twice_in_the_same_way_does_no_harm(tmp_path: Path) -> No
 def test_annotations_with_scores_are_told(tmp_path: Path) -> None:
     annotations = [{"image_id": 10, "category_id": 3, "score": 0.9}]
     folder = put(tmp_path, "a.jpg", "b.jpg", "c.jpg", labels=document(annotations=annotations))
-    notes = read_table(folder / "labels.json", photos=folder, purpose="judging").notes
+    notes = read_table(folder / "labels.json", photos=folder, purpose="evaluation").notes
     assert "labels.json: 1 annotation with a score, as predictions have; read as labels" in notes
 
 

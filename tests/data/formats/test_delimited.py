@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from manylabel.data.formats import read_table
-from manylabel.data.formats.parsing.label_cells import guess_delimiter
+from manylabel.data.formats.tables.label_cells import guess_delimiter
 from manylabel.errors import TableError
 from manylabel.types import LabelTable
 
@@ -209,10 +209,10 @@ def test_labels_that_are_probably_none_are_told(tmp_path: Path, cells: tuple[str
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("image,labels\na.jpg,sea\nb.jpg,dto.\n", "'dto.' repeats what stands above it"),
+        ("image,labels\na.jpg,sea\nb.jpg,dto.\n", "'dto.' means 'the same as above'"),
         (
             "image,sea,boat\na.jpg,here,gone\nb.jpg,gone,here\n",
-            "hold 'gone', 'here', which says neither present nor absent in a word that is known",
+            "hold 'gone', 'here', which is neither a known word for present nor for absent",
         ),
         ("image,sea,boat\na.jpg,0.9,0.1\nb.jpg,0.2,0.8\n", "for a share or probability, write 1"),
         ('image,sea,boat\na.jpg,"0,9","0,1"\nb.jpg,"0,2","0,8"\n', "for a share or probability, write 1"),

@@ -112,7 +112,7 @@ def test_an_empty_label_folder_is_told(tmp_path: Path) -> None:
     (folder / "bird" / "small").mkdir(parents=True)
     table = read_table(None, photos=folder)
     assert table.labels == ("beach", "boat")
-    assert table.notes == ("1 folder without photos, of which no label is made: 'bird/'",)
+    assert table.notes == ("1 folder without photos make no label: 'bird/'",)
 
 
 NEST = {
@@ -241,7 +241,7 @@ def test_folders_of_dates_around_label_folders_are_no_labels(tmp_path: Path) -> 
     names = [f"{year}/{label}/{label}.jpg" for year in ("2023", "2024") for label in ("cat", "dog")]
     table = read_table(None, photos=put(tmp_path, {name: name for name in names}))
     assert table.labels == ("cat", "dog")
-    assert "that are no labels" in table.notes[0]
+    assert "that are not labels" in table.notes[0]
     assert "'2023/', '2024/'" in table.notes[0]
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from manylabel.data.formats import read_table
-from manylabel.data.formats.guess import guess_format
-from manylabel.data.formats.parsing.raw import LabelSource
+from manylabel.data.formats.base import LabelSource
+from manylabel.data.formats.labelme import LABELME
+from manylabel.data.formats.registry import guess_format
 from manylabel.errors import TableError
 from manylabel.types import LabelTable
 
@@ -85,7 +86,7 @@ def test_photos_in_subfolders_are_paired_with_the_file_beside_them(tmp_path: Pat
     assert table.notes[:2] == (
         f"{tmp_path.name}/: 1 file whose imagePath is not the name of the file, e.g. 'old.jpg' in "
         "day2/a.json; the name of the file counts where there is such a photo",
-        f"{tmp_path.name}/: the names of the folders are no labels: 'day1', 'day2'",
+        f"{tmp_path.name}/: the names of the folders are not labels: 'day1', 'day2'",
     )
 
 
@@ -133,7 +134,7 @@ def test_what_is_wrong_in_the_files_is_told_at_once(tmp_path: Path) -> None:
     assert others == [
         "a.json: flag 'beach' is 'maybe', expected true or false",
         "a.json: a shape has no label",
-        "a.json: flag 'boat' is false, but a shape is called 'boat'; mend one of them",
+        "a.json: flag 'boat' is false, but a shape is called 'boat'; correct one of them",
     ]
 
 
@@ -154,7 +155,7 @@ def test_two_files_about_one_photo_that_disagree_are_a_problem(tmp_path: Path) -
 def test_one_file_is_read_alone(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg")
     put(tmp_path, "a.json", shapes=("boat",))
-    assert guess_format(LabelSource(path=tmp_path / "a.json")) == ("labelme", tmp_path / "a.json")
+    assert guess_format(LabelSource(path=tmp_path / "a.json")) == (LABELME, tmp_path / "a.json")
     assert read_table(tmp_path / "a.json", photos=tmp_path).source == "a.json, read as labelme"
 
 

@@ -1,4 +1,4 @@
-"""Reading one-hot tables."""
+"""One-hot tables, and Roboflow's exports of them."""
 
 from pathlib import Path
 
@@ -138,7 +138,7 @@ def test_a_word_in_is_valid_that_is_no_truth_value_is_told(tmp_path: Path) -> No
 
 def test_two_columns_that_tell_the_split_are_a_problem(tmp_path: Path) -> None:
     assert problems(tmp_path, "image,a,split,is_valid\na.jpg,1,test,1\nb.jpg,0,train,0\n") == (
-        "labels.csv, line 1: 'split' and 'is_valid' both tell the split; keep one",
+        "labels.csv, line 1: 'split' and 'is_valid' both give the split; keep one",
     )
 
 
@@ -150,7 +150,7 @@ def test_a_line_without_photo_is_told(tmp_path: Path) -> None:
 
 def test_a_label_that_no_photo_carries_is_a_problem(tmp_path: Path) -> None:
     assert problems(tmp_path, "image,a,moon,sun\na.jpg,1,0,\nb.jpg,0,0,0\n") == tuple(
-        f"labels.csv, line 1: no photo carries label '{label}', so nothing can be learned of it; leave it out"
+        f"labels.csv, line 1: no photo carries label '{label}', so it cannot be learned; leave it out"
         for label in ("moon", "sun")
     )
 
@@ -272,4 +272,68 @@ def test_what_stands_below_a_table_is_left_out_with_a_note(tmp_path: Path) -> No
     ]
     table = read(tmp_path, "\n".join(lines))
     assert table.names == ("a.jpg", "b.jpg", "c.jpg")
-    assert "what stands below the table is left out: 'Summe', 'in %', 'checked 2024'" in " ".join(table.notes)
+    assert "lines below the table are left out: 'Summe', 'in %', 'checked 2024'" in " ".join(table.notes)
+
+
+def put_files(folder: Path, files: dict[str, str]) -> Path:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content, encoding="utf-8")
+    return folder
+
+
+PARTS = ("train/a.jpg", "train/b.jpg", "valid/a.jpg", "test/c.jpg")
+
+
+def test_a_roboflow_export_is_read_with_its_split(tmp_path: Path) -> None:
+    folder = put_files(tmp_path / "export", dict.fromkeys(PARTS, ""))
+    header = "filename, boat, beach\n"
+    put_files(folder, {"train/_classes.csv": f"{header}a.jpg, 1, 0\nb.jpg, 0, 0\n"})
+    put_files(
+        folder,
+        {"valid/_classes.csv": f"{header}a.jpg, 0, 1\n", "test/_classes.csv": f"{header}c.jpg, 1, 1\n"},
+    )
+    table = read_table(None, photos=folder)
+    rows = dict(zip(table.names, zip(table.parts, table.targets.tolist(), strict=True), strict=True))
+    assert table.labels == ("boat", "beach")
+    assert rows == {
+        "train/a.jpg": ("train", [1, 0]),
+        "train/b.jpg": ("train", [0, 0]),
+        "valid/a.jpg": ("val", [0, 1]),
+        "test/c.jpg": ("test", [1, 1]),
+    }
+    assert table.source == "export/ (3 files), read as Roboflow export: one-hot CSV (2 labels)"
+
+
+def test_a_label_that_one_part_does_not_list_is_unknown_there(tmp_path: Path) -> None:
+    folder = put_files(tmp_path, {"train/a.jpg": "", "train/b.jpg": "", "test/c.jpg": ""})
+    put_files(folder, {"train/_classes.csv": "filename,boat\na.jpg,1\nb.jpg,0\n"})
+    put_files(folder, {"test/_classes.csv": "filename,boat,beach\nc.jpg,0,1\n"})
+    table = read_table(folder, photos=folder)
+    boat, beach = table.labels.index("boat"), table.labels.index("beach")
+    train = [row for row, part in enumerate(table.parts) if part == "train"]
+    assert np.isnan(table.targets[train, beach]).all()
+    assert sorted(table.targets[train, boat]) == [0, 1]
+
+
+def test_one_file_of_an_export_is_read_alone(tmp_path: Path) -> None:
+    folder = put_files(tmp_path, {"train/a.jpg": "", "train/b.jpg": "", "test/a.jpg": ""})
+    put_files(folder, {"train/_classes.csv": "filename, boat\na.jpg, 1\nb.jpg, 0\n"})
+    table = read_table(folder / "train" / "_classes.csv", photos=folder)
+    assert (table.names, table.parts) == (("train/a.jpg", "train/b.jpg"), (None, None))
+    assert table.source == "_classes.csv, read as Roboflow export: one-hot CSV (1 label)"
+
+
+def test_a_problem_in_a_part_names_the_file_of_that_part(tmp_path: Path) -> None:
+    folder = put_files(tmp_path, {"train/a.jpg": "", "test/b.jpg": ""})
+    put_files(folder, {"train/_classes.csv": "filename,boat\na.jpg,1\n"})
+    put_files(folder, {"test/_classes.csv": "filename,boat\nb.jpg,0\nc.jpg,7\n"})
+    with pytest.raises(TableError) as caught:
+        read_table(folder, photos=folder)
+    assert "test/_classes.csv, line 3, column 'boat': '7' is none of" in caught.value.problems[0]
+
+
+def test_a_folder_without_export_is_an_error(tmp_path: Path) -> None:
+    put_files(tmp_path, {"a.jpg": ""})
+    with pytest.raises(TableError, match=r"no _classes\.csv in this folder"):
+        read_table(tmp_path, photos=tmp_path, format="roboflow")

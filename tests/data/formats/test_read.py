@@ -3,13 +3,17 @@
 import json
 import shutil
 from pathlib import Path
-from typing import cast, get_args
 
+import numpy as np
 import pytest
 from openpyxl import Workbook
+from PIL import Image
+from pillow_heif import register_heif_opener
 
-from manylabel.config import FormatName, MissingPhotos
-from manylabel.data.formats import READERS, read_table
+from manylabel.config import MissingPhotos
+from manylabel.data.formats import read_table
+from manylabel.data.formats.registry import FORMATS
+from manylabel.data.photos import open_photo
 from manylabel.errors import ConfigError, InputError, TableError
 from manylabel.types import LabelTable
 
@@ -30,10 +34,6 @@ def problems(folder: Path, text: str, *photos: str, missing: MissingPhotos | Non
     with pytest.raises(TableError) as caught:
         read(folder, text, *photos, missing=missing)
     return caught.value.problems
-
-
-def test_there_is_a_reader_for_every_format() -> None:
-    assert {"auto", *READERS} == set(get_args(FormatName))
 
 
 def test_the_same_labels_in_different_formats_give_the_same_targets(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_lines_whose_photo_is_missing_are_left_out_where_the_user_says_so(tmp_pa
 def test_the_wrong_photo_folder_is_one_problem(tmp_path: Path) -> None:
     assert problems(tmp_path, "image,labels\nx.jpg,u\ny.jpg,v\nz.jpg,\n") == (
         f"labels.csv, line 2: none of the photos named here is in {tmp_path} ('x.jpg', 'y.jpg' and 1 more); "
-        "it holds 'a.jpg', 'b.jpg'; is it the right folder, and is the column of the photos the right one?",
+        "it holds 'a.jpg', 'b.jpg'; is this the right folder, and the right column of photo names?",
     )
 
 
@@ -171,7 +171,7 @@ def test_rows_that_agree_about_a_photo_are_merged_with_a_note(tmp_path: Path) ->
     assert table.names == ("a.jpg", "b.jpg")
     assert table.targets.tolist() == [[1, 0], [0, 1]]
     assert table.parts == ("train", "test")
-    assert table.notes == ("1 row said again what an earlier one said: './a.jpg'",)
+    assert table.notes == ("1 row repeated an earlier row: './a.jpg'",)
 
 
 def test_rows_that_disagree_about_a_photo_are_a_problem_with_both_lines(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_many_problems_of_one_kind_are_counted_and_hide_no_other(tmp_path: Path)
 
 def test_a_table_that_judges_may_hold_labels_that_no_photo_carries(tmp_path: Path) -> None:
     put(tmp_path, {"a.jpg": "", "labels.csv": "image,x,moon\na.jpg,1,0\n"})
-    table = read_table(tmp_path / "labels.csv", photos=tmp_path, purpose="judging")
+    table = read_table(tmp_path / "labels.csv", photos=tmp_path, purpose="evaluation")
     assert table.labels == ("x", "moon")
     assert "labels.csv, line 1: no photo carries 'moon'" in table.notes
 
@@ -220,7 +220,7 @@ def test_an_unknown_format_names_the_one_that_may_be_meant(tmp_path: Path) -> No
     with pytest.raises(
         ConfigError, match="format: unknown format 'coc'; did you mean 'coco'\\?; known: auto, one"
     ):
-        read_table(None, photos=tmp_path, format=cast(FormatName, "coc"))
+        read_table(None, photos=tmp_path, format="coc")
 
 
 def test_a_delimiter_that_nothing_would_use_is_an_error(tmp_path: Path) -> None:
@@ -248,10 +248,10 @@ def test_a_missing_table_is_an_error(tmp_path: Path) -> None:
         read_table(tmp_path / "none.csv", photos=tmp_path, format="one-hot")
 
 
-@pytest.mark.parametrize("name", sorted(READERS))
+@pytest.mark.parametrize("name", sorted(FORMATS))
 @pytest.mark.parametrize("content", [b"", b"\x00\xff\xd8", b"{}", b"[[[", b"<a>", b"image,x\n\xff,\x81"])
 def test_no_reader_fails_in_another_way_than_by_a_named_error(
-    tmp_path: Path, name: FormatName, content: bytes
+    tmp_path: Path, name: str, content: bytes
 ) -> None:
     put(tmp_path / "photos", {"a.jpg": ""})
     (tmp_path / "labels.any").write_bytes(content)
@@ -259,8 +259,8 @@ def test_no_reader_fails_in_another_way_than_by_a_named_error(
         read_table(tmp_path / "labels.any", photos=tmp_path / "photos", format=name)
 
 
-@pytest.mark.parametrize("name", sorted(READERS))
-def test_no_reader_takes_a_folder_of_photos_for_labels(tmp_path: Path, name: FormatName) -> None:
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_no_reader_takes_a_folder_of_photos_for_labels(tmp_path: Path, name: str) -> None:
     folder = put(tmp_path / "photos", {"a.jpg": "", "b.jpg": ""})
     with pytest.raises(TableError, match="photos"):
         read_table(None, photos=folder, format=name)
@@ -273,3 +273,137 @@ def test_a_linked_photo_folder_is_the_same_folder(tmp_path: Path) -> None:
     for photos in (real, tmp_path / "link"):
         assert read_table(tmp_path / "labels.csv", photos=photos).names == ("u/a.jpg", "v/a.jpg")
     shutil.rmtree(real)
+
+
+NAMES = ("train/a.jpg", "train/b.jpg", "test/c.jpg")
+PARTS = ("train", "train", "test")
+
+
+def put_photos(folder: Path, names: tuple[str, ...]) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def write_csv(path: Path, names: tuple[str, ...]) -> Path:
+    path.write_text(
+        "image,labels\n" + "".join(f"{name},{'sky' if name[-5] == 'a' else 'sea'}\n" for name in names)
+    )
+    return path
+
+
+def read_csv(folder: Path, names: tuple[str, ...]) -> LabelTable:
+    return read_table(write_csv(folder.parent / "labels.csv", names), photos=put_photos(folder, names))
+
+
+def write_coco(path: Path, names: tuple[str, ...]) -> Path:
+    images = [{"id": number, "file_name": name} for number, name in enumerate(names)]
+    boxes = [
+        {"id": number, "image_id": number, "category_id": number % 2, "bbox": [0, 0, 1, 1]}
+        for number in range(3)
+    ]
+    categories = [{"id": 0, "name": "sky"}, {"id": 1, "name": "sea"}]
+    path.write_text(json.dumps({"images": images, "annotations": boxes, "categories": categories}))
+    return path
+
+
+def write_metadata(path: Path, names: tuple[str, ...]) -> Path:
+    lines = [
+        json.dumps({"file_name": name, "labels": ["sky" if name[-5] == "a" else "sea"]}) for name in names
+    ]
+    path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [("labels.csv", write_csv), ("labels.json", write_coco), ("metadata.jsonl", write_metadata)],
+)
+def test_every_format_takes_the_split_of_the_folders(tmp_path: Path, name: str, write: object) -> None:
+    assert callable(write)
+    put_photos(tmp_path, NAMES)
+    table = read_table(write(tmp_path / name, NAMES), photos=tmp_path)
+    assert table.parts == PARTS
+    assert any("the folders of the photos are the split (2 train, 1 test)" in note for note in table.notes)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("images/train/a.jpg", "images/train/b.jpg", "images/test/c.jpg"),
+        ("train2017/a.jpg", "train2017/b.jpg", "test2017/c.jpg"),
+        ("train_images/x/a.jpg", "train_images/y/b.jpg", "test_images/x/c.jpg"),
+    ],
+    ids=lambda names: names[0],
+)
+def test_the_split_is_found_at_any_level_and_by_usual_names(tmp_path: Path, names: tuple[str, ...]) -> None:
+    assert read_csv(tmp_path / "photos", names).parts == PARTS
+
+
+def test_parts_that_the_table_gives_go_first(tmp_path: Path) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("image,labels,split\ntrain/a.jpg,sky,test\ntrain/b.jpg,sea,train\ntest/c.jpg,sea,val\n")
+    table = read_table(labels, photos=put_photos(tmp_path / "photos", NAMES))
+    assert table.parts == ("test", "train", "val")
+
+
+@pytest.mark.parametrize(
+    "names", [("train/a.jpg", "train/b.jpg", "train/c.jpg"), ("x/a.jpg", "y/b.jpg", "c.jpg")]
+)
+def test_folders_without_two_parts_are_no_split(tmp_path: Path, names: tuple[str, ...]) -> None:
+    table = read_csv(tmp_path / "photos", names)
+    assert (set(table.parts), table.notes) == ({None}, ())
+
+
+def test_a_split_of_some_of_the_photos_is_told_and_not_taken(tmp_path: Path) -> None:
+    table = read_csv(tmp_path / "photos", (*NAMES, "extra/d.jpg"))
+    assert set(table.parts) == {None}
+    assert table.notes == (
+        "labels.csv: some photos lie in folders that name parts of a split ('test/', 'train/'), others do "
+        "not ('extra/d.jpg'); so these folders are not used as the split",
+    )
+
+
+MARKED = {"IMG_0001.HEIC": "See Boot", "IMG_0002.jpg": "Berge", "IMG_0003.HEIC": "", "IMG_0004.jpg": "See"}
+LABELS = ("See", "Berge", "Boot")
+
+
+def put_museum(folder: Path) -> Path:
+    """Write four photos, and the spreadsheet about them."""
+    register_heif_opener()
+    (folder / "photos").mkdir()
+    for number, name in enumerate(MARKED):
+        kind = "HEIF" if name.endswith("HEIC") else "JPEG"
+        Image.new("RGB", (64, 48), (60 * number, 90, 120)).save(folder / "photos" / name, kind)
+    book = Workbook()
+    notes = book.active
+    assert notes is not None
+    notes.title = "Notizen"
+    notes.append(["Angefangen im März"])
+    sheet = book.create_sheet("Fotos")
+    sheet.append(["Heimatmuseum, Postkarten"])
+    sheet.append([])
+    sheet.append(["Inventar", "Datei", "Aufnahme", *LABELS, "Bemerkung"])
+    for number, (name, marks) in enumerate(MARKED.items(), start=1871):
+        stem = name.partition(".")[0]
+        cells = ["x" if label in marks.split() else None for label in LABELS]
+        sheet.append([number, stem, f"{number}-05-01", *cells, "unscharf" if number == 1872 else None])
+    book.save(folder / "table.xlsx")
+    return folder / "table.xlsx"
+
+
+def test_a_spreadsheet_of_a_museum_is_read_without_any_option(tmp_path: Path) -> None:
+    table = read_table(put_museum(tmp_path), photos=tmp_path / "photos")
+    assert table.names == tuple(MARKED)
+    assert table.labels == LABELS
+    np.testing.assert_array_equal(table.targets, [[1, 0, 1], [0, 1, 0], [0, 0, 0], [1, 0, 0]])
+    assert open_photo(table.photos[0]).size == (64, 48)
+    told = "\n".join(table.notes)
+    for part in (
+        "no cell marks a label as absent (marks found: 'x'), so 8 blank cells are read as absent",
+        "of 2 sheets, 'Fotos' is read; --sheet NAME reads another",
+        "row 3 names the columns; lines above are left out: 'Heimatmuseum, Postkarten'",
+        "columns that hold no labels are left out: 'Inventar', 'Aufnahme', 'Bemerkung'",
+    ):
+        assert part in told

@@ -13,7 +13,7 @@ import openpyxl
 import pytest
 
 from manylabel.data.formats import read_table
-from manylabel.data.formats.parsing.sheet import read_sheet
+from manylabel.data.formats.tables.sheet import read_sheet
 from manylabel.engines.stream import Predictions
 from manylabel.errors import MissingExtraError, OutputError, PhotoError
 from manylabel.exporters.predictions import registry as files

@@ -42,7 +42,7 @@ def test_what_is_written_is_read_back_as_labels(name: str, tmp_path: Path) -> No
         # A person accepts every prediction: it becomes the annotation of its task.
         content = [{**task, "annotations": task["predictions"]} for task in content]
         (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
-    table = read_table(tmp_path / name, photos=tmp_path, purpose="judging")
+    table = read_table(tmp_path / name, photos=tmp_path, purpose="evaluation")
     found = dict(zip(table.names, table.targets.tolist(), strict=True))
     assert table.labels == LABELS
     assert {photo: row for photo, row in found.items() if any(row)} == {

@@ -10,11 +10,18 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from manylabel.data.formats.parsing.contents import list_records, read_json, read_name
-from manylabel.data.formats.parsing.parts import PartFile, join_tables, list_part_files, require_part_files
-from manylabel.data.formats.parsing.raw import LabelSource, RawRow, RawTable
-from manylabel.data.formats.parsing.values import clean_label, read_part
-from manylabel.data.formats.parsing.wording import count, list_some
+from manylabel.data.formats.base import (
+    LabelFormat,
+    LabelSource,
+    PartFile,
+    RawRow,
+    RawTable,
+    join_tables,
+    list_part_files,
+    require_part_files,
+)
+from manylabel.data.formats.contents import clean_label, list_records, read_json, read_name, read_part
+from manylabel.data.wording import count, list_some
 from manylabel.errors import TableError
 from manylabel.types import Part
 
@@ -24,7 +31,7 @@ KEYS = ("images", "annotations", "categories")
 
 
 def read_coco(source: LabelSource) -> RawTable:
-    """Read COCO annotations; every category of which an image shows an object is a label of it.
+    """Read COCO annotations; the categories of the objects in an image are its labels.
 
     Raises:
         TableError: There is no COCO file, or one lacks its lists.
@@ -83,7 +90,7 @@ def _read_file(file: PartFile, folder: Path) -> RawTable:
         rows=tuple(rows),
         labels=tuple(dict.fromkeys(categories.values())),
         title=file.title,
-        form="COCO",
+        kind="COCO",
         where=f"{file.title}, categories",
         is_declared=True,
         is_catalogue=True,
@@ -110,7 +117,7 @@ def _read_annotations(
 
 
 def _describe_scores(annotations: Sequence[object], *, title: str) -> list[str]:
-    """Tell predictions, which are written in the same form, from what somebody annotated."""
+    """Describe predictions, which are written in the same format as annotations."""
     n_scored = sum(isinstance(annotation, dict) and "score" in annotation for annotation in annotations)
     if not n_scored:
         return []
@@ -159,7 +166,7 @@ def _is_group(category: dict[str, Any], name: str, *, groups: set[str]) -> bool:
 
 
 def _read_images(values: object, *, title: str, problems: list[str]) -> dict[str, tuple[str, str]]:
-    """Return the place and file name of each image by its id."""
+    """Return the location and file name of each image by its id."""
     images: dict[str, tuple[str, str]] = {}
     names: dict[str, list[str]] = defaultdict(list)
     for where, image in list_records(values, where=f"{title}, images", problems=problems):
@@ -178,3 +185,17 @@ def _read_images(values: object, *, title: str, problems: list[str]) -> dict[str
         if len(set(same)) > 1
     )
     return images
+
+
+def _has_lists(document: Any) -> bool:
+    return isinstance(document, dict) and all(key in document for key in KEYS)
+
+
+COCO = LabelFormat(
+    name="coco",
+    title="COCO",
+    description="COCO JSON: the categories of a photo's objects are its labels",
+    read=read_coco,
+    has_document=_has_lists,
+    document="an object with images, annotations and categories",
+)

@@ -1,16 +1,24 @@
 """Read Create ML's annotations.
 
 In:  a JSON list of ``{"image": ..., "annotations": [{"label": ..., "coordinates": ...}]}``, or with plain
-     label names in place of the boxes; or a folder of such files, one per part.
-Out: RawTable; labels sorted by name. An empty list says that none applies.
+     label names instead of boxes; or a folder of such files, one per part.
+Out: RawTable; labels sorted by name. An empty list means that no label applies.
 """
 
 from pathlib import Path
 from typing import Any
 
-from manylabel.data.formats.parsing.contents import list_records, read_json, read_name
-from manylabel.data.formats.parsing.parts import PartFile, join_tables, require_part_files
-from manylabel.data.formats.parsing.raw import LabelSource, RawRow, RawTable, collect_labels
+from manylabel.data.formats.base import (
+    LabelFormat,
+    LabelSource,
+    PartFile,
+    RawRow,
+    RawTable,
+    collect_labels,
+    join_tables,
+    require_part_files,
+)
+from manylabel.data.formats.contents import first_objects, list_records, read_json, read_name
 
 IMAGE_KEYS = ("image", "imagefilename", "imageFilename", "filename")
 LABEL_KEYS = ("annotations", "annotation", "labels", "label")
@@ -45,7 +53,7 @@ def _read_file(file: PartFile, folder: Path) -> RawTable:
         rows=tuple(rows),
         labels=collect_labels(rows),
         title=file.title,
-        form="Create ML JSON",
+        kind="Create ML JSON",
         where=file.title,
         repair="give the photo one entry with all its annotations",
         problems=tuple(problems),
@@ -62,3 +70,20 @@ def _read_labels(item: dict[str, Any], *, where: str, problems: list[str]) -> fr
     if "" in names:
         problems.append(f"{where}: an annotation has no label")
     return frozenset(name for name in names if name)
+
+
+def _lists_images(document: Any) -> bool:
+    return any(
+        not item.keys().isdisjoint(IMAGE_KEYS) and not item.keys().isdisjoint(LABEL_KEYS)
+        for item in first_objects(document)
+    )
+
+
+CREATE_ML = LabelFormat(
+    name="create-ml",
+    title="Create ML",
+    description="Create ML JSON",
+    read=read_create_ml,
+    has_document=_lists_images,
+    document="a list of objects with image and annotations",
+)

@@ -7,11 +7,16 @@ Out: RawTable; tags, boxes, polygons and every other shape count. An image witho
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from manylabel.data.formats.parsing.parts import find_only_file
-from manylabel.data.formats.parsing.raw import LabelSource, RawRow, RawTable, collect_labels
-from manylabel.data.formats.parsing.safe_xml import read_xml
-from manylabel.data.formats.parsing.values import PART_WORDS, clean_label, read_part
-from manylabel.data.formats.parsing.wording import list_some
+from manylabel.data.formats.base import (
+    LabelFormat,
+    LabelSource,
+    RawRow,
+    RawTable,
+    collect_labels,
+    find_only_file,
+)
+from manylabel.data.formats.contents import PART_WORDS, clean_label, read_part, read_xml
+from manylabel.data.wording import list_some
 from manylabel.errors import TableError, did_you_mean
 from manylabel.types import Part
 
@@ -40,7 +45,7 @@ def read_cvat(source: LabelSource) -> RawTable:
         rows=tuple(rows),
         labels=tuple(sorted({*used, *_list_labels(root)})),
         title=title,
-        form="CVAT for images",
+        kind="CVAT for images",
         where=f"{title}, labels of the task",
         is_catalogue=True,
         repair="keep one image with all labels of the photo",
@@ -50,17 +55,17 @@ def read_cvat(source: LabelSource) -> RawTable:
 
 
 def _list_labels(root: Element) -> set[str]:
-    """Name the labels that the task offers; the points of a skeleton have names too, and a parent."""
+    """List the labels that the task offers; the points of a skeleton have names too, and a parent."""
     meta = root.find("meta")
     offered = [] if meta is None else [label for label in meta.iter("label") if label.find("parent") is None]
     return {clean_label(label.findtext("name")) for label in offered} - {""}
 
 
 def _describe_attributes(root: Element, *, title: str) -> tuple[str, ...]:
-    """Say that attributes of shapes and tags are left out: a color, how sure somebody was."""
+    """Describe the attributes of shapes and tags, which are left out: a color, a degree of certainty."""
     shapes = (shape for image in root.iter("image") for shape in image)
     names = sorted({clean_label(entry.get("name")) for shape in shapes for entry in shape.iter("attribute")})
-    return (f"{title}: attributes are no labels, and left out: {list_some(names)}",) if names else ()
+    return (f"{title}: attributes are not labels and are left out: {list_some(names)}",) if names else ()
 
 
 def _read_image(image: Element, *, folder: Path, title: str, problems: list[str]) -> RawRow:
@@ -89,3 +94,12 @@ def _read_subset(text: str, *, where: str, problems: list[str]) -> Part | None:
         hint = did_you_mean(text.lower(), list(PART_WORDS))
         problems.append(f"{where}: unknown subset '{text}'{hint}; expected train, val or test")
     return part
+
+
+CVAT = LabelFormat(
+    name="cvat",
+    title="CVAT",
+    description='"CVAT for images 1.1" XML: tags and shapes',
+    read=read_cvat,
+    root_tag="annotations",
+)

@@ -2,7 +2,7 @@
 
 In:  CSV, TSV or XLSX: ``image,labels`` and ``a.jpg,beach;boat``; or ``image,label1,label2``; or several lines
      of one photo, each with one of its labels.
-Out: RawTable; labels sorted by name, an empty cell says that none applies.
+Out: RawTable; labels sorted by name. An empty cell means that no label applies.
 """
 
 import math
@@ -11,22 +11,29 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from manylabel.data.formats.parsing.columns import Columns, find_columns, read_line_part, read_photo_name
-from manylabel.data.formats.parsing.grid import TABLE_EXTENSIONS
-from manylabel.data.formats.parsing.label_cells import (
+from manylabel.data.formats.base import (
+    LabelFormat,
+    LabelSource,
+    RawRow,
+    RawTable,
+    collect_labels,
+    find_only_file,
+)
+from manylabel.data.formats.contents import TRUTH_NAMES, plain_name, read_target
+from manylabel.data.formats.tables.columns import Columns, find_columns, read_line_part, read_photo_name
+from manylabel.data.formats.tables.grid import TABLE_EXTENSIONS
+from manylabel.data.formats.tables.label_cells import (
     DELIMITERS,
+    DELIMITERS_IN_NAMES,
     LabelCellError,
     are_vectors,
     guess_delimiter,
     is_list,
     split_labels,
 )
-from manylabel.data.formats.parsing.parts import find_only_file
-from manylabel.data.formats.parsing.photo_column import drop_totals
-from manylabel.data.formats.parsing.raw import LabelSource, RawRow, RawTable, collect_labels
-from manylabel.data.formats.parsing.sheet import Line, Sheet, read_sheet
-from manylabel.data.formats.parsing.values import TRUTH_NAMES, plain_name, read_target
-from manylabel.data.formats.parsing.wording import count, list_some
+from manylabel.data.formats.tables.photo_column import drop_totals
+from manylabel.data.formats.tables.sheet import Line, Sheet, read_sheet
+from manylabel.data.wording import count, list_some
 from manylabel.errors import TableError
 from manylabel.io.csv_text import spellings
 
@@ -36,9 +43,8 @@ _NO_LABEL_WORDS = frozenset(
         *("keine", "keines", "nichts", "nothing", "rien", "aucun", "nada", "ninguno", "nessuno", "なし"),
     }
 )
-"""A cell that holds nothing else says that no label applies, unless the word also stands among labels."""
+"""Cells of these words mean that no label applies, unless the word also occurs beside labels."""
 
-_MARKS_IN_NAMES = {",": "a comma", "/": "a slash", "+": "a plus sign", "&": "'&'"}
 _MOST_LABELS = 0.8  # labels per cell, above which splitting gives nearly every photo a label of its own
 _FEW_CELLS = 10
 _FEW_REPEATED = 0.1
@@ -60,15 +66,15 @@ def read_delimited_sheet(sheet: Sheet, *, source: LabelSource) -> RawTable:
 
     Args:
         sheet: The sheet.
-        source: What the user said, and which photos there are.
+        source: The settings of the user, and which photos there are.
 
     Raises:
-        TableError: The sheet has no column of labels, or its cells cannot be told to be lists of labels.
+        TableError: The sheet has no column of labels, or its cells may not be lists of labels.
     """
     columns = find_columns(sheet, source, layout="lists")
     sheet, total_note = drop_totals(sheet, source, columns.photo)
     cells = [cell for number in columns.labels for cell in sheet.column(number) if cell]
-    given = source.form.delimiter
+    given = source.config.delimiter
     if given is None and are_vectors(cells):
         raise TableError([_describe_vectors(sheet, columns, cells)])
     between = guess_delimiter(cells) if given is None else given
@@ -93,7 +99,7 @@ def read_delimited_sheet(sheet: Sheet, *, source: LabelSource) -> RawTable:
         rows=tuple(rows),
         labels=collect_labels(rows),
         title=sheet.title,
-        form=f"delimited {sheet.kind} ({names}), {_describe(cells, between, columns)}",
+        kind=f"delimited {sheet.kind} ({names}), {_describe(cells, between, columns)}",
         where=sheet.where,
         notes=(
             *long_notes,
@@ -130,7 +136,7 @@ def _describe_vectors(sheet: Sheet, columns: Columns, cells: Sequence[str]) -> s
 
 
 def _find_lost_lists(sheet: Sheet, columns: Columns, cells: Sequence[str]) -> list[str]:
-    """Tell of lists of numbers that a spreadsheet took for decimals: of 1,3 it keeps the number 1.3."""
+    """Find lists of numbers that a spreadsheet has read as decimals: 1,3 became the number 1.3."""
     lost = [cell for cell in cells if _DECIMAL.fullmatch(cell)]
     if not lost or sheet.kind != "Excel workbook" or not all(map(_NUMBERS.fullmatch, cells)):
         return []
@@ -145,7 +151,7 @@ def _find_lost_lists(sheet: Sheet, columns: Columns, cells: Sequence[str]) -> li
 def _find_own_labels(
     sheet: Sheet, columns: Columns, lists: Sequence[Sequence[str]], *, delimiter: str | None
 ) -> Iterator[str]:
-    """Tell where nearly every photo would get labels that no other has: the cells were split wrongly."""
+    """Find tables where nearly every photo would have labels of its own: the cells were split wrongly."""
     filled = [(line, labels) for line, labels in zip(sheet.lines, lists, strict=True) if labels]
     uses = Counter(label for _, labels in filled for label in labels)
     n_own = sum(all(uses[label] == 1 for label in labels) for _, labels in filled)
@@ -164,7 +170,7 @@ def _find_own_labels(
 
 
 def _empty_words(lists: Sequence[list[str]], sheet: Sheet) -> tuple[list[list[str]], tuple[str, ...]]:
-    """Read words such as "none" as "no label applies", where they always stand alone."""
+    """Read words such as "none" as "no label applies" if they never occur beside labels."""
     alone = Counter(
         labels[0] for labels in lists if len(labels) == 1 and labels[0].lower() in _NO_LABEL_WORDS
     )
@@ -215,7 +221,7 @@ def _join_lines(
 
 @dataclass(frozen=True, kw_only=True)
 class _Truths:
-    """What a column says of the label of each line: 1 present, 0 absent, NaN unknown."""
+    """A column that tells whether the label of each line is present (1), absent (0) or unknown (NaN)."""
 
     column: int
     targets: list[float]
@@ -232,7 +238,7 @@ def _read_truths(sheet: Sheet, columns: Columns, *, problems: list[str]) -> _Tru
         strange = sheet.column(column)[targets.index(None)]
         problems.append(
             f"{sheet.where}: column '{sheet.header[column]}' holds '{strange}', neither 1 (the label of the "
-            f"line is present) nor 0 (absent); mend it, or leave it out: --ignore '{sheet.header[column]}'"
+            f"line is present) nor 0 (absent); correct it, or leave it out: --ignore '{sheet.header[column]}'"
         )
         return None
     known = [math.nan if target is None else target for target in targets]
@@ -258,9 +264,9 @@ def _warn_unused(sheet: Sheet, cells: Sequence[str], delimiter: str | None) -> l
 
 
 def _warn_other_delimiters(sheet: Sheet, cells: Sequence[str], delimiter: str | None) -> list[str]:
-    """Tell of labels that hold what joins labels elsewhere."""
+    """Describe labels that contain a delimiter of other tables."""
     if delimiter is None:
-        return [note for mark in _MARKS_IN_NAMES for note in _warn_mark(sheet, cells, mark)]
+        return [note for mark in DELIMITERS_IN_NAMES for note in _warn_mark(sheet, cells, mark)]
     others = [mark for mark in DELIMITERS if mark != delimiter]
     odd = [cell for cell in cells if not is_list(cell) and any(mark in cell for mark in others)]
     if not odd or len(odd) == len(cells):
@@ -271,10 +277,10 @@ def _warn_other_delimiters(sheet: Sheet, cells: Sequence[str], delimiter: str | 
 
 
 def _warn_mark(sheet: Sheet, cells: Sequence[str], mark: str) -> list[str]:
-    """Tell of a mark that could part labels, and was taken as part of their names."""
+    """Describe labels that contain a mark that may separate labels."""
     holding = dict.fromkeys(cell for cell in cells if mark in cell and not is_list(cell))
     listed = list_some(list(holding), most=2)
-    note = f"{sheet.title}: {_MARKS_IN_NAMES[mark]} is part of the label: {listed}"
+    note = f"{sheet.title}: {DELIMITERS_IN_NAMES[mark]} is part of the label: {listed}"
     return [f"{note}; --delimiter '{mark}' splits there"] if holding else []
 
 
@@ -288,3 +294,14 @@ def _describe(cells: Sequence[str], delimiter: str | None, columns: Columns) -> 
     named = {" ": "spaces", "\n": "line breaks"}
     quoted = f"'{delimiter}'"
     return f"labels joined by {named.get(delimiter, quoted)}"
+
+
+DELIMITED = LabelFormat(
+    name="delimited",
+    title="delimited table",
+    description="CSV, TSV, XLSX or TXT with a column that lists the labels of a photo, several such columns "
+    "(`label1`, `label2`), or a line per photo and label",
+    read=read_delimited,
+    takes_delimiter=True,
+    layout="lists",
+)

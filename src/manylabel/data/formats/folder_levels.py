@@ -1,4 +1,4 @@
-"""Decide which levels of folders name labels, and which name parts of a split.
+"""Decide which levels of folders are labels, and which are parts of a split.
 
 In:  the folders that each photo lies in.
 Out: the part and the labels of each photo, and what of that was assumed.
@@ -9,8 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from manylabel.data.formats.parsing.parts import find_part_level, read_folder_part
-from manylabel.data.formats.parsing.values import clean_label, read_part
+from manylabel.data.formats.base import find_part_level, read_folder_part
+from manylabel.data.formats.contents import clean_label, read_part
 from manylabel.types import Part
 
 Folders = tuple[str, ...]
@@ -18,19 +18,8 @@ Folders = tuple[str, ...]
 GENERAL_NAMES = frozenset(
     {
         *("annotations", "data", "dataset", "image", "images", "img", "imgs", "jpeg", "jpegimages", "jpg"),
-        *(
-            "labels",
-            "masks",
-            "original",
-            "originals",
-            "photo",
-            "photos",
-            "pic",
-            "pics",
-            "picture",
-            "pictures",
-        ),
-        *("png", "raw"),
+        *("labels", "masks", "original", "originals", "photo", "photos", "pic", "pics", "picture"),
+        *("pictures", "png", "raw"),
     }
 )
 """Names of folders that say nothing of what is in them, in lower case."""
@@ -59,7 +48,7 @@ class FolderLevels:
         part_folders: The folders that name parts.
         around: Folders that hold all photos, so that none is a label.
         nested: Folders whose own name is a label in addition to the outer ones.
-        passed: Folders in or around label folders that are not taken for labels.
+        passed: Folders in or around label folders that are not labels.
         odd: Labels with the name of a part of a split, of a date or a camera's folder, or a general one.
         joined: Folders that are named after several other labels, with these.
         perhaps_joined: Labels that may be named after several others, with these.

@@ -1,30 +1,38 @@
 """Read a folder per label.
 
 In:  ``beach/a.jpg``, ``boat/a.jpg``: the name of a folder is a label of every photo in it, and so is that of
-     a folder around it. A level of folders called ``train/``, ``valid/``, ``test/`` tells the split.
+     a folder around it. A level of folders called ``train/``, ``valid/``, ``test/`` gives the split.
 Out: RawTable; labels sorted by name. The same photo in several folders is one photo with several labels.
+     Annotation files that lie beside the photos and are not read are named in notes.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from manylabel.data.find import FoundFiles, find_files
-from manylabel.data.formats.beside_photos import describe_annotations
+from manylabel.data.find import FoundFiles, find_files, find_photos
+from manylabel.data.formats.base import (
+    LabelFormat,
+    LabelSource,
+    RawRow,
+    RawTable,
+    collect_labels,
+    read_folder_part,
+)
 from manylabel.data.formats.folder_levels import FolderLevels, is_general, read_levels
-from manylabel.data.formats.parsing.parts import read_folder_part
-from manylabel.data.formats.parsing.raw import LabelSource, RawRow, RawTable, collect_labels
-from manylabel.data.formats.parsing.wording import count, folder_title, list_some
+from manylabel.data.formats.tables.grid import TABLE_EXTENSIONS
+from manylabel.data.wording import count, folder_title, list_some
 from manylabel.errors import PhotoError, TableError
 from manylabel.io.files import printable
 from manylabel.types import Part
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Placed:
-    """A photo and what its place says: its labels, those it leaves open, and its part of the split."""
+class _FolderPhoto:
+    """A photo and what its folder gives: its labels, those that stay unknown, and its part of the split."""
 
     path: Path
     name: str
@@ -36,8 +44,8 @@ class _Placed:
 def read_folders(source: LabelSource) -> RawTable:
     """Read a folder per label.
 
-    Copies are known by their content. Photos outside of any label folder are left out, as nothing says that
-    no label applies to them.
+    Duplicates are known by their content. Photos outside of any label folder are left out, as nothing says
+    that no label applies to them.
 
     Raises:
         TableError: It is a file, or no photo lies in a folder that can be a label.
@@ -55,13 +63,13 @@ def read_folders(source: LabelSource) -> RawTable:
     if refusal:
         raise TableError([refusal, *beside])
     placed = [
-        _Placed(path=path, name=name, labels=labels, finer=finer, part=part)
+        _FolderPhoto(path=path, name=name, labels=labels, finer=finer, part=part)
         for path, name, labels, finer, part in zip(
             found.photos, names, levels.labels, levels.finer, levels.parts, strict=True
         )
         if labels
     ]
-    groups = _group_copies(placed)
+    groups = _group_duplicates(placed)
     rows = [_make_row(group, root=root) for group in groups]
     labels = collect_labels(rows)
     title = folder_title(root)
@@ -69,16 +77,16 @@ def read_folders(source: LabelSource) -> RawTable:
         rows=tuple(rows),
         labels=labels,
         title=title,
-        form=f"a folder per label ({count(len(labels), 'label')})",
+        kind=f"a folder per label ({count(len(labels), 'label')})",
         where=title,
-        told_joined=frozenset(levels.perhaps_joined),
+        noted_joined=frozenset(levels.perhaps_joined),
         notes=(*_write_notes(levels, groups), *beside, *_describe_empty(found, root=root)),
         problems=tuple(_find_problems(groups, title=title)),
     )
 
 
 def _explain_refusal(levels: FolderLevels, folders: Sequence[tuple[str, ...]], *, root: Path) -> str:
-    """Say why folders are no labels: they are those of a split, or all photos lie in one; else nothing."""
+    """Explain why folders are not labels: they are parts of a split, or all photos are in one; else ""."""
     title = folder_title(root)
     labels = {label for some in levels.labels for label in some}
     if levels.part_folders and all(map(is_general, labels)):
@@ -110,7 +118,7 @@ def _explain_refusal(levels: FolderLevels, folders: Sequence[tuple[str, ...]], *
     return ""
 
 
-def _write_notes(levels: FolderLevels, groups: Sequence[Sequence[_Placed]]) -> Iterator[str]:
+def _write_notes(levels: FolderLevels, groups: Sequence[Sequence[_FolderPhoto]]) -> Iterator[str]:
     several = [group[0].name for group in groups if len({photo.labels for photo in group}) > 1]
     if several:
         yield f"{count(len(several), 'photo')} in several label folders: {list_some(several)}"
@@ -123,9 +131,8 @@ def _write_notes(levels: FolderLevels, groups: Sequence[Sequence[_Placed]]) -> I
         )
     if levels.passed:
         yield (
-            "folders that are no labels, because their name is general or has a digit, or they hold one "
-            "photo: "
-            f"{list_some(levels.passed)}; rename them if they are labels"
+            "folders that are not labels, because their name is general or has a digit, or because they hold "
+            f"one photo: {list_some(levels.passed)}; rename them if they are labels"
         )
     for name, labels in sorted(levels.joined.items()):
         yield f"folder '{name}' is read as the labels {list_some(labels)}; rename it if it is one label"
@@ -146,44 +153,44 @@ def _describe_empty(found: FoundFiles, *, root: Path) -> Iterator[str]:
     empty = [folder for folder in found.folders if folder not in used and folder.parent in {root, *used}]
     if empty:
         names = [printable(folder.relative_to(root).as_posix()) + "/" for folder in empty]
-        yield f"{count(len(empty), 'folder')} without photos, of which no label is made: {list_some(names)}"
+        yield f"{count(len(empty), 'folder')} without photos make no label: {list_some(names)}"
 
 
-def _find_problems(groups: Sequence[Sequence[_Placed]], *, title: str) -> Iterator[str]:
+def _find_problems(groups: Sequence[Sequence[_FolderPhoto]], *, title: str) -> Iterator[str]:
     for group in groups:
         if len({photo.part for photo in group}) > 1:
             names = " and ".join(photo.name for photo in group)
             yield f"{title}: the same photo lies in two parts of the split: {names}"
 
 
-def _group_copies(photos: Sequence[_Placed]) -> list[list[_Placed]]:
+def _group_duplicates(photos: Sequence[_FolderPhoto]) -> list[list[_FolderPhoto]]:
     """Group the files that are one photo; only files of the same size are opened.
 
-    Copies under other names are grouped where their labels differ: elsewhere they say nothing new, and a
+    Duplicates under other names are grouped where their labels differ: elsewhere they say nothing new, and a
     check tells of them.
     """
-    sizes: dict[int, list[_Placed]] = defaultdict(list)
+    sizes: dict[int, list[_FolderPhoto]] = defaultdict(list)
     for photo in photos:
         sizes[photo.path.stat().st_size].append(photo)
-    groups: list[list[_Placed]] = []
+    groups: list[list[_FolderPhoto]] = []
     for size, same in sizes.items():
-        contents: dict[bytes, list[_Placed]] = defaultdict(list)
+        contents: dict[bytes, list[_FolderPhoto]] = defaultdict(list)
         for photo in same:
             contents[_hash_content(photo.path) if size and len(same) > 1 else photo.name.encode()].append(
                 photo
             )
-        for copies in contents.values():
-            groups.extend(_split_copies(copies))
+        for duplicates in contents.values():
+            groups.extend(_split_duplicates(duplicates))
     return sorted(groups, key=lambda group: group[0].name)
 
 
-def _split_copies(copies: Sequence[_Placed]) -> list[list[_Placed]]:
+def _split_duplicates(duplicates: Sequence[_FolderPhoto]) -> list[list[_FolderPhoto]]:
     """Split files of the same content into photos."""
-    by_name: dict[str, list[_Placed]] = defaultdict(list)
-    for photo in copies:
+    by_name: dict[str, list[_FolderPhoto]] = defaultdict(list)
+    for photo in duplicates:
         by_name[photo.path.name].append(photo)
-    merged: dict[object, list[_Placed]] = defaultdict(list)
-    n_labels = len({photo.labels for photo in copies})
+    merged: dict[object, list[_FolderPhoto]] = defaultdict(list)
+    n_labels = len({photo.labels for photo in duplicates})
     for name, group in by_name.items():
         merged[group[0].part if n_labels > 1 else name].extend(group)
     return list(merged.values())
@@ -196,8 +203,8 @@ def _hash_content(path: Path) -> bytes:
         raise PhotoError(path, f"cannot be read: {error.strerror}") from error
 
 
-def _make_row(group: Sequence[_Placed], *, root: Path) -> RawRow:
-    first, *copies = group
+def _make_row(group: Sequence[_FolderPhoto], *, root: Path) -> RawRow:
+    first, *duplicates = group
     present = frozenset(label for photo in group for label in photo.labels)
     return RawRow(
         names=(first.name,),
@@ -206,5 +213,88 @@ def _make_row(group: Sequence[_Placed], *, root: Path) -> RawRow:
         present=present,
         unknown=frozenset(label for photo in group for label in photo.finer) - present,
         part=first.part,
-        copies=tuple(photo.name for photo in copies),
+        duplicates=tuple(photo.name for photo in duplicates),
     )
+
+
+def _has_subfolders(folder: Path) -> bool:
+    return any(photo.parent != folder for photo in find_photos(folder))
+
+
+FOLDERS = LabelFormat(
+    name="folders",
+    title="a folder per label",
+    description="a folder per label, where a photo in several folders has several labels",
+    read=read_folders,
+    fits_folder=_has_subfolders,
+)
+
+
+YOLO = "YOLO boxes"
+_KINDS = {".xml": "XML annotations", ".json": "JSON annotations", ".txt": "text files"}
+_MOST_OPENED = 20
+_MOST_LINES = 5
+_N_BOX_NUMBERS = 5
+
+
+def describe_annotations(found: FoundFiles, *, root: Path) -> list[str]:
+    """Describe annotations in a folder: files that are named like its photos, and tables in subfolders.
+
+    Args:
+        found: What lies in the folder.
+        root: The folder; the annotations of one called ``images/`` may lie in ``labels/`` beside it.
+    """
+    stems = {photo.stem for photo in found.photos}
+    others = [*found.others, *_list_beside(root)]
+    kinds: dict[str, list[Path]] = defaultdict(list)
+    for path in others:
+        ending = path.suffix.lower()
+        if ending in _KINDS and path.stem in stems:
+            kinds[_KINDS[ending]].append(path)
+        elif path.name.lower().endswith(TABLE_EXTENSIONS) and ending != ".txt" and path.parent != root:
+            kinds["tables"].append(path)
+    texts = kinds.pop(_KINDS[".txt"], [])
+    if texts:
+        kinds[YOLO if any(map(is_yolo, texts[:_MOST_OPENED])) else _KINDS[".txt"]] = texts
+    return [_describe_kind(kind, paths, root=root) for kind, paths in kinds.items()]
+
+
+def _list_beside(root: Path) -> Sequence[Path]:
+    beside = root.parent / "labels"
+    return find_files(beside).others if is_general(root.name) and beside.is_dir() else ()
+
+
+def _describe_kind(kind: str, paths: Sequence[Path], *, root: Path) -> str:
+    first = printable(paths[0].relative_to(root if root in paths[0].parents else root.parent).as_posix())
+    start = f"{count(len(paths), 'file')} of {kind}, e.g. '{first}', " + ("is" if len(paths) == 1 else "are")
+    if kind == YOLO:
+        return f"{start} not read; convert to COCO or CVAT and name that file"
+    return f"{start} not read; if they are the labels, give their folder, or the file, as LABELS"
+
+
+def is_yolo(path: Path) -> bool:
+    r"""Tell whether a text file holds YOLO boxes: a whole number and four or more numbers from 0 to 1 a line.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as name:
+        ...     file = Path(name) / "a.txt"
+        ...     _ = file.write_text("0 0.5 0.5 0.25 0.25\n")
+        ...     is_yolo(file)
+        True
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            lines = [line.split() for line in islice(file, _MOST_LINES) if line.strip()]
+    except (OSError, UnicodeDecodeError):
+        return False
+    return bool(lines) and all(map(_is_box, lines))
+
+
+def _is_box(words: Sequence[str]) -> bool:
+    if len(words) < _N_BOX_NUMBERS or not words[0].isdigit():
+        return False
+    try:
+        return all(0 <= float(word) <= 1 for word in words[1:])
+    except ValueError:
+        return False

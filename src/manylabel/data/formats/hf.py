@@ -11,21 +11,26 @@ from dataclasses import replace
 from typing import Any
 
 from manylabel.data.find import is_photo_name
+from manylabel.data.formats.base import (
+    LabelFormat,
+    LabelSource,
+    PartFile,
+    RawTable,
+    join_tables,
+    require_part_files,
+)
+from manylabel.data.formats.contents import LABELS_NAMES, PHOTO_NAMES, parse_json, plain_name, read_text
 from manylabel.data.formats.delimited import read_delimited_sheet
 from manylabel.data.formats.one_hot import read_one_hot_sheet
-from manylabel.data.formats.parsing.columns import find_columns
-from manylabel.data.formats.parsing.contents import parse_json, read_text
-from manylabel.data.formats.parsing.parts import PartFile, join_tables, require_part_files
-from manylabel.data.formats.parsing.raw import LabelSource, RawTable
-from manylabel.data.formats.parsing.sheet import Line, Sheet, read_sheet
-from manylabel.data.formats.parsing.values import LABELS_NAMES, PHOTO_NAMES, plain_name
+from manylabel.data.formats.tables.columns import find_columns
+from manylabel.data.formats.tables.sheet import Line, Sheet, read_sheet
 from manylabel.errors import TableError
 
 JSON_LINES_EXTENSIONS = frozenset({".jsonl", ".ndjson", ".manifest"})
 FILE_NAMES = frozenset({"metadata.csv", "metadata.jsonl"})
 _PHOTO_COLUMN = "file_name"
 _METADATA = "-metadata"
-"""How SageMaker ends the name of what it tells about a column of labels."""
+"""End of the name of the metadata that SageMaker writes about a column of labels."""
 
 
 def read_hf(source: LabelSource) -> RawTable:
@@ -48,8 +53,8 @@ def read_hf(source: LabelSource) -> RawTable:
 def _read_file(file: PartFile, *, source: LabelSource) -> RawTable:
     is_json = file.path.suffix.lower() in {*JSON_LINES_EXTENSIONS, ".json"}
     sheet = _read_json_lines(file) if is_json else read_sheet(file.path, title=file.title, source=source)
-    if _PHOTO_COLUMN in map(plain_name, sheet.header) and source.form.photo_column is None:
-        source = replace(source, form=replace(source.form, photo_column=_PHOTO_COLUMN))
+    if _PHOTO_COLUMN in map(plain_name, sheet.header) and source.config.photo_column is None:
+        source = replace(source, config=replace(source.config, photo_column=_PHOTO_COLUMN))
     is_one_hot = find_columns(sheet, source).layout == "one-hot"
     return (
         read_one_hot_sheet(sheet, source=source) if is_one_hot else read_delimited_sheet(sheet, source=source)
@@ -143,7 +148,7 @@ def _list_records(document: Any, *, title: str) -> list[tuple[str, dict[str, Any
 
 def _parse_lines(text: str, *, title: str, problems: list[str]) -> list[tuple[str, dict[str, Any]]]:
     records = []
-    # Not splitlines: it would also split at characters that may stand inside JSON texts.
+    # Not splitlines: it would also split at characters that may occur inside JSON texts.
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
@@ -161,16 +166,16 @@ def _parse_lines(text: str, *, title: str, problems: list[str]) -> list[tuple[st
 
 
 def _name_classes(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Put names in place of the numbers of classes where a manifest of SageMaker tells them."""
+    """Replace the numbers of classes by their names if a manifest of SageMaker gives them."""
     named = {key: value for key, value in record.items() if not _is_metadata(key, record)}
     for key in named:
-        told = record.get(f"{key}{_METADATA}")
-        classes = told.get("class-map") if isinstance(told, dict) else None
+        metadata = record.get(f"{key}{_METADATA}")
+        classes = metadata.get("class-map") if isinstance(metadata, dict) else None
         if isinstance(classes, dict):
             numbers = record[key] if isinstance(record[key], list) else [record[key]]
             named[key] = [classes.get(str(number), number) for number in numbers]
-        elif isinstance(told, dict) and isinstance(told.get("class-name"), str):
-            named[key] = [told["class-name"]]
+        elif isinstance(metadata, dict) and isinstance(metadata.get("class-name"), str):
+            named[key] = [metadata["class-name"]]
     return named
 
 
@@ -201,3 +206,17 @@ def _write_value(value: object) -> str:
             return json.dumps(sorted({str(name) for name in names}))
         case _:
             return json.dumps(value)
+
+
+HF = LabelFormat(
+    name="hf",
+    title="JSON records",
+    description="Hugging Face image folder (`metadata.csv` or `metadata.jsonl`), any file of JSON lines, "
+    "augmented manifest of SageMaker",
+    read=read_hf,
+    takes_delimiter=True,
+    file_names=FILE_NAMES,
+    extensions=JSON_LINES_EXTENSIONS,
+    has_document=is_records,
+    document="a list of flat objects that name photos",
+)

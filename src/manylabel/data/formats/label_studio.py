@@ -11,13 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from manylabel.data.find import is_photo_name
-from manylabel.data.formats.parsing.addresses import list_addressed_names
-from manylabel.data.formats.parsing.contents import list_records, read_json, read_name
-from manylabel.data.formats.parsing.parts import find_only_file
-from manylabel.data.formats.parsing.questions import Answers, Questions, collect_questions, is_yes_no
-from manylabel.data.formats.parsing.raw import LabelSource, RawRow, RawTable
-from manylabel.data.formats.parsing.values import clean_label
-from manylabel.data.formats.parsing.wording import count, list_some
+from manylabel.data.formats.base import LabelFormat, LabelSource, RawRow, RawTable, find_only_file
+from manylabel.data.formats.contents import clean_label, first_objects, list_records, read_json, read_name
+from manylabel.data.formats.matching import list_addressed_names
+from manylabel.data.formats.questions import Answers, Questions, collect_questions, is_yes_no
+from manylabel.data.wording import count, list_some
 from manylabel.errors import TableError
 
 IMAGE_KEYS = ("image", "img", "photo", "picture", "url")
@@ -73,8 +71,8 @@ def read_label_studio(source: LabelSource) -> RawTable:
     it counts alone.
 
     Raises:
-        TableError: The file is no JSON list, nobody annotated any task, or no key of a JSON-MIN export can be
-            told to hold the choices.
+        TableError: The file is no JSON list, nobody annotated any task, or it is unclear which key of a
+            JSON-MIN export holds the choices.
     """
     path = find_only_file(source.path, (".json",))
     export = _Export(path.name)
@@ -103,7 +101,7 @@ def read_label_studio(source: LabelSource) -> RawTable:
         rows=tuple(rows),
         labels=questions.labels,
         title=path.name,
-        form=f"Label Studio {'JSON' if is_full else 'JSON-MIN'}",
+        kind=f"Label Studio {'JSON' if is_full else 'JSON-MIN'}",
         where=path.name,
         repair=REPAIR,
         notes=tuple(_write_notes(export, questions, is_full=is_full)),
@@ -127,7 +125,7 @@ def _write_notes(export: _Export, questions: Questions, *, is_full: bool) -> Ite
         levels = list_some(sorted(paths[0]), most=2)
         yield f"{title}: each level of a taxonomy is a label of its own: {levels}"
     if export.left_out:
-        left_out = f"{title}: no labels, and left out: {list_some(sorted(export.left_out))}"
+        left_out = f"{title}: not labels, and left out: {list_some(sorted(export.left_out))}"
         hint = "" if is_full else "; if one of them is a question with choices, export JSON, not JSON-MIN"
         yield left_out + hint
 
@@ -175,8 +173,8 @@ def _read_full(tasks: Sequence[Task], export: _Export) -> None:
         results = [_list_objects(entry.get("result")) for _, entry in annotations]
         export.left_out.update((name, None) for given in results for name in _list_other_results(given))
         answers = [
-            (place, tuple(_read_results(given)))
-            for (place, _), given in zip(annotations, results, strict=True)
+            (location, tuple(_read_results(given)))
+            for (location, _), given in zip(annotations, results, strict=True)
         ]
         _add_task(export, where, data if isinstance(data, dict) else task, answers)
 
@@ -193,7 +191,7 @@ def _add_task(
     elif not answers:
         export.unanswered.append(names[0])
     export.annotations.extend(
-        _Annotation(where=place, names=names, answers=given) for place, given in answers
+        _Annotation(where=location, names=names, answers=given) for location, given in answers
     )
 
 
@@ -220,7 +218,7 @@ def _name_of(result: Mapping[str, Any]) -> str | None:
 
 
 def _list_other_results(results: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Name the results that are no labels: ratings, texts, numbers."""
+    """List the results that are not labels: ratings, texts, numbers."""
     for result in results:
         kind = read_name(result.get("type"))
         if kind not in SHAPES and not any(True for _ in _read_value(result.get("value"), question=None)):
@@ -247,7 +245,7 @@ def _clean(names: Sequence[object]) -> tuple[str, ...]:
 
 
 def _list_levels(path: object) -> list[str]:
-    """Name every level of a path of a taxonomy.
+    """List every level of a path of a taxonomy.
 
     Examples:
         >>> _list_levels(["water", "sea"])
@@ -290,8 +288,8 @@ def _find_fields(tasks: Sequence[Task], *, title: str) -> tuple[list[str], list[
         names = ", ".join(fields)
         raise TableError(
             [
-                f"{title}: which of these keys holds the choices? {names}; export JSON, which tells it, "
-                "not JSON-MIN"
+                f"{title}: which of these keys holds the choices? {names}; export JSON, which says so, "
+                "instead of JSON-MIN"
             ]
         )
     if not fields:
@@ -327,3 +325,26 @@ def _find_photo(values: Mapping[str, Any]) -> tuple[str, ...]:
     named = next((texts[key] for key in IMAGE_KEYS if key in texts), None)
     found = named if named is not None else next(filter(_is_photo, texts.values()), None)
     return () if found is None else list_addressed_names(found)
+
+
+def _lists_tasks(document: Any) -> bool:
+    return any(map(_is_task, first_objects(document)))
+
+
+def _is_task(item: Mapping[str, Any]) -> bool:
+    is_full = isinstance(item.get("data"), dict) and not item.keys().isdisjoint(
+        {"annotations", "completions", "predictions"}
+    )
+    is_flat = "annotation_id" in item or "lead_time" in item
+    has_choices = any(isinstance(value, dict) and "choices" in value for value in item.values())
+    return is_full or is_flat or has_choices
+
+
+LABEL_STUDIO = LabelFormat(
+    name="label-studio",
+    title="Label Studio",
+    description="Label Studio JSON or JSON-MIN: choices, taxonomies, labels of regions",
+    read=read_label_studio,
+    has_document=_lists_tasks,
+    document="a list of tasks",
+)

@@ -2,24 +2,32 @@
 
 In:  the folder of the files, with its subfolders; or one file. They lie beside their photos or elsewhere.
 Out: RawTable; flags of the image and labels of its shapes are labels. A flag that a file does not list is
-     unknown there. The split is told by folders called train, val and test.
+     unknown there. Folders called train, val and test are the split.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from manylabel.data.find import find_files
-from manylabel.data.formats.parsing.beside import describe_contradictions, order_names
-from manylabel.data.formats.parsing.contents import read_json, read_name
-from manylabel.data.formats.parsing.raw import LabelSource, RawRow, RawTable
-from manylabel.data.formats.parsing.values import clean_label, read_part
-from manylabel.data.formats.parsing.wording import count, folder_title, list_some
+from manylabel.data.find import find_files, find_photos
+from manylabel.data.formats.base import (
+    LabelFormat,
+    LabelSource,
+    RawRow,
+    RawTable,
+    describe_contradictions,
+    order_names,
+)
+from manylabel.data.formats.contents import clean_label, read_json, read_name, read_part
+from manylabel.data.wording import count, folder_title, list_some
 from manylabel.errors import TableError
 from manylabel.io.files import printable
 from manylabel.types import Part
+
+_MOST_PEEKED = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +60,7 @@ def read_labelme(source: LabelSource) -> RawTable:
         rows=tuple(rows),
         labels=tuple(sorted({*flags, *(label for row in rows for label in row.present)})),
         title=f"{where} ({count(len(annotations), 'file')})" if root.is_dir() else where,
-        form="labelme",
+        kind="labelme",
         where=where,
         is_catalogue=True,
         repair="keep one file with all flags and shapes of the photo",
@@ -105,7 +113,7 @@ def _read_annotation(path: Path, document: dict[str, Any], root: Path, *, proble
     for label in sorted(shapes):
         if flags.get(label) is False:
             problems.append(
-                f"{where}: flag '{label}' is false, but a shape is called '{label}'; mend one of them"
+                f"{where}: flag '{label}' is false, but a shape is called '{label}'; correct one of them"
             )
     folders = path.relative_to(root).parent.parts if root.is_dir() else ()
     return _Annotation(
@@ -160,12 +168,12 @@ def _describe_flags(flags: Counter[str], n_files: int, *, where: str) -> list[st
 
 
 def _describe_folders(annotations: Sequence[_Annotation], root: Path, *, where: str) -> list[str]:
-    """Say that folders of photos are no labels where they could be taken for some."""
+    """Describe folders of photos that could be taken for labels."""
     paths = {annotation.path.parent for annotation in annotations if annotation.part is None}
     if len(paths) < 2:
         return []
     folders = sorted(_title(path, root) for path in paths - {root})
-    return [f"{where}: the names of the folders are no labels: {list_some(folders)}"]
+    return [f"{where}: the names of the folders are not labels: {list_some(folders)}"]
 
 
 def _describe_others(others: Sequence[Path], root: Path, *, where: str) -> list[str]:
@@ -173,3 +181,43 @@ def _describe_others(others: Sequence[Path], root: Path, *, where: str) -> list[
         return []
     names = list_some([_title(path, root) for path in others])
     return [f"{where}: {count(len(others), 'JSON file')} of another kind left out: {names}"]
+
+
+def _fills_subfolders(folder: Path) -> bool:
+    """Tell whether most photos have a file of labelme.
+
+    Raises:
+        TableError: Only some have one, so the names of the folders may be the labels.
+    """
+    n_files = _count_files(folder)
+    n_photos = len(find_photos(folder)) if n_files else 0
+    if n_files and 2 * n_files < n_photos:
+        raise TableError(
+            [
+                f"{folder}: its subfolders hold {count(n_files, 'labelme file')} (.json) for "
+                f"{count(n_photos, 'photo')}; choose the format: labelme, or folders if their names are the "
+                "labels"
+            ]
+        )
+    return n_files > 0
+
+
+def _count_files(folder: Path) -> int:
+    """Count the JSON files below a folder if some of the first are labelme's."""
+    paths = [path for path in find_files(folder).others if path.suffix.lower() == ".json"]
+    for path in paths[:_MOST_PEEKED]:
+        with suppress(TableError):
+            if is_labelme(read_json(path)):
+                return len(paths)
+    return 0
+
+
+LABELME = LabelFormat(
+    name="labelme",
+    title="labelme",
+    description="labelme JSON, a file per photo: flags, and labels of shapes",
+    read=read_labelme,
+    has_document=is_labelme,
+    document="an object with shapes and imagePath",
+    fits_folder=_fills_subfolders,
+)

@@ -1,6 +1,7 @@
-"""Read a one-hot table: a line per photo, a column per label.
+"""Read a one-hot table: a line per photo, a column per label; and Roboflow's export, several of them.
 
-In:  CSV, TSV or XLSX: ``image,beach,boat`` and ``a.jpg,1,0``.
+In:  CSV, TSV or XLSX: ``image,beach,boat`` and ``a.jpg,1,0``. Of Roboflow, the folder of the export with
+     ``train/``, ``valid/`` and ``test/``, or one ``_classes.csv``, whose column names begin with a space.
 Out: RawTable; labels in the order of the columns. Blank cells are absent where the table only marks what is
      present, else unknown.
 """
@@ -10,14 +11,21 @@ from collections import Counter
 from collections.abc import Mapping
 
 from manylabel.config import BlankMeaning
-from manylabel.data.formats.parsing.columns import Columns, find_columns, read_line_part, read_photo_name
-from manylabel.data.formats.parsing.grid import TABLE_EXTENSIONS
-from manylabel.data.formats.parsing.parts import find_only_file
-from manylabel.data.formats.parsing.photo_column import drop_totals
-from manylabel.data.formats.parsing.raw import LabelSource, RawRow, RawTable
-from manylabel.data.formats.parsing.sheet import Sheet, read_sheet
-from manylabel.data.formats.parsing.values import DASHES, EXPECTED_TARGET, find_absent_marks, read_target
-from manylabel.data.formats.parsing.wording import count, list_some
+from manylabel.data.formats.base import (
+    LabelFormat,
+    LabelSource,
+    RawRow,
+    RawTable,
+    find_only_file,
+    join_tables,
+    require_part_files,
+)
+from manylabel.data.formats.contents import DASHES, EXPECTED_TARGET, find_absent_marks, read_target
+from manylabel.data.formats.tables.columns import Columns, find_columns, read_line_part, read_photo_name
+from manylabel.data.formats.tables.grid import TABLE_EXTENSIONS
+from manylabel.data.formats.tables.photo_column import drop_totals
+from manylabel.data.formats.tables.sheet import Sheet, read_sheet
+from manylabel.data.wording import count, list_some
 from manylabel.io.csv_text import spellings
 
 _FAR_MORE = 10
@@ -39,7 +47,7 @@ def read_one_hot_sheet(sheet: Sheet, *, source: LabelSource) -> RawTable:
 
     Args:
         sheet: The sheet.
-        source: What the user said, and which photos there are.
+        source: The settings of the user, and which photos there are.
 
     Raises:
         TableError: The sheet has no column of labels.
@@ -47,13 +55,13 @@ def read_one_hot_sheet(sheet: Sheet, *, source: LabelSource) -> RawTable:
     columns = find_columns(sheet, source, layout="one-hot")
     sheet, total_note = drop_totals(sheet, source, columns.photo)
     words = Counter(cell for number in columns.labels for cell in sheet.column(number))
-    said = {word: read_target(word) for word in words}
+    target_by_word = {word: read_target(word) for word in words}
     absent_marks = find_absent_marks(words)
-    said |= {word: 0.0 for word in words if word.strip().lower() in absent_marks}
-    mark_note = _describe_absent_marks(absent_marks, said, sheet)
-    blank, blank_note = _choose_blank(words, said, source.form.blank, sheet)
-    dash, dash_note = _choose_dash(words, said, sheet)
-    target_of = {word: _read_word(word, said, blank=blank, dash=dash) for word in words}
+    target_by_word |= {word: 0.0 for word in words if word.strip().lower() in absent_marks}
+    mark_note = _describe_absent_marks(absent_marks, target_by_word, sheet)
+    blank, blank_note = _choose_blank(words, target_by_word, source.config.blank, sheet)
+    dash, dash_note = _choose_dash(words, target_by_word, sheet)
+    target_of = {word: _read_word(word, target_by_word, blank=blank, dash=dash) for word in words}
     problems = _find_strange_cells(sheet, columns)
     names = [sheet.header[number] for number in columns.labels]
     rows = []
@@ -74,7 +82,7 @@ def read_one_hot_sheet(sheet: Sheet, *, source: LabelSource) -> RawTable:
         rows=tuple(rows),
         labels=tuple(names),
         title=sheet.title,
-        form=f"one-hot {sheet.kind} ({count(len(names), 'label')})",
+        kind=f"one-hot {sheet.kind} ({count(len(names), 'label')})",
         where=sheet.where,
         is_declared=True,
         notes=(*mark_note, *blank_note, *dash_note, *total_note, *sheet.notes, *columns.notes),
@@ -83,25 +91,25 @@ def read_one_hot_sheet(sheet: Sheet, *, source: LabelSource) -> RawTable:
 
 
 def _describe_absent_marks(
-    absent: frozenset[str], said: Mapping[str, float | None], sheet: Sheet
+    absent: frozenset[str], target_by_word: Mapping[str, float | None], sheet: Sheet
 ) -> tuple[str, ...]:
     if not absent:
         return ()
-    present = list_some(sorted(word for word, target in said.items() if target == 1), most=2)
+    present = list_some(sorted(word for word, target in target_by_word.items() if target == 1), most=2)
     return (
         f"{sheet.title}: {list_some(sorted(absent))} is read as absent, as {present} marks what is present",
     )
 
 
 def _choose_blank(
-    words: Counter[str], said: Mapping[str, float | None], wanted: BlankMeaning | None, sheet: Sheet
+    words: Counter[str], target_by_word: Mapping[str, float | None], wanted: BlankMeaning | None, sheet: Sheet
 ) -> tuple[float, tuple[str, ...]]:
     """Return what a blank cell means, and a note where that was guessed and matters."""
     if wanted is not None:
         return _BLANK_VALUES[wanted], ()
     n_blank = words[""]
-    marks = [word for word in words if said[word] == 1]
-    n_absent = sum(number for word, number in words.items() if said[word] == 0)
+    marks = [word for word in words if target_by_word[word] == 1]
+    n_absent = sum(number for word, number in words.items() if target_by_word[word] == 0)
     if n_absent and n_blank > _FAR_MORE * n_absent:
         note = (
             f"{sheet.title}: {n_blank:,} blank cells are read as unknown, because {count(n_absent, 'cell')} "
@@ -120,38 +128,73 @@ def _choose_blank(
 
 
 def _choose_dash(
-    words: Counter[str], said: Mapping[str, float | None], sheet: Sheet
+    words: Counter[str], target_by_word: Mapping[str, float | None], sheet: Sheet
 ) -> tuple[float, tuple[str, ...]]:
     """Return what a dash means: absent, unless another word says absent; and a note where there are any."""
     n_dashes = sum(words[dash] for dash in DASHES)
     if not n_dashes:
         return math.nan, ()
-    says_absent = any(word not in DASHES and said[word] == 0 for word in words)
+    says_absent = any(word not in DASHES and target_by_word[word] == 0 for word in words)
     meaning = "unknown" if says_absent else "absent"
     note = f"{sheet.title}: {count(n_dashes, 'cell')} of labels hold a dash, read as {meaning}"
     return (math.nan if says_absent else 0.0), (note,)
 
 
-def _read_word(text: str, said: Mapping[str, float | None], *, blank: float, dash: float) -> float:
+def _read_word(text: str, target_by_word: Mapping[str, float | None], *, blank: float, dash: float) -> float:
     if not text:
         return blank
     if text in DASHES:
         return dash
-    target = said[text]
+    target = target_by_word[text]
     return math.nan if target is None else target
 
 
 def _find_strange_cells(sheet: Sheet, columns: Columns) -> list[str]:
-    """Tell which words are no one-hot values: one line for each column and word."""
+    """Describe words that are not one-hot values: one line for each column and word."""
     problems = []
     for number in columns.labels:
         strange: dict[str, list[str]] = {}
         for line in sheet.lines:
             if read_target(line.cells[number]) is None:
                 strange.setdefault(line.cells[number], []).append(line.where)
-        for word, places in strange.items():
+        for word, cells in strange.items():
             hint = "; if numbers count something, write 1 for each above 0" if word.isdecimal() else ""
-            more = f" (and {count(len(places) - 1, 'more cell')} of this column)" if places[1:] else ""
-            where = f"{places[0]}, column '{sheet.header[number]}'"
+            more = f" (and {count(len(cells) - 1, 'more cell')} of this column)" if cells[1:] else ""
+            where = f"{cells[0]}, column '{sheet.header[number]}'"
             problems.append(f"{where}: '{word}' is none of {EXPECTED_TARGET}{hint}{more}")
     return problems
+
+
+ONE_HOT = LabelFormat(
+    name="one-hot",
+    title="one-hot table",
+    description="CSV, TSV or XLSX with a line per photo and a column per label",
+    read=read_one_hot,
+    layout="one-hot",
+)
+
+
+_ROBOFLOW_FILE = "_classes.csv"
+
+
+def read_roboflow(source: LabelSource) -> RawTable:
+    """Read a Roboflow export for multi-label classification.
+
+    Raises:
+        TableError: There is no ``_classes.csv``, or one that is no table.
+    """
+    files = require_part_files(source.path, lambda name: name == _ROBOFLOW_FILE, expected=_ROBOFLOW_FILE)
+    tables = [
+        (file, read_one_hot_sheet(read_sheet(file.path, title=file.title, source=source), source=source))
+        for file in files
+    ]
+    return join_tables(tables, root=source.path, format_name="Roboflow export")
+
+
+ROBOFLOW = LabelFormat(
+    name="roboflow",
+    title="Roboflow",
+    description="Roboflow's multi-label export: `_classes.csv`, one per part of the split",
+    read=read_roboflow,
+    file_names=frozenset({_ROBOFLOW_FILE}),
+)

@@ -8,20 +8,27 @@ Out: RawTable; the names of the objects are the labels. The split is that of ``I
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from manylabel.data.formats.parsing.beside import describe_contradictions, find_stem, order_names
-from manylabel.data.formats.parsing.contents import read_text
-from manylabel.data.formats.parsing.parts import PartFile, list_part_files
-from manylabel.data.formats.parsing.raw import LabelSource, RawRow, RawTable, collect_labels
-from manylabel.data.formats.parsing.safe_xml import read_xml
-from manylabel.data.formats.parsing.values import clean_label
-from manylabel.data.formats.parsing.wording import count, folder_title
+from manylabel.data.formats.base import (
+    LabelFormat,
+    LabelSource,
+    PartFile,
+    RawRow,
+    RawTable,
+    collect_labels,
+    describe_contradictions,
+    find_stem,
+    list_part_files,
+    order_names,
+)
+from manylabel.data.formats.contents import clean_label, read_text, read_xml
+from manylabel.data.wording import count, folder_title
 from manylabel.errors import TableError
 from manylabel.io.files import printable
 from manylabel.types import Part
 
 SETS: tuple[Part, ...] = ("train", "val", "test")
 BOTH = "trainval"
-"""The list that train and val make up, where they are not told apart."""
+"""The list of train and val together."""
 
 
 def read_voc(source: LabelSource) -> RawTable:
@@ -43,7 +50,7 @@ def read_voc(source: LabelSource) -> RawTable:
         rows=tuple(rows),
         labels=collect_labels(rows),
         title=f"{folder_title(root)} ({count(len(files), 'file')})" if root.is_dir() else root.name,
-        form="Pascal VOC",
+        kind="Pascal VOC",
         where=where,
         repair="keep one file with all objects of the photo",
         notes=(*notes, *describe_contradictions(rows, where=where, written_in="<filename>")),
@@ -58,12 +65,12 @@ def list_annotations(root: Path) -> list[PartFile]:
 
 
 def _find_sets(root: Path) -> Path | None:
-    places = [folder / "ImageSets" / "Main" for folder in (root, root.parent, root.parent.parent)]
-    return next((place for place in places if place.is_dir()), None)
+    candidates = [folder / "ImageSets" / "Main" for folder in (root, root.parent, root.parent.parent)]
+    return next((folder for folder in candidates if folder.is_dir()), None)
 
 
 def _read_sets(folder: Path | None, *, notes: list[str], problems: list[str]) -> dict[str, Part]:
-    """Return the part of each photo that the lists of a data set name, by its name without ending."""
+    """Return the part of each photo in the lists of a data set, by its name without ending."""
     parts: dict[str, Part] = {}
     if folder is None:
         return parts
@@ -83,7 +90,7 @@ def _read_sets(folder: Path | None, *, notes: list[str], problems: list[str]) ->
 
 
 def _list_names(path: Path) -> list[tuple[str, str]]:
-    """Return place and first word of each line; a number may follow, which says how sure the label is."""
+    """Return location and first word of each line; a number may follow, the certainty of the label."""
     lines = read_text(path)[0].splitlines() if path.is_file() else []
     return [
         (f"{path.name}, line {number}", find_stem(line.split()[0]))
@@ -111,3 +118,12 @@ def _read_objects(annotation: Element, *, where: str, problems: list[str]) -> fr
     if "" in names:
         problems.append(f"{where}: an object has no name")
     return frozenset(name for name in names if name)
+
+
+VOC = LabelFormat(
+    name="voc",
+    title="Pascal VOC",
+    description="Pascal VOC XML, a file per photo and of the same name, with the split in `ImageSets/Main`",
+    read=read_voc,
+    root_tag="annotation",
+)

@@ -1,1 +1,0 @@
-"""Assembly: what a reader read, matched with photos, merged, checked, made into one ``LabelTable``."""

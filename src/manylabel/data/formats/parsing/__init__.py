@@ -1,1 +1,0 @@
-"""Parsing: files of labels turned into cells, columns, words, and what a reader hands on."""

@@ -1,0 +1,1 @@
+"""Tables: files of lines and columns, read into cells, columns and labels."""
