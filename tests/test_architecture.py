@@ -27,7 +27,7 @@ SLOW = ("matplotlib", "openpyxl", "pandas", "scipy", "sklearn")
 # What importing any module of these must not load; a name stands for all that lies below it.
 LIGHT = {
     ("__init__", "config", "errors", "io", "recipes", "settings"): {*HEAVY, *SLOW, "numpy"},
-    ("bundle", "data", "decisions", "metrics", "preprocess", "quiet_imports", "review", "types"): {
+    ("bundle", "data", "decisions", "metrics", "preprocess", "review", "types"): {
         *HEAVY,
         *SLOW,
     },

@@ -15,9 +15,8 @@ from manylabel.bundle.folder import FACTS_FILE, BundleConfig, read_bundle, write
 from manylabel.bundle.out_of_fold import gather_out_of_fold
 from manylabel.config import RunConfig
 from manylabel.data.split import SPLIT_FILE
-from manylabel.engines.engine_files import BUNDLE_FILES
-from manylabel.engines.torch import load_classifier, save_weights
-from manylabel.engines.torch_split_model import TorchLocator
+from manylabel.engines.model_files import BUNDLE_FILES
+from manylabel.engines.torch import TorchSplitModel, load_classifier, save_weights
 from manylabel.explanation.mistakes import explain_mistakes
 from manylabel.io.disk_space import check_room
 from manylabel.io.files import writing
@@ -128,7 +127,9 @@ def draw_heat_maps(facts: Facts, table: LabelTable, *, folder: Path) -> dict[int
     if located is None:
         return {}
     try:
-        return explain_mistakes(TorchLocator(located), bundle.config.preprocessing, facts["gallery"], table)
+        return explain_mistakes(
+            TorchSplitModel(located), bundle.config.preprocessing, facts["gallery"], table
+        )
     except RuntimeError as error:
         _logger.warning("no heat maps in the report: %s", str(error).strip().partition("\n")[0])
         return {}

@@ -15,7 +15,7 @@ from manylabel.bundle.folder import read_bundle
 from manylabel.config import EngineName
 from manylabel.engines import conversion
 from manylabel.engines import registry as engines
-from manylabel.engines.engine_files import cached_engine, read_engine
+from manylabel.engines.model_files import cached_engine, read_engine
 from manylabel.engines.openvino import OpenVinoPredictor
 from manylabel.engines.registry import open_predictor
 from manylabel.engines.torch import TorchPredictor, load_classifier
@@ -53,7 +53,7 @@ def test_openvino_says_what_torch_says(shapes_bundle: Path, shapes_table: LabelT
 
 
 def test_a_cpu_takes_openvino_and_a_few_photos_need_one_batch_at_a_time(shapes_bundle: Path) -> None:
-    predictor = open_predictor(shapes_bundle, device="cpu", aim="few")
+    predictor = open_predictor(shapes_bundle, device="cpu", workload="few")
 
     assert isinstance(predictor, OpenVinoPredictor)
     assert predictor.n_parallel == 1
@@ -229,7 +229,7 @@ def test_the_comparison_sees_a_network_that_is_another(shapes_bundle: Path) -> N
 def test_bf16_that_the_processor_does_not_have_is_left_to_torch(
     shapes_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "has_native_bf16", lambda: False)
+    monkeypatch.setattr("manylabel.engines.openvino.has_native_bf16", lambda: False)
 
     assert isinstance(open_predictor(shapes_bundle, device="cpu", precision="bf16"), TorchPredictor)
 

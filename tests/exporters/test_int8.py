@@ -19,7 +19,8 @@ from torch import nn
 from manylabel.apply import predict
 from manylabel.bundle.folder import read_bundle
 from manylabel.engines import conversion
-from manylabel.engines.engine_files import write_engine
+from manylabel.engines.conversion import pixels_to_openvino
+from manylabel.engines.model_files import write_engine
 from manylabel.engines.openvino import compile_model, has_native_bf16
 from manylabel.engines.registry import open_predictor
 from manylabel.errors import BundleError, ConfigError, EngineError, InputError, MissingExtraError, OutputError
@@ -29,7 +30,6 @@ from manylabel.exporters.int8 import _choose_photos
 from manylabel.exporters.parity import Parity, ParityRow
 from manylabel.exporters.registry import export
 from manylabel.metrics.intervals import wilson_interval
-from manylabel.models.openvino_model import pixels_to_openvino
 from manylabel.types import LabelTable, Progress
 
 pytest.importorskip("openvino")
@@ -91,12 +91,12 @@ def test_an_8_bit_version_computes_about_the_same(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out == ""
 
     ours, theirs = (
-        np.concatenate([compile_model(model, precision="fp32", hint="LATENCY")(photo)[0] for photo in pixels])
+        np.concatenate([compile_model(model, dtype="f32", hint="LATENCY")(photo)[0] for photo in pixels])
         for model in (small, full)
     )
     assert not np.array_equal(ours, theirs)
     streams = [
-        compile_model(model, precision="fp32", hint="THROUGHPUT").get_property("NUM_STREAMS")
+        compile_model(model, dtype="f32", hint="THROUGHPUT").get_property("NUM_STREAMS")
         for model in (small, full)
     ]
     assert streams[0] == 1

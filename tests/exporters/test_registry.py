@@ -16,7 +16,7 @@ from manylabel.bundle.onnx_file import read_onnx
 from manylabel.config import EngineName, ExportName, PrecisionName
 from manylabel.engines.onnxruntime import OnnxPredictor
 from manylabel.engines.openvino import OpenVinoPredictor
-from manylabel.engines.registry import open_locator, open_predictor
+from manylabel.engines.registry import open_predictor, open_split_model
 from manylabel.engines.torch import load_classifier
 from manylabel.errors import BundleError, ConfigError, EngineError, MissingExtraError, OutputError
 from manylabel.exporters import onnx as onnx_export
@@ -103,9 +103,9 @@ def test_an_exported_form_is_used_without_torch_and_without_a_cache(
         "from manylabel.apply import predict\n"
         "from pathlib import Path\n"
         "from manylabel.bundle.folder import read_bundle\n"
-        "from manylabel.engines.registry import open_locator\n"
+        "from manylabel.engines.registry import open_split_model\n"
         "print(predict(sys.argv[1], sys.argv[2]).scores.values.shape, "
-        "open_locator(read_bundle(Path(sys.argv[1]))).grid.rows)"
+        "open_split_model(read_bundle(Path(sys.argv[1]))).grid.rows)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, copied, shapes_table.photos[0]],
@@ -200,7 +200,7 @@ def test_a_missing_library_is_told_with_the_command_that_installs_it(
 
 
 def test_the_locator_of_openvino_gives_what_torch_gives(exported: Path) -> None:
-    locator = open_locator(read_bundle(exported))
+    locator = open_split_model(read_bundle(exported))
     assert locator is not None
     pixels = np.random.default_rng(0).integers(256, size=(2, 64, 64, 3), dtype=np.uint8)
     activations, _ = locator.lower(pixels)

@@ -302,7 +302,7 @@ def test_photos_are_scored_while_others_are_explained(
     shapes_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release = threading.Event()
-    monkeypatch.setattr("manylabel.serving.served.open_locator", lambda _: release.wait(20) and None)
+    monkeypatch.setattr("manylabel.serving.served.open_split_model", lambda _: release.wait(20) and None)
     with client_of(shapes_bundle) as client:
         asking = [
             threading.Thread(target=client.post, args=("/explain?label=circle",), kwargs={"content": png()})
@@ -321,7 +321,7 @@ def test_few_heat_maps_wait_at_a_time_and_predictions_do_not_wait_for_them(
     shapes_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release = threading.Event()
-    monkeypatch.setattr("manylabel.serving.served.open_locator", lambda _: release.wait(20) and None)
+    monkeypatch.setattr("manylabel.serving.served.open_split_model", lambda _: release.wait(20) and None)
     found: list[int] = []
 
     def ask(client: TestClient) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from manylabel.data.photos import open_photo
 from manylabel.data.pictures import to_jpeg
-from manylabel.engines.split_model import Locator
+from manylabel.engines.openvino import SplitModel
 from manylabel.errors import PhotoError
 from manylabel.explanation.occlusion import explain_photo
 from manylabel.explanation.overlay import draw_overlay
@@ -25,7 +25,7 @@ _JPEG_QUALITY = 78
 
 
 def explain_mistakes(
-    locator: Locator,
+    locator: SplitModel,
     preprocessing: Preprocessing,
     gallery: Sequence[Mapping[str, Any]],
     table: LabelTable,
@@ -54,7 +54,7 @@ def explain_mistakes(
             photo = open_photo(table.photos[entry["row"]], side_px=side_px)
         except PhotoError:
             continue  # it was readable when the run began; the page says so in its place
-        maps = explain_photo(locator, photo, preprocessing, most_variants=_MOST_VARIANTS)
+        maps = explain_photo(locator, photo, preprocessing, max_groups=_MOST_VARIANTS)
         photo.thumbnail(_BOX_PX, Image.Resampling.LANCZOS)
         heat = maps.maps[table.labels.index(label)]
         picture = draw_overlay(photo, heat, box=maps.box)

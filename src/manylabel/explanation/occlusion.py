@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from manylabel.engines.split_model import Locator
-from manylabel.patch_grid import blocks_of, draw_maps, silence_places
+from manylabel.engines.openvino import SplitModel
+from manylabel.patch_grid import group_patches, occlude_patches, occlusion_maps
 from manylabel.preprocess import Box, Preprocessing, evaluation_box, resize_photo
 from manylabel.types import FloatArray
 
@@ -35,7 +35,7 @@ class HeatMaps:
 
 
 def explain_photo(
-    locator: Locator, photo: Image.Image, preprocessing: Preprocessing, *, most_variants: int
+    locator: SplitModel, photo: Image.Image, preprocessing: Preprocessing, *, max_groups: int
 ) -> HeatMaps:
     """Compute the heat maps of a photo as it is, in one view.
 
@@ -43,17 +43,17 @@ def explain_photo(
         locator: Both parts of the network.
         photo: The photo, of any size.
         preprocessing: How it becomes pixels.
-        most_variants: Places to silence one by one, at least 4; where there are more, neighbors are silenced
+        max_groups: Places to silence one by one, at least 4; where there are more, neighbors are silenced
             together. Time grows with it.
     """
     # [1, *shape], [1, n_features]
     activations, features = locator.lower(resize_photo(photo, preprocessing)[None])
     whole = locator.upper(activations)[0]
-    blocks = blocks_of(locator.grid, most_variants=most_variants)
-    variants = silence_places(activations[0], locator.grid, blocks, batch_size=_VARIANTS_PER_BATCH)
+    blocks = group_patches(locator.grid, max_groups=max_groups)
+    variants = occlude_patches(activations[0], locator.grid, blocks, batch_size=_VARIANTS_PER_BATCH)
     silenced = np.concatenate([locator.upper(batch) for batch in variants])  # [n_blocks, n_labels]
     return HeatMaps(
-        maps=draw_maps(whole, silenced),
+        maps=occlusion_maps(whole, silenced),
         box=_seen_part(photo, preprocessing),
         features=features[0],
     )

@@ -19,9 +19,8 @@ from manylabel.data.find import find_files
 from manylabel.data.formats import read_table_as
 from manylabel.data.misnamed import describe_misnamed
 from manylabel.data.photos import convert_photos, open_photo
-from manylabel.engines.openvino import aim_for
-from manylabel.engines.registry import open_locator, open_predictor
-from manylabel.engines.split_model import Locator
+from manylabel.engines.openvino import SplitModel, workload_of
+from manylabel.engines.registry import open_predictor, open_split_model
 from manylabel.engines.stream import Predictions, predict_files
 from manylabel.errors import ConfigError, EngineError, InputError, PhotoError, did_you_mean, nothing_read
 from manylabel.explanation.occlusion import HeatMaps, explain_photo
@@ -146,12 +145,16 @@ def explain(  # noqa: PLR0913 - a wish of the user each
         raise InputError(f"no photo found in {', '.join(map(str, photos)) or 'nothing'}")
     opened = read_bundle(Path(bundle))
     columns = _columns_of(labels, opened)
-    locator = open_locator(opened)
+    locator = open_split_model(opened)
     if locator is None:
         raise EngineError(f"{bundle}: this network keeps no places of a photo, so it has no heat maps")
     known = None if among is None else _look_at(opened, locator, among, form or DataConfig(), on_progress)
     predictor = open_predictor(
-        Path(bundle), engine=engine, precision=precision, aim=aim_for(len(paths)), thresholds=thresholds
+        Path(bundle),
+        engine=engine,
+        precision=precision,
+        workload=workload_of(len(paths)),
+        thresholds=thresholds,
     )
     for change in predictor.thresholds.changes:
         _logger.info("%s", change)
@@ -193,11 +196,11 @@ def _columns_of(labels: Sequence[str], bundle: Bundle) -> list[int]:
     return [known.index(label) for label in labels]
 
 
-def _draw(locator: Locator, path: Path, preprocessing: Preprocessing) -> tuple[HeatMaps, Image.Image]:
+def _draw(locator: SplitModel, path: Path, preprocessing: Preprocessing) -> tuple[HeatMaps, Image.Image]:
     """Return the heat maps of a photo, and the photo as people see it."""
     # As predict reads it; and larger, for people.
     photo, shown = (open_photo(path, side_px=side) for side in (preprocessing.side_px, _LONGEST_PX))
-    maps = explain_photo(locator, photo, preprocessing, most_variants=_MOST_VARIANTS)
+    maps = explain_photo(locator, photo, preprocessing, max_groups=_MOST_VARIANTS)
     shown.thumbnail((_LONGEST_PX, _LONGEST_PX), Image.Resampling.LANCZOS)
     return maps, shown
 
@@ -247,7 +250,7 @@ class _KnownPhotos:
 
 def _look_at(
     bundle: Bundle,
-    locator: Locator,
+    locator: SplitModel,
     among: tuple[Path | str, Path | str],
     form: DataConfig,
     on_progress: ProgressCallback,

@@ -27,11 +27,26 @@ from manylabel.data.find import find_photos
 from manylabel.data.formats import read_table_as
 from manylabel.data.photos import convert_photos
 from manylabel.engines.base import PixelPredictor
-from manylabel.engines.engine_files import INT8_FOLDER, MODEL_FILE, new_engine, save_openvino, write_facts
+from manylabel.engines.model_files import (
+    INT8_FOLDER,
+    MODEL_FILE,
+    converted_model,
+    new_engine,
+    save_openvino,
+    write_facts,
+)
 from manylabel.engines.onnxruntime import OnnxPredictor
-from manylabel.engines.openvino import has_native_bf16, has_native_int8, read_model
-from manylabel.engines.openvino_parts import LOGITS, PIXELS, keep_outputs
-from manylabel.engines.registry import converted_model, open_converted
+from manylabel.engines.openvino import has_native_bf16, has_native_int8
+from manylabel.engines.openvino_models import (
+    LOGITS,
+    PIXELS,
+    has_openvino,
+    import_nncf,
+    import_openvino,
+    keep_outputs,
+    read_model,
+)
+from manylabel.engines.registry import open_converted
 from manylabel.engines.torch import load_classifier
 from manylabel.errors import (
     ConfigError,
@@ -49,7 +64,6 @@ from manylabel.exporters.parity import Parity, as_facts, compare_with_torch, rea
 from manylabel.exporters.tolerance import FEWEST_DECISIONS, announce, check_cost, count_judging
 from manylabel.io.files import writing
 from manylabel.preprocess import PixelArray, resize_photo
-from manylabel.quiet_imports import has_openvino, import_nncf, import_openvino
 from manylabel.types import IntArray, LabelTable, Progress, ProgressCallback
 
 if TYPE_CHECKING:
@@ -130,7 +144,7 @@ def _make(bundle: Bundle, folder: Path, pixels: Sequence[PixelArray], *, judging
 def _open_all(bundle: Bundle, folder: Path) -> dict[str, PixelPredictor]:
     """Open the network as it was and its 8-bit version, as ``predict`` does."""
     full = converted_model(bundle)
-    open_one = partial(open_converted, bundle, aim="many")
+    open_one = partial(open_converted, bundle, workload="many")
     engines: dict[str, PixelPredictor] = {"fp32": open_one(full, precision="fp32")}
     if has_native_bf16():
         engines["bf16"] = open_one(full, precision="bf16")

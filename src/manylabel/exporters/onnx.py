@@ -28,7 +28,14 @@ from manylabel.bundle.folder import Bundle
 from manylabel.bundle.onnx_file import ONNX_FILE, add_onnx
 from manylabel.engines.base import PixelPredictor
 from manylabel.engines.onnxruntime import OnnxPredictor
-from manylabel.engines.openvino_parts import ACTIVATIONS, FEATURES, LOGITS, PIXELS, PROBABILITIES
+from manylabel.engines.openvino_models import (
+    ACTIVATIONS,
+    FEATURES,
+    LOGITS,
+    PIXELS,
+    PROBABILITIES,
+    has_openvino,
+)
 from manylabel.engines.registry import open_converted
 from manylabel.engines.torch import load_classifier
 from manylabel.errors import EngineError, needs_extra
@@ -44,7 +51,6 @@ from manylabel.io.files import writing
 from manylabel.io.folders import partial_folder
 from manylabel.models.classifier import Classifier
 from manylabel.models.split_model import LocatedClassifier, locate
-from manylabel.quiet_imports import has_openvino
 
 if TYPE_CHECKING:
     from torch.onnx import ONNXProgram

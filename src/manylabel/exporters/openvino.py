@@ -5,7 +5,8 @@ Out: the folder ``openvino`` in it; with it, scoring needs neither torch nor a c
 """
 
 from manylabel.engines.conversion import convert_bundle
-from manylabel.engines.engine_files import OPENVINO_FOLDER, write_engine
+from manylabel.engines.model_files import OPENVINO_FOLDER, write_engine
+from manylabel.engines.openvino_models import has_openvino, import_openvino
 from manylabel.engines.registry import open_converted
 from manylabel.engines.torch import load_classifier
 from manylabel.errors import MissingExtraError
@@ -18,7 +19,6 @@ from manylabel.exporters.parity import (
     compare_with_torch,
 )
 from manylabel.io.files import writing
-from manylabel.quiet_imports import has_openvino, import_openvino
 
 
 def export_openvino(job: ExportJob) -> Exported:

@@ -18,13 +18,12 @@ from manylabel.data.find import find_photos
 from manylabel.data.photos import convert_photos
 from manylabel.data.sample import sample_photos
 from manylabel.engines.base import PixelPredictor, score_pixels
-from manylabel.engines.openvino import read_model
-from manylabel.engines.split_model import parts_difference
+from manylabel.engines.openvino import parts_difference
+from manylabel.engines.openvino_models import has_openvino, read_model
 from manylabel.engines.torch import TorchPredictor
 from manylabel.errors import EngineError, InputError, PhotoError, nothing_read
 from manylabel.models.classifier import Classifier
 from manylabel.preprocess import PixelArray, Preprocessing, resize_views
-from manylabel.quiet_imports import has_openvino
 
 if TYPE_CHECKING:
     import openvino

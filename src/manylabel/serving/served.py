@@ -20,8 +20,8 @@ from manylabel.config import EngineName, PrecisionName
 from manylabel.constraints import respect
 from manylabel.data.photos import open_photo_bytes
 from manylabel.data.pictures import to_jpeg, to_png
-from manylabel.engines.registry import open_locator, open_predictor
-from manylabel.engines.split_model import Locator
+from manylabel.engines.openvino import SplitModel
+from manylabel.engines.registry import open_predictor, open_split_model
 from manylabel.errors import BundleError, PhotoError
 from manylabel.explanation.occlusion import HeatMaps, explain_photo
 from manylabel.explanation.overlay import draw_layer
@@ -190,11 +190,11 @@ class ServedBundle:
             max_pixels=self._limits.pixels,
         )
 
-    def _open_locator(self) -> Locator | None:
+    def _open_locator(self) -> SplitModel | None:
         bundle = read_bundle(self._folder)
         if bundle.facts["sha256"] != self._hashes:
             raise BundleError("it has changed on disk since the server started; start the server anew")
-        return open_locator(bundle)
+        return open_split_model(bundle)
 
     def _explain(self, upload: Upload, label: str) -> Explained | None:
         photo = self._read(upload)
@@ -205,7 +205,7 @@ class ServedBundle:
         views = resize_views(photo, preprocessing)
         # By the engine that predicts: near a threshold, other numbers would give another label.
         scores = self._batcher.submit(lambda: views).result()
-        maps = explain_photo(locator, photo, preprocessing, most_variants=_MOST_VARIANTS)
+        maps = explain_photo(locator, photo, preprocessing, max_groups=_MOST_VARIANTS)
         left, upper, right, lower = maps.box
         seen = (photo.width * (right - left), photo.height * (lower - upper))
         width, height = (max(1, round(side * _PREVIEW_PX / max(seen))) for side in seen)
