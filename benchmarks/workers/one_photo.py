@@ -16,7 +16,7 @@ from benchmarks.workers.engines import random_pixels as draw
 from manylabel.engines.conversion import pixels_to_openvino
 from manylabel.engines.openvino import choose_dtype, compile_model
 from manylabel.engines.openvino_models import import_openvino, read_model
-from manylabel.exporters.int8 import has_attention, quantise
+from manylabel.exporters.int8 import has_attention, quantize
 
 _N_CALIBRATION_PHOTOS = 16
 
@@ -46,7 +46,7 @@ def _openvino_int8(network: str, work: Path) -> Engine:
         model = pixels_to_openvino(build_network(network, head="study"), side_px=SIDE_PX)
         photos = draw(_N_CALIBRATION_PHOTOS)
         samples = [photos[row : row + 1] for row in range(len(photos))]
-        small = quantise(model, samples, has_attention=has_attention(model))
+        small = quantize(model, samples, has_attention=has_attention(model))
         file.parent.mkdir(parents=True, exist_ok=True)
         import_openvino().save_model(small, file)
     return _call(read_model(file))

@@ -17,7 +17,7 @@ from manylabel.config import RunConfig
 from manylabel.data.split import SPLIT_FILE
 from manylabel.engines.model_files import BUNDLE_FILES
 from manylabel.engines.torch import TorchSplitModel, load_classifier, save_weights
-from manylabel.explanation.mistakes import explain_mistakes
+from manylabel.explanation.occlusion import explain_mistakes
 from manylabel.io.disk_space import check_room
 from manylabel.io.files import writing
 from manylabel.io.folders import check_apart, keep_unfinished, new_folder

@@ -17,11 +17,9 @@ from manylabel.engines.registry import open_split_model
 from manylabel.engines.torch import TorchSplitModel, load_classifier
 from manylabel.errors import ConfigError, EngineError, InputError, OutputError
 from manylabel.explanation import run as explain_run
-from manylabel.explanation.colors import COLORS
 from manylabel.explanation.occlusion import explain_photo
-from manylabel.explanation.overlay import draw_layer, draw_overlay
-from manylabel.explanation.page import write_explanations
-from manylabel.explanation.run import ExplainedLabel, Explanation, Explanations, explain
+from manylabel.explanation.overlay import COLORS, draw_layer, draw_overlay
+from manylabel.explanation.run import ExplainedLabel, Explanation, Explanations, explain, write_explanations
 from manylabel.models.split_model import locate
 from manylabel.preprocess import Preprocessing
 from manylabel.types import LabelTable, Progress

@@ -59,14 +59,14 @@ def explain(
 ) -> None:
     """Show what a network looked at, label by label."""
     # Not at the top: --help shall not load it.
-    from manylabel.explanation.page import check_place, write_explanations
+    from manylabel.explanation.run import check_output, write_explanations
     from manylabel.explanation.run import explain as run
 
     if (among is None) != (labels is None):
         raise ConfigError("--among and --labels belong together: the photos, and which labels they carry")
     if among is None and form != DataConfig():
         raise ConfigError("options that say how a table is read need one: --among and --labels")
-    check_place(out, overwrite=overwrite)
+    check_output(out, overwrite=overwrite)
     pair = None if among is None or labels is None else (among, labels)
     with show_progress() as on_progress:
         explained = run(

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
@@ -16,7 +16,6 @@ from manylabel.config import (
     BlankMeaning,
     DataConfig,
     DeviceName,
-    EngineName,
     FormatName,
     HeadName,
     InitName,
@@ -28,11 +27,21 @@ from manylabel.config import (
     TrainingConfig,
     TuneName,
 )
+from manylabel.engines.registry import ENGINES
 from manylabel.errors import ConfigError, OutputError
 from manylabel.recipes import apply_settings, field_docs, load_recipe, replace_settings
 
 if TYPE_CHECKING:
     from manylabel.bundle.threshold_files import ThresholdSource
+
+
+class Entry(Protocol):
+    """An entry of a registry."""
+
+    @property
+    def help(self) -> str:
+        """Describe it to the user."""
+
 
 DEFAULT_RECIPE = "standard"
 
@@ -44,6 +53,18 @@ def _of(section: type, name: str, *flags: str, metavar: str | None = None) -> An
 
 def _of_table(name: str, flag: str, metavar: str | None = None) -> Any:
     return _of(DataConfig, name, flag, metavar=metavar)
+
+
+def of_registry(entries: Mapping[str, Entry], *flags: str, help: str) -> Any:  # noqa: A002 - as typer calls it
+    """Make an option whose values are the names of a registry, each with its own help."""
+
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in entries:
+            raise typer.BadParameter(f"'{value}' is not one of {', '.join(map(repr, entries))}.")
+        return value
+
+    each = "; ".join(f"{name}: {entry.help}" for name, entry in entries.items())
+    return typer.Option(*flags, help=f"{help}. {each}.", metavar=f"<{'|'.join(entries)}>", callback=check)
 
 
 Photos = Annotated[
@@ -74,15 +95,7 @@ Init = Annotated[InitName | None, _of(ModelConfig, "init", "--init")]
 Weights = Annotated[list[str] | None, _of(ModelConfig, "weights", "--weights", metavar="[NAME=]FILE")]
 Tune = Annotated[TuneName | None, _of(TrainingConfig, "tune", "--tune")]
 Epochs = Annotated[int | None, _of(TrainingConfig, "epochs", "--epochs", metavar="N")]
-Engine = Annotated[
-    EngineName | None,
-    typer.Option(
-        "--engine",
-        help="What computes: auto takes OpenVINO on a CPU, else torch; int8 is fastest where the processor "
-        "has 8-bit instructions, and needs `manylabel export --to int8` first;"
-        " onnxruntime needs `--to onnx`.",
-    ),
-]
+Engine = Annotated[str | None, of_registry(ENGINES, "--engine", help="What computes")]
 Precision = Annotated[
     PrecisionName | None,
     typer.Option(

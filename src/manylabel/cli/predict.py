@@ -13,6 +13,7 @@ from manylabel.cli import options
 from manylabel.cli.console import show_line
 from manylabel.cli.progress import show_progress
 from manylabel.cli.screen import Said
+from manylabel.exporters.predictions.registry import FORMATS, open_prediction_files
 
 
 def predict(
@@ -27,8 +28,7 @@ def predict(
     out: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Also write to this file, .csv, .xlsx, .json, .jsonl, .parquet, .labelstudio.json or "
-            ".coco.json; may be given again.",
+            help=f"Also write to this file, which ends in {', '.join(FORMATS)}; may be given again.",
             metavar="FILE",
         ),
     ] = None,
@@ -50,7 +50,6 @@ def predict(
     Photos that cannot be read are listed, the others are scored all the same.
     """
     from manylabel.apply import predict_batches as run  # not at the top: --help shall not load it
-    from manylabel.exporters.predictions.registry import open_prediction_files
 
     files, said = out or [], Said()
     with show_progress() as on_progress, open_prediction_files(files, is_for_excel=excel) as write:

@@ -140,12 +140,12 @@ ENGINES = {
         replace(
             _OPENVINO,
             name="int8",
-            help="fastest where the processor has 8-bit instructions; `manylabel export --to int8` first",
+            help="fastest where the processor has 8-bit instructions (`manylabel export --to int8` first)",
             open=_open_int8,
         ),
         Engine(
             name="onnxruntime",
-            help="another engine on the CPU; `manylabel export --to onnx` first",
+            help="another engine on the CPU (`manylabel export --to onnx` first)",
             open=_open_onnxruntime,
             is_cpu_only=True,
             extra="onnx",

@@ -30,7 +30,7 @@ from manylabel.serving.batcher import Batcher
 from manylabel.serving.settings import ServeLimits
 from manylabel.types import FloatArray
 
-_MOST_VARIANTS = 64
+_MAX_GROUPS = 64
 _PREVIEW_PX = 480
 _PREVIEW_QUALITY = 82
 
@@ -205,7 +205,7 @@ class ServedBundle:
         views = resize_views(photo, preprocessing)
         # By the engine that predicts: near a threshold, other numbers would give another label.
         scores = self._batcher.submit(lambda: views).result()
-        maps = explain_photo(locator, photo, preprocessing, max_groups=_MOST_VARIANTS)
+        maps = explain_photo(locator, photo, preprocessing, max_groups=_MAX_GROUPS)
         left, upper, right, lower = maps.box
         seen = (photo.width * (right - left), photo.height * (lower - upper))
         width, height = (max(1, round(side * _PREVIEW_PX / max(seen))) for side in seen)

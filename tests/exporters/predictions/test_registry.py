@@ -16,9 +16,9 @@ from manylabel.data.formats import read_table
 from manylabel.data.formats.parsing.sheet import read_sheet
 from manylabel.engines.stream import Predictions
 from manylabel.errors import MissingExtraError, OutputError, PhotoError
+from manylabel.exporters.predictions import formats
 from manylabel.exporters.predictions import registry as files
-from manylabel.exporters.predictions import sheets as sheet_files
-from manylabel.exporters.predictions.registry import check_form, open_prediction_files, write_predictions
+from manylabel.exporters.predictions.registry import find_format, open_prediction_files, write_predictions
 from manylabel.types import Scores
 
 PREDICTIONS = Predictions(
@@ -104,7 +104,7 @@ def test_json_lines_has_a_line_per_photo(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rows_per_group", [1, 8192])
 def test_parquet_says_the_same(rows_per_group: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
-    monkeypatch.setattr(files, "_ROWS_PER_GROUP", rows_per_group)
+    monkeypatch.setattr(formats, "_ROWS_PER_GROUP", rows_per_group)
 
     path = write_both(tmp_path / "out.parquet")
 
@@ -191,7 +191,7 @@ def test_text_of_a_workbook_is_text_whatever_it_starts_with(tmp_path: Path) -> N
 
 
 def test_photos_beyond_a_sheet_go_to_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sheet_files, "_MOST_ROWS", 4)
+    monkeypatch.setattr(formats, "_MAX_SHEET_ROWS", 4)
     write_predictions(tmp_path / "out.xlsx", of_names(FORMULAS))
 
     book = openpyxl.load_workbook(tmp_path / "out.xlsx")
@@ -260,7 +260,7 @@ def test_a_missing_pyarrow_is_told_before_the_work(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "pyarrow", None)
 
     with pytest.raises(MissingExtraError, match=r"pip install '\.\[parquet\]'"):
-        check_form(Path("out.parquet"))
+        find_format(Path("out.parquet"))
 
 
 @pytest.mark.parametrize("ending", [".csv", ".xlsx", ".json", ".jsonl", ".parquet"])
@@ -302,7 +302,7 @@ def test_an_unknown_ending_is_told_and_nothing_written(tmp_path: Path) -> None:
     ):
         write_predictions(tmp_path / "out.xls", PREDICTIONS)
     with pytest.raises(OutputError, match="unknown ending ''"):
-        check_form(Path("out"))
+        find_format(Path("out"))
 
     assert not list(tmp_path.iterdir())
 
