@@ -35,7 +35,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """Hold a photo that is to be read."""
+    """A photo that is to be read."""
 
     read: Read
     answer: Answer
@@ -43,17 +43,17 @@ class _Job:
 
 @dataclass(frozen=True, eq=False)
 class _Waiting:
-    """Hold a photo that waits for its scores [n_labels]."""
+    """A photo that waits for its scores [n_labels]."""
 
     views: PixelArray
     answer: Answer
 
 
 class Batcher:
-    """Read photos and feed an engine with them, from threads of its own.
+    """Threads that read photos and feed an engine with them.
 
     Args:
-        predictor: What scores.
+        predictor: The model.
     """
 
     def __init__(self, predictor: PixelPredictor) -> None:
@@ -75,14 +75,14 @@ class Batcher:
             thread.start()
 
     def submit(self, read: Read) -> Answer:
-        """Let a photo be read and scored.
+        """Read and score a photo, in a thread.
 
         Args:
-            read: Gives its views [n_views, side_px, side_px, 3], or an error for whoever waits. One that is
+            read: Returns its views [n_views, side_px, side_px, 3], or an error for the caller. One that is
                 raised keeps the photo in memory for a while, through its traceback.
 
         Returns:
-            What will hold its scores [n_labels].
+            A future of its scores [n_labels].
 
         Raises:
             RuntimeError: The batcher is closed.
@@ -106,23 +106,23 @@ class Batcher:
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
-            has_begun = self._read(job)
+            starts_batch = self._read(job)
             del job  # or its photo would stay in memory until the next one comes
-            if has_begun:
+            if starts_batch:
                 self._score_all()
 
     def _read(self, job: _Job) -> bool:
-        """Read a photo and let it wait; say whether this thread begins a batch with it."""
+        """Read a photo and queue it; return whether this thread starts a batch with it."""
         if job.answer.cancelled():
             return False
         views: PixelArray | Exception
         try:
             with self._may_read:
                 views = job.read()
-        except Exception as error:  # noqa: BLE001 - whoever waits is told
+        except Exception as error:  # noqa: BLE001 - the caller gets it
             views = error
         if not isinstance(views, Exception):
-            return self._begins(_Waiting(views, job.answer))
+            return self._queue(_Waiting(views, job.answer))
         if job.answer.set_running_or_notify_cancel():
             job.answer.set_exception(views)
         return False
@@ -133,8 +133,8 @@ class Batcher:
             if batch:
                 self._score(batch)
 
-    def _begins(self, waiting: _Waiting) -> bool:
-        """Let a photo wait; say whether the engine can take another batch, which this thread then begins."""
+    def _queue(self, waiting: _Waiting) -> bool:
+        """Queue a photo; return whether the engine can take another batch, which this thread then starts."""
         with self._lock:
             self._waiting.append(waiting)
             if self._n_running == self._predictor.n_parallel:
@@ -143,7 +143,7 @@ class Batcher:
             return True
 
     def _next(self) -> list[_Waiting] | None:
-        """Take photos that wait, a fair share for each batch that can run; None: there are none."""
+        """Take waiting photos, a fair share for each batch that can run; None: there are none."""
         with self._lock:
             if not self._waiting:
                 self._n_running -= 1

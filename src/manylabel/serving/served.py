@@ -27,7 +27,7 @@ from manylabel.explanation.occlusion import HeatMaps, explain_photo
 from manylabel.explanation.overlay import draw_layer
 from manylabel.preprocess import PixelArray, resize_views
 from manylabel.serving.batcher import Batcher
-from manylabel.serving.settings import ServeLimits
+from manylabel.serving.limits import ServeLimits
 from manylabel.types import FloatArray
 
 _MAX_GROUPS = 64
@@ -37,7 +37,7 @@ _PREVIEW_QUALITY = 82
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Upload:
-    """Hold a photo as it came.
+    """A photo as it was sent.
 
     Attributes:
         name: What the client calls it.
@@ -49,8 +49,8 @@ class Upload:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Judgement:
-    """Hold what a network says about a photo.
+class Prediction:
+    """The prediction for a photo.
 
     Attributes:
         scores: Probabilities [n_labels].
@@ -65,33 +65,33 @@ class Judgement:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Explained:
-    """What a network says about a photo, and where it saw it.
+    """The prediction for a photo, with heat maps.
 
     Attributes:
-        judgement: Scores and labels, as without a heat map.
+        prediction: Scores and labels, as without a heat map.
         maps: The heat maps of all labels.
         layer: The map of the wanted label as a PNG to lay over the photo.
     """
 
-    judgement: Judgement
+    prediction: Prediction
     maps: HeatMaps
     layer: bytes
 
 
 class ServedBundle:
-    """Score uploads with a bundle, those of many requests together.
+    """A bundle that scores uploads, those of many requests together.
 
     Args:
         name: What clients call it.
         folder: The bundle.
         engine: What computes.
-        precision: Number type of the forward pass.
+        precision: Dtype of the forward pass.
         limits: What is refused.
         thresholds: Thresholds of some labels in place of those of the bundle.
 
     Raises:
         BundleError: A file is missing, damaged or does not fit.
-        ConfigError: The number type is not there, or a threshold cannot be used.
+        ConfigError: The precision is not there, or a threshold cannot be used.
         MissingExtraError: The engine is not installed.
     """
 
@@ -116,27 +116,27 @@ class ServedBundle:
         # One at a time: each takes all cores for as long as many predictions.
         self._explainer = ThreadPoolExecutor(1, thread_name_prefix=f"heat maps of {name}")
         self._folder, self._hashes = folder, read_hashes(folder)
-        self._find_locator = cache(self._open_locator)
+        self._split_model = cache(self._open_split_model)
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Name the labels, in the order of the scores."""
         return self._predictor.labels
 
-    async def judge(
+    async def predict(
         self, uploads: Sequence[Upload], *, has_previews: bool = False
-    ) -> list[Judgement | PhotoError]:
-        """Return what the network says about each photo, or why it cannot be read.
+    ) -> list[Prediction | PhotoError]:
+        """Return the prediction for each photo, or why it cannot be read.
 
         Args:
             uploads: The photos.
             has_previews: Whether a small picture of each comes with it.
         """
-        evaluated = (self._judge_one(upload, has_preview=has_previews) for upload in uploads)
-        return list(await asyncio.gather(*evaluated))
+        predictions = (self._predict_one(upload, has_preview=has_previews) for upload in uploads)
+        return list(await asyncio.gather(*predictions))
 
     async def explain(self, upload: Upload, label: str) -> Explained | None:
-        """Return the heat maps of a photo with what ``judge`` says; None where the network has no places.
+        """Return the heat maps of a photo and its prediction; None where the network has no patch grid.
 
         Args:
             upload: The photo.
@@ -144,16 +144,16 @@ class ServedBundle:
 
         Raises:
             PhotoError: It cannot be read.
-            ManylabelError: Heat maps of this bundle cannot be had here.
+            ManylabelError: The server cannot make heat maps of this bundle.
         """
         return await asyncio.get_running_loop().run_in_executor(self._explainer, self._explain, upload, label)
 
     def close(self) -> None:
-        """Answer what waits, then end all threads; again, nothing happens."""
+        """Answer what waits, then end all threads; a second call does nothing."""
         self._explainer.shutdown()
         self._batcher.close()
 
-    async def _judge_one(self, upload: Upload, *, has_preview: bool) -> Judgement | PhotoError:
+    async def _predict_one(self, upload: Upload, *, has_preview: bool) -> Prediction | PhotoError:
         previews: list[bytes] = []
         read = partial(self._read_views, upload, add_preview=previews.append if has_preview else None)
         try:
@@ -162,11 +162,11 @@ class ServedBundle:
             return error
         return self._decide(scores, preview=previews[0] if previews else None)
 
-    def _decide(self, scores: FloatArray, *, preview: bytes | None = None) -> Judgement:
+    def _decide(self, scores: FloatArray, *, preview: bytes | None = None) -> Prediction:
         decisions = respect(self.rules, scores[None], self.thresholds)[0]
         order = np.argsort(-scores)
         given = tuple(self.labels[column] for column in order if decisions[column])
-        return Judgement(scores=scores, labels=given, preview=preview)
+        return Prediction(scores=scores, labels=given, preview=preview)
 
     def _read_views(
         self, upload: Upload, *, add_preview: Callable[[bytes], None] | None
@@ -190,7 +190,7 @@ class ServedBundle:
             max_pixels=self._limits.pixels,
         )
 
-    def _open_locator(self) -> SplitModel | None:
+    def _open_split_model(self) -> SplitModel | None:
         bundle = read_bundle(self._folder)
         if bundle.facts["sha256"] != self._hashes:
             raise BundleError("it has changed on disk since the server started; start the server anew")
@@ -198,16 +198,16 @@ class ServedBundle:
 
     def _explain(self, upload: Upload, label: str) -> Explained | None:
         photo = self._read(upload)
-        locator = self._find_locator()
-        if locator is None:
+        model = self._split_model()
+        if model is None:
             return None
         preprocessing = self._predictor.preprocessing
         views = resize_views(photo, preprocessing)
-        # By the engine that predicts: near a threshold, other numbers would give another label.
+        # With the engine that predicts: near a threshold, another one could decide otherwise.
         scores = self._batcher.submit(lambda: views).result()
-        maps = explain_photo(locator, photo, preprocessing, max_groups=_MAX_GROUPS)
+        maps = explain_photo(model, photo, preprocessing, max_groups=_MAX_GROUPS)
         left, upper, right, lower = maps.box
         seen = (photo.width * (right - left), photo.height * (lower - upper))
         width, height = (max(1, round(side * _PREVIEW_PX / max(seen))) for side in seen)
         layer = draw_layer(maps.maps[self.labels.index(label)], size=(width, height))
-        return Explained(judgement=self._decide(scores), maps=maps, layer=to_png(layer))
+        return Explained(prediction=self._decide(scores), maps=maps, layer=to_png(layer))

@@ -16,9 +16,9 @@ from manylabel.config import EngineName, PrecisionName
 from manylabel.errors import ConfigError
 from manylabel.serving.app import create_app
 from manylabel.serving.hosts import AllowedHosts, is_loopback
+from manylabel.serving.limits import ServeLimits
 from manylabel.serving.listener import make_server
 from manylabel.serving.served import ServedBundle
-from manylabel.serving.settings import ServeLimits
 
 _logger = logging.getLogger(__name__)
 
@@ -46,12 +46,12 @@ def serve(  # noqa: PLR0913 - a wish of the operator each
         allow_hosts: Names that clients may call the server by, besides ``host`` and those of this machine;
             "*" allows every name.
         engine: What computes.
-        precision: Number type of the forward pass.
+        precision: Dtype of the forward pass.
         thresholds: Thresholds of some labels in place of those of the bundles, by label or as a file; every
             bundle must have these labels.
         limits: What is refused.
         token: What clients must send; not given: everybody who reaches the address may ask.
-        on_start: Hears of the URL once the server listens.
+        on_start: Called with the URL once the server listens.
 
     Raises:
         InputError: A bundle or a threshold cannot be used, two have the same name, or the port is taken.
@@ -59,11 +59,11 @@ def serve(  # noqa: PLR0913 - a wish of the operator each
     """
     limits = ServeLimits() if limits is None else limits
     hosts = AllowedHosts(host, names=allow_hosts)
-    places = name_bundles(bundles)
+    folders = name_bundles(bundles)
     with ExitStack() as opened:
         taken = opened.enter_context(_take_port(host, port))
         served = []
-        for name, folder in places.items():
+        for name, folder in folders.items():
             bundle = ServedBundle(
                 name, folder, engine=engine, precision=precision, limits=limits, thresholds=thresholds
             )
@@ -85,16 +85,16 @@ def serve(  # noqa: PLR0913 - a wish of the operator each
 
 
 def _is_no_cancellation(record: logging.LogRecord) -> bool:
-    """Leave out the traces of what a second Ctrl-C cuts off."""
+    """Drop the traces of what a second Ctrl-C interrupts."""
     raised = record.exc_info[1] if record.exc_info else None
-    is_told = record.getMessage().rstrip().endswith(asyncio.CancelledError.__name__)  # a trace as text
-    return not (is_told or isinstance(raised, asyncio.CancelledError))
+    is_text = record.getMessage().rstrip().endswith(asyncio.CancelledError.__name__)  # a trace as text
+    return not (is_text or isinstance(raised, asyncio.CancelledError))
 
 
 def _take_port(host: str, port: int) -> socket.socket:
-    """Take a port before the bundles are opened, so that one that is taken is told at once.
+    """Bind the port before the bundles are opened, so that a port in use is an error at once.
 
-    Whoever connects meanwhile waits until they are.
+    Clients that connect meanwhile wait until they are.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Named as TCP: else asyncio lets small packets wait for each other, 40 ms per answer (Nagle's algorithm).
