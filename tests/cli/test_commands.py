@@ -545,7 +545,7 @@ def test_an_8_bit_version_is_made_compared_and_used(
     ("words", "problem"),
     [
         ((), "say what to do: --to onnx, openvino or int8, or --push USER/NAME"),
-        (("--to", "int8"), "8-bit numbers need --photos DIR"),
+        (("--to", "int8"), "8-bit integers need --photos DIR"),
         (("--to", "int8", "--photos", "gone"), "gone"),
         (("--to", "onnx", "--photos", "gone"), "gone"),
     ],

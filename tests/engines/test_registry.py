@@ -1,11 +1,13 @@
 """Which engine scores photos, and what it keeps on disk."""
 
+import importlib
 import json
 import logging
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -294,3 +296,38 @@ def test_facts_that_cannot_be_understood_are_refused(facts: str, tmp_path: Path)
 
     with pytest.raises(BundleError):
         read_engine(tmp_path)
+
+
+def test_an_engine_of_another_module_is_chosen_by_its_name(
+    shapes_bundle: Path, shapes_table: LabelTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "engine_of_mine.py").write_text(
+        "import numpy as np\n"
+        "from manylabel.engines.base import EnginePredictor\n"
+        "from manylabel.engines.registry import ENGINES, Engine\n"
+        "class Constant(EnginePredictor):\n"
+        "    engine = 'constant, fp64'\n"
+        "    def start(self, pixels):\n"
+        "        logits = np.zeros((len(pixels), len(self.labels)))\n"
+        "        return lambda: self.to_scores(logits, n_rows=len(pixels))\n"
+        "def open_it(bundle, options):\n"
+        "    config = bundle.config\n"
+        "    return Constant(labels=config.labels, thresholds=bundle.thresholds, rules=config.rules,\n"
+        "                    preprocessing=config.preprocessing, views_per_batch=4)\n"
+        "ENGINES['constant'] = Engine(name='constant', help='for tests', open=open_it, is_cpu_only=True)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with patch.dict(engines.ENGINES):
+        importlib.import_module("engine_of_mine")
+
+        np.testing.assert_array_equal(scores(shapes_bundle, shapes_table, "constant"), 0.5)
+        with pytest.raises(ConfigError, match="engine: 'constant' computes on the CPU, device 'cuda'"):
+            open_predictor(shapes_bundle, engine="constant", device="cuda")
+
+
+def test_an_unknown_engine_is_told_with_those_that_are_known(shapes_bundle: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"unknown engine 'openvin'; did you mean 'openvino'\?"
+    ):
+        open_predictor(shapes_bundle, engine="openvin")

@@ -117,11 +117,11 @@ def test_what_cannot_be_explained_is_told(
         explain(shapes_bundle, shapes_table.photos, labels=["circl"])
 
 
-def test_a_network_without_places_is_told(
+def test_a_network_without_patches_is_told(
     shapes_bundle: Path, shapes_table: LabelTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(explain_run, "open_split_model", lambda _: None)
-    with pytest.raises(EngineError, match="keeps no places of a photo"):
+    with pytest.raises(EngineError, match="has no patch grid inside, so it has no heat maps"):
         explain(shapes_bundle, shapes_table.photos)
 
 

@@ -252,7 +252,7 @@ def test_one_photo_cannot_do_both(shapes_table: LabelTable) -> None:
 
 
 def test_without_photos_there_are_no_ranges(copied: Path) -> None:
-    with pytest.raises(ConfigError, match="8-bit numbers need --photos DIR"):
+    with pytest.raises(ConfigError, match="8-bit integers need --photos DIR"):
         export(copied, "int8")
 
 

@@ -1,10 +1,12 @@
 """Bundles in other forms: ONNX and OpenVINO."""
 
+import importlib
 import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ from manylabel.engines.torch import load_classifier
 from manylabel.errors import BundleError, ConfigError, EngineError, MissingExtraError, OutputError
 from manylabel.exporters import onnx as onnx_export
 from manylabel.exporters import parity
-from manylabel.exporters.registry import export
+from manylabel.exporters.registry import EXPORTERS, export
 from manylabel.types import LabelTable
 
 openvino = pytest.importorskip("openvino")
@@ -226,3 +228,29 @@ def test_a_model_of_something_else_is_refused(copied: Path, tmp_path: Path) -> N
         OpenVinoPredictor(model, config=config, thresholds=thresholds)
     with pytest.raises(BundleError, match=r"other.onnx: expected one input and an output 'logits'"):
         OnnxPredictor(tmp_path / "other.onnx", config=config, thresholds=thresholds)
+
+
+def test_an_exporter_of_another_module_is_chosen_by_its_name(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "exporter_of_mine.py").write_text(
+        "from manylabel.exporters.parity import Exported, Parity\n"
+        "from manylabel.exporters.registry import EXPORTERS, Exporter\n"
+        "def run(job):\n"
+        "    path = job.bundle.folder / 'labels.txt'\n"
+        "    path.write_text(' '.join(job.bundle.config.labels))\n"
+        "    return Exported(path=path, parity=Parity(rows=(), n_decisions=0, judged_on='nothing'))\n"
+        "EXPORTERS['names'] = Exporter(name='names', help='for tests', output='labels.txt', run=run)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with patch.dict(EXPORTERS):
+        importlib.import_module("exporter_of_mine")
+        made = export(copied, "names")
+
+    assert made.path.read_text().split() == list(read_bundle(copied).config.labels)
+
+
+def test_an_unknown_export_is_told_with_those_that_are_known(copied: Path) -> None:
+    with pytest.raises(ConfigError, match="unknown export 'tflite'; known exports: onnx, openvino, int8"):
+        export(copied, "tflite")

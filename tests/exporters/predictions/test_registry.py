@@ -1,12 +1,14 @@
 """Predictions as CSV, JSON, JSON Lines and Parquet files."""
 
 import csv
+import importlib
 import io
 import json
 import sys
 from collections.abc import Sequence
 from importlib import util
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import openpyxl
@@ -324,3 +326,26 @@ def test_errors_of_the_work_are_not_taken_for_those_of_the_file(tmp_path: Path) 
 
     with pytest.raises(OSError, match="the network drive went away"):
         fail()
+
+
+def test_a_format_of_another_module_is_chosen_by_its_ending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "format_of_mine.py").write_text(
+        "from manylabel.exporters.predictions.registry import FORMATS, PredictionFormat\n"
+        "class Names:\n"
+        "    def __init__(self, file):\n"
+        "        self._file = file\n"
+        "    def write(self, predictions):\n"
+        "        self._file.write(' '.join(predictions.scores.names).encode())\n"
+        "    def close(self):\n"
+        "        self._file.write(b' end')\n"
+        "FORMATS['.txt'] = PredictionFormat(name='Names', help='for tests', ending='.txt', open=Names)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with patch.dict(files.FORMATS):
+        importlib.import_module("format_of_mine")
+        write_predictions(tmp_path / "out.txt", LATER)
+
+    assert (tmp_path / "out.txt").read_text() == "z.jpg end"
