@@ -327,7 +327,5 @@ def test_an_engine_of_another_module_is_chosen_by_its_name(
 
 
 def test_an_unknown_engine_is_told_with_those_that_are_known(shapes_bundle: Path) -> None:
-    with pytest.raises(
-        ConfigError, match=r"unknown engine 'openvin'; did you mean 'openvino'\?"
-    ):
+    with pytest.raises(ConfigError, match=r"unknown engine 'openvin'; did you mean 'openvino'\?"):
         open_predictor(shapes_bundle, engine="openvin")

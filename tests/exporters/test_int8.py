@@ -228,10 +228,10 @@ def test_photos_that_judge_did_not_calibrate(shapes_table: LabelTable) -> None:
 
     assert chosen.rows is not None
     assert len(chosen.calibrating) == len(chosen.rows) == 16
-    assert {shapes_table.photos[row] for row in chosen.rows} == set(chosen.judging)
-    assert set(chosen.judging).isdisjoint(chosen.calibrating)
+    assert {shapes_table.photos[row] for row in chosen.rows} == set(chosen.evaluated)
+    assert set(chosen.evaluated).isdisjoint(chosen.calibrating)
     # With 3 labels these would be too few decisions.
-    assert len(_choose_photos(Path("unused"), shapes_table, n_labels=3).judging) == 32
+    assert len(_choose_photos(Path("unused"), shapes_table, n_labels=3).evaluated) == 32
 
 
 def test_a_given_test_part_judges(shapes_table: LabelTable) -> None:
@@ -243,7 +243,7 @@ def test_a_given_test_part_judges(shapes_table: LabelTable) -> None:
     assert chosen.rows is not None
     assert chosen.rows.tolist() == list(range(20, 32))
     assert chosen.calibrating == list(table.photos[:20])
-    assert chosen.judging == list(table.photos[20:])
+    assert chosen.evaluated == list(table.photos[20:])
 
 
 def test_one_photo_cannot_do_both(shapes_table: LabelTable) -> None:
@@ -351,7 +351,7 @@ def test_mAP_of_the_same_scores_is_not_lost(exported: Path) -> None:
     ],
 )
 def test_what_will_be_refused_is_said_beforehand(n_labelled: int | None, said: str) -> None:
-    first, second, third = costs.announce(n_calibrating=160, n_judging=40, n_labelled=n_labelled)
+    first, second, third = costs.announce(n_calibrating=160, n_evaluated=40, n_labelled=n_labelled)
     assert first == "the 8-bit version takes its ranges from 160 photos and is compared on 40"
     assert "more than 2 % of decisions change, or the 95 % interval of that share ends above 5 %" in second
     assert said in third
@@ -360,12 +360,12 @@ def test_what_will_be_refused_is_said_beforehand(n_labelled: int | None, said: s
 @pytest.mark.parametrize(("n_labels", "needed"), [(1, 73), (3, 25), (10, 8), (100, 1)])
 def test_too_few_photos_to_judge_are_refused_before_any_work(n_labels: int, needed: int) -> None:
     where = Path("few")
-    assert costs.count_judging(needed, n_labels=n_labels, where=where) == needed
-    assert costs.count_judging(1000, n_labels=n_labels, where=where) == 100
+    assert costs.count_evaluated(needed, n_labels=n_labels, where=where) == needed
+    assert costs.count_evaluated(1000, n_labels=n_labels, where=where) == 100
     assert wilson_interval(0, needed * n_labels).high <= costs.MAX_CHANGED_HIGH
     if needed > 1:
         with pytest.raises(InputError, match=f"given {needed - 1}, expected at least {needed} to compare 73"):
-            costs.count_judging(needed - 1, n_labels=n_labels, where=where)
+            costs.count_evaluated(needed - 1, n_labels=n_labels, where=where)
 
 
 @pytest.mark.parametrize("is_native", [True, False])

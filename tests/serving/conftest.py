@@ -24,10 +24,10 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from manylabel.serving.app import _take_port
 from manylabel.serving.limits import ServeLimits
 from manylabel.serving.listener import Server, make_server
 from manylabel.serving.middleware import BoundedRequests, NamedRequests
-from manylabel.serving.server import _take_port
 from manylabel.serving.state import Measures
 
 Address = tuple[str, int]

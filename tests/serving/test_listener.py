@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import logging, resource, signal, sys
 from manylabel.serving.listener import make_server
-from manylabel.serving.server import _take_port
+from manylabel.serving.app import _take_port
 from manylabel.serving.limits import ServeLimits
 from tests.serving.conftest import small_app
 logging.basicConfig(level=logging.INFO)

@@ -68,8 +68,8 @@ def serve(
     ] = 1000,
 ) -> None:
     """Answer over HTTP which labels photos carry; with a page to drop photos on."""
+    from manylabel.serving.app import serve as run  # not at the top: --help shall not load it
     from manylabel.serving.limits import ServeLimits
-    from manylabel.serving.server import serve as run  # not at the top: --help shall not load it
 
     limits = ServeLimits(
         request_mb=max_request_mb,

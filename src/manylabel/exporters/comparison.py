@@ -43,7 +43,7 @@ MIN_DECISIONS = 73
 MIN_GROUPS = 40
 """With fewer photos, near-duplicates counted as one, the interval ends above 5 points even without loss."""
 
-MAX_JUDGING = 100
+MAX_EVALUATED = 100
 """Photos that are compared for changed decisions, where that many are given."""
 
 _NAME = "the 8-bit version"
@@ -156,7 +156,7 @@ def _or_none(value: float) -> float | None:
     return None if np.isnan(value) else value
 
 
-def count_judging(n_given: int, *, n_labels: int, where: Path) -> int:
+def count_evaluated(n_given: int, *, n_labels: int, where: Path) -> int:
     """Return how many photos are compared for changed decisions.
 
     Args:
@@ -174,18 +174,18 @@ def count_judging(n_given: int, *, n_labels: int, where: Path) -> int:
             f"expected at least {needed} to compare {MIN_DECISIONS} decisions ({n_labels} labels); "
             "give more photos like those to be scored"
         )
-    return min(n_given, max(MAX_JUDGING, needed))
+    return min(n_given, max(MAX_EVALUATED, needed))
 
 
-def announce(*, n_calibrating: int, n_judging: int, n_labelled: int | None) -> Iterator[str]:
+def announce(*, n_calibrating: int, n_evaluated: int, n_labelled: int | None) -> Iterator[str]:
     """Yield log lines about what will be measured on how many photos, and what will be refused.
 
     Args:
         n_calibrating: Photos that set the ranges of 8-bit integers.
-        n_judging: Photos that are compared for changed decisions.
+        n_evaluated: Photos that are compared for changed decisions.
         n_labelled: Photos that mAP is measured on; None where no labels are given.
     """
-    yield f"{_NAME} takes its ranges from {n_calibrating} photos and is compared on {n_judging}"
+    yield f"{_NAME} takes its ranges from {n_calibrating} photos and is compared on {n_evaluated}"
     yield (
         f"it is refused where more than {100 * MAX_CHANGED:g} % of decisions change, or the 95 % interval "
         f"of that share ends above {100 * MAX_CHANGED_HIGH:g} %"

@@ -61,7 +61,7 @@ from manylabel.exporters.comparison import (
     announce,
     check_cost,
     compare_engines,
-    count_judging,
+    count_evaluated,
 )
 from manylabel.exporters.onnx import check_onnx_installed, convert_to_onnx, versions
 from manylabel.exporters.parity import (
@@ -108,11 +108,13 @@ def export_int8(job: ExportJob) -> Exported:
     pixels, failures = _read_pixels(chosen.calibrating, bundle, job.on_progress)
     folder = bundle.folder / INT8_FOLDER
     with new_engine(folder) as unfinished:
-        parity = _make(bundle, unfinished, pixels, judging=chosen.judging)
+        parity = _make(bundle, unfinished, pixels, evaluated=chosen.evaluated)
         comparison = None
         if table is not None and chosen.rows is not None:
-            engines, judging = _open_all(bundle, unfinished), table.take(chosen.rows)
-            comparison = compare_engines(engines, judging, origin=_origin(table), on_progress=job.on_progress)
+            engines, evaluated = _open_all(bundle, unfinished), table.take(chosen.rows)
+            comparison = compare_engines(
+                engines, evaluated, origin=_origin(table), on_progress=job.on_progress
+            )
         check_cost(parity, comparison, bundle=bundle.folder, max_difference=job.max_difference)
         with writing(folder):
             write_facts(unfinished, _facts(bundle, len(pixels), parity, comparison))
@@ -125,10 +127,10 @@ def export_int8(job: ExportJob) -> Exported:
     )
 
 
-def _make(bundle: Bundle, folder: Path, pixels: Sequence[PixelArray], *, judging: Sequence[Path]) -> Parity:
+def _make(bundle: Bundle, folder: Path, pixels: Sequence[PixelArray], *, evaluated: Sequence[Path]) -> Parity:
     """Write the 8-bit version for OpenVINO and for other engines, and compare both with torch."""
     classifier = load_classifier(bundle)
-    photos = read_parity_photos(judging, bundle.config.preprocessing)
+    photos = read_parity_photos(evaluated, bundle.config.preprocessing)
     engines: list[PixelPredictor] = []
     full = keep_outputs(read_model(converted_model(bundle)), LOGITS)
     attends = has_attention(full)
@@ -227,12 +229,12 @@ class _ChosenPhotos:
 
     Attributes:
         calibrating: Those that set the ranges of 8-bit integers.
-        judging: Those that are compared for changed decisions.
+        evaluated: Those that are compared for changed decisions.
         rows: Rows of the table that mAP is measured on; None without a table.
     """
 
     calibrating: list[Path]
-    judging: list[Path]
+    evaluated: list[Path]
     rows: IntArray | None
 
 
@@ -245,18 +247,18 @@ def _choose_photos(folder: Path, table: LabelTable | None, *, n_labels: int) -> 
         if not found:
             raise InputError(f"no photo found in {folder}; give a folder of photos like those to be scored")
         mixed = [found[row] for row in rng.permutation(len(found))]
-        n_judging = count_judging(len(found), n_labels=n_labels, where=folder)
+        n_evaluated = count_evaluated(len(found), n_labels=n_labels, where=folder)
         # From the end: these calibrate only if the folder has too few photos for both.
         return _ChosenPhotos(
-            calibrating=sorted(mixed[:MAX_CALIBRATION]), judging=sorted(mixed[-n_judging:]), rows=None
+            calibrating=sorted(mixed[:MAX_CALIBRATION]), evaluated=sorted(mixed[-n_evaluated:]), rows=None
         )
     calibrating, rows = _choose_rows(table, rng)
-    n_judging = count_judging(table.n_photos, n_labels=n_labels, where=folder)
+    n_evaluated = count_evaluated(table.n_photos, n_labels=n_labels, where=folder)
     is_enough = len(rows) * n_labels >= MIN_DECISIONS
-    judging = np.sort(rng.permutation(rows if is_enough else np.arange(table.n_photos))[:n_judging])
+    evaluated = np.sort(rng.permutation(rows if is_enough else np.arange(table.n_photos))[:n_evaluated])
     return _ChosenPhotos(
         calibrating=[table.photos[row] for row in calibrating],
-        judging=[table.photos[row] for row in judging],
+        evaluated=[table.photos[row] for row in evaluated],
         rows=rows,
     )
 
@@ -278,7 +280,7 @@ def _log_limits(chosen: _ChosenPhotos) -> None:
     """Log, before long work, what will be refused, and where 8 bits gain nothing."""
     sentences = announce(
         n_calibrating=len(chosen.calibrating),
-        n_judging=len(chosen.judging),
+        n_evaluated=len(chosen.evaluated),
         n_labelled=None if chosen.rows is None else len(chosen.rows),
     )
     for sentence in sentences:
