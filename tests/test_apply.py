@@ -13,7 +13,7 @@ import pytest
 from manylabel.apply import Evaluation, evaluate, predict, write_evaluation
 from manylabel.config import DataConfig
 from manylabel.data.evaluation_set import PartChoice, align_targets, choose_evaluation_photos
-from manylabel.engines.openvino import aim_for, has_native_bf16
+from manylabel.engines.openvino import has_native_bf16, workload_of
 from manylabel.errors import BundleError, InputError, MissingExtraError, OutputError, TableError
 from manylabel.metrics.intervals import Interval
 from manylabel.metrics.metrics import measure
@@ -415,7 +415,7 @@ def test_an_evaluation_is_written_with_null_for_what_is_undefined(tmp_path: Path
 def test_a_missing_torch_is_told_with_the_command_that_installs_it(
     shapes_bundle: Path, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("torch_predictor", "conversion"):
+    for name in ("torch", "conversion"):
         monkeypatch.setitem(sys.modules, f"manylabel.engines.{name}", None)
     monkeypatch.setenv("MANYLABEL_CACHE", str(images / "nothing converted yet"))
 
@@ -425,4 +425,4 @@ def test_a_missing_torch_is_told_with_the_command_that_installs_it(
 
 
 def test_few_photos_do_not_wait_for_an_engine_for_many() -> None:
-    assert [aim_for(n_photos) for n_photos in (1, 7, 8, 1000)] == ["few", "few", "many", "many"]
+    assert [workload_of(n_photos) for n_photos in (1, 7, 8, 1000)] == ["few", "few", "many", "many"]

@@ -14,12 +14,12 @@ from manylabel import suggest
 from manylabel.bundle.folder import read_bundle
 from manylabel.data.find import find_photos
 from manylabel.data.photos import open_photo
-from manylabel.engines.feature_scores import score_with_features
+from manylabel.engines.base import relative_error
+from manylabel.engines.frozen import score_with_features
 from manylabel.engines.openvino import has_native_bf16
 from manylabel.engines.torch import load_classifier, torch_predictor
 from manylabel.errors import ConfigError, InputError, MissingExtraError, OutputError, TableError
 from manylabel.labelling import Suggestions, write_suggestions
-from manylabel.models.frozen import relative_error
 from manylabel.preprocess import resize_photo
 from manylabel.review.active_learning import choose_to_label, mean_entropy
 from manylabel.types import Progress, Scores
@@ -174,7 +174,7 @@ def test_wrong_wishes_are_told(bundle: Path, images: Path, tmp_path: Path) -> No
 def test_a_missing_torch_is_told_with_the_command_that_installs_it(
     bundle: Path, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "manylabel.engines.feature_scores", None)
+    monkeypatch.setitem(sys.modules, "manylabel.engines.frozen", None)
 
     with pytest.raises(MissingExtraError, match=r"Suggesting photos needs .*'\.\[train\]'"):
         suggest(bundle, images)

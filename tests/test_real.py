@@ -13,7 +13,7 @@ import pytest
 from manylabel.bundle.folder import read_bundle
 from manylabel.data.formats import read_table
 from manylabel.data.sample import write_sample
-from manylabel.engines.registry import open_locator
+from manylabel.engines.registry import open_split_model
 from manylabel.explanation.occlusion import explain_photo
 from manylabel.pipeline import compare
 from manylabel.recipes import apply_settings, load_recipe
@@ -174,13 +174,13 @@ def test_heat_maps_find_the_things(real_runs: RealRuns, tmp_path: Path) -> None:
     table = write_sample(tmp_path / "postcards", n_photos=160)
     real_runs.results(table, "training.n_views=2", networks=MOBILENET)
     bundle = read_bundle(real_runs.out / "models" / "mobilenet_v2")
-    locator = open_locator(bundle)
+    locator = open_split_model(bundle)
     assert locator is not None
     in_box, in_centre = list[bool](), list[bool]()
     for number in range(40):
         card = draw_postcard(np.random.default_rng([1, number]))
         width, height = card.image.size
-        maps = explain_photo(locator, card.image, bundle.config.preprocessing, most_variants=64)
+        maps = explain_photo(locator, card.image, bundle.config.preprocessing, max_groups=64)
         for label in card.labels:
             heat = maps.maps[bundle.config.labels.index(label)]
             row, column = np.unravel_index(heat.argmax(), heat.shape)

@@ -15,7 +15,7 @@ from benchmarks.workers.engines import (
     random_pixels,
     to_openvino,
 )
-from manylabel.quiet_imports import import_openvino
+from manylabel.engines.openvino_models import import_openvino
 
 BATCH_SIZES = (1, 4, 8, 32)
 _LEAST_SECONDS = 5.0

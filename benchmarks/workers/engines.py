@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from manylabel.config import HeadName
+from manylabel.engines.openvino_models import import_openvino
 from manylabel.models.backbones import seeded
 from manylabel.models.classifier import Classifier, build_classifier
 from manylabel.models.modes import autocast
-from manylabel.quiet_imports import import_openvino
 
 Pixels = NDArray[np.uint8]
 Engine = Callable[[Pixels], Any]

@@ -13,10 +13,10 @@ import torch
 from benchmarks.workers.common import median_milliseconds, worker_parser, write_values
 from benchmarks.workers.engines import SIDE_PX, Engine, Pixels, build_network, torch_engine
 from benchmarks.workers.engines import random_pixels as draw
-from manylabel.engines.openvino import compile_model, read_model
-from manylabel.exporters.int8 import has_attention, quantise
-from manylabel.models.openvino_model import pixels_to_openvino
-from manylabel.quiet_imports import import_openvino
+from manylabel.engines.conversion import pixels_to_openvino
+from manylabel.engines.openvino import choose_dtype, compile_model
+from manylabel.engines.openvino_models import import_openvino, read_model
+from manylabel.exporters.int8 import has_attention, quantize
 
 _N_CALIBRATION_PHOTOS = 16
 
@@ -46,7 +46,7 @@ def _openvino_int8(network: str, work: Path) -> Engine:
         model = pixels_to_openvino(build_network(network, head="study"), side_px=SIDE_PX)
         photos = draw(_N_CALIBRATION_PHOTOS)
         samples = [photos[row : row + 1] for row in range(len(photos))]
-        small = quantise(model, samples, has_attention=has_attention(model))
+        small = quantize(model, samples, has_attention=has_attention(model))
         file.parent.mkdir(parents=True, exist_ok=True)
         import_openvino().save_model(small, file)
     return _call(read_model(file))
@@ -55,7 +55,7 @@ def _openvino_int8(network: str, work: Path) -> Engine:
 def _call(model: Any) -> Engine:
     """Compile a model for one photo at a time."""
     model.reshape([1, SIDE_PX, SIDE_PX, 3])
-    request = compile_model(model, precision="auto", hint="LATENCY").create_infer_request()
+    request = compile_model(model, dtype=choose_dtype("auto"), hint="LATENCY").create_infer_request()
 
     def run(pixels: Pixels) -> Any:
         return request.infer({0: pixels}, share_inputs=True)

@@ -20,7 +20,7 @@ from manylabel.data.duplicates import group_duplicates
 from manylabel.data.evaluation_set import PartChoice, align_targets, choose_evaluation_photos, find_learned
 from manylabel.data.find import describe_misnamed, find_files
 from manylabel.data.formats import read_table_as
-from manylabel.engines.openvino import aim_for
+from manylabel.engines.openvino import workload_of
 from manylabel.engines.registry import open_predictor
 from manylabel.engines.stream import Predictions, join_predictions, stream_files
 from manylabel.errors import InputError, PhotoError, nothing_read
@@ -130,7 +130,7 @@ def predict_batches(  # noqa: PLR0913 - a wish of the user each
         engine=engine,
         device=device,
         precision=precision,
-        aim=aim_for(len(paths)),
+        workload=workload_of(len(paths)),
         thresholds=thresholds,
     )
     for change in predictor.thresholds.changes:
@@ -174,7 +174,11 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
     learned = find_learned(Path(bundle), table.names, folder=Path(photos))
     table = choose_evaluation_photos(table, part, learned=learned)
     predictor = open_predictor(
-        Path(bundle), engine=engine, precision=precision, aim=aim_for(table.n_photos), thresholds=thresholds
+        Path(bundle),
+        engine=engine,
+        precision=precision,
+        workload=workload_of(table.n_photos),
+        thresholds=thresholds,
     )
     targets, notes = align_targets(table, predictor.labels)
     parts = stream_files(predictor, table.photos, names=table.names, on_progress=on_progress)

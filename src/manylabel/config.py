@@ -22,8 +22,10 @@ LossName = Literal["weighted_bce", "bce"]
 PrecisionName = Literal["auto", "fp32", "bf16"]
 TrainingEngineName = Literal["auto", "openvino", "torch"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
-EngineName = Literal["auto", "openvino", "torch", "int8", "onnxruntime"]
-ExportName = Literal["onnx", "openvino", "int8"]
+EngineName = str
+"""A key of ``engines.registry.ENGINES``."""
+ExportName = str
+"""A key of ``exporters.registry.EXPORTERS``."""
 ThresholdName = Literal["f1", "accuracy", "cost", "precision", "recall", "half"]
 
 _LARGEST = sys.float_info.max  # keeps infinity out

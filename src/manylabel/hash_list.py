@@ -25,7 +25,7 @@ from manylabel.bundle.folder import (
 )
 from manylabel.bundle.onnx_file import ONNX_FILE, expected_onnx
 from manylabel.data.split import SPLIT_FILE
-from manylabel.engines.engine_files import BUNDLE_FILES, INT8_FOLDER, OPENVINO_FOLDER
+from manylabel.engines.model_files import BUNDLE_FILES, INT8_FOLDER, OPENVINO_FOLDER
 from manylabel.errors import BundleError, ConfigError
 from manylabel.io.files import printable
 from manylabel.io.untrusted_files import check_plain, read_json

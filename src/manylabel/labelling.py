@@ -83,7 +83,7 @@ def suggest(  # noqa: PLR0913 - a wish of the user each
     if n < 1:
         raise ConfigError(f"n: given {n}, expected at least 1")
     with needs_extra("Suggesting photos", "train"):
-        from manylabel.engines.feature_scores import score_with_features  # not at the top: an extra, slow
+        from manylabel.engines.frozen import score_with_features  # not at the top: an extra, slow
 
     opened, folder = read_bundle(Path(bundle)), Path(photos)
     found = find_files(folder)

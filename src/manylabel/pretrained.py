@@ -9,7 +9,7 @@ from pathlib import Path
 
 from manylabel.bundle.folder import Bundle, BundleConfig, read_bundle, write_bundle
 from manylabel.config import HeadName
-from manylabel.engines.engine_files import BUNDLE_FILES
+from manylabel.engines.model_files import BUNDLE_FILES
 from manylabel.engines.torch import TorchPredictor, save_weights
 from manylabel.errors import BundleError, InputError, needs_extra
 from manylabel.io.folders import new_folder

@@ -15,10 +15,9 @@ from manylabel.bundle.folder import FACTS_FILE, BundleConfig, read_bundle, write
 from manylabel.bundle.tables import gather_out_of_fold
 from manylabel.config import RunConfig
 from manylabel.data.split import SPLIT_FILE
-from manylabel.engines.engine_files import BUNDLE_FILES
-from manylabel.engines.torch import load_classifier, save_weights
-from manylabel.engines.torch_split_model import TorchLocator
-from manylabel.explanation.mistakes import explain_mistakes
+from manylabel.engines.model_files import BUNDLE_FILES
+from manylabel.engines.torch import TorchSplitModel, load_classifier, save_weights
+from manylabel.explanation.occlusion import explain_mistakes
 from manylabel.io.files import check_room, writing
 from manylabel.io.folders import check_apart, keep_unfinished, new_folder
 from manylabel.models.split_model import locate
@@ -132,7 +131,7 @@ def draw_heat_maps(results: RunResults, table: LabelTable, *, folder: Path) -> d
     if located is None:
         return {}
     try:
-        return explain_mistakes(TorchLocator(located), bundle.config.preprocessing, results.gallery, table)
+        return explain_mistakes(TorchSplitModel(located), bundle.config.preprocessing, results.gallery, table)
     except RuntimeError as error:
         _logger.warning("no heat maps in the report: %s", str(error).strip().partition("\n")[0])
         return {}

@@ -22,11 +22,11 @@ from safetensors.torch import load_file, save_file
 
 from manylabel.apply import predict
 from manylabel.config import EngineName
-from manylabel.engines.engine_files import write_facts
+from manylabel.engines.model_files import write_facts
+from manylabel.engines.openvino_models import import_openvino
 from manylabel.errors import InputError
 from manylabel.hash_list import verify
 from manylabel.io.files import file_sha256
-from manylabel.quiet_imports import import_openvino
 from manylabel.thresholds import choose_new_thresholds
 from manylabel.types import LabelTable
 from tests.attack.onnx_graphs import FILES, graph_file
@@ -469,7 +469,7 @@ def open_and_use(bundle: Path, use: str, photos: tuple[Path, ...]) -> None:
         case "verify":
             verify(bundle)
         case _:
-            predict(bundle, photos, engine=use, device="cpu")  # type: ignore[arg-type]
+            predict(bundle, photos, engine=use, device="cpu")
 
 
 @pytest.mark.parametrize("name", ATTACKS)

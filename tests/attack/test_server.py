@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from manylabel.serving.app import create_app
+from manylabel.serving.limits import ServeLimits
 from manylabel.serving.served import ServedBundle
-from manylabel.serving.settings import ServeLimits
 from tests.attack.requests import Attack, draw_attack
 from tests.serving.conftest import Address, ask, converted, listening, request_of, running
 

@@ -527,8 +527,8 @@ def test_an_8_bit_version_is_made_compared_and_used(
     pytest.importorskip("nncf")
     bundle = Path(shutil.copytree(shapes_bundle, "bundle"))
     # 8 bits turn many decisions of a network of random weights.
-    for name in ("MOST_CHANGED", "MOST_CHANGED_HIGH"):
-        monkeypatch.setattr(f"manylabel.exporters.tolerance.{name}", 1.0)
+    for name in ("MAX_CHANGED", "MAX_CHANGED_HIGH"):
+        monkeypatch.setattr(f"manylabel.exporters.comparison.{name}", 1.0)
 
     made = run("export", bundle, "--to", "int8", "--photos", images, "--labels", labels)
     used = run("predict", bundle, images, "--engine", "int8")
@@ -547,8 +547,8 @@ def test_an_8_bit_version_is_made_compared_and_used(
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        ((), "nothing to do: give --to onnx, openvino or int8, or --push USER/NAME"),
-        (("--to", "int8"), "8-bit numbers need --photos DIR"),
+        ((), "nothing to do: give --to onnx, openvino, int8, or --push USER/NAME"),
+        (("--to", "int8"), "8-bit integers need --photos DIR"),
         (("--to", "int8", "--photos", "gone"), "gone"),
         (("--to", "onnx", "--photos", "gone"), "gone"),
     ],

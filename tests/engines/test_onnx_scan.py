@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from manylabel.engines.model_limits import check_model, for_rows
 from manylabel.engines.onnx_scan import scan_onnx
-from manylabel.engines.openvino import read_model
+from manylabel.engines.openvino_models import check_model, read_model
 from manylabel.errors import BundleError
 
 onnx = pytest.importorskip("onnx")
@@ -76,15 +75,3 @@ def test_bytes_that_are_no_message_are_told(content: bytes, tmp_path: Path) -> N
 
     with pytest.raises(BundleError, match=r"model\.onnx: cannot be read, it is damaged or no ONNX file"):
         scan_onnx(tmp_path / "model.onnx")
-
-
-def test_a_model_of_one_number_of_photos_cannot_take_another(tmp_path: Path) -> None:
-    made = onnx.load_from_string(graph_file())
-    made.graph.node[0].CopyFrom(node("Reshape", ["pixels", "shape"], ["first"]))
-    made.graph.node.insert(1, node("Cast", ["first"], ["floats"], to=proto.FLOAT))
-    made.graph.initializer.append(constant("shape", [5, 64, 64, 3]))
-    path = tmp_path / "model.onnx"
-    path.write_bytes(made.SerializeToString())
-
-    with pytest.raises(BundleError, match=r"model\.onnx: cannot take 2 photos at a time"):
-        for_rows(read_model(path), n_rows=2, source=path)

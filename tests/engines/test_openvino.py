@@ -12,12 +12,18 @@ from PIL import Image
 from manylabel.bundle.folder import BundleConfig
 from manylabel.constraints import parse_rules
 from manylabel.engines import openvino as openvino_predictor
-from manylabel.engines.openvino import Aim, OpenVinoPredictor, compile_model, has_native_bf16
+from manylabel.engines.conversion import pixels_to_openvino
+from manylabel.engines.openvino import (
+    OpenVinoPredictor,
+    Workload,
+    choose_dtype,
+    compile_model,
+    has_native_bf16,
+)
+from manylabel.engines.openvino_models import import_openvino
 from manylabel.engines.torch import TorchPredictor
 from manylabel.errors import ConfigError
 from manylabel.models.classifier import Classifier, build_classifier
-from manylabel.models.openvino_model import pixels_to_openvino
-from manylabel.quiet_imports import import_openvino
 from manylabel.types import Thresholds
 
 pytest.importorskip("openvino")
@@ -61,7 +67,7 @@ def predictor(classifier: Classifier, file: Path) -> OpenVinoPredictor:
     return of(file, classifier)
 
 
-def of(file: Path, classifier: Classifier, aim: Aim = "any") -> OpenVinoPredictor:
+def of(file: Path, classifier: Classifier, workload: Workload = "any") -> OpenVinoPredictor:
     """Open that file."""
     return OpenVinoPredictor(
         file,
@@ -74,16 +80,16 @@ def of(file: Path, classifier: Classifier, aim: Aim = "any") -> OpenVinoPredicto
         ),
         thresholds=HALF,
         precision="fp32",
-        aim=aim,
+        workload=workload,
     )
 
 
-@pytest.mark.parametrize("aim", ["few", "many", "any"])
-def test_scores_are_those_of_torch(aim: Aim, classifier: Classifier, file: Path) -> None:
+@pytest.mark.parametrize("workload", ["few", "many", "any"])
+def test_scores_are_those_of_torch(workload: Workload, classifier: Classifier, file: Path) -> None:
     expected = TorchPredictor(classifier, thresholds=HALF, precision=torch.float32)
     photos = noise(7)
 
-    scores = of(file, classifier, aim).predict_proba(photos)
+    scores = of(file, classifier, workload).predict_proba(photos)
 
     assert scores.dtype == np.float64
     assert scores.std() > 0.01
@@ -116,17 +122,17 @@ def test_the_predictor_says_what_it_is(
 def test_bf16_is_used_only_where_the_processor_has_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openvino_predictor, "has_native_bf16", lambda: False)
 
-    compiled = compile_model(file, precision="auto", hint="LATENCY")
+    compiled = compile_model(file, dtype=choose_dtype("auto"), hint="LATENCY")
     assert compiled.get_property("INFERENCE_PRECISION_HINT") == import_openvino().Type.f32
     with pytest.raises(
         ConfigError, match="precision: 'bf16' was asked for, which OpenVINO cannot compute in"
     ):
-        compile_model(file, precision="bf16", hint="LATENCY")
+        choose_dtype("bf16")
 
     monkeypatch.setattr(openvino_predictor, "has_native_bf16", lambda: True)
-    assert openvino_predictor._number_type("auto") == "bf16"
-    assert openvino_predictor._number_type("bf16") == "bf16"
-    assert openvino_predictor._number_type("fp32") == "f32"
+    assert choose_dtype("auto") == "bf16"
+    assert choose_dtype("bf16") == "bf16"
+    assert choose_dtype("fp32") == "f32"
 
 
 def test_the_processor_is_asked_for_bf16() -> None:

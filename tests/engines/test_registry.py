@@ -1,11 +1,13 @@
 """Which engine scores photos, and what it keeps on disk."""
 
+import importlib
 import json
 import logging
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from manylabel.bundle.folder import read_bundle
 from manylabel.config import EngineName
 from manylabel.engines import conversion
 from manylabel.engines import registry as engines
-from manylabel.engines.engine_files import cached_engine, read_engine
+from manylabel.engines.model_files import cached_engine, read_engine
 from manylabel.engines.openvino import OpenVinoPredictor
 from manylabel.engines.registry import open_predictor
 from manylabel.engines.torch import TorchPredictor, load_classifier
@@ -53,7 +55,7 @@ def test_openvino_says_what_torch_says(shapes_bundle: Path, shapes_table: LabelT
 
 
 def test_a_cpu_takes_openvino_and_a_few_photos_need_one_batch_at_a_time(shapes_bundle: Path) -> None:
-    predictor = open_predictor(shapes_bundle, device="cpu", aim="few")
+    predictor = open_predictor(shapes_bundle, device="cpu", workload="few")
 
     assert isinstance(predictor, OpenVinoPredictor)
     assert predictor.n_parallel == 1
@@ -229,7 +231,7 @@ def test_the_comparison_sees_a_network_that_is_another(shapes_bundle: Path) -> N
 def test_bf16_that_the_processor_does_not_have_is_left_to_torch(
     shapes_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "has_native_bf16", lambda: False)
+    monkeypatch.setattr("manylabel.engines.openvino.has_native_bf16", lambda: False)
 
     assert isinstance(open_predictor(shapes_bundle, device="cpu", precision="bf16"), TorchPredictor)
 
@@ -294,3 +296,36 @@ def test_facts_that_cannot_be_understood_are_refused(facts: str, tmp_path: Path)
 
     with pytest.raises(BundleError):
         read_engine(tmp_path)
+
+
+def test_an_engine_of_another_module_is_chosen_by_its_name(
+    shapes_bundle: Path, shapes_table: LabelTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "engine_of_mine.py").write_text(
+        "import numpy as np\n"
+        "from manylabel.engines.base import EnginePredictor\n"
+        "from manylabel.engines.registry import ENGINES, Engine\n"
+        "class Constant(EnginePredictor):\n"
+        "    engine = 'constant, fp64'\n"
+        "    def start(self, pixels):\n"
+        "        logits = np.zeros((len(pixels), len(self.labels)))\n"
+        "        return lambda: self.to_scores(logits, n_rows=len(pixels))\n"
+        "def open_it(bundle, options):\n"
+        "    config = bundle.config\n"
+        "    return Constant(labels=config.labels, thresholds=bundle.thresholds, rules=config.rules,\n"
+        "                    preprocessing=config.preprocessing, views_per_batch=4)\n"
+        "ENGINES['constant'] = Engine(name='constant', help='for tests', open=open_it, is_cpu_only=True)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with patch.dict(engines.ENGINES):
+        importlib.import_module("engine_of_mine")
+
+        np.testing.assert_array_equal(scores(shapes_bundle, shapes_table, "constant"), 0.5)
+        with pytest.raises(ConfigError, match="engine: 'constant' computes on the CPU, device 'cuda'"):
+            open_predictor(shapes_bundle, engine="constant", device="cuda")
+
+
+def test_an_unknown_engine_is_told_with_those_that_are_known(shapes_bundle: Path) -> None:
+    with pytest.raises(ConfigError, match=r"unknown engine 'openvin'; did you mean 'openvino'\?"):
+        open_predictor(shapes_bundle, engine="openvin")

@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from manylabel.bundle.folder import FACTS_FILE, WEIGHTS_FILE
-from manylabel.engines.torch import TorchPredictor, load_predictor, save_weights
+from manylabel.bundle.folder import FACTS_FILE, WEIGHTS_FILE, read_bundle
+from manylabel.engines.torch import TorchPredictor, save_weights, torch_predictor
 from manylabel.errors import BundleError
 from manylabel.io.files import file_sha256
 from manylabel.models.classifier import Classifier, build_classifier
@@ -114,8 +114,8 @@ def test_full_precision_needs_no_autocast() -> None:
 
 
 def test_a_bundle_is_the_network_that_was_saved(shapes_bundle: Path, tmp_path: Path) -> None:
-    predictor = load_predictor(shapes_bundle, device="cpu", precision="fp32")
-    save_weights(predictor._classifier, tmp_path / "again.safetensors")
+    predictor = torch_predictor(read_bundle(shapes_bundle), device="cpu", precision="fp32")
+    save_weights(predictor.classifier, tmp_path / "again.safetensors")
 
     saved, again = load_file(shapes_bundle / WEIGHTS_FILE), load_file(tmp_path / "again.safetensors")
     assert saved.keys() == again.keys()
@@ -127,7 +127,7 @@ def test_a_bundle_is_the_network_that_was_saved(shapes_bundle: Path, tmp_path: P
 def test_reading_a_bundle_leaves_the_global_generator_as_it_was(shapes_bundle: Path) -> None:
     torch.manual_seed(1)
     state = torch.get_rng_state()
-    load_predictor(shapes_bundle)
+    torch_predictor(read_bundle(shapes_bundle))
 
     assert torch.equal(torch.get_rng_state(), state)
 
@@ -138,7 +138,7 @@ def test_weights_of_another_network_are_told(copied_bundle: Path) -> None:
     )
 
     with pytest.raises(BundleError, match=r"weights.safetensors: does not fit config.json: .*backbone"):
-        load_predictor(copied_bundle)
+        torch_predictor(read_bundle(copied_bundle))
 
 
 def test_weights_of_another_number_of_labels_are_told(copied_bundle: Path) -> None:
@@ -148,4 +148,4 @@ def test_weights_of_another_number_of_labels_are_told(copied_bundle: Path) -> No
     )
 
     with pytest.raises(BundleError, match=r"does not fit config.json: .*head.1"):
-        load_predictor(copied_bundle)
+        torch_predictor(read_bundle(copied_bundle))

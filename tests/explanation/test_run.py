@@ -13,16 +13,13 @@ from manylabel.apply import predict
 from manylabel.bundle.folder import read_bundle
 from manylabel.config import EngineName
 from manylabel.data.photos import open_photo
-from manylabel.engines.registry import open_locator
-from manylabel.engines.torch import load_classifier
-from manylabel.engines.torch_split_model import TorchLocator
+from manylabel.engines.registry import open_split_model
+from manylabel.engines.torch import TorchSplitModel, load_classifier
 from manylabel.errors import ConfigError, EngineError, InputError, OutputError
 from manylabel.explanation import run as explain_run
-from manylabel.explanation.colors import COLORS
 from manylabel.explanation.occlusion import explain_photo
-from manylabel.explanation.overlay import draw_layer, draw_overlay
-from manylabel.explanation.page import write_explanations
-from manylabel.explanation.run import ExplainedLabel, Explanation, Explanations, explain
+from manylabel.explanation.overlay import COLORS, draw_layer, draw_overlay
+from manylabel.explanation.run import ExplainedLabel, Explanation, Explanations, explain, write_explanations
 from manylabel.models.split_model import locate
 from manylabel.preprocess import Preprocessing
 from manylabel.types import LabelTable, Progress
@@ -32,14 +29,14 @@ pytest.importorskip("openvino")
 
 def test_torch_and_openvino_draw_the_same_maps(shapes_bundle: Path, shapes_table: LabelTable) -> None:
     located = locate(load_classifier(read_bundle(shapes_bundle)))
-    ours = open_locator(read_bundle(shapes_bundle))
+    ours = open_split_model(read_bundle(shapes_bundle))
     assert located is not None
     assert ours is not None
     photo = open_photo(shapes_table.photos[7])
     preprocessing = read_bundle(shapes_bundle).config.preprocessing
     first, second = (
-        explain_photo(locator, photo, preprocessing, most_variants=9)
-        for locator in (ours, TorchLocator(located))
+        explain_photo(locator, photo, preprocessing, max_groups=9)
+        for locator in (ours, TorchSplitModel(located))
     )
     assert first.maps.shape == (3, 3, 3)
     np.testing.assert_allclose(first.maps, second.maps, atol=2e-3)
@@ -47,10 +44,10 @@ def test_torch_and_openvino_draw_the_same_maps(shapes_bundle: Path, shapes_table
 
 
 def test_a_cropped_photo_is_explained_where_the_network_saw_it(shapes_bundle: Path) -> None:
-    locator = open_locator(read_bundle(shapes_bundle))
+    locator = open_split_model(read_bundle(shapes_bundle))
     assert locator is not None
     cropping = Preprocessing(side_px=64, fit="crop", crop_fraction=1.0)
-    maps = explain_photo(locator, Image.new("RGB", (200, 100)), cropping, most_variants=9)
+    maps = explain_photo(locator, Image.new("RGB", (200, 100)), cropping, max_groups=9)
     assert maps.box == (0.25, 0.0, 0.75, 1.0)
 
 
@@ -120,11 +117,11 @@ def test_what_cannot_be_explained_is_told(
         explain(shapes_bundle, shapes_table.photos, labels=["circl"])
 
 
-def test_a_network_without_places_is_told(
+def test_a_network_without_patches_is_told(
     shapes_bundle: Path, shapes_table: LabelTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(explain_run, "open_locator", lambda _: None)
-    with pytest.raises(EngineError, match="keeps no places of a photo"):
+    monkeypatch.setattr(explain_run, "open_split_model", lambda _: None)
+    with pytest.raises(EngineError, match="has no patch grid inside, so it has no heat maps"):
         explain(shapes_bundle, shapes_table.photos)
 
 

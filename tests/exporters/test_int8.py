@@ -19,17 +19,17 @@ from torch import nn
 from manylabel.apply import predict
 from manylabel.bundle.folder import read_bundle
 from manylabel.engines import conversion
-from manylabel.engines.engine_files import write_engine
+from manylabel.engines.conversion import pixels_to_openvino
+from manylabel.engines.model_files import write_engine
 from manylabel.engines.openvino import compile_model, has_native_bf16
 from manylabel.engines.registry import open_predictor
 from manylabel.errors import BundleError, ConfigError, EngineError, InputError, MissingExtraError, OutputError
-from manylabel.exporters import int8, tolerance
-from manylabel.exporters.comparison import Comparison, EngineRow, Loss
+from manylabel.exporters import comparison as costs
+from manylabel.exporters import int8
 from manylabel.exporters.int8 import _choose_photos
-from manylabel.exporters.parity import Parity, ParityRow
+from manylabel.exporters.parity import Comparison, EngineRow, Loss, Parity, ParityRow
 from manylabel.exporters.registry import export
 from manylabel.metrics.intervals import wilson_interval
-from manylabel.models.openvino_model import pixels_to_openvino
 from manylabel.types import LabelTable, Progress
 
 pytest.importorskip("openvino")
@@ -65,8 +65,8 @@ def exported(shapes_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 def accept_all() -> Iterator[None]:
     """Accept any change: 8 bits turn many decisions of a network of random weights."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("MOST_CHANGED", "MOST_CHANGED_HIGH", "MOST_LOST", "MOST_LOST_HIGH"):
-            patch.setattr(tolerance, name, 1.0)
+        for name in ("MAX_CHANGED", "MAX_CHANGED_HIGH", "MAX_LOST", "MAX_LOST_HIGH"):
+            patch.setattr(costs, name, 1.0)
         yield
 
 
@@ -86,17 +86,17 @@ def test_an_8_bit_version_computes_about_the_same(capsys: pytest.CaptureFixture[
     pixels = [255 * (rng.random((1, 16, 16, 3)) < share).astype(np.uint8) for share in (0.2, 0.4, 0.6, 0.8)]
     full = pixels_to_openvino(network, side_px=16)
     levels = [handler.level for handler in logging.getLogger().handlers]
-    small = int8.quantise(full, pixels, has_attention=False)
+    small = int8.quantize(full, pixels, has_attention=False)
     assert [handler.level for handler in logging.getLogger().handlers] == levels
     assert capsys.readouterr().out == ""
 
     ours, theirs = (
-        np.concatenate([compile_model(model, precision="fp32", hint="LATENCY")(photo)[0] for photo in pixels])
+        np.concatenate([compile_model(model, dtype="f32", hint="LATENCY")(photo)[0] for photo in pixels])
         for model in (small, full)
     )
     assert not np.array_equal(ours, theirs)
     streams = [
-        compile_model(model, precision="fp32", hint="THROUGHPUT").get_property("NUM_STREAMS")
+        compile_model(model, dtype="f32", hint="THROUGHPUT").get_property("NUM_STREAMS")
         for model in (small, full)
     ]
     assert streams[0] == 1
@@ -228,10 +228,10 @@ def test_photos_that_judge_did_not_calibrate(shapes_table: LabelTable) -> None:
 
     assert chosen.rows is not None
     assert len(chosen.calibrating) == len(chosen.rows) == 16
-    assert {shapes_table.photos[row] for row in chosen.rows} == set(chosen.judging)
-    assert set(chosen.judging).isdisjoint(chosen.calibrating)
+    assert {shapes_table.photos[row] for row in chosen.rows} == set(chosen.evaluated)
+    assert set(chosen.evaluated).isdisjoint(chosen.calibrating)
     # With 3 labels these would be too few decisions.
-    assert len(_choose_photos(Path("unused"), shapes_table, n_labels=3).judging) == 32
+    assert len(_choose_photos(Path("unused"), shapes_table, n_labels=3).evaluated) == 32
 
 
 def test_a_given_test_part_judges(shapes_table: LabelTable) -> None:
@@ -243,7 +243,7 @@ def test_a_given_test_part_judges(shapes_table: LabelTable) -> None:
     assert chosen.rows is not None
     assert chosen.rows.tolist() == list(range(20, 32))
     assert chosen.calibrating == list(table.photos[:20])
-    assert chosen.judging == list(table.photos[20:])
+    assert chosen.evaluated == list(table.photos[20:])
 
 
 def test_one_photo_cannot_do_both(shapes_table: LabelTable) -> None:
@@ -252,7 +252,7 @@ def test_one_photo_cannot_do_both(shapes_table: LabelTable) -> None:
 
 
 def test_without_photos_there_are_no_ranges(copied: Path) -> None:
-    with pytest.raises(ConfigError, match="8-bit numbers need --photos DIR"):
+    with pytest.raises(ConfigError, match="8-bit integers need --photos DIR"):
         export(copied, "int8")
 
 
@@ -309,7 +309,7 @@ def test_a_distance_beyond_the_given_limit_is_refused_and_what_was_there_stays(
     ],
 )
 def test_a_version_that_changes_too_many_decisions_is_refused(parity: Parity, problem: str | None) -> None:
-    check = partial(tolerance.check_cost, parity, None, bundle=Path("b"), max_difference=None)
+    check = partial(costs.check_cost, parity, None, bundle=Path("b"), max_difference=None)
     if problem is None:
         check()
     else:
@@ -333,7 +333,7 @@ def test_a_version_that_loses_too_much_mAP_is_refused(loss: Loss | None, is_refu
         engines={"fp32": row, "int8": row}, loss=loss, n_photos=40, judged_on="test photos", notes=()
     )
     with pytest.raises(EngineError, match="points of mAP") if is_refused else nullcontext():
-        tolerance.check_cost(found(0), comparison, bundle=Path("b"), max_difference=None)
+        costs.check_cost(found(0), comparison, bundle=Path("b"), max_difference=None)
 
 
 def test_mAP_of_the_same_scores_is_not_lost(exported: Path) -> None:
@@ -351,7 +351,7 @@ def test_mAP_of_the_same_scores_is_not_lost(exported: Path) -> None:
     ],
 )
 def test_what_will_be_refused_is_said_beforehand(n_labelled: int | None, said: str) -> None:
-    first, second, third = tolerance.announce(n_calibrating=160, n_judging=40, n_labelled=n_labelled)
+    first, second, third = costs.announce(n_calibrating=160, n_evaluated=40, n_labelled=n_labelled)
     assert first == "the 8-bit version takes its ranges from 160 photos and is compared on 40"
     assert "more than 2 % of decisions change, or the 95 % interval of that share ends above 5 %" in second
     assert said in third
@@ -360,12 +360,12 @@ def test_what_will_be_refused_is_said_beforehand(n_labelled: int | None, said: s
 @pytest.mark.parametrize(("n_labels", "needed"), [(1, 73), (3, 25), (10, 8), (100, 1)])
 def test_too_few_photos_to_judge_are_refused_before_any_work(n_labels: int, needed: int) -> None:
     where = Path("few")
-    assert tolerance.count_judging(needed, n_labels=n_labels, where=where) == needed
-    assert tolerance.count_judging(1000, n_labels=n_labels, where=where) == 100
-    assert wilson_interval(0, needed * n_labels).high <= tolerance.MOST_CHANGED_HIGH
+    assert costs.count_evaluated(needed, n_labels=n_labels, where=where) == needed
+    assert costs.count_evaluated(1000, n_labels=n_labels, where=where) == 100
+    assert wilson_interval(0, needed * n_labels).high <= costs.MAX_CHANGED_HIGH
     if needed > 1:
         with pytest.raises(InputError, match=f"given {needed - 1}, expected at least {needed} to compare 73"):
-            tolerance.count_judging(needed - 1, n_labels=n_labels, where=where)
+            costs.count_evaluated(needed - 1, n_labels=n_labels, where=where)
 
 
 @pytest.mark.parametrize("is_native", [True, False])

@@ -1,10 +1,12 @@
 """Bundles in other forms: ONNX and OpenVINO."""
 
+import importlib
 import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -16,12 +18,12 @@ from manylabel.bundle.onnx_file import read_onnx
 from manylabel.config import EngineName, ExportName, PrecisionName
 from manylabel.engines.onnxruntime import OnnxPredictor
 from manylabel.engines.openvino import OpenVinoPredictor
-from manylabel.engines.registry import open_locator, open_predictor
+from manylabel.engines.registry import open_predictor, open_split_model
 from manylabel.engines.torch import load_classifier
 from manylabel.errors import BundleError, ConfigError, EngineError, MissingExtraError, OutputError
 from manylabel.exporters import onnx as onnx_export
 from manylabel.exporters import parity
-from manylabel.exporters.registry import export
+from manylabel.exporters.registry import EXPORTERS, export
 from manylabel.types import LabelTable
 
 openvino = pytest.importorskip("openvino")
@@ -103,9 +105,9 @@ def test_an_exported_form_is_used_without_torch_and_without_a_cache(
         "from manylabel.apply import predict\n"
         "from pathlib import Path\n"
         "from manylabel.bundle.folder import read_bundle\n"
-        "from manylabel.engines.registry import open_locator\n"
+        "from manylabel.engines.registry import open_split_model\n"
         "print(predict(sys.argv[1], sys.argv[2]).scores.values.shape, "
-        "open_locator(read_bundle(Path(sys.argv[1]))).grid.rows)"
+        "open_split_model(read_bundle(Path(sys.argv[1]))).grid.rows)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, copied, shapes_table.photos[0]],
@@ -200,7 +202,7 @@ def test_a_missing_library_is_told_with_the_command_that_installs_it(
 
 
 def test_the_locator_of_openvino_gives_what_torch_gives(exported: Path) -> None:
-    locator = open_locator(read_bundle(exported))
+    locator = open_split_model(read_bundle(exported))
     assert locator is not None
     pixels = np.random.default_rng(0).integers(256, size=(2, 64, 64, 3), dtype=np.uint8)
     activations, _ = locator.lower(pixels)
@@ -226,3 +228,29 @@ def test_a_model_of_something_else_is_refused(copied: Path, tmp_path: Path) -> N
         OpenVinoPredictor(model, config=config, thresholds=thresholds)
     with pytest.raises(BundleError, match=r"other.onnx: expected one input and an output 'logits'"):
         OnnxPredictor(tmp_path / "other.onnx", config=config, thresholds=thresholds)
+
+
+def test_an_exporter_of_another_module_is_chosen_by_its_name(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "exporter_of_mine.py").write_text(
+        "from manylabel.exporters.parity import Exported, Parity\n"
+        "from manylabel.exporters.registry import EXPORTERS, Exporter\n"
+        "def run(job):\n"
+        "    path = job.bundle.folder / 'labels.txt'\n"
+        "    path.write_text(' '.join(job.bundle.config.labels))\n"
+        "    return Exported(path=path, parity=Parity(rows=(), n_decisions=0, judged_on='nothing'))\n"
+        "EXPORTERS['names'] = Exporter(name='names', help='for tests', output='labels.txt', run=run)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with patch.dict(EXPORTERS):
+        importlib.import_module("exporter_of_mine")
+        made = export(copied, "names")
+
+    assert made.path.read_text().split() == list(read_bundle(copied).config.labels)
+
+
+def test_an_unknown_export_is_told_with_those_that_are_known(copied: Path) -> None:
+    with pytest.raises(ConfigError, match="unknown export 'tflite'; known exports: onnx, openvino, int8"):
+        export(copied, "tflite")

@@ -8,7 +8,7 @@ from manylabel.models.backbones import Backbone, build_backbone
 from manylabel.models.classifier import Classifier
 from manylabel.models.heads import build_head
 from manylabel.models.split_model import locate
-from manylabel.patch_grid import PlaceGrid
+from manylabel.patch_grid import PatchGrid
 from manylabel.preprocess import Preprocessing
 
 
@@ -23,15 +23,15 @@ def classifier_on(backbone: Backbone) -> Classifier:
 @pytest.mark.parametrize(
     ("name", "side_px", "grid"),
     [
-        ("squeezenet1_1", 64, PlaceGrid(rows=7, columns=7, layout="channels_first")),
-        ("mobilenet_v2", 64, PlaceGrid(rows=4, columns=4, layout="channels_first")),
-        ("vgg11", 64, PlaceGrid(rows=8, columns=8, layout="channels_first")),
-        ("timm/test_vit", 160, PlaceGrid(rows=10, columns=10, layout="tokens", n_further=1)),
-        ("timm/test_convnext", 160, PlaceGrid(rows=20, columns=20, layout="channels_first")),
-        ("swin_t", 64, PlaceGrid(rows=16, columns=16, layout="channels_last")),
+        ("squeezenet1_1", 64, PatchGrid(rows=7, columns=7, layout="channels_first")),
+        ("mobilenet_v2", 64, PatchGrid(rows=4, columns=4, layout="channels_first")),
+        ("vgg11", 64, PatchGrid(rows=8, columns=8, layout="channels_first")),
+        ("timm/test_vit", 160, PatchGrid(rows=10, columns=10, layout="tokens", n_extra_tokens=1)),
+        ("timm/test_convnext", 160, PatchGrid(rows=20, columns=20, layout="channels_first")),
+        ("swin_t", 64, PatchGrid(rows=16, columns=16, layout="channels_last")),
     ],
 )
-def test_both_parts_give_what_the_whole_gives(name: str, side_px: int, grid: PlaceGrid) -> None:
+def test_both_parts_give_what_the_whole_gives(name: str, side_px: int, grid: PatchGrid) -> None:
     classifier = classifier_on(build_backbone(name, side_px=side_px))
     located = locate(classifier)
     assert located is not None

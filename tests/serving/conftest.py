@@ -24,12 +24,11 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from manylabel.serving.bodies import BoundedRequests
+from manylabel.serving.app import _take_port
+from manylabel.serving.limits import ServeLimits
 from manylabel.serving.listener import Server, make_server
-from manylabel.serving.measures import Measures
-from manylabel.serving.middleware import NamedRequests
-from manylabel.serving.server import _take_port
-from manylabel.serving.settings import ServeLimits
+from manylabel.serving.middleware import BoundedRequests, NamedRequests
+from manylabel.serving.state import Measures
 
 Address = tuple[str, int]
 

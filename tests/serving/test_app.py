@@ -27,8 +27,8 @@ from manylabel.data.photos import open_photo_bytes
 from manylabel.errors import EngineError
 from manylabel.io.files import file_sha256
 from manylabel.serving.app import create_app
-from manylabel.serving.served import Judgement, ServedBundle, Upload
-from manylabel.serving.settings import ServeLimits
+from manylabel.serving.limits import ServeLimits
+from manylabel.serving.served import Prediction, ServedBundle, Upload
 from manylabel.types import LabelTable
 from tests.serving.conftest import listening
 
@@ -257,8 +257,8 @@ def test_an_explanation_decides_as_predictions_do(
 ) -> None:
     content = shapes_table.photos[7].read_bytes()
     first = ServedBundle("first", shapes_bundle)
-    (said,) = asyncio.run(first.judge([Upload(name="a", data=content)]))
-    assert isinstance(said, Judgement)
+    (said,) = asyncio.run(first.predict([Upload(name="a", data=content)]))
+    assert isinstance(said, Prediction)
     near = dict(zip(first.labels, np.clip(said.scores + step, 0, 1).tolist(), strict=True))
     first.close()
     with client_of(shapes_bundle, thresholds=near) as client:
@@ -302,7 +302,7 @@ def test_photos_are_scored_while_others_are_explained(
     shapes_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release = threading.Event()
-    monkeypatch.setattr("manylabel.serving.served.open_locator", lambda _: release.wait(20) and None)
+    monkeypatch.setattr("manylabel.serving.served.open_split_model", lambda _: release.wait(20) and None)
     with client_of(shapes_bundle) as client:
         asking = [
             threading.Thread(target=client.post, args=("/explain?label=circle",), kwargs={"content": png()})
@@ -321,7 +321,7 @@ def test_few_heat_maps_wait_at_a_time_and_predictions_do_not_wait_for_them(
     shapes_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release = threading.Event()
-    monkeypatch.setattr("manylabel.serving.served.open_locator", lambda _: release.wait(20) and None)
+    monkeypatch.setattr("manylabel.serving.served.open_split_model", lambda _: release.wait(20) and None)
     found: list[int] = []
 
     def ask(client: TestClient) -> None:
@@ -478,7 +478,7 @@ def test_what_takes_too_long_is_refused(shapes_bundle: Path, monkeypatch: pytest
         await asyncio.sleep(5)
         return []
 
-    monkeypatch.setattr(ServedBundle, "judge", sleep)
+    monkeypatch.setattr(ServedBundle, "predict", sleep)
     with client_of(shapes_bundle, limits=ServeLimits(seconds=0.05)) as client:
         answer = client.post("/predict", content=png())
         text = client.get("/metrics").text
@@ -547,7 +547,7 @@ def test_a_failure_of_ours_is_told_and_logged(
     async def fail(*_: object, **__: object) -> None:
         raise ValueError("a mistake")
 
-    monkeypatch.setattr(ServedBundle, "judge", fail)
+    monkeypatch.setattr(ServedBundle, "predict", fail)
     answer = client.post("/predict", content=png(), headers={"X-Request-ID": "mine"})
     assert (answer.status_code, answer.headers["X-Request-ID"]) == (500, "mine")
     assert answer.json()["detail"] == "the server failed; its log tells why"
@@ -575,7 +575,7 @@ def test_a_full_disk_is_told(client: TestClient, monkeypatch: pytest.MonkeyPatch
     async def fail(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(ServedBundle, "judge", fail)
+    monkeypatch.setattr(ServedBundle, "predict", fail)
     answer = client.post("/predict", content=png())
     assert answer.status_code == 507
     assert (

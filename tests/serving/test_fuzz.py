@@ -16,8 +16,8 @@ from starlette.routing import Mount
 
 from manylabel.serving.app import create_app
 from manylabel.serving.hosts import AllowedHosts
+from manylabel.serving.limits import ServeLimits
 from manylabel.serving.served import ServedBundle
-from manylabel.serving.settings import ServeLimits
 
 pytest.importorskip("openvino")
 schemathesis = pytest.importorskip("schemathesis")

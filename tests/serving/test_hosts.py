@@ -10,9 +10,9 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from manylabel.errors import ConfigError
-from manylabel.serving.bodies import BoundedRequests
 from manylabel.serving.hosts import AllowedHosts, KnownHosts, is_loopback
-from manylabel.serving.settings import ServeLimits
+from manylabel.serving.limits import ServeLimits
+from manylabel.serving.middleware import BoundedRequests
 
 
 async def say_ok(_: Request) -> PlainTextResponse:

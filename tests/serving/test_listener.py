@@ -25,8 +25,8 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import logging, resource, signal, sys
 from manylabel.serving.listener import make_server
-from manylabel.serving.server import _take_port
-from manylabel.serving.settings import ServeLimits
+from manylabel.serving.app import _take_port
+from manylabel.serving.limits import ServeLimits
 from tests.serving.conftest import small_app
 logging.basicConfig(level=logging.INFO)
 signal.signal(signal.SIGHUP, {hang_up})

@@ -15,10 +15,9 @@ import pytest
 from PIL import Image
 
 from manylabel.errors import ConfigError
-from manylabel.serving.app import create_app
+from manylabel.serving.app import _take_port, create_app, name_bundles, serve
+from manylabel.serving.limits import ServeLimits
 from manylabel.serving.served import ServedBundle
-from manylabel.serving.server import _take_port, name_bundles, serve
-from manylabel.serving.settings import ServeLimits
 from tests.serving.conftest import ask as answer_of
 from tests.serving.conftest import converted, listening, request_of, running
 

@@ -59,14 +59,14 @@ def explain(
 ) -> None:
     """Show which parts of a photo led to each label."""
     # Slow to import; --help does not need them.
-    from manylabel.explanation.page import check_place, write_explanations
+    from manylabel.explanation.run import check_output, write_explanations
     from manylabel.explanation.run import explain as run
 
     if (among is None) != (labels is None):
         raise ConfigError("--among and --labels go together: photos and their table of labels")
     if among is None and form != DataConfig():
         raise ConfigError("options for reading a table of labels need --among and --labels")
-    check_place(out, overwrite=overwrite)
+    check_output(out, overwrite=overwrite)
     pair = None if among is None or labels is None else (among, labels)
     with show_progress() as on_progress:
         explained = run(

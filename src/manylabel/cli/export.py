@@ -13,21 +13,17 @@ from manylabel.cli import options
 from manylabel.cli.console import show_line
 from manylabel.cli.progress import show_progress
 from manylabel.cli.screen import show_exported
-from manylabel.config import DataConfig, ExportName
+from manylabel.config import DataConfig
 from manylabel.errors import ConfigError, needs_extra
+from manylabel.exporters.registry import EXPORTERS
+from manylabel.exporters.registry import export as run_export
 
 
 @options.reads_table
 def export(
     bundle: options.Bundle,
     *,
-    to: Annotated[
-        ExportName | None,
-        typer.Option(
-            help="onnx: one file for any engine. openvino: for machines without torch. int8: quantized to 8 "
-            "bits, for `predict --engine int8`.",
-        ),
-    ] = None,
+    to: Annotated[str | None, options.of_registry(EXPORTERS, "--to", help="Format to export to")] = None,
     photos: Annotated[
         Path | None,
         typer.Option(
@@ -67,13 +63,10 @@ def export(
 ) -> None:
     """Convert a model to another format and compare it with the original, or push it to the hub."""
     if to is None and push is None:
-        raise ConfigError("nothing to do: give --to onnx, openvino or int8, or --push USER/NAME")
+        raise ConfigError(f"nothing to do: give --to {', '.join(EXPORTERS)}, or --push USER/NAME")
     if to is not None:
-        with needs_extra("Exporting a bundle", "train,onnx"):
-            from manylabel.exporters.registry import export as run
-
         with show_progress() as on_progress:
-            exported = run(
+            exported = run_export(
                 bundle,
                 to,
                 photos=photos,

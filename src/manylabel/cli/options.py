@@ -9,23 +9,45 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_origin
 
 import typer
 from typer.core import TyperCommand, TyperOption
 
-from manylabel.config import DeviceName, EngineName, HeadName, PrecisionName, RunConfig
+from manylabel.config import DeviceName, HeadName, PrecisionName, RunConfig
+from manylabel.engines.registry import ENGINES
 from manylabel.errors import ConfigError, OutputError
 from manylabel.recipes import all_settings, apply_settings, load_recipe, replace_settings, without_none
 
 if TYPE_CHECKING:
     from manylabel.bundle.tables import ThresholdSource
 
+
+class Entry(Protocol):
+    """An entry of a registry."""
+
+    @property
+    def help(self) -> str:
+        """Describe it to the user."""
+
+
 DEFAULT_RECIPE = "standard"
 
 
 def _help(key: str) -> str:
     return all_settings()[key].help
+
+
+def of_registry(entries: Mapping[str, Entry], *flags: str, help: str) -> Any:  # noqa: A002 - as typer calls it
+    """Make an option whose values are the names of a registry, each with its own help."""
+
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in entries:
+            raise typer.BadParameter(f"'{value}' is not one of {', '.join(map(repr, entries))}.")
+        return value
+
+    each = "; ".join(f"{name}: {entry.help}" for name, entry in entries.items())
+    return typer.Option(*flags, help=f"{help}. {each}.", metavar=f"<{'|'.join(entries)}>", callback=check)
 
 
 Photos = Annotated[Path, typer.Argument(help=_help("data.photos"), metavar="PHOTOS", show_default=False)]
@@ -52,15 +74,7 @@ class TableCommand(TyperCommand):
 
 Head = Annotated[HeadName | None, typer.Option("--head", help=_help("model.head"))]
 Device = Annotated[DeviceName | None, typer.Option("--device", help=_help("training.device"))]
-Engine = Annotated[
-    EngineName | None,
-    typer.Option(
-        "--engine",
-        help="Engine that runs the model. auto: OpenVINO on a CPU, otherwise torch. int8 is the fastest on "
-        "processors with 8-bit instructions, and needs `manylabel export --to int8` first; onnxruntime needs "
-        "`--to onnx`.",
-    ),
-]
+Engine = Annotated[str | None, of_registry(ENGINES, "--engine", help="Engine that runs the model")]
 Precision = Annotated[
     PrecisionName | None,
     typer.Option(

@@ -13,6 +13,7 @@ from manylabel.cli import options
 from manylabel.cli.console import show_line
 from manylabel.cli.progress import show_progress
 from manylabel.cli.screen import Said
+from manylabel.exporters.predictions.registry import FORMATS, open_prediction_files
 
 
 def predict(
@@ -25,8 +26,7 @@ def predict(
     out: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Also write the predictions to this file: .csv, .xlsx, .json, .jsonl, .parquet, "
-            ".labelstudio.json or .coco.json; may be repeated.",
+            help=f"Also write the predictions to this file, ending in {', '.join(FORMATS)}; may be repeated.",
             metavar="FILE",
         ),
     ] = None,
@@ -48,7 +48,6 @@ def predict(
     Photos that cannot be read are listed and skipped.
     """
     from manylabel.apply import predict_batches as run  # slow to import; --help does not need it
-    from manylabel.exporters.predictions.registry import open_prediction_files
 
     files, said = out or [], Said()
     with show_progress() as on_progress, open_prediction_files(files, is_for_excel=excel) as write:

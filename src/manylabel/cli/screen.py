@@ -25,8 +25,7 @@ from manylabel.errors import PhotoError
 if TYPE_CHECKING:
     from manylabel.apply import Evaluation
     from manylabel.engines.stream import Predictions
-    from manylabel.exporters.comparison import Comparison
-    from manylabel.exporters.job import Exported
+    from manylabel.exporters.parity import Comparison, Exported
     from manylabel.io.cache import CacheContents
     from manylabel.labelling import Suggestions
     from manylabel.metrics.intervals import Interval

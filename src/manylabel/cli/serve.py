@@ -72,8 +72,8 @@ def serve(
     ] = 1000,
 ) -> None:
     """Serve predictions over HTTP, with a web page for dropping photos."""
-    from manylabel.serving.server import serve as run  # slow to import; --help does not need it
-    from manylabel.serving.settings import ServeLimits
+    from manylabel.serving.app import serve as run  # slow to import; --help does not need it
+    from manylabel.serving.limits import ServeLimits
 
     limits = ServeLimits(
         request_mb=max_request_mb,

@@ -5,11 +5,14 @@ Out: probabilities [n_photos, n_labels].
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from manylabel.bundle.folder import BundleConfig
@@ -20,9 +23,12 @@ from manylabel.types import FloatArray, Predictor, Thresholds
 
 Finish = Callable[[], FloatArray]
 
+Batch = TypeVar("Batch")
+Result = TypeVar("Result")
+
 
 class PixelPredictor(Predictor, Protocol):
-    """Turn the pixels of photos into scores, several batches at a time where the engine can."""
+    """A model that turns the pixels of photos into scores, several batches at a time where it can."""
 
     @property
     def rules(self) -> LabelRules:
@@ -30,41 +36,43 @@ class PixelPredictor(Predictor, Protocol):
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """Say how a photo becomes pixels."""
+        """Return how a photo becomes pixels."""
 
     @property
     def engine(self) -> str:
-        """Say what computes, and in which numbers: scores of two engines differ a little."""
+        """Name the engine and its precision: scores of two engines differ a little."""
 
     @property
     def batch_size(self) -> int:
-        """Say how many photos are best scored together."""
+        """Return how many photos are best scored together."""
 
     @property
     def n_parallel(self) -> int:
-        """Say how many batches keep the engine busy."""
+        """Return how many batches keep the engine busy."""
 
     def start(self, pixels: PixelArray) -> Finish:
-        """Begin to score the views of some photos; up to ``n_parallel`` threads may do so at a time.
+        """Start to score the views of some photos; up to ``n_parallel`` threads may do so at a time.
 
         Args:
             pixels: [n_photos * n_views, side_px, side_px, 3].
 
         Returns:
-            What waits for the scores [n_photos, n_labels] and gives them; to be called once.
+            A function, to be called once, that waits for the scores [n_photos, n_labels].
         """
 
 
 class EnginePredictor(ABC):
-    """Hold what every engine says of the network that it runs; each engine adds how it runs it.
+    """A model and what every engine knows of it; a subclass adds how its engine runs it.
 
     Args:
         labels: The label names, one per logit.
-        thresholds: Thresholds that came with the network.
+        thresholds: Thresholds that came with the model.
         rules: What decisions obey.
         preprocessing: How a photo becomes pixels.
         views_per_batch: Views that are best computed together.
     """
+
+    n_parallel: int = 1
 
     def __init__(
         self,
@@ -75,42 +83,12 @@ class EnginePredictor(ABC):
         preprocessing: Preprocessing,
         views_per_batch: int,
     ) -> None:
-        """Keep what the network is."""
-        self._labels = labels
-        self._thresholds = thresholds
-        self._rules = rules
-        self._preprocessing = preprocessing
-        self._views_per_batch = views_per_batch
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Name the labels, in the order of the columns."""
-        return self._labels
-
-    @property
-    def thresholds(self) -> Thresholds:
-        """Return the thresholds that came with the model."""
-        return self._thresholds
-
-    @property
-    def rules(self) -> LabelRules:
-        """Return the rules that decisions obey."""
-        return self._rules
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """Say how a photo becomes pixels."""
-        return self._preprocessing
-
-    @property
-    def batch_size(self) -> int:
-        """Say how many photos are best scored together."""
-        return max(1, self._views_per_batch // self._preprocessing.n_views)
-
-    @property
-    def n_parallel(self) -> int:
-        """Say how many batches keep the engine busy: one, where ``start`` returns with it done."""
-        return 1
+        """Store what the model is."""
+        self.labels = labels
+        self.thresholds = thresholds
+        self.rules = rules
+        self.preprocessing = preprocessing
+        self.batch_size = max(1, views_per_batch // preprocessing.n_views)
 
     def predict_proba(self, photos: Sequence[Image.Image]) -> FloatArray:
         """Return probabilities [n_photos, n_labels] for upright RGB photos of any size."""
@@ -118,26 +96,26 @@ class EnginePredictor(ABC):
 
     def to_scores(self, logits: FloatArray, *, n_rows: int) -> FloatArray:
         """Return what ``logits_to_scores`` makes of the logits of ``n_rows`` views."""
-        n_views = self._preprocessing.n_views
-        return logits_to_scores(logits, n_rows=n_rows, n_labels=len(self._labels), n_views=n_views)
+        n_views = self.preprocessing.n_views
+        return logits_to_scores(logits, n_rows=n_rows, n_labels=len(self.labels), n_views=n_views)
 
     @property
     @abstractmethod
     def engine(self) -> str:
-        """Say what computes, and in which numbers."""
+        """Name the engine and its precision."""
 
     @abstractmethod
     def start(self, pixels: PixelArray) -> Finish:
-        """Begin to score the views of some photos; arguments and result as in ``PixelPredictor``."""
+        """Start to score the views of some photos; arguments and result as in ``PixelPredictor``."""
 
 
 def check_shapes(ends: Sequence[Sequence[int]], *, config: BundleConfig, source: Path | None) -> None:
-    """Check that a model from a file takes the pixels of a bundle and gives its logits.
+    """Check that a model takes the pixels of a bundle and gives its logits.
 
     Args:
         ends: Shapes of input and output; -1 where any number fits.
-        config: What the file is said to be made from.
-        source: Names the file in errors; None for a model that was made here.
+        config: The bundle that the model should be made from.
+        source: File of the model, for errors; None for a model that was made here.
 
     Raises:
         BundleError: It does not.
@@ -155,34 +133,61 @@ def check_shapes(ends: Sequence[Sequence[int]], *, config: BundleConfig, source:
             )
 
 
+def run_batches(
+    start: Callable[[Batch], Callable[[], Result]], batches: Iterable[Batch], *, n_parallel: int
+) -> Iterator[Result]:
+    """Yield the result of batch after batch, in order, while the next ones are computed.
+
+    Args:
+        start: Starts one batch and returns a function that waits for its result.
+        batches: Read only as fast as they are computed.
+        n_parallel: Batches that run at the same time.
+    """
+    running = deque[Callable[[], Result]]()
+    try:
+        for batch in batches:
+            if len(running) == n_parallel:
+                yield running.popleft()()
+            running.append(start(batch))
+        while running:
+            yield running.popleft()()
+    finally:
+        # An engine that is still busy with an abandoned batch cannot start the next one.
+        for finish in running:
+            with suppress(EngineError):
+                finish()
+
+
 def score_photos(predictor: PixelPredictor, photos: Sequence[Image.Image]) -> FloatArray:
     """Return probabilities [n_photos, n_labels] for upright RGB photos of any size."""
-    scores = np.empty((len(photos), len(predictor.labels)))
-    for start in range(0, len(photos), predictor.batch_size):
-        views = [
-            resize_views(photo, predictor.preprocessing)
-            for photo in photos[start : start + predictor.batch_size]
-        ]
-        scores[start : start + len(views)] = predictor.start(np.concatenate(views))()
-    return scores
+    size = predictor.batch_size
+    batches = (
+        np.concatenate(
+            [resize_views(photo, predictor.preprocessing) for photo in photos[first : first + size]]
+        )
+        for first in range(0, len(photos), size)
+    )
+    return _score_all(predictor, batches)
 
 
 def score_pixels(predictor: PixelPredictor, pixels: PixelArray) -> FloatArray:
-    """Return probabilities [n_photos, n_labels] of photos, of any number.
+    """Return probabilities [n_photos, n_labels] of any number of photos.
 
     Args:
-        predictor: What scores.
+        predictor: The model.
         pixels: Views of the photos [n_photos * n_views, side_px, side_px, 3].
     """
     size = predictor.batch_size * predictor.preprocessing.n_views
-    batches = [pixels[start : start + size] for start in range(0, len(pixels), size)]
-    return np.concatenate(
-        [np.empty((0, len(predictor.labels))), *(predictor.start(batch)() for batch in batches)]
-    )
+    return _score_all(predictor, (pixels[first : first + size] for first in range(0, len(pixels), size)))
+
+
+def _score_all(predictor: PixelPredictor, batches: Iterable[PixelArray]) -> FloatArray:
+    scores = run_batches(predictor.start, batches, n_parallel=predictor.n_parallel)
+    return np.concatenate([np.empty((0, len(predictor.labels))), *scores])
 
 
 def logits_to_scores(logits: FloatArray, *, n_rows: int, n_labels: int, n_views: int) -> FloatArray:
-    """Check what a network gave, and turn it into scores.
+    """Check the outputs of a network and turn them into scores.
 
     Args:
         logits: As for ``average_views``.
@@ -194,7 +199,7 @@ def logits_to_scores(logits: FloatArray, *, n_rows: int, n_labels: int, n_views:
         Probabilities [n_photos, n_labels].
 
     Raises:
-        EngineError: The logits have another shape, or are no numbers.
+        EngineError: The logits have another shape, or are not numbers.
     """
     if logits.shape != (n_rows, n_labels):
         raise EngineError(
@@ -216,8 +221,8 @@ def average_views(logits: FloatArray, *, n_views: int) -> FloatArray:
     """Turn the logits of each photo's views into its scores.
 
     Args:
-        logits: [n_photos * n_views, n_labels], double precision: it keeps the order of scores near 0 and 1,
-            which average precision looks at.
+        logits: [n_photos * n_views, n_labels], in double precision: it keeps the order of scores near 0 and
+            1, which average precision depends on.
         n_views: Views per photo, at least 1.
 
     Returns:
@@ -229,3 +234,14 @@ def average_views(logits: FloatArray, *, n_views: int) -> FloatArray:
     """
     mean = logits.reshape(-1, n_views, logits.shape[1]).mean(axis=1)  # [n_photos, n_labels]
     return np.asarray(np.exp(-np.logaddexp(0.0, -mean)))
+
+
+def relative_error(values: NDArray[np.floating], expected: NDArray[np.floating]) -> float:
+    """Return the length of the difference as a share of the length of the expected values.
+
+    Examples:
+        >>> relative_error(np.array([3.0, 4.5], np.float32), np.array([3.0, 4.0], np.float32))
+        0.1
+    """
+    length = float(np.linalg.norm(expected.ravel()))
+    return float(np.linalg.norm((values - expected).ravel())) / max(length, 1e-12)

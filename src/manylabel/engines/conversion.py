@@ -1,24 +1,27 @@
-"""Convert the network of a bundle for OpenVINO.
+"""Convert networks from torch to OpenVINO.
 
-In:  a bundle.
-Out: a model that gives the same logits as torch does, and the features and activations behind them where
-     these have places; or an error.
+In:  a network of pixels, or the bundle of one.
+Out: a model that computes the same in 32-bit floats; for a bundle it has been compared with torch, and also
+     gives the features and activations behind the logits where these have a patch grid.
 """
 
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import nn
+from torch.jit._trace import TracerWarning
 
 from manylabel.bundle.folder import Bundle
-from manylabel.engines.openvino import compile_model
-from manylabel.engines.openvino_parts import ACTIVATIONS, FEATURES, LOGITS, keep_outputs
-from manylabel.engines.split_model import parts_difference
+from manylabel.engines.base import relative_error
+from manylabel.engines.openvino import infer_once, parts_difference
+from manylabel.engines.openvino_models import ACTIVATIONS, FEATURES, LOGITS, import_openvino, keep_outputs
 from manylabel.engines.torch import load_classifier, predict_pixels
 from manylabel.errors import EngineError
 from manylabel.models.classifier import Classifier
-from manylabel.models.frozen import relative_error
-from manylabel.models.openvino_model import pixels_to_openvino
 from manylabel.models.split_model import locate
 from manylabel.preprocess import PixelArray
 
@@ -29,10 +32,48 @@ MAX_DIFFERENCE = 1e-3
 """Largest difference of the logits, relative to their size. Sums in another order give about 1e-6, wrong
 layers far more than this."""
 
-_MAX_BETWEEN = 1e-3
+_MAX_PARTS_DIFFERENCE = 1e-3
 """Largest difference of probabilities between the two parts of a network and the whole."""
 
 _N_CHECKED = 3
+
+
+def pixels_to_openvino(
+    module: nn.Module, *, side_px: int, outputs: Sequence[str] = ("values",)
+) -> "openvino.Model":
+    """Convert a network of pixels, for any number of photos.
+
+    Args:
+        module: Takes pixels [n, side_px, side_px, 3], uint8, and gives one tensor or several; it is put into
+            inference mode and must lie on the CPU, its weights in 32-bit floats.
+        side_px: Side of the photos.
+        outputs: Names of its outputs.
+
+    Raises:
+        ModuleNotFoundError: OpenVINO is not installed.
+        RuntimeError: The network cannot be traced, or uses what OpenVINO does not know.
+    """
+    openvino = import_openvino()
+    # Of one photo, a network may be traced that can only take one.
+    example = torch.zeros(2, side_px, side_px, 3, dtype=torch.uint8)
+    with _quiet_tracing(), torch.no_grad():
+        # Not torch.export: it takes several times as long (ViT-B: 24 s against 4 s) for the same model.
+        traced = torch.jit.trace(module.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
+        shape = [-1, side_px, side_px, 3]
+        model = openvino.convert_model(traced, example_input=example, input=[(shape, openvino.Type.u8)])
+    for output, name in zip(model.outputs, outputs, strict=True):
+        output.get_tensor().set_names({name})
+    return model
+
+
+@contextmanager
+def _quiet_tracing() -> Iterator[None]:
+    """Ignore warnings that tracing is old, and that sizes become constants, which is intended."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r".*torch\.jit\.\w+` is deprecated", FutureWarning)
+        warnings.filterwarnings("ignore", r".*torch\.jit\.\w+` is deprecated", DeprecationWarning)
+        warnings.simplefilter("ignore", TracerWarning)
+        yield
 
 
 def convert_bundle(bundle: Bundle, *, classifier: Classifier | None = None) -> "openvino.Model":
@@ -48,10 +89,8 @@ def convert_bundle(bundle: Bundle, *, classifier: Classifier | None = None) -> "
         ModuleNotFoundError: OpenVINO is not installed.
     """
     classifier = load_classifier(bundle) if classifier is None else classifier
-    located = locate(classifier)
-    network, outputs = (
-        (classifier, [LOGITS]) if located is None else (located, [LOGITS, FEATURES, ACTIVATIONS])
-    )
+    split = locate(classifier)
+    network, outputs = (classifier, [LOGITS]) if split is None else (split, [LOGITS, FEATURES, ACTIVATIONS])
     side_px = classifier.preprocessing.side_px
     try:
         model = pixels_to_openvino(network, side_px=side_px, outputs=outputs)
@@ -59,27 +98,25 @@ def convert_bundle(bundle: Bundle, *, classifier: Classifier | None = None) -> "
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
         raise EngineError(f"{bundle.folder}: OpenVINO cannot take this network: {reason}") from error
-    if not difference <= MAX_DIFFERENCE:  # also where it is no number
+    if not difference <= MAX_DIFFERENCE:  # also where it is NaN
         raise EngineError(
             f"{bundle.folder}: OpenVINO does not compute this network as torch does: logits differ by "
             f"{difference:.1e} of their size, at most {MAX_DIFFERENCE:.0e} is expected"
         )
     between = parts_difference(model, _noise(side_px))
-    # Heat maps rest on the two parts: where these are not the whole, there are none.
-    return model if between is not None and between <= _MAX_BETWEEN else keep_outputs(model, LOGITS)
+    # Heat maps need both parts: where these do not add up to the whole, there are none.
+    return model if between is not None and between <= _MAX_PARTS_DIFFERENCE else keep_outputs(model, LOGITS)
 
 
 def logit_difference(model: "openvino.Model", classifier: Classifier) -> float:
-    """Return how far the logits of both lie apart on photos of noise, relative to the size of torch's.
+    """Return the difference between the logits of both on photos of noise, relative to the size of torch's.
 
     Args:
         model: Made from the classifier, with an output "logits".
         classifier: On the CPU, in inference mode.
     """
-    side_px = classifier.preprocessing.side_px
-    pixels = _noise(side_px)
-    compiled = compile_model(keep_outputs(model, LOGITS), precision="fp32", hint="LATENCY")
-    ours = np.array(compiled.create_infer_request().infer({0: pixels})[0], dtype=np.float64)
+    pixels = _noise(classifier.preprocessing.side_px)
+    ours = infer_once(keep_outputs(model, LOGITS), pixels)
     theirs = predict_pixels(classifier, torch.from_numpy(pixels), precision=torch.float32).numpy()
     return relative_error(ours, theirs)
 

@@ -1,8 +1,8 @@
-"""Look through an ONNX file before an engine reads it, without running or allocating anything.
+"""Scan an ONNX file before an engine reads it, without running or allocating anything.
 
 In:  a file. ONNX is a message of protocol buffers, https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3;
      its fields have a number and a value, and messages are fields of messages.
-Out: nothing, or an error that says what in the file no network of manylabel has.
+Out: nothing, or an error that names what in the file no network of manylabel has.
 """
 
 import mmap
@@ -17,10 +17,10 @@ import numpy as np
 from manylabel.errors import BundleError, visible
 
 Value = int | memoryview
-"""Of a field: a whole number, or bytes, which may be a text, a message or packed numbers."""
+"""The value of a field: a whole number, or bytes, which may be a text, a message or packed numbers."""
 
 _DOMAINS = ("", "ai.onnx")
-# Loops and branches, sequences, texts, chance, and what gives as many values as it finds in others.
+# Loops and branches, sequences, texts, random numbers, and outputs whose size depends on values.
 _REFUSED = frozenset(
     (
         *("If", "Loop", "Scan", "LSTM", "GRU", "RNN", "Optional", "OptionalGetElement", "OptionalHasElement"),
@@ -31,7 +31,7 @@ _REFUSED = frozenset(
         *("RandomUniformLike", "ImageDecoder"),
     )
 )
-# Which inputs of an operation say how large its output will be.
+# Which inputs of an operation decide the size of its output.
 _SIZES = {
     "ConstantOfShape": (0,),
     "Expand": (1,),
@@ -46,11 +46,11 @@ _SIZES = {
     "MaxUnpool": (2,),
 }
 _MOST_NUMBERS = 2**26
-"""A size that is stated may be so large: 256 MB."""
+"""The largest size that may be stated: 256 MB."""
 
 _MOST_AXES = 64
 _MOST_BYTES = 10 * (_MOST_AXES + 1)
-"""Of whole numbers, packed, that state a size."""
+"""Bytes of the whole numbers, packed, that state a size."""
 
 _MOST_NUMBERS_PER_BYTE = 8
 _NUMBER_TYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 6: np.dtype("<i4"), 7: np.dtype("<i8")}
@@ -58,11 +58,11 @@ _SHOWN = 40
 
 
 class _DamageError(Exception):
-    """The bytes are no such message."""
+    """The file is damaged, or not an ONNX file."""
 
 
 class _RefusedError(Exception):
-    """The file holds something that no network of manylabel has."""
+    """The file has something that no network of manylabel has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ class _Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class _Node:
-    """An operation, by the names of what it reads and gives."""
+    """An operation, with the names of its inputs and outputs."""
 
     operation: str
     inputs: tuple[str, ...]
@@ -91,17 +91,17 @@ class _Graph:
 
 
 def scan_onnx(path: Path) -> None:
-    """Refuse an ONNX file that could harm whoever opens it.
+    """Refuse an ONNX file that could do harm when it is opened.
 
     Refused are loops and branches, functions, operations that are not ONNX's own, numbers in other files,
     tensors that promise more numbers than they have bytes, and sizes that no network has or that are computed
-    from constants alone. What all operations compute together, ``model_limits`` adds up.
+    from constants alone. ``openvino_models.check_sizes`` adds up what all operations compute together.
 
     Args:
         path: A plain file.
 
     Raises:
-        BundleError: It has one of these, or is damaged.
+        BundleError: It has something of this, or is damaged.
     """
     try:
         graph = _read_model(_map(path))
@@ -171,7 +171,7 @@ def _read_node(message: memoryview, graph: _Graph) -> None:
 
 
 def _read_attribute(message: memoryview) -> _Tensor | None:
-    """Check an attribute of an operation; return what it is where the operation is a constant."""
+    """Check an attribute of an operation; return its value if the operation is a constant."""
     tensor, numbers = None, list[float]()
     for number, value in _fields(message):
         match number:
@@ -224,7 +224,7 @@ def _read_numbers(parts: Sequence[tuple[int, Value]], *, kind: int) -> list[floa
 
 
 def _numbers(raw: memoryview, *, kind: int) -> list[float]:
-    """Return numbers that are written one after another."""
+    """Return the first of some numbers."""
     if kind not in _NUMBER_TYPES:
         return []
     width = _NUMBER_TYPES[kind].itemsize
@@ -233,15 +233,15 @@ def _numbers(raw: memoryview, *, kind: int) -> list[float]:
 
 
 def _check_stated_sizes(graph: _Graph) -> None:
-    """Look at what says how large something will be.
+    """Check the inputs that decide sizes.
 
-    It is a constant, or it depends on the photos: their number is not known before. The exporters compute
-    everything else beforehand.
+    Such an input is a constant, or it depends on the photos, whose number is not known before. The exporters
+    compute everything else beforehand.
     """
     makers = {output: node for node in graph.nodes for output in node.outputs}
     for node in graph.nodes:
-        for place in _SIZES.get(node.operation, ()):
-            name = node.inputs[place] if place < len(node.inputs) else ""
+        for number in _SIZES.get(node.operation, ()):
+            name = node.inputs[number] if number < len(node.inputs) else ""
             if name in graph.constants:
                 _check_stated(node, graph.constants[name])
             elif name and not _depends_on_photos(name, makers, graph):
@@ -255,7 +255,7 @@ def _check_stated(node: _Node, constant: _Tensor) -> None:
 
 
 def _depends_on_photos(name: str, makers: dict[str, _Node], graph: _Graph) -> bool:
-    """Look whether a value is computed from what the network is given."""
+    """Return whether a value is computed from an input of the network."""
     seen, waiting = set[str](), [name]
     while waiting:
         name = waiting.pop()
@@ -269,49 +269,49 @@ def _depends_on_photos(name: str, makers: dict[str, _Node], graph: _Graph) -> bo
 
 def _fields(message: memoryview) -> Iterator[tuple[int, Value]]:
     """Yield the fields of a message one after another, each with its number."""
-    place, end = 0, len(message)
-    while place < end:
-        key, place = _varint(message, place)
+    at, end = 0, len(message)
+    while at < end:
+        key, at = _varint(message, at)
         match key & 7:
             case 0:
-                value, place = _varint(message, place)
+                value, at = _varint(message, at)
                 yield key >> 3, value
                 continue
             case 1:
                 length = 8
             case 2:
-                length, place = _varint(message, place)
+                length, at = _varint(message, at)
             case 5:
                 length = 4
             case kind:
                 raise _DamageError(f"it has a field of kind {kind}")
-        if place + length > end:
+        if at + length > end:
             raise _DamageError("it ends too early")
-        yield key >> 3, message[place : place + length]
-        place += length
+        yield key >> 3, message[at : at + length]
+        at += length
 
 
-def _varint(message: memoryview, place: int) -> tuple[int, int]:
-    """Read a whole number of 7 bits a byte; return it and where it ends."""
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    """Read a whole number of 7 bits a byte; return it and the index behind it."""
     value = 0
     for shift in range(0, 70, 7):
-        if place >= len(message):
+        if at >= len(message):
             break
-        byte = message[place]
-        place += 1
+        byte = message[at]
+        at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
-            return value, place
+            return value, at
     raise _DamageError("it has a number that does not end")
 
 
 def _whole_numbers(value: Value) -> list[int]:
-    """Return whole numbers with signs, which are written alone or packed."""
+    """Return signed whole numbers, which are written alone or packed."""
     if isinstance(value, int):
         return [_with_sign(value)]
-    numbers, place = [], 0
-    while place < len(value):
-        number, place = _varint(value, place)
+    numbers, at = [], 0
+    while at < len(value):
+        number, at = _varint(value, at)
         numbers.append(_with_sign(number))
     return numbers
 

@@ -1,4 +1,4 @@
-"""Predict with ONNX Runtime, without torch.
+"""Run networks with ONNX Runtime on the CPU, without torch.
 
 In:  an ONNX file of pixels [n, side_px, side_px, 3], uint8, that gives logits; upright RGB photos.
 Out: probabilities [n_photos, n_labels].
@@ -10,20 +10,17 @@ import numpy as np
 
 from manylabel.bundle.folder import BundleConfig
 from manylabel.engines.base import EnginePredictor, Finish, check_shapes
-from manylabel.engines.model_limits import check_model
 from manylabel.engines.onnx_scan import scan_onnx
-from manylabel.engines.openvino import read_model
-from manylabel.engines.openvino_parts import LOGITS
+from manylabel.engines.openvino_models import LOGITS, check_model, has_openvino, read_model
 from manylabel.errors import BundleError, EngineError, needs_extra
 from manylabel.preprocess import PixelArray
-from manylabel.quiet_imports import has_openvino
 from manylabel.types import Thresholds
 
 _VIEWS_PER_BATCH = 8
 
 
 class OnnxPredictor(EnginePredictor):
-    """Turn photos into scores through ONNX Runtime on the CPU, in 32-bit floats where the file has no others.
+    """A model that ONNX Runtime runs, in 32-bit floats unless the file is quantized.
 
     Args:
         model: The file.
@@ -32,7 +29,7 @@ class OnnxPredictor(EnginePredictor):
         thresholds: Thresholds that came with it.
 
     Raises:
-        BundleError: ONNX Runtime cannot take the file, or it holds what no network of ours has.
+        BundleError: ONNX Runtime cannot read the file, or it has operations that no network of manylabel has.
         MissingExtraError: ONNX Runtime is not installed.
     """
 
@@ -68,15 +65,15 @@ class OnnxPredictor(EnginePredictor):
         check_shapes(ends, config=config, source=model)
         self._input = inputs[0].name
         properties = self._session.get_modelmeta().custom_metadata_map
-        self._is_quantised = properties.get("manylabel.numbers") == '"int8"'
-        # What is not asked for is not computed either.
+        self._is_quantized = properties.get("manylabel.numbers") == '"int8"'
+        # Compute no other output.
         self._run_options = onnxruntime.RunOptions()
         self._run_options.only_execute_path_to_fetches = True
 
     @property
     def engine(self) -> str:
-        """Say what computes, and in which numbers."""
-        return f"ONNX Runtime, {'int8' if self._is_quantised else 'fp32'}"
+        """Name the engine and its precision."""
+        return f"ONNX Runtime, {'int8' if self._is_quantized else 'fp32'}"
 
     def start(self, pixels: PixelArray) -> Finish:
         """Score the views of some photos; arguments and result as in ``PixelPredictor``."""
@@ -89,9 +86,9 @@ class OnnxPredictor(EnginePredictor):
 
 
 def _check_file(model: Path) -> None:
-    """Refuse what could harm, before ONNX Runtime begins to compute its constants.
+    """Refuse a harmful file before ONNX Runtime starts to compute its constants.
 
-    Where OpenVINO is not installed, nobody tells beforehand how much the operations compute together.
+    Where OpenVINO is not installed, it is not known beforehand how much the operations compute together.
     """
     if has_openvino():
         check_model(read_model(model), source=model)

@@ -1,61 +1,78 @@
-"""Predict with OpenVINO, without torch.
+"""Run networks with OpenVINO on the CPU. No other module compiles for it.
 
-In:  an OpenVINO or ONNX model of pixels [n, side_px, side_px, 3], uint8, that gives logits; upright RGB
-     photos.
-Out: probabilities [n_photos, n_labels].
+In:  an OpenVINO or ONNX model of pixels [n, side_px, side_px, 3], uint8.
+Out: probabilities [n_photos, n_labels] of a bundle; the outputs of any network; both parts of a split model.
+
+No torch is loaded.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal, assert_never
+from typing import TYPE_CHECKING, Any, Literal, Protocol, assert_never
 
 import numpy as np
+from numpy.typing import NDArray
 
 from manylabel.bundle.folder import BundleConfig
 from manylabel.config import PrecisionName
-from manylabel.engines.base import EnginePredictor, Finish, check_shapes
-from manylabel.engines.model_limits import check_operations, check_sizes, for_rows
-from manylabel.engines.onnx_scan import scan_onnx
-from manylabel.engines.openvino_parts import LOGITS, keep_outputs
+from manylabel.engines.base import EnginePredictor, Finish, average_views, check_shapes
+from manylabel.engines.openvino_models import (
+    ACTIVATIONS,
+    FEATURES,
+    LOGITS,
+    check_sizes,
+    for_rows,
+    import_openvino,
+    keep_outputs,
+    last_line,
+    read_model,
+    upper_part,
+)
 from manylabel.errors import BundleError, ConfigError, EngineError
+from manylabel.patch_grid import PatchGrid, find_grid
 from manylabel.preprocess import VIEWS_TOGETHER, PixelArray, fill_up
-from manylabel.quiet_imports import import_openvino
 from manylabel.types import FloatArray, Thresholds
 
 if TYPE_CHECKING:
     import openvino
 
-Aim = Literal["few", "many", "any"]
-"""How many photos come: a few, each of which shall be ready soon; many, in the shortest time together; or any
-number at any time, as to a server."""
+Workload = Literal["few", "many", "any"]
+"""How many photos come: a few, each as soon as possible; many, in the shortest time together; or any number
+at any time, as to a server."""
+
+Dtype = Literal["f32", "bf16"]
+"""What a network computes in, as OpenVINO names it."""
 
 Hint = Literal["LATENCY", "THROUGHPUT"]
+"""Whether one batch uses all cores, or several batches run at the same time."""
 
-# Making a request while another thread begins one can lock OpenVINO for ever.
-_beginning = Lock()
-_SHORT_NAMES = {"f32": "fp32", "bf16": "bf16"}
+ActivationArray = NDArray[np.float32]
+
+# Creating a request while another thread starts one can deadlock OpenVINO.
+_starting = Lock()
+_PRECISIONS = {"f32": "fp32", "bf16": "bf16"}
 
 
-def aim_for(n_photos: int) -> Aim:
-    """Choose what to compile for; an engine for many is ready later than two batches are done."""
+def workload_of(n_photos: int) -> Workload:
+    """Return what to compile for; an engine for many is ready later than two batches are done."""
     return "few" if n_photos < 2 * VIEWS_TOGETHER else "many"
 
 
 class OpenVinoPredictor(EnginePredictor):
-    """Turn photos into scores through OpenVINO on the CPU.
+    """A model that OpenVINO runs.
 
     Args:
         model: The model, or its file; of several outputs, the one that is called "logits" is read.
         config: What it was made from: the label names, one per logit, their rules, and how photos become
             pixels.
         thresholds: Thresholds that came with it.
-        precision: Numbers to compute in; "auto" takes bf16 where the processor has it.
-        aim: How many photos come.
+        precision: What to compute in; "auto" takes bf16 where the processor has it.
+        workload: How many photos come.
 
     Raises:
-        BundleError: The model is not one of pixels that gives logits, or would take far too much memory.
+        BundleError: The model does not turn pixels into logits, or would take far too much memory.
         EngineError: OpenVINO cannot compile it.
         ConfigError: bf16 is asked for, and the processor does not have it.
         ModuleNotFoundError: OpenVINO is not installed.
@@ -68,7 +85,7 @@ class OpenVinoPredictor(EnginePredictor):
         config: BundleConfig,
         thresholds: Thresholds,
         precision: PrecisionName = "auto",
-        aim: Aim = "any",
+        workload: Workload = "any",
     ) -> None:
         """Compile the model for this machine."""
         super().__init__(
@@ -88,44 +105,39 @@ class OpenVinoPredictor(EnginePredictor):
             config=config,
             source=source,
         )
-        self._is_quantised = _is_quantised(model)
-        hint: Hint = "LATENCY" if aim == "few" else "THROUGHPUT"
+        self._is_quantized = _is_quantized(model)
+        dtype = choose_dtype(precision)
+        hint: Hint = "LATENCY" if workload == "few" else "THROUGHPUT"
         self._networks = []
-        for n_photos in _sizes(aim, self.batch_size):
+        for n_photos in _sizes(workload, self.batch_size):
             n_rows = n_photos * config.preprocessing.n_views
-            twin = for_rows(model, n_rows=n_rows, source=source)
-            check_sizes(twin, n_rows=n_rows, source=source)
-            network = _SizedNetwork(twin, n_rows=n_rows, precision=precision, hint=hint)
-            # Beforehand: none shall be made while others begin.
-            network.make_requests((network.n_parallel + 1) * (self.batch_size // n_photos))
+            sized = for_rows(model, n_rows=n_rows, source=source)
+            check_sizes(sized, n_rows=n_rows, source=source)
+            network = CompiledNetwork(sized, n_rows=n_rows, dtype=dtype, hint=hint)
+            network.create_requests(network.n_parallel * (self.batch_size // n_photos))
             self._networks.append(network)
-        # One more than can run: it begins the moment that another ends.
-        self._n_parallel = 1 if aim == "few" else self._networks[0].n_parallel + 1
+        self.n_parallel = 1 if workload == "few" else self._networks[0].n_parallel
 
     @property
     def engine(self) -> str:
-        """Say what computes, and in which numbers."""
-        number_type = self._networks[0].number_type
-        return f"OpenVINO, {'int8 and ' if self._is_quantised else ''}{_SHORT_NAMES[number_type]}"
-
-    @property
-    def n_parallel(self) -> int:
-        """Say how many batches keep the engine busy."""
-        return self._n_parallel
+        """Name the engine and its precision."""
+        precision = _PRECISIONS[self._networks[0].dtype]
+        return f"OpenVINO, {'int8 and ' if self._is_quantized else ''}{precision}"
 
     def start(self, pixels: PixelArray) -> Finish:
-        """Begin to score; arguments and result as in ``PixelPredictor``."""
+        """Start to score; arguments and result as in ``PixelPredictor``."""
         n_rows = len(pixels)
-        with _beginning:
+        with _starting:
             runs = list(self._start_all(pixels))
 
         def finish() -> FloatArray:
-            return self.to_scores(np.concatenate([run() for run in runs]), n_rows=n_rows)
+            logits = np.concatenate([run() for run in runs]).astype(np.float64)
+            return self.to_scores(logits, n_rows=n_rows)
 
         return finish
 
-    def _start_all(self, pixels: PixelArray) -> Iterator[Finish]:
-        """Begin with as many views at a time as a network takes; what is left over fills up the smallest."""
+    def _start_all(self, pixels: PixelArray) -> Iterator[Callable[[], NDArray[np.float32]]]:
+        """Start with as many views at a time as a network takes; the smallest one is filled up."""
         for network in self._networks:
             is_smallest = network is self._networks[-1]
             while len(pixels) >= network.n_rows or (is_smallest and len(pixels)):
@@ -133,32 +145,43 @@ class OpenVinoPredictor(EnginePredictor):
                 pixels = pixels[network.n_rows :]
 
 
-class _SizedNetwork:
-    """Run a network that is compiled for one number of views, which is up to a third faster than for any."""
+class CompiledNetwork:
+    """A network that is compiled for one number of photos, which is up to a third faster than for any.
 
-    def __init__(self, model: "openvino.Model", *, n_rows: int, precision: PrecisionName, hint: Hint) -> None:
+    Args:
+        model: Takes pixels [n_rows, side_px, side_px, 3]; its first output is read.
+        n_rows: Photos, or views, at a time.
+        dtype: What to compute in.
+        hint: What to compile for.
+
+    Raises:
+        EngineError: OpenVINO cannot compile it.
+    """
+
+    def __init__(self, model: "openvino.Model", *, n_rows: int, dtype: Dtype, hint: Hint) -> None:
+        """Compile it."""
         self.n_rows = n_rows
-        self._compiled = compile_model(model, precision=precision, hint=hint)
+        self._compiled = compile_model(model, dtype=dtype, hint=hint)
         self._idle: SimpleQueue[Any] = SimpleQueue()
 
     @property
     def n_parallel(self) -> int:
-        """Say how many batches run at the same time."""
-        return int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        """Return how many batches keep it busy: one more than can run, which starts when another ends."""
+        return int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")) + 1
 
     @property
-    def number_type(self) -> str:
-        """Say in which numbers it computes, in OpenVINO's words."""
+    def dtype(self) -> str:
+        """Return what it computes in, as OpenVINO names it."""
         return str(self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string())
 
-    def make_requests(self, n_requests: int) -> None:
-        """Make requests; they need hardly any memory."""
-        with _beginning:
+    def create_requests(self, n_requests: int) -> None:
+        """Create requests beforehand, so that none is created while another starts; they take no memory."""
+        with _starting:
             for _ in range(n_requests):
                 self._idle.put(self._compiled.create_infer_request())
 
-    def start(self, pixels: PixelArray) -> Finish:
-        """Begin with 1 to ``n_rows`` views; return what waits for their logits. One thread at a time."""
+    def start(self, pixels: PixelArray) -> Callable[[], NDArray[np.float32]]:
+        """Start with 1 to ``n_rows`` photos; return what waits for the output. One thread at a time."""
         try:
             request = self._idle.get_nowait()
         except Empty:
@@ -166,21 +189,21 @@ class _SizedNetwork:
         n_given = len(pixels)
         request.start_async({0: fill_up(pixels, n_rows=self.n_rows)})
 
-        def finish() -> FloatArray:
+        def finish() -> NDArray[np.float32]:
             try:
                 request.wait()
             except RuntimeError as error:
-                raise EngineError(f"OpenVINO cannot compute this network: {_reason(error)}") from error
-            logits = np.array(request.get_output_tensor(0).data[:n_given], dtype=np.float64)
+                raise EngineError(f"OpenVINO cannot compute this network: {last_line(error)}") from error
+            output = np.array(request.get_output_tensor(0).data[:n_given], dtype=np.float32)
             self._idle.put(request)
-            return logits
+            return output
 
         return finish
 
 
-def _sizes(aim: Aim, batch_size: int) -> list[int]:
+def _sizes(workload: Workload, batch_size: int) -> list[int]:
     """Return the numbers of photos that a network is compiled for, the largest first."""
-    match aim:
+    match workload:
         case "few":
             return [1]
         case "many":
@@ -188,7 +211,7 @@ def _sizes(aim: Aim, batch_size: int) -> list[int]:
         case "any":
             return [batch_size, 1] if batch_size > 1 else [1]
         case _:
-            assert_never(aim)
+            assert_never(workload)
 
 
 def _logits_of(model: "openvino.Model", *, source: Path | None) -> "openvino.Model":
@@ -204,73 +227,61 @@ def _logits_of(model: "openvino.Model", *, source: Path | None) -> "openvino.Mod
     return kept
 
 
-def compile_model(
-    model: "openvino.Model | Path", *, precision: PrecisionName, hint: Hint
-) -> "openvino.CompiledModel":
-    """Compile a model for the CPU; arguments and errors as for ``OpenVinoPredictor``.
+def compile_model(model: "openvino.Model | Path", *, dtype: Dtype, hint: Hint) -> "openvino.CompiledModel":
+    """Compile a model, or its file, for the CPU.
 
     Args:
         model: The model, or its file.
-        precision: Numbers to compute in.
-        hint: Whether one batch shall use all cores, or several run at the same time.
+        dtype: What to compute in.
+        hint: What to compile for.
+
+    Raises:
+        BundleError: OpenVINO cannot read the file.
+        EngineError: OpenVINO cannot compile it.
     """
-    openvino = import_openvino()
     model = read_model(model)
-    settings: dict[str, str | int] = {
-        "PERFORMANCE_HINT": hint,
-        "INFERENCE_PRECISION_HINT": _number_type(precision),
-    }
-    if _is_quantised(model):
+    settings: dict[str, str | int] = {"PERFORMANCE_HINT": hint, "INFERENCE_PRECISION_HINT": dtype}
+    if _is_quantized(model):
         # With several streams, OpenVINO 2026.4 now and then makes another network of 8-bit convolutions that
         # lie side by side: up to half of the compilations of a SqueezeNet were wrong, with one stream none.
         settings["NUM_STREAMS"] = 1
     try:
-        return openvino.Core().compile_model(model, "CPU", settings)
+        return import_openvino().Core().compile_model(model, "CPU", settings)
     except RuntimeError as error:
-        raise EngineError(f"OpenVINO cannot compile this network: {_reason(error)}") from error
+        raise EngineError(f"OpenVINO cannot compute this network: {last_line(error)}") from error
 
 
-def _reason(error: RuntimeError) -> str:
-    """Return the last line of what OpenVINO says: those before it name its own files."""
-    return str(error).strip().rpartition("\n")[2].strip()
+def infer_once(model: "openvino.Model", pixels: PixelArray) -> FloatArray:
+    """Compile a model and return its first output for some pixels, in 32-bit floats."""
+    request = compile_model(model, dtype="f32", hint="LATENCY").create_infer_request()
+    return np.array(request.infer({0: pixels})[0], dtype=np.float64)
 
 
-def _is_quantised(model: "openvino.Model") -> bool:
-    """Say whether a model computes in 8-bit numbers."""
+def _is_quantized(model: "openvino.Model") -> bool:
+    """Return whether a model computes in 8-bit integers."""
     return any(layer.get_type_name() == "FakeQuantize" for layer in model.get_ops())
 
 
-def read_model(model: "openvino.Model | Path") -> "openvino.Model":
-    """Read a model from its file, where it is not in memory yet.
-
-    Raises:
-        BundleError: OpenVINO cannot read the file, or it holds what no network of ours has.
-    """
-    if not isinstance(model, Path):
-        return model
-    if model.suffix == ".onnx":
-        scan_onnx(model)
-    try:
-        read = import_openvino().Core().read_model(str(model))
-    except RuntimeError as error:
-        raise BundleError(f"{model}: OpenVINO cannot read it: {_reason(error)}") from error
-    check_operations(read, source=model)
-    return read
-
-
 def has_native_bf16() -> bool:
-    """Say whether this processor computes in bf16 natively, which is where it is faster."""
-    core = import_openvino().Core()
-    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    """Return whether this processor computes in bf16 natively, which is where it is faster."""
+    return _has_capability("BF16")
 
 
 def has_native_int8() -> bool:
-    """Say whether this processor has instructions for 8-bit numbers, which is where these are faster."""
-    core = import_openvino().Core()
-    return "INT8" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    """Return whether this processor has 8-bit instructions, which is where quantized models are faster."""
+    return _has_capability("INT8")
 
 
-def _number_type(precision: PrecisionName) -> Literal["f32", "bf16"]:
+def _has_capability(name: str) -> bool:
+    return name in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def choose_dtype(precision: PrecisionName) -> Dtype:
+    """Choose what to compute in.
+
+    Raises:
+        ConfigError: bf16 is asked for, and the processor does not have it.
+    """
     match precision:
         case "fp32":
             return "f32"
@@ -286,3 +297,74 @@ def _number_type(precision: PrecisionName) -> Literal["f32", "bf16"]:
             return "bf16"
         case _:
             assert_never(precision)
+
+
+class SplitModel(Protocol):
+    """A network in two parts, split at activations that still have a patch grid; one class per engine."""
+
+    @property
+    def grid(self) -> PatchGrid:
+        """Return the patch grid of the activations."""
+
+    def lower(self, pixels: PixelArray) -> tuple[ActivationArray, FloatArray]:
+        """Return activations [n, *shape] and features [n, n_features] of pixels [n, side_px, side_px, 3]."""
+
+    def upper(self, activations: ActivationArray) -> FloatArray:
+        """Return logits [n, n_labels] of activations [n, *shape]."""
+
+
+class OpenVinoSplitModel:
+    """A split model that OpenVINO runs, in 32-bit floats: a single patch changes little.
+
+    Args:
+        model: Takes pixels, with outputs "logits", "features" and "activations".
+        upper: Its part from activations to logits.
+        grid: Patch grid of the activations.
+    """
+
+    def __init__(self, model: "openvino.Model", *, upper: "openvino.Model", grid: PatchGrid) -> None:
+        """Compile both parts, with one request each."""
+        self.grid = grid
+        self._lower, self._upper = (
+            compile_model(part, dtype="f32", hint="LATENCY").create_infer_request()
+            for part in (keep_outputs(model, ACTIVATIONS, FEATURES), upper)
+        )
+        self._busy = Lock()
+
+    def lower(self, pixels: PixelArray) -> tuple[ActivationArray, FloatArray]:
+        """Return activations and features; as in ``SplitModel``."""
+        with self._busy:
+            found = self._lower.infer({0: pixels})
+            return np.array(found[0], dtype=np.float32), np.array(found[1], dtype=np.float64)
+
+    def upper(self, activations: ActivationArray) -> FloatArray:
+        """Return logits; as in ``SplitModel``."""
+        with self._busy:
+            return np.array(self._upper.infer({0: activations})[0], dtype=np.float64)
+
+
+def split_model(model: "openvino.Model") -> OpenVinoSplitModel | None:
+    """Split a model of pixels; None where it cannot be split or has no patch grid."""
+    upper = upper_part(model)
+    if upper is None:
+        return None
+    grid = find_grid([axis.get_length() for axis in list(upper.inputs[0].get_partial_shape())[1:]])
+    return None if grid is None else OpenVinoSplitModel(model, upper=upper, grid=grid)
+
+
+def parts_difference(model: "openvino.Model", pixels: PixelArray) -> float | None:
+    """Return the largest difference of a probability between both parts together and the whole model.
+
+    Args:
+        model: Takes pixels.
+        pixels: What to compare on [n, side_px, side_px, 3].
+
+    Returns:
+        The difference; None where the model cannot be split.
+    """
+    parts = split_model(model)
+    if parts is None:
+        return None
+    expected = infer_once(keep_outputs(model, LOGITS), pixels)
+    found = parts.upper(parts.lower(pixels)[0])
+    return float(np.abs(average_views(found, n_views=1) - average_views(expected, n_views=1)).max())

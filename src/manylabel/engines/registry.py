@@ -1,146 +1,118 @@
-"""Choose the engine that scores photos, and open a bundle with it.
+"""Choose an engine and open a bundle with it.
 
-In:  a bundle; the user's wishes for engine, device and precision.
-Out: a predictor. Where a converted model is at hand, torch is not loaded.
+In:  a bundle; engine, device and precision, as the user asks for them.
+Out: a predictor. Where an exported or converted model is at hand, torch is not loaded.
+
+Everything heavy is imported inside functions: the command line reads names and help from here.
 """
 
 import logging
 import platform
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ctypes.util import find_library
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
-from manylabel.bundle.folder import Bundle, read_bundle
-from manylabel.bundle.onnx_file import ONNX_FILE, is_made_from, read_onnx
-from manylabel.bundle.tables import ThresholdSource, change_thresholds
 from manylabel.config import DeviceName, EngineName, PrecisionName
-from manylabel.engines.base import PixelPredictor
-from manylabel.engines.engine_files import (
-    INT8_FOLDER,
-    MODEL_FILE,
-    OPENVINO_FOLDER,
-    cached_engine,
-    read_engine,
-    save_openvino,
-    write_engine,
-)
-from manylabel.engines.model_limits import check_model
-from manylabel.engines.onnxruntime import OnnxPredictor
-from manylabel.engines.openvino import Aim, OpenVinoPredictor, has_native_bf16, read_model
-from manylabel.engines.split_model import Locator, take_apart
 from manylabel.errors import (
     BundleError,
     ConfigError,
     EngineError,
     MissingExtraError,
-    OutputError,
+    did_you_mean,
     needs_extra,
 )
-from manylabel.io.cache import cache_limit_bytes, make_room, mark_used
-from manylabel.io.untrusted_files import check_plain
-from manylabel.quiet_imports import has_openvino
 
 if TYPE_CHECKING:
     import openvino
+
+    from manylabel.bundle.folder import Bundle
+    from manylabel.bundle.tables import ThresholdSource
+    from manylabel.engines.base import PixelPredictor
+    from manylabel.engines.openvino import OpenVinoPredictor, SplitModel, Workload
 
 _ACCELERATOR_FILES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 _logger = logging.getLogger(__name__)
 
 
-def open_predictor(
-    folder: Path,
-    *,
-    engine: EngineName = "auto",
-    device: DeviceName = "auto",
-    precision: PrecisionName = "auto",
-    aim: Aim = "any",
-    thresholds: ThresholdSource | Sequence[ThresholdSource] | None = None,
-) -> PixelPredictor:
-    """Open a bundle.
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """How a bundle is to be opened.
 
-    Args:
-        folder: The bundle.
-        engine: "auto" takes OpenVINO where the device is a CPU and OpenVINO is installed, else torch; "int8"
-            takes what ``export`` made, as does "onnxruntime".
-        device: Where to compute; OpenVINO is used on the CPU.
-        precision: Number type of the forward pass.
-        aim: How many photos come; to torch it makes no difference.
-        thresholds: Thresholds of some labels in place of those of the bundle, by label or as a file.
-
-    Raises:
-        BundleError: A file is missing, damaged or does not fit.
-        EngineError: OpenVINO was asked for and cannot compute the network.
-        ConfigError: The wanted device or number type is not there, or a threshold cannot be used.
-        MissingExtraError: The engine is not installed.
+    Attributes:
+        device: Where to compute.
+        precision: What to compute in.
+        workload: How many photos come.
     """
-    bundle = read_bundle(folder)
-    if thresholds is not None:
-        bundle = replace(
-            bundle, thresholds=change_thresholds(bundle.thresholds, bundle.config.labels, thresholds)
-        )
-    match engine:
-        case "auto":
-            return _open_best(bundle, device=device, precision=precision, aim=aim)
-        case "torch":
-            return _open_torch(bundle, device=device, precision=precision)
-        case "openvino" | "int8":
-            _check_openvino(engine, device)
-            model = _int8_model(bundle) if engine == "int8" else converted_model(bundle)
-            return open_converted(bundle, model, precision=precision, aim=aim)
-        case "onnxruntime":
-            return _open_onnx(bundle, device=device, precision=precision)
-        case _:
-            assert_never(engine)
+
+    device: DeviceName = "auto"
+    precision: PrecisionName = "auto"
+    workload: "Workload" = "any"
 
 
-def open_locator(bundle: Bundle) -> Locator | None:
-    """Open the two parts of a bundle's network, for heat maps; None where it keeps no places of a photo.
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """An engine that users can choose.
 
-    Raises:
-        BundleError: A file is missing, damaged or does not fit.
-        EngineError: OpenVINO cannot compute the network as torch does.
-        MissingExtraError: OpenVINO is not installed.
+    Attributes:
+        name: What they call it.
+        help: When to choose it, for the command line.
+        open: Opens a bundle; raises what ``open_predictor`` raises.
+        is_cpu_only: Whether it refuses other devices.
+        is_installed: Whether everything that it needs is installed.
+        extra: The optional dependencies that install it.
     """
-    _check_openvino("openvino", "cpu")
-    found = converted_model(bundle)
-    model = read_model(found)
-    check_model(model, source=found if isinstance(found, Path) else bundle.folder)
-    return take_apart(model)
+
+    name: str
+    help: str
+    open: "Callable[[Bundle, EngineOptions], PixelPredictor]"
+    is_cpu_only: bool = False
+    is_installed: Callable[[], bool] = lambda: True
+    extra: str = "train"
 
 
-def _open_best(bundle: Bundle, *, device: DeviceName, precision: PrecisionName, aim: Aim) -> PixelPredictor:
+def _has_openvino() -> bool:
+    return find_spec("openvino") is not None
+
+
+def _open_auto(bundle: "Bundle", options: EngineOptions) -> "PixelPredictor":
     """Open with OpenVINO where it fits, else with torch."""
-    if _is_cpu(device) and has_openvino() and (precision != "bf16" or has_native_bf16()):
+    if _is_cpu(options.device) and _has_openvino() and _has_precision(options.precision):
         try:
-            return open_converted(bundle, converted_model(bundle), precision=precision, aim=aim)
+            return _open_openvino(bundle, options)
         except EngineError as error:
             _logger.warning("%s; torch is used instead", error)
-    return _open_torch(bundle, device=device, precision=precision)
+    return _open_torch(bundle, options)
 
 
-def open_converted(
-    bundle: Bundle,
-    model: "openvino.Model | Path",
-    *,
-    precision: PrecisionName = "auto",
-    aim: Aim = "any",
-) -> OpenVinoPredictor:
-    """Open a model that was made from a bundle; arguments and errors as for ``OpenVinoPredictor``."""
-    return OpenVinoPredictor(
-        model,
-        config=bundle.config,
-        thresholds=bundle.thresholds,
-        precision=precision,
-        aim=aim,
-    )
+def _open_openvino(bundle: "Bundle", options: EngineOptions) -> "PixelPredictor":
+    from manylabel.engines.model_files import converted_model
+
+    model = converted_model(bundle)
+    return open_converted(bundle, model, precision=options.precision, workload=options.workload)
 
 
-def _open_onnx(bundle: Bundle, *, device: DeviceName, precision: PrecisionName) -> PixelPredictor:
-    _check_cpu("onnxruntime", device)
-    if precision == "bf16":
+def _open_int8(bundle: "Bundle", options: EngineOptions) -> "PixelPredictor":
+    from manylabel.engines.model_files import int8_model
+
+    model = int8_model(bundle)
+    return open_converted(bundle, model, precision=options.precision, workload=options.workload)
+
+
+def _open_torch(bundle: "Bundle", options: EngineOptions) -> "PixelPredictor":
+    with needs_extra("Using a bundle with torch", "train"):
+        from manylabel.engines.torch import torch_predictor
+
+    return torch_predictor(bundle, device=options.device, precision=options.precision)
+
+
+def _open_onnxruntime(bundle: "Bundle", options: EngineOptions) -> "PixelPredictor":
+    from manylabel.bundle.onnx_file import ONNX_FILE, read_onnx
+    from manylabel.engines.onnxruntime import OnnxPredictor
+
+    if options.precision == "bf16":
         raise ConfigError("precision: ONNX Runtime computes in 32-bit floats here; leave 'bf16' out")
     model = read_onnx(bundle)
     if model is None:
@@ -150,110 +122,141 @@ def _open_onnx(bundle: Bundle, *, device: DeviceName, precision: PrecisionName) 
     return OnnxPredictor(model, config=bundle.config, thresholds=bundle.thresholds)
 
 
-def _open_torch(bundle: Bundle, *, device: DeviceName, precision: PrecisionName) -> PixelPredictor:
-    with needs_extra("Using a bundle with torch", "train"):
-        from manylabel.engines.torch import torch_predictor  # not at the top: an extra, and slow
+_OPENVINO = Engine(
+    name="openvino",
+    help="fastest on most CPUs",
+    open=_open_openvino,
+    is_cpu_only=True,
+    is_installed=_has_openvino,
+    extra="openvino",
+)
 
-    return torch_predictor(bundle, device=device, precision=precision)
+ENGINES = {
+    engine.name: engine
+    for engine in (
+        Engine(name="auto", help="openvino on a CPU, else torch", open=_open_auto),
+        _OPENVINO,
+        Engine(name="torch", help="any device", open=_open_torch),
+        replace(
+            _OPENVINO,
+            name="int8",
+            help="fastest where the processor has 8-bit instructions (`manylabel export --to int8` first)",
+            open=_open_int8,
+        ),
+        Engine(
+            name="onnxruntime",
+            help="another engine on the CPU (`manylabel export --to onnx` first)",
+            open=_open_onnxruntime,
+            is_cpu_only=True,
+            extra="onnx",
+        ),
+    )
+}
+"""The engines by name, in the order in which the command line lists them."""
 
 
-def converted_model(bundle: Bundle) -> "openvino.Model | Path":
-    """Return the network of a bundle in a form that OpenVINO reads: from the bundle, else from the cache.
+def open_predictor(
+    folder: Path,
+    *,
+    engine: EngineName = "auto",
+    device: DeviceName = "auto",
+    precision: PrecisionName = "auto",
+    workload: "Workload" = "any",
+    thresholds: "ThresholdSource | Sequence[ThresholdSource] | None" = None,
+) -> "PixelPredictor":
+    """Open a bundle.
 
-    Where neither has one, it is converted and cached.
+    Args:
+        folder: The bundle.
+        engine: One of ``ENGINES``.
+        device: Where to compute; OpenVINO is used on the CPU.
+        precision: What to compute in.
+        workload: How many photos come; it makes no difference to torch.
+        thresholds: Thresholds of some labels in place of those of the bundle, by label or as a file.
 
     Raises:
-        BundleError: The weights do not fit, or an exported form in the bundle is damaged.
-        EngineError: OpenVINO cannot compute the network as torch does.
-        MissingExtraError: It has to be converted, and torch is not installed.
-        ConfigError: MANYLABEL_CACHE_GB is no positive number.
+        BundleError: A file is missing, damaged or does not fit.
+        EngineError: OpenVINO was asked for and cannot compute the network.
+        ConfigError: There is no such engine, the wanted device or precision is not there, or a threshold
+            cannot be used.
+        MissingExtraError: The engine is not installed.
     """
-    check_plain(bundle.folder, OPENVINO_FOLDER)
-    if (bundle.folder / OPENVINO_FOLDER).is_dir():
-        return _exported_model(bundle, OPENVINO_FOLDER, command="--to openvino")
-    place, limit_bytes = cached_engine(bundle), cache_limit_bytes()
-    if place.exists():
-        try:
-            model_file = read_engine(place).model
-            mark_used(place)
-            return model_file
-        except BundleError as error:
-            _logger.warning("%s; the network is converted again", error)
-    exported = read_onnx(bundle)
-    if exported is not None:
-        return exported
-    _logger.info("converting the network for this machine: some seconds, once")
-    return _convert(bundle, place, limit_bytes=limit_bytes)
+    from manylabel.bundle.folder import read_bundle
+    from manylabel.bundle.tables import change_thresholds
 
-
-def _convert(bundle: Bundle, place: Path, *, limit_bytes: int) -> "openvino.Model | Path":
-    """Convert the network of a bundle; return it as the cache keeps it, so that every run opens the same."""
-    with needs_extra(
-        f"Converting {bundle.folder}, which has no exported form (export --to onnx makes one),", "train"
-    ):
-        from manylabel.engines.conversion import convert_bundle  # not at the top: an extra, and slow
-
-    model = convert_bundle(bundle)
-    try:
-        facts = {"bundle": bundle.facts["sha256"], "network": bundle.config.backbone}
-        write_engine(place, model, facts=facts)
-    except (OSError, OutputError) as error:
-        _logger.warning("the converted network could not be kept in %s: %s", place.parent, error)
-        return _as_kept(model)
-    make_room(place, limit_bytes=limit_bytes)
-    return place / MODEL_FILE
-
-
-def _as_kept(model: "openvino.Model") -> "openvino.Model":
-    """Return a model as it is once it was written: in memory, some sums are ordered otherwise."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        try:
-            save_openvino(model, Path(folder))
-            return read_model(Path(folder) / MODEL_FILE)
-        except OSError:
-            return model
-
-
-def _int8_model(bundle: Bundle) -> Path:
-    check_plain(bundle.folder, INT8_FOLDER)
-    if not (bundle.folder / INT8_FOLDER).is_dir():
-        raise BundleError(
-            f"{bundle.folder}: has no 8-bit version yet; make one: "
-            f"manylabel export {bundle.folder} --to int8 --photos FOLDER"
+    entry = find_engine(engine)
+    bundle = read_bundle(folder)
+    if thresholds is not None:
+        bundle = replace(
+            bundle, thresholds=change_thresholds(bundle.thresholds, bundle.config.labels, thresholds)
         )
-    return _exported_model(bundle, INT8_FOLDER, command="--to int8 --photos FOLDER")
+    _check_engine(entry, device)
+    return entry.open(bundle, EngineOptions(device=device, precision=precision, workload=workload))
 
 
-def _exported_model(bundle: Bundle, name: str, *, command: str) -> Path:
-    """Return the model in a folder of the bundle, checked against what it was made from."""
-    folder = bundle.folder / name
-    again = f"export it again: manylabel export {bundle.folder} {command}"
-    try:
-        files = read_engine(folder)
-    except BundleError as error:
-        raise BundleError(f"{error}; {again}") from error
-    if not is_made_from(files.facts.get("bundle"), bundle):
-        raise BundleError(
-            f"{folder}: was exported from a different model than the one in this bundle; {again}"
-        )
-    return files.model
+def find_engine(name: str) -> Engine:
+    """Return the engine of a name.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if name not in ENGINES:
+        hint = did_you_mean(name, list(ENGINES)) or ";"
+        raise ConfigError(f"engine: unknown engine '{name}'{hint} known engines: {', '.join(ENGINES)}")
+    return ENGINES[name]
 
 
-def _check_cpu(engine: EngineName, device: DeviceName) -> None:
-    if device not in ("auto", "cpu"):
+def open_split_model(bundle: "Bundle") -> "SplitModel | None":
+    """Open both parts of a bundle's network, for heat maps; None where it has no patch grid.
+
+    Raises:
+        BundleError: A file is missing, damaged or does not fit.
+        EngineError: OpenVINO cannot compute the network as torch does.
+        MissingExtraError: OpenVINO is not installed.
+    """
+    from manylabel.engines.model_files import converted_model
+    from manylabel.engines.openvino import split_model
+    from manylabel.engines.openvino_models import check_model, read_model
+
+    _check_engine(_OPENVINO, "cpu")
+    found = converted_model(bundle)
+    model = read_model(found)
+    check_model(model, source=found if isinstance(found, Path) else bundle.folder)
+    return split_model(model)
+
+
+def open_converted(
+    bundle: "Bundle",
+    model: "openvino.Model | Path",
+    *,
+    precision: PrecisionName = "auto",
+    workload: "Workload" = "any",
+) -> "OpenVinoPredictor":
+    """Open a model that was made from a bundle; arguments and errors as for ``OpenVinoPredictor``."""
+    from manylabel.engines.openvino import OpenVinoPredictor
+
+    return OpenVinoPredictor(
+        model, config=bundle.config, thresholds=bundle.thresholds, precision=precision, workload=workload
+    )
+
+
+def _check_engine(engine: Engine, device: DeviceName) -> None:
+    if engine.is_cpu_only and device not in ("auto", "cpu"):
         raise ConfigError(
-            f"engine: '{engine}' computes on the CPU, device '{device}' was asked for; leave one out"
+            f"engine: '{engine.name}' computes on the CPU, device '{device}' was asked for; leave one out"
         )
+    if not engine.is_installed():
+        raise MissingExtraError(f"The engine '{engine.name}'", engine.extra)
 
 
-def _check_openvino(engine: EngineName, device: DeviceName) -> None:
-    _check_cpu(engine, device)
-    if not has_openvino():
-        raise MissingExtraError(f"The engine '{engine}'", "openvino")
+def _has_precision(precision: PrecisionName) -> bool:
+    from manylabel.engines.openvino import has_native_bf16
+
+    return precision != "bf16" or has_native_bf16()
 
 
 def _is_cpu(device: DeviceName) -> bool:
-    """Say whether the device is a CPU; torch, slow to load, is asked only where it may not be."""
+    """Return whether the device is a CPU; torch, slow to load, is asked only where it may not be."""
     if device != "auto":
         return device == "cpu"
     if not _may_have_accelerator():

@@ -1,14 +1,13 @@
-"""Score many photos.
+"""Score many photo files.
 
 In:  a predictor and photo files, any number of them.
 Out: scores and decisions of the photos that can be read, and an error for each other one, in the order of the
      files; part by part, or all at once.
 """
 
-from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -18,23 +17,23 @@ from numpy.typing import NDArray
 
 from manylabel.constraints import decide_with_rules
 from manylabel.data.photos import convert_photos
-from manylabel.engines.base import Finish, PixelPredictor
+from manylabel.engines.base import Finish, PixelPredictor, run_batches
 from manylabel.errors import PhotoError
-from manylabel.preprocess import PixelArray, resize_views
-from manylabel.types import IntArray, Progress, ProgressCallback, Scores, ignore_progress
+from manylabel.preprocess import PixelArray, Preprocessing, resize_views
+from manylabel.types import FloatArray, IntArray, Progress, ProgressCallback, Scores, ignore_progress
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Predictions:
-    """Hold what a model says about some photos.
+    """The predictions of a model for some photos.
 
     Attributes:
         scores: Probabilities [n_photos, n_labels] of the photos that could be read.
         decisions: Which labels the model gives [n_photos, n_labels].
         thresholds: The score from which on a label counts as present [n_labels].
-        rows: Places of those photos among the files that were given [n_photos].
+        rows: Which of the given files these photos are [n_photos].
         failures: An error for each file that could not be read.
-        failure_rows: Places of those files among the files that were given [n_failures].
+        failure_rows: Which of the given files these are [n_failures].
     """
 
     scores: Scores
@@ -52,8 +51,8 @@ class Predictions:
     def in_order(self) -> Iterator[int | PhotoError]:
         """Yield, file by file, the row of a photo that was scored, or the error of one that was not."""
         answers: list[int | PhotoError] = [*range(len(self.rows)), *self.failures]
-        places = np.concatenate([self.rows, self.failure_rows])
-        return (answers[number] for number in np.argsort(places, kind="stable"))
+        files = np.concatenate([self.rows, self.failure_rows])
+        return (answers[number] for number in np.argsort(files, kind="stable"))
 
 
 def predict_files(
@@ -65,11 +64,12 @@ def predict_files(
 ) -> Predictions:
     """Score photo files; arguments as for ``stream_files``, all scores at once."""
     parts = stream_files(predictor, paths, names=names, on_progress=on_progress)
-    return join_predictions([_Part().judge(predictor, names), *parts])
+    nothing = np.empty((0, len(predictor.labels)))
+    return join_predictions([_decide(FilePart(), predictor, names, scores=nothing), *parts])
 
 
 def join_predictions(parts: Sequence[Predictions]) -> Predictions:
-    """Put the parts of a stream together, at least one."""
+    """Join the parts of a stream, at least one."""
     first = parts[0]
     return Predictions(
         scores=Scores(
@@ -97,98 +97,109 @@ def stream_files(
     Threads read, decode and resize ahead while the engine computes the parts before.
 
     Args:
-        predictor: What scores.
+        predictor: The model.
         paths: The files.
         names: What to call them.
-        on_progress: Hears of progress.
+        on_progress: Called after every part.
 
     Yields:
-        What is said about the next files, in their order; ``rows`` counts from the first of all files.
+        Predictions for the next files, in their order; ``rows`` counts from the first of all files.
     """
-    started: deque[tuple[_Part, Finish]] = deque()
+
+    def start(part: FilePart) -> Callable[[], tuple[FilePart, FloatArray]]:
+        finish = _start(part, predictor)
+        return lambda: (part, finish())
+
     n_done = 0
-
-    def finish_first() -> Predictions:
-        nonlocal n_done
-        part, finish = started.popleft()
-        said = part.judge(predictor, names, finish)
-        n_done += len(part.rows) + len(part.failures)
-        on_progress(Progress(subject="photos", stage="scoring", done=n_done, total=len(paths)))
-        return said
-
-    with closing(_read_views(predictor, paths)) as views:
-        for part in _parts(views, size=predictor.batch_size):
-            if len(started) == predictor.n_parallel:
-                yield finish_first()
-            started.append((part, part.start(predictor)))
-        while started:
-            yield finish_first()
+    # As many parts as run wait complete, so that the engine never waits.
+    n_ahead = predictor.batch_size * max(2, predictor.n_parallel)
+    parts = read_parts(paths, predictor.preprocessing, size=predictor.batch_size, n_ahead=n_ahead)
+    with closing(parts):
+        for part, scores in run_batches(start, parts, n_parallel=predictor.n_parallel):
+            predictions = _decide(part, predictor, names, scores=scores)
+            n_done += part.n_files
+            on_progress(Progress(subject="photos", stage="scoring", done=n_done, total=len(paths)))
+            yield predictions
 
 
-class _Part:
-    """Hold some files that follow each other: views of those that can be read, errors of the others."""
+@dataclass(kw_only=True)
+class FilePart:
+    """Some files that follow each other.
 
-    def __init__(self) -> None:
-        self.rows: list[int] = []
-        self.views: list[PixelArray] = []
-        self.failure_rows: list[int] = []
-        self.failures: list[PhotoError] = []
+    Attributes:
+        rows: Which of all files could be read.
+        failure_rows: Which could not.
+        failures: An error for each of these.
+    """
+
+    rows: list[int] = field(default_factory=list)
+    failure_rows: list[int] = field(default_factory=list)
+    failures: list[PhotoError] = field(default_factory=list)
+    _views: list[PixelArray] = field(default_factory=list)
+
+    @property
+    def n_files(self) -> int:
+        """Count the files."""
+        return len(self.rows) + len(self.failure_rows)
 
     def add(self, row: int, read: PixelArray | PhotoError) -> None:
-        """Take in what became of a file."""
+        """Add the views of a file, or its error."""
         if isinstance(read, PhotoError):
             self.failure_rows.append(row)
             self.failures.append(read)
         else:
             self.rows.append(row)
-            self.views.append(read)
+            self._views.append(read)
 
-    def start(self, predictor: PixelPredictor) -> Finish:
-        """Begin to score what could be read; the pixels are given away."""
-        if not self.views:
-            return partial(np.empty, (0, len(predictor.labels)))
-        pixels = np.concatenate(self.views)  # [n_photos * n_views, side_px, side_px, 3]
-        self.views.clear()
-        return predictor.start(pixels)
+    def take_pixels(self) -> PixelArray:
+        """Return the views [n_photos * n_views, side_px, side_px, 3] of at least one photo, and free them."""
+        pixels = np.concatenate(self._views)
+        self._views.clear()
+        return pixels
 
-    def judge(
-        self, predictor: PixelPredictor, names: Sequence[str], finish: Finish | None = None
-    ) -> Predictions:
-        """Wait for the scores and decide; without files there is nothing to wait for."""
-        values = np.empty((0, len(predictor.labels))) if finish is None else finish()
-        return Predictions(
-            scores=Scores(
-                names=tuple(names[row] for row in self.rows), labels=predictor.labels, values=values
-            ),
-            decisions=decide_with_rules(predictor.rules, values, predictor.thresholds),
-            thresholds=predictor.thresholds.values,
-            rows=np.array(self.rows, dtype=np.int64),
-            failures=tuple(
-                PhotoError(Path(names[row]), error.reason)
-                for row, error in zip(self.failure_rows, self.failures, strict=True)
-            ),
-            failure_rows=np.array(self.failure_rows, dtype=np.int64),
+    def named_failures(self, names: Sequence[str]) -> tuple[PhotoError, ...]:
+        """Return the errors with the names that the user knows the files by."""
+        return tuple(
+            PhotoError(Path(names[row]), error.reason)
+            for row, error in zip(self.failure_rows, self.failures, strict=True)
         )
 
 
-def _read_views(
-    predictor: PixelPredictor, paths: Sequence[Path]
-) -> Generator[PixelArray | PhotoError, None, None]:
-    """Yield the views [n_views, side_px, side_px, 3] of each photo, or its error."""
-    preprocessing = predictor.preprocessing
-    return convert_photos(
+def read_parts(
+    paths: Sequence[Path], preprocessing: Preprocessing, *, size: int, n_ahead: int
+) -> Generator[FilePart, None, None]:
+    """Yield the files in parts of ``size``; ``n_ahead`` photos are read ahead, in threads."""
+    read = convert_photos(
         paths,
         partial(resize_views, preprocessing=preprocessing),
         side_px=preprocessing.side_px,
-        # As many parts as run wait complete, so that the engine never waits.
-        n_ahead=predictor.batch_size * max(2, predictor.n_parallel),
+        n_ahead=n_ahead,
     )
+    with closing(read):
+        numbered = enumerate(read)
+        while files := list(islice(numbered, size)):
+            part = FilePart()
+            for row, photo in files:
+                part.add(row, photo)
+            del files, photo  # their pixels are freed with the part's
+            yield part
 
 
-def _parts(views: Iterator[PixelArray | PhotoError], *, size: int) -> Iterator[_Part]:
-    numbered = enumerate(views)
-    while files := list(islice(numbered, size)):
-        part = _Part()
-        for row, read in files:
-            part.add(row, read)
-        yield part
+def _start(part: FilePart, predictor: PixelPredictor) -> Finish:
+    """Start to score what could be read."""
+    if not part.rows:
+        return partial(np.empty, (0, len(predictor.labels)))
+    return predictor.start(part.take_pixels())
+
+
+def _decide(
+    part: FilePart, predictor: PixelPredictor, names: Sequence[str], *, scores: FloatArray
+) -> Predictions:
+    return Predictions(
+        scores=Scores(names=tuple(names[row] for row in part.rows), labels=predictor.labels, values=scores),
+        decisions=decide_with_rules(predictor.rules, scores, predictor.thresholds),
+        thresholds=predictor.thresholds.values,
+        rows=np.array(part.rows, dtype=np.int64),
+        failures=part.named_failures(names),
+        failure_rows=np.array(part.failure_rows, dtype=np.int64),
+    )

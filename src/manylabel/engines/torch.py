@@ -1,22 +1,26 @@
-"""Predict with torch.
+"""Run networks with torch.
 
 In:  a classifier, or a bundle on disk; upright RGB photos.
-Out: probabilities [n_photos, n_labels].
+Out: probabilities [n_photos, n_labels]; both parts of a split model.
 """
 
 import errno
 import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch.overrides import TorchFunctionMode
 
-from manylabel.bundle.folder import CONFIG_FILE, WEIGHTS_FILE, Bundle, read_bundle
+from manylabel.bundle.folder import CONFIG_FILE, WEIGHTS_FILE, Bundle
 from manylabel.config import DeviceName, PrecisionName
 from manylabel.constraints import LabelRules, parse_rules
 from manylabel.engines.base import EnginePredictor, Finish
-from manylabel.engines.memory_budget import Budget
+from manylabel.engines.openvino import ActivationArray
 from manylabel.errors import BundleError, ConfigError, WeightsError, visible
 from manylabel.io.files import check_room
 from manylabel.models.backbones import build_backbone, seeded
@@ -24,20 +28,25 @@ from manylabel.models.classifier import Classifier
 from manylabel.models.device import choose_device, choose_precision
 from manylabel.models.heads import build_head
 from manylabel.models.modes import infer
+from manylabel.models.split_model import LocatedClassifier
 from manylabel.models.weight_files import check_header
+from manylabel.patch_grid import PatchGrid
 from manylabel.preprocess import PixelArray
-from manylabel.types import Thresholds
+from manylabel.types import FloatArray, Thresholds
 
 _VIEWS_PER_BATCH = 32
+_ALLOCATING: tuple[Callable[..., Any], ...] = (torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn)
+_FREE_NUMBERS = 2**27
+_MIN_BYTES_PER_NUMBER = 2
 
 
 class TorchPredictor(EnginePredictor):
-    """Turn photos into scores through torch.
+    """A model that torch runs.
 
     Args:
         classifier: The network; used where it lies, in inference mode.
         thresholds: Thresholds that came with it.
-        precision: Number type of the forward pass.
+        precision: Dtype of the forward pass.
         rules: What decisions obey; not given: nothing.
     """
 
@@ -57,13 +66,8 @@ class TorchPredictor(EnginePredictor):
             preprocessing=classifier.preprocessing,
             views_per_batch=_VIEWS_PER_BATCH,
         )
-        self._classifier = classifier.eval()
+        self.classifier = classifier.eval()
         self._precision = precision
-
-    @property
-    def classifier(self) -> Classifier:
-        """Return the network, in inference mode."""
-        return self._classifier
 
     @property
     def side_px(self) -> int:
@@ -72,12 +76,12 @@ class TorchPredictor(EnginePredictor):
 
     @property
     def engine(self) -> str:
-        """Say what computes, and in which numbers."""
+        """Name the engine and its precision."""
         return f"torch, {'bf16' if self._precision == torch.bfloat16 else 'fp32'}"
 
     def start(self, pixels: PixelArray) -> Finish:
         """Score the views of some photos; arguments and result as in ``PixelPredictor``."""
-        logits = predict_pixels(self._classifier, torch.from_numpy(pixels), precision=self._precision)
+        logits = predict_pixels(self.classifier, torch.from_numpy(pixels), precision=self._precision)
         scores = self.to_scores(logits.numpy(), n_rows=len(pixels))
         return lambda: scores
 
@@ -89,12 +93,42 @@ def predict_pixels(classifier: Classifier, pixels: torch.Tensor, *, precision: t
     Args:
         classifier: In inference mode.
         pixels: [batch, side_px, side_px, 3], 0 to 255.
-        precision: Number type of the forward pass.
+        precision: Dtype of the forward pass.
     """
     device = next(classifier.parameters()).device
     logits = infer(classifier, pixels, device=device, precision=precision)
-    # Sigmoids in double precision keep the order of scores near 0 and 1, which average precision looks at.
+    # Sigmoids in double precision keep the order of scores near 0 and 1, which average precision depends on.
     return logits.cpu().double()
+
+
+class TorchSplitModel:
+    """A split model that torch runs where it lies, in 32-bit floats.
+
+    Args:
+        network: The network in two parts; put into inference mode.
+    """
+
+    def __init__(self, network: LocatedClassifier) -> None:
+        """Switch the network to inference."""
+        self._network = network.eval()
+        self._device = next(network.parameters()).device
+
+    @property
+    def grid(self) -> PatchGrid:
+        """Return the patch grid of the activations."""
+        return self._network.grid
+
+    @torch.inference_mode()
+    def lower(self, pixels: PixelArray) -> tuple[ActivationArray, FloatArray]:
+        """Return activations and features; as in ``SplitModel``."""
+        _, features, activations = self._network(torch.tensor(pixels, device=self._device))
+        return activations.cpu().numpy(), np.asarray(features.cpu().double().numpy())
+
+    @torch.inference_mode()
+    def upper(self, activations: ActivationArray) -> FloatArray:
+        """Return logits; as in ``SplitModel``."""
+        logits = self._network.upper(torch.tensor(activations, device=self._device))
+        return np.asarray(logits.cpu().double().numpy())
 
 
 def save_weights(classifier: Classifier, path: Path) -> None:
@@ -107,32 +141,25 @@ def save_weights(classifier: Classifier, path: Path) -> None:
     check_room(path.parent, sum(tensor.nbytes for tensor in tensors.values()))
     try:
         save_file(tensors, path)
-    except SafetensorError as error:  # its word for a full disk, too
+    except SafetensorError as error:  # also where the disk is full
         number = re.search(r"os error (\d+)", str(error))
         raise OSError(int(number[1]) if number else errno.EIO, str(error)) from error
-
-
-def load_predictor(
-    folder: Path, *, device: DeviceName = "auto", precision: PrecisionName = "auto"
-) -> TorchPredictor:
-    """Read a bundle.
-
-    Args:
-        folder: The bundle.
-        device: Where to compute.
-        precision: Number type of the forward pass.
-
-    Raises:
-        BundleError: A file is missing, damaged or does not fit.
-        ConfigError: The wanted device is not there.
-    """
-    return torch_predictor(read_bundle(folder), device=device, precision=precision)
 
 
 def torch_predictor(
     bundle: Bundle, *, device: DeviceName = "auto", precision: PrecisionName = "auto"
 ) -> TorchPredictor:
-    """Put the network of a bundle on a device; arguments and errors as for ``load_predictor``."""
+    """Load the network of a bundle onto a device.
+
+    Args:
+        bundle: The bundle.
+        device: Where to compute.
+        precision: Dtype of the forward pass.
+
+    Raises:
+        BundleError: The weights do not fit.
+        ConfigError: The wanted device is not there.
+    """
     classifier = load_classifier(bundle)
     where = choose_device(device)
     classifier.to(where).to(memory_format=torch.channels_last)
@@ -145,7 +172,7 @@ def torch_predictor(
 
 
 def load_classifier(bundle: Bundle) -> Classifier:
-    """Build the network of a bundle on the CPU, with its weights, in inference mode.
+    """Load the network of a bundle on the CPU, in inference mode.
 
     Raises:
         BundleError: The weights do not fit.
@@ -178,3 +205,46 @@ def _build_classifier(bundle: Bundle, weights: Path) -> Classifier:
     except ConfigError as error:
         raise BundleError(f"{bundle.folder / CONFIG_FILE}: {error}") from error
     return Classifier(backbone=backbone, head=head, labels=config.labels)
+
+
+class Budget(TorchFunctionMode):
+    """A limit on the numbers that are allocated inside ``with Budget(...):``.
+
+    The largest networks have billions of parameters, and a bundle may name one of them, or millions of
+    labels, beside a file of weights of a few bytes.
+
+    Args:
+        weights: The file; half a gigabyte more than its numbers is free.
+
+    Examples:
+        >>> with Budget(Path(__file__)):
+        ...     layer = torch.nn.Linear(100_000, 100_000)
+        Traceback (most recent call last):
+        ...
+        manylabel.errors.BundleError: ...torch.py: does not fit config.json: that describes a network ...
+    """
+
+    def __init__(self, weights: Path) -> None:
+        """Start with nothing allocated."""
+        super().__init__()
+        self._weights = weights
+        self._n_left = weights.stat().st_size // _MIN_BYTES_PER_NUMBER + _FREE_NUMBERS
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Count what is about to be allocated."""
+        kwargs = {} if kwargs is None else kwargs
+        if func in _ALLOCATING and kwargs.get("out") is None:
+            options = {name: value for name, value in kwargs.items() if name != "generator"}
+            self._n_left -= func(*args, **{**options, "device": "meta"}).numel()
+            if self._n_left < 0:
+                raise BundleError(
+                    f"{self._weights}: does not fit config.json: that describes a network with far more "
+                    "numbers than this file holds"
+                )
+        return func(*args, **kwargs)

@@ -1,15 +1,19 @@
-"""Explain what a bundle says about photos.
+"""Explain the predictions of a bundle.
 
-In:  a bundle, photos, perhaps the photos that it learned from with their labels.
-Out: heat maps and the most similar photos, as values, or as PNG files and a page.
+In:  a bundle, photos, perhaps its training photos with their labels.
+Out: heat maps and the most similar photos, as values, or as a folder: a PNG per photo and label, and
+     index.html, which opens offline and also shows the plain photos.
 """
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from jinja2 import Environment, PackageLoader
 from PIL import Image
 
 from manylabel.bundle.folder import Bundle, read_bundle
@@ -17,33 +21,38 @@ from manylabel.bundle.tables import ThresholdSource
 from manylabel.config import DataConfig, EngineName, PrecisionName
 from manylabel.data.find import describe_misnamed, find_files
 from manylabel.data.formats import read_table_as
-from manylabel.data.photos import convert_photos, open_photo
-from manylabel.engines.openvino import aim_for
-from manylabel.engines.registry import open_locator, open_predictor
-from manylabel.engines.split_model import Locator
+from manylabel.data.photos import convert_photos, data_uri, open_photo, to_jpeg
+from manylabel.engines.openvino import SplitModel, workload_of
+from manylabel.engines.registry import open_predictor, open_split_model
 from manylabel.engines.stream import Predictions, predict_files
 from manylabel.errors import ConfigError, EngineError, InputError, PhotoError, did_you_mean, nothing_read
 from manylabel.explanation.occlusion import HeatMaps, explain_photo
+from manylabel.explanation.overlay import draw_overlay, scale_colors
+from manylabel.io.files import printable
+from manylabel.io.folders import check_free, new_folder
 from manylabel.preprocess import Box, Preprocessing, resize_photo
 from manylabel.review.neighbors import most_similar
 from manylabel.types import FloatArray, LabelTable, Progress, ProgressCallback, ignore_progress
 
 _logger = logging.getLogger(__name__)
-_MOST_VARIANTS = 256
+_MAX_GROUPS = 256
 _N_NEAREST = 5
 _LONGEST_PX = 640
+_NEIGHBOR_PX = 160
+_JPEG_QUALITY = 85
+_OWN_FILES = re.compile(r"index\.html|\d{3,}\.[^/]*\.png")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbor:
-    """Hold a photo that looks like the one that is explained.
+    """A photo that looks like the one that is explained.
 
     Attributes:
         name: Its name in the table.
         path: Its file.
         labels: The labels that it carries.
-        words: The same in words, or that nobody knows.
-        cosine: How alike it is, at most 1.
+        words: The same in words, or that they are unknown.
+        cosine: Cosine similarity, at most 1.
     """
 
     name: str
@@ -55,13 +64,13 @@ class Neighbor:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ExplainedLabel:
-    """Hold where a network saw what speaks for a label.
+    """The explanation of one label.
 
     Attributes:
         label: The label.
         score: Its probability, as ``predict`` gives it.
         is_given: Whether ``predict`` gives it.
-        heat: How much each place speaks for it, in logits [rows, columns].
+        heat: How much each patch speaks for it, in logits [rows, columns].
     """
 
     label: str
@@ -72,13 +81,13 @@ class ExplainedLabel:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Explanation:
-    """Hold why a network says what it says about a photo.
+    """The explanation of the predictions for a photo.
 
     Attributes:
         path: The photo's file.
         photo: The photo, upright, at most 640 pixels a side.
         box: The part of it that the network saw, as shares of its width and height.
-        labels: What is explained.
+        labels: The labels that are explained.
         neighbors: The most similar photos, the most similar first.
     """
 
@@ -91,7 +100,7 @@ class Explanation:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Explanations:
-    """Hold the explanations of some photos.
+    """The explanations of some photos.
 
     Attributes:
         photos: One per photo that could be read.
@@ -114,7 +123,7 @@ def explain(  # noqa: PLR0913 - a wish of the user each
     thresholds: ThresholdSource | Sequence[ThresholdSource] | None = None,
     on_progress: ProgressCallback = ignore_progress,
 ) -> Explanations:
-    """Explain what a bundle says about photos.
+    """Explain the predictions of a bundle for photos.
 
     Probabilities and decisions are those of ``predict`` for the same photos, engine, precision, thresholds.
 
@@ -123,16 +132,16 @@ def explain(  # noqa: PLR0913 - a wish of the user each
         photos: Photo files and folders of them.
         labels: The labels to explain. None given: those that the network gives, else the most probable one.
         among: Folder and table of the photos to look for similar ones in; not given: none are looked for.
-        form: How that table says its labels, as in the section "data" of a run.
-        engine: What computes probabilities, as for ``predict``; maps come from OpenVINO.
-        precision: Number type of the probabilities; maps are computed in 32-bit floats.
+        form: How that table is read, as in the section "data" of a run.
+        engine: The engine of the probabilities, as for ``predict``; maps come from OpenVINO.
+        precision: Dtype of the probabilities; maps are computed in 32-bit floats.
         thresholds: Thresholds of some labels in place of those of the bundle, as for ``predict``.
-        on_progress: Hears of progress.
+        on_progress: Called after every photo.
 
     Raises:
         InputError: The bundle, a threshold or the table cannot be used, there is no such label, or no photo
             can be read.
-        EngineError: The network keeps no places of a photo.
+        EngineError: The network has no patch grid.
         MissingExtraError: OpenVINO is not installed.
     """
     folders = {path: find_files(path) for path in map(Path, photos) if path.is_dir()}
@@ -145,12 +154,18 @@ def explain(  # noqa: PLR0913 - a wish of the user each
         raise InputError(f"no photo found in {', '.join(map(str, photos)) or 'nothing'}")
     opened = read_bundle(Path(bundle))
     columns = _columns_of(labels, opened)
-    locator = open_locator(opened)
-    if locator is None:
-        raise EngineError(f"{bundle}: this network keeps no places of a photo, so it has no heat maps")
-    known = None if among is None else _look_at(opened, locator, among, form or DataConfig(), on_progress)
+    model = open_split_model(opened)
+    if model is None:
+        raise EngineError(f"{bundle}: this network has no patch grid inside, so it has no heat maps")
+    known = (
+        None if among is None else _compute_features(opened, model, among, form or DataConfig(), on_progress)
+    )
     predictor = open_predictor(
-        Path(bundle), engine=engine, precision=precision, aim=aim_for(len(paths)), thresholds=thresholds
+        Path(bundle),
+        engine=engine,
+        precision=precision,
+        workload=workload_of(len(paths)),
+        thresholds=thresholds,
     )
     for change in predictor.thresholds.changes:
         _logger.info("%s", change)
@@ -158,9 +173,9 @@ def explain(  # noqa: PLR0913 - a wish of the user each
         predictor, paths, names=[str(path) for path in paths], on_progress=on_progress
     )
     explained, failures = [], list(predictions.failures)
-    for row, path in enumerate(paths[place] for place in predictions.rows.tolist()):
+    for row, path in enumerate(paths[number] for number in predictions.rows.tolist()):
         try:
-            maps, shown = _draw(locator, path, opened.config.preprocessing)
+            maps, shown = _explain_file(model, path, opened.config.preprocessing)
         except PhotoError as error:
             # A fresh error: the caught one would keep a half-decoded photo alive through its traceback.
             failures.append(PhotoError(error.path, error.reason))
@@ -192,11 +207,13 @@ def _columns_of(labels: Sequence[str], bundle: Bundle) -> list[int]:
     return [known.index(label) for label in labels]
 
 
-def _draw(locator: Locator, path: Path, preprocessing: Preprocessing) -> tuple[HeatMaps, Image.Image]:
-    """Return the heat maps of a photo, and the photo as people see it."""
-    # As predict reads it; and larger, for people.
+def _explain_file(
+    model: SplitModel, path: Path, preprocessing: Preprocessing
+) -> tuple[HeatMaps, Image.Image]:
+    """Return the heat maps of a photo, and the photo to show."""
+    # As predict reads it; and larger, to show.
     photo, shown = (open_photo(path, side_px=side) for side in (preprocessing.side_px, _LONGEST_PX))
-    maps = explain_photo(locator, photo, preprocessing, most_variants=_MOST_VARIANTS)
+    maps = explain_photo(model, photo, preprocessing, max_groups=_MAX_GROUPS)
     shown.thumbnail((_LONGEST_PX, _LONGEST_PX), Image.Resampling.LANCZOS)
     return maps, shown
 
@@ -222,7 +239,7 @@ def _explain_labels(
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _KnownPhotos:
-    """Hold labelled photos, and what they look like to the network [n_photos, n_features]."""
+    """Labelled photos, and their features [n_photos, n_features]."""
 
     table: LabelTable
     features: FloatArray
@@ -244,14 +261,14 @@ class _KnownPhotos:
         return tuple(found[:_N_NEAREST])
 
 
-def _look_at(
+def _compute_features(
     bundle: Bundle,
-    locator: Locator,
+    model: SplitModel,
     among: tuple[Path | str, Path | str],
     form: DataConfig,
     on_progress: ProgressCallback,
 ) -> _KnownPhotos:
-    """Let the network look at labelled photos; those that cannot be read are left out."""
+    """Compute the features of labelled photos; those that cannot be read are left out."""
     folder, labels = among
     table = read_table_as(form, labels, photos=folder, purpose="evaluation")
     preprocessing = bundle.config.preprocessing
@@ -264,8 +281,94 @@ def _look_at(
             failures.append(pixels)
         else:
             rows.append(row)
-            features.append(locator.lower(pixels[None])[1][0])
+            features.append(model.lower(pixels[None])[1][0])
         on_progress(Progress(subject="photos", stage="comparing", done=row + 1, total=table.n_photos))
     if not rows:
         raise InputError(nothing_read(failures, purpose=" to compare with"))
     return _KnownPhotos(table=table.take(np.array(rows)), features=np.stack(features))
+
+
+def check_output(folder: Path, *, overwrite: bool) -> None:
+    """Check that a folder may be written; call it before long work.
+
+    Raises:
+        OutputError: It has something in it that must not be replaced.
+    """
+    check_free(folder, replaces=_OWN_FILES if overwrite else None)
+
+
+def write_explanations(folder: Path, explanations: Explanations, *, overwrite: bool = False) -> None:
+    """Write all heat maps.
+
+    Args:
+        folder: Folder to make.
+        explanations: What to write.
+        overwrite: Replace what an earlier call wrote there.
+
+    Raises:
+        OutputError: The folder is taken or cannot be written to.
+    """
+    with new_folder(folder, replaces=_OWN_FILES if overwrite else None) as unfinished:
+        described = [
+            _write_photo(unfinished, number, photo)
+            for number, photo in enumerate(explanations.photos, start=1)
+        ]
+        failures = [f"{printable(str(failure.path))}: {failure.reason}" for failure in explanations.failures]
+        page = _template().render(photos=described, failures=failures, scale=scale_colors())
+        (unfinished / "index.html").write_text(page, encoding="utf-8")
+
+
+def _write_photo(folder: Path, number: int, explained: Explanation) -> dict[str, Any]:
+    """Write the pictures of a photo, and return what the page shows of it."""
+    labels = []
+    for order, label in enumerate(explained.labels, start=1):
+        # Numbered: "C++" and "C#" have the same letters.
+        name = f"{number:03}.{order}.{_as_file_name(label.label)}.png"
+        draw_overlay(explained.photo, label.heat, box=explained.box).save(folder / name)
+        labels.append(
+            {
+                "name": label.label,
+                "score": label.score,
+                "is_given": label.is_given,
+                "file": name,
+                "speaks": bool(label.heat.max() > 0),
+            }
+        )
+    return {
+        "name": printable(explained.path.name),
+        "photo": _as_uri(explained.photo),
+        "size": explained.photo.size,
+        "labels": labels,
+        "neighbors": [_describe_neighbor(neighbor) for neighbor in explained.neighbors],
+    }
+
+
+def _describe_neighbor(neighbor: Neighbor) -> dict[str, Any]:
+    try:
+        photo = open_photo(neighbor.path, side_px=_NEIGHBOR_PX)
+        photo.thumbnail((_NEIGHBOR_PX, _NEIGHBOR_PX), Image.Resampling.LANCZOS)
+        picture = _as_uri(photo)
+    except PhotoError:
+        picture = ""
+    return {"name": neighbor.name, "words": neighbor.words, "cosine": neighbor.cosine, "photo": picture}
+
+
+def _as_file_name(label: str) -> str:
+    """Return the letters and digits of a label.
+
+    Examples:
+        >>> _as_file_name("sea / lake")
+        'sea-lake'
+    """
+    return re.sub(r"\W+", "-", label).strip("-")[:60] or "label"
+
+
+def _as_uri(photo: Image.Image) -> str:
+    return data_uri(to_jpeg(photo, quality=_JPEG_QUALITY), kind="image/jpeg")
+
+
+def _template() -> Any:
+    environment = Environment(
+        loader=PackageLoader("manylabel.explanation"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("explain.html.j2")

@@ -1,4 +1,4 @@
-"""Write a bundle as one ONNX file that any engine can run.
+"""Export a bundle to one ONNX file that any engine can run.
 
 In:  a bundle.
 Out: ``model.onnx`` in it, compared with torch under OpenVINO and ONNX Runtime; or an error, and no file.
@@ -6,10 +6,10 @@ Out: ``model.onnx`` in it, compared with torch under OpenVINO and ONNX Runtime; 
     pixels         uint8 [n, side_px, side_px, 3], RGB, any n: normalisation is inside
     probabilities  float32 [n, n_labels], calibrated
     logits         float32 [n, n_labels]: what is averaged where a photo has several views
-    features       float32 [n, n_features]: what the head reads, where the network has places
-    activations    float32 [n, ...]: what heat maps are made from, where the network has places
+    features       float32 [n, n_features]: the input of the head, where the network has a patch grid
+    activations    float32 [n, ...]: what heat maps are made from, where the network has a patch grid
 
-Names, thresholds, preprocessing and rules stand in the file's metadata, as JSON.
+Names, thresholds, preprocessing and rules are in the metadata of the file, as JSON.
 """
 
 import io
@@ -28,13 +28,20 @@ from manylabel.bundle.folder import Bundle
 from manylabel.bundle.onnx_file import ONNX_FILE, add_onnx
 from manylabel.engines.base import PixelPredictor
 from manylabel.engines.onnxruntime import OnnxPredictor
-from manylabel.engines.openvino_parts import ACTIVATIONS, FEATURES, LOGITS, PIXELS, PROBABILITIES
+from manylabel.engines.openvino_models import (
+    ACTIVATIONS,
+    FEATURES,
+    LOGITS,
+    PIXELS,
+    PROBABILITIES,
+    has_openvino,
+)
 from manylabel.engines.registry import open_converted
 from manylabel.engines.torch import load_classifier
 from manylabel.errors import EngineError, needs_extra
-from manylabel.exporters.job import Exported, ExportJob
 from manylabel.exporters.parity import (
-    as_facts,
+    Exported,
+    ExportJob,
     check_parity,
     check_parts,
     choose_parity_photos,
@@ -44,7 +51,6 @@ from manylabel.io.files import writing
 from manylabel.io.folders import partial_folder
 from manylabel.models.classifier import Classifier
 from manylabel.models.split_model import LocatedClassifier, locate
-from manylabel.quiet_imports import has_openvino
 
 if TYPE_CHECKING:
     from torch.onnx import ONNXProgram
@@ -55,7 +61,7 @@ _MOST_BYTES = 2**31 - 2**20
 
 
 class _ExportedNetwork(nn.Module):
-    """Give probabilities, logits, and where the network has places, features and activations."""
+    """A network with all outputs of the file."""
 
     def __init__(self, network: Classifier | LocatedClassifier) -> None:
         super().__init__()
@@ -69,7 +75,7 @@ class _ExportedNetwork(nn.Module):
 
 
 def export_onnx(job: ExportJob) -> Exported:
-    """Convert, compare and write; arguments, result and errors as in ``formats.export``."""
+    """Convert, compare and write; arguments, result and errors as in ``registry.export``."""
     check_onnx_installed("Writing ONNX", "onnx")
     bundle = job.bundle
     photos = choose_parity_photos(bundle.config.preprocessing, photos=job.photos)
@@ -79,9 +85,9 @@ def export_onnx(job: ExportJob) -> Exported:
         made = folder / ONNX_FILE
         program.save(made, external_data=False)
         parity = compare_with_torch(_open_both(bundle, made), bundle, classifier, on=photos)
-        check_parity(parity, bundle=bundle.folder, form=ONNX_FILE, limit=job.max_difference)
+        check_parity(parity, bundle=bundle.folder, name=ONNX_FILE, limit=job.max_difference)
         check_parts(made, bundle=bundle.folder, pixels=photos.pixels[:2])
-        path = add_onnx(bundle, made, facts={"parity": as_facts(parity), "versions": versions()})
+        path = add_onnx(bundle, made, facts={"parity": parity.to_dict(), "versions": versions()})
     return Exported(path=path, parity=parity)
 
 
@@ -91,39 +97,39 @@ def _open_both(bundle: Bundle, made: Path) -> list[PixelPredictor]:
     return [*engines, *([open_converted(bundle, made, precision="fp32")] if has_openvino() else [])]
 
 
-def convert_to_onnx(bundle: Bundle, classifier: Classifier, *, has_places: bool = True) -> "ONNXProgram":
-    """Convert the network of a bundle, with everything that a user of the file must know in its metadata.
+def convert_to_onnx(bundle: Bundle, classifier: Classifier, *, has_patches: bool = True) -> "ONNXProgram":
+    """Convert the network of a bundle, with metadata for the users of the file.
 
     Args:
         bundle: What the file is made from.
         classifier: Its network, on the CPU, in inference mode.
-        has_places: Whether features and activations are outputs, too.
+        has_patches: Whether features and activations are outputs, too.
 
     Raises:
         EngineError: The network cannot be converted, or is too large for one file.
     """
     try:
-        program = onnx_program(classifier, has_places=has_places)
+        program = onnx_program(classifier, has_patches=has_patches)
     except EngineError as error:
         raise EngineError(f"{bundle.folder}: {error}") from error
     program.model.metadata_props.update(_metadata(bundle))
     return program
 
 
-def onnx_program(classifier: Classifier, *, has_places: bool = True) -> "ONNXProgram":
+def onnx_program(classifier: Classifier, *, has_patches: bool = True) -> "ONNXProgram":
     """Convert a network, without metadata; arguments and errors as for ``convert_to_onnx``."""
     _check_size(classifier)
-    located = locate(classifier) if has_places else None
-    network = _ExportedNetwork(classifier if located is None else located).eval()
-    outputs = [PROBABILITIES, LOGITS, *([] if located is None else [FEATURES, ACTIVATIONS])]
+    split = locate(classifier) if has_patches else None
+    network = _ExportedNetwork(classifier if split is None else split).eval()
+    outputs = [PROBABILITIES, LOGITS, *([] if split is None else [FEATURES, ACTIVATIONS])]
     side_px = classifier.preprocessing.side_px
     # Of one photo, a network may be traced that can only take one.
     example = torch.zeros(2, side_px, side_px, 3, dtype=torch.uint8)
     try:
         program = _convert(network, example, outputs=outputs)
     except (RuntimeError, torch.onnx.OnnxExporterError):
-        # The exporter knows attention of the usual shape only; taken to pieces, it knows every one.
-        _take_attention_apart(network)
+        # The exporter knows fused attention of the usual shape only; step by step it knows every one.
+        _unfuse_attention(network)
         try:
             program = _convert(network, example, outputs=outputs)
         except (RuntimeError, torch.onnx.OnnxExporterError) as error:
@@ -149,8 +155,8 @@ def _convert(network: nn.Module, example: Tensor, *, outputs: list[str]) -> "ONN
         )
 
 
-def _take_attention_apart(network: nn.Module) -> None:
-    """Let timm's layers compute attention step by step."""
+def _unfuse_attention(network: nn.Module) -> None:
+    """Make timm's layers compute attention step by step."""
     layers: Any = network.modules()
     for layer in layers:
         if hasattr(layer, "fused_attn"):
@@ -158,7 +164,7 @@ def _take_attention_apart(network: nn.Module) -> None:
 
 
 def _metadata(bundle: Bundle) -> Mapping[str, str]:
-    """Return what a user of the file must know; every value is text, as ONNX wants it."""
+    """Return the metadata of the file; every value is text, as ONNX requires."""
     config = bundle.config
     values = {
         "format_version": _FORMAT_VERSION,
@@ -186,7 +192,7 @@ def check_onnx_installed(what: str, extra: str) -> None:
     """Check that ONNX files can be made and run.
 
     Args:
-        what: What they are wanted for, as the beginning of a sentence.
+        what: What they are needed for, as the beginning of a sentence.
         extra: The extra that installs all of it.
 
     Raises:
@@ -200,7 +206,7 @@ def check_onnx_installed(what: str, extra: str) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence what the exporter prints and warns of: steps that it takes, and its own deprecated calls."""
+    """Hide what the exporter prints and warns of: its steps, and its own deprecated calls."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -215,7 +221,7 @@ def _quiet() -> Iterator[None]:
 
 
 def versions() -> dict[str, str]:
-    """Name the libraries that make a file, with their versions."""
+    """Return the versions of the libraries that make a file."""
     import onnx
     import onnxscript
 

@@ -1,11 +1,11 @@
-"""Compare exported models with the network that they were made from.
+"""Compare exported models with the network that they were made from; what every exporter takes and returns.
 
 In:  the network in torch; predictors of the exported model; photos, or drawn pictures, and noise.
-Out: how far probabilities lie apart; too far is an error.
+Out: how much their probabilities differ; too much is an error.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,18 +13,19 @@ import numpy as np
 import torch
 
 from manylabel.bundle.folder import Bundle
+from manylabel.config import DataConfig
 from manylabel.constraints import decide_with_rules
 from manylabel.data.find import find_photos
 from manylabel.data.photos import convert_photos
 from manylabel.data.sample import sample_photos
 from manylabel.engines.base import PixelPredictor, score_pixels
-from manylabel.engines.openvino import read_model
-from manylabel.engines.split_model import parts_difference
+from manylabel.engines.openvino import parts_difference
+from manylabel.engines.openvino_models import has_openvino, read_model
 from manylabel.engines.torch import TorchPredictor
 from manylabel.errors import EngineError, InputError, PhotoError, nothing_read
 from manylabel.models.classifier import Classifier
 from manylabel.preprocess import PixelArray, Preprocessing, resize_views
-from manylabel.quiet_imports import has_openvino
+from manylabel.types import ProgressCallback, ignore_progress
 
 if TYPE_CHECKING:
     import openvino
@@ -38,11 +39,33 @@ _N_NOISE = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class ParityRow:
-    """Hold how an engine's probabilities compare with torch's.
+class ExportJob:
+    """The work of an exporter.
 
     Attributes:
-        engine: What computed, and in which numbers.
+        bundle: The model to export.
+        photos: Folder of photos like those that will be scored; None where none is given.
+        labels: Table of their labels; None where none is given.
+        form: How the table is read; its paths are not used.
+        max_difference: Largest difference of a probability from torch's that is accepted; None: the usual
+            one of the exporter.
+        on_progress: Called as the work goes on.
+    """
+
+    bundle: Bundle
+    photos: Path | None = None
+    labels: Path | None = None
+    form: DataConfig = field(default_factory=DataConfig)
+    max_difference: float | None = None
+    on_progress: ProgressCallback = ignore_progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParityRow:
+    """The probabilities of one engine beside those of torch.
+
+    Attributes:
+        engine: The engine and its precision.
         max_difference: Largest difference of two probabilities, in [0, 1].
         mean_difference: Mean difference of probabilities.
         n_changed: Decisions about photos that differ; noise is left out.
@@ -56,7 +79,7 @@ class ParityRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """Hold how exported models compare with torch.
+    """The probabilities of exported models beside those of torch.
 
     Attributes:
         rows: One per engine.
@@ -68,10 +91,95 @@ class Parity:
     n_decisions: int
     judged_on: str
 
+    def to_dict(self) -> Mapping[str, object]:
+        """Return plain values for JSON."""
+        return {
+            "judged_on": self.judged_on,
+            "n_decisions": self.n_decisions,
+            "engines": {
+                row.engine: {
+                    "max_difference": row.max_difference,
+                    "mean_difference": row.mean_difference,
+                    "n_changed": row.n_changed,
+                }
+                for row in self.rows
+            },
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineRow:
+    """The quality and speed of one engine.
+
+    Attributes:
+        mAP: Mean average precision in [0, 1]; None where it is undefined.
+        exact_match: Share of photos with every known label right; None where it is undefined.
+        ms_per_photo: Wall time from pixels to scores in milliseconds, many photos at a time.
+    """
+
+    mAP: float | None
+    exact_match: float | None
+    ms_per_photo: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """The mAP that one engine loses against another, on the same photos.
+
+    Attributes:
+        mAP: What is lost, in [-1, 1]; below 0 where something is gained.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+        n_groups: Photos that it rests on, near-duplicates counted as one.
+    """
+
+    mAP: float
+    low: float
+    high: float
+    n_groups: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Engines that should agree, compared on the same photos.
+
+    Attributes:
+        engines: A row per engine, by name.
+        loss: What the last engine loses against the first; None where mAP is undefined.
+        n_photos: Photos that they were evaluated on.
+        judged_on: Which these were, in words.
+        notes: What the user should know, one sentence each.
+    """
+
+    engines: dict[str, EngineRow]
+    loss: Loss | None
+    n_photos: int
+    judged_on: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What an exporter made.
+
+    Attributes:
+        path: The new file or folder.
+        parity: Its probabilities beside those of torch.
+        comparison: Its quality and speed beside those of the original; None where not measured.
+        n_calibration: Photos that set the ranges of 8-bit integers; None where there are no ranges.
+        failures: An error for each photo that could not be read.
+    """
+
+    path: Path
+    parity: Parity
+    comparison: Comparison | None = None
+    n_calibration: int | None = None
+    failures: tuple[PhotoError, ...] = ()
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ParityPhotos:
-    """Hold what models are compared on.
+    """The photos that models are compared on.
 
     Attributes:
         pixels: Views of the photos and of noise [(n_photos + n_noise) * n_views, side_px, side_px, 3].
@@ -85,7 +193,7 @@ class ParityPhotos:
 
 
 def choose_parity_photos(preprocessing: Preprocessing, *, photos: Path | None) -> ParityPhotos:
-    """Take photos of a folder, else drawn pictures, and noise.
+    """Read photos of a folder, else drawn pictures, and add noise.
 
     Args:
         preprocessing: How they become pixels.
@@ -106,7 +214,7 @@ def choose_parity_photos(preprocessing: Preprocessing, *, photos: Path | None) -
 def read_parity_photos(
     paths: Sequence[Path], preprocessing: Preprocessing, *, kind: str = "photo"
 ) -> ParityPhotos:
-    """Take photos and noise.
+    """Read photos and add noise.
 
     Args:
         paths: The photos.
@@ -147,7 +255,7 @@ def compare_with_torch(
     """Score the same pixels with torch in 32-bit floats and with every engine.
 
     Args:
-        engines: Predictors of what was exported.
+        engines: Predictors of the exported model.
         bundle: What it was made from.
         classifier: Its network, on the CPU.
         on: What to score.
@@ -158,7 +266,7 @@ def compare_with_torch(
     rows = []
     n_views = bundle.config.preprocessing.n_views
     for engine in engines:
-        # The last photo comes alone: for single ones OpenVINO has a form of its own.
+        # The last photo comes alone: OpenVINO compiles a network of its own for single ones.
         pieces = (on.pixels[:-n_views], on.pixels[-n_views:])
         scores = np.concatenate([score_pixels(engine, piece) for piece in pieces])
         changed = decide_with_rules(bundle.config.rules, scores, bundle.thresholds) != decided
@@ -175,39 +283,39 @@ def compare_with_torch(
 
 
 def check_parity(
-    parity: Parity, *, bundle: Path, form: str, limit: float | None = None, advice: str = ""
+    parity: Parity, *, bundle: Path, name: str, limit: float | None = None, advice: str = ""
 ) -> None:
-    """Refuse a model that does not say what torch says.
+    """Refuse a model whose probabilities are not those of torch.
 
-    Decisions are not looked at: only where a probability lies nearer to its threshold than the limit can one
-    differ.
+    Decisions are not compared: they can differ only where a probability is nearer to its threshold than the
+    limit.
 
     Args:
         parity: What was measured.
-        bundle: Names the bundle in errors.
-        form: Names the form in errors.
+        bundle: The bundle, for errors.
+        name: What was exported, for errors.
         limit: Largest difference that is accepted; not given: ``MAX_DIFFERENCE``.
         advice: Sentences that end an error.
 
     Raises:
-        EngineError: A difference is above it, or no number.
+        EngineError: A difference is above it, or NaN.
     """
     limit = MAX_DIFFERENCE if limit is None else limit
     for row in parity.rows:
-        if not row.max_difference <= limit:  # also where it is no number
+        if not row.max_difference <= limit:  # also where it is NaN
             raise EngineError(
-                f"{bundle}: {form} ({row.engine}) does not compute this network as torch does: "
+                f"{bundle}: {name} ({row.engine}) does not compute this network as torch does: "
                 f"probabilities differ by up to {row.max_difference:.2g}, at most {limit:g} is accepted "
                 f"(--max-difference); nothing was written{advice and '. '}{advice}"
             )
 
 
 def check_parts(model: "openvino.Model | Path", *, bundle: Path, pixels: PixelArray) -> None:
-    """Refuse a model whose two parts do not give together what it gives as a whole: heat maps rest on them.
+    """Refuse a model whose two parts do not give what the whole gives: heat maps need both.
 
     Args:
         model: The exported model, or its file. Where OpenVINO is not installed, nothing is checked.
-        bundle: Names the bundle in errors.
+        bundle: The bundle, for errors.
         pixels: What to compare on [n, side_px, side_px, 3].
 
     Raises:
@@ -216,22 +324,6 @@ def check_parts(model: "openvino.Model | Path", *, bundle: Path, pixels: PixelAr
     difference = parts_difference(read_model(model), pixels) if has_openvino() else None
     if difference is not None and not difference <= MAX_DIFFERENCE:
         raise EngineError(
-            f"{bundle}: the exported network cannot be taken apart for heat maps: its parts differ from the "
+            f"{bundle}: the exported network cannot be split for heat maps: its parts differ from the "
             f"whole by {difference:.1e}; nothing was written"
         )
-
-
-def as_facts(parity: Parity) -> Mapping[str, object]:
-    """Return plain values for JSON."""
-    return {
-        "judged_on": parity.judged_on,
-        "n_decisions": parity.n_decisions,
-        "engines": {
-            row.engine: {
-                "max_difference": row.max_difference,
-                "mean_difference": row.mean_difference,
-                "n_changed": row.n_changed,
-            }
-            for row in parity.rows
-        },
-    }

@@ -1,27 +1,78 @@
-"""Bring a bundle into other forms.
+"""Export a bundle to other formats.
 
-In:  a bundle, the wanted form, perhaps photos like those to be scored and their labels.
+In:  a bundle, the wanted export, perhaps photos like those to be scored and their labels.
 Out: files in the bundle, compared with the network that they were made from.
+
+Everything heavy is imported inside functions: the command line reads names and help from here.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from manylabel.bundle.folder import read_bundle
 from manylabel.config import DataConfig, ExportName
-from manylabel.errors import ConfigError
-from manylabel.exporters.int8 import export_int8
-from manylabel.exporters.job import Exported, ExportJob
-from manylabel.exporters.onnx import export_onnx
-from manylabel.exporters.openvino import export_openvino
+from manylabel.errors import ConfigError, did_you_mean, needs_extra
 from manylabel.types import ProgressCallback, ignore_progress
 
-EXPORTS: dict[ExportName, Callable[[ExportJob], Exported]] = {
-    "onnx": export_onnx,
-    "openvino": export_openvino,
-    "int8": export_int8,
+if TYPE_CHECKING:
+    from manylabel.exporters.parity import Exported, ExportJob
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exporter:
+    """An export that users can choose.
+
+    Attributes:
+        name: What they call it.
+        help: What it is for, for the command line.
+        output: The file or folder in the bundle that it makes.
+        run: Makes it; raises what ``export`` raises.
+        takes_labels: Whether it measures on labelled photos what the export loses.
+    """
+
+    name: str
+    help: str
+    output: str
+    run: "Callable[[ExportJob], Exported]"
+    takes_labels: bool = False
+
+
+def _export_onnx(job: "ExportJob") -> "Exported":
+    from manylabel.exporters.onnx import export_onnx
+
+    return export_onnx(job)
+
+
+def _export_openvino(job: "ExportJob") -> "Exported":
+    from manylabel.exporters.openvino import export_openvino
+
+    return export_openvino(job)
+
+
+def _export_int8(job: "ExportJob") -> "Exported":
+    from manylabel.exporters.int8 import export_int8
+
+    return export_int8(job)
+
+
+EXPORTERS = {
+    exporter.name: exporter
+    for exporter in (
+        Exporter(name="onnx", help="one file for any engine", output="model.onnx", run=_export_onnx),
+        Exporter(
+            name="openvino", help="ready for machines without torch", output="openvino", run=_export_openvino
+        ),
+        Exporter(
+            name="int8",
+            help="8-bit integers, for `predict --engine int8`",
+            output="int8",
+            run=_export_int8,
+            takes_labels=True,
+        ),
+    )
 }
-"""What makes each form."""
+"""The exporters by name, in the order in which the command line lists them."""
 
 
 def export(  # noqa: PLR0913 - a wish of the user each
@@ -33,30 +84,36 @@ def export(  # noqa: PLR0913 - a wish of the user each
     form: DataConfig | None = None,
     max_difference: float | None = None,
     on_progress: ProgressCallback = ignore_progress,
-) -> Exported:
-    """Bring a bundle into another form; what an earlier export made is replaced.
+) -> "Exported":
+    """Export a bundle; an earlier export to the same format is replaced.
 
     Args:
         bundle: Folder that training wrote; the new files go into it.
-        to: "onnx" for ``model.onnx``, one file for any engine; "openvino" for the folder ``openvino``, with
-            which nothing has to be converted where it is used; "int8" for the folder ``int8``, 8-bit numbers.
-        photos: Folder of photos like those that shall be scored. The new form is compared with the network on
-            24 of them, on drawn pictures where none is given; 8-bit numbers take their ranges from up to 300.
-        labels: Table of their labels, to measure what 8-bit numbers lose and gain.
+        to: One of ``EXPORTERS``: "onnx" for ``model.onnx``, one file for any engine; "openvino" for the
+            folder ``openvino``, with which no conversion is needed; "int8" for the folder ``int8``, a
+            quantized model.
+        photos: Folder of photos like those that will be scored. The export is compared with the network on
+            24 of them, on drawn pictures where none is given; up to 300 set the ranges of 8-bit integers.
+        labels: Table of their labels, to measure what 8-bit integers lose and gain.
         form: How the table is read; its paths are not used.
         max_difference: Largest difference of a probability from torch's, in [0, 1]; beyond it nothing is
-            written. Not given: 0.001, and with 8-bit numbers none: these go by decisions and mAP, see
-            ``export.tolerance``.
-        on_progress: Hears of progress.
+            written. Not given: 0.001, and none for "int8", which is limited by decisions and mAP, see
+            ``exporters.comparison``.
+        on_progress: Called as the work goes on.
 
     Raises:
-        ConfigError: Labels are given for a form whose probabilities are those of the network.
+        ConfigError: There is no such exporter, or it does not take labels.
         InputError: The bundle, the photos or the table cannot be used, or there are too few photos.
-        EngineError: A probability of the new form lies further from torch's than ``max_difference``, or 8-bit
-            numbers change too many decisions or lose too much mAP.
+        EngineError: A probability of the export differs from torch's by more than ``max_difference``, or
+            8-bit integers change too many decisions or lose too much mAP.
         MissingExtraError: A library for it is not installed.
     """
-    if labels is not None and to != "int8":
+    with needs_extra("Exporting a bundle", "train,onnx"):
+        from manylabel.bundle.folder import read_bundle
+        from manylabel.exporters.parity import ExportJob
+
+    exporter = find_exporter(to)
+    if labels is not None and not exporter.takes_labels:
         raise ConfigError(
             f"labels: only what 8-bit numbers lose is measured with them, and '{to}' gives what the network "
             "gives; leave --labels out, or take --to int8"
@@ -69,4 +126,16 @@ def export(  # noqa: PLR0913 - a wish of the user each
         max_difference=max_difference,
         on_progress=on_progress,
     )
-    return EXPORTS[to](job)
+    return exporter.run(job)
+
+
+def find_exporter(name: str) -> Exporter:
+    """Return the exporter of a name.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if name not in EXPORTERS:
+        hint = did_you_mean(name, list(EXPORTERS)) or ";"
+        raise ConfigError(f"export: unknown export '{name}'{hint} known exports: {', '.join(EXPORTERS)}")
+    return EXPORTERS[name]

@@ -15,7 +15,7 @@ from manylabel.errors import ConfigError
 from manylabel.models.classifier import Classifier
 from manylabel.models.modes import evaluating
 from manylabel.models.trace import Passage, Trace, nesting
-from manylabel.patch_grid import PlaceGrid, blocks_of, find_grid, silence_places
+from manylabel.patch_grid import PatchGrid, find_grid, group_patches, occlude_patches
 
 _N_TRIED = 4
 _LEAST_CHANGE = 1e-5
@@ -49,7 +49,7 @@ class LocatedClassifier(nn.Module):
     """
 
     def __init__(
-        self, classifier: Classifier, *, below: nn.Module, upper: UpperClassifier, grid: PlaceGrid
+        self, classifier: Classifier, *, below: nn.Module, upper: UpperClassifier, grid: PatchGrid
     ) -> None:
         super().__init__()
         self.classifier = classifier
@@ -113,8 +113,8 @@ def _is_heard(located: LocatedClassifier, *, side_px: int) -> bool:
     noise = np.random.default_rng(0).integers(256, size=(1, side_px, side_px, 3), dtype=np.uint8)
     weight = next(located.parameters())
     activations = located(torch.from_numpy(noise).to(weight.device))[2]
-    blocks = blocks_of(located.grid, most_variants=_N_TRIED)
-    batch = next(silence_places(activations[0].cpu().numpy(), located.grid, blocks, batch_size=_N_TRIED))
+    blocks = group_patches(located.grid, max_groups=_N_TRIED)
+    batch = next(occlude_patches(activations[0].cpu().numpy(), located.grid, blocks, batch_size=_N_TRIED))
     above = located.upper.above
     whole, silenced = above(activations), above(torch.from_numpy(batch).to(weight.device))
     return bool((silenced - whole).abs().max() > _LEAST_CHANGE * whole.abs().max())

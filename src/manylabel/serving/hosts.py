@@ -19,7 +19,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from manylabel.errors import ConfigError
-from manylabel.serving.refusals import Refusal, quoted
+from manylabel.serving.limits import Refusal, quoted
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{0,5})?", re.IGNORECASE)
 _ANY = "*"
@@ -71,7 +71,7 @@ class AllowedHosts:
 
 
 class KnownHosts:
-    """Refuse requests for other hosts and from pages of other sites.
+    """An app that refuses requests for other hosts and from pages of other sites.
 
     Args:
         app: What answers.
@@ -79,7 +79,7 @@ class KnownHosts:
     """
 
     def __init__(self, app: ASGIApp, *, hosts: AllowedHosts) -> None:
-        """Keep what is needed."""
+        """Store the app and the hosts."""
         self._app = app
         self._hosts = hosts
         self._seen: set[bytes] = set()  # headers that were allowed

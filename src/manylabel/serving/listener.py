@@ -24,9 +24,8 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
-from manylabel.serving.connections import Connections
-from manylabel.serving.protocol import CLOSES, BoundedProtocol, protocol_of
-from manylabel.serving.settings import ServeLimits
+from manylabel.serving.connections import CLOSES, BoundedProtocol, Connections, protocol_of
+from manylabel.serving.limits import ServeLimits
 
 try:
     import resource
@@ -98,7 +97,7 @@ class Server(uvicorn.Server):
         self.server_state.default_headers = [*self.server_state.default_headers, CLOSES]
         for connection in self.server_state.connections:
             if isinstance(connection, BoundedProtocol):
-                connection.note_stop()
+                connection.announce_stop()
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
             await self._accept_last(listener)
@@ -107,16 +106,16 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop in order also where the terminal is closed, unless the server shall outlive it (nohup)."""
+        """Stop in order also where the terminal is closed, unless the server runs under nohup."""
         with super().capture_signals():
-            before = self._hear_hang_up()
+            before = self._handle_hang_up()
             try:
                 yield
             finally:
                 if before is not None:
                     signal.signal(signal.SIGHUP, before)
 
-    def _hear_hang_up(self) -> "Callable[..., Any] | int | None":
+    def _handle_hang_up(self) -> "Callable[..., Any] | int | None":
         """Stop in order at SIGHUP; return what happened before, None where nothing changes."""
         if not hasattr(signal, "SIGHUP") or threading.current_thread() is not threading.main_thread():
             return None
@@ -150,7 +149,7 @@ class Server(uvicorn.Server):
                 return False
             except ConnectionAbortedError:  # the client is gone, others may wait behind it
                 continue
-            self._begin(accepted)
+            self._connect(accepted)
         return True
 
     def _pause(self, listener: socket.socket, error: OSError) -> None:
@@ -161,11 +160,11 @@ class Server(uvicorn.Server):
         loop.call_later(_PAUSE_SECONDS, self._watch, listener)
 
     def _make_room(self, error: OSError) -> None:
-        self._connections.seldom.tell("connections have to wait: %s", error.strerror or error)
+        self._connections.log.warning("connections have to wait: %s", error.strerror or error)
         for _ in range(_ACCEPTED_AT_ONCE):
             self._connections.make_room()
 
-    def _begin(self, accepted: socket.socket) -> None:
+    def _connect(self, accepted: socket.socket) -> None:
         accepted.setblocking(False)
         loop = asyncio.get_running_loop()
         task = loop.create_task(loop.connect_accepted_socket(self._make_protocol, accepted))
@@ -185,7 +184,7 @@ class Server(uvicorn.Server):
     async def _accept_last(self, listener: socket.socket) -> None:
         """Accept what waits in the kernel, some at a time, then stop listening."""
         asyncio.get_running_loop().remove_reader(listener.fileno())
-        _let_nobody_in(listener)
+        _refuse_new(listener)
         deadline = time.monotonic() + _GRACE_SECONDS
         may_wait = True
         while may_wait and time.monotonic() < deadline:
@@ -206,11 +205,11 @@ class Server(uvicorn.Server):
             await asyncio.sleep(0.02)
 
 
-def _let_nobody_in(listener: socket.socket) -> None:
-    """Let the kernel make no new connections, and keep those that wait to be accepted.
+def _refuse_new(listener: socket.socket) -> None:
+    """Make the kernel refuse new connections, and keep those that wait to be accepted.
 
     Between the last one that is accepted and the end of the socket, others could be made, and would be reset.
-    Clients that come now try again after a second, and hear that nobody listens.
+    Clients that come now try again after a second, and are refused.
     """
     listener.listen(0)  # no more than one
     if sys.platform == "linux":

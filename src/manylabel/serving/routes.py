@@ -1,11 +1,11 @@
-"""What can be asked.
+"""The routes of the server and their answers, as the OpenAPI document describes them.
 
 In:  requests.
-Out: answers.
+Out: answers as JSON.
 
     POST /predict   one or many photos: labels, probabilities, thresholds
-    POST /explain   one photo and a label: where the network saw what speaks for it
-    GET  /labels    what a bundle can say
+    POST /explain   one photo and a label: a heat map
+    GET  /labels    the labels of a bundle
     GET  /health    whether the server is well
     GET  /metrics   counters, for Prometheus
 """
@@ -14,23 +14,92 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from pydantic import BaseModel, Field
 
 from manylabel import __version__
 from manylabel.data.photos import data_uri
 from manylabel.errors import ManylabelError, PhotoError
-from manylabel.serving.answers import (
-    ErrorAnswer,
-    ExplainAnswer,
-    HealthAnswer,
-    LabelAnswer,
-    LabelsAnswer,
-    PhotoAnswer,
-    PredictAnswer,
-)
-from manylabel.serving.measures import CONTENT_TYPE_LATEST
-from manylabel.serving.served import Judgement, Upload
+from manylabel.serving.served import Prediction, Upload
 from manylabel.serving.state import Server, check_token
 from manylabel.serving.uploads import BODY, read_uploads
+
+
+class PhotoAnswer(BaseModel):
+    """The prediction for one photo."""
+
+    image: str = Field(description="Name of the file, as it was sent.")
+    labels: list[str] = Field(description="The labels given, the most probable first; may be empty.")
+    scores: dict[str, float] = Field(
+        description="The probability of every label; empty where it was not read."
+    )
+    error: str | None = Field(
+        default=None, description="Why the photo could not be read; null where it was. Others are answered."
+    )
+    preview: str | None = Field(
+        default=None,
+        description="A small JPEG of the photo as a data: address, where ?previews=true asks for it.",
+    )
+
+
+class PredictAnswer(BaseModel):
+    """The predictions for the photos of a request."""
+
+    model: str = Field(description="Name of the bundle.")
+    thresholds: dict[str, float] = Field(description="The score from which on a label is given.")
+    photos: list[PhotoAnswer] = Field(description="In the order in which they were sent.")
+
+
+class ExplainAnswer(BaseModel):
+    """The heat map of a label in a photo."""
+
+    model: str = Field(description="Name of the bundle.")
+    image: str = Field(description="Name of the file, as it was sent.")
+    label: str = Field(description="The label that is explained.")
+    score: float = Field(description="Its probability, as /predict gives it.")
+    is_given: bool = Field(description="Whether /predict gives it.")
+    box: tuple[float, float, float, float] = Field(
+        description="The part of the photo that the network saw: left, upper, right, lower as shares of it."
+    )
+    map: list[list[float]] = Field(
+        description="Rows of patches: how much the label's logit falls where a patch is occluded."
+    )
+    layer: str | None = Field(
+        default=None,
+        description="The map as a PNG to lay over the box, a data: address, where ?layer=true asks for it.",
+    )
+
+
+class LabelAnswer(BaseModel):
+    """A label."""
+
+    name: str
+    threshold: float = Field(description="The score from which on it is given.")
+
+
+class LabelsAnswer(BaseModel):
+    """The labels of a bundle."""
+
+    model: str = Field(description="Name of the bundle.")
+    labels: list[LabelAnswer]
+    rules: list[str] = Field(description="What is certain about the labels, and obeyed.")
+
+
+class HealthAnswer(BaseModel):
+    """Whether the server is well."""
+
+    status: str
+    version: str = Field(description="Version of manylabel.")
+    models: dict[str, str] = Field(description="Every bundle, and what computes it.")
+    most_photos: int = Field(description="Most photos that a request may hold.")
+    most_bytes: int = Field(description="Most bytes that a request may have.")
+
+
+class ErrorAnswer(BaseModel):
+    """Why a request was refused."""
+
+    detail: str
+
 
 _DIGITS = 6
 
@@ -55,7 +124,7 @@ guarded_router = APIRouter(dependencies=[Depends(check_token)])
 @open_router.head("/health", include_in_schema=False)
 @open_router.get("/health")
 async def health(server: Server) -> HealthAnswer:
-    """Say whether the server is well."""
+    """Report whether the server is well."""
     engines = {name: bundle.engine for name, bundle in server.bundles.items()}
     return HealthAnswer(
         status="ok",
@@ -107,13 +176,14 @@ async def predict(
         bool, Query(description="Also send a small JPEG of each photo, which browsers can show.")
     ] = False,
 ) -> PredictAnswer:
-    """Say which labels photos carry, with probabilities; a photo that cannot be read has an error instead."""
+    """Predict the labels of photos, with probabilities; a photo that cannot be read has an error instead."""
     bundle = server.choose(model)
     uploads = await read_uploads(request, server.limits)
-    with server.places(len(uploads)):
-        said = await bundle.judge(uploads, has_previews=previews)
+    with server.queued(len(uploads)):
+        predictions = await bundle.predict(uploads, has_previews=previews)
     photos = [
-        describe_photo(upload, answer, bundle.labels) for upload, answer in zip(uploads, said, strict=True)
+        describe_photo(upload, answer, bundle.labels)
+        for upload, answer in zip(uploads, predictions, strict=True)
     ]
     for photo in photos:
         outcome = "scored" if photo.error is None else "unreadable"
@@ -137,7 +207,7 @@ async def explain(
     *,
     layer: Annotated[bool, Query(description="Also send the map as a PNG to lay over the photo.")] = False,
 ) -> ExplainAnswer:
-    """Say where in a photo the network saw what speaks for a label."""
+    """Return the heat map of a label in a photo."""
     bundle = server.choose(model)
     if not label:
         raise HTTPException(400, "say which label to explain: ?label=NAME")
@@ -154,24 +224,24 @@ async def explain(
         except ManylabelError as error:
             raise HTTPException(404, f"there are no heat maps of this bundle here: {error}") from error
     if found is None:
-        raise HTTPException(404, "this network keeps no places of a photo, so it has no heat maps")
+        raise HTTPException(404, "this network has no patch grid inside, so it has no heat maps")
     column = bundle.labels.index(label)
     return ExplainAnswer(
         model=bundle.name,
         image=upload.name,
         label=label,
-        score=round(float(found.judgement.scores[column]), _DIGITS),
-        is_given=label in found.judgement.labels,
+        score=round(float(found.prediction.scores[column]), _DIGITS),
+        is_given=label in found.prediction.labels,
         box=found.maps.box,
         map=found.maps.maps[column].round(_DIGITS).tolist(),
         layer=data_uri(found.layer, kind="image/png") if layer else None,
     )
 
 
-def describe_photo(upload: Upload, said: Judgement | PhotoError, names: Sequence[str]) -> PhotoAnswer:
-    """Put what the network says about a photo, or why it cannot be read, into an answer."""
-    if isinstance(said, PhotoError):
-        return PhotoAnswer(image=upload.name, labels=[], scores={}, error=said.reason)
-    scores = dict(zip(names, said.scores.round(_DIGITS).tolist(), strict=True))
-    preview = None if said.preview is None else data_uri(said.preview, kind="image/jpeg")
-    return PhotoAnswer(image=upload.name, labels=list(said.labels), scores=scores, preview=preview)
+def describe_photo(upload: Upload, predicted: Prediction | PhotoError, names: Sequence[str]) -> PhotoAnswer:
+    """Turn the prediction for a photo, or the reason why it cannot be read, into an answer."""
+    if isinstance(predicted, PhotoError):
+        return PhotoAnswer(image=upload.name, labels=[], scores={}, error=predicted.reason)
+    scores = dict(zip(names, predicted.scores.round(_DIGITS).tolist(), strict=True))
+    preview = None if predicted.preview is None else data_uri(predicted.preview, kind="image/jpeg")
+    return PhotoAnswer(image=upload.name, labels=list(predicted.labels), scores=scores, preview=preview)

@@ -1,7 +1,8 @@
 """What all requests share.
 
-In:  bundles, limits, a token.
-Out: the bundle that a request asks for, a place in the queue, leave to ask at all.
+In:  bundles, limits, a token; requests and photos, one by one.
+Out: the bundle that a request asks for, room in the queue, permission to ask at all; counters in the text
+     format of Prometheus.
 """
 
 import hmac
@@ -11,17 +12,18 @@ from typing import Annotated
 
 from fastapi import Depends, HTTPException, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from manylabel.serving.measures import Measures
+from manylabel.serving.limits import ServeLimits
 from manylabel.serving.served import ServedBundle
-from manylabel.serving.settings import ServeLimits
 
 _RETRY_SECONDS = 1
 _MOST_EXPLAINED = 8
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 class ServerState:
-    """Hold what all requests share.
+    """What all requests share.
 
     Args:
         bundles: What is served, at least one; the first answers where a request names none.
@@ -30,7 +32,7 @@ class ServerState:
     """
 
     def __init__(self, bundles: Sequence[ServedBundle], *, limits: ServeLimits, token: str | None) -> None:
-        """Begin with nobody waiting."""
+        """Start with an empty queue."""
         self.bundles = {bundle.name: bundle for bundle in bundles}
         self.limits = limits
         self.measures = Measures()
@@ -51,8 +53,8 @@ class ServerState:
         return self.bundles[name]
 
     @contextmanager
-    def places(self, n_photos: int) -> Iterator[None]:
-        """Keep places for some photos while they are worked on.
+    def queued(self, n_photos: int) -> Iterator[None]:
+        """Keep room in the queue for some photos while they are worked on.
 
         Raises:
             HTTPException: 503: too many wait already.
@@ -70,7 +72,7 @@ class ServerState:
 
     @contextmanager
     def explaining(self) -> Iterator[None]:
-        """Keep a place for a photo while its heat map is made; these are few, for each takes all cores.
+        """Keep room for a photo while its heat map is made; there are few, because each takes all cores.
 
         Raises:
             HTTPException: 503: too many wait already.
@@ -84,12 +86,12 @@ class ServerState:
             self._n_explained -= 1
 
     def admit(self, token: str) -> None:
-        """Let a request in.
+        """Check the token of a request.
 
         Raises:
             HTTPException: 401: its token is missing or wrong.
         """
-        # In constant time: how long a wrong token takes shall not tell how much of it is right.
+        # In constant time, so that the time does not reveal how much of a wrong token is right.
         if self._token is not None and not hmac.compare_digest(token.encode(), self._token.encode()):
             raise HTTPException(401, "the token is missing or wrong", headers={"WWW-Authenticate": "Bearer"})
 
@@ -118,3 +120,31 @@ async def check_token(
         HTTPException: 401: the token is missing or wrong.
     """
     server.admit("" if given is None else given.credentials)
+
+
+class Measures:
+    """The counters of one server."""
+
+    def __init__(self) -> None:
+        """Start at zero, in a registry of its own: a program may run several servers."""
+        self._registry = CollectorRegistry()
+        self.requests = Counter(
+            "manylabel_requests", "Requests answered", ["path", "status"], registry=self._registry
+        )
+        self.seconds = Histogram(
+            "manylabel_request_seconds",
+            "Seconds from a request to its answer",
+            ["path"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self.photos = Counter(
+            "manylabel_photos", "Photos scored or refused", ["model", "outcome"], registry=self._registry
+        )
+        self.waiting = Gauge(
+            "manylabel_photos_waiting", "Photos that wait or are worked on", registry=self._registry
+        )
+
+    def text(self) -> bytes:
+        """Return all of them in Prometheus' text format."""
+        return generate_latest(self._registry)

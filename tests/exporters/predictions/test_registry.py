@@ -1,12 +1,14 @@
 """Predictions as CSV, JSON, JSON Lines and Parquet files."""
 
 import csv
+import importlib
 import io
 import json
 import sys
 from collections.abc import Sequence
 from importlib import util
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import openpyxl
@@ -16,9 +18,9 @@ from manylabel.data.formats import read_table
 from manylabel.data.formats.tables.sheet import read_sheet
 from manylabel.engines.stream import Predictions
 from manylabel.errors import MissingExtraError, OutputError, PhotoError
+from manylabel.exporters.predictions import formats
 from manylabel.exporters.predictions import registry as files
-from manylabel.exporters.predictions import sheets as sheet_files
-from manylabel.exporters.predictions.registry import check_form, open_prediction_files, write_predictions
+from manylabel.exporters.predictions.registry import find_format, open_prediction_files, write_predictions
 from manylabel.types import Scores
 
 PREDICTIONS = Predictions(
@@ -104,7 +106,7 @@ def test_json_lines_has_a_line_per_photo(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rows_per_group", [1, 8192])
 def test_parquet_says_the_same(rows_per_group: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
-    monkeypatch.setattr(files, "_ROWS_PER_GROUP", rows_per_group)
+    monkeypatch.setattr(formats, "_ROWS_PER_GROUP", rows_per_group)
 
     path = write_both(tmp_path / "out.parquet")
 
@@ -191,7 +193,7 @@ def test_text_of_a_workbook_is_text_whatever_it_starts_with(tmp_path: Path) -> N
 
 
 def test_photos_beyond_a_sheet_go_to_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sheet_files, "_MOST_ROWS", 4)
+    monkeypatch.setattr(formats, "_MAX_SHEET_ROWS", 4)
     write_predictions(tmp_path / "out.xlsx", of_names(FORMULAS))
 
     book = openpyxl.load_workbook(tmp_path / "out.xlsx")
@@ -260,7 +262,7 @@ def test_a_missing_pyarrow_is_told_before_the_work(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "pyarrow", None)
 
     with pytest.raises(MissingExtraError, match=r"pip install '\.\[parquet\]'"):
-        check_form(Path("out.parquet"))
+        find_format(Path("out.parquet"))
 
 
 @pytest.mark.parametrize("ending", [".csv", ".xlsx", ".json", ".jsonl", ".parquet"])
@@ -302,7 +304,7 @@ def test_an_unknown_ending_is_told_and_nothing_written(tmp_path: Path) -> None:
     ):
         write_predictions(tmp_path / "out.xls", PREDICTIONS)
     with pytest.raises(OutputError, match="unknown ending ''"):
-        check_form(Path("out"))
+        find_format(Path("out"))
 
     assert not list(tmp_path.iterdir())
 
@@ -324,3 +326,26 @@ def test_errors_of_the_work_are_not_taken_for_those_of_the_file(tmp_path: Path) 
 
     with pytest.raises(OSError, match="the network drive went away"):
         fail()
+
+
+def test_a_format_of_another_module_is_chosen_by_its_ending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "format_of_mine.py").write_text(
+        "from manylabel.exporters.predictions.registry import FORMATS, PredictionFormat\n"
+        "class Names:\n"
+        "    def __init__(self, file):\n"
+        "        self._file = file\n"
+        "    def write(self, predictions):\n"
+        "        self._file.write(' '.join(predictions.scores.names).encode())\n"
+        "    def close(self):\n"
+        "        self._file.write(b' end')\n"
+        "FORMATS['.txt'] = PredictionFormat(name='Names', help='for tests', ending='.txt', open=Names)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with patch.dict(files.FORMATS):
+        importlib.import_module("format_of_mine")
+        write_predictions(tmp_path / "out.txt", LATER)
+
+    assert (tmp_path / "out.txt").read_text() == "z.jpg end"

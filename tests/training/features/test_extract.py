@@ -13,10 +13,11 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from manylabel.config import AugmentationConfig, TrainingEngineName
+from manylabel.engines import frozen
+from manylabel.engines.frozen import plan_engine
 from manylabel.errors import PhotoError, WeightsError
 from manylabel.io.cache import list_cache
 from manylabel.models.classifier import Classifier
-from manylabel.models.frozen import plan_engine
 from manylabel.models.heads import build_head
 from manylabel.models.split_layer import split_backbone
 from manylabel.preprocess import resize_photo, resize_views
@@ -121,7 +122,7 @@ def test_cached_features_need_no_forward_pass(
     tiny_classifier: Classifier, store: PhotoStore, settings: FeatureSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings)
-    monkeypatch.setattr(features, "compile_frozen", lambda *_, **__: pytest.fail("nothing must run"))
+    monkeypatch.setattr(frozen, "compile_frozen", lambda *_, **__: pytest.fail("nothing must run"))
 
     assert frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings).is_cached
 

@@ -1,1 +1,1 @@
-"""Files of predictions, one module per family of formats."""
+"""Files of predictions."""

@@ -21,10 +21,10 @@ const COLUMNS = ["left", "centre", "right"];
 // The same in words, for those who do not see the picture.
 export function inWords(map, label) {
   const most = strongest(map);
-  if (most <= 0) return `No single place speaks for “${label}”.`;
+  if (most <= 0) return `No single patch speaks for “${label}”.`;
   const row = map.findIndex((values) => values.includes(most));
   const column = map[row].indexOf(most);
-  const third = (place, n) => Math.min(2, Math.floor((3 * place) / n));
+  const third = (index, n) => Math.min(2, Math.floor((3 * index) / n));
   const [y, x] = [ROWS[third(row, map.length)], COLUMNS[third(column, map[0].length)]];
   const where = y === "middle" && x === "centre" ? "in the middle" : `at the ${y} ${x}`;
   return `What speaks most for “${label}” lies ${where}; the line goes around all that speaks at least half as strongly.`;

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +24,10 @@ from numpy.typing import DTypeLike, NDArray
 from torch import Tensor, nn
 
 from manylabel.config import AugmentationConfig
+from manylabel.engines.frozen import EnginePlan, FrozenNetwork
 from manylabel.errors import WeightsError
 from manylabel.io.cache import feature_path
 from manylabel.models.classifier import Classifier
-from manylabel.models.frozen import EnginePlan, FrozenEngine, compile_frozen
 from manylabel.models.split_layer import SplitBackbone
 from manylabel.preprocess import PixelArray, Preprocessing, resize_views
 from manylabel.training.augment import draw_view, render_view
@@ -63,7 +62,7 @@ class FrozenPart:
         self.what = "features" if split is None else f"activations behind {split.cut.name}"
         network = classifier.backbone if split is None else split.below
         self._module = _PixelsIn(classifier, network).eval()
-        self._engine: FrozenEngine | None = None
+        self._frozen = FrozenNetwork(self._module, plan)
 
     @cached_property
     def weights_hash(self) -> str:
@@ -76,11 +75,7 @@ class FrozenPart:
 
     def run(self, batches: Iterator[PixelArray]) -> Iterator[NDArray[np.float32]]:
         """Yield values of batches of pixels [batch, side_px, side_px, 3]."""
-        first = next(batches)
-        if self._engine is None:
-            # From both ends of the batch: neighbors may be views of one photo.
-            self._engine = compile_frozen(self._module, self.plan, sample=first[[0, -1]])
-        yield from self._engine.run(chain([first], batches))
+        return self._frozen.run(batches)
 
 
 class _PixelsIn(nn.Module):

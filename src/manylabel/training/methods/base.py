@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from manylabel.config import AugmentationConfig, TrainingConfig
+from manylabel.engines.frozen import EnginePlan, plan_engine
 from manylabel.models.classifier import Classifier
 from manylabel.models.device import choose_device, choose_precision, open_accelerator
-from manylabel.models.frozen import EnginePlan, plan_engine
 from manylabel.training.batches import as_tensor
 from manylabel.training.defaults import given, loop_settings
 from manylabel.training.features.extract import FeatureSettings, FrozenPart, frozen_features

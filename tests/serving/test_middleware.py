@@ -15,8 +15,8 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from manylabel.errors import EngineError
-from manylabel.serving.bodies import BoundedRequests
-from manylabel.serving.settings import ServeLimits
+from manylabel.serving.limits import ServeLimits
+from manylabel.serving.middleware import BoundedRequests
 from tests.serving.conftest import ask, listening, read_answer, request_of, small_app
 
 MB = 1_000_000
@@ -184,7 +184,7 @@ def test_what_fails_is_answered_in_words(
     assert answer.status_code == status
     assert answer.json()["detail"].startswith(said)
     (record,) = caplog.records
-    assert record.name == "manylabel.serving.bodies"
+    assert record.name == "manylabel.serving.middleware"
 
 
 @pytest.mark.parametrize("announced", ["\xb2", "9" * 5000, "-1", "x"])

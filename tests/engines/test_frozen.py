@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from manylabel.engines import frozen
+from manylabel.engines.base import relative_error
+from manylabel.engines.frozen import EnginePlan, compile_frozen, plan_engine
 from manylabel.errors import ConfigError, MissingExtraError
-from manylabel.models import frozen
-from manylabel.models.frozen import EnginePlan, compile_frozen, plan_engine
 from manylabel.preprocess import PixelArray
 
 CPU = torch.device("cpu")
@@ -71,24 +72,24 @@ def test_bf16_stays_near_float32() -> None:
     rough = next(compile_frozen(module, plan("torch", torch.bfloat16), sample=given[0]).run(given))
 
     assert rough.dtype == np.float32
-    assert 0 < frozen.relative_error(rough, exact) < 0.05
+    assert 0 < relative_error(rough, exact) < 0.05
 
 
 def test_another_result_than_that_of_torch_is_not_used_and_said(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     given, module = batches(2), Small().eval()
-    honest = frozen._OpenVinoEngine.run
+    honest = frozen._OpenVinoRunner.run
 
-    def wrong(engine: frozen._OpenVinoEngine, todo: list[PixelArray]) -> Iterator[np.ndarray]:
+    def wrong(engine: frozen._OpenVinoRunner, todo: list[PixelArray]) -> Iterator[np.ndarray]:
         for output in honest(engine, todo):
             yield output * 1.01
 
-    monkeypatch.setattr(frozen._OpenVinoEngine, "run", wrong)
+    monkeypatch.setattr(frozen._OpenVinoRunner, "run", wrong)
     with caplog.at_level(logging.WARNING):
         engine = compile_frozen(module, plan(), sample=given[0])
 
-    assert isinstance(engine, frozen._TorchEngine)
+    assert isinstance(engine, frozen._TorchRunner)
     assert "OpenVINO computes something else than torch (relative error 0.01)" in caplog.text
 
 
@@ -98,21 +99,21 @@ def test_in_bf16_an_engine_may_err_a_little_more_than_torch_does(
 ) -> None:
     given, module = batches(2), Small().eval()
     exact = next(compile_frozen(module, plan("torch"), sample=given[0]).run(given))
-    of_torch = frozen._TorchEngine.run
+    of_torch = frozen._TorchRunner.run
 
-    def rounding(engine: frozen._TorchEngine, todo: list[PixelArray]) -> Iterator[np.ndarray]:
+    def rounding(engine: frozen._TorchRunner, todo: list[PixelArray]) -> Iterator[np.ndarray]:
         for output in of_torch(engine, todo):
             yield exact * 1.06 if engine.plan.precision == torch.bfloat16 else output
 
-    def erring(engine: frozen._OpenVinoEngine, todo: list[PixelArray]) -> Iterator[np.ndarray]:
+    def erring(engine: frozen._OpenVinoRunner, todo: list[PixelArray]) -> Iterator[np.ndarray]:
         for _ in todo:
             yield exact * (1 + error)
 
-    monkeypatch.setattr(frozen._TorchEngine, "run", rounding)
-    monkeypatch.setattr(frozen._OpenVinoEngine, "run", erring)
+    monkeypatch.setattr(frozen._TorchRunner, "run", rounding)
+    monkeypatch.setattr(frozen._OpenVinoRunner, "run", erring)
     engine = compile_frozen(module, plan("openvino", torch.bfloat16), sample=given[0])
 
-    assert isinstance(engine, frozen._OpenVinoEngine) == is_used
+    assert isinstance(engine, frozen._OpenVinoRunner) == is_used
 
 
 def test_what_openvino_cannot_convert_is_left_to_torch_and_said(
@@ -125,7 +126,7 @@ def test_what_openvino_cannot_convert_is_left_to_torch_and_said(
     with caplog.at_level(logging.WARNING):
         engine = compile_frozen(Small().eval(), plan(), sample=batches(2)[0])
 
-    assert isinstance(engine, frozen._TorchEngine)
+    assert isinstance(engine, frozen._TorchRunner)
     assert "OpenVINO cannot run this network (no conversion rule for aten::strange)" in caplog.text
 
 

@@ -2,7 +2,7 @@
 
 import json
 
-from manylabel.serving.refusals import SAFE_HEADERS, Refusal, quoted
+from manylabel.serving.limits import SAFE_HEADERS, Refusal, quoted
 
 
 def test_a_refusal_is_the_same_through_the_app_and_without_it() -> None:

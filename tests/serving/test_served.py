@@ -14,7 +14,7 @@ from manylabel.constraints import LabelRules, parse_rules
 from manylabel.engines.base import Finish
 from manylabel.errors import PhotoError
 from manylabel.preprocess import PixelArray, Preprocessing
-from manylabel.serving.batcher import Answer, Batcher
+from manylabel.serving.served import Answer, Batcher
 from manylabel.types import FloatArray, Thresholds
 
 

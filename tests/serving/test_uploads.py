@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from manylabel.serving import forms
-from manylabel.serving.forms import read_form
-from manylabel.serving.refusals import Refusal
+from manylabel.serving import uploads
+from manylabel.serving.limits import Refusal
 from manylabel.serving.served import Upload
+from manylabel.serving.uploads import read_form
 
 KIND = "multipart/form-data; boundary=x"
 
@@ -101,12 +101,12 @@ def test_a_name_that_is_no_text_is_shown_all_the_same() -> None:
 def test_a_form_that_was_read_leaves_nothing_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[weakref.ref[object]] = []
 
-    class Watched(forms._Parts):
+    class Watched(uploads._Parts):
         def __init__(self, *, most_files: int) -> None:
             super().__init__(most_files=most_files)
             made.append(weakref.ref(self))
 
-    monkeypatch.setattr(forms, "_Parts", Watched)
+    monkeypatch.setattr(uploads, "_Parts", Watched)
     gc.disable()
     try:
         read(FORM)

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
+from manylabel.engines.conversion import pixels_to_openvino
+from manylabel.engines.openvino_models import import_openvino
 from manylabel.models.classifier import build_classifier
-from manylabel.models.openvino_model import pixels_to_openvino
-from manylabel.quiet_imports import import_openvino
 
 pytest.importorskip("openvino")
 
