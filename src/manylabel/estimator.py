@@ -106,7 +106,8 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         """
         with needs_extra("Training", "train"):
             from manylabel.models.start import settings_for, start_classifiers
-            from manylabel.training.trial import Experiment, run_trial
+            from manylabel.training.cross_validation import Experiment
+            from manylabel.training.trial import run_trial
 
         names, targets = read_targets(y, n_photos=len(X))
         check_learnable(names, targets)

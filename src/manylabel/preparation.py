@@ -29,10 +29,9 @@ from manylabel.models.weights import Provenance
 from manylabel.recipes import check_config, config_to_toml
 from manylabel.report.facts import Facts, collect_facts
 from manylabel.report.run_info import RunInfo, gather_run_info
-from manylabel.training.cross_validation import threshold_aim
-from manylabel.training.defaults import fill_defaults
+from manylabel.training.cross_validation import Experiment, threshold_aim
+from manylabel.training.methods import fill_defaults
 from manylabel.training.photo_store import PhotoStore, read_store
-from manylabel.training.trial import Experiment
 from manylabel.types import IntArray, LabelTable, ProgressCallback, Split, Trial
 
 _logger = logging.getLogger(__name__)

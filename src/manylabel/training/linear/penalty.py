@@ -1,10 +1,10 @@
 """Choose the weight decay of a solved head.
 
 In:  features and targets of the training photos of one fit, and how to weigh positives.
-Out: one decay for all labels, and what to multiply logits with afterwards.
+Out: one decay for all labels, and a scale for the logits.
 
-Photos that a fit does not learn from never enter this module: the fit of a fold chooses from its own training
-photos by an inner cross-validation.
+Photos that a fit is not trained on never enter this module: the fit of a fold chooses by an inner
+cross-validation of its own training photos.
 """
 
 from collections.abc import Callable
@@ -32,12 +32,11 @@ Weigh = Callable[[FloatArray], FloatArray]
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """Hold what was chosen.
+    """The weight decay and the scale of a solved head.
 
     Attributes:
         decay: Weight of the penalty.
-        scale: What the logits of the solved head are multiplied with: a strong decay makes probabilities
-            timid, and this takes the timidity out.
+        scale: Factor of the logits: a strong decay makes probabilities underconfident, and this corrects it.
     """
 
     decay: float
@@ -45,7 +44,7 @@ class Choice:
 
 
 def choose_decay(
-    learned: Tensor,
+    trained: Tensor,
     scored: Tensor,
     targets: FloatArray,
     *,
@@ -55,7 +54,7 @@ def choose_decay(
 ) -> Choice:
     """Choose one decay and one scale for all labels: those with the lowest loss of held-out photos.
 
-    Of more than 100 labels, those decide that have most photos both with and without them.
+    Of more than 100 labels, the 100 that have most photos both with and without them decide.
 
     The curve is flat and a hundred photos are few: of the decays whose loss is within one standard error of
     the lowest, photo by photo, the one nearest to 1 is taken (the rule of Breiman, Friedman, Olshen and Stone
@@ -63,17 +62,16 @@ def choose_decay(
     follow chance would also make the scores of different folds hard to compare.
 
     Args:
-        learned: What is learned from, one row per photo [n_photos, n_features], about centred.
-        scored: What held-out photos are scored on [n_photos, n_features].
+        trained: Features to train on, one row per photo [n_photos, n_features], about centered.
+        scored: Features to score held-out photos on [n_photos, n_features].
         targets: [n_photos, n_labels], NaN where unknown.
         weigh: Weighs positives; it sees the targets of inner training photos only.
         rng: Source of the inner folds.
-        groups: Number of each photo's group of copies [n_photos], which stays in one fold; not given: none
-            is a copy.
+        groups: Number of the group of near-duplicates of each photo [n_photos], which stays in one fold;
+            not given: there are no near-duplicates.
 
     Returns:
-        One of ``DECAYS``, and its scale. With fewer than 20 photos that are no copies there is nothing to
-        choose by: 1 and 1.
+        One of ``DECAYS``, and its scale; 1 and 1 with fewer than 20 photos that are no near-duplicates.
     """
     n_groups = len(targets) if groups is None else len(np.unique(groups))
     if n_groups < _MIN_PHOTOS or np.isnan(targets).all():
@@ -82,15 +80,15 @@ def choose_decay(
     targets = targets[:, np.sort(np.argsort(-n_rarer, kind="stable")[:_MOST_LABELS])]
     folds = stratified_folds(targets, n_folds=_N_FOLDS, rng=rng, groups=groups)
     if len(targets) >= _MANY_PHOTOS:
-        folds = folds[:1]  # so many tell decays apart by themselves
-    basis = span(learned)
-    logits = held_out_logits(learned @ basis, scored @ basis, targets, folds=folds, weigh=weigh)
-    losses = scaled_losses(logits, targets[np.concatenate(folds)])  # [n_scales, n_judged, n_decays]
+        folds = folds[:1]  # so many photos suffice
+    basis = span(trained)
+    logits = held_out_logits(trained @ basis, scored @ basis, targets, folds=folds, weigh=weigh)
+    losses = scaled_losses(logits, targets[np.concatenate(folds)])  # [n_scales, n_evaluated, n_decays]
     if losses.shape[1] == 0:
         return Choice(decay=DEFAULT_DECAY)
     best_scales = losses.mean(axis=1).argmin(axis=0)
-    place = nearest_good(losses[best_scales, :, np.arange(len(DECAYS))].T)
-    return Choice(decay=DECAYS[place], scale=float(_SCALES[best_scales[place]]))
+    best = nearest_good(losses[best_scales, :, np.arange(len(DECAYS))].T)
+    return Choice(decay=DECAYS[best], scale=float(_SCALES[best_scales[best]]))
 
 
 def scaled_losses(logits: FloatArray, targets: FloatArray) -> FloatArray:
@@ -101,7 +99,7 @@ def scaled_losses(logits: FloatArray, targets: FloatArray) -> FloatArray:
         targets: [n_photos, n_labels], NaN where unknown.
 
     Returns:
-        Losses [n_scales, n_judged, n_decays] of the photos with any known cell.
+        Losses [n_scales, n_evaluated, n_decays] of the photos with any known cell.
     """
     has_known = ~np.isnan(targets).all(axis=1)
     known, evaluated = targets[has_known, None], logits[has_known]
@@ -114,7 +112,7 @@ def scaled_losses(logits: FloatArray, targets: FloatArray) -> FloatArray:
 
 
 def nearest_good(losses: FloatArray) -> int:
-    """Return the place in ``DECAYS`` nearest to 1 whose loss cannot be told from the lowest.
+    """Return the index of the decay nearest to 1 whose loss is within one standard error of the lowest.
 
     Args:
         losses: [n_photos, n_decays].
@@ -134,13 +132,13 @@ def nearest_good(losses: FloatArray) -> int:
 
 
 def held_out_logits(
-    learned: Tensor, scored: Tensor, targets: FloatArray, *, folds: tuple[IntArray, ...], weigh: Weigh
+    trained: Tensor, scored: Tensor, targets: FloatArray, *, folds: tuple[IntArray, ...], weigh: Weigh
 ) -> FloatArray:
     """Return logits of held-out photos with every decay [n_held_out, n_decays, n_labels], fold by fold.
 
     All folds, decays and labels are solved together. The weights of positives are taken out.
     """
-    n_labels, device = targets.shape[1], learned.device
+    n_labels, device = targets.shape[1], trained.device
     is_train = np.ones((len(folds), len(targets)), dtype=bool)
     for row, held_out in zip(is_train, folds, strict=True):
         row[held_out] = False
@@ -151,7 +149,7 @@ def held_out_logits(
         for cells, pos_weight in zip(known, pos_weights, strict=True)
         for decay in DECAYS
     ]
-    found = solve(learned[:, None], join_problems(of_folds))
+    found = solve(trained[:, None], join_problems(of_folds))
     logits = (scored @ found.weights + found.bias).cpu().double().numpy()
     logits = logits.reshape(len(targets), len(folds), len(DECAYS), n_labels)
     logits = logits - np.log(np.stack(pos_weights))[:, None]  # of each fold
@@ -159,10 +157,10 @@ def held_out_logits(
 
 
 def span(features: Tensor) -> Tensor:
-    """Return an orthonormal basis [n_features, n_dimensions] that holds all photos.
+    """Return an orthonormal basis [n_features, n_dimensions] of the features of all photos.
 
-    The weights of a minimum lie in the span of the photos it was learned from, so that nothing is lost where
-    others are seen through this basis; with 128 photos of 1280 features, a step costs a tenth.
+    The weights of a minimum lie in the span of the training photos, so nothing is lost where others are
+    projected onto it; with 128 photos of 1280 features, a step costs a tenth.
 
     Args:
         features: [n_photos, n_features].

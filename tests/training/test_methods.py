@@ -1,4 +1,4 @@
-"""What a training setting is where the user gave none."""
+"""The registry of training methods, and what a training setting is where the user gave none."""
 
 from dataclasses import fields, replace
 from typing import Any
@@ -7,13 +7,9 @@ import pytest
 import torch
 
 from manylabel.config import HeadName, TrainingConfig, TuneName
-from manylabel.training.defaults import (
-    TUNE_DEFAULTS,
-    fill_defaults,
-    fill_for_start,
-    loop_settings,
-)
 from manylabel.training.loop import LoopSettings
+from manylabel.training.methods import METHODS, fill_defaults
+from manylabel.training.methods.base import fill_for_initial, loop_settings
 
 # Their absence has a meaning of its own.
 MAY_STAY_OPEN = {"cut", "patience", "freeze_batch_norm", "head_first", "learned_share"}
@@ -47,7 +43,7 @@ def test_a_setting_of_the_loop_fills_in_the_others(name: str) -> None:
     assert filled.loss == "weighted_bce"
 
 
-@pytest.mark.parametrize("tune", TUNE_DEFAULTS)
+@pytest.mark.parametrize("tune", METHODS)
 def test_what_was_given_stays_also_where_it_is_zero(tune: TuneName) -> None:
     given = TrainingConfig(
         tune=tune, epochs=3, weight_decay=0.0, body_learning_rate=0.0, ema_decay=0.0, n_views=2, patience=4
@@ -56,7 +52,7 @@ def test_what_was_given_stays_also_where_it_is_zero(tune: TuneName) -> None:
 
     for name in ("epochs", "weight_decay", "body_learning_rate", "ema_decay", "n_views", "patience"):
         assert getattr(filled, name) == getattr(given, name)
-    assert filled.learning_rate == TUNE_DEFAULTS[tune]["learning_rate"]
+    assert filled.learning_rate == METHODS[tune].defaults.learning_rate
 
 
 def test_filling_in_twice_changes_nothing() -> None:
@@ -80,14 +76,14 @@ def test_filling_in_twice_changes_nothing() -> None:
         (TrainingConfig(tune="full", learned_share=0.25), False, 1.0),
     ],
 )
-def test_only_weights_that_started_well_may_be_moved_back_towards_their_start(
+def test_only_pretrained_weights_are_interpolated_back(
     training: TrainingConfig, is_pretrained: bool, share: float | None
 ) -> None:
-    assert fill_for_start(training, is_pretrained=is_pretrained).learned_share == share
+    assert fill_for_initial(training, is_pretrained=is_pretrained).learned_share == share
 
 
 def test_the_loop_gets_what_was_set() -> None:
-    training = fill_for_start(
+    training = fill_for_initial(
         fill_defaults(
             TrainingConfig(tune="full", schedule="cosine", warmup_fraction=0.3, patience=2, learning_rate=0.5)
         ),
