@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.numpy import save_file
 
 from manylabel.config import AugmentationConfig, TrainingEngineName
 from manylabel.errors import PhotoError, WeightsError
@@ -21,7 +20,7 @@ from manylabel.models.heads import build_head
 from manylabel.models.split_layer import split_backbone
 from manylabel.preprocess import resize_photo, resize_views
 from manylabel.training.features import extract as features
-from manylabel.training.features import feature_file
+from manylabel.training.features import store as feature_store
 from manylabel.training.features.extract import FeatureSettings, FrozenPart, frozen_features
 from manylabel.training.features.store import FrozenFeatures
 from manylabel.training.photo_store import PhotoStore, read_store, store_of_images
@@ -114,7 +113,7 @@ def test_cached_features_are_those_that_were_computed(
     np.testing.assert_array_equal(cached.values, computed.values)
     np.testing.assert_array_equal(fresh.values, computed.values)
     assert cached.seconds == computed.seconds > 0
-    assert len(cache_files(settings)) == 1
+    assert len(cache_files(settings)) == 2  # values and their details
 
 
 def test_cached_features_need_no_forward_pass(
@@ -231,9 +230,18 @@ def replace_by_text(file: Path) -> None:
     file.write_text("something else", encoding="utf-8")
 
 
-def save_other(file: Path, *, name: str = "features", **metadata: str) -> None:
-    """Put features of another shape, or under another name, or without their time."""
-    save_file({name: np.zeros((2, 3, 8), np.float32)}, file, metadata=metadata)
+def save_other(file: Path, *, shape: tuple[int, ...], dtype: str) -> None:
+    """Put other values into the file, their details unchanged."""
+    with file.open("wb") as opened:
+        np.save(opened, np.zeros(shape, dtype))
+
+
+def change_details(file: Path, old: str, new: str) -> None:
+    """Change the JSON file beside the values."""
+    details = file.with_suffix(".json")
+    text = details.read_text(encoding="utf-8")
+    assert old in text
+    details.write_text(text.replace(old, new), encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -242,10 +250,11 @@ def save_other(file: Path, *, name: str = "features", **metadata: str) -> None:
         cut_off,
         replace_by_text,
         lambda file: file.write_bytes(b""),
-        lambda file: save_other(file, seconds="1.0"),
-        lambda file: save_other(file, name="weights", seconds="1.0"),
-        lambda file: save_file({"features": np.zeros((N_PHOTOS, 3, 8), np.float32)}, file),
-        lambda file: save_file({"features": np.zeros((N_PHOTOS, 3, 8))}, file, metadata={"seconds": "1.0"}),
+        lambda file: save_other(file, shape=(2, 3, 8), dtype="float32"),
+        lambda file: save_other(file, shape=(N_PHOTOS, 3, 8), dtype="float32"),
+        lambda file: save_other(file, shape=(N_PHOTOS, 3, 8), dtype="float64"),
+        lambda file: change_details(file, '"seconds"', '"minutes"'),
+        lambda file: change_details(file, "{", "["),
     ],
 )
 def test_a_damaged_cache_file_is_told_and_computed_again(
@@ -257,7 +266,7 @@ def test_a_damaged_cache_file_is_told_and_computed_again(
 ) -> None:
     # Copied: a file that is damaged while it is mapped takes the process with it.
     computed = frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings).values.copy()
-    (file,) = cache_files(settings)
+    file, _ = cache_files(settings)[::-1]
     damage(file)
 
     again = frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings)
@@ -293,7 +302,7 @@ def test_a_full_disk_stops_nothing_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    write = feature_file._write
+    write = feature_store._write
     n_writes = 0
 
     def fill_disk(file: io.FileIO, content: bytes | memoryview) -> None:
@@ -306,7 +315,7 @@ def test_a_full_disk_stops_nothing_and_leaves_nothing(
 
     expected = frozen_features(part_of(tiny_classifier), store, ROWS, settings=replace(settings, cache=None))
     monkeypatch.setattr(features, "_BATCH_SIZE", 6)
-    monkeypatch.setattr(feature_file, "_write", fill_disk)
+    monkeypatch.setattr(feature_store, "_write", fill_disk)
     computed = frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings)
 
     np.testing.assert_allclose(computed.values, expected.values, atol=1e-5)
@@ -365,7 +374,7 @@ def test_a_set_of_features_that_is_not_used_gives_way_to_a_new_one(
     frozen_features(part_of(tiny_classifier), store, ROWS, settings=replace(settings, seed=1))
 
     np.testing.assert_array_equal(first.values, values)
-    assert len(cache_files(settings)) == 1
+    assert len(cache_files(settings)) == 2  # values and their details
     assert frozen_features(
         part_of(tiny_classifier), store, ROWS, settings=replace(settings, seed=1)
     ).is_cached

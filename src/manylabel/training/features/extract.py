@@ -32,8 +32,7 @@ from manylabel.models.frozen import EnginePlan, FrozenEngine, compile_frozen
 from manylabel.models.split_layer import SplitBackbone
 from manylabel.preprocess import PixelArray, Preprocessing, resize_views
 from manylabel.training.augment import draw_view, render_view
-from manylabel.training.features.feature_file import FeatureWriter
-from manylabel.training.features.store import FrozenFeatures, read_or_compute
+from manylabel.training.features.store import FeatureWriter, FrozenFeatures, read_or_compute
 from manylabel.training.photo_store import PhotoStore
 from manylabel.training.prefetch import prefetch
 from manylabel.types import IntArray
