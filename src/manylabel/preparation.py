@@ -21,10 +21,9 @@ from manylabel.data.formats import read_table_as
 from manylabel.data.split import find_lost_parts, make_split
 from manylabel.errors import ConfigError, PhotoError, TableError
 from manylabel.io.cache import cache_limit_bytes, default_cache
-from manylabel.models.classifier import Classifier
+from manylabel.models.classifier import Classifier, build_initial_classifiers, settings_for
 from manylabel.models.device import choose_device
-from manylabel.models.split_layer import caution, find_cut
-from manylabel.models.start import settings_for, start_classifiers
+from manylabel.models.graph import find_split_layer, split_layer_warning
 from manylabel.models.weights import Provenance
 from manylabel.recipes import check_config, config_to_toml
 from manylabel.report.facts import Facts, collect_facts
@@ -132,13 +131,13 @@ def prepare(config: RunConfig, *, clock: RunClock, on_progress: ProgressCallback
     rules = parse_rules(**asdict(config.rules), labels=table.labels)
     split_table(table, config)  # what cannot be split is told now, not after all photos were read
     with clock.timed("building networks"):
-        starts = start_classifiers(
+        starts = build_initial_classifiers(
             config.model, labels=table.labels, tta=config.evaluation.tta, seed=config.seed
         )
         if config.training.tune == "top":
             for start, _ in starts:
                 # Refused now where it cannot be cut.
-                warning = caution(find_cut(start.backbone, config.training.cut))
+                warning = split_layer_warning(find_split_layer(start.backbone, config.training.cut))
                 if warning is not None:
                     _logger.warning("%s", warning)
     with clock.timed("reading photos"):

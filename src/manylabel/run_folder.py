@@ -22,8 +22,8 @@ from manylabel.explanation.mistakes import explain_mistakes
 from manylabel.io.disk_space import check_room
 from manylabel.io.files import writing
 from manylabel.io.folders import check_apart, keep_unfinished, new_folder
+from manylabel.models.classifier import weights_files
 from manylabel.models.split_model import locate
-from manylabel.models.start import weights_files
 from manylabel.preparation import PreparedRun, RunClock
 from manylabel.report.facts import Facts
 from manylabel.report.model_card import model_card

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from manylabel.models.modes import evaluating
+from manylabel.models.device import evaluating
 
 _BY_TOKEN_MODULES = (nn.Dropout, nn.GELU, nn.Identity, nn.LayerNorm, nn.Linear, nn.ReLU, nn.SiLU)
 _BY_TOKEN_FUNCTIONS = (

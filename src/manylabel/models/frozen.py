@@ -21,7 +21,7 @@ from torch import nn
 
 from manylabel.config import TrainingEngineName
 from manylabel.errors import ConfigError, MissingExtraError
-from manylabel.models.modes import infer
+from manylabel.models.device import infer
 from manylabel.models.openvino_model import pixels_to_openvino
 from manylabel.preprocess import VIEWS_TOGETHER, PixelArray, fill_up
 from manylabel.quiet_imports import has_openvino, import_openvino

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 
 from manylabel.errors import ConfigError
 from manylabel.models.classifier import Classifier
-from manylabel.models.modes import evaluating
-from manylabel.models.trace import Passage, Trace, nesting
+from manylabel.models.device import evaluating
+from manylabel.models.graph import SplitLayer, Trace, nesting
 from manylabel.patch_grid import PlaceGrid, blocks_of, find_grid, silence_places
 
 _N_TRIED = 4
 _LEAST_CHANGE = 1e-5
 
-_AIM, _LEAST_SHARE = 0.25, 0.01
+_TARGET_SHARE, _LEAST_SHARE = 0.25, 0.01
 _ROWS = 14
 _COARSE_COST, _NESTING_COST = 0.5, 0.1
 
@@ -63,7 +63,7 @@ class LocatedClassifier(nn.Module):
         Returns:
             Logits [n, n_labels], features [n, n_features], activations [n, *shape].
         """
-        activations = self.below(self.classifier.normalise(pixels))
+        activations = self.below(self.classifier.normalize(pixels))
         features = self.upper.above(activations)
         return self.upper.head(features), features, activations
 
@@ -85,11 +85,11 @@ def locate(classifier: Classifier) -> LocatedClassifier | None:
     except ConfigError:
         return None
     with evaluating(classifier):
-        for passage in sorted(trace.passages(), key=_cost):
-            grid = find_grid(passage.shape)
+        for layer in sorted(trace.split_layers(), key=_cost):
+            grid = find_grid(layer.shape)
             if grid is None:
                 continue
-            below, above = trace.split(passage.name)
+            below, above = trace.split(layer.name)
             upper = UpperClassifier(above, classifier.head)
             located = LocatedClassifier(classifier, below=below, upper=upper, grid=grid).eval()
             if _is_heard(located, side_px=classifier.preprocessing.side_px):
@@ -97,14 +97,12 @@ def locate(classifier: Classifier) -> LocatedClassifier | None:
     return None
 
 
-def _cost(passage: Passage) -> float:
-    """Rate a passage, 0 at best: far from the aim, inside modules, or with few places costs."""
-    grid = find_grid(passage.shape)
+def _cost(layer: SplitLayer) -> float:
+    """Rate a layer, 0 at best: far from the aim, inside modules, or with few places costs."""
+    grid = find_grid(layer.shape)
     n_rows = 1 if grid is None else grid.rows
-    distance = abs(math.log(max(passage.share_above, _LEAST_SHARE) / _AIM))
-    return (
-        distance + _NESTING_COST * nesting(passage.name) + _COARSE_COST * max(0.0, math.log2(_ROWS / n_rows))
-    )
+    distance = abs(math.log(max(layer.share_above, _LEAST_SHARE) / _TARGET_SHARE))
+    return distance + _NESTING_COST * nesting(layer.name) + _COARSE_COST * max(0.0, math.log2(_ROWS / n_rows))
 
 
 @torch.inference_mode()

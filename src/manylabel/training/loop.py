@@ -20,7 +20,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from manylabel.config import ScheduleName
 from manylabel.errors import ConfigError
-from manylabel.models.modes import autocast
+from manylabel.models.device import autocast
 from manylabel.training.losses import Loss
 from manylabel.types import Epoch
 

@@ -16,8 +16,8 @@ from manylabel.errors import PhotoError, WeightsError
 from manylabel.io.cache import list_cache
 from manylabel.models.classifier import Classifier
 from manylabel.models.frozen import plan_engine
+from manylabel.models.graph import split_backbone
 from manylabel.models.heads import build_head
-from manylabel.models.split_layer import split_backbone
 from manylabel.preprocess import resize_photo, resize_views
 from manylabel.training.features import extract as features
 from manylabel.training.features import store as feature_store
@@ -423,10 +423,10 @@ def test_activations_behind_a_cut_are_kept_in_16_bits(
     values = frozen_features(part, store, ROWS, settings=settings).values
 
     assert values.dtype == np.float16
-    assert values.shape == (N_PHOTOS, 3, *split.cut.shape)
+    assert values.shape == (N_PHOTOS, 3, *split.layer.shape)
     pixels = torch.tensor(resize_photo(store[0], tiny_classifier.preprocessing))[None]
     with torch.inference_mode():
-        expected = split.below(tiny_classifier.normalise(pixels))[0]
+        expected = split.below(tiny_classifier.normalize(pixels))[0]
     np.testing.assert_allclose(values[0, 0], expected, rtol=2e-3, atol=2e-3)
 
 

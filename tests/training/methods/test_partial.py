@@ -1,4 +1,4 @@
-"""Tuning the top: what learned above the cut is in the whole network; what lies below is nobody's copy."""
+"""Partial fine-tuning: the trained part is in the whole model; the part below the split layer is shared."""
 
 import copy
 from dataclasses import replace
@@ -164,7 +164,7 @@ def test_the_same_seed_trains_the_same_network_and_folds_differ(
 def test_a_cut_that_does_not_exist_is_told(
     tiny_classifier: Classifier, store: PhotoStore, shapes_table: LabelTable, feature_cache: Path
 ) -> None:
-    with pytest.raises(ConfigError, match=r"training\.cut: tiny cannot be cut behind 'layer9'"):
+    with pytest.raises(ConfigError, match=r"training\.cut: tiny cannot be split behind 'layer9'"):
         method_of(tiny_classifier, store, shapes_table, feature_cache, cut="layer9")
 
 

@@ -29,7 +29,7 @@ from manylabel.errors import WeightsError
 from manylabel.io.cache import feature_path
 from manylabel.models.classifier import Classifier
 from manylabel.models.frozen import EnginePlan, FrozenEngine, compile_frozen
-from manylabel.models.split_layer import SplitBackbone
+from manylabel.models.graph import SplitBackbone
 from manylabel.preprocess import PixelArray, Preprocessing, resize_views
 from manylabel.training.augment import draw_view, render_view
 from manylabel.training.features.store import FeatureWriter, FrozenFeatures, read_or_compute
@@ -57,9 +57,9 @@ class FrozenPart:
         """Compile nothing yet: what is computed may lie in the cache."""
         self.backbone, self.plan = classifier.backbone, plan
         self.preprocessing: Preprocessing = classifier.preprocessing
-        self.shape = (classifier.n_features,) if split is None else split.cut.shape
+        self.shape = (classifier.n_features,) if split is None else split.layer.shape
         self.dtype: DTypeLike = np.float32 if split is None else np.float16
-        self.what = "features" if split is None else f"activations behind {split.cut.name}"
+        self.what = "features" if split is None else f"activations behind {split.layer.name}"
         network = classifier.backbone if split is None else split.below
         self._module = _PixelsIn(classifier, network).eval()
         self._engine: FrozenEngine | None = None
@@ -89,7 +89,7 @@ class _PixelsIn(nn.Module):
         super().__init__()
         self.network = network
         # Not as a module of this one: its head is no part of what is computed.
-        self._normalise = classifier.normalise
+        self._normalise = classifier.normalize
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return what the network gives for pixels [n, side_px, side_px, 3]."""

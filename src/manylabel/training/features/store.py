@@ -366,9 +366,9 @@ class FeatureWriter:
 
 def _known(dtype: DTypeLike) -> np.dtype[np.floating]:
     """Return the type as on disk: low byte first on every machine."""
-    known = np.dtype(dtype).newbyteorder("<")
-    if known in _DTYPES:
-        return known
+    for known in _DTYPES:
+        if known == np.dtype(dtype).newbyteorder("<"):
+            return known
     raise ValueError(f"features of {np.dtype(dtype)} cannot be stored; expected float16 or float32")
 
 

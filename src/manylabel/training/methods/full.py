@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from manylabel.models.modes import infer
+from manylabel.models.device import infer
 from manylabel.training.batches import PhotoBatches, as_tensor, evaluation_batches
 from manylabel.training.methods.base import (
     Fit,
@@ -79,7 +79,7 @@ class FullFineTuning(TrainingMethod):
         if self._linear_probe is not None:
             train_head_first(classifier, self._linear_probe, rows)
         else:
-            classifier.start_at_prior(task.targets[rows.train], pos_weight=self.pos_weight(rows))
+            classifier.set_prior_bias(task.targets[rows.train], pos_weight=self.pos_weight(rows))
         head_seconds = time.perf_counter() - started
         fit = self.train(classifier, classifier, batches, rows)
         return replace(fit, seconds=fit.seconds + head_seconds)

@@ -153,12 +153,12 @@ class LinearProbe(TrainingMethod):
             backbone=initial.backbone, head=copy.deepcopy(initial.head), labels=initial.labels
         )
         classifier.to(self.device)
-        classifier.standardise_features(views.flatten(end_dim=1))
+        classifier.standardize_features(views.flatten(end_dim=1))
         return self._solve(classifier, views, rows) if self._is_solved else self._loop(classifier, rows)
 
     def _loop(self, classifier: Classifier, rows: FitRows) -> Fit:
         """Train a head in the loop."""
-        classifier.start_at_prior(self.task.targets[rows.train], pos_weight=self.pos_weight(rows))
+        classifier.set_prior_bias(self.task.targets[rows.train], pos_weight=self.pos_weight(rows))
         batches = FeatureBatches(
             features=self._views,
             views=np.arange(self._views.shape[1]),

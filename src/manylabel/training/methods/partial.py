@@ -15,9 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from manylabel.models.classifier import Classifier
-from manylabel.models.modes import infer
-from manylabel.models.split_layer import split_backbone
-from manylabel.models.trace import UpperPart
+from manylabel.models.device import infer
+from manylabel.models.graph import UpperPart, split_backbone
 from manylabel.training.batches import FeatureBatches, as_tensor, shared_tensor
 from manylabel.training.features.extract import FrozenPart
 from manylabel.training.methods.base import (
@@ -133,10 +132,10 @@ class PartialFineTuning(TrainingMethod):
         if self._linear_probe is not None:
             train_head_first(classifier, self._linear_probe, rows)
         else:
-            classifier.standardise_features(
+            classifier.standardize_features(
                 self._features(rows.train, views=self._trained_views[:1]).flatten(end_dim=1)
             )
-            classifier.start_at_prior(task.targets[rows.train], pos_weight=self.pos_weight(rows))
+            classifier.set_prior_bias(task.targets[rows.train], pos_weight=self.pos_weight(rows))
         head_seconds = time.perf_counter() - started
         batches = FeatureBatches(
             features=self._values[0],

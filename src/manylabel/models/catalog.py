@@ -7,7 +7,7 @@ Out: one ``ModelInfo`` per network. Nothing is downloaded and no weights are mad
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Literal
 
 from torch import nn
 
@@ -16,34 +16,30 @@ from manylabel.errors import ConfigError, WeightsError
 from manylabel.models.backbones import (
     TIMM_PREFIX,
     Backbone,
+    BackboneSource,
     build_backbone,
-    check_name,
-    official_weights,
     short_names,
-    timm_name,
+    source_of,
 )
+from manylabel.models.backbones.base import Outline
 from manylabel.models.heads import build_head
-from manylabel.models.hubs import OfficialFile, official_file
-from manylabel.models.outline import Outline
-from manylabel.models.packaged_weights import packaged_file
+from manylabel.models.hubs import OfficialFile
 from manylabel.types import Progress, ProgressCallback, ignore_progress
 
 _WILDCARDS = frozenset("*?[")
-WeightsPlace = Literal["installed", "damaged", "downloaded"]
-
-_UNKNOWN_LICENCE = "see the model card"
+WeightsStatus = Literal["installed", "damaged", "downloaded"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelInfo:
-    """Describe one network.
+    """One network.
 
     Attributes:
         name: As ``build_backbone`` takes it.
         parameters: Parameters of the whole classifier where a head was given, else of the backbone.
         n_features: Features per photo that a head reads.
         side_px: Side of the square photos that its official weights were trained with.
-        licence: Licence of the official weights; some forbid commercial use.
+        license: License of the official weights; some forbid commercial use.
         weights: Where pre-trained weights lie on this machine: in an "installed" package, which may be
             "damaged", or "downloaded"; None where they do not.
         weights_file: Name of their official file; None where there is none.
@@ -53,8 +49,8 @@ class ModelInfo:
     parameters: int
     n_features: int
     side_px: int
-    licence: str
-    weights: WeightsPlace | None
+    license: str
+    weights: WeightsStatus | None
     weights_file: str | None
 
 
@@ -65,14 +61,14 @@ def list_models(
     n_labels: int | None = None,
     on_progress: ProgressCallback = ignore_progress,
 ) -> tuple[ModelInfo, ...]:
-    """List networks with their sizes, licences and weights.
+    """List networks with their sizes, licenses and weights.
 
     Args:
         patterns: Names, or patterns with ``*`` and ``?``. timm is asked where one starts with ``timm/``; all
             of it takes minutes. None given: every backbone with a short name.
         head: Count the parameters of this head as well.
         n_labels: Number of labels of that head.
-        on_progress: Hears of progress.
+        on_progress: Called with the progress.
 
     Raises:
         ConfigError: A name is unknown, a pattern fits nothing, or only one of head and n_labels is given.
@@ -99,7 +95,7 @@ def list_models(
 
 def _matches(pattern: str) -> Sequence[str]:
     if _WILDCARDS.isdisjoint(pattern):
-        check_name(pattern)
+        source_of(pattern)
         return [pattern]
     matches = [name for name in _names_beside(pattern) if fnmatchcase(name, pattern)]
     if not matches:
@@ -120,26 +116,26 @@ def _names_beside(pattern: str) -> Sequence[str]:
 
 
 def _describe(name: str, *, head: HeadName | None, n_labels: int | None) -> ModelInfo:
-    backbone = _outlined(name)
+    source, backbone = source_of(name), _outlined(name)
     parameters = _count_parameters(backbone)
     if head is not None and n_labels is not None:
         with Outline():
             top = build_head(head, backbone=name, n_features=backbone.n_features, n_labels=n_labels)
         parameters += _count_parameters(top)
-    file = official_file(name)
+    file = source.official_file(name)
     return ModelInfo(
         name=name,
         parameters=parameters,
         n_features=backbone.n_features,
         side_px=backbone.preprocessing.side_px,
-        licence=_licence(name, backbone),
-        weights=_find_weights(name, file),
+        license=source.license_of(backbone),
+        weights=_find_weights(source, name, file),
         weights_file=None if file is None else file.name,
     )
 
 
-def _find_weights(name: str, file: OfficialFile | None) -> WeightsPlace | None:
-    packaged = packaged_file(name)
+def _find_weights(source: BackboneSource, name: str, file: OfficialFile | None) -> WeightsStatus | None:
+    packaged = source.packaged_file(name)
     try:
         if packaged is not None and packaged.find() is not None:
             return "installed"
@@ -159,12 +155,3 @@ def _outlined(name: str) -> Backbone:
 
 def _count_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
-
-
-def _licence(name: str, backbone: Backbone) -> str:
-    if timm_name(name) is not None:
-        config: Any = backbone.network.pretrained_cfg
-        known: str = config.get("license", "unknown")
-        return _UNKNOWN_LICENCE if known == "unknown" else known
-    # https://github.com/facebookresearch/SWAG/blob/main/LICENSE
-    return "CC-BY-NC-4.0" if "SWAG" in official_weights(name).name else "BSD-3-Clause"

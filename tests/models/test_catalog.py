@@ -1,4 +1,4 @@
-"""In: names and patterns. Out: what can be used, with its size, licence and weights."""
+"""In: names and patterns. Out: what can be used, with its size, license and weights."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from manylabel.errors import ConfigError
 from manylabel.models.backbones import short_names
-from manylabel.models.catalogue import ModelInfo, list_models
+from manylabel.models.catalog import ModelInfo, list_models
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def test_a_network_is_described() -> None:
             parameters=23_508_032,
             n_features=2048,
             side_px=224,
-            licence="BSD-3-Clause",
+            license="BSD-3-Clause",
             weights=None,
             weights_file="resnet50-0676ba61.pth",
         ),
@@ -51,15 +51,15 @@ def test_weights_in_the_cache_are_seen(torch_home: Path) -> None:
     assert [info.weights for info in list_models(["alexnet", "squeezenet1_1"])] == ["downloaded", None]
 
 
-def test_weights_in_a_package_are_seen_with_their_licence() -> None:
+def test_weights_in_a_package_are_seen_with_their_license() -> None:
     infos = list_models(["efficientnet_lite?", "timm/tf_efficientnet_lite0"])
     assert [info.weights for info in infos] == ["installed"] * 4
-    assert {info.licence for info in infos} == {"apache-2.0"}
+    assert {info.license for info in infos} == {"apache-2.0"}
     assert [info.parameters for info in infos] == [3_371_008, 4_135_680, 4_811_072, 3_371_008]
 
 
 def test_a_damaged_package_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("manylabel.models.packaged_weights.file_sha256", lambda path: "0" * 64)
+    monkeypatch.setattr("manylabel.models.hubs.file_sha256", lambda path: "0" * 64)
     assert [info.weights for info in list_models(["efficientnet_lite0", "alexnet"])] == ["damaged", None]
 
 
@@ -91,7 +91,7 @@ def test_hybrids_of_timm_that_have_no_outline_are_listed_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "licence"),
+    ("name", "expected"),
     [
         ("regnet_y_128gf", "CC-BY-NC-4.0"),  # has SWAG weights only
         ("regnet_y_16gf", "BSD-3-Clause"),
@@ -100,8 +100,8 @@ def test_hybrids_of_timm_that_have_no_outline_are_listed_too() -> None:
         ("timm/res2net50d", "see the model card"),
     ],
 )
-def test_the_licence_is_that_of_the_weights(name: str, licence: str) -> None:
-    assert list_models([name])[0].licence == licence
+def test_the_license_is_that_of_the_weights(name: str, expected: str) -> None:
+    assert list_models([name])[0].license == expected
 
 
 @pytest.mark.parametrize(

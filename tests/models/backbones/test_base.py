@@ -1,17 +1,54 @@
-"""Networks whose weights are loaded, not drawn."""
+"""Networks that are built without weights, or without drawing them."""
 
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
+from torchvision import models
 
 from manylabel.bundle.folder import read_bundle
 from manylabel.config import ModelConfig
 from manylabel.engines.torch import load_classifier
 from manylabel.models.backbones import build_backbone
-from manylabel.models.start import start_classifiers
-from manylabel.models.undrawn import Undrawn, find_undrawn
+from manylabel.models.backbones.base import Outline, Undrawn, find_undrawn, outline_output
+from manylabel.models.classifier import build_initial_classifiers
+
+
+def test_an_outline_counts_what_the_network_has() -> None:
+    with Outline():
+        outline = models.mnasnet0_5()
+    real = models.mnasnet0_5()
+    assert {name: tensor.shape for name, tensor in outline.state_dict().items()} == {
+        name: tensor.shape for name, tensor in real.state_dict().items()
+    }
+    assert outline.layers[0].weight.is_meta
+
+
+def test_networks_that_compute_while_they_are_built_get_an_outline() -> None:
+    with Outline():
+        network = models.regnet_y_400mf()
+    assert sum(parameter.numel() for parameter in network.parameters()) == 4_344_144
+
+
+def test_what_is_built_after_the_block_is_real() -> None:
+    with Outline():
+        pass
+    assert not nn.Linear(2, 2).weight.is_meta
+
+
+def test_tensors_with_a_device_of_their_own_stay_there() -> None:
+    with Outline():
+        assert not torch.empty(2, device="cpu").is_meta
+
+
+def test_an_output_without_numbers_leaves_the_network_as_it_was() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten())
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    assert outline_output(network, (1, 3, 8, 8)).shape == (1, 4 * 6 * 6)
+    assert network.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
 
 NETWORKS = (
     "resnet18",
@@ -32,7 +69,7 @@ def test_whatever_is_not_drawn_is_loaded(name: str, tmp_path: Path) -> None:
     torch.save(expected, tmp_path / "weights.pth")
     model = ModelConfig(names=(name,), weights=(str(tmp_path / "weights.pth"),))
 
-    ((started, provenance),) = start_classifiers(model, labels=("beach", "boat"), tta=1, seed=1)
+    ((started, provenance),) = build_initial_classifiers(model, labels=("beach", "boat"), tta=1, seed=1)
 
     assert provenance.init == "file"
     assert find_undrawn(started) is None
@@ -49,7 +86,7 @@ def test_all_of_a_bundle_is_loaded(shapes_bundle: Path) -> None:
 def test_random_weights_are_drawn() -> None:
     model = ModelConfig(names=("squeezenet1_1",), init="random")
 
-    ((started, _),) = start_classifiers(model, labels=("beach",), tta=1, seed=1)
+    ((started, _),) = build_initial_classifiers(model, labels=("beach",), tta=1, seed=1)
 
     assert find_undrawn(started) is None
 

@@ -1,4 +1,4 @@
-"""Cutting a backbone in two: both parts together give what the whole gives."""
+"""Traced backbones, and where they are split."""
 
 import re
 
@@ -8,8 +8,14 @@ from torch import nn
 
 from manylabel.errors import ConfigError
 from manylabel.models.backbones import Backbone, build_backbone
-from manylabel.models.split_layer import caution, choose_cut, find_cut, list_cuts, split_backbone
-from manylabel.models.trace import Passage
+from manylabel.models.graph import (
+    SplitLayer,
+    choose_split_layer,
+    find_split_layer,
+    list_split_layers,
+    split_backbone,
+    split_layer_warning,
+)
 from manylabel.preprocess import Preprocessing
 
 FAMILIES = {
@@ -41,13 +47,13 @@ def test_both_parts_together_give_what_the_whole_gives(name: str) -> None:
 
     parts = split_backbone(backbone)
 
-    assert FAMILIES[name] in (None, parts.cut.name)
-    assert 0.08 <= parts.cut.share_above <= 0.45
+    assert FAMILIES[name] in (None, parts.layer.name)
+    assert 0.08 <= parts.layer.share_above <= 0.45
     with torch.inference_mode():
         activations = parts.below.eval()(photos)
         features = parts.above.eval()(activations)
         torch.testing.assert_close(features, backbone(photos))
-    assert tuple(activations.shape[1:]) == parts.cut.shape
+    assert tuple(activations.shape[1:]) == parts.layer.shape
 
 
 def test_the_parts_share_the_weights_of_the_whole_and_nothing_with_each_other() -> None:
@@ -63,7 +69,7 @@ def test_the_parts_share_the_weights_of_the_whole_and_nothing_with_each_other() 
 def test_every_listed_cut_can_be_made() -> None:
     backbone = build_backbone("squeezenet1_1", side_px=64).eval()
     photos = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    cuts = list_cuts(backbone)
+    cuts = list_split_layers(backbone)
 
     assert [cut.name for cut in cuts][:2] == ["features.0", "features.1"]
     shares = [cut.share_above for cut in cuts]
@@ -77,7 +83,7 @@ def test_every_listed_cut_can_be_made() -> None:
 def test_a_cut_inside_a_branch_is_refused_with_the_nearest_name() -> None:
     backbone = build_backbone("resnet18", side_px=64)
 
-    with pytest.raises(ConfigError, match=r"cannot be cut behind 'layer3\.0\.conv1'"):
+    with pytest.raises(ConfigError, match=r"cannot be split behind 'layer3\.0\.conv1'"):
         split_backbone(backbone, "layer3.0.conv1")
     with pytest.raises(ConfigError, match=r"'layr3'; did you mean 'layer3'\?"):
         split_backbone(backbone, "layr3")
@@ -88,12 +94,18 @@ def test_a_network_that_decides_by_its_numbers_is_refused_in_words() -> None:
         def forward(self, photos: torch.Tensor) -> torch.Tensor:
             return photos if photos.sum() > 0 else -photos
 
-    with pytest.raises(ConfigError, match=r"small cannot be cut in two \(.*\); use training.tune"):
+    with pytest.raises(
+        ConfigError,
+        match=r"small cannot be partially fine-tuned, because it cannot be traced \(.*\); use --tune",
+    ):
         split_backbone(network_of(nn.Conv2d(3, 4, 3), Moody()))
 
 
 def test_a_network_without_a_place_to_cut_is_refused_in_words() -> None:
-    with pytest.raises(ConfigError, match="small cannot be cut: no module passes all on"):
+    with pytest.raises(
+        ConfigError,
+        match="small cannot be partially fine-tuned: it has no layer that all later layers depend on",
+    ):
         split_backbone(network_of(nn.Conv2d(3, 4, 8), nn.Flatten()))
 
 
@@ -109,18 +121,18 @@ def test_tracing_leaves_the_network_in_its_mode() -> None:
 def test_a_cut_that_leaves_much_to_learn_asks_for_care() -> None:
     backbone = build_backbone("squeezenet1_1", side_px=64)
 
-    warning = caution(find_cut(backbone, "features.3"))
+    warning = split_layer_warning(find_split_layer(backbone, "features.3"))
 
     assert warning is not None
     assert re.search(
-        r"training.cut: \d\d% of the network's .* above 'features.3', usually about 25%", warning
+        r"training.cut: \d\d% of the network's .* above 'features.3', by default about 25%", warning
     )
-    assert caution(find_cut(backbone)) is None
+    assert split_layer_warning(find_split_layer(backbone)) is None
 
 
 def test_where_nothing_lies_near_a_quarter_the_nearest_is_taken() -> None:
     cuts = [
-        Passage(name=name, share_above=share, shape=(4, 2, 2)) for name, share in (("a", 0.9), ("b", 0.7))
+        SplitLayer(name=name, share_above=share, shape=(4, 2, 2)) for name, share in (("a", 0.9), ("b", 0.7))
     ]
 
-    assert choose_cut(cuts).name == "b"
+    assert choose_split_layer(cuts).name == "b"
