@@ -19,7 +19,7 @@ from manylabel.engines.openvino import has_native_bf16
 from manylabel.engines.stream import Predictions, stream_files
 from manylabel.errors import MissingExtraError
 from manylabel.io.cache import feature_path
-from manylabel.training.features.store import FeatureWriter
+from manylabel.training.feature_store import FeatureWriter
 from tests.writing import contents
 
 QUICK = (

@@ -17,16 +17,15 @@ from manylabel.decisions.policy import HeldOut, learn_decision_rule
 from manylabel.decisions.thresholds import ThresholdAim
 from manylabel.models.classifier import Classifier
 from manylabel.models.weights import Provenance
-from manylabel.training import trial
+from manylabel.training import features, trial
+from manylabel.training import weight_decay as decay
 from manylabel.training.cross_validation import CrossValidation, Experiment, cross_validate
-from manylabel.training.features import extract as features
-from manylabel.training.linear import penalty as decay
-from manylabel.training.linear.penalty import DECAYS, DEFAULT_DECAY
 from manylabel.training.methods import FitRows, LinearProbe
 from manylabel.training.methods import linear_probe as head
 from manylabel.training.methods.interpolation import ALPHAS, DEFAULT_ALPHA
 from manylabel.training.photo_store import PhotoStore, read_store, store_of_images
 from manylabel.training.trial import TrainedNetwork, run_trial, seconds_per_photo
+from manylabel.training.weight_decay import DECAYS, DEFAULT_DECAY
 from manylabel.types import (
     EvaluatedPhotos,
     FloatArray,

@@ -23,8 +23,7 @@ from manylabel.metrics.intervals import (
     intervals_of_average_precision,
 )
 from manylabel.training.cross_validation import Experiment
-from manylabel.training.linear.penalty import DEFAULT_DECAY, span
-from manylabel.training.linear.solver import (
+from manylabel.training.linear_solver import (
     feature_spread,
     is_small_product,
     join_problems,
@@ -33,6 +32,7 @@ from manylabel.training.linear.solver import (
     solve,
 )
 from manylabel.training.methods import TrainingMethod
+from manylabel.training.weight_decay import DEFAULT_DECAY, span
 from manylabel.types import FloatArray, IntArray, LearningCurve
 
 SHARES = (0.25, 0.5, 0.75, 1.0)

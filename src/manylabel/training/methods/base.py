@@ -21,8 +21,8 @@ from manylabel.models.classifier import Classifier
 from manylabel.models.device import choose_device, choose_precision, open_accelerator
 from manylabel.models.frozen import EnginePlan, plan_engine
 from manylabel.training.batches import as_tensor
-from manylabel.training.features.extract import FeatureSettings, FrozenPart, frozen_features
-from manylabel.training.features.store import FrozenFeatures
+from manylabel.training.feature_store import FrozenFeatures
+from manylabel.training.features import FeatureSettings, FrozenPart, frozen_features
 from manylabel.training.loop import Batches, HeldOutLoss, LoopSettings, Watch, train_loop
 from manylabel.training.losses import LOSSES, Loss, label_weights
 from manylabel.training.methods.interpolation import DEFAULT_ALPHA, Interpolation

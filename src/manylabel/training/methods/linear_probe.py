@@ -20,9 +20,8 @@ from torch import Tensor, nn
 from manylabel.config import HeadName, TrainingConfig
 from manylabel.models.classifier import Classifier
 from manylabel.training.batches import FeatureBatches, as_tensor, shared_tensor
-from manylabel.training.features.extract import FrozenPart
-from manylabel.training.linear.penalty import Choice, choose_decay
-from manylabel.training.linear.solver import (
+from manylabel.training.features import FrozenPart
+from manylabel.training.linear_solver import (
     MAX_STEPS,
     LinearHead,
     feature_spread,
@@ -43,6 +42,7 @@ from manylabel.training.methods.base import (
     fill_for_initial,
     given,
 )
+from manylabel.training.weight_decay import Choice, choose_decay
 from manylabel.types import Epoch, FloatArray, IntArray
 
 HEAD_FIRST_VIEWS = 2

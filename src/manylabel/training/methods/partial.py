@@ -18,7 +18,7 @@ from manylabel.models.classifier import Classifier
 from manylabel.models.device import infer
 from manylabel.models.graph import UpperPart, split_backbone
 from manylabel.training.batches import FeatureBatches, as_tensor, shared_tensor
-from manylabel.training.features.extract import FrozenPart
+from manylabel.training.features import FrozenPart
 from manylabel.training.methods.base import (
     NO_ROWS,
     SLOW_FOLDS,

@@ -21,8 +21,8 @@ from filelock import FileLock
 
 from manylabel.errors import ConfigError, OutputError
 from manylabel.io.cache import feature_path
-from manylabel.training.features import store as feature_cache
-from manylabel.training.features.store import (
+from manylabel.training import feature_store as feature_cache
+from manylabel.training.feature_store import (
     FeatureArray,
     FeatureWriter,
     FrozenFeatures,
@@ -132,7 +132,7 @@ PROGRAM = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from manylabel.training.features.store import read_or_compute
+from manylabel.training.feature_store import read_or_compute
 
 def compute(writer):
     print("computing", flush=True)

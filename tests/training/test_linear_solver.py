@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from manylabel.training.linear.solver import MAX_STEPS, Problems, Step, join_problems, label_problems, solve
+from manylabel.training.linear_solver import MAX_STEPS, Problems, Step, join_problems, label_problems, solve
 from manylabel.types import FloatArray
 
 CPU = torch.device("cpu")

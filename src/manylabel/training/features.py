@@ -31,10 +31,9 @@ from manylabel.models.classifier import Classifier
 from manylabel.models.frozen import EnginePlan, FrozenEngine, compile_frozen
 from manylabel.models.graph import SplitBackbone
 from manylabel.preprocess import PixelArray, Preprocessing, resize_views
-from manylabel.training.augment import draw_view, render_view
-from manylabel.training.features.store import FeatureWriter, FrozenFeatures, read_or_compute
+from manylabel.training.batches import draw_view, prefetch, render_view
+from manylabel.training.feature_store import FeatureWriter, FrozenFeatures, read_or_compute
 from manylabel.training.photo_store import PhotoStore
-from manylabel.training.prefetch import prefetch
 from manylabel.types import IntArray
 
 _FORMAT_VERSION = 5

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from manylabel.data.stratify import stratified_folds
-from manylabel.training.linear.solver import join_problems, label_problems, solve
+from manylabel.training.linear_solver import join_problems, label_problems, solve
 from manylabel.types import FloatArray, IntArray
 
 DECAYS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)

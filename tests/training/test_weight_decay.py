@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from manylabel.training.linear import penalty as decay_module
-from manylabel.training.linear.penalty import (
+from manylabel.training import weight_decay as decay_module
+from manylabel.training.losses import label_weights
+from manylabel.training.weight_decay import (
     DECAYS,
     DEFAULT_DECAY,
     Choice,
@@ -20,7 +21,6 @@ from manylabel.training.linear.penalty import (
     scaled_losses,
     span,
 )
-from manylabel.training.losses import label_weights
 from manylabel.types import FloatArray
 
 

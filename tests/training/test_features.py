@@ -19,10 +19,10 @@ from manylabel.models.frozen import plan_engine
 from manylabel.models.graph import split_backbone
 from manylabel.models.heads import build_head
 from manylabel.preprocess import resize_photo, resize_views
-from manylabel.training.features import extract as features
-from manylabel.training.features import store as feature_store
-from manylabel.training.features.extract import FeatureSettings, FrozenPart, frozen_features
-from manylabel.training.features.store import FrozenFeatures
+from manylabel.training import feature_store as feature_store
+from manylabel.training import features
+from manylabel.training.feature_store import FrozenFeatures
+from manylabel.training.features import FeatureSettings, FrozenPart, frozen_features
 from manylabel.training.photo_store import PhotoStore, read_store, store_of_images
 
 N_PHOTOS = 6
