@@ -19,7 +19,7 @@ from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from torch.torch_version import TorchVersion
 
 from manylabel.errors import WeightsError
-from manylabel.models.backbones import build_backbone, source_of
+from manylabel.models.backbones import build_backbone, source_of, timm_name
 from manylabel.models.hubs import PACKAGED_FILES, HubAccess, OfficialFile, OfflineError
 from manylabel.models.weights import load_weights, urls_to_fetch
 
@@ -292,7 +292,7 @@ def test_weights_of_an_installed_package_need_no_hub(name: str, no_hub: None) ->
 
 @pytest.mark.parametrize("name", ["resnet50", "timm/resnet50", "timm/tf_efficientnet_lite0.another"])
 def test_other_weights_are_in_no_package(name: str) -> None:
-    assert source_of(name).packaged_file(name) is None
+    assert packaged_file(timm_name(name) or name) is None
 
 
 def test_code_of_a_package_is_not_run(site: Path) -> None:

@@ -22,7 +22,7 @@ from manylabel.training.batches import (
     PhotoBatches,
     View,
     as_tensor,
-    change_colours,
+    change_colors,
     draw_box,
     draw_view,
     evaluation_batches,
@@ -322,7 +322,7 @@ def test_colours_change_as_in_torchvision(name: str, factor: float) -> None:
     adjust = getattr(functional, f"adjust_{name}")
     expected = 255 * adjust(torch.from_numpy(pixels).permute(2, 0, 1) / 255, factor).permute(1, 2, 0)
 
-    changed = change_colours(pixels, view(**{name: factor}))
+    changed = change_colors(pixels, view(**{name: factor}))
 
     assert changed.dtype == np.uint8
     np.testing.assert_allclose(changed, expected, atol=1)
@@ -335,7 +335,7 @@ def test_brightness_contrast_and_saturation_follow_one_another() -> None:
     expected = functional.adjust_contrast(expected, 0.7)
     expected = functional.adjust_saturation(expected, 1.4)
 
-    changed = change_colours(pixels, view(brightness=1.2, contrast=0.7, saturation=1.4))
+    changed = change_colors(pixels, view(brightness=1.2, contrast=0.7, saturation=1.4))
 
     np.testing.assert_allclose(changed, 255 * expected.permute(1, 2, 0), atol=1)
 

@@ -1,4 +1,4 @@
-"""Let the upper part of a transformer compute no more than is read, and attend faster on a CPU.
+"""Skip unread tokens in the upper part of a transformer, and speed up attention on CPUs.
 
 In:  the graph of a network that turns activations into features.
 Out: the same graph, its numbers the same but for rounding.
@@ -121,7 +121,7 @@ def attend_packed(  # noqa: PLR0913 - what ``nn.MultiheadAttention`` holds
 
 
 class _FirstToken:
-    """Let a graph that reads only the first token compute no other one wherever it can.
+    """A graph that reads only the first token, narrowed to compute no other one where possible.
 
     Args:
         graph: Changed in place.

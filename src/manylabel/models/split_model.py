@@ -1,4 +1,4 @@
-"""A classifier that also gives what it saw at each place.
+"""Split a classifier into two parts for heat maps.
 
 In:  a classifier.
 Out: the same network in two parts that share its weights: pixels to logits, features and activations that
@@ -26,7 +26,7 @@ _COARSE_COST, _NESTING_COST = 0.5, 0.1
 
 
 class UpperClassifier(nn.Module):
-    """Turn activations that have places into logits, as the whole classifier would."""
+    """The upper part of a classifier: activations with rows and columns in, logits out."""
 
     def __init__(self, above: nn.Module, head: nn.Module) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class UpperClassifier(nn.Module):
 
 
 class LocatedClassifier(nn.Module):
-    """Turn pixels into logits, and into the activations that these come from.
+    """A classifier in two parts: pixels in, logits and the activations below them out.
 
     Attributes:
         classifier: The whole; what lies below and above shares its modules.

@@ -43,7 +43,7 @@ _EVALUATION_BATCH_SIZE = 32
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FeatureBatches:
-    """Give cached features or activations, of each photo one view per epoch.
+    """Batches of cached features or activations, one view of each photo per epoch.
 
     A photo shows all its views, in a random order of its own, before it shows one again.
 
@@ -83,7 +83,7 @@ class FeatureBatches:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PhotoBatches:
-    """Give photos, of each a freshly drawn view.
+    """Batches of photos, a freshly drawn view of each.
 
     Attributes:
         store: The photos.
@@ -114,14 +114,14 @@ class PhotoBatches:
         seeds = self.rng.integers(2**63, size=len(self.rows))
         batches = np.array_split(self.rng.permutation(len(self.rows)), self.n_batches)
         rendered = prefetch(
-            [[(place, seeds[place]) for place in batch] for batch in batches], render=self._render
+            [[(index, seeds[index]) for index in batch] for batch in batches], render=self._render
         )
         for batch, items in zip(batches, rendered, strict=True):
             yield torch.from_numpy(np.stack(items)), self.targets[batch]
 
     def _render(self, job: tuple[int, int]) -> PixelArray:
-        place, seed = job
-        photo = self.store[self.rows[place]]
+        index, seed = job
+        photo = self.store[self.rows[index]]
         view = draw_view(
             photo.size,
             preprocessing=self.preprocessing,
@@ -170,14 +170,14 @@ _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow and torchvision weigh r
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """Hold the random choices of one view.
+    """The random choices of one view.
 
     Attributes:
         box: Part of the photo: left, upper, right, lower in pixels.
         is_flipped: Whether it is mirrored left to right.
         brightness: Factor of all values, 1 for no change.
-        contrast: Factor of the distance to the mean grey, 1 for no change.
-        saturation: Factor of the distance to the pixel's own grey, 1 for no change.
+        contrast: Factor of the distance to the mean gray, 1 for no change.
+        saturation: Factor of the distance to the pixel's own gray, 1 for no change.
         n_quarter_turns: Quarter turns counter-clockwise, after mirroring.
     """
 
@@ -238,18 +238,18 @@ def draw_box(whole: Box, *, min_scale: float, rng: np.random.Generator) -> Box:
 
 
 def render_view(photo: Image.Image, view: View, *, preprocessing: Preprocessing) -> PixelArray:
-    """Cut, resize, change colors, mirror and turn.
+    """Crop, resize, change colors, mirror and turn.
 
     Returns:
         Pixels [side_px, side_px, 3].
     """
     pixels = resize_photo(photo, preprocessing, box=view.box)
     return turn(
-        change_colours(pixels, view), n_quarter_turns=view.n_quarter_turns, is_mirrored=view.is_flipped
+        change_colors(pixels, view), n_quarter_turns=view.n_quarter_turns, is_mirrored=view.is_flipped
     )
 
 
-def change_colours(pixels: PixelArray, view: View) -> PixelArray:
+def change_colors(pixels: PixelArray, view: View) -> PixelArray:
     """Change brightness, then contrast, then saturation, as torchvision defines each.
 
     The three are one linear map of red, green and blue, which Pillow applies while other threads go on: in
@@ -265,11 +265,11 @@ def change_colours(pixels: PixelArray, view: View) -> PixelArray:
     if view.brightness == view.contrast == view.saturation == 1:
         return pixels
     photo = Image.fromarray(pixels)
-    [mean_grey] = ImageStat.Stat(photo.convert("L")).mean
+    [mean_gray] = ImageStat.Stat(photo.convert("L")).mean
     scale = view.brightness * view.contrast
     # Row by row for red, green, blue: three weights of the old values, and what is added.
     weights = scale * (view.saturation * np.eye(3) + (1 - view.saturation) * np.array(_LUMA))  # [3, 3]
-    added = np.full((3, 1), view.brightness * (1 - view.contrast) * mean_grey)
+    added = np.full((3, 1), view.brightness * (1 - view.contrast) * mean_gray)
     return np.asarray(photo.convert("RGB", tuple(np.hstack([weights, added]).ravel().tolist())))
 
 

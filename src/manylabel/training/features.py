@@ -41,7 +41,7 @@ _BATCH_SIZE = 32
 
 
 class FrozenPart:
-    """Hold the part of a network that stays as it is, and the engine that runs it.
+    """The frozen part of a model, and the engine that runs it.
 
     Args:
         classifier: The network, in inference mode, on the device where it is to run.
@@ -82,7 +82,7 @@ class FrozenPart:
 
 
 class _PixelsIn(nn.Module):
-    """Normalise pixels, run a network on them."""
+    """A network that takes pixels."""
 
     def __init__(self, classifier: Classifier, network: nn.Module) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class _PixelsIn(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureSettings:
-    """Say which views of a photo are computed.
+    """The views of a photo that are computed.
 
     Attributes:
         n_plain: Views per photo that scores are averaged over, the photo itself first.
@@ -130,7 +130,7 @@ def frozen_features(
         store: The photos.
         rows: Which photos [n_photos].
         settings: Which views.
-        on_photo: Hears how many photos are done.
+        on_photo: Called with the number of photos done.
 
     Raises:
         PhotoError: A photo that is read again has changed, or cannot be read any more.
