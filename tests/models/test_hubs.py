@@ -20,7 +20,7 @@ from torch.torch_version import TorchVersion
 
 from manylabel.errors import WeightsError
 from manylabel.models.backbones import build_backbone, source_of, timm_name
-from manylabel.models.hubs import PACKAGED_FILES, HubAccess, OfficialFile, OfflineError
+from manylabel.models.hubs import PACKAGED_FILES, HubAccess, OfficialFile, OfflineError, packaged_file
 from manylabel.models.weights import load_weights, urls_to_fetch
 
 

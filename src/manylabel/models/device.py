@@ -75,7 +75,7 @@ def _is_bf16_native(device: torch.device) -> bool:
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Keep a network in inference mode, then restore its mode."""
+    """Put a network into inference mode, then restore its mode."""
     was_training = network.training
     network.eval()
     try:
@@ -85,14 +85,14 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[None]:
-    """Let torch choose ``precision`` for the operations that bear it; float32 changes nothing."""
+    """Return a context in which torch may compute in ``precision``; float32 changes nothing."""
     return torch.autocast(device.type, precision, enabled=precision != torch.float32)
 
 
 def infer(module: nn.Module, inputs: Tensor, *, device: torch.device, precision: torch.dtype) -> Tensor:
     """Return the outputs of a module for one batch [batch, ...], on the device.
 
-    With CUDA the batch is filled up to one of few sizes, and what is made of the rest is cut off: cuDNN
+    With CUDA the batch is filled up to one of few sizes, and the outputs of the rest are dropped: cuDNN
     prepares every convolution anew for each number of photos, which takes a MobileNetV2 more than a second.
 
     Args:

@@ -51,7 +51,7 @@ class HubAccess:
         self._answers: dict[str, Exception | None] = {}  # by address of the hub; None where it answered
 
     def ask(self, urls: Iterable[str]) -> None:
-        """Ask the hubs of some files, all at once, whether they answer; wait at most 5 seconds in all.
+        """Find out which hubs of some files answer, all at once, within 5 seconds.
 
         The hubs' own clients retry for half a minute or more each, and the timeout of a connection does not
         cover a name server that does not answer.

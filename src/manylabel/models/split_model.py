@@ -98,7 +98,7 @@ def locate(classifier: Classifier) -> LocatedClassifier | None:
 
 
 def _cost(layer: SplitLayer) -> float:
-    """Rate a layer, 0 at best: far from the aim, inside modules, or with few places costs."""
+    """Rate a layer, 0 at best: far from the target, inside modules, or with few places costs."""
     grid = find_grid(layer.shape)
     n_rows = 1 if grid is None else grid.rows
     distance = abs(math.log(max(layer.share_above, _LEAST_SHARE) / _TARGET_SHARE))
@@ -107,7 +107,7 @@ def _cost(layer: SplitLayer) -> float:
 
 @torch.inference_mode()
 def _is_heard(located: LocatedClassifier, *, side_px: int) -> bool:
-    """Say whether silencing places changes the features behind them."""
+    """Tell whether silencing places changes the features behind them."""
     noise = np.random.default_rng(0).integers(256, size=(1, side_px, side_px, 3), dtype=np.uint8)
     weight = next(located.parameters())
     activations = located(torch.from_numpy(noise).to(weight.device))[2]

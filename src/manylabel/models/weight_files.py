@@ -84,7 +84,7 @@ def _read(path: Path) -> Any:
             file.seek(0)
             if start.startswith((_ZIP, _OLD_TORCH)):
                 _check_torch(path)
-                # The open file, because torch would judge a path by its ending.
+                # The open file, because torch goes by the ending of a path.
                 return torch.load(file, map_location="cpu", weights_only=True)
         check_header(path)
         return load_file(path)

@@ -54,7 +54,7 @@ def find_weights(
 
     Args:
         name: Name of the backbone.
-        init: What it starts from where no file is given.
+        init: Kind of weights where no file is given.
         file: Weights to take instead, .pth or .safetensors, with or without a classifier.
         seed: Seed of random weights; torch's own generator is left as it was.
         hubs: Which hubs answer, shared by all backbones of a run. Not given: they are asked.
@@ -96,11 +96,11 @@ def load_weights(
     seed: int = 0,
     hubs: HubAccess | None = None,
 ) -> Provenance:
-    """Give a backbone its weights, found as by ``find_weights``.
+    """Load the weights of a backbone, found as by ``find_weights``.
 
     Args:
         backbone: Changed in place.
-        init: What it starts from where no file is given.
+        init: Kind of weights where no file is given.
         file: Weights to take instead, .pth or .safetensors, with or without a classifier.
         seed: Seed of random weights; torch's own generator is left as it was.
         hubs: Which hubs answer, shared by all backbones of a run. Not given: they are asked.

@@ -46,7 +46,7 @@ class FrozenPart:
     Args:
         classifier: The network, in inference mode, on the device where it is to run.
         plan: Which engine runs it.
-        split: Where its backbone was cut: what passes the cut is computed, in 16 bits. Not given: the
+        split: Its backbone, split in two: the activations between are computed, in 16 bits. Not given: the
             features of the whole backbone, in 32 bits.
     """
 

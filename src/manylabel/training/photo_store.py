@@ -25,7 +25,7 @@ class PhotoStore:
     """Photos by row; as many as fit into memory stay decoded, the others are read again when needed.
 
     Attributes:
-        fingerprints: What each photo is told apart by; features are cached by its SHA-256.
+        fingerprints: Of each photo; features are cached by its SHA-256.
         read_seconds: Wall time that reading all photos took.
         side_px: Side of the square picture that the networks see.
     """

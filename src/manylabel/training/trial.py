@@ -182,7 +182,7 @@ def _build_method(initial: Classifier, provenance: Provenance, experiment: Exper
 
 
 def _apply_policy(final: Fit, rule: DecisionRule | None) -> Fit:
-    """Give the kept model the alpha and the calibration that were chosen."""
+    """Apply the alpha and the calibration that were chosen to the kept model."""
     if rule is None:
         return replace(final, interpolation=None)
     alpha = final.alpha

@@ -32,7 +32,7 @@ METHODS: dict[str, type[TrainingMethod]] = {
 
 
 def fill_defaults(training: TrainingConfig, *, head: HeadName = "linear") -> TrainingConfig:
-    """Give every setting that was not given its default for the training method.
+    """Fill in the settings that were not given with the defaults of the training method.
 
     Args:
         training: The settings.

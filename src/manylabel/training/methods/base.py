@@ -155,7 +155,7 @@ class TrainingDefaults:
     ema_decay: float | None = None
 
     def fill(self, training: TrainingConfig) -> TrainingConfig:
-        """Give every setting that was not given its default."""
+        """Fill in the settings that were not given."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(
             training, **{name: value for name, value in values.items() if getattr(training, name) is None}
@@ -260,7 +260,7 @@ class TrainingMethod(ABC):
 
     @classmethod
     def fill_defaults(cls, training: TrainingConfig, *, head: HeadName) -> TrainingConfig:
-        """Give every setting that was not given its default for this method and a head."""
+        """Fill in the settings that were not given for this method and a head."""
         return cls.defaults.fill(training)
 
     @abstractmethod

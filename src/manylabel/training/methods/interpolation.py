@@ -47,7 +47,7 @@ class Interpolation:
 
     @torch.no_grad()
     def set_alpha(self, alpha: float) -> None:
-        """Give the module interpolated weights: 0 is before training, 1 after it."""
+        """Set the weights of the module: 0 is before training, 1 after it."""
         for name, value in self._module.state_dict().items():
             value.copy_(
                 torch.lerp(self._before[name], self._after[name], alpha)

@@ -128,7 +128,7 @@ class LinearProbe(TrainingMethod):
 
     @classmethod
     def fill_defaults(cls, training: TrainingConfig, *, head: HeadName) -> TrainingConfig:
-        """Give every setting that was not given its default; a solved head has no settings of the loop."""
+        """Fill in the settings that were not given; a solved head has no settings of the loop."""
         is_solved = head == "linear" and not needs_loop(training)
         return (_SOLVED_DEFAULTS if is_solved else cls.defaults).fill(training)
 
