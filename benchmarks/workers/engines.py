@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from manylabel.config import HeadName
 from manylabel.models.backbones import seeded
 from manylabel.models.classifier import Classifier, build_classifier
-from manylabel.models.modes import autocast
+from manylabel.models.device import autocast
 from manylabel.quiet_imports import import_openvino
 
 Pixels = NDArray[np.uint8]
