@@ -252,7 +252,7 @@ def test_predicting_needs_a_trained_classifier() -> None:
 
 
 def test_a_missing_torch_is_told_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "manylabel.models.start", None)
+    monkeypatch.setitem(sys.modules, "manylabel.models.classifier", None)
 
     with pytest.raises(MissingExtraError, match=r"pip install '\.\[train\]'"):
         small().fit([Image.new("RGB", (64, 64))], [[1]])

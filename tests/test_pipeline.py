@@ -326,7 +326,7 @@ def test_a_cut_that_leaves_much_to_learn_is_told(config: RunConfig, caplog: pyte
     with caplog.at_level(logging.WARNING):
         compare(replace(config, training=training))
 
-    assert "usually about 25%" in caplog.text
+    assert "by default about 25%" in caplog.text
 
 
 def test_a_folder_with_files_of_others_is_refused_before_anything_is_read(config: RunConfig) -> None:

@@ -16,7 +16,7 @@ from manylabel.config import HeadName
 from manylabel.engines.openvino_models import import_openvino
 from manylabel.models.backbones import seeded
 from manylabel.models.classifier import Classifier, build_classifier
-from manylabel.models.modes import autocast
+from manylabel.models.device import autocast
 
 Pixels = NDArray[np.uint8]
 Engine = Callable[[Pixels], Any]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from manylabel.hash_list import verify
     from manylabel.io.cache import clear_cache, list_cache
     from manylabel.labelling import suggest
-    from manylabel.models.catalogue import list_models
+    from manylabel.models.catalog import list_models
     from manylabel.pipeline import compare, train
     from manylabel.recipes import load_recipe
 
@@ -52,7 +52,7 @@ _HOMES = {
     "compare": "manylabel.pipeline",
     "evaluate": "manylabel.apply",
     "list_cache": "manylabel.io.cache",
-    "list_models": "manylabel.models.catalogue",
+    "list_models": "manylabel.models.catalog",
     "load_recipe": "manylabel.recipes",
     "predict": "manylabel.apply",
     "predict_batches": "manylabel.apply",

@@ -105,13 +105,14 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             TableError: A photo cannot be read, ``y`` does not fit ``X``, or no photo carries some label.
         """
         with needs_extra("Training", "train"):
-            from manylabel.models.start import settings_for, start_classifiers
-            from manylabel.training.trial import Experiment, run_trial
+            from manylabel.models.classifier import build_initial_classifiers, settings_for
+            from manylabel.training.cross_validation import Experiment
+            from manylabel.training.trial import run_trial
 
         names, targets = read_targets(y, n_photos=len(X))
         check_learnable(names, targets)
         config = self._config()
-        [(start, provenance)] = start_classifiers(
+        [(start, provenance)] = build_initial_classifiers(
             config.model,
             labels=[str(name) for name in names],
             tta=config.evaluation.tta,

@@ -21,19 +21,17 @@ from manylabel.data.formats import read_table_as
 from manylabel.data.split import find_lost_parts, make_split
 from manylabel.errors import ConfigError, PhotoError, TableError, nothing_read
 from manylabel.io.cache import cache_limit_bytes, default_cache
-from manylabel.models.classifier import Classifier
+from manylabel.models.classifier import Classifier, build_initial_classifiers, settings_for
 from manylabel.models.device import choose_device
-from manylabel.models.split_layer import caution, find_cut
-from manylabel.models.start import settings_for, start_classifiers
+from manylabel.models.graph import find_split_layer, split_layer_warning
 from manylabel.models.weights import Provenance
 from manylabel.recipes import check_config, config_to_toml
 from manylabel.report.collect import collect_results
 from manylabel.report.run_info import gather_run_info
 from manylabel.results import Loss, RunInfo, RunResults
-from manylabel.training.cross_validation import threshold_aim
-from manylabel.training.defaults import fill_defaults
+from manylabel.training.cross_validation import Experiment, threshold_aim
+from manylabel.training.methods import fill_defaults
 from manylabel.training.photo_store import PhotoStore, read_store
-from manylabel.training.trial import Experiment
 from manylabel.types import IntArray, LabelTable, ProgressCallback, Split, Trial
 
 _logger = logging.getLogger(__name__)
@@ -136,13 +134,13 @@ def prepare(config: RunConfig, *, clock: RunClock, on_progress: ProgressCallback
     rules = parse_rules(**asdict(config.rules), labels=table.labels)
     split_table(table, config)  # what cannot be split is told now, not after all photos were read
     with clock.timed("building networks"):
-        starts = start_classifiers(
+        starts = build_initial_classifiers(
             config.model, labels=table.labels, tta=config.evaluation.tta, seed=config.seed
         )
         if config.training.tune == "top":
             for start, _ in starts:
                 # Refused now where it cannot be cut.
-                warning = caution(find_cut(start.backbone, config.training.cut))
+                warning = split_layer_warning(find_split_layer(start.backbone, config.training.cut))
                 if warning is not None:
                     _logger.warning("%s", warning)
     with clock.timed("reading photos"):

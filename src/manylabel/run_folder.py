@@ -20,8 +20,8 @@ from manylabel.engines.torch import TorchSplitModel, load_classifier, save_weigh
 from manylabel.explanation.occlusion import explain_mistakes
 from manylabel.io.files import check_room, writing
 from manylabel.io.folders import check_apart, keep_unfinished, new_folder
+from manylabel.models.classifier import weights_files
 from manylabel.models.split_model import locate
-from manylabel.models.start import weights_files
 from manylabel.preparation import PreparedRun, RunClock
 from manylabel.report.card import model_card
 from manylabel.report.trial_files import LABEL_ISSUES_FILE, file_name

@@ -19,7 +19,7 @@ from manylabel.engines.openvino import has_native_bf16
 from manylabel.engines.stream import Predictions, stream_files
 from manylabel.errors import MissingExtraError
 from manylabel.io.cache import feature_path
-from manylabel.training.features.feature_file import FeatureWriter
+from manylabel.training.feature_store import FeatureWriter
 from tests.writing import contents
 
 QUICK = (
@@ -395,7 +395,7 @@ def test_the_cache_is_shown_in_80_columns_and_cleared(
         writer.append(np.ones(1))
         writer.finish(1.0)
     feature_path(feature_cache, "b" * 64).write_bytes(b"damaged")
-    n_bytes = path.stat().st_size + 7
+    n_bytes = path.stat().st_size + path.with_suffix(".json").stat().st_size + 7
 
     shown = run("cache")
     lines = shown.stdout.splitlines()
@@ -409,7 +409,7 @@ def test_the_cache_is_shown_in_80_columns_and_cleared(
 
     cleared = run("cache", "--clear")
     assert cleared == Answer(0, f"{feature_cache}: {n_bytes} B freed, 2 entries removed\n", "")
-    assert not list(feature_cache.rglob("*.safetensors"))
+    assert not [*feature_cache.rglob("*.npy"), *feature_cache.rglob("*.json")]
 
 
 def test_a_wrong_limit_of_the_cache_is_told_before_any_work(

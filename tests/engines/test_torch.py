@@ -16,7 +16,7 @@ from manylabel.engines.torch import TorchPredictor, save_weights, torch_predicto
 from manylabel.errors import BundleError
 from manylabel.io.files import file_sha256
 from manylabel.models.classifier import Classifier, build_classifier
-from manylabel.models.modes import autocast
+from manylabel.models.device import autocast
 from manylabel.preprocess import resize_views
 from manylabel.types import Thresholds
 

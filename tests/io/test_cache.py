@@ -15,6 +15,7 @@ from manylabel.io.cache import (
     cache_limit_bytes,
     clear_cache,
     default_cache,
+    details_path,
     engine_folder,
     feature_path,
     list_cache,
@@ -27,12 +28,12 @@ DAY = 24 * 60 * 60
 
 
 def save(folder: Path, letter: str, *, n_bytes: int = 1000, age: float = 0.0, **metadata: str) -> Path:
-    """Put a file of some size into the cache, last used some seconds ago."""
+    """Put features of some size into the cache, last used some seconds ago."""
     path = feature_path(folder, letter * 64)
     path.parent.mkdir(parents=True, exist_ok=True)
-    header = json.dumps({"__metadata__": metadata}).encode()
-    content = len(header).to_bytes(8, "little") + header
-    path.write_bytes(content.ljust(n_bytes, b"\0"))
+    details = json.dumps(metadata).encode()
+    details_path(path).write_bytes(details)
+    path.write_bytes(bytes(n_bytes - len(details)))
     os.utime(path, (time.time() - age, time.time() - age))
     return path
 
@@ -49,7 +50,7 @@ def save_engine(folder: Path, letter: str, *, age: float = 0.0) -> Path:
 
 def letters(folder: Path) -> str:
     """Return which files there are, by the letter they were saved under."""
-    return "".join(sorted(path.name[0] for path in folder.rglob("*.safetensors")))
+    return "".join(sorted(path.name[0] for path in folder.rglob("*.npy")))
 
 
 def test_the_user_may_say_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -168,7 +169,7 @@ def test_what_a_killed_process_left_goes_and_what_is_being_written_stays(tmp_pat
         assert try_to_lock(file)
         make_room(newest, limit_bytes=10**9)
 
-    assert sorted(path.name[0] for path in folder.iterdir()) == ["9", "a", "d", "e"]
+    assert sorted({path.name[0] for path in folder.iterdir()}) == ["9", "a", "d", "e"]
 
 
 def test_a_file_that_cannot_be_removed_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +187,7 @@ def test_a_file_that_cannot_be_removed_stops_nothing(tmp_path: Path, monkeypatch
     make_room(newest, limit_bytes=2000)
     assert letters(tmp_path) == "ac"
 
-    with pytest.raises(OutputError, match=r"a\.safetensors: cannot be removed: Permission denied"):
+    with pytest.raises(OutputError, match=r"a\.npy: cannot be removed: Permission denied"):
         clear_cache(tmp_path)
     assert letters(tmp_path) == "a"
 
@@ -227,7 +228,8 @@ def test_the_cache_is_listed_by_last_use(tmp_path: Path) -> None:
     save(tmp_path, "a", age=200, network="resnet50", n_photos="200", n_views="4", what="features")
     save(tmp_path, "b", age=100, n_bytes=3000)
     damaged = save(tmp_path, "c")
-    damaged.write_bytes(b"no header")
+    damaged.write_bytes(b"no array")
+    details_path(damaged).write_bytes(b"{")
     os.utime(damaged, (0, 0))
 
     contents = list_cache(tmp_path)
@@ -257,14 +259,15 @@ def test_clearing_removes_everything_that_is_ours_and_nothing_else(tmp_path: Pat
     folder = save(tmp_path, "b").parent
     (folder / f"{'c' * 64}.1-x.partial").write_bytes(b"half")
     (folder / f"{'c' * 64}.lock").touch()
-    (folder / "model.safetensors").write_bytes(b"of the user")
+    (folder / f"{'d' * 64}.json").write_bytes(b"of nothing")
+    (folder / "model.npy").write_bytes(b"of the user")
 
     cleared = clear_cache(tmp_path)
 
-    assert (cleared.folder, cleared.n_entries, cleared.n_bytes) == (tmp_path, 2, 2004)
-    assert [path.name for path in folder.iterdir()] == ["model.safetensors"]
+    assert (cleared.folder, cleared.n_entries, cleared.n_bytes) == (tmp_path, 2, 2014)
+    assert [path.name for path in folder.iterdir()] == ["model.npy"]
 
-    (folder / "model.safetensors").unlink()
+    (folder / "model.npy").unlink()
     clear_cache(tmp_path)
     assert not folder.exists()
 

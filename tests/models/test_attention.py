@@ -15,8 +15,7 @@ from torchvision.models import VisionTransformer
 from manylabel.models import attention
 from manylabel.models.attention import attend, attend_packed, lighten
 from manylabel.models.backbones import Backbone, build_backbone
-from manylabel.models.split_layer import split_backbone
-from manylabel.models.trace import Trace
+from manylabel.models.graph import Trace, split_backbone
 from manylabel.preprocess import Preprocessing
 
 DIM, N_TOKENS = 16, 5
@@ -40,7 +39,7 @@ def small_transformer() -> Backbone:
 def upper_parts(backbone: Backbone, cut: str) -> tuple[fx.GraphModule, fx.GraphModule]:
     """Return what lies above a cut, as it was traced and lightened."""
     above = Trace(backbone).split(cut)[1].network.eval()
-    shape = split_backbone(backbone, cut).cut.shape
+    shape = split_backbone(backbone, cut).layer.shape
     return above, lighten(above, draw(2, *shape))
 
 
@@ -63,7 +62,7 @@ def timm_transformer() -> Backbone:
 )
 def test_features_and_gradients_stay_the_same(build: Callable[[], Backbone], cut: str) -> None:
     whole, lighter = upper_parts(build(), cut)
-    activations = draw(2, *split_backbone(build(), cut).cut.shape)
+    activations = draw(2, *split_backbone(build(), cut).layer.shape)
     expected = gradients(whole, activations)
     found = gradients(lighter, activations)
 

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 import timm
 import torch
-from torchvision import models
 
 from manylabel.errors import ConfigError
-from manylabel.models.backbones import build_backbone, official_weights, short_names, timm_name
-from manylabel.models.outline import Outline, outline_output
+from manylabel.models.backbones import SOURCES, build_backbone, short_names, source_of, timm_name
+from manylabel.models.backbones.base import Outline, outline_output
+from manylabel.models.backbones.torchvision import official_weights
 from manylabel.preprocess import Preprocessing
 
 # One of each family, the small ones.
@@ -208,6 +208,20 @@ def test_an_unknown_name_says_where_names_are_listed() -> None:
         build_backbone("nothing_like_it")
 
 
-def test_the_first_official_weights_are_preferred_to_the_newest() -> None:
-    assert official_weights("resnet50") is models.ResNet50_Weights.IMAGENET1K_V1
-    assert official_weights("resnet50") is not models.ResNet50_Weights.DEFAULT
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("efficientnet_lite0", "bundled"),
+        ("resnet50", "torchvision"),
+        ("timm/resnet50", "timm"),
+        ("timm/tf_efficientnet_lite0", "timm"),
+    ],
+)
+def test_every_backbone_has_one_source(name: str, source: str) -> None:
+    assert source_of(name).name == source
+    assert [known.name for known in SOURCES if known.has(name)] == [source]
+
+
+def test_sources_describe_themselves() -> None:
+    assert len({source.name for source in SOURCES}) == len(SOURCES)
+    assert all(source.help.endswith(".") for source in SOURCES)

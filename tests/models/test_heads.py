@@ -6,8 +6,8 @@ from torch import nn
 
 from manylabel.config import HeadName
 from manylabel.models.backbones import build_backbone
-from manylabel.models.heads import HEADS, Standardise, build_head
-from manylabel.models.outline import Outline
+from manylabel.models.backbones.base import Outline
+from manylabel.models.heads import HEADS, Standardize, build_head
 
 
 def count_parameters(*modules: nn.Module) -> int:
@@ -68,33 +68,33 @@ def test_an_mlp_has_one_hidden_layer_of_512() -> None:
 
 def test_measured_features_are_centred_and_of_size_one() -> None:
     features = torch.randn(500, 4, generator=torch.Generator().manual_seed(0)) * 3 + 7
-    standardise = Standardise(4, has_unit_length=False)
-    standardise.measure(features)
-    measured = standardise(features)
+    standardize = Standardize(4, has_unit_length=False)
+    standardize.measure(features)
+    measured = standardize(features)
     assert torch.allclose(measured.mean(dim=0), torch.zeros(4), atol=1e-5)
     assert measured.std(dim=0).mean().item() == pytest.approx(1, abs=0.01)
 
 
 def test_features_of_one_direction_are_the_same_at_any_length() -> None:
     features = torch.tensor([[1.0, 2.0, 3.0]])
-    standardise = Standardise(3)
-    assert torch.allclose(standardise(features), standardise(10 * features))
+    standardize = Standardize(3)
+    assert torch.allclose(standardize(features), standardize(10 * features))
 
 
 @pytest.mark.parametrize(
-    "standardise", [Standardise(4), Standardise(4, has_unit_length=False)], ids=["length", "no length"]
+    "standardize", [Standardize(4), Standardize(4, has_unit_length=False)], ids=["length", "no length"]
 )
 @pytest.mark.parametrize("value", [0.0, 5.0])
-def test_constant_features_stay_finite(standardise: Standardise, value: float) -> None:
+def test_constant_features_stay_finite(standardize: Standardize, value: float) -> None:
     features = torch.full((3, 4), value)
-    standardise.measure(features)
-    assert torch.allclose(standardise(features), torch.zeros(3, 4), atol=1e-5)
+    standardize.measure(features)
+    assert torch.allclose(standardize(features), torch.zeros(3, 4), atol=1e-5)
 
 
 def test_what_was_measured_is_saved_with_the_weights() -> None:
-    standardise, again = Standardise(2, has_unit_length=False), Standardise(2, has_unit_length=False)
-    standardise.measure(torch.tensor([[1.0, 2.0], [5.0, 8.0]]))
-    again.load_state_dict(standardise.state_dict())
+    standardize, again = Standardize(2, has_unit_length=False), Standardize(2, has_unit_length=False)
+    standardize.measure(torch.tensor([[1.0, 2.0], [5.0, 8.0]]))
+    again.load_state_dict(standardize.state_dict())
     features = torch.tensor([[2.0, 3.0]])
-    assert torch.equal(again(features), standardise(features))
-    assert count_parameters(standardise) == 0
+    assert torch.equal(again(features), standardize(features))
+    assert count_parameters(standardize) == 0

@@ -15,7 +15,8 @@ from torchvision import models
 from torchvision.models.vision_transformer import VisionTransformer
 
 from manylabel.errors import WeightsError
-from manylabel.models.backbones import Backbone, build_backbone, official_weights
+from manylabel.models.backbones import Backbone, build_backbone
+from manylabel.models.backbones.torchvision import official_weights
 from manylabel.models.weights import load_weights
 from manylabel.preprocess import Preprocessing
 
@@ -277,7 +278,7 @@ def test_weights_of_another_network_name_the_first_that_is_missing(tmp_path: Pat
     with pytest.raises(WeightsError) as caught:
         load_weights(build_backbone("resnet18"), file=tmp_path / "w.pth")
     assert str(caught.value) == (
-        f"{tmp_path / 'w.pth'}: has no conv1.weight, which resnet18 wants; 100 of its 100 tensors are "
+        f"{tmp_path / 'w.pth'}: has no conv1.weight, which resnet18 needs; 100 of its 100 tensors are "
         "missing. Are these weights of another network?"
     )
 
@@ -287,20 +288,20 @@ def test_weights_of_another_size_name_the_first_that_differs(tmp_path: Path) -> 
     with pytest.raises(WeightsError) as caught:
         load_weights(build_backbone("squeezenet1_1"), file=tmp_path / "w.pth")
     assert str(caught.value) == (
-        f"{tmp_path / 'w.pth'}: features.0.weight is [96, 3, 7, 7] in it, squeezenet1_1 wants [64, 3, 3, 3]. "
+        f"{tmp_path / 'w.pth'}: features.0.weight is [96, 3, 7, 7] in it, squeezenet1_1 needs [64, 3, 3, 3]. "
         "Are these weights of another network?"
     )
 
 
 def test_weights_of_another_network_of_timm_are_refused(tmp_path: Path) -> None:
     torch.save(models.squeezenet1_1().state_dict(), tmp_path / "w.pth")
-    with pytest.raises(WeightsError, match=r"has no cls_token, which timm/test_vit wants"):
+    with pytest.raises(WeightsError, match=r"has no cls_token, which timm/test_vit needs"):
         load_weights(build_backbone("timm/test_vit"), file=tmp_path / "w.pth")
 
 
 def test_weights_that_the_conversion_of_timm_chokes_on_are_refused(tmp_path: Path) -> None:
     torch.save({"pos_embed": torch.zeros(3)}, tmp_path / "w.pth")
-    with pytest.raises(WeightsError, match=r"has no cls_token, which timm/test_vit wants"):
+    with pytest.raises(WeightsError, match=r"has no cls_token, which timm/test_vit needs"):
         load_weights(build_backbone("timm/test_vit"), file=tmp_path / "w.pth")
 
 

@@ -14,10 +14,10 @@ from manylabel.models.classifier import Classifier
 from manylabel.models.weights import Provenance
 from manylabel.training import cross_validation as held_out
 from manylabel.training import learning_curve
-from manylabel.training.experiment import Experiment
-from manylabel.training.methods import TopLearner
+from manylabel.training.cross_validation import Experiment
+from manylabel.training.methods import PartialFineTuning
 from manylabel.training.methods.base import InnerFolds
-from manylabel.training.methods.interpolation import SHARES, USUAL_SHARE
+from manylabel.training.methods.interpolation import ALPHAS, DEFAULT_ALPHA
 from manylabel.training.photo_store import read_store
 from manylabel.training.trial import TrainedNetwork, run_trial
 from manylabel.types import FloatArray, IntArray, LabelTable, Split, ignore_progress
@@ -79,13 +79,13 @@ def test_where_fits_cost_much_or_are_not_wanted_nothing_is_chosen(
     assert (told.out_of_fold, told.calibration_set) == (None, None)
     assert (told.thresholds.values == 0.5).all()
     assert told.calibration == "not calibrated: no photos were kept from training to calibrate on"
-    assert told.learned_share == (USUAL_SHARE if training["tune"] == "top" else 1.0)
+    assert told.learned_share == (DEFAULT_ALPHA if training["tune"] == "top" else 1.0)
 
 
 def test_fits_of_inner_folds_stop_once_enough_photos_have_a_score(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(TopLearner, "inner_folds", InnerFolds(n_folds=4, n_photos=8))
+    monkeypatch.setattr(PartialFineTuning, "inner_folds", InnerFolds(n_folds=4, n_photos=8))
     told = run(training=TOP).trial
 
     assert told.calibration_set is not None
@@ -115,9 +115,9 @@ def test_out_of_fold_scores_choose_how_much_of_the_top_is_kept(
     learn = decision_rule.learn_decision_rule
 
     def remember(scores: Any, **options: Any) -> Any:
-        assert len(scores.scores) == len(SHARES)
+        assert len(scores.scores) == len(ALPHAS)
         rule = learn(scores, **options)
-        shares.append(SHARES[rule.variant])
+        shares.append(ALPHAS[rule.variant])
         return rule
 
     monkeypatch.setattr(held_out, "learn_decision_rule", remember)
@@ -137,7 +137,7 @@ def test_few_or_unknown_validation_photos_leave_the_usual_share(
 
     told = run(training=TOP, split=with_val, targets=targets).trial
 
-    assert told.learned_share == USUAL_SHARE
+    assert told.learned_share == DEFAULT_ALPHA
     assert told.calibration_set is not None
     assert told.calibration_set.origin == "the validation photos"
 
@@ -152,13 +152,13 @@ def test_folds_and_early_stopping_keep_the_network_that_the_folds_chose(
 
     def remember(scores: Any, **options: Any) -> Any:
         rule = learn(scores, **options)
-        variants.append((len(scores.scores), SHARES[rule.variant]))
+        variants.append((len(scores.scores), ALPHAS[rule.variant]))
         return rule
 
     monkeypatch.setattr(held_out, "learn_decision_rule", remember)
     told = run(training={**TOP, "patience": 1}, split=replace(HOLD_OUT, folds=folds)).trial
 
-    assert variants == [(len(SHARES), told.learned_share)]
+    assert variants == [(len(ALPHAS), told.learned_share)]
 
 
 @pytest.mark.parametrize("n_groups", [1, 3])
@@ -202,18 +202,16 @@ def test_the_kept_network_is_calibrated(
 def test_the_nearest_neighbors_are_asked_about_the_judged_photos(run: Run) -> None:
     alone = run(training={"tune": "head"}).trial.neighbors
     folds = tuple(np.arange(fold, 32, 4) for fold in range(4))
-    crossed = run(
-        training=TOP, split=Split(train=np.arange(32), val=NONE, test=NONE, folds=folds)
-    ).trial.neighbors
+    cv = run(training=TOP, split=Split(train=np.arange(32), val=NONE, test=NONE, folds=folds)).trial.neighbors
 
     assert alone is not None
-    assert crossed is not None
+    assert cv is not None
     np.testing.assert_array_equal(alone.rows, HOLD_OUT.test)
-    np.testing.assert_array_equal(crossed.rows, np.arange(32))
+    np.testing.assert_array_equal(cv.rows, np.arange(32))
     assert alone.similar.shape == (len(HOLD_OUT.test), 3)
     assert np.isin(alone.similar, HOLD_OUT.train).all()
     fold_of = np.arange(32) % 4
-    assert (fold_of[crossed.similar] != fold_of[crossed.rows][:, None]).all()
+    assert (fold_of[cv.similar] != fold_of[cv.rows][:, None]).all()
 
 
 def test_where_inner_folds_judge_the_neighbors_answer_them(run: Run) -> None:

@@ -1,6 +1,7 @@
 """How wrong logits are, over the known cells only."""
 
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,7 +12,16 @@ from hypothesis.extra.numpy import arrays
 from torch import Tensor
 from torch.nn import functional
 
-from manylabel.training.losses import binary_cross_entropy, label_weights, positive_weights
+from manylabel.config import LossName
+from manylabel.training.losses import (
+    LOSSES,
+    Loss,
+    asymmetric_loss,
+    binary_cross_entropy,
+    focal_loss,
+    label_weights,
+    positive_weights,
+)
 from manylabel.types import FloatArray
 
 TARGETS = arrays(np.float64, (7, 3), elements=st.sampled_from([0.0, 1.0, np.nan]))
@@ -75,20 +85,76 @@ def test_the_loss_is_the_mean_over_the_known_cells_that_torch_computes(
     assert float(loss) == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
+@pytest.mark.parametrize("name", LOSSES)
 @given(TARGETS, LOGITS)
-def test_unknown_cells_teach_nothing(targets: FloatArray, logits: FloatArray) -> None:
+def test_unknown_cells_teach_nothing(name: str, targets: FloatArray, logits: FloatArray) -> None:
     inputs = tensor(logits).requires_grad_()
 
-    binary_cross_entropy(torch.ones(3))(inputs, tensor(targets)).backward()  # type: ignore[no-untyped-call]
+    LOSSES[name].build(torch.ones(3))(inputs, tensor(targets)).backward()  # type: ignore[no-untyped-call]
 
     assert inputs.grad is not None
     assert torch.isfinite(inputs.grad).all()
     assert (inputs.grad[torch.from_numpy(np.isnan(targets))] == 0).all()
 
 
-def test_the_loss_of_half_precision_logits_is_computed_in_full_precision() -> None:
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_loss_of_half_precision_logits_is_computed_in_full_precision(name: str) -> None:
     logits, targets = torch.tensor([[0.3, -9.0]]).bfloat16(), torch.tensor([[1.0, 0.0]])
-    loss = binary_cross_entropy(torch.ones(2))
+    loss = LOSSES[name].build(torch.ones(2))
 
     assert loss(logits, targets).dtype == torch.float32
     assert float(loss(logits, targets)) == float(loss(logits.float(), targets))
+
+
+def test_every_loss_of_the_settings_has_an_entry() -> None:
+    assert tuple(LOSSES) == get_args(LossName)
+    assert all(entry.name == name and entry.title and entry.help for name, entry in LOSSES.items())
+
+
+@pytest.mark.parametrize(
+    ("loss", "factor"),
+    [
+        (focal_loss(alpha=0.5, gamma=0.0), 0.5),
+        (asymmetric_loss(gamma_pos=0.0, gamma_neg=0.0, margin=0.0), 1.0),
+    ],
+)
+@given(TARGETS, LOGITS)
+def test_without_discounts_every_loss_is_the_cross_entropy(
+    loss: Loss, factor: float, targets: FloatArray, logits: FloatArray
+) -> None:
+    expected = factor * float(binary_cross_entropy(torch.ones(3))(tensor(logits), tensor(targets)))
+
+    assert float(loss(tensor(logits), tensor(targets))) == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+def test_the_focal_loss_is_the_formula_of_its_docstring() -> None:
+    present, absent = 1 / (1 + math.exp(-0.3)), 1 / (1 + math.exp(1.2))
+    positive = -0.25 * (1 - present) ** 2 * math.log(present)
+    negative = -0.75 * absent**2 * math.log(1 - absent)
+
+    loss = focal_loss()(torch.tensor([[0.3, -1.2]]), torch.tensor([[1.0, 0.0]]))
+
+    assert float(loss) == pytest.approx((positive + negative) / 2, rel=1e-5)
+
+
+def test_the_asymmetric_loss_is_the_formula_of_its_docstring() -> None:
+    present, absent = 1 / (1 + math.exp(-0.3)), 1 / (1 + math.exp(1.2)) - 0.05
+    positive = -(1 - present) * math.log(present)
+    negative = -(absent**4) * math.log(1 - absent)
+
+    loss = asymmetric_loss(gamma_pos=1.0)(torch.tensor([[0.3, -1.2, -4.0]]), torch.tensor([[1.0, 0.0, 0.0]]))
+
+    assert float(loss) == pytest.approx((positive + negative) / 3, rel=1e-5)  # the last counts for nothing
+
+
+@pytest.mark.parametrize("name", ["focal", "asymmetric"])
+@pytest.mark.parametrize("logit", [-80.0, -20.0, 0.0, 20.0, 80.0])
+def test_confident_logits_have_finite_losses_and_gradients(name: str, logit: float) -> None:
+    logits = torch.full((1, 2), logit, requires_grad=True)
+
+    loss = LOSSES[name].build(torch.ones(2))(logits, torch.tensor([[1.0, 0.0]]))
+    loss.backward()  # type: ignore[no-untyped-call]
+
+    assert loss.isfinite()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()

@@ -17,16 +17,15 @@ from manylabel.decisions.policy import HeldOut, learn_decision_rule
 from manylabel.decisions.thresholds import ThresholdAim
 from manylabel.models.classifier import Classifier
 from manylabel.models.weights import Provenance
-from manylabel.training import trial
-from manylabel.training.cross_validation import Crossed, cross_validate
-from manylabel.training.features import extract as features
-from manylabel.training.linear import penalty as decay
-from manylabel.training.linear.penalty import DECAYS, DEFAULT_DECAY
-from manylabel.training.methods import FitRows, HeadLearner
+from manylabel.training import features, trial
+from manylabel.training import weight_decay as decay
+from manylabel.training.cross_validation import CrossValidation, Experiment, cross_validate
+from manylabel.training.methods import FitRows, LinearProbe
 from manylabel.training.methods import linear_probe as head
-from manylabel.training.methods.interpolation import SHARES, USUAL_SHARE
+from manylabel.training.methods.interpolation import ALPHAS, DEFAULT_ALPHA
 from manylabel.training.photo_store import PhotoStore, read_store, store_of_images
-from manylabel.training.trial import Experiment, TrainedNetwork, run_trial, seconds_per_photo
+from manylabel.training.trial import TrainedNetwork, run_trial, seconds_per_photo
+from manylabel.training.weight_decay import DECAYS, DEFAULT_DECAY
 from manylabel.types import (
     EvaluatedPhotos,
     FloatArray,
@@ -41,7 +40,7 @@ RANDOM = Provenance(init="random", note="random weights, as asked for", sha256=N
 OFFICIAL = Provenance(init="official", note="official weights tiny.pth", sha256="0")
 NONE: IntArray = np.empty(0, dtype=np.int64)
 SOLVED: dict[str, Any] = {"tune": "head", "epochs": None, "batch_size": None}
-WAYS: tuple[dict[str, Any], ...] = (
+TUNINGS: tuple[dict[str, Any], ...] = (
     {"tune": "head"},
     {"tune": "top", "cut": "2", "head_first": False},
     {"tune": "top", "cut": "2", "head_first": True},
@@ -61,7 +60,7 @@ IN_FOLDS = Split(
 )
 
 RunTiny = Callable[..., TrainedNetwork]
-Way = dict[str, Any]
+Tuning = dict[str, Any]
 
 
 def training(**changes: Any) -> TrainingConfig:
@@ -107,11 +106,11 @@ def run_tiny(
 
 
 @pytest.fixture
-def crossed(monkeypatch: pytest.MonkeyPatch) -> list[Crossed]:
+def cv(monkeypatch: pytest.MonkeyPatch) -> list[CrossValidation]:
     """Return the list of all cross-validations that are going to be made."""
-    made: list[Crossed] = []
+    made: list[CrossValidation] = []
 
-    def cross_validate_and_remember(*args: Any) -> Crossed | None:
+    def cross_validate_and_remember(*args: Any) -> CrossValidation | None:
         result = cross_validate(*args)
         made.extend([] if result is None else [result])
         return result
@@ -145,32 +144,32 @@ def out_of_fold(network: TrainedNetwork) -> EvaluatedPhotos:
     return network.trial.out_of_fold
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_seed_gives_exactly_the_same_scores(way: Way, run_tiny: RunTiny) -> None:
-    first, second, third = (scores_of(run_tiny(training=way, seed=seed)) for seed in (0, 0, 1))
+@pytest.mark.parametrize("tuning", TUNINGS)
+def test_a_seed_gives_exactly_the_same_scores(tuning: Tuning, run_tiny: RunTiny) -> None:
+    first, second, third = (scores_of(run_tiny(training=tuning, seed=seed)) for seed in (0, 0, 1))
 
     np.testing.assert_array_equal(first, second)
     assert not np.array_equal(first, third)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_the_global_generators_decide_nothing_and_stay_as_they_were(way: Way, run_tiny: RunTiny) -> None:
-    first = scores_of(run_tiny(training=way))
+@pytest.mark.parametrize("tuning", TUNINGS)
+def test_global_generators_decide_nothing_and_stay_as_they_were(tuning: Tuning, run_tiny: RunTiny) -> None:
+    first = scores_of(run_tiny(training=tuning))
     torch.manual_seed(123)
     state = torch.get_rng_state()
-    second = scores_of(run_tiny(training=way))
+    second = scores_of(run_tiny(training=tuning))
 
     np.testing.assert_array_equal(first, second)
     assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.parametrize("patience", [None, 1])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("tuning", TUNINGS)
 @pytest.mark.parametrize("split", [HOLD_OUT, IN_FOLDS, WITH_VAL])
 def test_the_targets_of_test_photos_decide_nothing(
-    split: Split, way: Way, patience: int | None, run_tiny: RunTiny, shapes_table: LabelTable
+    split: Split, tuning: Tuning, patience: int | None, run_tiny: RunTiny, shapes_table: LabelTable
 ) -> None:
-    settings = {**way, "patience": patience}
+    settings = {**tuning, "patience": patience}
     honest = run_tiny(split=split, training=settings)
     lied_to = run_tiny(split=split, training=settings, targets=with_lies(shapes_table, split.test))
 
@@ -181,13 +180,13 @@ def test_the_targets_of_test_photos_decide_nothing(
     assert held_out[0] != held_out[1]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("tuning", TUNINGS)
 def test_the_pixels_of_test_photos_decide_nothing(
-    way: Way, run_tiny: RunTiny, shapes_table: LabelTable, store: PhotoStore
+    tuning: Tuning, run_tiny: RunTiny, shapes_table: LabelTable, store: PhotoStore
 ) -> None:
-    honest = run_tiny(split=IN_FOLDS, training=way)
+    honest = run_tiny(split=IN_FOLDS, training=tuning)
     others = [store[row] for row in range(24)] + [Image.new("RGB", (60, 48), "red")] * 8
-    replaced = run_tiny(split=IN_FOLDS, training=way, store=store_of_images(others, side_px=16))
+    replaced = run_tiny(split=IN_FOLDS, training=tuning, store=store_of_images(others, side_px=16))
 
     weights, other_weights = honest.classifier.state_dict(), replaced.classifier.state_dict()
     assert all(torch.equal(value, other_weights[name]) for name, value in weights.items())
@@ -196,29 +195,33 @@ def test_the_pixels_of_test_photos_decide_nothing(
 
 
 @pytest.mark.parametrize("patience", [None, 1])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("tuning", TUNINGS)
 def test_a_fold_is_scored_without_its_targets(
-    way: Way, patience: int | None, run_tiny: RunTiny, shapes_table: LabelTable, crossed: list[Crossed]
+    tuning: Tuning,
+    patience: int | None,
+    run_tiny: RunTiny,
+    shapes_table: LabelTable,
+    cv: list[CrossValidation],
 ) -> None:
-    fold, settings = IN_FOLDS.folds[1], {**way, "patience": patience}
+    fold, settings = IN_FOLDS.folds[1], {**tuning, "patience": patience}
     run_tiny(split=IN_FOLDS, training=settings)
     run_tiny(split=IN_FOLDS, training=settings, targets=with_lies(shapes_table, fold))
 
-    honest, lied_to = crossed
+    honest, lied_to = cv
     np.testing.assert_array_equal(honest.rows, IN_FOLDS.train)
     np.testing.assert_array_equal(honest.scores[:, fold], lied_to.scores[:, fold])
     others = np.setdiff1d(IN_FOLDS.train, fold)
     assert not np.array_equal(honest.scores[:, others], lied_to.scores[:, others])
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("tuning", TUNINGS)
 def test_a_fold_is_calibrated_and_decided_by_the_other_folds(
-    way: Way, run_tiny: RunTiny, shapes_table: LabelTable, crossed: list[Crossed]
+    tuning: Tuning, run_tiny: RunTiny, shapes_table: LabelTable, cv: list[CrossValidation]
 ) -> None:
-    evaluated = out_of_fold(run_tiny(split=IN_FOLDS, training=way))
+    evaluated = out_of_fold(run_tiny(split=IN_FOLDS, training=tuning))
 
-    scores = crossed[0].scores
-    usual = 0 if len(scores) == 1 else SHARES.index(USUAL_SHARE)
+    scores = cv[0].scores
+    usual = 0 if len(scores) == 1 else ALPHAS.index(DEFAULT_ALPHA)
     targets = shapes_table.targets[IN_FOLDS.train]
     held_out = HeldOut(targets=targets, scores=scores, folds=IN_FOLDS.folds, usual_variant=usual)
     aim = ThresholdAim(method="f1")
@@ -245,11 +248,11 @@ def test_validation_photos_choose_thresholds_and_do_not_teach(
     assert honest.trial.thresholds.origin == "best F1 per label on the validation photos (8 photos)"
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("tuning", TUNINGS)
 def test_early_stopping_looks_at_validation_photos(
-    way: Way, run_tiny: RunTiny, shapes_table: LabelTable
+    tuning: Tuning, run_tiny: RunTiny, shapes_table: LabelTable
 ) -> None:
-    settings = {**way, "epochs": 12, "patience": 2, "learning_rate": 0.3, "body_learning_rate": 0.1}
+    settings = {**tuning, "epochs": 12, "patience": 2, "learning_rate": 0.3, "body_learning_rate": 0.1}
     lied_to = run_tiny(split=WITH_VAL, training=settings, targets=with_lies(shapes_table, WITH_VAL.val))
 
     assert len(lied_to.trial.history) < 12
@@ -259,13 +262,13 @@ def test_early_stopping_without_validation_photos_holds_some_training_photos_bac
     run_tiny: RunTiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fitted: list[FitRows] = []
-    fit = HeadLearner.fit
+    fit = LinearProbe.fit
 
-    def remember(learner: HeadLearner, rows: FitRows) -> Any:
+    def remember(method: LinearProbe, rows: FitRows) -> Any:
         fitted.append(rows)
-        return fit(learner, rows)
+        return fit(method, rows)
 
-    monkeypatch.setattr(HeadLearner, "fit", remember)
+    monkeypatch.setattr(LinearProbe, "fit", remember)
     run_tiny(split=IN_FOLDS, training={"patience": 1})
 
     *of_folds, final = fitted
@@ -277,19 +280,19 @@ def test_early_stopping_without_validation_photos_holds_some_training_photos_bac
     np.testing.assert_array_equal(np.sort(np.concatenate([final.train, final.val])), IN_FOLDS.train)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_the_network_at_its_start_is_never_changed(
-    way: Way, run_tiny: RunTiny, tiny_classifier: Classifier
+@pytest.mark.parametrize("tuning", TUNINGS)
+def test_the_initial_model_is_never_changed(
+    tuning: Tuning, run_tiny: RunTiny, tiny_classifier: Classifier
 ) -> None:
     before = copy.deepcopy(tiny_classifier.state_dict())
-    network = run_tiny(split=IN_FOLDS, training=way)
+    network = run_tiny(split=IN_FOLDS, training=tuning)
     after = tiny_classifier.state_dict()
 
     assert all(torch.equal(value, after[name]) for name, value in before.items())
     learned = network.classifier.state_dict()
     assert not torch.equal(learned["head.1.weight"], before["head.1.weight"])
     has_moved = not torch.equal(learned["backbone.network.0.weight"], before["backbone.network.0.weight"])
-    assert has_moved == (way["tune"] == "full")
+    assert has_moved == (tuning["tune"] == "full")
 
 
 @pytest.mark.parametrize(
@@ -311,21 +314,21 @@ def test_batch_norm_keeps_statistics_worth_keeping(
     assert torch.equal(before, after) != moves
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_the_predictor_says_what_the_trial_says(way: Way, run_tiny: RunTiny, store: PhotoStore) -> None:
-    network = run_tiny(training=way)
+@pytest.mark.parametrize("tuning", TUNINGS)
+def test_the_predictor_says_what_the_trial_says(tuning: Tuning, run_tiny: RunTiny, store: PhotoStore) -> None:
+    network = run_tiny(training=tuning)
     photos = [store[row] for row in HOLD_OUT.test.tolist()]
 
     # What passes a cut is kept in 16 bits.
-    atol = 5e-4 if way["tune"] == "top" else 1e-5
+    atol = 5e-4 if tuning["tune"] == "top" else 1e-5
     np.testing.assert_allclose(network.predictor.predict_proba(photos), scores_of(network), atol=atol)
     np.testing.assert_array_equal(network.predictor.thresholds.values, network.trial.thresholds.values)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("tuning", TUNINGS)
 @pytest.mark.parametrize("loss", ["weighted_bce", "bce"])
 def test_probabilities_of_a_rare_label_are_honest_whatever_the_loss_weighs(
-    loss: str, way: Way, tiny_classifier: Classifier
+    loss: str, tuning: Tuning, tiny_classifier: Classifier
 ) -> None:
     # Photos that are all the same: nothing but the frequencies can be learned.
     targets = np.zeros((40, 3))
@@ -334,7 +337,7 @@ def test_probabilities_of_a_rare_label_are_honest_whatever_the_loss_weighs(
         store=store_of_images([Image.new("RGB", (16, 16), "teal")] * 40, side_px=16),
         targets=targets,
         split=Split(train=np.arange(40), val=NONE, test=NONE),
-        config=RunConfig(training=training(**way, loss=loss, learning_rate=0.003)),
+        config=RunConfig(training=training(**tuning, loss=loss, learning_rate=0.003)),
         cache=None,
         on_progress=ignore_progress,
     )
@@ -347,13 +350,13 @@ def test_probabilities_of_a_rare_label_are_honest_whatever_the_loss_weighs(
     np.testing.assert_allclose(network.trial.pos_weight, expected_weights)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_unknown_cells_and_labels_are_borne(way: Way, run_tiny: RunTiny, shapes_table: LabelTable) -> None:
+@pytest.mark.parametrize("tuning", TUNINGS)
+def test_unknown_cells_are_borne(tuning: Tuning, run_tiny: RunTiny, shapes_table: LabelTable) -> None:
     targets = shapes_table.targets.copy()
     targets[::2, 0], targets[:, 1], targets[3] = np.nan, np.nan, np.nan
     targets[:, 2] = 1
 
-    told = run_tiny(split=IN_FOLDS, targets=targets, training=way).trial
+    told = run_tiny(split=IN_FOLDS, targets=targets, training=tuning).trial
 
     assert np.isfinite(told.evaluated.scores).all()
     np.testing.assert_array_equal(told.pos_weight[1:], [1, 1])
@@ -469,7 +472,7 @@ def test_a_decay_that_was_given_is_used(run_tiny: RunTiny) -> None:
         {"warmup_fraction": 0.3},
     ],
 )
-def test_a_setting_of_the_loop_asks_for_the_loop(given: Way, run_tiny: RunTiny) -> None:
+def test_a_setting_of_the_loop_asks_for_the_loop(given: Tuning, run_tiny: RunTiny) -> None:
     told = run_tiny(training={**SOLVED, "epochs": None, **given}).trial
 
     assert all(epoch.learning_rate is not None for epoch in told.history)
@@ -546,20 +549,20 @@ def test_one_photo_is_enough_to_time_a_predictor(run_tiny: RunTiny) -> None:
     assert seconds_per_photo(run_tiny().predictor, store) > 0
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("tuning", TUNINGS)
 def test_no_photos_have_no_scores(
-    way: Way, tiny_classifier: Classifier, store: PhotoStore, shapes_table: LabelTable
+    tuning: Tuning, tiny_classifier: Classifier, store: PhotoStore, shapes_table: LabelTable
 ) -> None:
     experiment = Experiment(
         store=store,
         targets=shapes_table.targets,
         split=HOLD_OUT,
-        config=RunConfig(training=training(**way)),
+        config=RunConfig(training=training(**tuning)),
         cache=None,
         on_progress=ignore_progress,
     )
-    learner = trial._make_learner(tiny_classifier, RANDOM, experiment)
-    fit = learner.fit(FitRows(train=HOLD_OUT.train, watched=NONE, val=NONE))
+    method = trial._build_method(tiny_classifier, RANDOM, experiment)
+    fit = method.fit(FitRows(train=HOLD_OUT.train, watched=NONE, val=NONE))
 
-    assert learner.scores(fit, NONE).shape == (0, 3)
+    assert method.scores(fit, NONE).shape == (0, 3)
     assert {epoch.held_out_loss for epoch in fit.history} == {None}

@@ -36,7 +36,7 @@ def models(
     if (head is None) != (labels is None):
         raise ConfigError("--head and --labels go together, e.g. --head study --labels 10")
     with needs_extra("Listing models", "train"):
-        from manylabel.models.catalogue import list_models
+        from manylabel.models.catalog import list_models
     with show_progress() as on_progress:
         found = list_models(names or (), head=head, n_labels=labels, on_progress=on_progress)
     show_models(found)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from manylabel.io.cache import CacheContents
     from manylabel.labelling import Suggestions
     from manylabel.metrics.intervals import Interval
-    from manylabel.models.catalogue import ModelInfo
+    from manylabel.models.catalog import ModelInfo
     from manylabel.results import RunResults
 
 MAX_PHOTOS_SHOWN = 50
@@ -290,7 +290,7 @@ def show_models(models: Sequence["ModelInfo"]) -> None:
             f"{model.parameters:,}",
             str(model.n_features),
             f"{model.side_px} px",
-            as_cell(model.licence),
+            as_cell(model.license),
             model.weights or "not here",
         )
     needed = Measurement.get(stdout, stdout.options.update(max_width=_WIDEST), table).maximum

@@ -32,8 +32,7 @@ from manylabel.engines.stream import FilePart, read_parts
 from manylabel.engines.torch import load_classifier
 from manylabel.errors import ConfigError, EngineError, MissingExtraError, PhotoError
 from manylabel.models.classifier import Classifier
-from manylabel.models.device import choose_device, choose_precision
-from manylabel.models.modes import infer
+from manylabel.models.device import choose_device, choose_precision, infer
 from manylabel.preprocess import VIEWS_TOGETHER, PixelArray
 from manylabel.types import FloatArray, IntArray, Progress, ProgressCallback, ignore_progress
 

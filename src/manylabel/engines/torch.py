@@ -25,9 +25,8 @@ from manylabel.errors import BundleError, ConfigError, WeightsError, visible
 from manylabel.io.files import check_room
 from manylabel.models.backbones import build_backbone, seeded
 from manylabel.models.classifier import Classifier
-from manylabel.models.device import choose_device, choose_precision
+from manylabel.models.device import choose_device, choose_precision, infer
 from manylabel.models.heads import build_head
-from manylabel.models.modes import infer
 from manylabel.models.split_model import LocatedClassifier
 from manylabel.models.weight_files import check_header
 from manylabel.patch_grid import PatchGrid

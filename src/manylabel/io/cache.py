@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISDIR
-from typing import IO, Any
+from typing import Any
 
 from platformdirs import user_cache_path
 
@@ -30,10 +30,10 @@ _DEFAULT_LIMIT_GB = 20.0
 _BYTES_PER_GB = 10**9
 _SECONDS_PER_DAY = 24 * 60 * 60
 _SECONDS_UNTIL_LOCKED = 60
-LENGTH_BYTES = 8
-_MAX_HEADER_BYTES = 1_000_000
 # The user may name any folder: only files with names like ours are ever listed or removed.
-_FEATURES = re.compile(r"[0-9a-f]{64}\.safetensors")
+# Version 0.1 wrote .safetensors.
+_FEATURES = re.compile(r"[0-9a-f]{64}\.(npy|safetensors)")
+_DETAILS = re.compile(r"[0-9a-f]{64}\.json")
 _ENGINES = re.compile(r"[0-9a-f]{64}")
 _LEFT_BEHIND = re.compile(r"\.?[0-9a-f]{64}\.(.*\.)?(partial|lock|old)")
 _FEATURES_FOLDER, _ENGINES_FOLDER = "features", "engines"
@@ -161,7 +161,12 @@ def feature_path(folder: Path, key: str) -> Path:
         folder: Folder of the cache.
         key: Hash of everything that determines the features, 64 hexadecimal digits.
     """
-    return folder / _FEATURES_FOLDER / f"{key}.safetensors"
+    return folder / _FEATURES_FOLDER / f"{key}.npy"
+
+
+def details_path(features: Path) -> Path:
+    """Return the JSON file beside a file of features."""
+    return features.with_suffix(".json")
 
 
 def engine_folder(folder: Path, key: str) -> Path:
@@ -293,31 +298,10 @@ def _is_filled(folder: Path, fill: Callable[[Path], None]) -> bool:
     return True
 
 
-def read_header(file: IO[bytes]) -> bytes:
-    """Read the header of a safetensors file: JSON, padded with spaces.
-
-    Args:
-        file: The file at its beginning; afterwards, at the beginning of the numbers.
-
-    Raises:
-        ValueError: It is not such a file.
-    """
-    prefix = file.read(LENGTH_BYTES)
-    n_bytes = int.from_bytes(prefix, "little")
-    if len(prefix) < LENGTH_BYTES or n_bytes > _MAX_HEADER_BYTES:
-        raise ValueError("it is not a safetensors file")
-    header = file.read(n_bytes)
-    if not header.startswith(b"{"):
-        raise ValueError("it is not a safetensors file")
-    if len(header) < n_bytes:
-        raise ValueError("it is truncated")
-    return header
-
-
 def _found(folder: Path) -> Iterator[tuple[Path, int, os.stat_result]]:
     """Yield everything that may be removed to make room, and its size, without opening it."""
     for path, stat in _stats(folder / _FEATURES_FOLDER, _FEATURES):
-        yield path, stat.st_size, stat
+        yield path, stat.st_size + _size(details_path(path)), stat
     for path, stat in _stats(folder / _ENGINES_FOLDER, _ENGINES):
         yield path, sum(part.st_size for _, part in _stats(path, _ANYTHING)), stat
 
@@ -338,9 +322,14 @@ def _describe(path: Path, n_bytes: int, stat: os.stat_result) -> CacheEntry:
     )
 
 
+def _size(path: Path) -> int:
+    with suppress(OSError):
+        return path.stat().st_size
+    return 0
+
+
 def _read_metadata(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        return dict(json.loads(read_header(file))["__metadata__"])
+    return dict(json.loads(details_path(path).read_text(encoding="utf-8")))
 
 
 def _read_engine_facts(path: Path) -> dict[str, Any]:
@@ -366,6 +355,9 @@ def _stats(folder: Path, pattern: re.Pattern[str]) -> Iterator[tuple[Path, os.st
 def _left_behind(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
     for name in (_FEATURES_FOLDER, _ENGINES_FOLDER):
         yield from _stats(folder / name, _LEFT_BEHIND)
+    for path, stat in _stats(folder / _FEATURES_FOLDER, _DETAILS):
+        if not path.with_suffix(".npy").exists():
+            yield path, stat
 
 
 def _remove_left_behind(folder: Path) -> None:
@@ -389,6 +381,7 @@ def _remove(path: Path) -> OSError | None:
         if path.is_dir():
             shutil.rmtree(path)
         else:
+            details_path(path).unlink(missing_ok=True)  # first: without them there are no features
             path.unlink(missing_ok=True)
     except FileNotFoundError:
         return None

@@ -1,4 +1,4 @@
-"""Let the upper part of a transformer compute no more than is read, and attend faster on a CPU.
+"""Skip unread tokens in the upper part of a transformer, and speed up attention on CPUs.
 
 In:  the graph of a network that turns activations into features.
 Out: the same graph, its numbers the same but for rounding.
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from manylabel.models.modes import evaluating
+from manylabel.models.device import evaluating
 
 _BY_TOKEN_MODULES = (nn.Dropout, nn.GELU, nn.Identity, nn.LayerNorm, nn.Linear, nn.ReLU, nn.SiLU)
 _BY_TOKEN_FUNCTIONS = (
@@ -25,7 +25,7 @@ _BY_TOKEN_FUNCTIONS = (
     torch.mul,
 )
 _TOKENS, _QUERIES = 1, 2
-"""Where the tokens stand: in [n, n_tokens, dim], and in the queries [n, n_heads, n_tokens, dim_per_head]."""
+"""The axis of the tokens: in [n, n_tokens, dim], and in the queries [n, n_heads, n_tokens, dim_per_head]."""
 
 # Scores of all heads of a batch beyond this many would need too much memory at once.
 _MOST_SCORES = 1 << 26
@@ -121,7 +121,7 @@ def attend_packed(  # noqa: PLR0913 - what ``nn.MultiheadAttention`` holds
 
 
 class _FirstToken:
-    """Let a graph that reads only the first token compute no other one wherever it can.
+    """A graph that reads only the first token, narrowed to compute no other one where possible.
 
     Args:
         graph: Changed in place.
@@ -131,10 +131,10 @@ class _FirstToken:
     def __init__(self, graph: fx.Graph, network: nn.Module) -> None:
         self.graph, self.network = graph, network
         self._reads = [node for node in graph.nodes if _is_first_token(node)]
-        self._axes: dict[fx.Node, int] = {}  # of each node that is to hold one token: where tokens stand
+        self._axes: dict[fx.Node, int] = {}  # axis of the tokens of each node that is narrowed to one
 
     def narrow(self) -> bool:
-        """Say whether anything was found to leave out, and leave it out."""
+        """Skip what is not read; tell whether there was anything."""
         if len(self._reads) != 1:
             return False
         for node in reversed(self.graph.nodes):
@@ -155,7 +155,7 @@ class _FirstToken:
         return self._source_axis(by)
 
     def _source_axis(self, node: fx.Node) -> int:
-        """Return where the tokens stand in the inputs of a node, of which an attention reads the queries."""
+        """Return the axis of the tokens in the inputs of a node; an attention reads queries."""
         if _is_attention(node):
             return _QUERIES
         axis = self._axes[node]
@@ -165,13 +165,13 @@ class _FirstToken:
         return _is_attention(node) or _packed_attention(node, self.network) is not None
 
     def _keeps_tokens_apart(self, node: fx.Node) -> bool:
-        """Say whether a node gives each token from the same token of its inputs, or of its queries."""
+        """Tell whether a node computes each token from the same token of its inputs, or of its queries."""
         if node.op == "call_module":
             is_by_token = isinstance(self.network.get_submodule(str(node.target)), _BY_TOKEN_MODULES)
             return is_by_token or self._attends(node)
         if node.target is operator.getitem:  # a module of attention gives a pair
-            source, place = node.args
-            if not isinstance(source, fx.Node) or not isinstance(place, int) or place != 0:
+            source, index = node.args
+            if not isinstance(source, fx.Node) or not isinstance(index, int) or index != 0:
                 return False
             return _packed_attention(source, self.network) is not None
         is_reshape = _is_method(node, "reshape") and len(node.args) == 4
@@ -179,7 +179,7 @@ class _FirstToken:
         return is_reshape or is_transpose or _is_attention(node) or node.target in _BY_TOKEN_FUNCTIONS
 
     def _narrow_inputs(self, node: fx.Node) -> None:
-        """Give a node that computes one token inputs that hold no more than it reads."""
+        """Narrow the inputs of a node that computes one token to what it reads."""
         if _is_method(node, "reshape"):
             node.args = (*node.args[:2], 1, node.args[3])
         elif self._attends(node):
@@ -202,7 +202,7 @@ class _FirstToken:
 
 
 def _is_first_token(node: fx.Node) -> bool:
-    """Say whether a node is ``tokens[:, 0]``."""
+    """Tell whether a node is ``tokens[:, 0]``."""
     return node.target is operator.getitem and node.args[1] == (slice(None), 0)
 
 
@@ -211,7 +211,7 @@ def _is_method(node: fx.Node, name: str) -> bool:
 
 
 def _is_attention(node: fx.Node) -> bool:
-    """Say whether a node attends without a mask, a random or a causal one."""
+    """Tell whether a node attends without a mask, a random or a causal one."""
     options = {"attn_mask": None, "dropout_p": 0.0, "is_causal": False}
     return (
         node.target is functional.scaled_dot_product_attention
@@ -240,7 +240,7 @@ def _packed_attention(node: fx.Node, network: nn.Module) -> nn.MultiheadAttentio
 
 
 def _replace_attention(graph: fx.Graph, network: nn.Module) -> bool:
-    """Let attention be computed by ``attend``; say if there is any."""
+    """Replace attention by ``attend``; tell whether there is any."""
     plain = [node for node in graph.nodes if _is_attention(node)]
     packed = [(node, _packed_attention(node, network)) for node in graph.nodes]
     for node in plain:

@@ -1,13 +1,15 @@
-"""Build what stands on a backbone.
+"""Build the heads of classifiers.
 
 In:  the name of a head, the backbone, the number of its features and of the labels.
 Out: a network from features [n, n_features] to logits [n, n_labels].
 
-A new head is one function of the shape ``HeadBuilder`` and one entry in ``HEADS``.
+A new head is one function of the shape ``HeadBuilder``, one entry in ``HEADS``, and its name in
+``config.HeadName``.
 """
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -20,16 +22,36 @@ from manylabel.models.backbones import timm_name
 HeadBuilder = Callable[[str, int, int], list[nn.Module]]
 """Returns the layers of a head for the name of a backbone, n_features and n_labels; the last is linear."""
 
+
+@dataclass(frozen=True, kw_only=True)
+class HeadEntry:
+    """A head that can be chosen.
+
+    Attributes:
+        name: Value of ``--head``.
+        title: The head in words.
+        help: Its layers, in one sentence.
+        build: Makes its layers.
+        has_unit_length: Whether the features of every photo are brought to the same length first.
+    """
+
+    name: HeadName
+    title: str
+    help: str
+    build: HeadBuilder
+    has_unit_length: bool = True
+
+
 _MLP_WIDTH = 512
 _STUDY_WIDTHS = (4096, 4096)
 _STUDY_WIDTHS_OF_TRANSFORMERS = (2048, 1024)
 _DROPOUT = 0.5
 
 
-class Standardise(nn.Module):
-    """Bring the features of a photo to a common scale.
+class Standardize(nn.Module):
+    """A layer that brings the features of a photo to a common scale.
 
-    First, unless told otherwise, to the same length for every photo (sqrt(n_features), so that a feature is
+    First, by default, to the same length for every photo (sqrt(n_features), so that a feature is
     about 1): photos differ in contrast and clutter more than in what they show. Then the mean of the training
     photos is taken off and everything divided by one standard deviation. One number for all features keeps
     their relative sizes: features that hardly vary are mostly noise, and dividing each by its own deviation
@@ -57,9 +79,9 @@ class Standardise(nn.Module):
         """Take mean and standard deviation from features [n, n_features] of training photos.
 
         Examples:
-            >>> standardise = Standardise(2, has_unit_length=False)
-            >>> standardise.measure(torch.tensor([[1.0, 7.0], [3.0, 9.0]]))
-            >>> standardise(torch.tensor([[3.0, 8.0]]))
+            >>> standardize = Standardize(2, has_unit_length=False)
+            >>> standardize.measure(torch.tensor([[1.0, 7.0], [3.0, 9.0]]))
+            >>> standardize(torch.tensor([[3.0, 8.0]]))
             tensor([[1., 0.]])
         """
         lengthened = self._lengthen(features).cpu().double()  # MPS has no float64
@@ -68,7 +90,7 @@ class Standardise(nn.Module):
         self.std.copy_(torch.where(std > 1e-6, std, 1.0))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return standardised features [n, n_features]."""
+        """Return standardized features [n, n_features]."""
         return (self._lengthen(features) - self.mean) / self.std
 
     def _lengthen(self, features: Tensor) -> Tensor:
@@ -88,20 +110,21 @@ def build_head(name: HeadName, *, backbone: str, n_features: int, n_labels: int)
         n_labels: Number of labels.
 
     Returns:
-        A ``Standardise`` and the layers of the head, the last of them linear.
+        A ``Standardize`` and the layers of the head, the last of them linear.
 
     Examples:
         >>> build_head("linear", backbone="resnet50", n_features=2048, n_labels=10)[-1]
         Linear(in_features=2048, out_features=10, bias=True)
     """
-    standardise = Standardise(n_features, has_unit_length=name != "study")
-    return nn.Sequential(standardise, *HEADS[name](backbone, n_features, n_labels))
+    entry = HEADS[name]
+    standardize = Standardize(n_features, has_unit_length=entry.has_unit_length)
+    return nn.Sequential(standardize, *entry.build(backbone, n_features, n_labels))
 
 
 def _linear(backbone: str, n_features: int, n_labels: int) -> list[nn.Module]:
     layer = nn.Linear(n_features, n_labels)
-    # From zero, a step moves all labels' weights along the data alone; random weights are noise that a few
-    # hundred photos take long to unlearn.
+    # From zero, steps move all weights along the data; random weights are noise that a few hundred photos
+    # take long to remove.
     nn.init.zeros_(layer.weight)
     return [layer]
 
@@ -133,5 +156,22 @@ def _layers(*widths: int) -> list[nn.Module]:
     return layers[:-2]
 
 
-HEADS: dict[HeadName, HeadBuilder] = {"linear": _linear, "mlp": _mlp, "study": _study}
-"""Every head by its name."""
+HEADS: dict[str, HeadEntry] = {
+    entry.name: entry
+    for entry in (
+        HeadEntry(
+            name="linear", title="linear head", help="One linear layer, which starts at zero.", build=_linear
+        ),
+        HeadEntry(
+            name="mlp", title="hidden layer", help="One hidden layer of 512 units, with dropout.", build=_mlp
+        ),
+        HeadEntry(
+            name="study",
+            title="head of the study",
+            help="The layers that the study used with each of its four networks.",
+            build=_study,
+            has_unit_length=False,
+        ),
+    )
+}
+"""Heads by ``model.head``."""

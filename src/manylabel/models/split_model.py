@@ -1,4 +1,4 @@
-"""A classifier that also gives what it saw at each place.
+"""Split a classifier into two parts for heat maps.
 
 In:  a classifier.
 Out: the same network in two parts that share its weights: pixels to logits, features and activations that
@@ -13,20 +13,20 @@ from torch import Tensor, nn
 
 from manylabel.errors import ConfigError
 from manylabel.models.classifier import Classifier
-from manylabel.models.modes import evaluating
-from manylabel.models.trace import Passage, Trace, nesting
+from manylabel.models.device import evaluating
+from manylabel.models.graph import SplitLayer, Trace, nesting
 from manylabel.patch_grid import PatchGrid, find_grid, group_patches, occlude_patches
 
 _N_TRIED = 4
 _LEAST_CHANGE = 1e-5
 
-_AIM, _LEAST_SHARE = 0.25, 0.01
+_TARGET_SHARE, _LEAST_SHARE = 0.25, 0.01
 _ROWS = 14
 _COARSE_COST, _NESTING_COST = 0.5, 0.1
 
 
 class UpperClassifier(nn.Module):
-    """Turn activations that have places into logits, as the whole classifier would."""
+    """The upper part of a classifier: activations with rows and columns in, logits out."""
 
     def __init__(self, above: nn.Module, head: nn.Module) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class UpperClassifier(nn.Module):
 
 
 class LocatedClassifier(nn.Module):
-    """Turn pixels into logits, and into the activations that these come from.
+    """A classifier in two parts: pixels in, logits and the activations below them out.
 
     Attributes:
         classifier: The whole; what lies below and above shares its modules.
@@ -63,7 +63,7 @@ class LocatedClassifier(nn.Module):
         Returns:
             Logits [n, n_labels], features [n, n_features], activations [n, *shape].
         """
-        activations = self.below(self.classifier.normalise(pixels))
+        activations = self.below(self.classifier.normalize(pixels))
         features = self.upper.above(activations)
         return self.upper.head(features), features, activations
 
@@ -85,11 +85,11 @@ def locate(classifier: Classifier) -> LocatedClassifier | None:
     except ConfigError:
         return None
     with evaluating(classifier):
-        for passage in sorted(trace.passages(), key=_cost):
-            grid = find_grid(passage.shape)
+        for layer in sorted(trace.split_layers(), key=_cost):
+            grid = find_grid(layer.shape)
             if grid is None:
                 continue
-            below, above = trace.split(passage.name)
+            below, above = trace.split(layer.name)
             upper = UpperClassifier(above, classifier.head)
             located = LocatedClassifier(classifier, below=below, upper=upper, grid=grid).eval()
             if _is_heard(located, side_px=classifier.preprocessing.side_px):
@@ -97,19 +97,17 @@ def locate(classifier: Classifier) -> LocatedClassifier | None:
     return None
 
 
-def _cost(passage: Passage) -> float:
-    """Rate a passage, 0 at best: far from the aim, inside modules, or with few places costs."""
-    grid = find_grid(passage.shape)
+def _cost(layer: SplitLayer) -> float:
+    """Rate a layer, 0 at best: far from the target, inside modules, or with few places costs."""
+    grid = find_grid(layer.shape)
     n_rows = 1 if grid is None else grid.rows
-    distance = abs(math.log(max(passage.share_above, _LEAST_SHARE) / _AIM))
-    return (
-        distance + _NESTING_COST * nesting(passage.name) + _COARSE_COST * max(0.0, math.log2(_ROWS / n_rows))
-    )
+    distance = abs(math.log(max(layer.share_above, _LEAST_SHARE) / _TARGET_SHARE))
+    return distance + _NESTING_COST * nesting(layer.name) + _COARSE_COST * max(0.0, math.log2(_ROWS / n_rows))
 
 
 @torch.inference_mode()
 def _is_heard(located: LocatedClassifier, *, side_px: int) -> bool:
-    """Say whether silencing places changes the features behind them."""
+    """Tell whether silencing places changes the features behind them."""
     noise = np.random.default_rng(0).integers(256, size=(1, side_px, side_px, 3), dtype=np.uint8)
     weight = next(located.parameters())
     activations = located(torch.from_numpy(noise).to(weight.device))[2]

@@ -1,7 +1,7 @@
-"""Read files of weights without running anything that may hide in them.
+"""Read files of weights without running code that may hide in them.
 
 In:  a .safetensors file, or a file of ``torch.save``: plain or wrapped as training scripts do.
-Out: the tensors by name, in the order of the file.
+Out: the tensors by name, in the order of the file; the first one that does not fit a network.
 """
 
 from collections import OrderedDict
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from manylabel.errors import WeightsError
 
@@ -41,13 +41,19 @@ _OLDEST_SAFE_TORCH = "2.10"
 _LENGTH_BYTES, _MOST_HEADER_BYTES = 8, 16_000_000
 _WRAPPINGS = ("state_dict", "model_state_dict", "model", "module")
 _PREFIXES = ("module.", "_orig_mod.", "model.")
+# Batch norm counts its batches since PyTorch 0.4.1; older files, and many converted ones, have no counts.
+_OPTIONAL = ".num_batches_tracked"
+OTHER_NETWORK = "Are these weights of another network?"
+
+Weights = OrderedDict[str, Tensor]
+"""Tensors by name, in the order of the file."""
 
 
-def read_weights(path: Path) -> "OrderedDict[str, Tensor]":
+def read_weights(path: Path) -> Weights:
     """Read the tensors of a file.
 
     Args:
-        path: The file; what it holds is told by its content, not by its ending.
+        path: The file; its format is recognized by its content, not by its ending.
 
     Returns:
         Tensors by name, wrappings and prefixes such as ``module.`` taken off. The attribute ``_metadata``,
@@ -78,7 +84,7 @@ def _read(path: Path) -> Any:
             file.seek(0)
             if start.startswith((_ZIP, _OLD_TORCH)):
                 _check_torch(path)
-                # The open file, because torch would judge a path by its ending.
+                # The open file, because torch goes by the ending of a path.
                 return torch.load(file, map_location="cpu", weights_only=True)
         check_header(path)
         return load_file(path)
@@ -135,7 +141,7 @@ def _versions(state: Mapping[Any, Any]) -> dict[str, Any]:
     return {name: dict(of) for name, of in noted.items() if isinstance(name, str) and isinstance(of, Mapping)}
 
 
-def _without_prefix(tensors: "OrderedDict[str, Tensor]", prefix: str) -> "OrderedDict[str, Tensor]":
+def _without_prefix(tensors: Weights, prefix: str) -> Weights:
     if not all(name.startswith(prefix) for name in tensors):
         return tensors
     shorter = OrderedDict((name.removeprefix(prefix), value) for name, value in tensors.items())
@@ -143,3 +149,26 @@ def _without_prefix(tensors: "OrderedDict[str, Tensor]", prefix: str) -> "Ordere
     names = {name: f"{name}.".removeprefix(prefix).rstrip(".") for name in metadata}
     shorter._metadata = {names[name]: version for name, version in metadata.items()}  # type: ignore[attr-defined]
     return shorter
+
+
+def first_mismatch(network: nn.Module, weights: Weights) -> str | None:
+    """Describe the first tensor that is missing or wrong, ``{name}`` standing for the name of the network."""
+    wanted = {key: tensor for key, tensor in network.state_dict().items() if not key.endswith(_OPTIONAL)}
+    missing = [key for key in wanted if key not in weights]
+    for key, tensor in wanted.items():
+        given = weights.get(key)
+        if given is None:
+            share = f"{len(missing)} of its {len(wanted)} tensors are missing"
+            return f"has no {key}, which {{name}} needs; {share}. {OTHER_NETWORK}"
+        if given.shape != tensor.shape:
+            return f"{key} is {[*given.shape]} in it, {{name}} needs {[*tensor.shape]}. {OTHER_NETWORK}"
+        if not given.isfinite().all():
+            return f"{key} holds values that are not finite; the file is damaged"
+    return None
+
+
+def reason_of(error: Exception) -> str:
+    """Return the first line of the cause of an error, without its number."""
+    inner = getattr(error, "reason", error)
+    words = getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
+    return str(words).partition("\n")[0]

@@ -1,51 +1,23 @@
-"""Give a backbone its weights: the official ones, those of a file, or random ones.
+"""Load the weights of a backbone: the official ones, those of a file, or random ones.
 
-In:  a backbone, what was asked for, a seed.
-Out: the same backbone with its weights, and a ``Provenance`` that says where they came from.
+In:  a backbone, the kind of weights, a seed.
+Out: the same backbone with its weights, and their ``Provenance``.
 """
 
-import re
-import sys
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-from safetensors import SafetensorError
-from torch import Tensor, nn
-from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
 from manylabel.config import DEFAULT_BACKBONE, InitName
 from manylabel.errors import MissingWeightsError, WeightsError
 from manylabel.io.files import file_sha256
-from manylabel.models.backbones import (
-    Backbone,
-    build_backbone,
-    seeded,
-    timm_name,
-    timm_network,
-)
-from manylabel.models.efficientnet_layout import has_efficientnet_layout, to_timm_layout
-from manylabel.models.hubs import HUB_ERRORS, HubAccess, OfficialFile, OfflineError, official_file
-from manylabel.models.packaged_weights import PackagedFile, packaged_file
-from manylabel.models.undrawn import Undrawn, find_undrawn
-from manylabel.models.weight_files import read_weights
+from manylabel.models.backbones import Backbone, build_backbone, source_of
+from manylabel.models.backbones.module import ModuleSource
+from manylabel.models.hubs import HUB_ERRORS, HubAccess, OfficialFile, OfflineError, PackagedFile
+from manylabel.models.weight_files import Weights, first_mismatch, read_weights, reason_of
 from manylabel.types import WeightsSource
-
-Weights = OrderedDict[str, Tensor]
-
-# Names in old files of torchvision, and what torchvision renames them to when it loads them.
-_RENAMED = (
-    (re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d)\."), r"\1\2."),
-    (re.compile(r"\.mlp\.linear_1\."), ".mlp.0."),
-    (re.compile(r"\.mlp\.linear_2\."), ".mlp.3."),
-)
-# Batch norm counts its batches since PyTorch 0.4.1; older files, and many converted ones, have no counts.
-_OPTIONAL = ".num_batches_tracked"
-_OTHER_NETWORK = "Are these weights of another network?"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +36,7 @@ class Provenance:
 
 
 WeightsLoader = Callable[[Backbone], Provenance]
-"""Puts weights into the backbone that they were found for."""
+"""Loads weights into the backbone that they were found for."""
 
 
 def find_weights(
@@ -78,11 +50,11 @@ def find_weights(
     """Find the weights of a backbone, before time is spent on building it.
 
     Official weights are taken from an installed package, else from the caches of torch and Hugging Face, else
-    from the hub of torchvision or timm.
+    from the hub of torchvision or timm. A registered module keeps the weights that it came with.
 
     Args:
         name: Name of the backbone.
-        init: What it starts from where no file is given.
+        init: Kind of weights where no file is given.
         file: Weights to take instead, .pth or .safetensors, with or without a classifier.
         seed: Seed of random weights; torch's own generator is left as it was.
         hubs: Which hubs answer, shared by all backbones of a run. Not given: they are asked.
@@ -96,19 +68,22 @@ def find_weights(
     """
     if file is not None:
         return partial(_load_file, file=file)
+    source = source_of(name)
+    if isinstance(source, ModuleSource):
+        return partial(_keep_own, is_pretrained=source.is_pretrained(name))
     if init == "random":
         return partial(_fill_with_random, seed=seed, note="random weights, as asked for")
-    packaged = packaged_file(name)
+    packaged = source.packaged_file(name)
     if packaged is not None and (path := packaged.find()) is not None:
         return partial(_load_packaged, packaged=packaged, path=path)
-    official = official_file(name)
+    official = source.official_file(name)
     if official is None:
         reason = f"there are no official weights of {name}"
         raise MissingWeightsError(_ways_out(name, official, packaged, reason))
     path = official.find()
     if path is not None:
         return partial(_load_official, official=official, path=path)
-    with _telling_ways_out(name, official, packaged):
+    with _explaining_ways_out(name, official, packaged):
         (HubAccess() if hubs is None else hubs).check(official.url)
     return partial(_fetch, official=official, packaged=packaged)
 
@@ -121,11 +96,11 @@ def load_weights(
     seed: int = 0,
     hubs: HubAccess | None = None,
 ) -> Provenance:
-    """Give a backbone its weights, found as by ``find_weights``.
+    """Load the weights of a backbone, found as by ``find_weights``.
 
     Args:
         backbone: Changed in place.
-        init: What it starts from where no file is given.
+        init: Kind of weights where no file is given.
         file: Weights to take instead, .pth or .safetensors, with or without a classifier.
         seed: Seed of random weights; torch's own generator is left as it was.
         hubs: Which hubs answer, shared by all backbones of a run. Not given: they are asked.
@@ -152,7 +127,8 @@ def urls_to_fetch(names: Sequence[str]) -> tuple[str, ...]:
     """
     urls = []
     for name in names:
-        packaged, official = packaged_file(name), official_file(name)
+        source = source_of(name)
+        packaged, official = source.packaged_file(name), source.official_file(name)
         is_installed = packaged is not None and packaged.is_installed()
         if official is not None and not is_installed and official.find() is None:
             urls.append(official.url)
@@ -160,14 +136,14 @@ def urls_to_fetch(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _fetch(backbone: Backbone, *, official: OfficialFile, packaged: PackagedFile | None) -> Provenance:
-    with _telling_ways_out(backbone.name, official, packaged):
+    with _explaining_ways_out(backbone.name, official, packaged):
         path = official.fetch()
     return _load_official(backbone, official=official, path=path)
 
 
 @contextmanager
-def _telling_ways_out(name: str, official: OfficialFile, packaged: PackagedFile | None) -> Iterator[None]:
-    """Say what can be done where a hub does not give a file."""
+def _explaining_ways_out(name: str, official: OfficialFile, packaged: PackagedFile | None) -> Iterator[None]:
+    """Turn the error of a hub into one that lists the ways out."""
     try:
         yield
     except HUB_ERRORS as error:
@@ -192,7 +168,7 @@ def _ways_out(name: str, official: OfficialFile | None, packaged: PackagedFile |
 
 
 def _why(error: Exception) -> str:
-    """Say why a hub did not give a file.
+    """Describe why a hub did not give a file.
 
     Examples:
         >>> from urllib.error import HTTPError, URLError
@@ -205,13 +181,12 @@ def _why(error: Exception) -> str:
         return f"{error}, so no hub was asked"
     # Errors of HTTP carry a code, those of huggingface_hub the whole response.
     has_answered = hasattr(error, "code") or getattr(error, "response", None) is not None
-    return f"{'its hub does not give it' if has_answered else 'no hub is in reach'} ({_reason(error)})"
+    return f"{'its hub does not give it' if has_answered else 'no hub is in reach'} ({reason_of(error)})"
 
 
-def _reason(error: Exception) -> str:
-    inner = getattr(error, "reason", error)
-    words = getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
-    return str(words).partition("\n")[0]
+def _keep_own(backbone: Backbone, *, is_pretrained: bool) -> Provenance:
+    init: WeightsSource = "file" if is_pretrained else "random"
+    return Provenance(init=init, note="weights that the module was registered with", sha256=None)
 
 
 def _fill_with_random(backbone: Backbone, *, seed: int, note: str) -> Provenance:
@@ -221,7 +196,7 @@ def _fill_with_random(backbone: Backbone, *, seed: int, note: str) -> Provenance
 
 
 def _load_file(backbone: Backbone, *, file: Path) -> Provenance:
-    ignored = _put_weights(backbone, read_weights(file), source=str(file))
+    ignored = _put_weights(backbone, read_weights(file), file=str(file))
     note = f"weights of {file.name}"
     if ignored:
         note += f"; {len(ignored)} tensors in it were not used, e.g. {ignored[0]}"
@@ -229,7 +204,7 @@ def _load_file(backbone: Backbone, *, file: Path) -> Provenance:
 
 
 def _load_packaged(backbone: Backbone, *, packaged: PackagedFile, path: Path) -> Provenance:
-    _put_weights(backbone, read_weights(path), source=str(path))
+    _put_weights(backbone, read_weights(path), file=str(path))
     note = f"ImageNet weights of the package {packaged.package} {packaged.version}"
     return Provenance(init="package", note=note, sha256=packaged.sha256)
 
@@ -241,97 +216,26 @@ def _load_official(backbone: Backbone, *, official: OfficialFile, path: Path) ->
         # torch does not look at it either: people keep converted files under the official name.
         note += f", but the content of {path} is not the official one: its SHA-256 starts with {sha256[:8]}"
     try:
-        if timm_name(backbone.name) is None:
-            _put_weights(backbone, read_weights(path), source=str(path))
-        else:
-            _let_timm_load(backbone, path)
+        if not source_of(backbone.name).load_official(backbone, path):
+            _put_weights(backbone, read_weights(path), file=str(path))
     except WeightsError as error:
         raise WeightsError(f"{error}. Delete this file, and it will be fetched again") from error
     return Provenance(init="official", note=note, sha256=sha256)
 
 
-def _let_timm_load(backbone: Backbone, path: Path) -> None:
-    """Load official weights as timm does, which knows the layouts of a thousand of them.
-
-    The file is read here, weights only, but for the few formats that timm has a reader of its own for.
-    """
-    side_px = backbone.preprocessing.side_px
-    built: Any = backbone.network
-    is_read_by_timm = bool(built.pretrained_cfg.get("custom_load"))
-    try:
-        weights = path if is_read_by_timm else read_weights(path)
-        with seeded(0), Undrawn():
-            network = timm_network(backbone.name, side_px=side_px, weights=weights)
-    except (RuntimeError, ValueError, LookupError, OSError, EOFError, SafetensorError) as error:
-        raise WeightsError(
-            f"{path}: is damaged, or not the weights of {backbone.name}: {_reason(error)}"
-        ) from error
-    missing = find_undrawn(network)
-    if missing is not None:
-        raise WeightsError(f"{path}: has no {missing}, which {backbone.name} wants. {_OTHER_NETWORK}")
-    backbone.network = network
-
-
-def _put_weights(backbone: Backbone, weights: Weights, *, source: str) -> list[str]:
-    """Load weights into a network, all of it or nothing; return the names that it has no place for."""
+def _put_weights(backbone: Backbone, weights: Weights, *, file: str) -> list[str]:
+    """Load weights into a network, all or nothing; return the names of those it has no parameter for."""
     network = backbone.network
-    reads = _as_torchvision_reads if timm_name(backbone.name) is None else _as_timm_reads
-    weights = reads(network, weights)
-    mismatch = _first_mismatch(network, weights)
+    weights = source_of(backbone.name).convert(network, weights)
+    mismatch = first_mismatch(network, weights)
     if mismatch is not None:
-        raise WeightsError(f"{source}: {mismatch.format(name=backbone.name)}")
+        raise WeightsError(f"{file}: {mismatch.format(name=backbone.name)}")
     try:
         network.load_state_dict(weights, strict=False)
     except (RuntimeError, ValueError) as error:
         raise WeightsError(
-            f"{source}: {backbone.name} cannot take these weights: {_reason(error)}"
+            f"{file}: {backbone.name} cannot take these weights: {reason_of(error)}"
         ) from error
     expected = network.state_dict()
     removed = tuple(f"{part}." for part in backbone.removed)
     return [name for name in weights if name not in expected and not name.startswith(removed)]
-
-
-def _first_mismatch(network: nn.Module, weights: Weights) -> str | None:
-    """Describe the first tensor that is missing or wrong, ``{name}`` standing for the name of the network."""
-    wanted = {key: tensor for key, tensor in network.state_dict().items() if not key.endswith(_OPTIONAL)}
-    missing = [key for key in wanted if key not in weights]
-    for key, tensor in wanted.items():
-        given = weights.get(key)
-        if given is None:
-            share = f"{len(missing)} of its {len(wanted)} tensors are missing"
-            return f"has no {key}, which {{name}} wants; {share}. {_OTHER_NETWORK}"
-        if given.shape != tensor.shape:
-            return f"{key} is {[*given.shape]} in it, {{name}} wants {[*tensor.shape]}. {_OTHER_NETWORK}"
-        if not given.isfinite().all():
-            return f"{key} holds values that are no numbers; the file is damaged"
-    return None
-
-
-def _as_torchvision_reads(network: nn.Module, weights: Weights) -> Weights:
-    renamed: Weights = OrderedDict((_current_name(name), tensor) for name, tensor in weights.items())
-    if isinstance(network, VisionTransformer) and renamed.get("encoder.pos_embedding", Tensor()).ndim == 3:
-        renamed = interpolate_embeddings(network.image_size, network.patch_size, renamed)
-    # MNASNet refuses weights without a version, which a .safetensors file cannot hold.
-    versions = {"": {"version": getattr(network, "_version", None)}}
-    renamed._metadata = versions | weights._metadata  # type: ignore[attr-defined]
-    return renamed
-
-
-def _current_name(name: str) -> str:
-    for old, new in _RENAMED:
-        name = old.sub(new, name)
-    return name
-
-
-def _as_timm_reads(network: Any, weights: Weights) -> Weights:
-    """Bring older layouts, and position embeddings of another side, to what a network of timm takes."""
-    if has_efficientnet_layout(weights) and hasattr(network, "conv_stem"):
-        return to_timm_layout(weights, blocks_per_stage=[len(stage) for stage in network.blocks])
-    convert = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
-    if convert is None or _first_mismatch(network, weights) is None:
-        return weights
-    try:
-        return OrderedDict(convert(weights, network))
-    except (AttributeError, LookupError, RuntimeError, ValueError, TypeError):
-        # It expects weights of this network. What is wrong with these is said in our own words.
-        return weights

@@ -1,18 +1,21 @@
-"""Score photos by fits that did not see them, and learn from these scores how to decide.
+"""Score photos by fits that did not see them, and choose calibration and thresholds on these scores.
 
-In:  a learner, and the experiment.
-Out: out-of-fold scores; the decision rule of the network that is kept, and how it does on photos that it was
-     not learned from.
+In:  a training method, and the experiment that all models of a run share.
+Out: out-of-fold scores; the decision policy of the model that is kept, and how it does on photos that it was
+     not
+     chosen on.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import assert_never
 
 import numpy as np
 
-from manylabel.config import EvaluationConfig, ThresholdName
-from manylabel.data.stratify import stratified_folds
+from manylabel.config import EvaluationConfig, RunConfig, ThresholdName
+from manylabel.constraints import LabelRules
+from manylabel.data.stratify import stratified_folds, stratified_holdout
 from manylabel.decisions.folds import positions
 from manylabel.decisions.policy import (
     CrossFitted,
@@ -22,10 +25,17 @@ from manylabel.decisions.policy import (
     learn_decision_rule,
 )
 from manylabel.decisions.thresholds import ThresholdAim
-from manylabel.training.experiment import Experiment
-from manylabel.training.methods import AnyLearner, Fit
-from manylabel.training.methods.interpolation import SHARES, USUAL_SHARE
-from manylabel.types import CalibrationSet, EvaluatedPhotos, FloatArray, IntArray
+from manylabel.training.methods import Fit, FitRows, TrainingMethod
+from manylabel.training.methods.interpolation import ALPHAS, DEFAULT_ALPHA
+from manylabel.training.photo_store import PhotoStore
+from manylabel.types import (
+    CalibrationSet,
+    EvaluatedPhotos,
+    FloatArray,
+    IntArray,
+    ProgressCallback,
+    Split,
+)
 
 _N_FOLDS = 5
 _MIN_PHOTOS = 20
@@ -39,24 +49,74 @@ THRESHOLD_AIMS: dict[ThresholdName, str] = {
     "recall": "a recall of {target:.0%} per label",
     "half": "0.5 for every label",
 }
-"""What each way to choose thresholds aims at, in words."""
+"""The criterion of each way to choose thresholds, in words."""
 
 _PROMISES: dict[ThresholdName, str] = {
     "precision": "(each by itself; in at most one of ten such collections is it made and broken)",
     "recall": "(each by itself, on average over sets of photos like these)",
 }
-"""What a promise means, in words."""
+"""The meaning of a guarantee, in words."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Crossed:
-    """Hold what a cross-validation gave.
+class Experiment:
+    """What all models of a run share.
+
+    Attributes:
+        store: The photos, one per row of ``targets``.
+        targets: [n_photos, n_labels], NaN unknown.
+        split: Training, validation and test photos, and folds.
+        config: The settings.
+        cache: Folder of the feature cache; None for no cache.
+        on_progress: Called with the progress.
+        rules: Rules that decisions follow; None without rules.
+    """
+
+    store: PhotoStore
+    targets: FloatArray
+    split: Split
+    config: RunConfig
+    cache: Path | None
+    on_progress: ProgressCallback
+    rules: LabelRules | None = None
+
+    @property
+    def scores_training_photos(self) -> bool:
+        """Tell whether photos that one fit is trained on may be scored by another."""
+        return bool(self.split.folds) or (self.config.evaluation.inner_folds and not len(self.split.val))
+
+    def groups_of(self, rows: IntArray) -> IntArray | None:
+        """Return the group of near-duplicates of each of some photos; None without near-duplicates."""
+        return None if self.split.groups is None else self.split.groups[rows]
+
+    def fit_rows(self, train: IntArray, watched: IntArray, *, fold: int | None) -> FitRows:
+        """Return the photos of a fit; early stopping may take some of its training photos.
+
+        Args:
+            train: Photos to train on.
+            watched: Photos whose loss is plotted.
+            fold: Number of the fold; None for the fit that is kept.
+        """
+        if len(self.split.val) or self.config.training.patience is None:
+            return FitRows(train=train, watched=watched, val=self.split.val, fold=fold)
+        rng = np.random.default_rng([self.config.seed, 2, 0 if fold is None else 1 + fold])
+        groups = self.groups_of(train)
+        if groups is not None and len(np.unique(groups)) < 2:
+            groups = None  # all are near-duplicates of one photo
+        rest, held_out = stratified_holdout(
+            self.targets[train], fraction=self.config.split.val_fraction, rng=rng, groups=groups
+        )
+        return FitRows(train=train[rest], watched=watched, val=train[held_out], fold=fold)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CrossValidation:
+    """The results of a cross-validation.
 
     Attributes:
         fits: The fit of every fold, without its weights.
         rows: The photos that were scored, sorted [n_rows].
-        scores: Probabilities [n_variants, n_rows, n_labels]; the variants are the shares of the way that may
-            be kept, or there is one.
+        scores: Probabilities [n_variants, n_rows, n_labels]; one variant per alpha, or one in all.
         folds: Row numbers of each fold.
     """
 
@@ -70,14 +130,14 @@ class Crossed:
         return _held_out(self.rows, self.scores, positions(self.rows, self.folds), experiment)
 
 
-def choose_folds(learner: AnyLearner, experiment: Experiment) -> tuple[IntArray, ...]:
+def choose_folds(method: TrainingMethod, experiment: Experiment) -> tuple[IntArray, ...]:
     """Return the photos that each fit of a cross-validation holds out.
 
-    Those of the split, or, where the kept network has no other photos to choose by, inner ones, as many of
-    them as it takes to score the photos that the learner wants.
+    These are the folds of the split. Without any, and without validation photos, they are inner folds: as
+    many as it takes to score the photos that the method needs.
     """
     split, train = experiment.split, experiment.split.train
-    inner = learner.inner_folds if experiment.config.evaluation.inner_folds else None
+    inner = method.inner_folds if experiment.config.evaluation.inner_folds else None
     if split.folds or len(split.val) >= _MIN_VAL or inner is None or len(train) < _MIN_PHOTOS:
         return split.folds
     groups = experiment.groups_of(train)
@@ -89,21 +149,23 @@ def choose_folds(learner: AnyLearner, experiment: Experiment) -> tuple[IntArray,
     return tuple(train[fold] for fold, n in zip(folds, n_before, strict=True) if n < inner.n_photos)
 
 
-def cross_validate(learner: AnyLearner, folds: Sequence[IntArray], experiment: Experiment) -> Crossed | None:
+def cross_validate(
+    method: TrainingMethod, folds: Sequence[IntArray], experiment: Experiment
+) -> CrossValidation | None:
     """Score the photos of each fold by a fit that did not see them; None without folds."""
     if not folds:
         return None
     train, fits, scores = experiment.split.train, list[Fit](), list[FloatArray]()
     for number, held_out in enumerate(folds):
         rows = experiment.fit_rows(np.setdiff1d(train, held_out), held_out, fold=number)
-        fit = learner.fit(rows)
-        scores.append(_score_variants(learner, fit, held_out))
-        # Only losses and seconds are looked at later: the weights of every fold would fill the memory.
-        start = learner.lesson.start
-        fits.append(replace(fit, classifier=start, module=start, way=None))
+        fit = method.fit(rows)
+        scores.append(_score_variants(method, fit, held_out))
+        # Only losses and seconds are read later: the weights of every fold would fill the memory.
+        initial = method.task.initial
+        fits.append(replace(fit, classifier=initial, module=initial, interpolation=None))
     scored = np.concatenate(folds)
     order = np.argsort(scored)
-    return Crossed(
+    return CrossValidation(
         fits=tuple(fits),
         rows=scored[order],
         scores=np.concatenate(scores, axis=1)[:, order],
@@ -111,58 +173,58 @@ def cross_validate(learner: AnyLearner, folds: Sequence[IntArray], experiment: E
     )
 
 
-def _score_variants(learner: AnyLearner, fit: Fit, rows: IntArray) -> FloatArray:
-    """Return the scores [n_variants, n_rows, n_labels] of all networks that a fit may end up as."""
-    if fit.way is None:
-        return learner.scores(fit, rows)[None]
+def _score_variants(method: TrainingMethod, fit: Fit, rows: IntArray) -> FloatArray:
+    """Return the scores [n_variants, n_rows, n_labels] of a fit for every alpha that may be chosen."""
+    if fit.interpolation is None:
+        return method.scores(fit, rows)[None]
     variants = []
-    for share in SHARES:
-        fit.way.stand(share)
-        variants.append(learner.scores(fit, rows))
+    for alpha in ALPHAS:
+        fit.interpolation.set_alpha(alpha)
+        variants.append(method.scores(fit, rows))
     return np.stack(variants)
 
 
-def learn_from_held_out(
-    learner: AnyLearner, final: Fit, crossed: Crossed | None, experiment: Experiment
+def learn_decision_policy(
+    method: TrainingMethod, final: Fit, cv: CrossValidation | None, experiment: Experiment
 ) -> tuple[DecisionRule | None, CalibrationSet | None]:
-    """Learn how the network that is kept decides: from validation photos, else from out-of-fold scores.
+    """Choose calibration and thresholds on the validation photos, else on out-of-fold scores.
 
     Returns:
-        The rule, and what it says about the photos that it was learned from, each fold by the others; None
-        where no photos were kept from training.
+        The policy, and cross-fitted decisions about the photos that it was chosen on; None where no photos
+        were held out.
     """
-    val, labels = experiment.split.val, learner.lesson.start.labels
+    val, labels = experiment.split.val, method.task.initial.labels
     if len(val) >= _MIN_VAL:
-        held_out = _held_out(val, _score_variants(learner, final, val), (), experiment)
+        held_out = _held_out(val, _score_variants(method, final, val), (), experiment)
         return _learn(held_out, val, "the validation photos", experiment, labels=labels)
-    if crossed is None:
+    if cv is None:
         return None, None
     where = "out-of-fold scores of the training photos"
-    return _learn(crossed.held_out(experiment), crossed.rows, where, experiment, labels=labels)
+    return _learn(cv.held_out(experiment), cv.rows, where, experiment, labels=labels)
 
 
-def judge_folds(
-    crossed: Crossed,
+def evaluate_folds(
+    cv: CrossValidation,
     rule: DecisionRule | None,
     calibration_set: CalibrationSet | None,
     experiment: Experiment,
 ) -> EvaluatedPhotos:
-    """Decide every out-of-fold photo by a rule that was learned on the other folds.
+    """Decide every out-of-fold photo by a policy that was chosen on the other folds.
 
-    Scores are calibrated as those of the network that is kept: a calibration never changes the order of a
+    Scores are calibrated like those of the model that is kept: one calibration never changes the order of a
     label's scores, and one per fold would.
     """
-    if calibration_set is not None and np.array_equal(calibration_set.evaluated.rows, crossed.rows):
+    if calibration_set is not None and np.array_equal(calibration_set.evaluated.rows, cv.rows):
         raw_scores, decisions = calibration_set.raw_scores, calibration_set.evaluated.decisions
     else:
-        said = _cross_fit(crossed.held_out(experiment), rule, experiment)
-        raw_scores, decisions = said.raw_scores, said.decisions
+        cross_fitted = _cross_fit(cv.held_out(experiment), rule, experiment)
+        raw_scores, decisions = cross_fitted.raw_scores, cross_fitted.decisions
     scores = raw_scores if rule is None else rule.calibration.calibration.apply(raw_scores)
-    return EvaluatedPhotos(rows=crossed.rows, scores=scores, decisions=decisions)
+    return EvaluatedPhotos(rows=cv.rows, scores=scores, decisions=decisions)
 
 
 def _cross_fit(held_out: HeldOut, rule: DecisionRule | None, experiment: Experiment) -> CrossFitted:
-    """Learn a rule per fold, with a calibration where the rule that is kept has one."""
+    """Choose a policy per fold, with a calibration where the policy that is kept has one."""
     return cross_fit_decision_rule(
         held_out,
         aim=threshold_aim(experiment.config.evaluation),
@@ -181,7 +243,7 @@ def _learn(
         calibrates="decide" if evaluation.calibrate else "never",
         labels=labels,
     )
-    said = _cross_fit(held_out, rule, experiment)
+    cross_fitted = _cross_fit(held_out, rule, experiment)
     goal = THRESHOLD_AIMS[evaluation.thresholds].format(beta=evaluation.beta, target=evaluation.target)
     n_known = int((~np.isnan(held_out.targets)).any(axis=1).sum())
     origin = goal if evaluation.thresholds == "half" else f"{goal} on {where} ({n_known} photos)"
@@ -194,17 +256,17 @@ def _learn(
             ", before rules among labels" if experiment.rules is not None and experiment.rules.rules else ""
         )
     return replace(rule, thresholds=replace(rule.thresholds, origin=origin)), CalibrationSet(
-        evaluated=EvaluatedPhotos(rows=rows, scores=said.scores, decisions=said.decisions),
-        raw_scores=said.raw_scores,
+        evaluated=EvaluatedPhotos(rows=rows, scores=cross_fitted.scores, decisions=cross_fitted.decisions),
+        raw_scores=cross_fitted.raw_scores,
         threshold_scores=rule.calibration.scores,
-        free_decisions=said.free_decisions,
+        free_decisions=cross_fitted.free_decisions,
         folds=held_out.folds,
         origin=where,
     )
 
 
 def threshold_aim(evaluation: EvaluationConfig) -> ThresholdAim:
-    """Return what thresholds aim at by the settings; numbers that mean nothing to the method are left out."""
+    """Return the criterion of thresholds; numbers that the method does not use are left out."""
     match evaluation.thresholds:
         case "f1":
             return ThresholdAim(method="f1", beta=evaluation.beta)
@@ -223,15 +285,15 @@ def threshold_aim(evaluation: EvaluationConfig) -> ThresholdAim:
 def _held_out(
     rows: IntArray, scores: FloatArray, folds: tuple[IntArray, ...], experiment: Experiment
 ) -> HeldOut:
-    """Divide the photos in folds for what is fitted to their scores, where they are not divided already."""
+    """Divide the photos into folds where they are not divided already."""
     targets, groups = experiment.targets[rows], experiment.groups_of(rows)
     if len(folds) < 2:
         n_folds = min(_N_FOLDS, len(rows) if groups is None else len(np.unique(groups)))
-        if n_folds < 2:  # copies of one photo
+        if n_folds < 2:  # near-duplicates of one photo
             groups, n_folds = None, 2
         rng = np.random.default_rng([experiment.config.seed, 7])
         folds = stratified_folds(targets, n_folds=n_folds, rng=rng, groups=groups)
-    usual = SHARES.index(USUAL_SHARE) if len(scores) == len(SHARES) else 0
+    usual = ALPHAS.index(DEFAULT_ALPHA) if len(scores) == len(ALPHAS) else 0
     return HeldOut(
         targets=targets,
         scores=scores,

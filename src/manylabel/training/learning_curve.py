@@ -1,12 +1,12 @@
-"""Ask whether more photos would help: learn from ever more of four fifths of them.
+"""Measure whether more photos would help: train on growing shares of four fifths of them.
 
-In:  a learner, and the experiment.
-Out: how well held-out photos are ranked by heads that learned from so many photos.
+In:  a training method, and the experiment.
+Out: mAP of held-out photos by the number of training photos.
 
-Linear heads on the frozen backbone learn here, whatever else was tuned: their features are known, and the
-heads of all folds are solved together, so that a curve costs a second. Every photo is scored by heads that
-did not learn from its fold; test photos take no part. What all heads of a curve share, the scale of the
-features and the decay, suits few photos as well as many, so that the gain comes out a little too low.
+The curve is that of linear heads on the frozen backbone, whatever was fine-tuned: the heads of all folds are
+solved together, so a curve takes a second. Every photo is scored by heads that were not trained on its fold;
+test photos take no part. All heads share the scale of the features and the weight decay, so the gain is
+estimated a little too low.
 """
 
 from dataclasses import dataclass
@@ -22,12 +22,17 @@ from manylabel.metrics.intervals import (
     interval_of_mean_average_precision,
     intervals_of_average_precision,
 )
-from manylabel.training.experiment import Experiment
-from manylabel.training.linear.linear_head import feature_spread
-from manylabel.training.linear.penalty import DEFAULT_DECAY, span
-from manylabel.training.linear.solver import join_problems, label_problems, solve
-from manylabel.training.methods import AnyLearner
-from manylabel.training.methods.base import SMALL_PRODUCT, threads
+from manylabel.training.cross_validation import Experiment
+from manylabel.training.linear_solver import (
+    feature_spread,
+    is_small_product,
+    join_problems,
+    label_problems,
+    one_thread,
+    solve,
+)
+from manylabel.training.methods import TrainingMethod
+from manylabel.training.weight_decay import DEFAULT_DECAY, span
 from manylabel.types import FloatArray, IntArray, LearningCurve
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
@@ -42,51 +47,51 @@ _LEVEL = 0.95
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Round:
-    """Hold one division of the training photos into folds, and the heads' scores of all of them.
+    """One division of the training photos into folds, and the heads' scores of all of them.
 
     Attributes:
         scores: Probabilities [n_shares, n_train, n_labels].
-        n_learned: Photos that a head learned from, mean over the folds [n_shares].
+        n_trained: Photos that a head was trained on, mean over the folds [n_shares].
     """
 
     scores: FloatArray
-    n_learned: FloatArray
+    n_trained: FloatArray
 
 
-def measure_learning_curve(learner: AnyLearner, experiment: Experiment) -> LearningCurve | None:
-    """Measure the mAP of held-out photos by how many photos taught.
+def measure_learning_curve(method: TrainingMethod, experiment: Experiment) -> LearningCurve | None:
+    """Measure the mAP of held-out photos by the number of training photos.
 
     Args:
-        learner: Knows the features.
-        experiment: What all networks share.
+        method: Has the features of the backbone.
+        experiment: What all models share.
 
     Returns:
-        The curve; None with fewer than 40 training photos that are no copies of others, with more than
-        ``_MAX_CELLS`` labels of training photos, and without features.
+        The curve; None with fewer than 40 training photos that are no near-duplicates of others, with more
+        than ``_MAX_CELLS`` cells, and without features.
     """
     train, groups = experiment.split.train, experiment.groups_of(experiment.split.train)
     n_groups = len(train) if groups is None else len(np.unique(groups))
     if n_groups < _MIN_PHOTOS or experiment.targets[train].size > _MAX_CELLS:
         return None
-    features = learner.backbone_features(train)
+    features = method.backbone_features(train)
     if features is None:
         return None
     scaled = _scale(torch.from_numpy(features).float())
     n_rounds = int(np.clip(_N_FITTED_PHOTOS // len(train), 1, _MOST_ROUNDS))
     rounds = []
-    with threads(1 if scaled.numel() <= SMALL_PRODUCT else torch.get_num_threads()):
+    with one_thread(when=is_small_product(scaled)):
         for number in range(n_rounds):
             rounds.append(_run_round(scaled, experiment, number=number))
-            learner.lesson.on_step("learning curve", number + 1, n_rounds)
+            method.task.on_step("learning curve", number + 1, n_rounds)
     return _summarise(rounds, experiment)
 
 
 def _scale(features: Tensor) -> Tensor:
-    """Return features [n_photos, n_dimensions] as heads see them, in as few numbers as hold them all."""
-    centred = features - features.mean(dim=0)
-    deviation = centred.std(dim=0, correction=0)
-    standardised = torch.where(deviation > 0, centred / deviation.clamp(min=1e-12), 0.0)
-    scaled = standardised / feature_spread(standardised[:, None])
+    """Return standardized, scaled features [n_photos, n_dimensions] in the basis of all photos."""
+    centered = features - features.mean(dim=0)
+    deviation = centered.std(dim=0, correction=0)
+    standardized = torch.where(deviation > 0, centered / deviation.clamp(min=1e-12), 0.0)
+    scaled = standardized / feature_spread(standardized[:, None])
     return scaled @ span(scaled)
 
 
@@ -95,38 +100,38 @@ def _run_round(scaled: Tensor, experiment: Experiment, *, number: int) -> _Round
     targets, groups = experiment.targets[train], experiment.groups_of(train)
     rng = np.random.default_rng([experiment.config.seed, 4, number])
     folds = stratified_folds(targets, n_folds=_N_FOLDS, rng=rng, groups=groups)
-    learned = [
+    trained = [
         [_draw_share(np.setdiff1d(np.arange(len(train)), fold), share, experiment, rng=rng) for fold in folds]
         for share in SHARES
-    ]  # places among the training photos, by share and fold
-    scores = [_score_folds(scaled, targets, folds=folds, learned=of_share) for of_share in learned]
-    is_known = np.asarray((~np.isnan(targets)).any(axis=1))  # from the others nothing is learned
-    n_learned = [np.mean([is_known[places].sum() for places in of_share]) for of_share in learned]
-    return _Round(scores=np.stack(scores), n_learned=np.array(n_learned))
+    ]  # indices of training photos, by share and fold
+    scores = [_score_folds(scaled, targets, folds=folds, trained=of_share) for of_share in trained]
+    is_known = np.asarray((~np.isnan(targets)).any(axis=1))  # the others are not trained on
+    n_trained = [np.mean([is_known[indices].sum() for indices in of_share]) for of_share in trained]
+    return _Round(scores=np.stack(scores), n_trained=np.array(n_trained))
 
 
 def _draw_share(
-    places: IntArray, share: float, experiment: Experiment, *, rng: np.random.Generator
+    indices: IntArray, share: float, experiment: Experiment, *, rng: np.random.Generator
 ) -> IntArray:
-    """Draw a share of some places among the training photos, label by label."""
+    """Draw a share of some training photos, stratified by label."""
     if share == 1:
-        return places
-    rows = experiment.split.train[places]
+        return indices
+    rows = experiment.split.train[indices]
     _, drawn = stratified_holdout(
         experiment.targets[rows], fraction=share, rng=rng, groups=experiment.groups_of(rows)
     )
-    return places[drawn]
+    return indices[drawn]
 
 
 def _score_folds(
-    scaled: Tensor, targets: FloatArray, *, folds: tuple[IntArray, ...], learned: list[IntArray]
+    scaled: Tensor, targets: FloatArray, *, folds: tuple[IntArray, ...], trained: list[IntArray]
 ) -> FloatArray:
-    """Return the scores [n_train, n_labels] of each fold by a head that learned from other photos."""
+    """Return the scores [n_train, n_labels] of each fold by a head that was trained on other photos."""
     n_labels = targets.shape[1]
     of_folds = []
-    for places in learned:
+    for indices in trained:
         known = np.full(targets.shape, np.nan)
-        known[places] = targets[places]
+        known[indices] = targets[indices]
         of_folds.append(
             label_problems(known, pos_weight=np.ones(n_labels), decay=DEFAULT_DECAY, device=scaled.device)
         )
@@ -152,7 +157,9 @@ def _summarise(rounds: list[_Round], experiment: Experiment) -> LearningCurve:
         n_resamples=n_resamples,
         rng=np.random.default_rng([experiment.config.seed, 5]),
     )
-    counts = np.concatenate([np.ones((1, n_photos), dtype=drawn.dtype), drawn])  # the first is the photos
+    counts = np.concatenate(
+        [np.ones((1, n_photos), dtype=drawn.dtype), drawn]
+    )  # the first row is the photos themselves
     measured = [
         [measure_resampled(targets, scores, scores >= 0.5, counts=counts) for scores in one.scores]
         for one in rounds
@@ -178,7 +185,7 @@ def _summarise(rounds: list[_Round], experiment: Experiment) -> LearningCurve:
         for draws in (gain, *label_gains.T)
     )
     return LearningCurve(
-        n_photos=np.mean([one.n_learned for one in rounds], axis=0).round().astype(np.int64),
+        n_photos=np.mean([one.n_trained for one in rounds], axis=0).round().astype(np.int64),
         values=values[:, 0],
         bands=np.array([[band.low, band.high] for band in bands]),
         label_values=of_labels[:, 0],

@@ -20,13 +20,13 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from manylabel.config import ScheduleName
 from manylabel.errors import ConfigError
-from manylabel.models.modes import autocast
+from manylabel.models.device import autocast
 from manylabel.training.losses import Loss
 from manylabel.types import Epoch
 
 
 class Batches(Protocol):
-    """Give the batches of one epoch after another."""
+    """The batches of one epoch after another."""
 
     @property
     def n_batches(self) -> int:
@@ -37,12 +37,12 @@ class Batches(Protocol):
 
 
 HeldOutLoss = Callable[[nn.Module], float]
-"""What measures the mean loss of a module on photos that it does not learn from."""
+"""Measures the mean loss of a module on photos that it is not trained on."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoopSettings:
-    """Say how the loop learns; the meaning of each is that of the same key of ``TrainingConfig``."""
+    """The settings of the loop, as in ``TrainingConfig``."""
 
     epochs: int
     learning_rate: float
@@ -58,13 +58,13 @@ class LoopSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Watch:
-    """Say what is looked at after every epoch.
+    """What is measured after every epoch.
 
     Attributes:
-        held_out: Loss of the photos whose curve is drawn; it decides nothing.
-        validation: Loss that early stopping goes by, of a part of the training photos.
-        on_epoch: Hears the number of epochs done.
-        on_time: Hears what took how many seconds: waiting for photos, the forward and the backward pass.
+        held_out: Loss of the photos whose curve is plotted; it decides nothing.
+        validation: Loss for early stopping.
+        on_epoch: Called with the number of epochs done.
+        on_time: Called with a kind of work and its seconds: waiting for photos, forward and backward pass.
     """
 
     held_out: HeldOutLoss | None = None
@@ -85,13 +85,13 @@ def train_loop(
     """Train a module in place.
 
     Args:
-        module: Gives logits; parameters under its attribute ``backbone`` learn at the rate of the body.
-        batches: What to learn from.
-        loss: What to minimise.
-        settings: How.
+        module: Returns logits; parameters under its attribute ``backbone`` get the rate of the body.
+        batches: The training photos.
+        loss: What to minimize.
+        settings: Rates, schedule, decay.
         accelerator: Where; it moves the module, the inputs and the targets. It keeps what it was given for as
             long as it lives: take a fresh one for every fit.
-        watch: What to look at after every epoch.
+        watch: What to measure after every epoch.
 
     Raises:
         ConfigError: The loss became infinite.
@@ -100,7 +100,7 @@ def train_loop(
         The loss of every epoch. The module holds the averaged weights, with early stopping those of the
         best epoch.
     """
-    course = _Course(
+    state = _State(
         module,
         loss=loss,
         settings=settings,
@@ -111,7 +111,7 @@ def train_loop(
     best = _Best(module)
     history: list[Epoch] = []
     for number in range(1, settings.epochs + 1):
-        losses = [course.step(inputs, targets) for inputs, targets in course.timed(batches.epoch())]
+        losses = [state.step(inputs, targets) for inputs, targets in state.timed(batches.epoch())]
         if not np.isfinite(losses).all():
             raise ConfigError(
                 f"the loss became infinite in epoch {number}: the rates are too high; try a tenth of "
@@ -123,20 +123,20 @@ def train_loop(
                 fold=None,
                 epoch=number,
                 train_loss=float(np.mean(losses)),
-                held_out_loss=None if watch.held_out is None else watch.held_out(course.average),
-                learning_rate=course.learning_rate,
+                held_out_loss=None if watch.held_out is None else watch.held_out(state.average),
+                learning_rate=state.learning_rate,
             )
         )
         watch.on_epoch(number)
-        if watch.validation is not None and best.is_over(course.average, watch.validation, settings.patience):
+        if watch.validation is not None and best.is_over(state.average, watch.validation, settings.patience):
             break
-    module.load_state_dict(course.average.state_dict() if watch.validation is None else best.weights)
+    module.load_state_dict(state.average.state_dict() if watch.validation is None else best.weights)
     module.eval()
     return tuple(history)
 
 
-class _Course:
-    """Hold what changes from step to step: weights, their moving average, optimiser, learning rate."""
+class _State:
+    """The state that changes from step to step: weights, their moving average, optimizer, learning rate."""
 
     def __init__(
         self,
@@ -149,10 +149,10 @@ class _Course:
         on_time: Callable[[str, float], None],
     ) -> None:
         groups = parameter_groups(module, settings)
-        optimiser = torch.optim.AdamW(groups, fused=accelerator.device.type in ("cpu", "cuda"))
+        optimizer = torch.optim.AdamW(groups, fused=accelerator.device.type in ("cpu", "cuda"))
         factor = learning_rate_factor(settings, n_steps=settings.epochs * n_batches)
-        self.module, self.optimiser = accelerator.prepare(module, optimiser)
-        self.schedule = LambdaLR(optimiser, factor)
+        self.module, self.optimizer = accelerator.prepare(module, optimizer)
+        self.schedule = LambdaLR(optimizer, factor)
         # Without averaging, the average is the module itself: nothing is copied.
         self.average = copy.deepcopy(module) if settings.ema_decay > 0 else module
         self.loss, self.settings, self.accelerator = loss, settings, accelerator
@@ -165,7 +165,7 @@ class _Course:
         return float(self.schedule.get_last_lr()[0])
 
     def timed(self, batches: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield batches; tell how long they were waited for."""
+        """Yield batches, and report how long they were waited for."""
         started = time.perf_counter()
         for batch in batches:
             self.on_time("waiting for photos", time.perf_counter() - started)
@@ -173,7 +173,7 @@ class _Course:
             started = time.perf_counter()
 
     def step(self, inputs: Tensor, targets: Tensor) -> float:
-        """Learn from one batch; return its loss."""
+        """Train on one batch; return its loss."""
         device = self.accelerator.device
         self.module.train()
         if self.settings.freezes_batch_norm:
@@ -187,13 +187,13 @@ class _Course:
         half_way = time.perf_counter()
         self.on_time("forward pass", half_way - started)
         self.accelerator.backward(loss)
-        self.optimiser.step()
-        self.optimiser.zero_grad()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
         self.schedule.step()
         self.n_steps += 1
         self._move_average()
         value = float(loss.detach())
-        # An accelerator computes while Python goes on; what is not done yet is waited for here.
+        # An accelerator computes while Python continues; this line waits for it.
         self.on_time("backward pass", time.perf_counter() - half_way)
         return value
 
@@ -201,7 +201,7 @@ class _Course:
     def _move_average(self) -> None:
         if self.average is self.module:
             return
-        # Early steps weigh more, as in TensorFlow's ExponentialMovingAverage: the start is forgotten quickly.
+        # Early steps weigh more, as in TensorFlow's ExponentialMovingAverage: initial weights fade quickly.
         decay = min(self.settings.ema_decay, (1 + self.n_steps) / (10 + self.n_steps))
         averages, currents = self.average.state_dict(), self.module.state_dict()
         floats = [name for name, value in averages.items() if value.is_floating_point()]
@@ -211,7 +211,7 @@ class _Course:
 
 
 class _Best:
-    """Keep the weights with the lowest validation loss, and count the epochs since."""
+    """The weights with the lowest validation loss, and the epochs since."""
 
     def __init__(self, module: nn.Module) -> None:
         self.weights = module.state_dict()
@@ -219,7 +219,7 @@ class _Best:
         self.n_epochs_since = 0
 
     def is_over(self, module: nn.Module, validation: HeldOutLoss, patience: int | None) -> bool:
-        """Look at the validation loss; say whether patience is at its end."""
+        """Measure the validation loss; tell whether to stop."""
         loss = validation(module)
         self.n_epochs_since += 1
         if loss < self.loss:
@@ -229,12 +229,12 @@ class _Best:
 
 
 def parameter_groups(module: nn.Module, settings: LoopSettings) -> list[dict[str, Any]]:
-    """Sort what learns into groups with a learning rate and a weight decay each.
+    """Sort parameters into groups with a learning rate and a weight decay each.
 
-    Biases and the scales of normalisation layers (all parameters with one dimension) do not decay.
+    Biases and the scales of normalization layers (all parameters with one dimension) do not decay.
 
     Args:
-        module: Parameters whose names start with ``backbone.`` are the body's, all others the head's.
+        module: Parameters whose names start with ``backbone.`` are the body's, the others the head's.
         settings: The rates and the decay.
     """
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}

@@ -22,10 +22,10 @@ DEFAULT_MEMORY_BYTES = 2 * 1024**3
 
 
 class PhotoStore:
-    """Give photos by row; as many as fit into memory stay decoded, the others are read again when asked for.
+    """Photos by row; as many as fit into memory stay decoded, the others are read again when needed.
 
     Attributes:
-        fingerprints: What each photo is told apart by; features are cached by its SHA-256.
+        fingerprints: Of each photo; features are cached by its SHA-256.
         read_seconds: Wall time that reading all photos took.
         side_px: Side of the square picture that the networks see.
     """
@@ -91,25 +91,24 @@ def read_store(
         side_px: Side of the square picture that the networks see; larger photos are decoded at a reduced
             scale.
         memory_bytes: How much memory decoded photos may take.
-        on_progress: Hears of every photo.
+        on_progress: Called after every photo.
 
     Returns:
-        The store of the readable photos, their places in ``paths`` [n_readable], and an error for each
-        other one.
+        The store of the readable photos, their indices in ``paths`` [n_readable], the errors of the others.
     """
     started = time.perf_counter()
     readable: list[int] = []
     failures: list[PhotoError] = []
     store = PhotoStore(side_px=side_px, memory_bytes=memory_bytes)
     read = convert_photos(paths, lambda photo: (photo, fingerprint(photo)), side_px=side_px)
-    for place, answer in enumerate(read):
+    for index, answer in enumerate(read):
         if isinstance(answer, PhotoError):
             failures.append(answer)
         else:
             photo, known_as = answer
-            store.add(photo, is_known_as=known_as, path=paths[place])
-            readable.append(place)
-        on_progress(Progress(subject="photos", stage="reading", done=place + 1, total=len(paths)))
+            store.add(photo, is_known_as=known_as, path=paths[index])
+            readable.append(index)
+        on_progress(Progress(subject="photos", stage="reading", done=index + 1, total=len(paths)))
     store.read_seconds = time.perf_counter() - started
     return store, np.asarray(readable, dtype=np.int64), failures
 

@@ -1,7 +1,7 @@
-"""Train and judge one network.
+"""Train and evaluate one model.
 
-In:  a network at its start; photos, targets, split and settings, shared by all networks of a run.
-Out: a trial, everything that tables and report show, and the trained network.
+In:  an initial model; photos, targets, split and settings, shared by all models of a run.
+Out: a trial, everything that tables and report show, and the trained model.
 """
 
 import statistics
@@ -9,11 +9,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from manylabel.config import EvaluationConfig, RunConfig
+from manylabel.config import EvaluationConfig
 from manylabel.constraints import decide_with_rules
 from manylabel.decisions.policy import DecisionRule
 from manylabel.engines.torch import TorchPredictor
@@ -22,17 +21,17 @@ from manylabel.models.device import choose_precision
 from manylabel.models.weights import Provenance
 from manylabel.review.neighbors import FeatureArray, nearest_neighbors
 from manylabel.training.cross_validation import (
-    Crossed,
+    CrossValidation,
+    Experiment,
     choose_folds,
     cross_validate,
-    judge_folds,
-    learn_from_held_out,
+    evaluate_folds,
+    learn_decision_policy,
 )
-from manylabel.training.defaults import fill_defaults, fill_for_start
-from manylabel.training.experiment import Experiment
 from manylabel.training.learning_curve import measure_learning_curve
-from manylabel.training.methods import LEARNERS, AnyLearner, Fit, Lesson
-from manylabel.training.methods.interpolation import SHARES
+from manylabel.training.methods import METHODS, Fit, TrainingMethod, TrainingTask, fill_defaults
+from manylabel.training.methods.base import fill_for_initial
+from manylabel.training.methods.interpolation import ALPHAS
 from manylabel.training.photo_store import PhotoStore
 from manylabel.types import (
     PRETRAINED,
@@ -45,8 +44,6 @@ from manylabel.types import (
     Trial,
 )
 
-__all__ = ["Experiment", "TrainedNetwork", "run_trial", "seconds_per_photo"]
-
 _N_TIMED_PHOTOS, _LEAST_TIMED_PHOTOS = 15, 5
 _ENOUGH_SECONDS = 1.0
 _N_WARM_UP_PHOTOS = 3
@@ -56,12 +53,12 @@ _NOT_CALIBRATED = "not calibrated: no photos were kept from training to calibrat
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TrainedNetwork:
-    """Hold a trial and the network that it kept.
+    """A trial and the model that it kept.
 
     Attributes:
         trial: What tables and report show.
-        classifier: The network.
-        predictor: The network with its thresholds, ready to use.
+        classifier: The model.
+        predictor: The model with its thresholds, ready to use.
     """
 
     trial: Trial
@@ -69,89 +66,75 @@ class TrainedNetwork:
     predictor: TorchPredictor
 
 
-def run_trial(start: Classifier, provenance: Provenance, experiment: Experiment) -> TrainedNetwork:
-    """Train one network on every fold and on all training photos, and judge it.
+def run_trial(initial: Classifier, provenance: Provenance, experiment: Experiment) -> TrainedNetwork:
+    """Train one model on every fold and on all training photos, and evaluate it.
 
     Args:
-        start: The network before training.
+        initial: The model before training.
         provenance: Where its weights came from.
-        experiment: What all networks of the run share.
+        experiment: What all models of the run share.
     """
     config, split, stages = experiment.config, experiment.split, dict[str, float]()
     with _timed(stages, "features"):
-        learner = _make_learner(start, provenance, experiment)
+        method = _build_method(initial, provenance, experiment)
     with _timed(stages, "cross-validation"):
-        crossed = cross_validate(learner, choose_folds(learner, experiment), experiment)
+        cv = cross_validate(method, choose_folds(method, experiment), experiment)
     with _timed(stages, "training"):
-        final = learner.fit(experiment.fit_rows(split.train, split.test, fold=None))
+        final = method.fit(experiment.fit_rows(split.train, split.test, fold=None))
     with _timed(stages, "calibration and thresholds"):
-        rule, calibration_set = learn_from_held_out(learner, final, crossed, experiment)
-        final, thresholds = _settle(final, rule), _thresholds_of(rule, start)
-        out_of_fold = None if crossed is None else judge_folds(crossed, rule, calibration_set, experiment)
+        rule, calibration_set = learn_decision_policy(method, final, cv, experiment)
+        final, thresholds = _apply_policy(final, rule), _thresholds_of(rule, initial)
+        out_of_fold = None if cv is None else evaluate_folds(cv, rule, calibration_set, experiment)
     with _timed(stages, "scoring"):
-        test = _judge_test(learner, final, thresholds, experiment)
-        neighbors, neighbors_out_of_fold = _judge_neighbors(learner, crossed, experiment)
+        test = _evaluate_test(method, final, thresholds, experiment)
+        neighbors, neighbors_out_of_fold = _evaluate_neighbors(method, cv, experiment)
     with _timed(stages, "learning curve"):
-        curve = measure_learning_curve(learner, experiment) if config.evaluation.learning_curve else None
-    precision = choose_precision(config.training.precision, learner.device)
+        curve = measure_learning_curve(method, experiment) if config.evaluation.learning_curve else None
+    precision = choose_precision(config.training.precision, method.device)
     predictor = TorchPredictor(
         final.classifier, thresholds=thresholds, precision=precision, rules=experiment.rules
     )
     with _timed(stages, "timing one photo"):
         inference_seconds = seconds_per_photo(predictor, experiment.store)
-    fold_fits = () if crossed is None else crossed.fits
+    fold_fits = () if cv is None else cv.fits
     trial = Trial(
-        **_describe_start(start, provenance, config),
-        **_describe_fits(final, fold_fits),
+        model=initial.backbone.name,
+        init=provenance.init,
+        init_note=provenance.note,
+        head=config.model.head,
+        tune=config.training.tune,
+        parameters=initial.n_parameters,
+        labels=initial.labels,
         thresholds=thresholds,
+        pos_weight=final.pos_weight,
+        weight_decay=final.weight_decay,
+        fold_weight_decays=tuple(fit.weight_decay for fit in fold_fits),
+        history=tuple(epoch for fit in (*fold_fits, final) for epoch in fit.history),
+        logit_scale=final.logit_scale,
+        learned_share=final.alpha,
         test=test,
         out_of_fold=out_of_fold,
-        training_seconds=_seconds_of_a_fit(learner, [*fold_fits, final], experiment),
+        training_seconds=_seconds_of_a_fit(method, [*fold_fits, final], experiment),
         inference_seconds=inference_seconds,
         stage_seconds=stages,
-        step_seconds=learner.step_seconds,
+        step_seconds=method.step_seconds,
         calibration_set=calibration_set,
         is_calibrated=rule is not None and rule.calibration.is_used,
         calibration=_NOT_CALIBRATED if rule is None else rule.calibration.note,
         threshold_notes=_threshold_notes(rule, config.evaluation),
         neighbors=neighbors,
         neighbors_out_of_fold=neighbors_out_of_fold,
-        folds=() if crossed is None else crossed.folds,
+        folds=() if cv is None else cv.folds,
         learning_curve=curve,
     )
     return TrainedNetwork(trial=trial, classifier=final.classifier, predictor=predictor)
 
 
-def _describe_start(start: Classifier, provenance: Provenance, config: RunConfig) -> dict[str, Any]:
-    """Return what a trial tells of its network before training."""
-    return {
-        "model": start.backbone.name,
-        "init": provenance.init,
-        "init_note": provenance.note,
-        "head": config.model.head,
-        "tune": config.training.tune,
-        "parameters": start.n_parameters,
-        "labels": start.labels,
-    }
-
-
-def _describe_fits(final: Fit, fold_fits: Sequence[Fit]) -> dict[str, Any]:
-    """Return what a trial tells of its fits."""
-    return {
-        "pos_weight": final.pos_weight,
-        "weight_decay": final.weight_decay,
-        "fold_weight_decays": tuple(fit.weight_decay for fit in fold_fits),
-        "history": tuple(epoch for fit in (*fold_fits, final) for epoch in fit.history),
-        "logit_scale": final.logit_scale,
-        "learned_share": final.learned_share,
-    }
-
-
-def _seconds_of_a_fit(learner: AnyLearner, fits: Sequence[Fit], experiment: Experiment) -> float:
+def _seconds_of_a_fit(method: TrainingMethod, fits: Sequence[Fit], experiment: Experiment) -> float:
     """Return the wall time of one fit, from photos on."""
     share_read = len(experiment.split.train) / len(experiment.store)
     reading = experiment.store.read_seconds * share_read
-    return reading + learner.prepared_seconds + statistics.median(fit.seconds for fit in fits)
+    return reading + method.prepared_seconds + statistics.median(fit.seconds for fit in fits)
 
 
 def seconds_per_photo(predictor: TorchPredictor, store: PhotoStore) -> float:
@@ -175,13 +158,13 @@ def seconds_per_photo(predictor: TorchPredictor, store: PhotoStore) -> float:
     return min(seconds[_N_WARM_UP_PHOTOS:])
 
 
-def _make_learner(start: Classifier, provenance: Provenance, experiment: Experiment) -> AnyLearner:
+def _build_method(initial: Classifier, provenance: Provenance, experiment: Experiment) -> TrainingMethod:
     config, split, on_progress = experiment.config, experiment.split, experiment.on_progress
     filled = fill_defaults(config.training, head=config.model.head)
-    training = fill_for_start(filled, is_pretrained=provenance.init in PRETRAINED)
-    name = start.backbone.name
-    lesson = Lesson(
-        start=start,
+    training = fill_for_initial(filled, is_pretrained=provenance.init in PRETRAINED)
+    name = initial.backbone.name
+    task = TrainingTask(
+        initial=initial,
         store=experiment.store,
         targets=experiment.targets,
         training=training,
@@ -195,27 +178,27 @@ def _make_learner(start: Classifier, provenance: Provenance, experiment: Experim
         ),
     )
     others = np.concatenate([split.val, split.test])
-    return LEARNERS[training.tune](lesson, train_rows=split.train, other_rows=others)
+    return METHODS[training.tune](task, train_rows=split.train, other_rows=others)
 
 
-def _settle(final: Fit, rule: DecisionRule | None) -> Fit:
-    """Let the network that is kept be the variant that the rule chose, calibrated."""
+def _apply_policy(final: Fit, rule: DecisionRule | None) -> Fit:
+    """Apply the alpha and the calibration that were chosen to the kept model."""
     if rule is None:
-        return replace(final, way=None)
-    share = final.learned_share
-    if final.way is not None:
-        share = SHARES[rule.variant]
-        final.way.stand(share)
+        return replace(final, interpolation=None)
+    alpha = final.alpha
+    if final.interpolation is not None:
+        alpha = ALPHAS[rule.variant]
+        final.interpolation.set_alpha(alpha)
     calibration = rule.calibration.calibration
     final.classifier.calibrate(slopes=calibration.slopes, offsets=calibration.offsets)
-    return replace(final, learned_share=share, way=None)
+    return replace(final, alpha=alpha, interpolation=None)
 
 
-def _thresholds_of(rule: DecisionRule | None, start: Classifier) -> Thresholds:
+def _thresholds_of(rule: DecisionRule | None, initial: Classifier) -> Thresholds:
     if rule is not None:
         return rule.thresholds
     why = "no photos were kept from training to choose them on"
-    return Thresholds(values=np.full(len(start.labels), 0.5), origin=f"0.5 for every label; {why}")
+    return Thresholds(values=np.full(len(initial.labels), 0.5), origin=f"0.5 for every label; {why}")
 
 
 def _threshold_notes(rule: DecisionRule | None, evaluation: EvaluationConfig) -> tuple[str, ...]:
@@ -229,55 +212,56 @@ def _threshold_notes(rule: DecisionRule | None, evaluation: EvaluationConfig) ->
     )
 
 
-def _judge_test(
-    learner: AnyLearner, final: Fit, thresholds: Thresholds, experiment: Experiment
+def _evaluate_test(
+    method: TrainingMethod, final: Fit, thresholds: Thresholds, experiment: Experiment
 ) -> EvaluatedPhotos | None:
     test = experiment.split.test
     if not len(test):
         return None
-    scores = learner.scores(final, test)
+    scores = method.scores(final, test)
     return EvaluatedPhotos(
         rows=test, scores=scores, decisions=decide_with_rules(experiment.rules, scores, thresholds)
     )
 
 
-def _judge_neighbors(
-    learner: AnyLearner, crossed: Crossed | None, experiment: Experiment
+def _evaluate_neighbors(
+    method: TrainingMethod, cv: CrossValidation | None, experiment: Experiment
 ) -> tuple[NeighborPredictions | None, NeighborPredictions | None]:
-    """Ask the nearest neighbors about the photos that judge, and about the out-of-fold ones where others do.
+    """Predict the test photos and the out-of-fold photos by their nearest neighbors.
 
-    Photos of a fold are answered without their own fold.
+    Neighbors of the photos of a fold are those of the other folds.
     """
     train, test, targets = experiment.split.train, experiment.split.test, experiment.targets
-    fold_rounds = [] if crossed is None else [(np.setdiff1d(train, fold), fold) for fold in crossed.folds]
+    fold_rounds = [] if cv is None else [(np.setdiff1d(train, fold), fold) for fold in cv.folds]
     if not (len(test) or fold_rounds):
         return None, None
-    features = learner.backbone_features(np.arange(len(targets)))
+    features = method.backbone_features(np.arange(len(targets)))
     if features is None:
         return None, None
-    out_of_fold = _ask_neighbors(features, targets, fold_rounds) if fold_rounds else None
+    out_of_fold = _predict_by_neighbors(features, targets, fold_rounds) if fold_rounds else None
     if not len(test):
         return out_of_fold, None
-    return _ask_neighbors(features, targets, [(train, test)]), out_of_fold
+    return _predict_by_neighbors(features, targets, [(train, test)]), out_of_fold
 
 
-def _ask_neighbors(
+def _predict_by_neighbors(
     features: FeatureArray, targets: FloatArray, rounds: Sequence[tuple[IntArray, IntArray]]
 ) -> NeighborPredictions:
-    """Ask about the photos of each round, the second of a pair; those of the first answer."""
-    answers = [
+    """Predict the photos of each round, the second of a pair, by their neighbors in the first."""
+    predictions = [
         nearest_neighbors(features[train], targets[train], features[evaluated]) for train, evaluated in rounds
     ]
-    n_similar = min(_MOST_SIMILAR, *(answer.similar.rows.shape[1] for answer in answers))
+    n_similar = min(_MOST_SIMILAR, *(found.similar.rows.shape[1] for found in predictions))
     similar = [
-        train[answer.similar.rows[:, :n_similar]] for (train, _), answer in zip(rounds, answers, strict=True)
+        train[found.similar.rows[:, :n_similar]]
+        for (train, _), found in zip(rounds, predictions, strict=True)
     ]
     rows = np.concatenate([evaluated for _, evaluated in rounds])
     order = np.argsort(rows)
     return NeighborPredictions(
         rows=rows[order],
-        scores=np.concatenate([answer.scores for answer in answers])[order],
-        decisions=np.concatenate([answer.decisions for answer in answers])[order],
+        scores=np.concatenate([found.scores for found in predictions])[order],
+        decisions=np.concatenate([found.decisions for found in predictions])[order],
         similar=np.concatenate(similar)[order],
     )
 

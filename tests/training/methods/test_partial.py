@@ -1,4 +1,4 @@
-"""Tuning the top: what learned above the cut is in the whole network; what lies below is nobody's copy."""
+"""Partial fine-tuning: the trained part is in the whole model; the part below the split layer is shared."""
 
 import copy
 from dataclasses import replace
@@ -16,9 +16,17 @@ from manylabel.engines.torch import TorchPredictor
 from manylabel.errors import ConfigError
 from manylabel.io.cache import list_cache
 from manylabel.models.classifier import Classifier, build_classifier
-from manylabel.training.defaults import TUNE_DEFAULTS, fill_defaults, fill_for_start
-from manylabel.training.methods import Fit, FitRows, HeadLearner, Lesson, TopLearner
-from manylabel.training.methods.interpolation import USUAL_SHARE
+from manylabel.training.methods import (
+    METHODS,
+    Fit,
+    FitRows,
+    LinearProbe,
+    PartialFineTuning,
+    TrainingTask,
+    fill_defaults,
+)
+from manylabel.training.methods.base import fill_for_initial
+from manylabel.training.methods.interpolation import DEFAULT_ALPHA
 from manylabel.training.photo_store import PhotoStore, read_store
 from manylabel.types import IntArray, LabelTable, Thresholds
 
@@ -32,7 +40,7 @@ def store(shapes_table: LabelTable) -> PhotoStore:
     return read_store(shapes_table.photos, side_px=16)[0]
 
 
-def learner_of(
+def method_of(
     classifier: Classifier,
     store: PhotoStore,
     table: LabelTable,
@@ -40,30 +48,30 @@ def learner_of(
     *,
     is_cross_validated: bool = True,
     **changes: Any,
-) -> TopLearner:
-    """Return a learner of what lies above a cut, in full precision on the CPU, some settings changed."""
+) -> PartialFineTuning:
+    """Return a method of what lies above a cut, in full precision on the CPU, some settings changed."""
     training = TrainingConfig(
         tune="top", cut="2", epochs=3, n_views=2, batch_size=8, precision="fp32", device="cpu", engine="torch"
     )
-    lesson = Lesson(
-        start=classifier,
+    task = TrainingTask(
+        initial=classifier,
         store=store,
         targets=table.targets,
-        training=fill_for_start(fill_defaults(replace(training, **changes)), is_pretrained=True),
+        training=fill_for_initial(fill_defaults(replace(training, **changes)), is_pretrained=True),
         augmentation=AugmentationConfig(),
         seed=0,
         is_cross_validated=is_cross_validated,
         cache=cache,
         on_step=lambda stage, done, total: None,
     )
-    return TopLearner(lesson, train_rows=TRAIN, other_rows=OTHERS)
+    return PartialFineTuning(task, train_rows=TRAIN, other_rows=OTHERS)
 
 
 def test_what_learned_is_in_the_whole_network(
     tiny_classifier: Classifier, store: PhotoStore, shapes_table: LabelTable, feature_cache: Path
 ) -> None:
-    learner = learner_of(tiny_classifier, store, shapes_table, feature_cache)
-    fit = learner.fit(FitRows(train=TRAIN, watched=OTHERS, val=NONE))
+    method = method_of(tiny_classifier, store, shapes_table, feature_cache)
+    fit = method.fit(FitRows(train=TRAIN, watched=OTHERS, val=NONE))
     whole = TorchPredictor(
         fit.classifier, thresholds=Thresholds(values=np.full(3, 0.5), origin=""), precision=torch.float32
     )
@@ -71,15 +79,15 @@ def test_what_learned_is_in_the_whole_network(
     for rows in (OTHERS, TRAIN[::5]):
         expected = whole.predict_proba([store[row] for row in rows])
         # What passes the cut is kept in 16 bits.
-        np.testing.assert_allclose(learner.scores(fit, rows), expected, atol=2e-3)
+        np.testing.assert_allclose(method.scores(fit, rows), expected, atol=2e-3)
 
 
 def test_only_what_lies_above_the_cut_learns_and_the_start_stays(
     tiny_classifier: Classifier, store: PhotoStore, shapes_table: LabelTable, feature_cache: Path
 ) -> None:
     before = copy.deepcopy(tiny_classifier.state_dict())
-    learner = learner_of(tiny_classifier, store, shapes_table, feature_cache)
-    fit = learner.fit(FitRows(train=TRAIN, watched=NONE, val=NONE))
+    method = method_of(tiny_classifier, store, shapes_table, feature_cache)
+    fit = method.fit(FitRows(train=TRAIN, watched=NONE, val=NONE))
     after, start = fit.classifier.state_dict(), tiny_classifier.state_dict()
 
     assert all(torch.equal(start[name], value) for name, value in before.items())
@@ -100,8 +108,8 @@ def test_the_head_starts_as_the_head_alone_would_learn_or_at_the_prior(
     feature_cache: Path,
 ) -> None:
     rows = FitRows(train=TRAIN, watched=NONE, val=NONE)
-    learner = learner_of(tiny_classifier, store, shapes_table, feature_cache, head_first=head_first)
-    still = learner_of(
+    method = method_of(tiny_classifier, store, shapes_table, feature_cache, head_first=head_first)
+    still = method_of(
         tiny_classifier,
         store,
         shapes_table,
@@ -113,10 +121,10 @@ def test_the_head_starts_as_the_head_alone_would_learn_or_at_the_prior(
     head = TrainingConfig(
         tune="head", n_views=2, weight_decay=3.0, precision="fp32", device="cpu", engine="torch"
     )
-    lesson = replace(
-        learner.lesson, training=fill_for_start(fill_defaults(head, head="linear"), is_pretrained=True)
+    task = replace(
+        method.task, training=fill_for_initial(fill_defaults(head, head="linear"), is_pretrained=True)
     )
-    alone = HeadLearner(lesson, train_rows=TRAIN, other_rows=OTHERS)
+    alone = LinearProbe(task, train_rows=TRAIN, other_rows=OTHERS)
 
     started, solved = (maker.scores(maker.fit(rows), OTHERS) for maker in (still, alone))
 
@@ -128,8 +136,8 @@ def test_a_share_of_what_was_learned_is_kept(
     tiny_classifier: Classifier, store: PhotoStore, shapes_table: LabelTable, feature_cache: Path
 ) -> None:
     def weights(learned_share: float) -> dict[str, Tensor]:
-        learner = learner_of(tiny_classifier, store, shapes_table, feature_cache, learned_share=learned_share)
-        fit = learner.fit(FitRows(train=TRAIN, watched=NONE, val=NONE))
+        method = method_of(tiny_classifier, store, shapes_table, feature_cache, learned_share=learned_share)
+        fit = method.fit(FitRows(train=TRAIN, watched=NONE, val=NONE))
         return fit.classifier.state_dict()
 
     quarter, half, whole = weights(0.25), weights(0.5), weights(1.0)
@@ -145,9 +153,9 @@ def test_a_share_of_what_was_learned_is_kept(
 def test_the_same_seed_trains_the_same_network_and_folds_differ(
     tiny_classifier: Classifier, store: PhotoStore, shapes_table: LabelTable, feature_cache: Path
 ) -> None:
-    learner = learner_of(tiny_classifier, store, shapes_table, feature_cache)
-    fits = [learner.fit(FitRows(train=TRAIN, watched=NONE, val=NONE, fold=fold)) for fold in (None, None, 0)]
-    first, again, other = (learner.scores(fit, OTHERS) for fit in fits)
+    method = method_of(tiny_classifier, store, shapes_table, feature_cache)
+    fits = [method.fit(FitRows(train=TRAIN, watched=NONE, val=NONE, fold=fold)) for fold in (None, None, 0)]
+    first, again, other = (method.scores(fit, OTHERS) for fit in fits)
 
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
@@ -156,8 +164,8 @@ def test_the_same_seed_trains_the_same_network_and_folds_differ(
 def test_a_cut_that_does_not_exist_is_told(
     tiny_classifier: Classifier, store: PhotoStore, shapes_table: LabelTable, feature_cache: Path
 ) -> None:
-    with pytest.raises(ConfigError, match=r"training\.cut: tiny cannot be cut behind 'layer9'"):
-        learner_of(tiny_classifier, store, shapes_table, feature_cache, cut="layer9")
+    with pytest.raises(ConfigError, match=r"training\.cut: tiny cannot be split behind 'layer9'"):
+        method_of(tiny_classifier, store, shapes_table, feature_cache, cut="layer9")
 
 
 @pytest.mark.parametrize(("is_cross_validated", "n_views_of_training"), [(True, 3 + 1), (False, 1 + 1)])
@@ -171,7 +179,7 @@ def test_photos_that_only_learn_are_not_seen_in_the_views_of_scores(
 ) -> None:
     backbone = tiny_classifier.backbone
     backbone.preprocessing = replace(backbone.preprocessing, n_views=3)
-    learner_of(tiny_classifier, store, shapes_table, feature_cache, is_cross_validated=is_cross_validated)
+    method_of(tiny_classifier, store, shapes_table, feature_cache, is_cross_validated=is_cross_validated)
 
     computed = {entry.n_photos: entry.n_views for entry in list_cache(feature_cache).entries}
     assert computed == {len(TRAIN): n_views_of_training, len(OTHERS): 3}
@@ -186,13 +194,13 @@ def test_how_much_is_kept_stays_open_unless_it_was_given(
     feature_cache: Path,
 ) -> None:
     rows = FitRows(train=TRAIN, watched=NONE, val=val)
-    learn = partial(learner_of, tiny_classifier, store, shapes_table, feature_cache)
+    learn = partial(method_of, tiny_classifier, store, shapes_table, feature_cache)
 
     open_fit, given = learn().fit(rows), learn(learned_share=0.3).fit(rows)
 
-    assert open_fit.learned_share == USUAL_SHARE
-    assert open_fit.way is not None
-    assert (given.learned_share, given.way) == (0.3, None)
+    assert open_fit.alpha == DEFAULT_ALPHA
+    assert open_fit.interpolation is not None
+    assert (given.alpha, given.interpolation) == (0.3, None)
 
 
 def test_a_head_that_is_not_solved_learns_first_with_its_own_decay(
@@ -200,17 +208,17 @@ def test_a_head_that_is_not_solved_learns_first_with_its_own_decay(
 ) -> None:
     classifier = build_classifier("squeezenet1_1", labels=shapes_table.labels, head="mlp", side_px=32)
     decays: list[float] = []
-    train = HeadLearner.train
+    train = LinearProbe.train
 
-    def remember(learner: HeadLearner, *args: Any) -> Fit:
-        fit = train(learner, *args)
+    def remember(method: LinearProbe, *args: Any) -> Fit:
+        fit = train(method, *args)
         decays.append(fit.weight_decay)
         return fit
 
-    monkeypatch.setattr(HeadLearner, "train", remember)
+    monkeypatch.setattr(LinearProbe, "train", remember)
     store = read_store(shapes_table.photos, side_px=32)[0]
-    learner = learner_of(classifier, store, shapes_table, feature_cache, cut=None)
-    fit = learner.fit(FitRows(train=TRAIN, watched=NONE, val=NONE))
+    method = method_of(classifier, store, shapes_table, feature_cache, cut=None)
+    fit = method.fit(FitRows(train=TRAIN, watched=NONE, val=NONE))
 
-    assert decays == [TUNE_DEFAULTS["head"]["weight_decay"]]
-    assert fit.weight_decay == TUNE_DEFAULTS["top"]["weight_decay"]
+    assert decays == [METHODS["head"].defaults.weight_decay]
+    assert fit.weight_decay == METHODS["top"].defaults.weight_decay

@@ -1,63 +1,61 @@
-"""What every way to learn shares: the lesson, the parts that photos play in a fit, the course of a fit.
+"""What all training methods share: their input, the photos of a fit, its result, their defaults.
 
-In:  a network at its start, photos, targets.
-Out: ``Learner``, whose subclasses say what learns and from what.
+In:  an initial model, photos, targets, settings.
+Out: ``TrainingMethod``, whose subclasses decide what is trained and on what.
 """
 
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from manylabel.config import AugmentationConfig, TrainingConfig
+from manylabel.config import AugmentationConfig, HeadName, LossName, TrainingConfig
 from manylabel.engines.frozen import EnginePlan, plan_engine
 from manylabel.models.classifier import Classifier
 from manylabel.models.device import choose_device, choose_precision, open_accelerator
 from manylabel.training.batches import as_tensor
-from manylabel.training.defaults import given, loop_settings
-from manylabel.training.features.extract import FeatureSettings, FrozenPart, frozen_features
-from manylabel.training.features.store import FrozenFeatures
-from manylabel.training.loop import Batches, HeldOutLoss, Watch, train_loop
-from manylabel.training.losses import Loss, binary_cross_entropy, label_weights
-from manylabel.training.methods.interpolation import USUAL_SHARE, Way
+from manylabel.training.feature_store import FrozenFeatures
+from manylabel.training.features import FeatureSettings, FrozenPart, frozen_features
+from manylabel.training.loop import Batches, HeldOutLoss, LoopSettings, Watch, train_loop
+from manylabel.training.losses import LOSSES, Loss, label_weights
+from manylabel.training.methods.interpolation import DEFAULT_ALPHA, Interpolation
 from manylabel.training.photo_store import PhotoStore
 from manylabel.types import Epoch, FloatArray, IntArray
+
+Value = TypeVar("Value")
 
 _MIN_WATCHED, _MAX_WATCHED = 40, 256
 NO_ROWS: IntArray = np.empty(0, dtype=np.int64)
 
-SMALL_PRODUCT = 2**22
-"""Values of features up to which one thread is as fast as several, and not hurt by other work."""
-
 OnStep = Callable[[str, int, int], None]
-"""Hears the stage, the steps done and the steps in all."""
+"""Called with the stage, the steps done and the steps in all."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Lesson:
-    """Hold what a learner is given.
+class TrainingTask:
+    """The input of a training method.
 
     Attributes:
-        start: The network before training; moved to the device, its weights never changed.
+        initial: The model before training; moved to the device, its weights never changed.
         store: All photos.
         targets: [n_photos, n_labels], NaN unknown.
         training: The settings, all filled in.
         augmentation: How views vary.
-        seed: Seed of everything that is drawn.
-        is_cross_validated: Whether photos that one fit learns from are scored by another.
+        seed: Seed of all random draws.
+        is_cross_validated: Whether photos that one fit is trained on are scored by another.
         cache: Folder of the feature cache; None for no cache.
-        on_step: Hears of progress.
-        groups: Number of the group of copies that each photo belongs to; None without copies.
+        on_step: Called with the progress.
+        groups: Number of the group of near-duplicates of each photo; None without near-duplicates.
     """
 
-    start: Classifier
+    initial: Classifier
     store: PhotoStore
     targets: FloatArray
     training: TrainingConfig
@@ -71,12 +69,12 @@ class Lesson:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FitRows:
-    """Say which photos play which part in one fit.
+    """The photos of one fit.
 
     Attributes:
-        train: Learned from.
+        train: Trained on.
         watched: Their loss is measured after every epoch for its curve; it decides nothing.
-        val: Not learned from: they choose how much is learned; may be empty.
+        val: Not trained on: early stopping uses their loss; may be empty.
         fold: Number of the fold; None for the fit that is kept.
     """
 
@@ -87,11 +85,11 @@ class FitRows:
 
     @property
     def stage(self) -> str:
-        """Name the fit for those who hear of progress."""
+        """Return the name of the fit for progress."""
         return "training" if self.fold is None else f"fold {self.fold + 1}"
 
     def thin_watched(self) -> IntArray:
-        """Return so many of the watched photos that looking at them costs less than learning."""
+        """Return so few of the watched photos that scoring them costs less than training."""
         n_watched = min(len(self.watched), _MAX_WATCHED, max(_MIN_WATCHED, len(self.train) // 4))
         # Evenly from all of them: in file order the first ones may be of one kind.
         return self.watched[np.linspace(0, len(self.watched) - 1, n_watched).astype(np.int64)]
@@ -99,18 +97,19 @@ class FitRows:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Fit:
-    """Hold one trained network.
+    """One trained model.
 
     Attributes:
-        classifier: The network, its loss weights undone; it shares with the start what was frozen.
-        module: What learned: the classifier or a part of it.
+        classifier: The model, its loss weights undone; it shares the frozen part with the initial model.
+        module: The part that was trained: the classifier or a part of it.
         pos_weight: Weight of a positive per label [n_labels] that the loss used.
         weight_decay: Weight decay that the fit used.
         history: Loss per epoch.
         seconds: Wall time of the fit.
-        logit_scale: What the logits were multiplied with afterwards.
-        learned_share: Share of the way from the start of training that was kept.
-        way: The way itself where nothing but habit has chosen the share so far; None where it was given.
+        logit_scale: Factor that the logits were multiplied by afterwards.
+        alpha: Share of the change by training that was kept, in [0, 1].
+        interpolation: Weights before and after training where alpha is the default and validation photos
+            may still choose another; None where alpha was given.
     """
 
     classifier: Classifier
@@ -120,17 +119,17 @@ class Fit:
     history: tuple[Epoch, ...]
     seconds: float
     logit_scale: float = 1.0
-    learned_share: float = 1.0
-    way: Way | None = None
+    alpha: float = 1.0
+    interpolation: Interpolation | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class InnerFolds:
-    """Say how a learner gives out-of-fold scores to training photos.
+    """How training photos get out-of-fold scores.
 
     Attributes:
-        n_folds: Folds that these photos are divided into.
-        n_photos: Photos with a score that are enough: no more folds are held out then.
+        n_folds: Number of folds.
+        n_photos: Number of scored photos that suffice: no more folds are held out then.
     """
 
     n_folds: int
@@ -139,11 +138,77 @@ class InnerFolds:
 
 QUICK_FOLDS = InnerFolds(n_folds=5, n_photos=2000)
 SLOW_FOLDS = InnerFolds(n_folds=3, n_photos=300)
-"""Where a fit takes a while: three fits of two thirds of the photos cost half as much as five of 4/5."""
+"""For slow fits: three fits of 2/3 of the photos cost half as much as five of 4/5."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingDefaults:
+    """Settings where the user gave none; None where a method does not use the setting."""
+
+    loss: LossName
+    n_views: int
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    body_learning_rate: float | None = None
+    weight_decay: float | None = None
+    ema_decay: float | None = None
+
+    def fill(self, training: TrainingConfig) -> TrainingConfig:
+        """Fill in the settings that were not given."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(
+            training, **{name: value for name, value in values.items() if getattr(training, name) is None}
+        )
+
+
+def fill_for_initial(training: TrainingConfig, *, is_pretrained: bool) -> TrainingConfig:
+    """Fill in the settings that depend on the initial weights.
+
+    Args:
+        training: The settings.
+        is_pretrained: Whether the backbone is pre-trained. Only then does training keep its batch norm
+            statistics, train a head first and interpolate back towards the initial weights.
+
+    Examples:
+        >>> fill_for_initial(TrainingConfig(head_first=False), is_pretrained=True).freeze_batch_norm
+        True
+    """
+    freeze, head_first = training.freeze_batch_norm, training.head_first
+    head_first = is_pretrained if head_first is None else head_first
+    alpha = training.learned_share if head_first else 1.0
+    return replace(
+        training,
+        freeze_batch_norm=is_pretrained if freeze is None else freeze,
+        head_first=head_first,
+        learned_share=1.0 if alpha is None and training.tune != "top" else alpha,
+    )
+
+
+def given(value: Value | None) -> Value:
+    """Return a setting that has been filled in."""
+    assert value is not None, "settings are filled in before training starts"
+    return value
+
+
+def loop_settings(training: TrainingConfig, *, precision: torch.dtype) -> LoopSettings:
+    """Return the settings of the loop from filled-in settings."""
+    return LoopSettings(
+        epochs=given(training.epochs),
+        learning_rate=given(training.learning_rate),
+        body_learning_rate=given(training.body_learning_rate),
+        weight_decay=given(training.weight_decay),
+        schedule=training.schedule,
+        warmup_fraction=training.warmup_fraction,
+        ema_decay=given(training.ema_decay),
+        patience=training.patience,
+        freezes_batch_norm=given(training.freeze_batch_norm),
+        precision=precision,
+    )
 
 
 class Stopwatch:
-    """Add up the wall time of calls."""
+    """The total wall time of calls."""
 
     def __init__(self) -> None:
         """Start at 0."""
@@ -161,93 +226,100 @@ class Stopwatch:
         return timed
 
 
-@contextmanager
-def threads(number: int) -> Iterator[None]:
-    """Let torch compute with so many threads, then with as many as before.
-
-    The products of a small head take microseconds: handing them to several threads takes longer than they do,
-    and on a busy machine every one of them waits for the slowest thread.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-class Learner(ABC):
-    """Fit networks and score photos.
+class TrainingMethod(ABC):
+    """A way to train models: fits them and scores photos.
 
     Attributes:
-        inner_folds: Which further fits are made where neither folds nor validation photos were asked for;
-            None for none.
+        name: Value of ``--tune``.
+        title: The method in words.
+        help: What is trained, and on what, in one sentence.
+        defaults: Its default settings.
+        inner_folds: The further fits where neither folds nor validation photos were asked for; None for none.
         prepared_seconds: Wall time of what all fits share, e.g. computing features.
-        step_seconds: Where the time of all steps of all fits went; empty where no step was taken.
+        step_seconds: Wall time of all steps of all fits by kind; empty where no step was taken.
+
+    Args:
+        task: What to train on.
+        train_rows: Photos that any fit may be trained on.
+        other_rows: All other photos that will be scored.
     """
 
+    name: ClassVar[str]
+    title: ClassVar[str]
+    help: ClassVar[str]
+    defaults: ClassVar[TrainingDefaults]
     inner_folds: InnerFolds | None
     prepared_seconds = 0.0
 
-    def __init__(self, lesson: Lesson) -> None:
-        """Keep the lesson."""
-        self.lesson = lesson
-        self.device = choose_device(lesson.training.device)
-        self.precision = choose_precision(lesson.training.precision, self.device)
+    def __init__(self, task: TrainingTask, *, train_rows: IntArray, other_rows: IntArray) -> None:
+        """Choose where to compute; subclasses compute features here."""
+        self.task = task
+        self.device = choose_device(task.training.device)
+        self.precision = choose_precision(task.training.precision, self.device)
         self.step_seconds: dict[str, float] = {}
+
+    @classmethod
+    def fill_defaults(cls, training: TrainingConfig, *, head: HeadName) -> TrainingConfig:
+        """Fill in the settings that were not given for this method and a head."""
+        return cls.defaults.fill(training)
+
+    @abstractmethod
+    def fit(self, rows: FitRows) -> Fit:
+        """Train a fresh model."""
+
+    @abstractmethod
+    def outputs(self, module: nn.Module, rows: IntArray, *, n_views: int) -> Iterator[Tensor]:
+        """Yield logits [batch, n_labels] of a trained module, averaged over the views of a photo."""
+
+    def backbone_features(self, rows: IntArray) -> FloatArray | None:
+        """Return features of photos [n_rows, n_features] before training; None where they are not known."""
+        return None
 
     def _add_seconds(self, what: str, seconds: float) -> None:
         self.step_seconds[what] = self.step_seconds.get(what, 0.0) + seconds
 
-    @abstractmethod
-    def fit(self, rows: FitRows) -> Fit:
-        """Train a fresh network."""
-
-    @abstractmethod
-    def outputs(self, module: nn.Module, rows: IntArray, *, n_views: int) -> Iterator[Tensor]:
-        """Yield logits [batch, n_labels] of what ``fit`` trained, averaged over a photo's views."""
-
-    def backbone_features(self, rows: IntArray) -> FloatArray | None:
-        """Return what the frozen backbone says of photos [n_rows, n_features], if that is known."""
-        return None
-
     def scores(self, fit: Fit, rows: IntArray) -> FloatArray:
-        """Return probabilities [n_rows, n_labels] of photos that need not have been seen."""
+        """Return probabilities [n_rows, n_labels] of any photos."""
         return self.probabilities(fit.module, rows)
 
     def seeds(self, rows: FitRows) -> list[int]:
-        """Return what the order, the views and the dropout of a fit are drawn from."""
-        return [self.lesson.seed, 0 if rows.fold is None else 1 + rows.fold]
+        """Return the seed of the order, the views and the dropout of a fit."""
+        return [self.task.seed, 0 if rows.fold is None else 1 + rows.fold]
 
     def pos_weight(self, rows: FitRows) -> FloatArray:
         """Return the weight of a positive per label [n_labels] in the loss of a fit."""
-        return self.weigh(self.lesson.targets[rows.train])
+        return self.weigh(self.task.targets[rows.train])
 
     def weigh(self, targets: FloatArray) -> FloatArray:
         """Return the weight of a positive per label [n_labels] in a loss on these targets."""
-        training = self.lesson.training
+        training = self.task.training
         return label_weights(targets, name=given(training.loss), cap=training.pos_weight_cap)
+
+    def loss(self, pos_weight: FloatArray) -> Loss:
+        """Return the loss of a fit, for weights of positives [n_labels]."""
+        weight = torch.tensor(pos_weight, dtype=torch.float32, device=self.device)
+        return LOSSES[given(self.task.training.loss)].build(weight)
 
     @torch.no_grad()
     def mean_loss(self, module: nn.Module, rows: IntArray, *, loss: Loss) -> float:
-        """Measure the mean loss over the known cells of some photos, each seen once: it is measured often."""
+        """Measure the mean loss over the known cells of some photos, one view of each."""
         module.eval()
         logits = torch.cat([*self.outputs(module, rows, n_views=1)])
-        return float(loss(logits, as_tensor(self.lesson.targets[rows]).to(logits.device)))
+        return float(loss(logits, as_tensor(self.task.targets[rows]).to(logits.device)))
 
     @torch.inference_mode()
     def probabilities(self, module: nn.Module, rows: IntArray) -> FloatArray:
         """Return probabilities [n_rows, n_labels]."""
         if len(rows) == 0:
-            return np.empty((0, self.lesson.targets.shape[1]))
+            return np.empty((0, self.task.targets.shape[1]))
         module.eval()
-        n_views = self.lesson.start.preprocessing.n_views
+        n_views = self.task.initial.preprocessing.n_views
         logits = torch.cat([*self.outputs(module, rows, n_views=n_views)])
         return logits.cpu().double().sigmoid().numpy()
 
     def engine_plan(self) -> EnginePlan:
-        """Say what runs the frozen part of the network."""
-        training = self.lesson.training
+        """Choose the engine that runs the frozen part of the model."""
+        training = self.task.training
         return plan_engine(
             training.engine,
             device=self.device,
@@ -257,31 +329,32 @@ class Learner(ABC):
     def frozen_features(
         self, part: FrozenPart, rows: IntArray, stage: str, *, n_plain: int, n_augmented: int
     ) -> FrozenFeatures:
-        """Return what the frozen part makes of some photos: [n_rows, n_plain + n_augmented, ...]."""
-        lesson = self.lesson
+        """Return the outputs of the frozen part for some photos [n_rows, n_plain + n_augmented, ...]."""
+        task = self.task
         settings = FeatureSettings(
             n_plain=n_plain,
             n_augmented=n_augmented,
-            augmentation=lesson.augmentation,
-            seed=lesson.seed,
-            cache=lesson.cache,
+            augmentation=task.augmentation,
+            seed=task.seed,
+            cache=task.cache,
         )
         return frozen_features(
             part,
-            lesson.store,
+            task.store,
             rows,
             settings=settings,
-            on_photo=lambda n_done: lesson.on_step(stage, n_done, len(rows)),
+            on_photo=lambda n_done: task.on_step(stage, n_done, len(rows)),
         )
 
     def train(self, classifier: Classifier, module: nn.Module, batches: Batches, rows: FitRows) -> Fit:
-        """Train ``module``, the classifier or its head, and undo the weights of the loss."""
+        """Train ``module``, the classifier or a part of it, and undo the weights of the loss."""
         started = time.perf_counter()
-        lesson = self.lesson
-        way = Way(module) if lesson.training.learned_share != 1 else None
-        settings = loop_settings(lesson.training, precision=self.precision)
+        task = self.task
+        alpha = task.training.learned_share
+        interpolation = None if alpha == 1 else Interpolation(module)
+        settings = loop_settings(task.training, precision=self.precision)
         pos_weight = self.pos_weight(rows)
-        loss = binary_cross_entropy(torch.tensor(pos_weight, dtype=torch.float32, device=self.device))
+        loss = self.loss(pos_weight)
         watched = rows.thin_watched()
         validation = partial(self.mean_loss, rows=rows.val, loss=loss) if len(rows.val) else None
         watching = Stopwatch()
@@ -289,8 +362,8 @@ class Learner(ABC):
             held_out=watching.around(partial(self.mean_loss, rows=watched, loss=loss))
             if len(watched)
             else None,
-            validation=None if lesson.training.patience is None else validation,
-            on_epoch=lambda n_done: lesson.on_step(rows.stage, n_done, settings.epochs),
+            validation=None if task.training.patience is None else validation,
+            on_epoch=lambda n_done: task.on_step(rows.stage, n_done, settings.epochs),
             on_time=self._add_seconds,
         )
         with torch.random.fork_rng():
@@ -300,22 +373,22 @@ class Learner(ABC):
                 batches,
                 loss=loss,
                 settings=settings,
-                accelerator=open_accelerator(lesson.training.device),
+                accelerator=open_accelerator(task.training.device),
                 watch=watch,
             )
-        share = lesson.training.learned_share
-        if way is None:
+        kept = DEFAULT_ALPHA if alpha is None else alpha
+        if interpolation is None:
             classifier.undo_loss_weight(pos_weight)
         else:
-            way.end(lambda: classifier.undo_loss_weight(pos_weight))
-            way.stand(USUAL_SHARE if share is None else share)
+            interpolation.finish(lambda: classifier.undo_loss_weight(pos_weight))
+            interpolation.set_alpha(kept)
         return Fit(
             classifier=classifier,
             module=module,
             pos_weight=pos_weight,
             weight_decay=settings.weight_decay,
-            learned_share=USUAL_SHARE if share is None else share,
-            way=way if share is None else None,
+            alpha=kept,
+            interpolation=interpolation if alpha is None else None,
             history=tuple(replace(epoch, fold=rows.fold) for epoch in history),
             # The curve of the held-out photos is for the report: training would do without it.
             seconds=time.perf_counter() - started - watching.seconds,

@@ -1,7 +1,7 @@
-"""Learn all weights on freshly drawn views of the photos.
+"""Train all weights on freshly drawn views of the photos (full fine-tuning).
 
-In:  a network at its start, photos, targets.
-Out: fits: a trained network each.
+In:  an initial model, photos, targets.
+Out: fits: a trained model each.
 """
 
 import copy
@@ -13,66 +13,85 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from manylabel.models.modes import infer
+from manylabel.models.device import infer
 from manylabel.training.batches import PhotoBatches, as_tensor, evaluation_batches
-from manylabel.training.defaults import given
-from manylabel.training.methods.base import Fit, FitRows, Learner, Lesson
-from manylabel.training.methods.head_first import head_first_lesson, start_with_trained_head
-from manylabel.training.methods.linear_probe import HeadLearner
+from manylabel.training.methods.base import (
+    Fit,
+    FitRows,
+    TrainingDefaults,
+    TrainingMethod,
+    TrainingTask,
+    given,
+)
+from manylabel.training.methods.linear_probe import LinearProbe, head_first_task, train_head_first
 from manylabel.types import FloatArray, IntArray
 
 
-class WholeLearner(Learner):
-    """Learn all weights on freshly drawn views of the photos.
+class FullFineTuning(TrainingMethod):
+    """Full fine-tuning: trains all weights on freshly drawn views of the photos.
 
     Args:
-        lesson: What to learn.
-        train_rows: Photos that any fit may learn from; a head that learns first needs their features.
-        other_rows: All other photos; their features are there for comparison, where the head learns first.
+        task: What to train on.
+        train_rows: Photos that any fit may be trained on; a head that is trained first needs their features.
+        other_rows: All other photos; their features are computed for comparison where a head is trained
+            first.
     """
 
+    name = "full"
+    title = "full fine-tuning"
+    help = "Trains all weights on freshly drawn views of the photos."
+    defaults = TrainingDefaults(
+        epochs=10,
+        batch_size=32,
+        learning_rate=3e-4,
+        body_learning_rate=2e-4,
+        weight_decay=0.05,
+        ema_decay=0.98,
+        n_views=1,
+        loss="weighted_bce",
+    )
     inner_folds = None
 
-    def __init__(self, lesson: Lesson, *, train_rows: IntArray, other_rows: IntArray) -> None:
-        """Prepare what the head learns from first, where it does."""
-        super().__init__(lesson)
-        self._head_learner: HeadLearner | None = None
-        if given(lesson.training.head_first):
-            self._head_learner = HeadLearner(
-                head_first_lesson(lesson), train_rows=train_rows, other_rows=other_rows
+    def __init__(self, task: TrainingTask, *, train_rows: IntArray, other_rows: IntArray) -> None:
+        """Compute the features of a head that is trained first."""
+        super().__init__(task, train_rows=train_rows, other_rows=other_rows)
+        self._linear_probe: LinearProbe | None = None
+        if given(task.training.head_first):
+            self._linear_probe = LinearProbe(
+                head_first_task(task), train_rows=train_rows, other_rows=other_rows
             )
-            self.prepared_seconds = self._head_learner.prepared_seconds
+            self.prepared_seconds = self._linear_probe.prepared_seconds
 
     def fit(self, rows: FitRows) -> Fit:
-        """Train a copy of the whole network."""
-        lesson = self.lesson
-        classifier = copy.deepcopy(lesson.start).to(self.device).to(memory_format=torch.channels_last)
+        """Train a copy of the whole model."""
+        task = self.task
+        classifier = copy.deepcopy(task.initial).to(self.device).to(memory_format=torch.channels_last)
         batches = PhotoBatches(
-            store=lesson.store,
+            store=task.store,
             rows=rows.train,
-            targets=as_tensor(lesson.targets[rows.train]),
+            targets=as_tensor(task.targets[rows.train]),
             preprocessing=classifier.preprocessing,
-            augmentation=lesson.augmentation,
-            batch_size=given(lesson.training.batch_size),
+            augmentation=task.augmentation,
+            batch_size=given(task.training.batch_size),
             rng=np.random.default_rng(self.seeds(rows)),
         )
         started = time.perf_counter()
-        if self._head_learner is not None:
-            start_with_trained_head(classifier, self._head_learner, rows)
+        if self._linear_probe is not None:
+            train_head_first(classifier, self._linear_probe, rows)
         else:
-            classifier.start_at_prior(lesson.targets[rows.train], pos_weight=self.pos_weight(rows))
+            classifier.set_prior_bias(task.targets[rows.train], pos_weight=self.pos_weight(rows))
         head_seconds = time.perf_counter() - started
         fit = self.train(classifier, classifier, batches, rows)
         return replace(fit, seconds=fit.seconds + head_seconds)
 
     def backbone_features(self, rows: IntArray) -> FloatArray | None:
-        """Return the features of photos before anything learned [n_rows, n_features], if they are known."""
-        return None if self._head_learner is None else self._head_learner.backbone_features(rows)
+        """Return features of photos before training [n_rows, n_features], if they are known."""
+        return None if self._linear_probe is None else self._linear_probe.backbone_features(rows)
 
     def outputs(self, module: nn.Module, rows: IntArray, *, n_views: int) -> Iterator[Tensor]:
         """Yield logits [batch, n_labels], averaged over views."""
-        preprocessing = replace(self.lesson.start.preprocessing, n_views=n_views)
-        for pixels in evaluation_batches(self.lesson.store, rows, preprocessing):
+        preprocessing = replace(self.task.initial.preprocessing, n_views=n_views)
+        for pixels in evaluation_batches(self.task.store, rows, preprocessing):
             outputs = infer(module, pixels, device=self.device, precision=self.precision)
             logits = outputs.float()  # [batch * n_views, n_labels]
             yield logits.reshape(-1, n_views, logits.shape[1]).mean(dim=1)

@@ -1,10 +1,10 @@
-"""Keep a part of what training changed: weights between those before and those after it.
+"""Interpolate between weights before and after fine-tuning.
 
-In:  a module before training, the same module after it.
-Out: the module, its weights somewhere on the way between.
+In:  a module before training, the same module after it, alpha in [0, 1].
+Out: the module with weights (1 - alpha) * before + alpha * after.
 
-What the whole way gains on the training photos, a part of it gains on others (Wortsman et al. 2022, "Robust
-fine-tuning of zero-shot models", arXiv:2109.01903, section 3).
+Weights in between often generalize better than either end (WiSE-FT: Wortsman et al. 2022, "Robust fine-tuning
+of zero-shot models", arXiv:2109.01903, section 3).
 """
 
 import copy
@@ -13,43 +13,44 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-USUAL_SHARE = 0.6
-SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+DEFAULT_ALPHA = 0.6
+ALPHAS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+"""The alphas that validation photos choose from."""
 
 
-class Way:
-    """Hold the weights of a module before and after its training, and move it between them.
+class Interpolation:
+    """The weights of a module before and after its training.
 
     Args:
-        module: Is going to be trained; its head fits its other weights already.
+        module: The module that is going to be trained; its head fits its other weights already.
     """
 
     def __init__(self, module: nn.Module) -> None:
         """Copy the weights before training."""
         self._module = module
-        self._start: Mapping[str, Tensor] = copy.deepcopy(module.state_dict())
-        self._end = self._start
+        self._before: Mapping[str, Tensor] = copy.deepcopy(module.state_dict())
+        self._after = self._before
 
-    def end(self, change: Callable[[], None]) -> None:
-        """Copy the weights after training, where the module stays.
+    def finish(self, change: Callable[[], None]) -> None:
+        """Copy the weights after training; the module keeps them.
 
         Args:
-            change: What is to be done to the module at both ends, e.g. undoing the weights of the loss.
+            change: Applied to the module before and after training, e.g. undoing the weights of the loss.
         """
         trained = copy.deepcopy(self._module.state_dict())
-        self._module.load_state_dict(dict(self._start))
+        self._module.load_state_dict(dict(self._before))
         change()
-        self._start = copy.deepcopy(self._module.state_dict())
+        self._before = copy.deepcopy(self._module.state_dict())
         self._module.load_state_dict(trained)
         change()
-        self._end = copy.deepcopy(self._module.state_dict())
+        self._after = copy.deepcopy(self._module.state_dict())
 
     @torch.no_grad()
-    def stand(self, share: float) -> None:
-        """Move the module to a share of the way, in [0, 1]: 0 is its start, 1 its end."""
+    def set_alpha(self, alpha: float) -> None:
+        """Set the weights of the module: 0 is before training, 1 after it."""
         for name, value in self._module.state_dict().items():
             value.copy_(
-                torch.lerp(self._start[name], self._end[name], share)
+                torch.lerp(self._before[name], self._after[name], alpha)
                 if value.is_floating_point()
-                else self._end[name]
+                else self._after[name]
             )

@@ -1,10 +1,11 @@
-"""Learn the head on cached features of the frozen backbone.
+"""Train the head on cached features of the frozen backbone (linear probing).
 
-In:  a network at its start, photos, targets.
+In:  an initial model, photos, targets.
 Out: fits: a trained head each, on the backbone that all of them share.
 
-A linear head is solved: its loss has one minimum, which is found in seconds. Any other head, a setting that
-only means something to the loop, and photos too many to hold at once take the loop.
+A linear head is solved: its loss has one minimum, which is found in seconds. The loop trains any other head,
+and takes over where a setting of the loop or another loss than cross-entropy is asked for, and where the
+features do not fit into memory.
 """
 
 import copy
@@ -16,46 +17,89 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from manylabel.config import HeadName, TrainingConfig
 from manylabel.models.classifier import Classifier
 from manylabel.training.batches import FeatureBatches, as_tensor, shared_tensor
-from manylabel.training.defaults import asks_for_loop, fill_for_loop, given
-from manylabel.training.features.extract import FrozenPart
-from manylabel.training.linear.linear_head import LinearHead, feature_spread, solve_linear_head
-from manylabel.training.linear.penalty import Choice, choose_decay
-from manylabel.training.linear.solver import MAX_STEPS
-from manylabel.training.losses import binary_cross_entropy
+from manylabel.training.features import FrozenPart
+from manylabel.training.linear_solver import (
+    MAX_STEPS,
+    LinearHead,
+    feature_spread,
+    is_small_product,
+    one_thread,
+    solve_linear_head,
+)
+from manylabel.training.losses import LOSSES
 from manylabel.training.methods.base import (
+    NO_ROWS,
     QUICK_FOLDS,
     SLOW_FOLDS,
-    SMALL_PRODUCT,
     Fit,
     FitRows,
-    Learner,
-    Lesson,
-    threads,
+    TrainingDefaults,
+    TrainingMethod,
+    TrainingTask,
+    fill_for_initial,
+    given,
 )
+from manylabel.training.weight_decay import Choice, choose_decay
 from manylabel.types import Epoch, FloatArray, IntArray
 
+HEAD_FIRST_VIEWS = 2
+
+_LOOP_ONLY = ("epochs", "batch_size", "learning_rate", "ema_decay", "patience", "schedule", "warmup_fraction")
+_NOT_GIVEN = TrainingConfig()
 _SMALL_HEAD = 1_000_000
 _MOST_VALUES = 2**26  # 256 MiB: 4096 photos in 8 views of 2048 features
 
+_SOLVED_DEFAULTS = TrainingDefaults(n_views=8, loss="bce")
+"""For solved heads. Weighted positives made their probabilities worse and their ranking no better; the weight
+decay is chosen."""
 
-class HeadLearner(Learner):
-    """Learn the head on cached features of the frozen backbone.
+
+def needs_loop(training: TrainingConfig) -> bool:
+    """Tell whether a setting was given that only the loop can follow.
+
+    Examples:
+        >>> needs_loop(TrainingConfig(weight_decay=0.1)), needs_loop(TrainingConfig(epochs=60))
+        (False, True)
+        >>> needs_loop(TrainingConfig(loss="focal"))
+        True
+    """
+    has_other_loss = training.loss is not None and not LOSSES[training.loss].is_solvable
+    return has_other_loss or any(getattr(training, name) != getattr(_NOT_GIVEN, name) for name in _LOOP_ONLY)
+
+
+class LinearProbe(TrainingMethod):
+    """Linear probing: trains the head on cached features of the frozen backbone.
 
     Args:
-        lesson: What to learn.
-        train_rows: Photos that any fit may learn from; their features are computed in all views.
+        task: What to train on.
+        train_rows: Photos that any fit may be trained on; their features are computed in all views.
         other_rows: All other photos that will be scored; their features are computed once.
-        features: Of the photos to learn from, where they are known and no others will be scored
+        features: Of the training photos, where they are known and no others will be scored
             [n_train, n_views, n_features].
         decay: Weight decay of a solved head where the settings give none; not given: chosen on the training
             photos of each fit.
     """
 
+    name = "head"
+    title = "linear probing"
+    help = "Trains the head on cached features of the frozen backbone."
+    defaults = TrainingDefaults(
+        epochs=60,
+        batch_size=32,
+        learning_rate=3e-4,
+        body_learning_rate=0.0,
+        weight_decay=0.01,
+        ema_decay=0.0,
+        n_views=8,
+        loss="weighted_bce",
+    )
+
     def __init__(
         self,
-        lesson: Lesson,
+        task: TrainingTask,
         *,
         train_rows: IntArray,
         other_rows: IntArray,
@@ -63,33 +107,37 @@ class HeadLearner(Learner):
         decay: float | None = None,
     ) -> None:
         """Compute the features of all photos, unless they are known."""
-        super().__init__(lesson)
-        self._decay = decay if lesson.training.weight_decay is None else lesson.training.weight_decay
+        super().__init__(task, train_rows=train_rows, other_rows=other_rows)
+        self._decay = decay if task.training.weight_decay is None else task.training.weight_decay
         # Heads of the study have up to 25 million parameters: a few more fits of those do matter.
-        self._is_small = sum(parameter.numel() for parameter in lesson.start.head.parameters()) < _SMALL_HEAD
+        self._is_small = sum(parameter.numel() for parameter in task.initial.head.parameters()) < _SMALL_HEAD
         self.inner_folds = QUICK_FOLDS if self._is_small else SLOW_FOLDS
-        # Features are a few numbers per photo: in bf16 the loop would lose digits and gain no time.
+        # Features are a few numbers per photo: bf16 would lose digits and gain no time.
         self.precision = torch.float32
         if features is None:
             # [n_train, n_views + ..., n_features], [n_photos, n_views, n_features]
             self._views, self._plain = self._compute(train_rows, other_rows)
         else:
             self._views, self._plain = features, features[:, :1]
-        self._places = np.full(len(lesson.store), -1)
-        self._places[np.concatenate([train_rows, other_rows])] = np.arange(len(self._plain))
-        is_linear = len(lesson.start.head) == 2
-        self._is_solved = (
-            is_linear and not asks_for_loop(lesson.training) and self._views.numel() <= _MOST_VALUES
-        )
+        self._row_of_photo = np.full(len(task.store), -1)
+        self._row_of_photo[np.concatenate([train_rows, other_rows])] = np.arange(len(self._plain))
+        is_linear = len(task.initial.head) == 2
+        self._is_solved = is_linear and not needs_loop(task.training) and self._views.numel() <= _MOST_VALUES
         if not self._is_solved:
-            self.lesson = replace(lesson, training=fill_for_loop(lesson.training))
+            self.task = replace(task, training=self.defaults.fill(task.training))
+
+    @classmethod
+    def fill_defaults(cls, training: TrainingConfig, *, head: HeadName) -> TrainingConfig:
+        """Fill in the settings that were not given; a solved head has no settings of the loop."""
+        is_solved = head == "linear" and not needs_loop(training)
+        return (_SOLVED_DEFAULTS if is_solved else cls.defaults).fill(training)
 
     def _compute(self, train_rows: IntArray, other_rows: IntArray) -> tuple[Tensor, Tensor]:
-        """Return all views of the photos to learn from, and of all photos those that scores come from."""
-        start, training = self.lesson.start, self.lesson.training
-        start.to(self.device).to(memory_format=torch.channels_last)
-        n_views, n_augmented = start.preprocessing.n_views, given(training.n_views) - 1
-        part = FrozenPart(start.eval(), self.engine_plan())
+        """Return all views of the training photos, and the evaluation views of all photos."""
+        initial = self.task.initial
+        initial.to(self.device).to(memory_format=torch.channels_last)
+        n_views, n_augmented = initial.preprocessing.n_views, given(self.task.training.n_views) - 1
+        part = FrozenPart(initial.eval(), self.engine_plan())
         train = self.frozen_features(part, train_rows, "features", n_plain=n_views, n_augmented=n_augmented)
         others = self.frozen_features(
             part, other_rows, "features of other photos", n_plain=n_views, n_augmented=0
@@ -100,31 +148,33 @@ class HeadLearner(Learner):
 
     def fit(self, rows: FitRows) -> Fit:
         """Train a fresh head."""
-        start, views = self.lesson.start, self._views[self._places[rows.train]]
-        classifier = Classifier(backbone=start.backbone, head=copy.deepcopy(start.head), labels=start.labels)
+        initial, views = self.task.initial, self._views[self._row_of_photo[rows.train]]
+        classifier = Classifier(
+            backbone=initial.backbone, head=copy.deepcopy(initial.head), labels=initial.labels
+        )
         classifier.to(self.device)
-        classifier.standardise_features(views.flatten(end_dim=1))
+        classifier.standardize_features(views.flatten(end_dim=1))
         return self._solve(classifier, views, rows) if self._is_solved else self._loop(classifier, rows)
 
     def _loop(self, classifier: Classifier, rows: FitRows) -> Fit:
-        """Let the loop train a head."""
-        classifier.start_at_prior(self.lesson.targets[rows.train], pos_weight=self.pos_weight(rows))
+        """Train a head in the loop."""
+        classifier.set_prior_bias(self.task.targets[rows.train], pos_weight=self.pos_weight(rows))
         batches = FeatureBatches(
             features=self._views,
             views=np.arange(self._views.shape[1]),
-            rows=self._places[rows.train],
-            targets=as_tensor(self.lesson.targets[rows.train]),
-            batch_size=given(self.lesson.training.batch_size),
+            rows=self._row_of_photo[rows.train],
+            targets=as_tensor(self.task.targets[rows.train]),
+            batch_size=given(self.task.training.batch_size),
             rng=np.random.default_rng(self.seeds(rows)),
         )
-        with threads(1 if self._is_small else torch.get_num_threads()):
+        with one_thread(when=self._is_small):
             return self.train(classifier, classifier.head, batches, rows)
 
     def _solve(self, classifier: Classifier, views: Tensor, rows: FitRows) -> Fit:
         """Solve a linear head on views [n_photos, n_views, n_features]."""
         started = time.perf_counter()
-        targets, pos_weight = self.lesson.targets[rows.train], self.pos_weight(rows)
-        with threads(1 if views.numel() <= SMALL_PRODUCT else torch.get_num_threads()), torch.no_grad():
+        targets, pos_weight = self.task.targets[rows.train], self.pos_weight(rows)
+        with one_thread(when=is_small_product(views)), torch.no_grad():
             standardised = classifier.head[0](views)
             spread = feature_spread(standardised)
             scaled = standardised / spread
@@ -133,20 +183,20 @@ class HeadLearner(Learner):
             else:
                 rng = np.random.default_rng([*self.seeds(rows), 3])
                 scored = scaled[:, : self._plain.shape[1]].mean(dim=1)
-                groups = None if self.lesson.groups is None else self.lesson.groups[rows.train]
+                groups = None if self.task.groups is None else self.task.groups[rows.train]
                 choice = choose_decay(
                     scaled.mean(dim=1), scored, targets, weigh=self.weigh, rng=rng, groups=groups
                 )
-            course = _Course(self, classifier, rows, pos_weight=pos_weight)
+            recorder = _Recorder(self, classifier, rows, pos_weight=pos_weight)
             solve_linear_head(
                 scaled,
                 targets,
                 spread=spread,
                 pos_weight=pos_weight,
                 decay=choice.decay,
-                on_step=course.hear,
+                on_step=recorder.record,
             )
-        self.lesson.on_step(rows.stage, MAX_STEPS, MAX_STEPS)
+        self.task.on_step(rows.stage, MAX_STEPS, MAX_STEPS)
         classifier.undo_loss_weight(pos_weight)
         classifier.scale_output(choice.scale)
         return Fit(
@@ -155,39 +205,39 @@ class HeadLearner(Learner):
             pos_weight=pos_weight,
             weight_decay=choice.decay,
             logit_scale=choice.scale,
-            history=tuple(course.history),
-            seconds=time.perf_counter() - started - course.watching_seconds,
+            history=tuple(recorder.history),
+            seconds=time.perf_counter() - started - recorder.watching_seconds,
         )
 
     def backbone_features(self, rows: IntArray) -> FloatArray:
-        """Return the features of the photos as they are [n_rows, n_features]."""
-        return self._plain[self._places[rows], 0].cpu().double().numpy()
+        """Return the features of the photos without augmentation [n_rows, n_features]."""
+        return self._plain[self._row_of_photo[rows], 0].cpu().double().numpy()
 
     def outputs(self, module: nn.Module, rows: IntArray, *, n_views: int) -> Iterator[Tensor]:
         """Yield logits [batch, n_labels], averaged over views."""
-        views = self._plain[self._places[rows], :n_views]  # [n_rows, n_views, n_features]
+        views = self._plain[self._row_of_photo[rows], :n_views]  # [n_rows, n_views, n_features]
         yield module(views.flatten(end_dim=1)).unflatten(0, views.shape[:2]).mean(dim=1)
 
 
-class _Course:
-    """Write down the losses of a solver, step by step; each is a pass over all photos."""
+class _Recorder:
+    """The losses of a solver, step by step; each step is a pass over all photos."""
 
     def __init__(
-        self, learner: HeadLearner, classifier: Classifier, rows: FitRows, *, pos_weight: FloatArray
+        self, method: LinearProbe, classifier: Classifier, rows: FitRows, *, pos_weight: FloatArray
     ) -> None:
-        self.learner, self.classifier, self.rows = learner, classifier, rows
+        self.method, self.classifier, self.rows = method, classifier, rows
         self.watched = rows.thin_watched()
-        self.loss = binary_cross_entropy(torch.tensor(pos_weight, dtype=torch.float32, device=learner.device))
+        self.loss = method.loss(pos_weight)
         self.history: list[Epoch] = []
         self.watching_seconds = 0.0
 
-    def hear(self, head: LinearHead) -> None:
-        """Put the head into the classifier, and measure it."""
+    def record(self, head: LinearHead) -> None:
+        """Put the head into the classifier, and measure its losses."""
         started = time.perf_counter()
         self.classifier.set_output(weights=head.weights, bias=head.bias)
         held_out = None
         if len(self.watched):
-            held_out = self.learner.mean_loss(self.classifier.head, self.watched, loss=self.loss)
+            held_out = self.method.mean_loss(self.classifier.head, self.watched, loss=self.loss)
         epoch = Epoch(
             fold=self.rows.fold,
             epoch=len(self.history) + 1,
@@ -196,6 +246,44 @@ class _Course:
             learning_rate=None,
         )
         self.history.append(epoch)
-        # The last step is told at the end: nobody knows before how many there are.
-        self.learner.lesson.on_step(self.rows.stage, min(len(self.history), MAX_STEPS - 1), MAX_STEPS)
+        # How many steps there are is known at the end only.
+        self.method.task.on_step(self.rows.stage, min(len(self.history), MAX_STEPS - 1), MAX_STEPS)
         self.watching_seconds += time.perf_counter() - started
+
+
+def head_first_task(task: TrainingTask) -> TrainingTask:
+    """Return the task of training the head before more than the head is trained.
+
+    The gradients of a random head would distort the features of the backbone (Kumar et al. 2022, "Fine-tuning
+    can distort pretrained features and underperform out-of-distribution", arXiv:2202.10054).
+    """
+    training = task.training
+    settings = TrainingConfig(
+        tune="head",
+        n_views=HEAD_FIRST_VIEWS,
+        loss=training.loss,
+        pos_weight_cap=training.pos_weight_cap,
+        precision=training.precision,
+        device=training.device,
+        engine=training.engine,
+    )
+    filled = LinearProbe.fill_defaults(settings, head="linear")
+    return replace(
+        task,
+        training=fill_for_initial(filled, is_pretrained=True),
+        on_step=lambda stage, done, total: task.on_step(f"head first: {stage}", done, total),
+    )
+
+
+def train_head_first(classifier: Classifier, linear_probe: LinearProbe, rows: FitRows) -> None:
+    """Train the head of a model on the photos of a fit.
+
+    Args:
+        classifier: Its head is replaced in place, and trained further under the loss of the task.
+        linear_probe: Trains heads on the same photos.
+        rows: The photos of the fit.
+    """
+    fit = linear_probe.fit(replace(rows, watched=NO_ROWS, val=NO_ROWS))
+    classifier.head.load_state_dict(fit.classifier.head.state_dict())
+    # Training continues under the same loss, so its weights, just undone, are put back.
+    classifier.undo_loss_weight(1 / fit.pos_weight)

@@ -1,1 +1,0 @@
-"""Features of frozen backbones, computed once and kept."""

@@ -1,1 +1,0 @@
-"""Linear heads, solved instead of trained."""
