@@ -16,8 +16,8 @@ from manylabel.data.align import align_targets
 from manylabel.data.learned import Wish, choose_judging
 from manylabel.engines.openvino import aim_for, has_native_bf16
 from manylabel.errors import BundleError, InputError, MissingExtraError, OutputError, TableError
-from manylabel.metrics.intervals import Interval
-from manylabel.metrics.metrics import measure
+from manylabel.metrics.bootstrap import Interval
+from manylabel.metrics.registry import measure
 from manylabel.types import LabelTable, Part
 
 

@@ -28,7 +28,7 @@ from manylabel.exporters.comparison import Comparison, EngineRow, Loss
 from manylabel.exporters.int8 import _choose_photos
 from manylabel.exporters.parity import Parity, ParityRow
 from manylabel.exporters.registry import export
-from manylabel.metrics.intervals import wilson_interval
+from manylabel.metrics.bootstrap import wilson_interval
 from manylabel.models.openvino_model import pixels_to_openvino
 from manylabel.types import LabelTable, Progress
 

@@ -13,6 +13,7 @@ from manylabel.data.check import Check, Finding
 from manylabel.report.facts import RunInfo
 from manylabel.report.tables import UNDEFINED_NOTE, table_rows, write_table
 from manylabel.types import (
+    CalibrationGain,
     Epoch,
     EvaluatedPhotos,
     FloatArray,
@@ -258,7 +259,9 @@ def test_a_calibration_that_was_left_out_is_told_apart() -> None:
     facts = facts_of(make_table(), make_split(), [trial], RUN)
     assert facts["models"][0]["calibration"]["is_used"]
     trial = replace(
-        trial, is_calibrated=False, calibration="left out: it would have made the log loss worse (0.1 -> 0.2)"
+        trial,
+        is_calibrated=False,
+        calibration=CalibrationGain(outcome="worse", log_loss_before=0.1, log_loss_after=0.2),
     )
     assert not facts_of(make_table(), make_split(), [trial], RUN)["models"][0]["calibration"]["is_used"]
 

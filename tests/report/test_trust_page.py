@@ -22,9 +22,19 @@ from manylabel.report.render import SECTIONS, render_page, shown_photos, similar
 from manylabel.report.tables import UNDEFINED_NOTE, write_table
 from manylabel.report.trust import describe_suspects, list_label_issues
 from manylabel.report.words import below_nothing, headline, known_note, result, rivals
-from manylabel.types import EvaluatedPhotos, FloatArray, LabelTable, Split, Thresholds, Trial
+from manylabel.types import (
+    CalibrationGain,
+    EvaluatedPhotos,
+    FloatArray,
+    LabelTable,
+    MissedGuarantee,
+    Split,
+    Thresholds,
+    Trial,
+)
 from tests.report.conftest import NOTHING_MORE, facts_of, make_curve, with_everything
 
+MISSED = MissedGuarantee(label="circle", metric="recall", target=0.9, n_positive=3, n_needed=9)
 HOSTILE = '<b>a|b</b> & "c" {{ 7*7 }}'
 RUN = RunInfo(
     command="manylabel compare p l", started="2026-01-02T03:04:05", seconds=9.5, seed=3, recipe="quick"
@@ -156,10 +166,10 @@ def test_a_run_without_held_out_photos_is_told_as_such() -> None:
 def test_any_number_of_labels_gives_a_page_with_capped_lists(n_labels: int) -> None:
     table = draw_table(n_labels)
     rare = Finding(level="warning", kind="few_positives", text="rare", labels=tuple(range(n_labels)))
-    trial = replace(with_everything(make_trial(table), table), threshold_notes=("no promise",) * n_labels)
+    trial = replace(with_everything(make_trial(table), table), missed_guarantees=(MISSED,) * n_labels)
     facts = facts_of(table, split_of(table), [trial], RUN, check=Check(findings=(rare,) * 30))
     page = page_of(facts)
-    assert len(re.findall("No promise", page)) == min(n_labels, 12)
+    assert len(re.findall("too few to promise", page)) == min(n_labels, 12)
     assert section_of(page, "check").count("Rare.") == trust_words.MOST_FINDINGS
     assert "and 15 more, in facts.json" in section_of(page, "check")
     assert len(trust_words.frequent_labels(facts)) == min(n_labels, 100)
@@ -204,10 +214,11 @@ def test_training_photos_apart_from_the_test_photos_are_told() -> None:
 
 
 def test_the_terminal_names_promises_that_cannot_be_made() -> None:
-    notes = [f"label '{number}': too few" for number in range(5)]
-    line = trust_words.terminal_lines(whole_facts(threshold_notes=tuple(notes)))[-1]
+    missed = [replace(MISSED, label=str(number)) for number in range(5)]
+    line = trust_words.terminal_lines(whole_facts(missed_guarantees=tuple(missed)))[-1]
     assert line.startswith("Thresholds: ")
-    assert line.endswith("label '0': too few; label '1': too few; label '2': too few; and 2 more labels.")
+    notes = [trust_words.missed_guarantee(vars(one)) for one in missed[:3]]
+    assert line.endswith(f"{'; '.join(notes)}; and 2 more labels.")
 
 
 def test_names_stay_text_in_the_new_sections(tmp_path: Path) -> None:
@@ -217,7 +228,10 @@ def test_names_stay_text_in_the_new_sections(tmp_path: Path) -> None:
     split = replace(split_of(table), groups=np.repeat(np.arange(20), 2))
     finding = Finding(level="note", kind="copies_differ", text=HOSTILE, photos=(0, 1), labels=(0,))
     rare = Finding(level="warning", kind="few_positives", text=HOSTILE, labels=(0,))
-    trial = replace(with_everything(make_trial(table, HOSTILE), table), threshold_notes=(HOSTILE,))
+    trial = replace(
+        with_everything(make_trial(table, HOSTILE), table),
+        missed_guarantees=(replace(MISSED, label=HOSTILE),),
+    )
     trials = [trial, make_trial(table, f"{HOSTILE}2", noise=1)]
     facts = facts_of(table, split, trials, RUN, check=Check(findings=(rare, finding)))
     page = page_of(facts)
@@ -414,7 +428,8 @@ def test_the_reliability_diagram_counts_honest_groups_before_and_after() -> None
 
 def test_a_calibration_that_was_left_out_shows_what_is_kept() -> None:
     facts = whole_facts(
-        is_calibrated=False, calibration="left out: it would have made the log loss worse (0.1 -> 0.2)"
+        is_calibrated=False,
+        calibration=CalibrationGain(outcome="worse", log_loss_before=0.1, log_loss_after=0.2),
     )
     section = section_of(page_of(facts), "honesty")
     assert section.startswith(
@@ -430,8 +445,8 @@ def test_thresholds_say_what_they_gain_and_what_they_cannot_promise() -> None:
     section = section_of(page_of(facts), "honesty")
     assert "Best F1 per label. Thresholds" in section
     assert "on photos they did not see" in section
-    assert "Label 'circle': 3 positives are too few to promise 90 % recall." in section
-    assert "What cannot be promised" not in section_of(page_of(whole_facts(threshold_notes=())), "honesty")
+    assert "Label 'circle': 3 positives are too few to promise 90 % recall; 9 would do." in section
+    assert "What cannot be promised" not in section_of(page_of(whole_facts(missed_guarantees=())), "honesty")
 
 
 # --- wrong labels, copies ---

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from manylabel.metrics.curves import BoolArray
+from manylabel.metrics.resamples import BoolArray
 from manylabel.review.label_issues import LabelErrors, rank_label_errors
 from manylabel.types import FloatArray
 

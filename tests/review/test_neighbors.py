@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from manylabel.metrics.baselines import label_prior
+from manylabel.metrics.comparison import label_prior
 from manylabel.review import neighbors as neighbors
 from manylabel.review.neighbors import most_similar, nearest_neighbors
 from manylabel.types import FloatArray

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from manylabel.exporters.job import Exported
     from manylabel.io.cache import CacheContents
     from manylabel.labelling import Suggestions
-    from manylabel.metrics.intervals import Interval
+    from manylabel.metrics.bootstrap import Interval
     from manylabel.models.catalogue import ModelInfo
 
 MAX_PHOTOS_SHOWN = 50
@@ -39,19 +39,15 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
-COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
-    "Binary\nacc. %": ("binary_accuracy", _percent),
-    "Exact\nmatch %": ("exact_match", _percent),
-    "mAP\n%": ("mAP", _percent),
-    "F1\nmacro %": ("f1_macro", _percent),
+_OTHER_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "Training\ns": ("training_seconds", "{:.1f}".format),
     "One photo\nms": ("inference_seconds", lambda seconds: f"{1000 * seconds:.1f}"),
     "Params\nM": ("parameters", lambda number: f"{number / 1e6:.1f}"),
     "Weights": ("init", lambda init: "random" if init == "missing" else init),
 }
-"""The table of results in 80 columns: by heading, the column of ``table_rows`` and how it is written."""
+"""What the table of results shows beside metrics: by heading, the column and how it is written."""
 
-_OF_A_LABEL = {"average_precision": "AP", "precision": "Precision", "recall": "Recall", "f1": "F1"}
+_OF_A_LABEL = ("average_precision", "precision", "recall", "f1")
 _WIDEST = 500
 _FEW_TO_CALIBRATE = 50
 _SHORT_NAMES = {"nearest-neighbors": "neighbors"}
@@ -64,6 +60,7 @@ def show_facts(facts: Mapping[str, Any]) -> None:
         UNDEFINED_NOTE,
         format_cell,
         has_undefined,
+        main_metrics,
         n_ranked_rows,
         table_rows,
     )
@@ -73,19 +70,20 @@ def show_facts(facts: Mapping[str, Any]) -> None:
     if note := untrained_note(facts):
         show_line(note, style="yellow")
     rows = table_rows(facts)
+    columns = {_narrow_heading(name): (name, _percent) for name in main_metrics()} | _OTHER_COLUMNS
     shown = [
         [
             _SHORT_NAMES.get(row["model"], row["model"]),
             *(
                 format_cell(key, None) if row[key] is None else write(row[key])
-                for key, write in COLUMNS.values()
+                for key, write in columns.values()
             ),
         ]
         for row in rows
     ]
     n_ranked = n_ranked_rows(facts)
     group = [[""], [NOT_RANKED_SHORT_HEADING]] if facts["not_ranked"] else []
-    show_table(["Model", *COLUMNS], [*shown[:n_ranked], *group, *shown[n_ranked:]])
+    show_table(["Model", *columns], [*shown[:n_ranked], *group, *shown[n_ranked:]])
     show_line(MAP_NOTE)
     if has_undefined(rows):
         show_line(UNDEFINED_NOTE)
@@ -95,11 +93,20 @@ def show_facts(facts: Mapping[str, Any]) -> None:
         show_line(note)
 
 
+def _narrow_heading(name: str) -> str:
+    """Return the heading of a metric in two lines, with its unit."""
+    from manylabel.metrics.registry import METRICS
+
+    metric = METRICS[name]
+    words = f"{metric.short_heading or metric.heading} %" if metric.unit == "percent" else metric.heading
+    return words.replace(" ", "\n", 1)
+
+
 def show_evaluation(evaluation: "Evaluation") -> None:
     """Print the metrics of all labels together, then of each one."""
+    from manylabel.metrics.registry import METRICS
     from manylabel.report.tables import (
         MAP_NOTE,
-        METRIC_HEADINGS,
         SHORT_NAMES_NOTE,
         UNDEFINED_NOTE,
         format_cell,
@@ -114,7 +121,7 @@ def show_evaluation(evaluation: "Evaluation") -> None:
         ["Metric", "Value", "95 % interval", *(name.replace("-", "-\n") for name in evaluation.baselines)],
         [
             [
-                METRIC_HEADINGS.get(name, name),
+                METRICS[name].heading,
                 format_cell(name, _or_none(value)),
                 " to ".join(
                     format_cell(name, _or_none(end))
@@ -138,10 +145,11 @@ def show_evaluation(evaluation: "Evaluation") -> None:
 
 def _show_labels(evaluation: "Evaluation") -> None:
     """Print the metrics of each label."""
+    from manylabel.metrics.registry import METRICS
     from manylabel.report.tables import AP_NOTE, format_cell
 
     show_table(
-        ["Label", "Photos\nwith it", *_OF_A_LABEL.values()],
+        ["Label", "Photos\nwith it", *(METRICS[name].heading for name in _OF_A_LABEL)],
         [
             [
                 label,
@@ -177,7 +185,7 @@ def show_suggestions(suggestions: "Suggestions") -> None:
 
 def show_exported(exported: "Exported") -> None:
     """Print how an exported form compares with the network as it was."""
-    from manylabel.metrics.intervals import wilson_interval
+    from manylabel.metrics.bootstrap import wilson_interval
     from manylabel.report.words import n_things
 
     parity = exported.parity
@@ -214,7 +222,8 @@ def _show_comparison(comparison: "Comparison") -> None:
         ]
         for name, row in comparison.engines.items()
     ]
-    show_table(["Engine", "mAP\n%", "Exact\nmatch %", "ms per\nphoto"], rows)
+    headings = map(_narrow_heading, ("mAP", "exact_match"))
+    show_table(["Engine", *headings, "ms per\nphoto"], rows)
     show_line(MAP_NOTE)
     if any(None in (row.mAP, row.exact_match) for row in comparison.engines.values()):
         show_line(UNDEFINED_NOTE)

@@ -4,6 +4,7 @@ In:  a bundle, and what new thresholds shall reach.
 Out: a table on the screen; with --write or --out, a file of thresholds.
 """
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,7 +75,9 @@ def thresholds(
 
 
 def _show_new(new: "NewThresholds") -> None:
-    has_promises = bool(new.thresholds.is_guaranteed.any() or new.thresholds.notes)
+    from manylabel.report.trust_words import missed_guarantee, sentence, threshold_gain
+
+    has_promises = bool(new.thresholds.is_guaranteed.any() or new.thresholds.missed)
     rows = zip(
         new.bundle.config.labels,
         new.bundle.thresholds.values.tolist(),
@@ -97,7 +100,6 @@ def _show_new(new: "NewThresholds") -> None:
         ],
     )
     show_line(f"Chosen: {new.thresholds.origin}.")
-    sentence = new.benefit.sentence
-    show_line(f"{sentence[0].upper()}{sentence[1:]}.")
-    for note in new.thresholds.notes:
-        show_line(f"Note: {note}")
+    show_line(sentence(threshold_gain(asdict(new.gain))))
+    for missed in new.thresholds.missed:
+        show_line(f"Note: {missed_guarantee(asdict(missed))}")

@@ -17,10 +17,10 @@ from manylabel.data.photos import convert_photos
 from manylabel.engines.base import Finish, PixelPredictor
 from manylabel.engines.stream import predict_files
 from manylabel.errors import InputError, PhotoError
+from manylabel.metrics.bootstrap import bootstrap_metrics
 from manylabel.metrics.comparison import compare_pairs
-from manylabel.metrics.curves import BoolArray
-from manylabel.metrics.intervals import bootstrap_metrics
-from manylabel.metrics.metrics import measure
+from manylabel.metrics.registry import measure
+from manylabel.metrics.resamples import BoolArray
 from manylabel.preprocess import PixelArray, resize_views
 from manylabel.types import FloatArray, LabelTable, Progress, ProgressCallback, ignore_progress
 
@@ -131,9 +131,7 @@ def _loss(
     (found,) = compare_pairs(bootstrap, names=("first", "last"), metrics=("mAP",))
     if np.isnan(found.difference):
         return None
-    return Loss(
-        mAP=found.difference, low=found.interval.low, high=found.interval.high, n_groups=bootstrap.n_groups
-    )
+    return Loss(mAP=found.difference, low=found.low, high=found.high, n_groups=bootstrap.n_groups)
 
 
 def _renamed(on_progress: ProgressCallback, name: str) -> ProgressCallback:

@@ -16,7 +16,7 @@ import numpy as np
 from manylabel.errors import EngineError, InputError
 from manylabel.exporters.comparison import Comparison
 from manylabel.exporters.parity import Parity, ParityRow, check_parity
-from manylabel.metrics.intervals import Interval, wilson_interval
+from manylabel.metrics.bootstrap import Interval, wilson_interval
 
 MOST_CHANGED, MOST_CHANGED_HIGH = 0.02, 0.05
 """Share of decisions that may change, and where its 95 % interval may end."""

@@ -30,12 +30,13 @@ Out: facts, one dict of plain JSON values; null stands where something is undefi
                      curves {overall, labels [n_labels]}, each {precision, recall} or null,
                      intervals {metric: [low, high]}, label_intervals {average_precision, f1: [n_labels]
                      of [low, high]}: 95 %, by resampling the evaluated photos,
-                     calibration null or {note, is_used, origin, n_photos, before, after}, the latter two
-                     {log_loss, brier [n_labels], calibration_error [n_labels], reliability {mean_score,
-                     share_present, n_cells, low, high}, label_reliability [n_labels] of the same} of photos
-                     that chose, each calibrated by others,
-                     benefit null or {half, optimistic, cross_fitted, sentence}: what thresholds gain,
-                     threshold_notes, what cannot be promised,
+                     calibration null or {outcome, log_loss_before, log_loss_after, is_used, origin, n_photos,
+                     before, after}, the latter two {log_loss, brier [n_labels], calibration_error
+                     [n_labels], reliability {mean_score, share_present, n_cells, low, high},
+                     label_reliability [n_labels] of the same} of photos that chose, each calibrated by
+                     others, benefit null or {half, optimistic, cross_fitted, objective}: what thresholds
+                     gain, missed_guarantees [{label, metric, target, n_positive, n_needed, reached}], what
+                     was asked of thresholds and cannot be promised,
                      learning_curve null or {n_photos, values, bands, label_values, label_bands, gain,
                      gain_band, label_gain_bands}
     not_ranked       the networks whose pre-trained weights are missing, where others have theirs, each as in
@@ -70,9 +71,10 @@ import numpy as np
 
 from manylabel.data.check import Check
 from manylabel.data.check import as_dict as check_as_dict
-from manylabel.decisions.thresholds import ThresholdAim
-from manylabel.metrics.intervals import Bootstrap
-from manylabel.metrics.metrics import measure, measure_labels, precision_recall_curve
+from manylabel.decisions.thresholds import ThresholdObjective
+from manylabel.metrics.bootstrap import Bootstrap
+from manylabel.metrics.curves import precision_recall_curve
+from manylabel.metrics.registry import measure, measure_labels
 from manylabel.report.baselines import answer_judged, answer_out_of_fold
 from manylabel.report.gallery import choose_copies, choose_photos
 from manylabel.report.run_info import RunInfo, gather_run_info, hide_folders_in_sentence
@@ -110,7 +112,7 @@ def collect_facts(
     run: RunInfo,
     *,
     check: Check,
-    aim: ThresholdAim,
+    aim: ThresholdObjective,
 ) -> Facts:
     """Compute everything about a run.
 
@@ -244,7 +246,7 @@ def _describe_data(table: LabelTable, split: Split) -> Facts:
     }
 
 
-def _describe_trial(table: LabelTable, trial: Trial, *, aim: ThresholdAim) -> Facts:
+def _describe_trial(table: LabelTable, trial: Trial, *, aim: ThresholdObjective) -> Facts:
     out_of_fold = None if trial.test is None else trial.out_of_fold
     return {
         "model": trial.model,
@@ -274,7 +276,7 @@ def _describe_trial(table: LabelTable, trial: Trial, *, aim: ThresholdAim) -> Fa
         "curves": _trace_curves(table.targets[trial.evaluated.rows], trial.evaluated.scores),
         "calibration": describe_calibration(table, trial),
         "benefit": describe_benefit(table, trial, aim=aim),
-        "threshold_notes": trial.threshold_notes,
+        "missed_guarantees": [asdict(missed) for missed in trial.missed_guarantees],
         "learning_curve": describe_curve(trial),
     }
 

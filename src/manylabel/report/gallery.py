@@ -17,7 +17,7 @@ from PIL import Image
 from manylabel.data.check import Check
 from manylabel.data.photos import open_photo
 from manylabel.data.pictures import to_jpeg
-from manylabel.metrics.curves import BoolArray
+from manylabel.metrics.resamples import BoolArray
 from manylabel.types import EvaluatedPhotos, FloatArray, IntArray, LabelTable, NeighborPredictions, Split
 
 _N_PER_GROUP = 8

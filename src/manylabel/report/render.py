@@ -16,19 +16,19 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from manylabel.data.pictures import data_uri
 from manylabel.errors import PhotoError
 from manylabel.io.files import write_atomically
+from manylabel.metrics.registry import METRICS
 from manylabel.report import advice, trust_words, words
 from manylabel.report.captions import CAPTIONS
 from manylabel.report.gallery import BOX_PX, SMALL_BOX_PX, labels_to_show, make_thumbnail
 from manylabel.report.plots.draw import Picture, draw_plots
 from manylabel.report.plots.style import color_of
 from manylabel.report.tables import (
-    MAIN_COLUMNS,
-    MAIN_METRICS,
-    METRIC_HEADINGS,
     UNDEFINED_NOTE,
     format_cell,
     format_interval,
     has_undefined,
+    main_columns,
+    main_metrics,
     n_ranked_rows,
     table_rows,
     write_table,
@@ -132,9 +132,9 @@ def render_page(
         models=facts["models"],
         best=facts["models"][facts["best"]],
         rows=table_rows(facts),
-        columns=MAIN_COLUMNS,
-        shares=MAIN_METRICS,
-        headings=METRIC_HEADINGS,
+        columns=main_columns(),
+        shares=main_metrics(),
+        metrics=METRICS,
         pictures=pictures,
         thumbnails=thumbnails,
         small_thumbnails=small_thumbnails,

@@ -12,40 +12,12 @@ from typing import Any
 
 from manylabel.io.csv_text import CsvWriter
 from manylabel.io.files import write_atomically
+from manylabel.metrics.registry import METRICS, list_metrics
 from manylabel.report.markdown import as_markdown
 from manylabel.report.trust_words import comparison_sentence
 from manylabel.report.words import known_note, not_ranked_note, untrained_note
 
 _FROM_TRIALS = ("training_seconds", "inference_seconds", "parameters", "init")
-
-MAIN_COLUMNS = {
-    "model": "Model",
-    "binary_accuracy": "Binary accuracy",
-    "exact_match": "Exact match",
-    "mAP": "mAP",
-    "f1_macro": "F1 macro",
-    "training_seconds": "Training time",
-    "inference_seconds": "Inference time",
-    "parameters": "Parameters",
-    "init": "Weights",
-}
-"""The columns that people are shown first, with their headings."""
-
-MAIN_METRICS = ("binary_accuracy", "exact_match", "mAP", "f1_macro")
-"""The metrics among them, which are shown with their intervals."""
-
-METRIC_HEADINGS = {
-    "binary_accuracy": "Binary accuracy",
-    "exact_match": "Exact match",
-    "f1_macro": "F1 macro",
-    "f1_micro": "F1 micro",
-    "f1_samples": "F1 samples",
-    "auroc_macro": "AUROC macro",
-    "hamming_loss": "Hamming loss",
-    "coverage_error": "Coverage error",
-    "ranking_loss": "Ranking loss",
-}
-"""Headings of metrics whose names are no words; all others (mAP, CP, OF1, ...) are called by their names."""
 
 UNDEFINED = "\N{EN DASH}"
 """What stands in place of a metric that is undefined."""
@@ -61,10 +33,10 @@ SHORT_NAMES_NOTE = (
 )
 """What the short names of metrics mean."""
 
-MAP_NOTE = "mAP: how well photos with a label rank above those without it, mean over labels."
+MAP_NOTE = f"{METRICS['mAP'].heading}: {METRICS['mAP'].description}."
 """What the first number of most tables means, in a line of a terminal."""
 
-AP_NOTE = "AP: how well the photos with the label rank above those without it."
+AP_NOTE = f"{METRICS['average_precision'].heading}: {METRICS['average_precision'].description}."
 """What the number of one label means."""
 
 INIT_WORDS = {
@@ -75,6 +47,23 @@ INIT_WORDS = {
     "missing": "random (not pre-trained)",
 }
 """What people are told about where a network's weights came from."""
+
+
+def main_metrics() -> list[str]:
+    """Return the metrics that people are shown first, with their intervals."""
+    return [metric.name for metric in list_metrics() if metric.is_main]
+
+
+def main_columns() -> dict[str, str]:
+    """Return the columns that people are shown first, with their headings."""
+    return {
+        "model": "Model",
+        **{name: METRICS[name].heading for name in main_metrics()},
+        "training_seconds": "Training time",
+        "inference_seconds": "Inference time",
+        "parameters": "Parameters",
+        "init": "Weights",
+    }
 
 
 def table_rows(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -108,7 +97,7 @@ def n_ranked_rows(facts: Mapping[str, Any]) -> int:
 def _interval_columns(intervals: Mapping[str, Sequence[float | None]]) -> dict[str, float | None]:
     return {
         f"{name}_{end}": value
-        for name in MAIN_METRICS
+        for name in main_metrics()
         for end, value in zip(("low", "high"), intervals[name], strict=True)
     }
 
@@ -159,7 +148,7 @@ def format_cell(column: str, value: float | str | None) -> str:
             return f"{value:.1f} s"
         case "inference_seconds", _:
             return f"{value * 1000:.1f} ms"
-        case "coverage_error", _:
+        case _ if METRICS[column].unit == "number":
             return f"{value:.2f}"
         case _:
             return f"{value:.1%}".replace("%", " %")
@@ -188,15 +177,16 @@ def _csv_cell(value: object) -> object:
 
 def _to_markdown(facts: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
     """Lay out the main columns as one table, the other metrics (one per line) as a second one."""
-    lines = [[_with_interval(column, row) for column in MAIN_COLUMNS] for row in rows]
+    columns = main_columns()
+    lines = [[_with_interval(column, row) for column in columns] for row in rows]
     n_ranked = n_ranked_rows(facts)
-    headings = list(MAIN_COLUMNS.values())
+    headings = list(columns.values())
     not_ranked = [_markdown_table([headings, *lines[n_ranked:]])] if lines[n_ranked:] else []
-    others = [name for name in facts["models"][0]["metrics"] if name not in MAIN_COLUMNS]
+    others = [name for name in facts["models"][0]["metrics"] if name not in columns]
     rest = [
         ["Metric", *(row["model"] for row in rows[:n_ranked])],
         *(
-            [METRIC_HEADINGS.get(name, name), *(format_cell(name, row[name]) for row in rows[:n_ranked])]
+            [METRICS[name].heading, *(format_cell(name, row[name]) for row in rows[:n_ranked])]
             for name in others
         ),
     ]

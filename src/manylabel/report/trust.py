@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from manylabel.decisions.threshold_gain import threshold_benefit
-from manylabel.decisions.thresholds import ThresholdAim
+from manylabel.decisions.policy import measure_threshold_gain
+from manylabel.decisions.thresholds import ThresholdObjective
+from manylabel.metrics.bootstrap import Bootstrap, Interval, bootstrap_metrics
 from manylabel.metrics.comparison import PairedDifference, compare_pairs
-from manylabel.metrics.curves import BoolArray
-from manylabel.metrics.intervals import Bootstrap, Interval, bootstrap_metrics
-from manylabel.metrics.reliability import brier_score, expected_calibration_error, log_loss, reliability
+from manylabel.metrics.curves import brier_score, expected_calibration_error, log_loss, reliability
+from manylabel.metrics.resamples import BoolArray
 from manylabel.review.label_issues import LabelErrors, rank_label_errors
 from manylabel.types import EvaluatedPhotos, FloatArray, IntArray, LabelTable, Split, Trial
 
@@ -114,7 +114,7 @@ def _describe_pair(pair: PairedDifference) -> Facts:
         "second": pair.second,
         "metric": pair.metric,
         "difference": pair.difference,
-        "interval": _ends(pair.interval),
+        "interval": [pair.low, pair.high],
         "is_distinguishable": pair.is_distinguishable,
         "better": pair.better,
         "n_photos": pair.n_photos,
@@ -125,11 +125,11 @@ def _describe_pair(pair: PairedDifference) -> Facts:
 def describe_calibration(table: LabelTable, trial: Trial) -> Facts | None:
     """Say how honest probabilities are before and after calibration; None where no photo can tell."""
     calibration_set = trial.calibration_set
-    if calibration_set is None:
+    if calibration_set is None or trial.calibration is None:
         return None
     targets = table.targets[calibration_set.evaluated.rows]
     return {
-        "note": trial.calibration,
+        **asdict(trial.calibration),
         "is_used": trial.is_calibrated,
         "origin": calibration_set.origin,
         "n_photos": len(targets),
@@ -152,7 +152,7 @@ def _describe_honesty(targets: FloatArray, scores: FloatArray) -> Facts:
     }
 
 
-def describe_benefit(table: LabelTable, trial: Trial, *, aim: ThresholdAim) -> Facts | None:
+def describe_benefit(table: LabelTable, trial: Trial, *, aim: ThresholdObjective) -> Facts | None:
     """Say what thresholds gain on photos that they did not see; None where 0.5 is taken for all labels."""
     calibration_set = trial.calibration_set
     if calibration_set is None or aim.method == "half" or (trial.thresholds.values == 0.5).all():
@@ -160,11 +160,8 @@ def describe_benefit(table: LabelTable, trial: Trial, *, aim: ThresholdAim) -> F
     targets = table.targets[calibration_set.evaluated.rows]
     evaluated = calibration_set.evaluated
     # What rules among labels change is not for thresholds to answer.
-    benefit = threshold_benefit(targets, evaluated.scores, decisions=calibration_set.free_decisions, aim=aim)
-    return {
-        **{name: asdict(getattr(benefit, name)) for name in ("half", "optimistic", "cross_fitted")},
-        "sentence": benefit.sentence,
-    }
+    decisions = calibration_set.free_decisions
+    return asdict(measure_threshold_gain(targets, evaluated.scores, decisions=decisions, objective=aim))
 
 
 def describe_curve(trial: Trial) -> Facts | None:

@@ -4,9 +4,12 @@ In:  facts.
 Out: sentences without any markup; names in them come from the user and are not safe for HTML by themselves.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
+from manylabel.decisions.calibration import MIN_PHOTOS
+from manylabel.metrics.registry import METRICS
 from manylabel.report.words import (
     FactsView,
     below_nothing,
@@ -77,10 +80,10 @@ def comparison_words(pair: FactsView) -> tuple[str, str]:
         >>> comparison_words({**pair, "interval": [-0.01, 0.06], "is_distinguishable": False})
         ('a and b are 2.5 points of mAP apart [-1.0, 6.0]', 'within chance')
     """
-    metric = pair["metric"].replace("_", " ")
+    metric, unit = pair["metric"].replace("_", " "), METRICS[pair["metric"]].unit
     if pair["difference"] is None:
         return f"{pair['first']} and {pair['second']} cannot be compared: {metric} is undefined here", ""
-    scale, unit, digits = (1, "labels", 2) if pair["metric"] == "coverage_error" else (100, "points", 1)
+    scale, word, digits = (1, "labels", 2) if unit == "number" else (100, "points", 1)
     sign = -1 if pair["difference"] < 0 else 1
     ends = sorted(sign * end for end in pair["interval"])
     gain, low, high = (f"{scale * value:z.{digits}f}" for value in (sign * pair["difference"], *ends))
@@ -89,8 +92,8 @@ def comparison_words(pair: FactsView) -> tuple[str, str]:
     is_first = pair["better"] == pair["first"]
     better, other = (pair["first"], pair["second"]) if is_first else (pair["second"], pair["first"])
     if pair["is_distinguishable"]:
-        return f"{better} is better than {other} by {gain} {unit} of {metric} [{low}, {high}]", _SURE
-    return f"{better} and {other} are {gain} {unit} of {metric} apart [{low}, {high}]", _UNSURE
+        return f"{better} is better than {other} by {gain} {word} of {metric} [{low}, {high}]", _SURE
+    return f"{better} and {other} are {gain} {word} of {metric} apart [{low}, {high}]", _UNSURE
 
 
 def comparison_sentence(pair: FactsView) -> str:
@@ -131,10 +134,13 @@ def terminal_lines(facts: FactsView) -> list[str]:
 
 def _broken_promises(model: FactsView) -> list[str]:
     """Say in a terminal what thresholds cannot promise, one line, and the first reasons."""
-    notes = model["threshold_notes"]
-    if not notes:
+    missed = model["missed_guarantees"]
+    if not missed:
         return []
-    shown, n_more = notes[:_MOST_NOTES_IN_TERMINAL], len(notes) - _MOST_NOTES_IN_TERMINAL
+    shown, n_more = (
+        [*map(missed_guarantee, missed[:_MOST_NOTES_IN_TERMINAL])],
+        len(missed) - _MOST_NOTES_IN_TERMINAL,
+    )
     more = [f"and {n_more:,} more labels"] if n_more > 0 else []
     return [f"Thresholds: {model['thresholds']['origin']}; {'; '.join([*shown, *more])}."]
 
@@ -290,17 +296,96 @@ def calibration_note(found: FactsView) -> str:
     r"""Say what was done to probabilities in a few words.
 
     Examples:
-        >>> calibration_note({"note": "left out: log loss 0.1 -> 0.2"})
-        'calibration left out: log loss 0.1 → 0.2'
+        >>> calibration_note({"outcome": "worse", "log_loss_before": 0.1, "log_loss_after": 0.2})
+        'calibration left out: it would have made the log loss worse (0.100 → 0.200)'
     """
-    note = str(found["note"]).replace("->", "\N{RIGHTWARDS ARROW}")
-    return f"calibration {note}" if note.startswith("left out") else note
+    outcome, before, after = found["outcome"], found["log_loss_before"], found["log_loss_after"]
+    left_out = "calibration left out:"
+    match outcome:
+        case "off":
+            return "not calibrated, as asked for"
+        case "unknown":
+            return f"{left_out} of no photo is it known which labels it carries"
+        case "no_change":
+            return f"{left_out} it would not have changed the log loss ({before:.3f})"
+    n_digits = next((n for n in range(3, 9) if f"{before:.{n}f}" != f"{after:.{n}f}"), 9)
+    change = f"{before:.{n_digits}f} \N{RIGHTWARDS ARROW} {after:.{n_digits}f}"
+    match outcome:
+        case "used":
+            return f"calibrated: log loss {change} on photos that the calibration did not see"
+        case "too_few_photos":
+            return f"{left_out} it takes {MIN_PHOTOS} photos to tell that it helps ({change})"
+        case "within_chance":
+            return f"{left_out} it would have changed the log loss by no more than chance ({change})"
+        case _:
+            return f"{left_out} it would have made the log loss worse ({change})"
+
+
+def missed_guarantee(found: FactsView) -> str:
+    """Say why a precision or recall cannot be promised.
+
+    Examples:
+        >>> found = {"label": "boat", "metric": "recall", "target": 0.9, "n_positive": 7, "n_needed": 9}
+        >>> missed_guarantee({**found, "reached": 1.0})
+        "label 'boat': 7 positives are too few to promise 90 % recall; 9 would do (on these photos: 100 %)"
+    """
+    metric, n_positive, n_needed = found["metric"], found["n_positive"], found["n_needed"]
+    if found["label"] is None:
+        return (
+            f"a {metric} of {found['target']:.0%} was asked for and can't be promised: no photos were kept"
+            f" from training to choose thresholds on; validation photos or --folds would be"
+        )
+    promise = f"promise {100 * found['target']:g} % {metric}"
+    positives = "1 positive is" if n_positive == 1 else f"{n_positive} positives are"
+    if n_positive >= n_needed:
+        why = f"its scores do not tell it apart well enough to {promise} from {n_positive} positives"
+    elif metric == "recall":
+        why = f"{positives} too few to {promise}; {n_needed} would do"
+    else:
+        why = f"{positives} too few to {promise}; it takes at least {n_needed}"
+    reached = "" if found["reached"] is None else f" (on these photos: {100 * found['reached']:.0f} %)"
+    return f"label '{found['label']}': {why}{reached}"
+
+
+_HEADLINES = {
+    "f1": ("f_beta_macro", "macro-F"),
+    "half": ("f_beta_macro", "macro-F"),
+    "accuracy": ("binary_accuracy", "binary accuracy"),
+    "cost": ("cost", "the cost of a photo"),
+    "precision": ("precision_macro", "macro-precision"),
+    "recall": ("recall_macro", "macro-recall"),
+}
+"""The metric that is nearest to what thresholds were chosen for, and its name; behind an F comes the beta."""
+
+
+def threshold_gain(found: FactsView) -> str:
+    """Say in one sentence what thresholds do for the metric that is nearest to their objective.
+
+    Args:
+        found: The fields of a ``ThresholdGain``; None or NaN where a metric is undefined.
+    """
+    metric, name = _HEADLINES[found["objective"]["method"]]
+    name = f"{name}{found['objective']['beta']:g}" if metric == "f_beta_macro" else name
+    before, new, own = (found[which][metric] for which in ("half", "cross_fitted", "optimistic"))
+    if _is_undefined(found["half"]["exact_match"]):
+        return "what thresholds do for new photos cannot be said: no photo has a known label"
+    if any(map(_is_undefined, (before, new, own))):
+        return f"what thresholds do for {name} cannot be said: no label is given to any photo"
+    template = "{:.2f}" if metric == "cost" else "{:.1%}"
+    old_text, new_text, own_text = (template.format(value).rstrip("%") for value in (before, new, own))
+    change = f"{'raise' if new > before else 'lower'} {name} from {old_text} to"
+    effect = f"{change if old_text != new_text else f'leave {name} at'} {new_text}"
+    return f"thresholds {effect} on photos they did not see; on their own photos it looks like {own_text}"
+
+
+def _is_undefined(value: float | None) -> bool:
+    return value is None or math.isnan(value)
 
 
 def thresholds(model: FactsView) -> str:
     """Say where the thresholds of a network come from and what they gain on new photos."""
     text = sentence(model["thresholds"]["origin"])
-    return text if model["benefit"] is None else f"{text} {sentence(model['benefit']['sentence'])}"
+    return text if model["benefit"] is None else f"{text} {sentence(threshold_gain(model['benefit']))}"
 
 
 def frequent_labels(facts: FactsView) -> list[int]:

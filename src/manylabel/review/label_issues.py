@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from manylabel.metrics.curves import BoolArray, known_probabilities
+from manylabel.metrics.curves import known_probabilities
+from manylabel.metrics.resamples import BoolArray
 from manylabel.types import FloatArray, IntArray
 
 # Cells that rates are estimated from: of a label with n given positives, the 0.3 n highest scores, and the

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from manylabel.metrics.baselines import Baseline, label_prior
+from manylabel.metrics.comparison import Baseline, label_prior
 from manylabel.types import FloatArray, IntArray
 
 FeatureArray = NDArray[np.floating]

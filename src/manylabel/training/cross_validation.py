@@ -13,15 +13,14 @@ import numpy as np
 
 from manylabel.config import EvaluationConfig, ThresholdName
 from manylabel.data.split import stratified_folds
-from manylabel.decisions.folds import positions
 from manylabel.decisions.policy import (
-    CrossFitted,
-    DecisionRule,
-    HeldOut,
-    cross_fit_decision_rule,
-    learn_decision_rule,
+    CrossFittedDecisions,
+    DecisionPolicy,
+    PolicyData,
+    cross_fit_policy,
+    learn_policy,
 )
-from manylabel.decisions.thresholds import ThresholdAim
+from manylabel.decisions.thresholds import ThresholdObjective
 from manylabel.training.experiment import Experiment
 from manylabel.training.methods import AnyLearner, Fit
 from manylabel.training.methods.interpolation import SHARES, USUAL_SHARE
@@ -65,9 +64,10 @@ class Crossed:
     scores: FloatArray
     folds: tuple[IntArray, ...]
 
-    def held_out(self, experiment: Experiment) -> HeldOut:
+    def held_out(self, experiment: Experiment) -> PolicyData:
         """Return the scores with their targets."""
-        return _held_out(self.rows, self.scores, positions(self.rows, self.folds), experiment)
+        folds = tuple(np.searchsorted(self.rows, np.sort(fold)) for fold in self.folds)
+        return _held_out(self.rows, self.scores, folds, experiment)
 
 
 def choose_folds(learner: AnyLearner, experiment: Experiment) -> tuple[IntArray, ...]:
@@ -124,7 +124,7 @@ def _score_variants(learner: AnyLearner, fit: Fit, rows: IntArray) -> FloatArray
 
 def learn_from_held_out(
     learner: AnyLearner, final: Fit, crossed: Crossed | None, experiment: Experiment
-) -> tuple[DecisionRule | None, CalibrationSet | None]:
+) -> tuple[DecisionPolicy | None, CalibrationSet | None]:
     """Learn how the network that is kept decides: from validation photos, else from out-of-fold scores.
 
     Returns:
@@ -143,7 +143,7 @@ def learn_from_held_out(
 
 def judge_folds(
     crossed: Crossed,
-    rule: DecisionRule | None,
+    rule: DecisionPolicy | None,
     calibration_set: CalibrationSet | None,
     experiment: Experiment,
 ) -> EvaluatedPhotos:
@@ -161,24 +161,26 @@ def judge_folds(
     return EvaluatedPhotos(rows=crossed.rows, scores=scores, decisions=decisions)
 
 
-def _cross_fit(held_out: HeldOut, rule: DecisionRule | None, experiment: Experiment) -> CrossFitted:
+def _cross_fit(
+    held_out: PolicyData, rule: DecisionPolicy | None, experiment: Experiment
+) -> CrossFittedDecisions:
     """Learn a rule per fold, with a calibration where the rule that is kept has one."""
-    return cross_fit_decision_rule(
+    return cross_fit_policy(
         held_out,
-        aim=threshold_aim(experiment.config.evaluation),
-        calibrates="always" if rule is not None and rule.calibration.is_used else "never",
+        objective=threshold_aim(experiment.config.evaluation),
+        calibrate="always" if rule is not None and rule.calibration.is_used else "never",
         rules=experiment.rules,
     )
 
 
 def _learn(
-    held_out: HeldOut, rows: IntArray, where: str, experiment: Experiment, *, labels: Sequence[str]
-) -> tuple[DecisionRule, CalibrationSet]:
+    held_out: PolicyData, rows: IntArray, where: str, experiment: Experiment, *, labels: Sequence[str]
+) -> tuple[DecisionPolicy, CalibrationSet]:
     evaluation = experiment.config.evaluation
-    rule = learn_decision_rule(
+    rule = learn_policy(
         held_out,
-        aim=threshold_aim(evaluation),
-        calibrates="decide" if evaluation.calibrate else "never",
+        objective=threshold_aim(evaluation),
+        calibrate="auto" if evaluation.calibrate else "never",
         labels=labels,
     )
     said = _cross_fit(held_out, rule, experiment)
@@ -203,26 +205,26 @@ def _learn(
     )
 
 
-def threshold_aim(evaluation: EvaluationConfig) -> ThresholdAim:
+def threshold_aim(evaluation: EvaluationConfig) -> ThresholdObjective:
     """Return what thresholds aim at by the settings; numbers that mean nothing to the method are left out."""
     match evaluation.thresholds:
         case "f1":
-            return ThresholdAim(method="f1", beta=evaluation.beta)
+            return ThresholdObjective(method="f1", beta=evaluation.beta)
         case "precision" | "recall":
-            return ThresholdAim(method=evaluation.thresholds, target=evaluation.target)
+            return ThresholdObjective(method=evaluation.thresholds, target=evaluation.target)
         case "cost":
-            return ThresholdAim(
+            return ThresholdObjective(
                 method="cost", cost_missed=evaluation.cost_missed, cost_false=evaluation.cost_false
             )
         case "accuracy" | "half":
-            return ThresholdAim(method=evaluation.thresholds)
+            return ThresholdObjective(method=evaluation.thresholds)
         case _:
             assert_never(evaluation.thresholds)
 
 
 def _held_out(
     rows: IntArray, scores: FloatArray, folds: tuple[IntArray, ...], experiment: Experiment
-) -> HeldOut:
+) -> PolicyData:
     """Divide the photos in folds for what is fitted to their scores, where they are not divided already."""
     targets, groups = experiment.targets[rows], experiment.groups_of(rows)
     if len(folds) < 2:
@@ -232,10 +234,10 @@ def _held_out(
         rng = np.random.default_rng([experiment.config.seed, 7])
         folds = stratified_folds(targets, n_folds=n_folds, rng=rng, groups=groups)
     usual = SHARES.index(USUAL_SHARE) if len(scores) == len(SHARES) else 0
-    return HeldOut(
+    return PolicyData(
         targets=targets,
         scores=scores,
         folds=folds,
-        usual_variant=usual,
+        default_variant=usual,
         groups=experiment.groups_of(rows),
     )

@@ -15,7 +15,7 @@ import numpy as np
 
 from manylabel.config import EvaluationConfig, RunConfig
 from manylabel.constraints import respect
-from manylabel.decisions.policy import DecisionRule
+from manylabel.decisions.policy import DecisionPolicy
 from manylabel.engines.torch import TorchPredictor
 from manylabel.models.classifier import Classifier
 from manylabel.models.device import choose_precision
@@ -39,6 +39,7 @@ from manylabel.types import (
     EvaluatedPhotos,
     FloatArray,
     IntArray,
+    MissedGuarantee,
     NeighborPredictions,
     Progress,
     Thresholds,
@@ -51,7 +52,6 @@ _N_TIMED_PHOTOS, _LEAST_TIMED_PHOTOS = 15, 5
 _ENOUGH_SECONDS = 1.0
 _N_WARM_UP_PHOTOS = 3
 _MOST_SIMILAR = 3
-_NOT_CALIBRATED = "not calibrated: no photos were kept from training to calibrate on"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -112,8 +112,8 @@ def run_trial(start: Classifier, provenance: Provenance, experiment: Experiment)
         step_seconds=learner.step_seconds,
         calibration_set=calibration_set,
         is_calibrated=rule is not None and rule.calibration.is_used,
-        calibration=_NOT_CALIBRATED if rule is None else rule.calibration.note,
-        threshold_notes=_threshold_notes(rule, config.evaluation),
+        calibration=None if rule is None else rule.calibration.gain,
+        missed_guarantees=_missed_guarantees(rule, config.evaluation),
         neighbors=neighbors,
         neighbors_out_of_fold=neighbors_out_of_fold,
         folds=() if crossed is None else crossed.folds,
@@ -198,7 +198,7 @@ def _make_learner(start: Classifier, provenance: Provenance, experiment: Experim
     return LEARNERS[training.tune](lesson, train_rows=split.train, other_rows=others)
 
 
-def _settle(final: Fit, rule: DecisionRule | None) -> Fit:
+def _settle(final: Fit, rule: DecisionPolicy | None) -> Fit:
     """Let the network that is kept be the variant that the rule chose, calibrated."""
     if rule is None:
         return replace(final, way=None)
@@ -211,22 +211,23 @@ def _settle(final: Fit, rule: DecisionRule | None) -> Fit:
     return replace(final, learned_share=share, way=None)
 
 
-def _thresholds_of(rule: DecisionRule | None, start: Classifier) -> Thresholds:
+def _thresholds_of(rule: DecisionPolicy | None, start: Classifier) -> Thresholds:
     if rule is not None:
         return rule.thresholds
     why = "no photos were kept from training to choose them on"
     return Thresholds(values=np.full(len(start.labels), 0.5), origin=f"0.5 for every label; {why}")
 
 
-def _threshold_notes(rule: DecisionRule | None, evaluation: EvaluationConfig) -> tuple[str, ...]:
+def _missed_guarantees(
+    rule: DecisionPolicy | None, evaluation: EvaluationConfig
+) -> tuple[MissedGuarantee, ...]:
     if rule is not None:
-        return rule.thresholds.notes
-    if evaluation.thresholds not in ("precision", "recall"):
-        return ()
-    return (
-        f"a {evaluation.thresholds} of {evaluation.target:.0%} was asked for and can't be promised: no "
-        "photos were kept from training to choose thresholds on; validation photos or --folds would be",
-    )
+        return rule.thresholds.missed
+    match evaluation.thresholds:
+        case "precision" | "recall":
+            return (MissedGuarantee(label=None, metric=evaluation.thresholds, target=evaluation.target),)
+        case _:
+            return ()
 
 
 def _judge_test(

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from manylabel.metrics.registry import METRICS
 from manylabel.report.plots.style import (
     INK,
     MUTED,
@@ -23,7 +24,7 @@ from manylabel.report.plots.style import (
     quiet_axes,
 )
 
-_SHOWN = {"mAP": "mAP, %", "exact_match": "exact match, %"}
+_SHOWN = ("mAP", "exact_match")
 
 
 def draw_intervals(facts: Mapping[str, Any]) -> Figure | None:
@@ -35,9 +36,9 @@ def draw_intervals(facts: Mapping[str, Any]) -> Figure | None:
     names += [plain_text(baseline["model"], n_letters=34) for baseline in facts["baselines"]]
     figure = new_figure(height_inches=0.3 * len(entries) + 0.75)
     panels: Any = figure.subplots(1, len(_SHOWN), sharey=True)
-    for axes, (name, heading) in zip(panels, _SHOWN.items(), strict=True):
+    for axes, name in zip(panels, _SHOWN, strict=True):
         _draw_panel(axes, entries, name=name, n_models=len(models))
-        axes.set_xlabel(heading)
+        axes.set_xlabel(f"{METRICS[name].heading}, %")
     panels[0].set_yticks(range(len(names)), names)
     panels[0].set_ylim(len(names) - 0.5, -0.5)
     for row, tick in enumerate(panels[0].get_yticklabels()):
