@@ -41,7 +41,7 @@ from manylabel.metrics.curves import (
 from manylabel.metrics.registry import measure, measure_labels
 from manylabel.pipeline import train
 from manylabel.preparation import RunClock, prepare
-from manylabel.review.label_issues import rank_label_errors
+from manylabel.review.label_issues import find_label_issues
 from manylabel.training.trial import run_trial
 from manylabel.types import EvaluatedPhotos, FloatArray, IntArray, Trial, ignore_progress
 
@@ -142,7 +142,7 @@ def resample(targets: FloatArray, scores: FloatArray) -> object:
 
 @pytest.mark.parametrize(
     "measured",
-    [judge, choose_by_every_aim, calibrate, look_honest, decide, gain, resample, rank_label_errors],
+    [judge, choose_by_every_aim, calibrate, look_honest, decide, gain, resample, find_label_issues],
 )
 @settings(max_examples=15)
 @given(case=hidden_differences())
@@ -155,7 +155,7 @@ def test_scores_under_unknown_cells_change_nothing(
 
 @pytest.mark.parametrize(
     "measured",
-    [judge, choose_by_every_aim, calibrate, look_honest, decide, gain, resample, rank_label_errors],
+    [judge, choose_by_every_aim, calibrate, look_honest, decide, gain, resample, find_label_issues],
 )
 def test_scores_under_known_cells_do_change_what_is_measured(
     measured: Callable[[FloatArray, FloatArray], object],

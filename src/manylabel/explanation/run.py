@@ -26,7 +26,7 @@ from manylabel.engines.stream import Predictions, predict_files
 from manylabel.errors import ConfigError, EngineError, InputError, PhotoError, did_you_mean, nothing_read
 from manylabel.explanation.occlusion import HeatMaps, explain_photo
 from manylabel.preprocess import Box, Preprocessing, resize_photo
-from manylabel.review.neighbors import most_similar
+from manylabel.review.neighbors import find_neighbors
 from manylabel.types import FloatArray, LabelTable, Progress, ProgressCallback, ignore_progress
 
 _logger = logging.getLogger(__name__)
@@ -230,7 +230,7 @@ class _KnownPhotos:
 
     def nearest(self, features: FloatArray, *, besides: Path) -> tuple[Neighbor, ...]:
         """Return the most similar photos, the photo itself left out."""
-        similar = most_similar(features[None], self.features, n_similar=_N_NEAREST + 1)
+        similar = find_neighbors(features[None], self.features, n_neighbors=_N_NEAREST + 1)
         found = [
             Neighbor(
                 name=self.table.names[row],
@@ -239,7 +239,7 @@ class _KnownPhotos:
                 words=self.table.name_labels(row),
                 cosine=float(cosine),
             )
-            for row, cosine in zip(similar.rows[0].tolist(), similar.cosines[0].tolist(), strict=True)
+            for row, cosine in zip(similar.rows[0].tolist(), similar.similarities[0].tolist(), strict=True)
             if self.table.photos[row].resolve() != besides.resolve()
         ]
         return tuple(found[:_N_NEAREST])

@@ -17,7 +17,7 @@ from manylabel.metrics.bootstrap import Bootstrap, Interval, bootstrap_metrics
 from manylabel.metrics.comparison import PairedDifference, compare_pairs
 from manylabel.metrics.curves import brier_score, expected_calibration_error, log_loss, reliability
 from manylabel.metrics.resamples import BoolArray
-from manylabel.review.label_issues import LabelErrors, rank_label_errors
+from manylabel.review.label_issues import LabelIssues, find_label_issues
 from manylabel.types import EvaluatedPhotos, FloatArray, IntArray, LabelTable, Split, Trial
 
 N_RESAMPLES = 2000
@@ -199,7 +199,7 @@ def list_label_issues(table: LabelTable, trial: Trial) -> list[Facts] | None:
     return None if found is None else _describe_cells(table, *found, most=_n_listed(found[1]))
 
 
-def _rank_given_labels(table: LabelTable, trial: Trial) -> tuple[IntArray, LabelErrors] | None:
+def _rank_given_labels(table: LabelTable, trial: Trial) -> tuple[IntArray, LabelIssues] | None:
     """Return the rows of the table that were looked at, and their cells, the most suspicious first."""
     kept_from_training = (
         trial.out_of_fold,
@@ -211,10 +211,10 @@ def _rank_given_labels(table: LabelTable, trial: Trial) -> tuple[IntArray, Label
     rows = np.concatenate([evaluated.rows for evaluated in said])
     rows, first = np.unique(rows, return_index=True)
     scores = np.concatenate([evaluated.scores for evaluated in said])[first]
-    return rows, rank_label_errors(table.targets[rows], scores)
+    return rows, find_label_issues(table.targets[rows], scores)
 
 
-def _spread_over_labels(errors: LabelErrors) -> LabelErrors:
+def _spread_over_labels(errors: LabelIssues) -> LabelIssues:
     """Put cells into the order in which they are shown: 3 of a label, then others first.
 
     A label that is wrong on many photos would fill what is shown. A cell that is probably right never comes
@@ -232,11 +232,11 @@ def _spread_over_labels(errors: LabelErrors) -> LabelErrors:
     return replace(errors, **cells)
 
 
-def _n_listed(errors: LabelErrors) -> int:
+def _n_listed(errors: LabelIssues) -> int:
     return min(len(errors.rows), max(_MOST_SUSPECTS, round(errors.n_expected)))
 
 
-def _describe_cells(table: LabelTable, rows: IntArray, errors: LabelErrors, *, most: int) -> list[Facts]:
+def _describe_cells(table: LabelTable, rows: IntArray, errors: LabelIssues, *, most: int) -> list[Facts]:
     return [
         {
             "row": int(rows[row]),

@@ -267,9 +267,10 @@ def _ask_neighbors(
     answers = [
         nearest_neighbors(features[train], targets[train], features[evaluated]) for train, evaluated in rounds
     ]
-    n_similar = min(_MOST_SIMILAR, *(answer.similar.rows.shape[1] for answer in answers))
+    n_similar = min(_MOST_SIMILAR, *(answer.neighbors.rows.shape[1] for answer in answers))
     similar = [
-        train[answer.similar.rows[:, :n_similar]] for (train, _), answer in zip(rounds, answers, strict=True)
+        train[answer.neighbors.rows[:, :n_similar]]
+        for (train, _), answer in zip(rounds, answers, strict=True)
     ]
     rows = np.concatenate([evaluated for _, evaluated in rounds])
     order = np.argsort(rows)
