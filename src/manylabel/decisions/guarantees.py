@@ -180,14 +180,8 @@ def _lowest_proven(targets: FloatArray, scores: FloatArray, n_hits_needed: IntAr
 def _hits_needed(n_most: int, *, target: float, error: float) -> IntArray:
     """Count the right answers among n that a precision below the target would give with a chance <= error.
 
-    Args:
-        n_most: Largest n.
-        target: Precision in (0, 1).
-        error: Chance in (0, 1) of a false proof.
-
-    Returns:
-        Least h with P(Binomial(n, target) >= h) <= error, for n = 0 to ``n_most`` [n_most + 1]; n + 1, which
-        cannot be reached, where n are too few.
+    Returns the least h with P(Binomial(n, target) >= h) <= error, for n = 0 to ``n_most`` [n_most + 1];
+    n + 1, which cannot be reached, where n are too few.
 
     Examples:
         >>> _hits_needed(24, target=0.9, error=0.1)[20:]

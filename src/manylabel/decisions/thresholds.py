@@ -325,19 +325,11 @@ def _n_rarer(targets: FloatArray) -> IntArray:
 
 
 def _best_threshold(targets: FloatArray, scores: FloatArray, criterion: Criterion) -> float:
-    """Find the threshold with the best value of a criterion.
+    """Find the threshold in [0, 1] with the best value of a criterion; 0.5 without targets.
 
     Between two neighboring scores every threshold decides alike, so one per gap is tried, and one below and
     one above all scores. Of the ranges of equally good thresholds the widest is taken (the lowest of equally
-    wide ones), and its middle is returned.
-
-    Args:
-        targets: Known targets [n], 1 or 0.
-        scores: Their probabilities [n].
-        criterion: What to maximize.
-
-    Returns:
-        Threshold in [0, 1]; 0.5 where there are no targets.
+    wide ones), and its middle is returned. Targets [n] are known: 1 or 0.
     """
     distinct, rank = np.unique(scores, return_inverse=True)
     # All thresholds in (lower, upper] decide alike.

@@ -120,18 +120,11 @@ def draw_resamples(groups: IntArray, *, n_resamples: int, rng: np.random.Generat
 
 
 def resampling_error(resampled: FloatArray, *, n_groups: int) -> tuple[FloatArray, FloatArray]:
-    """Compute mean and variance over the resamples that define a metric.
+    """Compute mean and variance [n_metrics] over the resamples [n_resamples, n_metrics] that define a metric.
 
-    The variance over resamples of n groups is (n - 1) / n times that of the metric, which is undone
-    (narrowness
-    bias: Hesterberg, The American Statistician 69, 2015).
-
-    Args:
-        resampled: One metric per column [n_resamples, n_metrics], NaN where undefined.
-        n_groups: Groups that were drawn from, at least 2.
-
-    Returns:
-        Mean and variance [n_metrics]; NaN and 0 where no resample defines the metric.
+    The variance over resamples of n groups, at least 2, is (n - 1) / n times that of the metric, which is
+    undone (narrowness bias: Hesterberg, The American Statistician 69, 2015). Without a resample that defines
+    a metric they are NaN and 0.
     """
     is_defined = ~np.isnan(resampled)
     n_defined = is_defined.sum(axis=0)
@@ -256,22 +249,13 @@ def interval_of_mean_average_precision(
         groups: Which group of near-duplicates each photo belongs to [n_photos].
         level: Share of such intervals that should hold the truth.
     """
-    support = _Support.of(targets, groups)
-    return _metric_intervals({"mAP": values}, support, level)["mAP"]
+    return _metric_intervals({"mAP": values}, _Support.of(targets, groups), level)["mAP"]
 
 
 def intervals_of_average_precision(
     values: FloatArray, targets: FloatArray, *, groups: IntArray, level: float
 ) -> tuple[Interval, ...]:
-    """Compute the interval of each label's average precision, or of a mean of several on the same photos.
-
-    Args:
-        values: Average precision on the photos as they are, then of every resample [1 + n_resamples,
-            n_labels].
-        targets: Float array [n_photos, n_labels].
-        groups: Which group of near-duplicates each photo belongs to [n_photos].
-        level: Share of such intervals that should hold the truth.
-    """
+    """Compute the same for the average precision of each label, values [1 + n_resamples, n_labels]."""
     return _label_intervals(values, _Support.of(targets, groups), level)
 
 

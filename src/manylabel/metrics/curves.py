@@ -81,13 +81,6 @@ def precision_recall_curve(
 def known_probabilities(targets: FloatArray, scores: FloatArray) -> BoolArray:
     """Find the cells whose truth is known, and check that their scores are probabilities.
 
-    Args:
-        targets: 1 present, 0 absent, NaN unknown, of any shape.
-        scores: The scores that belong to them.
-
-    Returns:
-        True where the target is known, in the shape of ``targets``.
-
     Raises:
         ValueError: The two differ in shape, or a score of a known cell is no probability.
 

@@ -35,14 +35,7 @@ def divide(numerator: FloatArray, denominator: FloatArray | IntArray | np.float6
 
 
 def known_cells(targets: FloatArray, answers: FloatArray | BoolArray) -> BoolArray:
-    """Find the cells whose truth is known.
-
-    Args:
-        targets: 1 present, 0 absent, NaN unknown, of any shape.
-        answers: The scores or decisions that belong to them, for a check.
-
-    Returns:
-        True where the target is known, in the shape of ``targets``.
+    """Find the cells whose truth is known; answers are the scores or decisions that belong to them.
 
     Raises:
         ValueError: Targets and answers differ in shape.
