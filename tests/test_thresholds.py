@@ -36,7 +36,7 @@ def test_a_bundle_keeps_what_chose_its_thresholds(shapes_bundle: Path, shapes_ta
     assert len(kept.fold_rows) == 5
 
 
-def test_the_same_aim_chooses_the_same_thresholds(shapes_bundle: Path) -> None:
+def test_the_same_objective_chooses_the_same_thresholds(shapes_bundle: Path) -> None:
     new = choose_new_thresholds(shapes_bundle, "f1")
 
     trained = read_bundle(shapes_bundle).thresholds
@@ -79,7 +79,7 @@ def test_an_edited_threshold_is_shown_as_such(bundle: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "aim"),
+    ("text", "objective"),
     [
         ("precision=0.9", ThresholdObjective(method="precision", target=0.9)),
         ("recall=0.5", ThresholdObjective(method="recall", target=0.5)),
@@ -90,8 +90,8 @@ def test_an_edited_threshold_is_shown_as_such(bundle: Path) -> None:
         ("cost=1:5", ThresholdObjective(method="cost", cost_false=1, cost_missed=5)),
     ],
 )
-def test_an_aim_is_read(text: str, aim: ThresholdObjective) -> None:
-    assert parse_objective(text) == aim
+def test_an_objective_is_read(text: str, objective: ThresholdObjective) -> None:
+    assert parse_objective(text) == objective
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_an_aim_is_read(text: str, aim: ThresholdObjective) -> None:
         ("f1=3", "'f1' takes no number"),
     ],
 )
-def test_an_aim_that_cannot_be_understood_is_told(text: str, problem: str) -> None:
+def test_an_objective_that_cannot_be_understood_is_told(text: str, problem: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_objective(text)
     assert problem in str(caught.value)

@@ -47,7 +47,7 @@ from manylabel.types import EvaluatedPhotos, FloatArray, IntArray, Trial, ignore
 
 AnyJudged = TypeVar("AnyJudged", bound=EvaluatedPhotos)
 
-AIMS = (
+OBJECTIVES = (
     ThresholdObjective(method="f1"),
     ThresholdObjective(method="accuracy"),
     ThresholdObjective(method="cost", cost_missed=2.0, cost_false=1.0),
@@ -93,8 +93,8 @@ def known(values: FloatArray, targets: FloatArray) -> FloatArray:
     return values[~np.isnan(targets)]
 
 
-def choose_by_every_aim(targets: FloatArray, scores: FloatArray) -> object:
-    return [choose_thresholds(targets, scores, objective=aim) for aim in AIMS]
+def choose_by_every_objective(targets: FloatArray, scores: FloatArray) -> object:
+    return [choose_thresholds(targets, scores, objective=objective) for objective in OBJECTIVES]
 
 
 def judge(targets: FloatArray, scores: FloatArray) -> object:
@@ -118,8 +118,8 @@ def look_honest(targets: FloatArray, scores: FloatArray) -> object:
 
 def decide(targets: FloatArray, scores: FloatArray) -> object:
     held_out = PolicyData(targets=targets, scores=np.stack([scores, scores**2]), folds=folds())
-    rule = learn_policy(held_out, objective=AIMS[0])
-    crossed = cross_fit_policy(held_out, objective=AIMS[0], calibrate="always")
+    rule = learn_policy(held_out, objective=OBJECTIVES[0])
+    crossed = cross_fit_policy(held_out, objective=OBJECTIVES[0], calibrate="always")
     return (
         (rule.variant, rule.thresholds, rule.calibration.calibration),
         [known(np.asarray(values, dtype=np.float64), targets) for values in vars(crossed).values()],
@@ -127,8 +127,8 @@ def decide(targets: FloatArray, scores: FloatArray) -> object:
 
 
 def gain(targets: FloatArray, scores: FloatArray) -> object:
-    decisions = cross_fit_thresholds(targets, scores, folds(), objective=AIMS[0])
-    return measure_threshold_gain(targets, scores, decisions=decisions, objective=AIMS[0])
+    decisions = cross_fit_thresholds(targets, scores, folds(), objective=OBJECTIVES[0])
+    return measure_threshold_gain(targets, scores, decisions=decisions, objective=OBJECTIVES[0])
 
 
 def resample(targets: FloatArray, scores: FloatArray) -> object:
@@ -142,7 +142,7 @@ def resample(targets: FloatArray, scores: FloatArray) -> object:
 
 @pytest.mark.parametrize(
     "measured",
-    [judge, choose_by_every_aim, calibrate, look_honest, decide, gain, resample, find_label_issues],
+    [judge, choose_by_every_objective, calibrate, look_honest, decide, gain, resample, find_label_issues],
 )
 @settings(max_examples=15)
 @given(case=hidden_differences())
@@ -155,7 +155,7 @@ def test_scores_under_unknown_cells_change_nothing(
 
 @pytest.mark.parametrize(
     "measured",
-    [judge, choose_by_every_aim, calibrate, look_honest, decide, gain, resample, find_label_issues],
+    [judge, choose_by_every_objective, calibrate, look_honest, decide, gain, resample, find_label_issues],
 )
 def test_scores_under_known_cells_do_change_what_is_measured(
     measured: Callable[[FloatArray, FloatArray], object],

@@ -23,7 +23,7 @@ COST = ThresholdObjective(method="cost", cost_missed=2.0, cost_false=1.0)
 N_PHOTOS, N_LABELS = 200, 4
 
 
-def honest_scores(rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+def calibrated_scores(rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Return targets, and scores that are their probabilities."""
     scores = rng.beta(0.6, 1.4, (N_PHOTOS, N_LABELS))
     return (rng.random(scores.shape) < scores).astype(np.float64), scores
@@ -40,7 +40,7 @@ def sharpened(scores: FloatArray, slope: float) -> FloatArray:
 
 
 def test_the_variant_with_the_lowest_loss_is_taken() -> None:
-    targets, scores = honest_scores(np.random.default_rng(0))
+    targets, scores = calibrated_scores(np.random.default_rng(0))
     noise = np.random.default_rng(1).random(scores.shape)
 
     rule = learn_policy(held_out(targets, noise, scores, sharpened(scores, 4)), objective=F1)
@@ -49,7 +49,7 @@ def test_the_variant_with_the_lowest_loss_is_taken() -> None:
 
 
 def test_scores_that_say_too_much_are_calibrated_and_thresholds_follow() -> None:
-    targets, scores = honest_scores(np.random.default_rng(0))
+    targets, scores = calibrated_scores(np.random.default_rng(0))
     loud = sharpened(scores, 4)
 
     rule = learn_policy(held_out(targets, loud), objective=F1)
@@ -62,26 +62,26 @@ def test_scores_that_say_too_much_are_calibrated_and_thresholds_follow() -> None
 
 
 def test_what_is_said_of_a_fold_comes_from_the_others() -> None:
-    targets, scores = honest_scores(np.random.default_rng(0))
+    targets, scores = calibrated_scores(np.random.default_rng(0))
     loud = sharpened(scores, 4)
     turned = targets.copy()
     turned[::5] = 1 - turned[::5]
 
-    honest, lied_to = (
+    honest, turned_around = (
         cross_fit_policy(held_out(given, loud), objective=F1, calibrate="always")
         for given in (targets, turned)
     )
 
-    for said, said_of_lies in (
-        (honest.scores, lied_to.scores),
-        (honest.decisions, lied_to.decisions),
+    for said, from_turned in (
+        (honest.scores, turned_around.scores),
+        (honest.decisions, turned_around.decisions),
     ):
-        np.testing.assert_array_equal(said[::5], said_of_lies[::5])
-        assert not np.array_equal(said, said_of_lies)
+        np.testing.assert_array_equal(said[::5], from_turned[::5])
+        assert not np.array_equal(said, from_turned)
 
 
 def test_scores_under_unknown_cells_change_nothing() -> None:
-    targets, scores = honest_scores(np.random.default_rng(0))
+    targets, scores = calibrated_scores(np.random.default_rng(0))
     is_hidden = np.random.default_rng(2).random(targets.shape) < 0.3
     targets[is_hidden] = np.nan
     others = np.where(is_hidden, 0.999, scores)
@@ -97,7 +97,7 @@ def test_scores_under_unknown_cells_change_nothing() -> None:
 def test_thresholds_that_do_worse_than_half_on_other_photos_are_half() -> None:
     worthwhile = []
     for seed in range(10):
-        targets, scores = honest_scores(np.random.default_rng(seed))
+        targets, scores = calibrated_scores(np.random.default_rng(seed))
         rule = learn_policy(
             held_out(targets[:30], scores[:30]), objective=ThresholdObjective(method="accuracy")
         )
@@ -111,26 +111,28 @@ def test_thresholds_that_do_worse_than_half_on_other_photos_are_half() -> None:
 
 
 def test_a_gain_that_chance_explains_is_none() -> None:
-    targets, scores = honest_scores(np.random.default_rng(0))
+    targets, scores = calibrated_scores(np.random.default_rng(0))
     half = scores >= 0.5
     hardly_better, is_right = half.copy(), half == (targets == 1)
     for cells in (np.argwhere(~is_right)[::8][:7], np.argwhere(is_right)[::30][:6]):  # 7 mended, 6 spoilt
         hardly_better[tuple(cells.T)] ^= True
     many_better = np.where(np.arange(len(targets))[:, None] % 2, half, targets == 1)
 
-    def gains(decisions: BoolArray, aim: ThresholdObjective, groups: IntArray) -> bool:
-        return gains_more_than_chance(targets, scores, decisions=decisions, objective=aim, groups=groups)
+    def gains(decisions: BoolArray, objective: ThresholdObjective, groups: IntArray) -> bool:
+        return gains_more_than_chance(
+            targets, scores, decisions=decisions, objective=objective, groups=groups
+        )
 
     apart, one_photo = np.arange(len(targets)), np.zeros(len(targets), dtype=np.int64)
-    for aim in (F1, ThresholdObjective(method="accuracy"), COST):
-        assert not gains(half, aim, apart)
-        assert not gains(hardly_better, aim, apart)
-        assert gains(many_better, aim, apart)
-        assert not gains(many_better, aim, one_photo)
+    for objective in (F1, ThresholdObjective(method="accuracy"), COST):
+        assert not gains(half, objective, apart)
+        assert not gains(hardly_better, objective, apart)
+        assert gains(many_better, objective, apart)
+        assert not gains(many_better, objective, one_photo)
 
 
 def test_a_target_is_aimed_at_whatever_half_does() -> None:
-    targets, scores = honest_scores(np.random.default_rng(0))
+    targets, scores = calibrated_scores(np.random.default_rng(0))
 
     rule = learn_policy(held_out(targets, scores), objective=ThresholdObjective(method="recall", target=0.9))
 
@@ -156,7 +158,7 @@ def test_labels_that_say_nothing_are_borne(value: float) -> None:
 def test_where_too_few_photos_can_tell_the_usual_variant_is_taken(
     n_photos: int, is_hidden: bool, variant: int
 ) -> None:
-    targets, scores = (values[:n_photos] for values in honest_scores(np.random.default_rng(0)))
+    targets, scores = (values[:n_photos] for values in calibrated_scores(np.random.default_rng(0)))
     if is_hidden:
         targets[20:] = np.nan
     given = replace(held_out(targets, scores, sharpened(scores, 6)), default_variant=1)
@@ -165,17 +167,17 @@ def test_where_too_few_photos_can_tell_the_usual_variant_is_taken(
 
 
 def test_thresholds_for_a_high_recall_are_judged_by_what_they_aim_at() -> None:
-    targets, scores = honest_scores(np.random.default_rng(0))
-    aim = ThresholdObjective(method="f1", beta=3.0)
+    targets, scores = calibrated_scores(np.random.default_rng(0))
+    objective = ThresholdObjective(method="f1", beta=3.0)
 
-    rule = learn_policy(held_out(targets, scores), objective=aim)
+    rule = learn_policy(held_out(targets, scores), objective=objective)
 
     assert rule.are_worthwhile
     assert rule.thresholds.values.mean() < 0.3
 
 
 def test_of_two_folds_the_other_one_is_divided_to_learn_from() -> None:
-    targets, scores = honest_scores(np.random.default_rng(0))
+    targets, scores = calibrated_scores(np.random.default_rng(0))
     halves = (np.arange(0, N_PHOTOS, 2), np.arange(1, N_PHOTOS, 2))
     two = PolicyData(targets=targets, scores=scores[None], folds=halves)
 
@@ -187,7 +189,7 @@ def test_of_two_folds_the_other_one_is_divided_to_learn_from() -> None:
 
 
 def test_sizes_and_folds_that_do_not_fit_are_refused() -> None:
-    targets, scores = honest_scores(np.random.default_rng(0))
+    targets, scores = calibrated_scores(np.random.default_rng(0))
 
     with pytest.raises(ValueError, match="1 folds are no partition of 200 photos"):
         PolicyData(targets=targets, scores=scores[None], folds=(np.arange(200),))
@@ -212,9 +214,9 @@ def test_copies_do_not_make_a_promise_possible() -> None:
     targets, scores = np.zeros((60, 1)), np.linspace(0.0, 0.5, 60)[:, None]
     targets[:5], scores[:5] = 1, 0.9
     twice, groups = np.arange(60).repeat(2), np.arange(60).repeat(2)
-    aim = ThresholdObjective(method="recall", target=0.9)
-    without = choose_thresholds(targets[twice], scores[twice], objective=aim)
-    known = choose_thresholds(targets[twice], scores[twice], objective=aim, groups=groups)
+    objective = ThresholdObjective(method="recall", target=0.9)
+    without = choose_thresholds(targets[twice], scores[twice], objective=objective)
+    known = choose_thresholds(targets[twice], scores[twice], objective=objective, groups=groups)
     assert without.is_guaranteed.all()  # ten photos, if nobody knows that they are five
     assert not known.is_guaranteed.any()
     assert (known.missed[0].n_positive, known.missed[0].n_needed) == (5, 9)
@@ -225,7 +227,7 @@ def test_a_gain_on_copies_counts_once() -> None:
     folds = tuple(np.flatnonzero(many % 5 == fold) for fold in range(5))
     n_alone = n_together = 0
     for seed in range(40):
-        targets, scores = honest_scores(np.random.default_rng(seed))
+        targets, scores = calibrated_scores(np.random.default_rng(seed))
         targets, scores = targets[many], sharpened(scores[many], 1.5)
         alone = choose_calibration(targets, scores, folds)
         together = choose_calibration(targets, scores, folds, groups=many)
@@ -254,7 +256,7 @@ def test_two_folds_leave_copies_together() -> None:
 
 
 def test_what_thresholds_alone_decide_is_kept_beside_what_rules_allow() -> None:
-    targets, scores = honest_scores(np.random.default_rng(5))
+    targets, scores = calibrated_scores(np.random.default_rng(5))
     rules = parse_rules(at_least_one=("1 | 2 | 3 | 4",), labels=("1", "2", "3", "4"))
     ruled, free = (
         cross_fit_policy(held_out(targets, scores), objective=F1, calibrate="never", rules=given)

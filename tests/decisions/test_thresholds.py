@@ -39,7 +39,7 @@ F1, ACCURACY = ThresholdObjective(method="f1"), ThresholdObjective(method="accur
 RECALL = ThresholdObjective(method="recall", target=0.8)
 PRECISION = ThresholdObjective(method="precision", target=0.6)
 COSTLY_MISSES = ThresholdObjective(method="cost", cost_missed=4, cost_false=1)
-AIMS = (
+OBJECTIVES = (
     ThresholdObjective(method="f1"),
     ThresholdObjective(method="f1", beta=2),
     ThresholdObjective(method="f1", beta=0.5),
@@ -50,7 +50,7 @@ AIMS = (
     PRECISION,
     RECALL,
 )
-aims = st.sampled_from(AIMS)
+objectives = st.sampled_from(OBJECTIVES)
 
 
 class Case(NamedTuple):
@@ -66,11 +66,11 @@ def cases(draw: st.DrawFn, *, max_labels: int = 4) -> Case:
 
 
 def gain_of(
-    targets: FloatArray, scores: FloatArray, folds: Sequence[IntArray], *, aim: ThresholdObjective
+    targets: FloatArray, scores: FloatArray, folds: Sequence[IntArray], *, objective: ThresholdObjective
 ) -> ThresholdGain:
     """Compare with what thresholds of the other folds decide."""
-    decisions = cross_fit_thresholds(targets, scores, folds, objective=aim)
-    return measure_threshold_gain(targets, scores, decisions=decisions, objective=aim)
+    decisions = cross_fit_thresholds(targets, scores, folds, objective=objective)
+    return measure_threshold_gain(targets, scores, decisions=decisions, objective=objective)
 
 
 def share_of(metric: Callable[[Resamples], FloatArray], case: Case, decisions: BoolArray) -> float:
@@ -82,8 +82,8 @@ def choose(case: Case, method: ThresholdName) -> FloatArray:
     return choose_by(case, ThresholdObjective(method=method)).values
 
 
-def choose_by(case: Case, aim: ThresholdObjective) -> ChosenThresholds:
-    return choose_thresholds(case.targets, case.scores, objective=aim)
+def choose_by(case: Case, objective: ThresholdObjective) -> ChosenThresholds:
+    return choose_thresholds(case.targets, case.scores, objective=objective)
 
 
 def drawn(n_photos: int, n_labels: int, *, seed: int = 0) -> Case:
@@ -120,33 +120,35 @@ def test_no_threshold_is_better_for_a_single_label(
 
 
 @few_examples
-@given(cases(), aims)
-def test_thresholds_are_probabilities(case: Case, aim: ThresholdObjective) -> None:
-    values = choose_by(case, aim).values
+@given(cases(), objectives)
+def test_thresholds_are_probabilities(case: Case, objective: ThresholdObjective) -> None:
+    values = choose_by(case, objective).values
     assert values.shape == (case.targets.shape[1],)
     assert ((values >= 0) & (values <= 1)).all()
 
 
 @few_examples
-@given(cases(), aims, st.randoms(use_true_random=False))
+@given(cases(), objectives, st.randoms(use_true_random=False))
 def test_order_of_photos_changes_nothing(
-    case: Case, aim: ThresholdObjective, random: np.random.Generator
+    case: Case, objective: ThresholdObjective, random: np.random.Generator
 ) -> None:
     rows = list(range(len(case.targets)))
     random.shuffle(rows)
     shuffled = Case(case.targets[rows], case.scores[rows])
-    np.testing.assert_array_equal(choose_by(shuffled, aim).values, choose_by(case, aim).values)
+    np.testing.assert_array_equal(choose_by(shuffled, objective).values, choose_by(case, objective).values)
 
 
 @few_examples
-@given(cases(), aims, st.randoms(use_true_random=False), st.integers(1, 4))
+@given(cases(), objectives, st.randoms(use_true_random=False), st.integers(1, 4))
 def test_order_of_copies_changes_nothing(
-    case: Case, aim: ThresholdObjective, random: np.random.Generator, n_groups: int
+    case: Case, objective: ThresholdObjective, random: np.random.Generator, n_groups: int
 ) -> None:
     rows, groups = list(range(len(case.targets))), np.arange(len(case.targets)) % n_groups
     random.shuffle(rows)
-    kept = choose_thresholds(case.targets, case.scores, objective=aim, groups=groups)
-    shuffled = choose_thresholds(case.targets[rows], case.scores[rows], objective=aim, groups=groups[rows])
+    kept = choose_thresholds(case.targets, case.scores, objective=objective, groups=groups)
+    shuffled = choose_thresholds(
+        case.targets[rows], case.scores[rows], objective=objective, groups=groups[rows]
+    )
     np.testing.assert_allclose(shuffled.values, kept.values, atol=1e-12)
     np.testing.assert_array_equal(shuffled.is_guaranteed, kept.is_guaranteed)
 
@@ -155,28 +157,28 @@ def test_a_promise_rests_on_what_is_known_of_any_copy() -> None:
     targets, scores = np.repeat([[1.0]], 20, axis=0), np.linspace(0.4, 0.9, 20)[:, None]
     unknown = np.full((20, 1), NAN)
     groups = np.tile(np.arange(20), 2)
-    aim = ThresholdObjective(method="recall", target=0.8)
-    alone = choose_thresholds(targets, scores, objective=aim)
+    objective = ThresholdObjective(method="recall", target=0.8)
+    alone = choose_thresholds(targets, scores, objective=objective)
     copied = choose_thresholds(
-        np.vstack([unknown, targets]), np.vstack([1 - scores, scores]), objective=aim, groups=groups
+        np.vstack([unknown, targets]), np.vstack([1 - scores, scores]), objective=objective, groups=groups
     )
     assert alone.is_guaranteed.all()
     np.testing.assert_allclose(copied.values, alone.values)
     torn = choose_thresholds(
-        np.vstack([1 - targets, targets]), np.vstack([scores, scores]), objective=aim, groups=groups
+        np.vstack([1 - targets, targets]), np.vstack([scores, scores]), objective=objective, groups=groups
     )
     assert not torn.is_guaranteed.any()
 
 
 @few_examples
-@given(cases(), aims, st.data())
+@given(cases(), objectives, st.data())
 def test_scores_under_unknown_cells_change_nothing(
-    case: Case, aim: ThresholdObjective, data: st.DataObject
+    case: Case, objective: ThresholdObjective, data: st.DataObject
 ) -> None:
     other = data.draw(arrays(np.float64, case.scores.shape, elements=st.one_of(ANY_SCORES, st.just(NAN))))
-    changed = choose_by(Case(case.targets, np.where(np.isnan(case.targets), other, case.scores)), aim)
-    np.testing.assert_array_equal(changed.values, choose_by(case, aim).values)
-    assert changed.missed == choose_by(case, aim).missed
+    changed = choose_by(Case(case.targets, np.where(np.isnan(case.targets), other, case.scores)), objective)
+    np.testing.assert_array_equal(changed.values, choose_by(case, objective).values)
+    assert changed.missed == choose_by(case, objective).missed
 
 
 @pytest.mark.parametrize("beta", [0.25, 0.5, 1.0, 3.0])
@@ -234,15 +236,15 @@ def test_a_precision_that_is_reached_anyway_is_no_reason_for_errors_without_hits
 @few_examples
 @given(cases(), st.sampled_from((PRECISION, RECALL)))
 def test_promised_thresholds_stand_and_the_others_are_pulled_to_the_safe_side_only(
-    case: Case, aim: ThresholdObjective
+    case: Case, objective: ThresholdObjective
 ) -> None:
-    chosen, kept = choose_by(case, aim), guarantee(*case, objective=aim)
+    chosen, kept = choose_by(case, objective), guarantee(*case, objective=objective)
     np.testing.assert_array_equal(chosen.is_guaranteed, kept.is_guaranteed)
     np.testing.assert_array_equal(chosen.values[kept.is_guaranteed], kept.values[kept.is_guaranteed])
     assert len(chosen.missed) == (~kept.is_guaranteed).sum()
     for label in np.flatnonzero(~kept.is_guaranteed & (kept.n_positive > 0)):
-        own = choose_by(column(case, int(label)), aim).values[0]
-        sign = 1 if aim is PRECISION else -1
+        own = choose_by(column(case, int(label)), objective).values[0]
+        sign = 1 if objective is PRECISION else -1
         assert sign * chosen.values[label] >= sign * own
 
 
@@ -262,8 +264,8 @@ def test_more_recall_needs_lower_thresholds_promised_or_not() -> None:
 def test_with_many_honest_scores_cost_thresholds_are_those_of_theory(
     case: Case, missed: float, false: float
 ) -> None:
-    aim = ThresholdObjective(method="cost", cost_missed=missed, cost_false=false)
-    assert choose_by(case, aim).values.mean() == pytest.approx(false / (missed + false), abs=0.04)
+    objective = ThresholdObjective(method="cost", cost_missed=missed, cost_false=false)
+    assert choose_by(case, objective).values.mean() == pytest.approx(false / (missed + false), abs=0.04)
 
 
 @pytest.mark.parametrize("constant", [0.0, 1.0, NAN])
@@ -279,12 +281,12 @@ def test_only_the_ratio_of_costs_counts() -> None:
 
 
 @few_examples
-@given(cases(), st.sampled_from((0.0, 1.0, NAN)), aims)
+@given(cases(), st.sampled_from((0.0, 1.0, NAN)), objectives)
 def test_a_label_of_one_kind_leaves_the_thresholds_finite(
-    case: Case, constant: float, aim: ThresholdObjective
+    case: Case, constant: float, objective: ThresholdObjective
 ) -> None:
     case.targets[:, 0] = constant
-    assert np.isfinite(choose_by(case, aim).values).all()
+    assert np.isfinite(choose_by(case, objective).values).all()
 
 
 @few_examples
@@ -307,13 +309,13 @@ def test_missed_guarantees_name_the_labels() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 3), (200, 1), (5, 1000)])
-@pytest.mark.parametrize("aim", AIMS)
+@pytest.mark.parametrize("objective", OBJECTIVES)
 def test_one_photo_one_label_and_a_thousand_labels_are_no_special_cases(
-    aim: ThresholdObjective, shape: tuple[int, int]
+    objective: ThresholdObjective, shape: tuple[int, int]
 ) -> None:
     case = drawn(*shape)
     folds = np.array_split(np.arange(shape[0]), 3)
-    assert np.isfinite(gain_of(*case, folds, aim=aim).cross_fitted.binary_accuracy)
+    assert np.isfinite(gain_of(*case, folds, objective=objective).cross_fitted.binary_accuracy)
 
 
 @few_examples
@@ -484,7 +486,7 @@ def test_folds_that_are_no_partition_are_refused(folds: list[list[int]]) -> None
 
 def test_gain_measures_the_decisions_that_it_names() -> None:
     case, folds = drawn(60, 4), np.array_split(np.arange(60), 5)
-    gain = gain_of(*case, folds, aim=COSTLY_MISSES)
+    gain = gain_of(*case, folds, objective=COSTLY_MISSES)
     decisions = {
         "half": case.scores >= 0.5,
         "optimistic": choose_by(case, COSTLY_MISSES).decide(case.scores),
@@ -506,32 +508,32 @@ def test_gain_on_noise_is_seen_on_the_own_photos_only() -> None:
     generator = np.random.default_rng(3)
     targets, scores = (generator.random((60, 30)) < 0.5).astype(np.float64), generator.random((60, 30))
     folds = np.array_split(np.arange(60), 5)
-    gain = gain_of(targets, scores, folds, aim=ThresholdObjective(method="accuracy"))
+    gain = gain_of(targets, scores, folds, objective=ThresholdObjective(method="accuracy"))
     assert gain.optimistic.binary_accuracy > 0.52
     assert gain.cross_fitted.binary_accuracy < 0.51
 
 
 @few_examples
-@given(cases(), aims, st.data())
+@given(cases(), objectives, st.data())
 def test_scores_under_unknown_cells_do_not_change_the_gain(
-    case: Case, aim: ThresholdObjective, data: st.DataObject
+    case: Case, objective: ThresholdObjective, data: st.DataObject
 ) -> None:
     folds = np.array_split(np.arange(len(case.targets)), 3)
     other = data.draw(arrays(np.float64, case.scores.shape, elements=st.one_of(ANY_SCORES, st.just(NAN))))
     changed = np.where(np.isnan(case.targets), other, case.scores)
-    before, after = (gain_of(case.targets, s, folds, aim=aim) for s in (case.scores, changed))
+    before, after = (gain_of(case.targets, s, folds, objective=objective) for s in (case.scores, changed))
     for name in ("half", "optimistic", "cross_fitted"):
         np.testing.assert_equal(vars(getattr(after, name)), vars(getattr(before, name)))
-    assert after.objective == before.objective == aim
+    assert after.objective == before.objective == objective
 
 
 def test_the_gain_of_an_f_score_has_its_beta() -> None:
     targets = np.array([[1.0], [1.0], [0.0], [0.0]])
     scores = np.array([[0.9], [0.4], [0.3], [0.1]])
     decisions = scores >= 0.2  # precision 2/3, recall 1
-    aim = ThresholdObjective(method="f1", beta=3.0)
+    objective = ThresholdObjective(method="f1", beta=3.0)
 
-    gain = measure_threshold_gain(targets, scores, decisions=decisions, objective=aim)
+    gain = measure_threshold_gain(targets, scores, decisions=decisions, objective=objective)
 
     assert gain.cross_fitted.f_beta_macro == pytest.approx(10 * (2 / 3) / (9 * 2 / 3 + 1))
     assert gain.half.f_beta_macro == pytest.approx(10 * 0.5 / (9 + 0.5))

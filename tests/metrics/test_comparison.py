@@ -7,11 +7,10 @@ Out: failed tests where a baseline knows more, or less, or where models are wron
 import numpy as np
 import pytest
 
-from manylabel.metrics.bootstrap import Bootstrap, bootstrap_metrics
+from manylabel.metrics.bootstrap import bootstrap_metrics
 from manylabel.metrics.comparison import PairedDifference, all_negative, compare_pairs, label_prior
 from manylabel.metrics.registry import measure, measure_labels
-from manylabel.metrics.resamples import BoolArray
-from manylabel.types import FloatArray
+from tests.metrics.test_bootstrap import simulated, simulated_bootstrap
 
 NAN = float("nan")
 
@@ -55,26 +54,6 @@ def test_without_anything_known_nothing_is_given(n_train: int) -> None:
     baseline = label_prior(np.full((n_train, 2), NAN), n_photos=3)
     np.testing.assert_array_equal(baseline.scores, np.zeros((3, 2)))
     assert not baseline.decisions.any()
-
-
-def simulated(
-    generator: np.random.Generator, n_photos: int
-) -> tuple[FloatArray, list[tuple[FloatArray, BoolArray]]]:
-    """Draw targets and the answers of a better and a worse model that share most of their mistakes."""
-    shape = (n_photos, 4)
-    targets = (generator.random(shape) < 0.35).astype(np.float64)
-    shared = generator.normal(size=shape)
-    answers = [
-        signal * (targets - 0.5) + 0.8 * shared + 0.6 * generator.normal(size=shape) for signal in (2.0, 1.6)
-    ]
-    return targets, [(answer, answer > 0) for answer in answers]
-
-
-def simulated_bootstrap(seed: int, n_photos: int, *, level: float = 0.95) -> Bootstrap:
-    generator = np.random.default_rng(seed)
-    targets, evaluated = simulated(generator, n_photos)
-    groups = np.arange(n_photos)
-    return bootstrap_metrics(targets, evaluated, groups=groups, n_resamples=200, level=level, rng=generator)
 
 
 def test_the_interval_of_a_difference_is_paired() -> None:
