@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.cases import Values
 from benchmarks.peers.common import read_rows
-from manylabel.metrics.metrics import exact_match, mean_average_precision
+from manylabel.metrics.registry import measure
 
 
 def judge(scores: Path, labels: Path) -> Values:
@@ -47,8 +47,9 @@ def judge(scores: Path, labels: Path) -> Values:
     decisions = at_half
     if "predicted" in rows[0]:
         decisions = np.array([[name in row["predicted"].split(";") for name in columns] for row in found])
+    measured = measure(targets, values, decisions)
     return {
-        "mAP": mean_average_precision(targets, values),
-        "exact_match": exact_match(targets, decisions),
-        "exact_match_at_half": exact_match(targets, at_half),
+        "mAP": measured["mAP"],
+        "exact_match": measured["exact_match"],
+        "exact_match_at_half": measure(targets, values, at_half)["exact_match"],
     }

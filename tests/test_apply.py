@@ -15,8 +15,8 @@ from manylabel.config import DataConfig
 from manylabel.data.evaluation_set import PartChoice, align_targets, choose_evaluation_photos
 from manylabel.engines.openvino import has_native_bf16, workload_of
 from manylabel.errors import BundleError, InputError, MissingExtraError, OutputError, TableError
-from manylabel.metrics.intervals import Interval
-from manylabel.metrics.metrics import measure
+from manylabel.metrics.bootstrap import Interval
+from manylabel.metrics.registry import measure
 from manylabel.types import LabelTable, Part
 
 

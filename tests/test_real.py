@@ -18,7 +18,7 @@ from manylabel.explanation.occlusion import explain_photo
 from manylabel.pipeline import compare
 from manylabel.recipes import apply_settings, load_recipe
 from manylabel.results import RunResults
-from manylabel.review.label_issues import rank_label_errors
+from manylabel.review.label_issues import find_label_issues
 from tools.postcards.postcard import draw_postcard
 
 pytestmark = pytest.mark.real
@@ -154,7 +154,7 @@ def test_planted_label_errors_are_found(real_runs: RealRuns, tmp_path: Path) -> 
         said = {
             line["image"]: [float(line[label]) for label in table.labels] for line in csv.DictReader(file)
         }
-    errors = rank_label_errors(given, np.array([said[name] for name in table.names]))
+    errors = find_label_issues(given, np.array([said[name] for name in table.names]))
     found = is_planted[errors.rows[:n_planted], errors.columns[:n_planted]]
     assert found.mean() >= 0.7
     assert 0.75 * n_planted <= errors.n_expected <= 1.25 * n_planted

@@ -9,13 +9,13 @@ import pytest
 from manylabel.apply import predict
 from manylabel.bundle.folder import find_out_of_fold, read_bundle
 from manylabel.bundle.tables import read_thresholds
-from manylabel.decisions.thresholds import ThresholdAim
+from manylabel.decisions.thresholds import ThresholdObjective
 from manylabel.errors import ConfigError
 from manylabel.thresholds import (
     choose_new_thresholds,
     describe_source,
     keep_thresholds,
-    parse_aim,
+    parse_objective,
     save_thresholds,
 )
 from manylabel.types import LabelTable
@@ -36,7 +36,7 @@ def test_a_bundle_keeps_what_chose_its_thresholds(shapes_bundle: Path, shapes_ta
     assert len(kept.fold_rows) == 5
 
 
-def test_the_same_aim_chooses_the_same_thresholds(shapes_bundle: Path) -> None:
+def test_the_same_objective_chooses_the_same_thresholds(shapes_bundle: Path) -> None:
     new = choose_new_thresholds(shapes_bundle, "f1")
 
     trained = read_bundle(shapes_bundle).thresholds
@@ -58,7 +58,9 @@ def test_new_thresholds_are_kept_and_used(bundle: Path, shapes_table: LabelTable
 def test_new_thresholds_are_saved_for_predict(
     shapes_bundle: Path, shapes_table: LabelTable, tmp_path: Path
 ) -> None:
-    new = choose_new_thresholds(shapes_bundle, ThresholdAim(method="cost", cost_missed=9.0, cost_false=1.0))
+    new = choose_new_thresholds(
+        shapes_bundle, ThresholdObjective(method="cost", cost_missed=9.0, cost_false=1.0)
+    )
     save_thresholds(tmp_path / "t.csv", new.bundle, new.thresholds)
 
     said = predict(shapes_bundle, shapes_table.photos[:3], thresholds=tmp_path / "t.csv")
@@ -77,26 +79,26 @@ def test_an_edited_threshold_is_shown_as_such(bundle: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "aim"),
+    ("text", "objective"),
     [
-        ("precision=0.9", ThresholdAim(method="precision", target=0.9)),
-        ("recall=0.5", ThresholdAim(method="recall", target=0.5)),
-        ("f-beta=2", ThresholdAim(method="f1", beta=2)),
-        ("f1", ThresholdAim(method="f1")),
-        ("accuracy", ThresholdAim(method="accuracy")),
-        ("half", ThresholdAim(method="half")),
-        ("cost=1:5", ThresholdAim(method="cost", cost_false=1, cost_missed=5)),
+        ("precision=0.9", ThresholdObjective(method="precision", target=0.9)),
+        ("recall=0.5", ThresholdObjective(method="recall", target=0.5)),
+        ("f-beta=2", ThresholdObjective(method="f1", beta=2)),
+        ("f1", ThresholdObjective(method="f1")),
+        ("accuracy", ThresholdObjective(method="accuracy")),
+        ("half", ThresholdObjective(method="half")),
+        ("cost=1:5", ThresholdObjective(method="cost", cost_false=1, cost_missed=5)),
     ],
 )
-def test_an_aim_is_read(text: str, aim: ThresholdAim) -> None:
-    assert parse_aim(text) == aim
+def test_an_objective_is_read(text: str, objective: ThresholdObjective) -> None:
+    assert parse_objective(text) == objective
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("recal=0.9", "unknown aim 'recal'; did you mean 'recall'? Known: precision=0.9"),
-        ("speed", "unknown aim 'speed'; known: precision=0.9"),
+        ("recal=0.9", "unknown objective 'recal'; did you mean 'recall'? Known: precision=0.9"),
+        ("speed", "unknown objective 'speed'; known: precision=0.9"),
         ("precision", "could not convert"),
         ("precision=90", "need a target between 0 and 1; given: 90"),
         ("cost=5", "a cost is FALSE:MISSED"),
@@ -104,7 +106,7 @@ def test_an_aim_is_read(text: str, aim: ThresholdAim) -> None:
         ("f1=3", "'f1' takes no number"),
     ],
 )
-def test_an_aim_that_cannot_be_understood_is_told(text: str, problem: str) -> None:
+def test_an_objective_that_cannot_be_understood_is_told(text: str, problem: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        parse_aim(text)
+        parse_objective(text)
     assert problem in str(caught.value)

@@ -28,33 +28,32 @@ from manylabel.config import (
 from manylabel.data.check import as_dict, check_table
 from manylabel.data.formats import read_table
 from manylabel.decisions.calibration import choose_calibration
-from manylabel.decisions.policy import HeldOut, cross_fit_decision_rule, learn_decision_rule
-from manylabel.decisions.threshold_gain import threshold_benefit
-from manylabel.decisions.thresholds import ThresholdAim, choose_thresholds, cross_fit_thresholds
+from manylabel.decisions.policy import PolicyData, cross_fit_policy, learn_policy, measure_threshold_gain
+from manylabel.decisions.thresholds import ThresholdObjective, choose_thresholds, cross_fit_thresholds
+from manylabel.metrics.bootstrap import bootstrap_metrics
 from manylabel.metrics.comparison import compare_pairs
-from manylabel.metrics.intervals import bootstrap_metrics
-from manylabel.metrics.metrics import measure, measure_labels
-from manylabel.metrics.reliability import (
+from manylabel.metrics.curves import (
     brier_score,
     expected_calibration_error,
     log_loss,
     reliability,
 )
+from manylabel.metrics.registry import measure, measure_labels
 from manylabel.pipeline import train
 from manylabel.preparation import RunClock, prepare
 from manylabel.results import RunResults
-from manylabel.review.label_issues import rank_label_errors
+from manylabel.review.label_issues import find_label_issues
 from manylabel.training.trial import run_trial
 from manylabel.types import EvaluatedPhotos, FloatArray, IntArray, Trial, ignore_progress
 
 AnyJudged = TypeVar("AnyJudged", bound=EvaluatedPhotos)
 
-AIMS = (
-    ThresholdAim(method="f1"),
-    ThresholdAim(method="accuracy"),
-    ThresholdAim(method="cost", cost_missed=2.0, cost_false=1.0),
-    ThresholdAim(method="precision", target=0.8),
-    ThresholdAim(method="recall", target=0.8),
+OBJECTIVES = (
+    ThresholdObjective(method="f1"),
+    ThresholdObjective(method="accuracy"),
+    ThresholdObjective(method="cost", cost_missed=2.0, cost_false=1.0),
+    ThresholdObjective(method="precision", target=0.8),
+    ThresholdObjective(method="recall", target=0.8),
 )
 N_PHOTOS, N_LABELS, N_FOLDS = 24, 3, 3
 # Photos of the shapes that lose a cell: of each label, some that carry it and some that do not.
@@ -95,8 +94,8 @@ def known(values: FloatArray, targets: FloatArray) -> FloatArray:
     return values[~np.isnan(targets)]
 
 
-def choose_by_every_aim(targets: FloatArray, scores: FloatArray) -> object:
-    return [choose_thresholds(targets, scores, aim=aim) for aim in AIMS]
+def choose_by_every_objective(targets: FloatArray, scores: FloatArray) -> object:
+    return [choose_thresholds(targets, scores, objective=objective) for objective in OBJECTIVES]
 
 
 def judge(targets: FloatArray, scores: FloatArray) -> object:
@@ -106,7 +105,7 @@ def judge(targets: FloatArray, scores: FloatArray) -> object:
 
 def calibrate(targets: FloatArray, scores: FloatArray) -> object:
     choice = choose_calibration(targets, scores, folds())
-    return choice.calibration, choice.note, choice.is_used, known(choice.scores, targets)
+    return choice.calibration, choice.gain, choice.is_used, known(choice.scores, targets)
 
 
 def look_honest(targets: FloatArray, scores: FloatArray) -> object:
@@ -119,9 +118,9 @@ def look_honest(targets: FloatArray, scores: FloatArray) -> object:
 
 
 def decide(targets: FloatArray, scores: FloatArray) -> object:
-    held_out = HeldOut(targets=targets, scores=np.stack([scores, scores**2]), folds=folds())
-    rule = learn_decision_rule(held_out, aim=AIMS[0])
-    crossed = cross_fit_decision_rule(held_out, aim=AIMS[0], calibrates="always")
+    held_out = PolicyData(targets=targets, scores=np.stack([scores, scores**2]), folds=folds())
+    rule = learn_policy(held_out, objective=OBJECTIVES[0])
+    crossed = cross_fit_policy(held_out, objective=OBJECTIVES[0], calibrate="always")
     return (
         (rule.variant, rule.thresholds, rule.calibration.calibration),
         [known(np.asarray(values, dtype=np.float64), targets) for values in vars(crossed).values()],
@@ -129,8 +128,8 @@ def decide(targets: FloatArray, scores: FloatArray) -> object:
 
 
 def gain(targets: FloatArray, scores: FloatArray) -> object:
-    decisions = cross_fit_thresholds(targets, scores, folds(), aim=AIMS[0])
-    return threshold_benefit(targets, scores, decisions=decisions, aim=AIMS[0])
+    decisions = cross_fit_thresholds(targets, scores, folds(), objective=OBJECTIVES[0])
+    return measure_threshold_gain(targets, scores, decisions=decisions, objective=OBJECTIVES[0])
 
 
 def resample(targets: FloatArray, scores: FloatArray) -> object:
@@ -144,7 +143,7 @@ def resample(targets: FloatArray, scores: FloatArray) -> object:
 
 @pytest.mark.parametrize(
     "measured",
-    [judge, choose_by_every_aim, calibrate, look_honest, decide, gain, resample, rank_label_errors],
+    [judge, choose_by_every_objective, calibrate, look_honest, decide, gain, resample, find_label_issues],
 )
 @settings(max_examples=15)
 @given(case=hidden_differences())
@@ -157,7 +156,7 @@ def test_scores_under_unknown_cells_change_nothing(
 
 @pytest.mark.parametrize(
     "measured",
-    [judge, choose_by_every_aim, calibrate, look_honest, decide, gain, resample, rank_label_errors],
+    [judge, choose_by_every_objective, calibrate, look_honest, decide, gain, resample, find_label_issues],
 )
 def test_scores_under_known_cells_do_change_what_is_measured(
     measured: Callable[[FloatArray, FloatArray], object],

@@ -25,9 +25,9 @@ from manylabel.engines.registry import open_predictor
 from manylabel.engines.stream import Predictions, join_predictions, stream_files
 from manylabel.errors import InputError, PhotoError, nothing_read
 from manylabel.io.files import printable, write_output
-from manylabel.metrics.baselines import Baseline, all_negative, label_prior_of_counts
-from manylabel.metrics.intervals import Interval, bootstrap_metrics
-from manylabel.metrics.metrics import measure, measure_labels
+from manylabel.metrics.bootstrap import Interval, bootstrap_metrics
+from manylabel.metrics.comparison import Baseline, all_negative, label_prior_of_counts
+from manylabel.metrics.registry import measure, measure_labels
 from manylabel.types import FloatArray, ProgressCallback, ignore_progress
 
 _PROBLEMS_SHOWN = 10

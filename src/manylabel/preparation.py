@@ -29,7 +29,7 @@ from manylabel.recipes import check_config, config_to_toml
 from manylabel.report.collect import collect_results
 from manylabel.report.run_info import gather_run_info
 from manylabel.results import Loss, RunInfo, RunResults
-from manylabel.training.cross_validation import Experiment, threshold_aim
+from manylabel.training.cross_validation import Experiment, threshold_objective
 from manylabel.training.methods import fill_defaults
 from manylabel.training.photo_store import PhotoStore, read_store
 from manylabel.types import IntArray, LabelTable, ProgressCallback, Split, Trial
@@ -111,7 +111,7 @@ class PreparedRun:
             trials,
             clock.run_info(self.config),
             check=self.check,
-            aim=threshold_aim(self.config.evaluation),
+            objective=threshold_objective(self.config.evaluation),
             loss=Loss(name=training.loss, pos_weight_cap=training.pos_weight_cap),
         )
 

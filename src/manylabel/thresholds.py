@@ -10,17 +10,17 @@ from pathlib import Path
 
 from manylabel.bundle.folder import Bundle, find_out_of_fold, read_bundle, replace_thresholds
 from manylabel.bundle.tables import SAME, write_thresholds
-from manylabel.decisions.threshold_gain import ThresholdBenefit, threshold_benefit
+from manylabel.decisions.policy import ThresholdGain, measure_threshold_gain
 from manylabel.decisions.thresholds import (
     ChosenThresholds,
-    ThresholdAim,
+    ThresholdObjective,
     choose_thresholds,
     cross_fit_thresholds,
 )
 from manylabel.errors import ConfigError, did_you_mean
 from manylabel.types import IntArray
 
-_AIMS = "precision=0.9, recall=0.9, f-beta=2, cost=FALSE:MISSED (e.g. cost=1:5), f1, accuracy or half"
+_OBJECTIVES = "precision=0.9, recall=0.9, f-beta=2, cost=FALSE:MISSED (e.g. cost=1:5), f1, accuracy or half"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -32,38 +32,40 @@ class NewThresholds:
         thresholds: The new ones, and what they promise.
         n_positive: Photos with each label among those that chose [n_labels].
         n_photos: Photos that chose.
-        benefit: What they do; thresholds that decide about a photo were chosen on other folds.
+        gain: What they do; thresholds that decide about a photo were chosen on other folds.
     """
 
     bundle: Bundle
     thresholds: ChosenThresholds
     n_positive: IntArray
     n_photos: int
-    benefit: ThresholdBenefit
+    gain: ThresholdGain
 
 
-def choose_new_thresholds(bundle: Path | str, aim: ThresholdAim | str) -> NewThresholds:
+def choose_new_thresholds(bundle: Path | str, objective: ThresholdObjective | str) -> NewThresholds:
     """Choose thresholds anew, on the out-of-fold probabilities that a bundle keeps.
 
     Args:
         bundle: Folder that training wrote.
-        aim: What to aim at, as ``parse_aim`` reads it or ready made.
+        objective: What to choose them for, as ``parse_objective`` reads it or ready made.
 
     Raises:
         BundleError: The bundle cannot be used, or keeps no out-of-fold probabilities.
-        ConfigError: The aim cannot be understood.
+        ConfigError: The objective cannot be understood.
     """
-    aim = parse_aim(aim) if isinstance(aim, str) else aim
+    objective = parse_objective(objective) if isinstance(objective, str) else objective
     opened = read_bundle(Path(bundle))
     kept = find_out_of_fold(opened)
-    chosen = choose_thresholds(kept.targets, kept.scores, aim=aim, labels=kept.labels, groups=kept.groups)
-    decisions = cross_fit_thresholds(kept.targets, kept.scores, kept.fold_rows, aim=aim)
+    chosen = choose_thresholds(
+        kept.targets, kept.scores, objective=objective, labels=kept.labels, groups=kept.groups
+    )
+    decisions = cross_fit_thresholds(kept.targets, kept.scores, kept.fold_rows, objective=objective)
     return NewThresholds(
         bundle=opened,
         thresholds=chosen,
         n_positive=(kept.targets == 1).sum(axis=0),
         n_photos=len(kept.names),
-        benefit=threshold_benefit(kept.targets, kept.scores, decisions=decisions, aim=aim),
+        gain=measure_threshold_gain(kept.targets, kept.scores, decisions=decisions, objective=objective),
     )
 
 
@@ -103,7 +105,7 @@ def describe_source(bundle: Bundle) -> list[str]:
     return [f"edited, was {old:.3f}" if abs(now - old) > SAME else "chosen" for now, old in pairs]
 
 
-def parse_aim(text: str) -> ThresholdAim:
+def parse_objective(text: str) -> ThresholdObjective:
     """Read what thresholds shall reach.
 
     Args:
@@ -114,43 +116,43 @@ def parse_aim(text: str) -> ThresholdAim:
         ConfigError: It is something else.
 
     Examples:
-        >>> parse_aim("cost=1:5").costs  # missed, false
+        >>> parse_objective("cost=1:5").costs  # missed, false
         (5.0, 1.0)
     """
     name, _, given = text.partition("=")
-    aims: dict[str, Callable[[], ThresholdAim]] = {
-        "precision": lambda: ThresholdAim(method="precision", target=float(given)),
-        "recall": lambda: ThresholdAim(method="recall", target=float(given)),
-        "f-beta": lambda: ThresholdAim(method="f1", beta=float(given)),
+    objectives: dict[str, Callable[[], ThresholdObjective]] = {
+        "precision": lambda: ThresholdObjective(method="precision", target=float(given)),
+        "recall": lambda: ThresholdObjective(method="recall", target=float(given)),
+        "f-beta": lambda: ThresholdObjective(method="f1", beta=float(given)),
         "cost": lambda: _costs(given),
         "f1": lambda: _without_number("f1", given),
         "accuracy": lambda: _without_number("accuracy", given),
         "half": lambda: _without_number("half", given),
     }
-    if name not in aims:
-        hint = did_you_mean(name, [*aims])
+    if name not in objectives:
+        hint = did_you_mean(name, [*objectives])
         known = f"{hint} Known" if hint else "; known"
-        raise ConfigError(f"thresholds for '{text}': unknown aim '{name}'{known}: {_AIMS}")
+        raise ConfigError(f"thresholds for '{text}': unknown objective '{name}'{known}: {_OBJECTIVES}")
     try:
-        return aims[name]()
+        return objectives[name]()
     except ValueError as error:
-        raise ConfigError(f"thresholds for '{text}': {error}; expected e.g. {_AIMS}") from error
+        raise ConfigError(f"thresholds for '{text}': {error}; expected e.g. {_OBJECTIVES}") from error
 
 
-def _costs(given: str) -> ThresholdAim:
+def _costs(given: str) -> ThresholdObjective:
     false, mark, missed = given.partition(":")
     if not mark:
         raise ValueError("a cost is FALSE:MISSED")
-    return ThresholdAim(method="cost", cost_false=float(false), cost_missed=float(missed))
+    return ThresholdObjective(method="cost", cost_false=float(false), cost_missed=float(missed))
 
 
-def _without_number(method: str, given: str) -> ThresholdAim:
+def _without_number(method: str, given: str) -> ThresholdObjective:
     if given:
         raise ValueError(f"'{method}' takes no number")
     match method:
         case "f1":
-            return ThresholdAim(method="f1")
+            return ThresholdObjective(method="f1")
         case "accuracy":
-            return ThresholdAim(method="accuracy")
+            return ThresholdObjective(method="accuracy")
         case _:
-            return ThresholdAim(method="half")
+            return ThresholdObjective(method="half")

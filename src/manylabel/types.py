@@ -253,6 +253,48 @@ class CalibrationSet:
     origin: str
 
 
+CalibrationOutcome = Literal[
+    "used", "off", "unknown", "no_change", "too_few_photos", "within_chance", "worse"
+]
+"""What became of a calibration: used, not asked for, or why it was left out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationGain:
+    """What a calibration does to the log loss of photos that it was not fitted to.
+
+    Attributes:
+        outcome: Whether it is used, or why not.
+        log_loss_before: Log loss without it; NaN where nothing is known.
+        log_loss_after: Log loss with it.
+    """
+
+    outcome: CalibrationOutcome
+    log_loss_before: float
+    log_loss_after: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class MissedGuarantee:
+    """A precision or recall that was asked for and cannot be promised.
+
+    Attributes:
+        label: The label; None where no label is promised anything, as no photos were kept from training.
+        metric: What was asked for.
+        target: How much of it, in (0, 1).
+        n_positive: Photos with the label among those that thresholds were chosen on.
+        n_needed: Fewest photos with a label that can carry the promise.
+        reached: How much the threshold reaches on these photos; None without a photo with the label.
+    """
+
+    label: str | None
+    metric: Literal["recall", "precision"]
+    target: float
+    n_positive: int = 0
+    n_needed: int = 0
+    reached: float | None = None
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LearningCurve:
     """How well linear heads rank held-out photos, by the number of training photos.
@@ -307,8 +349,8 @@ class Trial:
         calibration_set: Predictions for the photos that calibration and thresholds were chosen on; None
             without such photos.
         is_calibrated: Whether the probabilities were calibrated after training.
-        calibration: Why, or why not.
-        threshold_notes: What the thresholds cannot promise, a sentence each.
+        calibration: Why, or why not; None where no photos were kept from training to calibrate on.
+        missed_guarantees: What thresholds were asked to guarantee and cannot.
         neighbors: Predictions for the evaluated photos from their nearest neighbors on the features of the
             frozen backbone; None where these were not computed.
         neighbors_out_of_fold: The same for the out-of-fold photos, where there is a test set.
@@ -338,8 +380,8 @@ class Trial:
     learned_share: float = 1.0
     calibration_set: CalibrationSet | None = None
     is_calibrated: bool = False
-    calibration: str = "not calibrated"
-    threshold_notes: tuple[str, ...] = ()
+    calibration: CalibrationGain | None = None
+    missed_guarantees: tuple[MissedGuarantee, ...] = ()
     neighbors: NeighborPredictions | None = None
     neighbors_out_of_fold: NeighborPredictions | None = None
     folds: tuple[IntArray, ...] = ()

@@ -20,7 +20,7 @@ from manylabel.cli.progress import show_progress
 from manylabel.cli.screen import Said, show_evaluation
 from manylabel.engines.stream import Predictions
 from manylabel.errors import PhotoError
-from manylabel.metrics.intervals import Interval
+from manylabel.metrics.bootstrap import Interval
 from manylabel.types import Progress, Scores
 
 

@@ -18,8 +18,9 @@ from manylabel.decisions.calibration import (
     cross_fit_calibration,
     fit_calibration,
 )
+from manylabel.metrics.curves import expected_calibration_error, log_loss
 from manylabel.metrics.metrics import average_precision
-from manylabel.metrics.reliability import expected_calibration_error, log_loss
+from manylabel.metrics.resamples import Resamples
 from manylabel.types import FloatArray, IntArray
 
 NAN = float("nan")
@@ -43,7 +44,7 @@ def cases(draw: st.DrawFn, *, max_labels: int = 4) -> Case:
 def calibrations(draw: st.DrawFn, *, n_labels: int) -> Calibration:
     slopes = draw(arrays(np.float64, n_labels, elements=st.floats(0.05, 20)))
     offsets = draw(arrays(np.float64, n_labels, elements=st.floats(-10, 10)))
-    return Calibration(slopes=slopes, offsets=offsets, origin="drawn")
+    return Calibration(slopes=slopes, offsets=offsets)
 
 
 def sigmoid(logits: FloatArray) -> FloatArray:
@@ -89,7 +90,7 @@ def test_with_many_photos_the_distortion_is_found_and_undone() -> None:
     np.testing.assert_allclose(fitted.slopes, slopes, rtol=0.05)
     np.testing.assert_allclose(fitted.offsets, offsets, atol=0.1)
     fresh = simulate(20_000, slopes, offsets, means=means, seed=1)
-    honest = Calibration(slopes=slopes, offsets=offsets, origin="the truth")
+    honest = Calibration(slopes=slopes, offsets=offsets)
     before, after, at_best = (
         expected_calibration_error(fresh.targets, scores, n_bins=10)
         for scores in (fresh.scores, fitted.apply(fresh.scores), honest.apply(fresh.scores))
@@ -188,7 +189,7 @@ def test_a_handful_of_photos_calibrates_nothing() -> None:
     targets, too_high = np.array([[1.0], [0.0], [0.0], [0.0]] * 5), np.full((20, 1), 0.6)
     few, enough = (choose_calibration(targets[:n], too_high[:n], folds_of(n, 2)) for n in (16, 20))
     assert not few.is_used
-    assert few.note.startswith("left out: it takes 20 photos to tell that it helps")
+    assert few.gain.outcome == "too_few_photos"
     assert enough.is_used
 
 
@@ -197,17 +198,17 @@ def test_a_handful_of_photos_calibrates_nothing() -> None:
 def test_cross_fitted_log_loss_never_gets_worse(case: Case, n_folds: int) -> None:
     choice = choose_calibration(*case, folds_of(len(case.targets), n_folds))
     if np.isnan(case.targets).all():
-        assert np.isnan(choice.log_loss_before)
+        assert np.isnan(choice.gain.log_loss_before)
         assert not choice.is_used
         return
-    assert choice.log_loss_before == log_loss(*case)
-    assert log_loss(case.targets, choice.scores) <= choice.log_loss_before
+    assert choice.gain.log_loss_before == log_loss(*case)
+    assert log_loss(case.targets, choice.scores) <= choice.gain.log_loss_before
     crossed = cross_fit_calibration(*case, folds_of(len(case.targets), n_folds))
     gains = photo_losses(case.targets, case.scores) - photo_losses(case.targets, crossed)
     error = gains.std() * np.sqrt(len(gains))
     if not np.isclose(gains.sum(), error, rtol=1e-9, atol=1e-9):
         assert choice.is_used == (gains.sum() > error and len(gains) >= 20)
-    assert choice.log_loss_after < choice.log_loss_before or not choice.is_used
+    assert choice.gain.log_loss_after < choice.gain.log_loss_before or not choice.is_used
     if not choice.is_used:
         np.testing.assert_array_equal(choice.scores, case.scores)
         np.testing.assert_array_equal(choice.calibration.apply(case.scores), case.scores)
@@ -220,10 +221,8 @@ def test_a_calibration_that_helps_is_used_and_says_so() -> None:
     assert choice.is_used
     np.testing.assert_array_equal(choice.scores, cross_fit_calibration(*case, folds))
     np.testing.assert_array_equal(choice.calibration.slopes, fit_calibration(*case).slopes)
-    assert choice.note == (
-        f"calibrated: log loss {choice.log_loss_before:.3f} -> {choice.log_loss_after:.3f} "
-        "on photos that the calibration did not see"
-    )
+    assert choice.gain.outcome == "used"
+    assert choice.gain.log_loss_after == log_loss(case.targets, choice.scores)
 
 
 def test_a_calibration_that_harms_is_left_out_and_says_so() -> None:
@@ -231,30 +230,28 @@ def test_a_calibration_that_harms_is_left_out_and_says_so() -> None:
     targets = np.concatenate([np.tile([1.0, 1.0, 0.0], 10), np.tile([0.0, 0.0, 1.0], 10)])[:, None]
     choice = choose_calibration(targets, np.full((60, 1), 0.5), [np.arange(30), np.arange(30, 60)])
     assert not choice.is_used
-    assert choice.note.startswith("left out: it would have made the log loss worse (0.693 -> 0.")
-    assert choice.calibration.origin == "none: scores stay as they are"
+    assert choice.gain.outcome == "worse"
+    assert choice.gain.log_loss_before == pytest.approx(0.693, abs=1e-3)
+    assert choice.gain.log_loss_before < choice.gain.log_loss_after < 1
+    np.testing.assert_array_equal(choice.calibration.slopes, [1.0])
+    np.testing.assert_array_equal(choice.calibration.offsets, [0.0])
 
 
-@pytest.mark.parametrize(
-    ("target", "words"),
-    [
-        (NAN, "of no photo is it known which labels it carries"),
-        (1.0, "not have changed the log loss (0.693)"),
-    ],
-)
-def test_where_nothing_can_be_learned_the_scores_stay(target: float, words: str) -> None:
+@pytest.mark.parametrize(("target", "outcome", "loss"), [(NAN, "unknown", NAN), (1.0, "no_change", 0.693)])
+def test_where_nothing_can_be_learned_the_scores_stay(target: float, outcome: str, loss: float) -> None:
     scores = np.full((6, 2), 0.5)
     choice = choose_calibration(np.full((6, 2), target), scores, folds_of(6))
-    assert words in choice.note
+    assert choice.gain.outcome == outcome
+    assert choice.gain.log_loss_before == pytest.approx(loss, abs=1e-3, nan_ok=True)
     np.testing.assert_array_equal(choice.scores, scores)
 
 
-def test_small_changes_are_told_with_as_many_digits_as_they_need() -> None:
+def test_a_small_gain_is_within_chance() -> None:
     case = simulate(1000, np.full(2, 0.99), np.zeros(2), means=np.zeros(2), seed=1)
     choice = choose_calibration(*case, folds_of(1000))
-    assert f"{choice.log_loss_before:.3f}" == f"{choice.log_loss_after:.3f}"
-    assert f"({choice.log_loss_before:.4f} -> {choice.log_loss_after:.4f})" in choice.note
-    assert choice.note.startswith("left out: it would have changed the log loss by no more than chance")
+    assert f"{choice.gain.log_loss_before:.3f}" == f"{choice.gain.log_loss_after:.3f}"
+    assert choice.gain.log_loss_after < choice.gain.log_loss_before
+    assert choice.gain.outcome == "within_chance"
     assert not choice.is_used
 
 
@@ -273,19 +270,20 @@ def test_scores_that_differ_stay_apart_so_average_precision_stays() -> None:
     case = honest_scores(200, seed=3)
     calibrated = fit_calibration(*case).apply(case.scores)
     assert len(np.unique(calibrated)) == len(np.unique(case.scores))
-    np.testing.assert_array_equal(
-        average_precision(case.targets, calibrated), average_precision(case.targets, case.scores)
+    before, after = (
+        average_precision(Resamples(case.targets, scores=scores)) for scores in (case.scores, calibrated)
     )
+    np.testing.assert_array_equal(before, after)
 
 
 @given(arrays(np.float64, (5, 2), elements=ANY_SCORES))
 def test_slope_one_and_offset_zero_change_no_bit(scores: FloatArray) -> None:
-    unchanged = Calibration(slopes=np.array([1.0, 1.0]), offsets=np.array([0.0, 0.0]), origin="by hand")
+    unchanged = Calibration(slopes=np.array([1.0, 1.0]), offsets=np.array([0.0, 0.0]))
     np.testing.assert_array_equal(unchanged.apply(scores), scores)
 
 
 def test_calibrating_follows_the_formula() -> None:
-    calibration = Calibration(slopes=np.array([0.5, 2.0]), offsets=np.array([1.0, -0.3]), origin="by hand")
+    calibration = Calibration(slopes=np.array([0.5, 2.0]), offsets=np.array([1.0, -0.3]))
     scores = np.array([[0.1, 0.1], [0.5, 0.8], [0.999, 1e-9]])
     expected = sigmoid(np.array([0.5, 2.0]) * np.log(scores / (1 - scores)) + np.array([1.0, -0.3]))
     np.testing.assert_allclose(calibration.apply(scores), expected, rtol=1e-12)
@@ -394,7 +392,7 @@ def test_scores_of_another_shape_are_refused() -> None:
     with pytest.raises(ValueError, match="targets have shape"):
         fit_calibration(np.zeros((3, 2)), np.zeros((3, 1)))
     with pytest.raises(ValueError, match="expected 2 labels at the end"):
-        Calibration(slopes=np.ones(2), offsets=np.zeros(2), origin="by hand").apply(np.zeros((3, 1)))
+        Calibration(slopes=np.ones(2), offsets=np.zeros(2)).apply(np.zeros((3, 1)))
 
 
 @pytest.mark.parametrize(
@@ -402,9 +400,9 @@ def test_scores_of_another_shape_are_refused() -> None:
 )
 def test_slopes_and_offsets_that_break_the_order_are_refused(slope: float, offset: float) -> None:
     with pytest.raises(ValueError, match="slopes must be above 0"):
-        Calibration(slopes=np.array([slope]), offsets=np.array([offset]), origin="by hand")
+        Calibration(slopes=np.array([slope]), offsets=np.array([offset]))
 
 
 def test_as_many_slopes_as_offsets_are_expected() -> None:
     with pytest.raises(ValueError, match=r"slopes have shape \(2,\), offsets \(1,\)"):
-        Calibration(slopes=np.ones(2), offsets=np.zeros(1), origin="by hand")
+        Calibration(slopes=np.ones(2), offsets=np.zeros(1))

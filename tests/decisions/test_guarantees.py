@@ -13,25 +13,20 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import binom
 
-from manylabel.decisions.guarantees import (
-    Guarantee,
-    ThresholdAim,
-    guarantee,
-    guarantee_precision,
-    guarantee_recall,
-)
-from manylabel.types import FloatArray
+from manylabel.decisions.guarantees import Guarantee, guarantee_precision, guarantee_recall
+from manylabel.decisions.thresholds import ThresholdObjective, guarantee
+from manylabel.types import FloatArray, MissedGuarantee
 
 NAN = float("nan")
 N_COLLECTIONS = 2000
 ANY_SCORES = st.one_of(st.sampled_from((0.0, 0.2, 0.5, 1.0)), st.floats(0, 1))
-AIMS = (
-    ThresholdAim(method="recall", target=0.5),
-    ThresholdAim(method="recall", target=0.8),
-    ThresholdAim(method="precision", target=0.3, confidence=0.7),
-    ThresholdAim(method="precision", target=0.6),
+OBJECTIVES = (
+    ThresholdObjective(method="recall", target=0.5),
+    ThresholdObjective(method="recall", target=0.8),
+    ThresholdObjective(method="precision", target=0.3, confidence=0.7),
+    ThresholdObjective(method="precision", target=0.6),
 )
-aims = st.sampled_from(AIMS)
+objectives = st.sampled_from(OBJECTIVES)
 few_examples = settings(max_examples=40)
 
 
@@ -52,8 +47,8 @@ def standard_error(rate: float) -> float:
     return float(np.sqrt(rate * (1 - rate) / N_COLLECTIONS))
 
 
-def promise(case: Case, aim: ThresholdAim) -> FloatArray:
-    return guarantee(*case, aim=aim).values
+def promise(case: Case, objective: ThresholdObjective) -> FloatArray:
+    return guarantee(*case, objective=objective).values
 
 
 @pytest.mark.parametrize(("n_positive", "target"), [(9, 0.9), (12, 0.75), (30, 0.9), (64, 0.95)])
@@ -111,17 +106,17 @@ def test_recall_threshold_is_an_order_statistic_of_the_positives(case: Case, tar
         assert value == positives[place - 1] if place > 0 else np.isnan(value)
 
 
-def proven_by_scipy(case: Case, aim: ThresholdAim) -> float:
+def proven_by_scipy(case: Case, objective: ThresholdObjective) -> float:
     """Walk down the distinct scores of one label, with the exact binomial test of SciPy."""
     known = ~np.isnan(case.targets[:, 0])
     truth, score = case.targets[known, 0], case.scores[known, 0]
-    proven, error = NAN, 1 - aim.confidence
-    assert aim.target is not None
+    proven, error = NAN, 1 - objective.confidence
+    assert objective.target is not None
     for threshold in np.unique(score)[::-1]:
         n_decided, hits = (score >= threshold).sum(), truth[score >= threshold].sum()
-        if aim.target**n_decided > error:
+        if objective.target**n_decided > error:
             continue
-        if binom.sf(hits - 1, n_decided, aim.target) > error:
+        if binom.sf(hits - 1, n_decided, objective.target) > error:
             break
         proven = threshold
     return proven
@@ -130,10 +125,10 @@ def proven_by_scipy(case: Case, aim: ThresholdAim) -> float:
 @few_examples
 @given(cases(max_photos=40), st.sampled_from((0.2, 0.45, 0.7)), st.sampled_from((0.6, 0.85)))
 def test_precision_threshold_is_that_of_an_exact_test(case: Case, target: float, confidence: float) -> None:
-    aim = ThresholdAim(method="precision", target=target, confidence=confidence)
-    for label, value in enumerate(promise(case, aim)):
+    objective = ThresholdObjective(method="precision", target=target, confidence=confidence)
+    for label, value in enumerate(promise(case, objective)):
         column = Case(case.targets[:, [label]], case.scores[:, [label]])
-        np.testing.assert_equal(value, proven_by_scipy(column, aim))
+        np.testing.assert_equal(value, proven_by_scipy(column, objective))
 
 
 def test_what_lies_below_a_threshold_that_is_not_proven_is_not_asked() -> None:
@@ -153,31 +148,33 @@ def test_the_exact_test_holds_for_twenty_thousand_photos() -> None:
 
 
 @few_examples
-@given(cases(), aims, st.randoms(use_true_random=False))
-def test_order_of_photos_changes_nothing(case: Case, aim: ThresholdAim, random: np.random.Generator) -> None:
+@given(cases(), objectives, st.randoms(use_true_random=False))
+def test_order_of_photos_changes_nothing(
+    case: Case, objective: ThresholdObjective, random: np.random.Generator
+) -> None:
     rows = list(range(len(case.targets)))
     random.shuffle(rows)
     np.testing.assert_array_equal(
-        promise(Case(case.targets[rows], case.scores[rows]), aim), promise(case, aim)
+        promise(Case(case.targets[rows], case.scores[rows]), objective), promise(case, objective)
     )
 
 
 @few_examples
-@given(cases(), aims, st.data())
+@given(cases(), objectives, st.data())
 def test_scores_under_unknown_cells_change_nothing(
-    case: Case, aim: ThresholdAim, data: st.DataObject
+    case: Case, objective: ThresholdObjective, data: st.DataObject
 ) -> None:
     other = data.draw(arrays(np.float64, case.scores.shape, elements=st.one_of(ANY_SCORES, st.just(NAN))))
     changed = Case(case.targets, np.where(np.isnan(case.targets), other, case.scores))
-    np.testing.assert_array_equal(promise(changed, aim), promise(case, aim))
+    np.testing.assert_array_equal(promise(changed, objective), promise(case, objective))
 
 
 @few_examples
-@given(cases(), aims)
-def test_photos_without_any_known_label_change_nothing(case: Case, aim: ThresholdAim) -> None:
+@given(cases(), objectives)
+def test_photos_without_any_known_label_change_nothing(case: Case, objective: ThresholdObjective) -> None:
     unknown = np.full((3, case.targets.shape[1]), NAN)
     more = Case(np.vstack([case.targets, unknown]), np.vstack([case.scores, np.ones_like(unknown)]))
-    np.testing.assert_array_equal(promise(more, aim), promise(case, aim))
+    np.testing.assert_array_equal(promise(more, objective), promise(case, objective))
 
 
 @few_examples
@@ -210,76 +207,82 @@ def test_more_confidence_needs_higher_thresholds(seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("aim", "n_needed"),
+    ("objective", "n_needed"),
     [
-        (ThresholdAim(method="recall", target=0.5), 1),
-        (ThresholdAim(method="recall", target=0.8), 4),
-        (ThresholdAim(method="recall", target=0.9), 9),
-        (ThresholdAim(method="recall", target=0.95), 19),
-        (ThresholdAim(method="precision", target=0.5), 4),
-        (ThresholdAim(method="precision", target=0.8), 11),
-        (ThresholdAim(method="precision", target=0.9), 22),
-        (ThresholdAim(method="precision", target=0.9, confidence=0.5), 7),
-        (ThresholdAim(method="precision", target=0.1), 1),
+        (ThresholdObjective(method="recall", target=0.5), 1),
+        (ThresholdObjective(method="recall", target=0.8), 4),
+        (ThresholdObjective(method="recall", target=0.9), 9),
+        (ThresholdObjective(method="recall", target=0.95), 19),
+        (ThresholdObjective(method="precision", target=0.5), 4),
+        (ThresholdObjective(method="precision", target=0.8), 11),
+        (ThresholdObjective(method="precision", target=0.9), 22),
+        (ThresholdObjective(method="precision", target=0.9, confidence=0.5), 7),
+        (ThresholdObjective(method="precision", target=0.1), 1),
     ],
 )
 def test_as_many_positives_as_are_said_to_be_needed_are_enough_and_one_less_is_not(
-    aim: ThresholdAim, n_needed: int
+    objective: ThresholdObjective, n_needed: int
 ) -> None:
     def with_positives(n: int) -> Guarantee:
-        return guarantee(np.ones((n, 1)), np.linspace(0.9, 1, n).reshape(n, 1), aim=aim)
+        return guarantee(np.ones((n, 1)), np.linspace(0.9, 1, n).reshape(n, 1), objective=objective)
 
     assert with_positives(n_needed).n_needed == n_needed
     assert with_positives(n_needed).is_guaranteed.all()
     assert not with_positives(n_needed - 1).is_guaranteed.any()
 
 
-@pytest.mark.parametrize("aim", AIMS)
+@pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("constant", [0.0, NAN])
 @pytest.mark.parametrize("n_photos", [0, 1, 50])
-def test_a_label_without_positives_gets_no_promise(aim: ThresholdAim, constant: float, n_photos: int) -> None:
-    kept = guarantee(np.full((n_photos, 2), constant), np.full((n_photos, 2), 0.5), aim=aim)
+def test_a_label_without_positives_gets_no_promise(
+    objective: ThresholdObjective, constant: float, n_photos: int
+) -> None:
+    kept = guarantee(np.full((n_photos, 2), constant), np.full((n_photos, 2), 0.5), objective=objective)
     assert not kept.is_guaranteed.any()
     assert kept.n_positive.tolist() == [0, 0]
 
 
-@pytest.mark.parametrize("aim", AIMS)
-def test_a_label_without_negatives_is_promised_down_to_its_low_scores(aim: ThresholdAim) -> None:
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_label_without_negatives_is_promised_down_to_its_low_scores(objective: ThresholdObjective) -> None:
     scores = np.linspace(0, 1, 101).reshape(101, 1)
-    expected = {"precision": 0.0, "recall": 1 - (aim.target or 0)}[aim.method]
-    assert guarantee(np.ones((101, 1)), scores, aim=aim).values[0] == pytest.approx(expected, abs=0.02)
+    expected = {"precision": 0.0, "recall": 1 - (objective.target or 0)}[objective.method]
+    assert guarantee(np.ones((101, 1)), scores, objective=objective).values[0] == pytest.approx(
+        expected, abs=0.02
+    )
 
 
 @pytest.mark.parametrize("score", [0.0, 1.0])
-@pytest.mark.parametrize("aim", AIMS)
-def test_where_all_photos_score_the_same_the_threshold_is_that_score(aim: ThresholdAim, score: float) -> None:
-    assert guarantee(np.ones((20, 1)), np.full((20, 1), score), aim=aim).values[0] == score
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_where_all_photos_score_the_same_the_threshold_is_that_score(
+    objective: ThresholdObjective, score: float
+) -> None:
+    assert guarantee(np.ones((20, 1)), np.full((20, 1), score), objective=objective).values[0] == score
 
 
-def test_notes_say_what_is_missing() -> None:
+def test_missed_guarantees_tell_what_is_missing() -> None:
     recall = guarantee_recall(np.array([[1.0, 1.0, 0.0]] * 7), np.full((7, 3), 0.5), target=0.875)
-    assert recall.notes(["sea", "boat", "car"], reached=np.array([1.0, 1.0, 0.0])) == (
-        "label 'car': 0 positives are too few to promise 87.5 % recall; 7 would do",
+    (car,) = recall.list_missed(["sea", "boat", "car"], reached=np.array([1.0, 1.0, 0.0]))
+    assert car == MissedGuarantee(
+        label="car", metric="recall", target=0.875, n_positive=0, n_needed=7, reached=None
     )
     targets = np.array([[1.0, 1.0]] + [[0.0, 1.0]] * 20 + [[0.0, 0.0]] * 20)
     precision = guarantee_precision(targets, np.full((41, 2), 0.5), target=0.8)
-    assert precision.notes(["sea", "boat"], reached=np.array([0.024, 0.51])) == (
-        "label 'sea': 1 positive is too few to promise 80 % precision; it takes at least 11 "
-        "(on these photos: 2 %)",
-        "label 'boat': its scores do not tell it apart well enough to promise 80 % precision "
-        "from 21 positives (on these photos: 51 %)",
+    sea, boat = precision.list_missed(["sea", "boat"], reached=np.array([0.024, 0.51]))
+    assert sea == MissedGuarantee(
+        label="sea", metric="precision", target=0.8, n_positive=1, n_needed=11, reached=0.024
     )
+    assert (boat.label, boat.n_positive, boat.n_needed, boat.reached) == ("boat", 21, 11, 0.51)
 
 
-def test_an_aim_without_a_target_cannot_be_promised() -> None:
+def test_an_objective_without_a_target_cannot_be_promised() -> None:
     with pytest.raises(ValueError, match="'accuracy' have no target"):
-        guarantee(np.ones((3, 1)), np.ones((3, 1)), aim=ThresholdAim(method="accuracy"))
+        guarantee(np.ones((3, 1)), np.ones((3, 1)), objective=ThresholdObjective(method="accuracy"))
 
 
-@pytest.mark.parametrize("aim", AIMS)
-def test_scores_of_another_shape_are_refused(aim: ThresholdAim) -> None:
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_scores_of_another_shape_are_refused(objective: ThresholdObjective) -> None:
     with pytest.raises(ValueError, match="targets have shape"):
-        guarantee(np.zeros((3, 2)), np.zeros((3, 1)), aim=aim)
+        guarantee(np.zeros((3, 2)), np.zeros((3, 1)), objective=objective)
 
 
 @pytest.mark.parametrize(
@@ -302,13 +305,13 @@ def test_scores_of_another_shape_are_refused(aim: ThresholdAim) -> None:
         ({"method": "accuracy", "cost_false": 1.0}, "'accuracy' take no cost_false; given: 1.0"),
     ],
 )
-def test_an_aim_says_which_number_is_missing_wrong_or_out_of_place(
+def test_an_objective_says_which_number_is_missing_wrong_or_out_of_place(
     numbers: dict[str, float | str], words: str
 ) -> None:
     with pytest.raises(ValueError, match=words):
-        ThresholdAim(**numbers)  # type: ignore[arg-type]
+        ThresholdObjective(**numbers)  # type: ignore[arg-type]
 
 
-def test_half_has_nothing_to_maximise() -> None:
-    with pytest.raises(ValueError, match="'half' maximise nothing"):
-        ThresholdAim(method="half").objective  # noqa: B018
+def test_half_has_nothing_to_maximize() -> None:
+    with pytest.raises(ValueError, match="'half' maximize nothing"):
+        ThresholdObjective(method="half").criterion  # noqa: B018

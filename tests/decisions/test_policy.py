@@ -1,4 +1,4 @@
-"""A decision rule learned from held-out photos: the variant, the calibration, the thresholds."""
+"""A decision policy learned from held-out photos: the variant, the calibration, the thresholds."""
 
 from dataclasses import replace
 
@@ -7,32 +7,31 @@ import pytest
 
 from manylabel.constraints import parse_rules
 from manylabel.decisions.calibration import choose_calibration
-from manylabel.decisions.folds import positions
 from manylabel.decisions.policy import (
-    HeldOut,
-    cross_fit_decision_rule,
-    learn_decision_rule,
+    PolicyData,
+    cross_fit_policy,
+    gains_more_than_chance,
+    learn_policy,
 )
-from manylabel.decisions.threshold_gain import gains_more_than_chance
-from manylabel.decisions.thresholds import ThresholdAim, choose_thresholds
-from manylabel.metrics.curves import BoolArray
-from manylabel.metrics.reliability import log_loss
+from manylabel.decisions.thresholds import ThresholdObjective, choose_thresholds
+from manylabel.metrics.curves import log_loss
+from manylabel.metrics.resamples import BoolArray
 from manylabel.types import FloatArray, IntArray
 
-F1 = ThresholdAim(method="f1")
-COST = ThresholdAim(method="cost", cost_missed=2.0, cost_false=1.0)
+F1, ACCURACY = ThresholdObjective(method="f1"), ThresholdObjective(method="accuracy")
+COST = ThresholdObjective(method="cost", cost_missed=2.0, cost_false=1.0)
 N_PHOTOS, N_LABELS = 200, 4
 
 
-def honest_scores(rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+def calibrated_scores(rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Return targets, and scores that are their probabilities."""
     scores = rng.beta(0.6, 1.4, (N_PHOTOS, N_LABELS))
     return (rng.random(scores.shape) < scores).astype(np.float64), scores
 
 
-def held_out(targets: FloatArray, *variants: FloatArray) -> HeldOut:
+def held_out(targets: FloatArray, *variants: FloatArray) -> PolicyData:
     folds = tuple(np.arange(fold, len(targets), 5) for fold in range(5))
-    return HeldOut(targets=targets, scores=np.stack(variants), folds=folds)
+    return PolicyData(targets=targets, scores=np.stack(variants), folds=folds)
 
 
 def sharpened(scores: FloatArray, slope: float) -> FloatArray:
@@ -41,20 +40,20 @@ def sharpened(scores: FloatArray, slope: float) -> FloatArray:
 
 
 def test_the_variant_with_the_lowest_loss_is_taken() -> None:
-    targets, scores = honest_scores(np.random.default_rng(0))
+    targets, scores = calibrated_scores(np.random.default_rng(0))
     noise = np.random.default_rng(1).random(scores.shape)
 
-    rule = learn_decision_rule(held_out(targets, noise, scores, sharpened(scores, 4)), aim=F1)
+    rule = learn_policy(held_out(targets, noise, scores, sharpened(scores, 4)), objective=F1)
 
     assert rule.variant == 1
 
 
 def test_scores_that_say_too_much_are_calibrated_and_thresholds_follow() -> None:
-    targets, scores = honest_scores(np.random.default_rng(0))
+    targets, scores = calibrated_scores(np.random.default_rng(0))
     loud = sharpened(scores, 4)
 
-    rule = learn_decision_rule(held_out(targets, loud), aim=F1)
-    left = learn_decision_rule(held_out(targets, loud), aim=F1, calibrates="never")
+    rule = learn_policy(held_out(targets, loud), objective=F1)
+    left = learn_policy(held_out(targets, loud), objective=F1, calibrate="never")
 
     assert rule.calibration.is_used
     assert log_loss(targets, rule.score(loud[None])) < log_loss(targets, loud) - 0.1
@@ -63,31 +62,31 @@ def test_scores_that_say_too_much_are_calibrated_and_thresholds_follow() -> None
 
 
 def test_what_is_said_of_a_fold_comes_from_the_others() -> None:
-    targets, scores = honest_scores(np.random.default_rng(0))
+    targets, scores = calibrated_scores(np.random.default_rng(0))
     loud = sharpened(scores, 4)
     turned = targets.copy()
     turned[::5] = 1 - turned[::5]
 
-    honest, lied_to = (
-        cross_fit_decision_rule(held_out(given, loud), aim=F1, calibrates="always")
+    honest, turned_around = (
+        cross_fit_policy(held_out(given, loud), objective=F1, calibrate="always")
         for given in (targets, turned)
     )
 
-    for said, said_of_lies in (
-        (honest.scores, lied_to.scores),
-        (honest.decisions, lied_to.decisions),
+    for said, from_turned in (
+        (honest.scores, turned_around.scores),
+        (honest.decisions, turned_around.decisions),
     ):
-        np.testing.assert_array_equal(said[::5], said_of_lies[::5])
-        assert not np.array_equal(said, said_of_lies)
+        np.testing.assert_array_equal(said[::5], from_turned[::5])
+        assert not np.array_equal(said, from_turned)
 
 
 def test_scores_under_unknown_cells_change_nothing() -> None:
-    targets, scores = honest_scores(np.random.default_rng(0))
+    targets, scores = calibrated_scores(np.random.default_rng(0))
     is_hidden = np.random.default_rng(2).random(targets.shape) < 0.3
     targets[is_hidden] = np.nan
     others = np.where(is_hidden, 0.999, scores)
 
-    rules = [learn_decision_rule(held_out(targets, given), aim=F1) for given in (scores, others)]
+    rules = [learn_policy(held_out(targets, given), objective=F1) for given in (scores, others)]
 
     np.testing.assert_array_equal(rules[0].thresholds.values, rules[1].thresholds.values)
     np.testing.assert_array_equal(
@@ -98,40 +97,44 @@ def test_scores_under_unknown_cells_change_nothing() -> None:
 def test_thresholds_that_do_worse_than_half_on_other_photos_are_half() -> None:
     worthwhile = []
     for seed in range(10):
-        targets, scores = honest_scores(np.random.default_rng(seed))
-        rule = learn_decision_rule(held_out(targets[:30], scores[:30]), aim=ThresholdAim(method="accuracy"))
+        targets, scores = calibrated_scores(np.random.default_rng(seed))
+        rule = learn_policy(
+            held_out(targets[:30], scores[:30]), objective=ThresholdObjective(method="accuracy")
+        )
         assert rule.are_worthwhile or (rule.thresholds.values == 0.5).all()
         worthwhile.append(rule.are_worthwhile)
     rare = np.where(targets == 1, 0.3, 0.1)
 
     # Honest scores leave nothing to gain over 0.5; scores that never reach it leave everything.
     assert not all(worthwhile)
-    assert learn_decision_rule(held_out(targets, rare), aim=F1, calibrates="never").are_worthwhile
+    assert learn_policy(held_out(targets, rare), objective=F1, calibrate="never").are_worthwhile
 
 
 def test_a_gain_that_chance_explains_is_none() -> None:
-    targets, scores = honest_scores(np.random.default_rng(0))
+    targets, scores = calibrated_scores(np.random.default_rng(0))
     half = scores >= 0.5
     hardly_better, is_right = half.copy(), half == (targets == 1)
     for cells in (np.argwhere(~is_right)[::8][:7], np.argwhere(is_right)[::30][:6]):  # 7 mended, 6 spoilt
         hardly_better[tuple(cells.T)] ^= True
     many_better = np.where(np.arange(len(targets))[:, None] % 2, half, targets == 1)
 
-    def gains(decisions: BoolArray, aim: ThresholdAim, groups: IntArray) -> bool:
-        return gains_more_than_chance(targets, scores, decisions=decisions, aim=aim, groups=groups)
+    def gains(decisions: BoolArray, objective: ThresholdObjective, groups: IntArray) -> bool:
+        return gains_more_than_chance(
+            targets, scores, decisions=decisions, objective=objective, groups=groups
+        )
 
     apart, one_photo = np.arange(len(targets)), np.zeros(len(targets), dtype=np.int64)
-    for aim in (F1, ThresholdAim(method="accuracy"), COST):
-        assert not gains(half, aim, apart)
-        assert not gains(hardly_better, aim, apart)
-        assert gains(many_better, aim, apart)
-        assert not gains(many_better, aim, one_photo)
+    for objective in (F1, ThresholdObjective(method="accuracy"), COST):
+        assert not gains(half, objective, apart)
+        assert not gains(hardly_better, objective, apart)
+        assert gains(many_better, objective, apart)
+        assert not gains(many_better, objective, one_photo)
 
 
 def test_a_target_is_aimed_at_whatever_half_does() -> None:
-    targets, scores = honest_scores(np.random.default_rng(0))
+    targets, scores = calibrated_scores(np.random.default_rng(0))
 
-    rule = learn_decision_rule(held_out(targets, scores), aim=ThresholdAim(method="recall", target=0.9))
+    rule = learn_policy(held_out(targets, scores), objective=ThresholdObjective(method="recall", target=0.9))
 
     assert rule.are_worthwhile
     assert (rule.thresholds.values < 0.5).all()
@@ -141,8 +144,8 @@ def test_a_target_is_aimed_at_whatever_half_does() -> None:
 def test_labels_that_say_nothing_are_borne(value: float) -> None:
     targets, scores = np.full((10, 2), value), np.full((10, 2), 0.3)
 
-    rule = learn_decision_rule(held_out(targets, scores, scores), aim=F1)
-    said = cross_fit_decision_rule(held_out(targets, scores, scores), aim=F1, calibrates="never")
+    rule = learn_policy(held_out(targets, scores, scores), objective=F1)
+    said = cross_fit_policy(held_out(targets, scores, scores), objective=F1, calibrate="never")
 
     assert np.isfinite(rule.thresholds.values).all()
     assert np.isfinite(said.scores).all()
@@ -155,49 +158,43 @@ def test_labels_that_say_nothing_are_borne(value: float) -> None:
 def test_where_too_few_photos_can_tell_the_usual_variant_is_taken(
     n_photos: int, is_hidden: bool, variant: int
 ) -> None:
-    targets, scores = (values[:n_photos] for values in honest_scores(np.random.default_rng(0)))
+    targets, scores = (values[:n_photos] for values in calibrated_scores(np.random.default_rng(0)))
     if is_hidden:
         targets[20:] = np.nan
-    given = replace(held_out(targets, scores, sharpened(scores, 6)), usual_variant=1)
+    given = replace(held_out(targets, scores, sharpened(scores, 6)), default_variant=1)
 
-    assert learn_decision_rule(given, aim=F1).variant == variant
+    assert learn_policy(given, objective=F1).variant == variant
 
 
 def test_thresholds_for_a_high_recall_are_judged_by_what_they_aim_at() -> None:
-    targets, scores = honest_scores(np.random.default_rng(0))
-    aim = ThresholdAim(method="f1", beta=3.0)
+    targets, scores = calibrated_scores(np.random.default_rng(0))
+    objective = ThresholdObjective(method="f1", beta=3.0)
 
-    rule = learn_decision_rule(held_out(targets, scores), aim=aim)
+    rule = learn_policy(held_out(targets, scores), objective=objective)
 
     assert rule.are_worthwhile
     assert rule.thresholds.values.mean() < 0.3
 
 
 def test_of_two_folds_the_other_one_is_divided_to_learn_from() -> None:
-    targets, scores = honest_scores(np.random.default_rng(0))
+    targets, scores = calibrated_scores(np.random.default_rng(0))
     halves = (np.arange(0, N_PHOTOS, 2), np.arange(1, N_PHOTOS, 2))
-    two = HeldOut(targets=targets, scores=scores[None], folds=halves)
+    two = PolicyData(targets=targets, scores=scores[None], folds=halves)
 
     rest = two.without(0)
 
     np.testing.assert_array_equal(rest.targets, targets[1::2])
     assert [len(fold) for fold in rest.folds] == [50, 50]
-    assert np.isfinite(cross_fit_decision_rule(two, aim=F1, calibrates="always").scores).all()
+    assert np.isfinite(cross_fit_policy(two, objective=F1, calibrate="always").scores).all()
 
 
 def test_sizes_and_folds_that_do_not_fit_are_refused() -> None:
-    targets, scores = honest_scores(np.random.default_rng(0))
+    targets, scores = calibrated_scores(np.random.default_rng(0))
 
     with pytest.raises(ValueError, match="1 folds are no partition of 200 photos"):
-        HeldOut(targets=targets, scores=scores[None], folds=(np.arange(200),))
+        PolicyData(targets=targets, scores=scores[None], folds=(np.arange(200),))
     with pytest.raises(ValueError, match=r"scores have shape \(200, 4\), targets \(200, 4\)"):
-        HeldOut(targets=targets, scores=scores, folds=(np.arange(100), np.arange(100, 200)))
-
-
-def test_places_of_folds_among_sorted_rows() -> None:
-    places = positions(np.array([2, 5, 7, 9]), [np.array([9, 2]), np.array([5, 7])])
-
-    assert [fold.tolist() for fold in places] == [[0, 3], [1, 2]]
+        PolicyData(targets=targets, scores=scores, folds=(np.arange(100), np.arange(100, 200)))
 
 
 def test_all_folds_are_calibrated_or_none() -> None:
@@ -206,8 +203,8 @@ def test_all_folds_are_calibrated_or_none() -> None:
         targets = (np.random.default_rng(seed).random((120, 4)) < 0.3).astype(float)
         scores = sharpened(generator.uniform(0.2, 0.6, targets.shape) + 0.2 * targets, 2)
         given = held_out(targets, scores)
-        always = cross_fit_decision_rule(given, aim=F1, calibrates="always")
-        never = cross_fit_decision_rule(given, aim=F1, calibrates="never")
+        always = cross_fit_policy(given, objective=F1, calibrate="always")
+        never = cross_fit_policy(given, objective=F1, calibrate="never")
         for fold in given.folds:
             assert not np.array_equal(always.scores[fold], always.raw_scores[fold])
             np.testing.assert_array_equal(never.scores[fold], never.raw_scores[fold])
@@ -217,12 +214,12 @@ def test_copies_do_not_make_a_promise_possible() -> None:
     targets, scores = np.zeros((60, 1)), np.linspace(0.0, 0.5, 60)[:, None]
     targets[:5], scores[:5] = 1, 0.9
     twice, groups = np.arange(60).repeat(2), np.arange(60).repeat(2)
-    aim = ThresholdAim(method="recall", target=0.9)
-    without = choose_thresholds(targets[twice], scores[twice], aim=aim)
-    known = choose_thresholds(targets[twice], scores[twice], aim=aim, groups=groups)
+    objective = ThresholdObjective(method="recall", target=0.9)
+    without = choose_thresholds(targets[twice], scores[twice], objective=objective)
+    known = choose_thresholds(targets[twice], scores[twice], objective=objective, groups=groups)
     assert without.is_guaranteed.all()  # ten photos, if nobody knows that they are five
     assert not known.is_guaranteed.any()
-    assert "5 positives are too few" in known.notes[0]
+    assert (known.missed[0].n_positive, known.missed[0].n_needed) == (5, 9)
 
 
 def test_a_gain_on_copies_counts_once() -> None:
@@ -230,7 +227,7 @@ def test_a_gain_on_copies_counts_once() -> None:
     folds = tuple(np.flatnonzero(many % 5 == fold) for fold in range(5))
     n_alone = n_together = 0
     for seed in range(40):
-        targets, scores = honest_scores(np.random.default_rng(seed))
+        targets, scores = calibrated_scores(np.random.default_rng(seed))
         targets, scores = targets[many], sharpened(scores[many], 1.5)
         alone = choose_calibration(targets, scores, folds)
         together = choose_calibration(targets, scores, folds, groups=many)
@@ -244,7 +241,7 @@ def test_a_gain_on_copies_counts_once() -> None:
 def test_two_folds_leave_copies_together() -> None:
     targets = np.array([[1.0], [0.0]] * 6)
     groups = np.arange(6).repeat(2)
-    whole = HeldOut(
+    whole = PolicyData(
         targets=targets,
         scores=targets[None],
         folds=(np.arange(4), np.arange(4, 12)),
@@ -259,10 +256,10 @@ def test_two_folds_leave_copies_together() -> None:
 
 
 def test_what_thresholds_alone_decide_is_kept_beside_what_rules_allow() -> None:
-    targets, scores = honest_scores(np.random.default_rng(5))
+    targets, scores = calibrated_scores(np.random.default_rng(5))
     rules = parse_rules(at_least_one=("1 | 2 | 3 | 4",), labels=("1", "2", "3", "4"))
     ruled, free = (
-        cross_fit_decision_rule(held_out(targets, scores), aim=F1, calibrates="never", rules=given)
+        cross_fit_policy(held_out(targets, scores), objective=F1, calibrate="never", rules=given)
         for given in (rules, None)
     )
     assert ruled.decisions.any(axis=1).all()

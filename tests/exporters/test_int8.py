@@ -29,7 +29,7 @@ from manylabel.exporters import int8
 from manylabel.exporters.int8 import _choose_photos
 from manylabel.exporters.parity import Comparison, EngineRow, Loss, Parity, ParityRow
 from manylabel.exporters.registry import export
-from manylabel.metrics.intervals import wilson_interval
+from manylabel.metrics.bootstrap import wilson_interval
 from manylabel.types import LabelTable, Progress
 
 pytest.importorskip("openvino")

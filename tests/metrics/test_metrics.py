@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from manylabel.metrics import metrics
-from manylabel.metrics.curves import BoolArray
+from manylabel.metrics import metrics, registry
+from manylabel.metrics.resamples import BoolArray, Resamples
 from manylabel.types import FloatArray, IntArray
 
 NAN = float("nan")
@@ -55,6 +55,17 @@ def with_empty_label(cells: FloatArray | BoolArray) -> BoolArray:
     return np.pad(cells.astype(np.bool_), ((0, 0), (0, 1)))
 
 
+def plain(
+    metric: Callable[[Resamples], FloatArray],
+    targets: FloatArray,
+    *,
+    scores: FloatArray | None = None,
+    decisions: BoolArray | None = None,
+) -> float:
+    """Return the value of a metric that counts every photo once."""
+    return float(metric(Resamples(targets, scores=scores, decisions=decisions))[0])
+
+
 def mean_of_defined(values: list[float]) -> float:
     defined = [value for value in values if not np.isnan(value)]
     return float(np.mean(defined)) if defined else NAN
@@ -65,7 +76,7 @@ def mean_of_defined(values: list[float]) -> float:
 def test_share_and_f1_metrics_equal_scikit_learn(case: Case) -> None:
     targets, decisions = with_empty_label(case.targets), with_empty_label(case.decisions)
     cells = (case.targets.ravel(), case.decisions.ravel())
-    measured = metrics.measure(*case)
+    measured = registry.measure(*case)
     expected = {
         "exact_match": reference.accuracy_score(targets, decisions),
         "binary_accuracy": reference.accuracy_score(*cells),
@@ -82,7 +93,7 @@ def test_share_and_f1_metrics_equal_scikit_learn(case: Case) -> None:
 @few_examples
 @given(cases(unknown=False, min_labels=2))
 def test_macro_metrics_equal_scikit_learn(case: Case) -> None:
-    measured = metrics.measure(*case)
+    measured = registry.measure(*case)
     for name, score in (
         ("f1_macro", reference.f1_score),
         ("CP", reference.precision_score),
@@ -96,10 +107,10 @@ def test_macro_metrics_equal_scikit_learn(case: Case) -> None:
 @few_examples
 @given(cases(unknown=False, min_labels=2))
 def test_ranking_of_labels_equals_scikit_learn(case: Case) -> None:
-    assert metrics.coverage_error(case.targets, case.scores) == pytest.approx(
+    assert plain(metrics.coverage_error, case.targets, scores=case.scores) == pytest.approx(
         reference.coverage_error(case.targets, case.scores)
     )
-    assert metrics.ranking_loss(case.targets, case.scores) == pytest.approx(
+    assert plain(metrics.ranking_loss, case.targets, scores=case.scores) == pytest.approx(
         reference.label_ranking_loss(case.targets, case.scores)
     )
 
@@ -107,7 +118,7 @@ def test_ranking_of_labels_equals_scikit_learn(case: Case) -> None:
 @few_examples
 @given(cases(unknown=True))
 def test_metrics_of_a_label_equal_scikit_learn_on_its_known_photos(case: Case) -> None:
-    measured = metrics.measure_labels(*case)
+    measured = registry.measure_labels(*case)
     for label, (truth, score, decision) in enumerate(zip(*(cells.T for cells in case), strict=True)):
         known = ~np.isnan(truth)
         n_known, n_positive = int(known.sum()), int((truth == 1).sum())
@@ -128,7 +139,7 @@ def test_metrics_of_a_label_equal_scikit_learn_on_its_known_photos(case: Case) -
 @few_examples
 @given(cases(unknown=True))
 def test_means_over_labels_leave_out_what_is_undefined(case: Case) -> None:
-    measured, by_label = metrics.measure(*case), metrics.measure_labels(*case)
+    measured, by_label = registry.measure(*case), registry.measure_labels(*case)
     for name, source in {
         "mAP": "average_precision",
         "auroc_macro": "auroc",
@@ -142,13 +153,13 @@ def test_means_over_labels_leave_out_what_is_undefined(case: Case) -> None:
 @few_examples
 @given(cases(unknown=True))
 def test_means_over_photos_equal_those_of_each_photo_on_its_known_cells(case: Case) -> None:
-    measured = metrics.measure(*case)
+    measured = registry.measure(*case)
     by_photo: dict[str, list[float]] = {
         name: [] for name in ("exact_match", "f1_samples", "coverage_error", "ranking_loss")
     }
     known, rows = ~np.isnan(case.targets), np.arange(len(case.targets))[:, None]
     for photo in np.flatnonzero(known.any(axis=1)):
-        of_photo = metrics.measure(*case.of(known & (rows == photo)))
+        of_photo = registry.measure(*case.of(known & (rows == photo)))
         for name, values in by_photo.items():
             values.append(of_photo[name])
     expected = {name: mean_of_defined(values) for name, values in by_photo.items()}
@@ -159,8 +170,8 @@ def test_means_over_photos_equal_those_of_each_photo_on_its_known_cells(case: Ca
 @given(cases(unknown=True))
 def test_metrics_over_all_cells_equal_those_of_the_known_cells_alone(case: Case) -> None:
     known = ~np.isnan(case.targets)
-    of_known = metrics.measure(*case.of(known))
-    measured = metrics.measure(*case)
+    of_known = registry.measure(*case.of(known))
+    measured = registry.measure(*case)
     for name in ("binary_accuracy", "hamming_loss", "f1_micro", "OP", "OR", "OF1"):
         assert measured[name] == pytest.approx(of_known[name], nan_ok=True)
 
@@ -172,7 +183,7 @@ def test_values_under_unknown_cells_change_nothing(case: Case, data: st.DataObje
     other = data.draw(arrays(np.float64, case.scores.shape, elements=st.one_of(ANY_SCORES, st.just(NAN))))
     scores = np.where(hidden, other, case.scores)
     decisions = case.decisions ^ hidden
-    for function in (metrics.measure, metrics.measure_labels):
+    for function in (registry.measure, registry.measure_labels):
         np.testing.assert_equal(function(case.targets, scores, decisions), function(*case))
 
 
@@ -182,55 +193,31 @@ def test_order_of_photos_and_labels_changes_nothing(case: Case, random: np.rando
     rows, columns = list(range(case.targets.shape[0])), list(range(case.targets.shape[1]))
     random.shuffle(rows)
     random.shuffle(columns)
-    shuffled = metrics.measure(*case.of(np.ix_(rows, columns)))
-    assert shuffled == pytest.approx(metrics.measure(*case), nan_ok=True)
-
-
-@few_examples
-@given(cases(unknown=True))
-def test_precision_recall_curve_equals_scikit_learn(case: Case) -> None:
-    truth, score = case.targets[:, 0], case.scores[:, 0]
-    known = ~np.isnan(truth)
-    curve = metrics.precision_recall_curve(truth, score)
-    if (truth == 1).any():
-        for ours, theirs in zip(
-            curve, reference.precision_recall_curve(truth[known], score[known]), strict=True
-        ):
-            np.testing.assert_allclose(ours, theirs)
-    else:
-        assert np.isnan(curve[1]).all()
-        assert len(curve[0]) == len(curve[1]) == len(curve[2]) + 1 == len(np.unique(score[known])) + 1
-
-
-@few_examples
-@given(cases(unknown=True))
-def test_area_under_the_steps_of_the_curve_is_the_average_precision(case: Case) -> None:
-    precision, recall, _ = metrics.precision_recall_curve(case.targets[:, 0], case.scores[:, 0])
-    area = -(np.diff(recall) * precision[:-1]).sum() if len(recall) > 1 else NAN
-    assert metrics.average_precision(case.targets, case.scores)[0] == pytest.approx(area, nan_ok=True)
+    shuffled = registry.measure(*case.of(np.ix_(rows, columns)))
+    assert shuffled == pytest.approx(registry.measure(*case), nan_ok=True)
 
 
 def test_many_labels_and_photos_equal_scikit_learn() -> None:
     generator = np.random.default_rng(0)
     targets = (generator.random((300, 20)) < np.linspace(0.02, 0.6, 20)).astype(np.float64)
     scores = np.round(0.3 * targets + 0.7 * generator.random(targets.shape), 2)
-    assert metrics.mean_average_precision(targets, scores) == pytest.approx(
+    assert plain(metrics.mean_average_precision, targets, scores=scores) == pytest.approx(
         reference.average_precision_score(targets, scores, average="macro")
     )
-    assert metrics.auroc_macro(targets, scores) == pytest.approx(
+    assert plain(metrics.auroc_macro, targets, scores=scores) == pytest.approx(
         reference.roc_auc_score(targets, scores, average="macro")
     )
 
 
 def test_names_stand_in_the_order_of_the_table() -> None:
     case = Case(np.array([[1.0, 0.0]]), np.array([[0.9, 0.1]]), np.array([[True, False]]))
-    assert list(metrics.measure(*case)) == NAMES
-    assert list(metrics.measure_labels(*case)) == LABEL_NAMES
+    assert list(registry.measure(*case)) == NAMES
+    assert list(registry.measure_labels(*case)) == LABEL_NAMES
 
 
 def test_perfect_answers_get_perfect_values() -> None:
     targets = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
-    measured = metrics.measure(targets, targets, targets == 1)
+    measured = registry.measure(targets, targets, targets == 1)
     losses = {name: measured.pop(name) for name in ("hamming_loss", "ranking_loss")}
     assert losses == {"hamming_loss": 0.0, "ranking_loss": 0.0}
     assert measured.pop("coverage_error") == pytest.approx(4 / 3)
@@ -240,56 +227,42 @@ def test_perfect_answers_get_perfect_values() -> None:
 def test_cf1_is_the_harmonic_mean_of_cp_and_cr_not_the_mean_of_f1() -> None:
     targets = np.array([[1.0, 1.0], [0.0, 1.0], [0.0, 0.0], [0.0, 0.0]])
     decisions = np.array([[True, True], [True, False], [False, False], [False, False]])
-    measured = metrics.measure(targets, decisions.astype(np.float64), decisions)
+    measured = registry.measure(targets, decisions.astype(np.float64), decisions)
     assert (measured["CP"], measured["CR"], measured["CF1"]) == (0.75, 0.75, 0.75)
     assert measured["f1_macro"] == pytest.approx(2 / 3)
 
 
 def test_a_photo_without_labels_that_gets_none_is_an_exact_match() -> None:
     targets, decisions = np.zeros((1, 3)), np.zeros((1, 3), dtype=np.bool_)
-    assert metrics.exact_match(targets, decisions) == 1.0
-    assert metrics.f1_samples(targets, decisions) == 0.0
+    assert plain(metrics.exact_match, targets, decisions=decisions) == 1.0
+    assert plain(metrics.f1_samples, targets, decisions=decisions) == 0.0
 
 
 def test_exact_match_judges_the_known_cells_and_leaves_out_photos_without_any() -> None:
     targets = np.array([[1.0, NAN], [0.0, 1.0], [NAN, NAN]])
     decisions = np.array([[True, True], [True, True], [False, False]])
-    assert metrics.exact_match(targets, decisions) == 0.5
+    assert plain(metrics.exact_match, targets, decisions=decisions) == 0.5
 
 
 def test_a_label_without_a_known_positive_is_left_out_of_map() -> None:
     targets = np.array([[1.0, 0.0, NAN], [0.0, 0.0, NAN]])
     scores = np.array([[0.9, 0.3, 0.1], [0.2, 0.6, 0.1]])
-    np.testing.assert_equal(metrics.average_precision(targets, scores), [1.0, NAN, NAN])
-    assert metrics.mean_average_precision(targets, scores) == 1.0
+    np.testing.assert_equal(metrics.average_precision(Resamples(targets, scores=scores))[0], [1.0, NAN, NAN])
+    assert plain(metrics.mean_average_precision, targets, scores=scores) == 1.0
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (2, 0), (2, 3)])
 def test_where_nothing_is_known_everything_is_nan(shape: tuple[int, int]) -> None:
-    measured = metrics.measure(np.full(shape, NAN), np.zeros(shape), np.zeros(shape, dtype=np.bool_))
+    measured = registry.measure(np.full(shape, NAN), np.zeros(shape), np.zeros(shape, dtype=np.bool_))
     assert list(measured) == NAMES
     assert np.isnan(list(measured.values())).all()
 
 
 def test_measured_values_are_plain_floats() -> None:
     case = Case(np.array([[1.0, 0.0]]), np.array([[0.9, 0.1]]), np.array([[True, False]]))
-    assert {type(value) for value in metrics.measure(*case).values()} == {float}
-
-
-Judge = Callable[[FloatArray, FloatArray], object]
-
-
-@pytest.mark.parametrize("judge", [metrics.average_precision, metrics.auroc, metrics.ranking_loss])
-def test_scores_of_another_shape_are_refused(judge: Judge) -> None:
-    with pytest.raises(ValueError, match=r"targets have shape \(3, 2\), scores or decisions \(3, 1\)"):
-        judge(np.zeros((3, 2)), np.zeros((3, 1)))
+    assert {type(value) for value in registry.measure(*case).values()} == {float}
 
 
 def test_decisions_of_another_shape_are_refused() -> None:
     with pytest.raises(ValueError, match=r"targets have shape \(3, 2\), scores or decisions \(2,\)"):
-        metrics.measure(np.zeros((3, 2)), np.zeros((3, 2)), np.zeros(2, dtype=np.bool_))
-
-
-def test_a_curve_of_several_labels_is_refused() -> None:
-    with pytest.raises(ValueError, match="one label at a time"):
-        metrics.precision_recall_curve(np.zeros((3, 2)), np.zeros((3, 2)))
+        registry.measure(np.zeros((3, 2)), np.zeros((3, 2)), np.zeros(2, dtype=np.bool_))

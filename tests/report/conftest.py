@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 
 from manylabel.data.check import Check
-from manylabel.decisions.thresholds import ThresholdAim
+from manylabel.decisions.thresholds import ThresholdObjective
 from manylabel.report.collect import collect_results
 from manylabel.results import Loss, RunInfo, RunResults
 from manylabel.types import (
+    CalibrationGain,
     CalibrationSet,
     EvaluatedPhotos,
     LabelTable,
     LearningCurve,
+    MissedGuarantee,
     NeighborPredictions,
     Split,
     Trial,
@@ -26,8 +28,8 @@ from manylabel.types import (
 
 NOTHING_MORE: dict[str, Any] = {
     "calibration_set": None,
-    "calibration": "not calibrated: no photos were kept from training to calibrate on",
-    "threshold_notes": (),
+    "calibration": None,
+    "missed_guarantees": (),
     "neighbors": None,
     "neighbors_out_of_fold": None,
     "learning_curve": None,
@@ -43,7 +45,9 @@ def results_of(
     table: LabelTable, split: Split, trials: Sequence[Trial], run: RunInfo, *, check: Check = NOTHING_FOUND
 ) -> RunResults:
     """Collect the results of a run whose thresholds aim at F1."""
-    return collect_results(table, split, trials, run, check=check, aim=ThresholdAim(method="f1"), loss=LOSS)
+    return collect_results(
+        table, split, trials, run, check=check, objective=ThresholdObjective(method="f1"), loss=LOSS
+    )
 
 
 def make_curve(
@@ -83,8 +87,10 @@ def with_everything(trial: Trial, table: LabelTable) -> Trial:
             origin="out-of-fold scores of the training photos",
         ),
         is_calibrated=True,
-        calibration="calibrated: log loss 0.500 -> 0.400 on photos that the calibration did not see",
-        threshold_notes=("label 'circle': 3 positives are too few to promise 90 % recall",),
+        calibration=CalibrationGain(outcome="used", log_loss_before=0.5, log_loss_after=0.4),
+        missed_guarantees=(
+            MissedGuarantee(label="circle", metric="recall", target=0.9, n_positive=3, n_needed=9),
+        ),
         neighbors=NeighborPredictions(
             rows=evaluated.rows,
             scores=1 - 0.5 * evaluated.scores,

@@ -26,6 +26,7 @@ from manylabel.results import (
 )
 from manylabel.results.table import table_rows
 from manylabel.types import (
+    CalibrationGain,
     Epoch,
     EvaluatedPhotos,
     FloatArray,
@@ -281,7 +282,9 @@ def test_a_calibration_that_was_left_out_is_told_apart() -> None:
     trial = with_everything(make_trial(), make_table())
     assert calibration_of(trial).is_used
     trial = replace(
-        trial, is_calibrated=False, calibration="left out: it would have made the log loss worse (0.1 -> 0.2)"
+        trial,
+        is_calibrated=False,
+        calibration=CalibrationGain(outcome="worse", log_loss_before=0.1, log_loss_after=0.2),
     )
     assert not calibration_of(trial).is_used
 

@@ -28,13 +28,24 @@ from manylabel.report.text.comparison import (
     sorted_comparisons,
     training_photos_apart,
 )
+from manylabel.report.text.decisions import describe_missed_guarantee
 from manylabel.report.text.glossary import UNDEFINED_NOTE
 from manylabel.report.text.summary import best_result, headline, known_note, worse_than_nothing
 from manylabel.report.text.terminal import terminal_lines
 from manylabel.results import Interval, PairedDifference, Reliability, RunInfo, RunResults
-from manylabel.types import EvaluatedPhotos, FloatArray, LabelTable, Split, Thresholds, Trial
+from manylabel.types import (
+    CalibrationGain,
+    EvaluatedPhotos,
+    FloatArray,
+    LabelTable,
+    MissedGuarantee,
+    Split,
+    Thresholds,
+    Trial,
+)
 from tests.report.conftest import NOTHING_MORE, changed, make_curve, results_of, with_everything
 
+MISSED = MissedGuarantee(label="circle", metric="recall", target=0.9, n_positive=3, n_needed=9)
 HOSTILE = '<b>a|b</b> & "c" {{ 7*7 }}'
 RUN = RunInfo(
     command="manylabel compare p l", started="2026-01-02T03:04:05", seconds=9.5, seed=3, recipe="quick"
@@ -167,10 +178,10 @@ def test_a_run_without_held_out_photos_is_told_as_such() -> None:
 def test_any_number_of_labels_gives_a_page_with_capped_lists(n_labels: int) -> None:
     table = draw_table(n_labels)
     rare = Finding(level="warning", kind="few_positives", text="rare", labels=tuple(range(n_labels)))
-    trial = replace(with_everything(make_trial(table), table), threshold_notes=("no promise",) * n_labels)
+    trial = replace(with_everything(make_trial(table), table), missed_guarantees=(MISSED,) * n_labels)
     results = results_of(table, split_of(table), [trial], RUN, check=Check(findings=(rare,) * 30))
     page = page_of(results)
-    assert len(re.findall("No promise", page)) == min(n_labels, 12)
+    assert len(re.findall("too few to guarantee", page)) == min(n_labels, 12)
     assert section_of(page, "check").count("Rare.") == decisions.MOST_FINDINGS
     assert "and 15 more, in results.json" in section_of(page, "check")
     assert len(decisions.frequent_labels(results)) == min(n_labels, 100)
@@ -212,10 +223,11 @@ def test_training_photos_apart_from_the_test_photos_are_told() -> None:
 
 
 def test_the_terminal_names_promises_that_cannot_be_made() -> None:
-    notes = [f"label '{number}': too few" for number in range(5)]
-    line = terminal_lines(whole_results(threshold_notes=tuple(notes)))[-1]
+    missed = [replace(MISSED, label=str(number)) for number in range(5)]
+    line = terminal_lines(whole_results(missed_guarantees=tuple(missed)))[-1]
     assert line.startswith("Thresholds: ")
-    assert line.endswith("label '0': too few; label '1': too few; label '2': too few; and 2 more labels.")
+    notes = [describe_missed_guarantee(one) for one in missed[:3]]
+    assert line.endswith(f"{'; '.join(notes)}; and 2 more labels.")
 
 
 def test_names_stay_text_in_the_new_sections(tmp_path: Path) -> None:
@@ -225,7 +237,10 @@ def test_names_stay_text_in_the_new_sections(tmp_path: Path) -> None:
     split = replace(split_of(table), groups=np.repeat(np.arange(20), 2))
     finding = Finding(level="note", kind="copies_differ", text=HOSTILE, photos=(0, 1), labels=(0,))
     rare = Finding(level="warning", kind="few_positives", text=HOSTILE, labels=(0,))
-    trial = replace(with_everything(make_trial(table, HOSTILE), table), threshold_notes=(HOSTILE,))
+    trial = replace(
+        with_everything(make_trial(table, HOSTILE), table),
+        missed_guarantees=(replace(MISSED, label=HOSTILE),),
+    )
     trials = [trial, make_trial(table, f"{HOSTILE}2", noise=1)]
     results = results_of(table, split, trials, RUN, check=Check(findings=(rare, finding)))
     page = page_of(results)
@@ -447,7 +462,8 @@ def test_the_reliability_diagram_counts_honest_groups_before_and_after() -> None
 
 def test_a_calibration_that_was_left_out_shows_what_is_kept() -> None:
     results = whole_results(
-        is_calibrated=False, calibration="left out: it would have made the log loss worse (0.1 -> 0.2)"
+        is_calibrated=False,
+        calibration=CalibrationGain(outcome="worse", log_loss_before=0.1, log_loss_after=0.2),
     )
     section = section_of(page_of(results), "calibration")
     assert section.startswith(
@@ -462,10 +478,10 @@ def test_thresholds_say_what_they_gain_and_what_they_cannot_promise() -> None:
     results = whole_results()
     section = section_of(page_of(results), "calibration")
     assert "Best F1 per label. Thresholds" in section
-    assert "on photos they did not see" in section
-    assert "Label 'circle': 3 positives are too few to promise 90 % recall." in section
-    assert "What cannot be promised" not in section_of(
-        page_of(whole_results(threshold_notes=())), "calibration"
+    assert "on photos they were not chosen on" in section
+    assert "Label 'circle': 3 positives are too few to guarantee 90 % recall; 9 are needed." in section
+    assert "What cannot be guaranteed" not in section_of(
+        page_of(whole_results(missed_guarantees=())), "calibration"
     )
 
 

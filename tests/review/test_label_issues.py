@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from manylabel.metrics.curves import BoolArray
-from manylabel.review.label_issues import LabelErrors, rank_label_errors
+from manylabel.metrics.resamples import BoolArray
+from manylabel.review.label_issues import LabelIssues, find_label_issues
 from manylabel.types import FloatArray
 
 NAN = float("nan")
@@ -51,7 +51,7 @@ def plant(*, omission: float, commission: float, n_photos: int = 1000, seed: int
     return Planted((truth != is_wrong).astype(float), scores, is_wrong)
 
 
-def precision_at_the_number_planted(errors: LabelErrors, is_wrong: BoolArray) -> float:
+def precision_at_the_number_planted(errors: LabelIssues, is_wrong: BoolArray) -> float:
     n = int(is_wrong.sum())
     return float(is_wrong[errors.rows[:n], errors.columns[:n]].mean())
 
@@ -59,7 +59,7 @@ def precision_at_the_number_planted(errors: LabelErrors, is_wrong: BoolArray) ->
 @few_examples
 @given(cases())
 def test_every_known_cell_is_ranked_once_with_its_label_and_score(case: Case) -> None:
-    errors = rank_label_errors(case.targets, case.scores)
+    errors = find_label_issues(case.targets, case.scores)
     known = set(zip(*np.nonzero(~np.isnan(case.targets)), strict=True))
     assert set(zip(errors.rows, errors.columns, strict=True)) == known
     assert len(errors.rows) == len(known)
@@ -70,7 +70,7 @@ def test_every_known_cell_is_ranked_once_with_its_label_and_score(case: Case) ->
 @few_examples
 @given(cases())
 def test_quality_is_a_probability_and_ascends_and_adds_up(case: Case) -> None:
-    errors = rank_label_errors(case.targets, case.scores)
+    errors = find_label_issues(case.targets, case.scores)
     assert ((errors.quality >= 0) & (errors.quality <= 1)).all()
     assert (np.diff(errors.quality) >= 0).all()
     assert errors.n_expected == pytest.approx((1 - errors.quality).sum())
@@ -79,7 +79,7 @@ def test_quality_is_a_probability_and_ascends_and_adds_up(case: Case) -> None:
 @few_examples
 @given(cases())
 def test_of_cells_given_alike_the_one_that_the_model_doubts_more_comes_first(case: Case) -> None:
-    errors = rank_label_errors(case.targets, case.scores)
+    errors = find_label_issues(case.targets, case.scores)
     assert (np.diff(errors.score[errors.given == 1]) >= 0).all()
     assert (np.diff(errors.score[errors.given == 0]) <= 0).all()
 
@@ -90,7 +90,7 @@ def test_scores_under_unknown_cells_change_nothing(case: Case, data: st.DataObje
     anything = st.one_of(st.floats(0, 1), st.sampled_from((NAN, 7.0, -np.inf)))
     other = data.draw(arrays(np.float64, case.scores.shape, elements=anything))
     changed = np.where(np.isnan(case.targets), other, case.scores)
-    before, after = rank_label_errors(*case), rank_label_errors(case.targets, changed)
+    before, after = find_label_issues(*case), find_label_issues(case.targets, changed)
     np.testing.assert_array_equal(after.rows, before.rows)
     np.testing.assert_array_equal(after.columns, before.columns)
     np.testing.assert_array_equal(after.quality, before.quality)
@@ -101,14 +101,14 @@ def test_scores_under_unknown_cells_change_nothing(case: Case, data: st.DataObje
 def test_the_order_of_photos_changes_no_quality(case: Case, random: np.random.Generator) -> None:
     rows = list(range(len(case.targets)))
     random.shuffle(rows)
-    shuffled = rank_label_errors(case.targets[rows], case.scores[rows])
-    np.testing.assert_array_equal(shuffled.quality, rank_label_errors(*case).quality)
+    shuffled = find_label_issues(case.targets[rows], case.scores[rows])
+    np.testing.assert_array_equal(shuffled.quality, find_label_issues(*case).quality)
 
 
 @few_examples
 @given(cases())
 def test_present_and_absent_mirror_each_other(case: Case) -> None:
-    errors, mirrored = rank_label_errors(*case), rank_label_errors(1 - case.targets, 1 - case.scores)
+    errors, mirrored = find_label_issues(*case), find_label_issues(1 - case.targets, 1 - case.scores)
     np.testing.assert_allclose(mirrored.quality, errors.quality, atol=1e-9)
     assert (mirrored.omission_rate, mirrored.commission_rate) == (
         errors.commission_rate,
@@ -119,7 +119,7 @@ def test_present_and_absent_mirror_each_other(case: Case) -> None:
 @pytest.mark.parametrize(("omission", "commission"), [(0.05, 0.05), (0.3, 0.0), (0.0, 0.1), (0.2, 0.02)])
 def test_rates_and_number_of_planted_errors_are_estimated(omission: float, commission: float) -> None:
     planted = plant(omission=omission, commission=commission)
-    errors = rank_label_errors(planted.targets, planted.scores)
+    errors = find_label_issues(planted.targets, planted.scores)
     assert errors.omission_rate == pytest.approx(omission, abs=0.03)
     assert errors.commission_rate == pytest.approx(commission, abs=0.03)
     assert errors.n_expected == pytest.approx(planted.is_wrong.sum(), rel=0.25)
@@ -127,7 +127,7 @@ def test_rates_and_number_of_planted_errors_are_estimated(omission: float, commi
 
 def test_quality_is_the_share_of_right_labels() -> None:
     planted = plant(omission=0.2, commission=0.05, n_photos=5000)
-    errors = rank_label_errors(planted.targets, planted.scores)
+    errors = find_label_issues(planted.targets, planted.scores)
     is_right = ~planted.is_wrong[errors.rows, errors.columns]
     for part in np.array_split(np.arange(len(is_right)), 40)[:20]:
         assert errors.quality[part].mean() == pytest.approx(is_right[part].mean(), abs=0.05)
@@ -137,7 +137,7 @@ def test_quality_is_the_share_of_right_labels() -> None:
 def test_few_rankings_find_more_than_the_one_that_knows_the_rates(omission: float, commission: float) -> None:
     planted = plant(omission=omission, commission=commission)
     found = precision_at_the_number_planted(
-        rank_label_errors(planted.targets, planted.scores), planted.is_wrong
+        find_label_issues(planted.targets, planted.scores), planted.is_wrong
     )
     present = (planted.scores - commission) / (1 - commission - omission)
     invented = commission * (1 - present) / ((1 - omission) * present)
@@ -150,7 +150,7 @@ def test_few_rankings_find_more_than_the_one_that_knows_the_rates(omission: floa
 
 def test_forgotten_labels_come_first_where_labels_are_mostly_forgotten() -> None:
     planted = plant(omission=0.3, commission=0.0)
-    errors = rank_label_errors(planted.targets, planted.scores)
+    errors = find_label_issues(planted.targets, planted.scores)
     self_confidence = np.where(planted.targets == 1, planted.scores, 1 - planted.scores)
     n = int(planted.is_wrong.sum())
     by_self_confidence = planted.is_wrong.ravel()[np.argsort(self_confidence.ravel())[:n]].mean()
@@ -160,7 +160,7 @@ def test_forgotten_labels_come_first_where_labels_are_mostly_forgotten() -> None
 
 def test_a_right_table_is_hardly_doubted() -> None:
     planted = plant(omission=0.0, commission=0.0)
-    errors = rank_label_errors(planted.targets, planted.scores)
+    errors = find_label_issues(planted.targets, planted.scores)
     assert errors.n_expected < 0.01 * planted.targets.size
 
 
@@ -177,7 +177,7 @@ def test_a_right_table_is_hardly_doubted() -> None:
 )
 @pytest.mark.parametrize("score", [0.0, 0.5, 1.0])
 def test_nothing_to_learn_rates_from_gives_numbers_all_the_same(targets: FloatArray, score: float) -> None:
-    errors = rank_label_errors(targets, np.full(targets.shape, score))
+    errors = find_label_issues(targets, np.full(targets.shape, score))
     assert len(errors.quality) == (~np.isnan(targets)).sum()
     assert 0 <= errors.n_expected <= max(1, targets.size)
     assert np.isfinite([errors.omission_rate, errors.commission_rate]).all()
@@ -185,8 +185,8 @@ def test_nothing_to_learn_rates_from_gives_numbers_all_the_same(targets: FloatAr
 
 def test_what_is_no_probability_is_refused() -> None:
     with pytest.raises(ValueError, match="must be probabilities"):
-        rank_label_errors(np.array([[1.0]]), np.array([[1.5]]))
+        find_label_issues(np.array([[1.0]]), np.array([[1.5]]))
     with pytest.raises(ValueError, match="must be probabilities"):
-        rank_label_errors(np.array([[1.0]]), np.array([[NAN]]))
+        find_label_issues(np.array([[1.0]]), np.array([[NAN]]))
     with pytest.raises(ValueError, match="expected the same"):
-        rank_label_errors(np.ones((2, 1)), np.ones((1, 2)))
+        find_label_issues(np.ones((2, 1)), np.ones((1, 2)))

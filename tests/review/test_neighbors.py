@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from manylabel.metrics.baselines import label_prior
+from manylabel.metrics.comparison import label_prior
 from manylabel.review import neighbors as neighbors
-from manylabel.review.neighbors import most_similar, nearest_neighbors
+from manylabel.review.neighbors import find_neighbors, nearest_neighbors
 from manylabel.types import FloatArray
 
 NAN = float("nan")
@@ -88,15 +88,15 @@ def test_a_photo_like_no_other_gets_the_prevalence(feature: list[float]) -> None
 
 def test_the_most_similar_come_first_and_equal_ones_in_their_order() -> None:
     among = np.array([SOUTH, [1.0, 1.0], NORTH, [0.0, 5.0]])
-    found = most_similar(np.array([NORTH, SOUTH]), among, n_similar=3)
+    found = find_neighbors(np.array([NORTH, SOUTH]), among, n_neighbors=3)
     assert found.rows.tolist() == [[2, 3, 1], [0, 1, 2]]
-    np.testing.assert_allclose(found.cosines, [[1, 1, 0.5**0.5], [1, -(0.5**0.5), -1]], atol=1e-6)
+    np.testing.assert_allclose(found.similarities, [[1, 1, 0.5**0.5], [1, -(0.5**0.5), -1]], atol=1e-6)
     answers = nearest_neighbors(among, np.zeros((4, 1)), np.array([NORTH, SOUTH]), n_neighbors=3)
-    np.testing.assert_array_equal(answers.similar.rows, found.rows)
+    np.testing.assert_array_equal(answers.neighbors.rows, found.rows)
 
 
 def test_among_no_photos_none_is_similar() -> None:
-    assert most_similar(np.ones((2, 3)), np.ones((0, 3)), n_similar=3).rows.shape == (2, 0)
+    assert find_neighbors(np.ones((2, 3)), np.ones((0, 3)), n_neighbors=3).rows.shape == (2, 0)
 
 
 @settings(max_examples=40)

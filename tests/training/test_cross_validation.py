@@ -78,7 +78,7 @@ def test_where_fits_cost_much_or_are_not_wanted_nothing_is_chosen(
 
     assert (told.out_of_fold, told.calibration_set) == (None, None)
     assert (told.thresholds.values == 0.5).all()
-    assert told.calibration == "not calibrated: no photos were kept from training to calibrate on"
+    assert told.calibration is None
     assert told.learned_share == (DEFAULT_ALPHA if training["tune"] == "top" else 1.0)
 
 
@@ -112,7 +112,7 @@ def test_out_of_fold_scores_choose_how_much_of_the_top_is_kept(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shares = []
-    learn = decision_rule.learn_decision_rule
+    learn = decision_rule.learn_policy
 
     def remember(scores: Any, **options: Any) -> Any:
         assert len(scores.scores) == len(ALPHAS)
@@ -120,8 +120,8 @@ def test_out_of_fold_scores_choose_how_much_of_the_top_is_kept(
         shares.append(ALPHAS[rule.variant])
         return rule
 
-    monkeypatch.setattr(held_out, "learn_decision_rule", remember)
-    monkeypatch.setattr(decision_rule, "_MIN_CHOOSING", 15)
+    monkeypatch.setattr(held_out, "learn_policy", remember)
+    monkeypatch.setattr(decision_rule, "_MIN_PHOTOS", 15)
     told = run(training=TOP).trial
 
     assert [told.learned_share] == shares
@@ -145,17 +145,17 @@ def test_few_or_unknown_validation_photos_leave_the_usual_share(
 def test_folds_and_early_stopping_keep_the_network_that_the_folds_chose(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decision_rule, "_MIN_CHOOSING", 15)
+    monkeypatch.setattr(decision_rule, "_MIN_PHOTOS", 15)
     folds = tuple(np.arange(fold, 24, 3) for fold in range(3))
     variants = []
-    learn = decision_rule.learn_decision_rule
+    learn = decision_rule.learn_policy
 
     def remember(scores: Any, **options: Any) -> Any:
         rule = learn(scores, **options)
         variants.append((len(scores.scores), ALPHAS[rule.variant]))
         return rule
 
-    monkeypatch.setattr(held_out, "learn_decision_rule", remember)
+    monkeypatch.setattr(held_out, "learn_policy", remember)
     told = run(training={**TOP, "patience": 1}, split=replace(HOLD_OUT, folds=folds)).trial
 
     assert variants == [(len(ALPHAS), told.learned_share)]
@@ -178,7 +178,7 @@ def test_the_kept_network_is_calibrated(
     training: dict[str, Any], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run_with(*, slope: float) -> TrainedNetwork:
-        learn = decision_rule.learn_decision_rule
+        learn = decision_rule.learn_policy
 
         def distort(scores: Any, **options: Any) -> Any:
             rule = learn(scores, **options)
@@ -188,7 +188,7 @@ def test_the_kept_network_is_calibrated(
             return replace(rule, calibration=replace(rule.calibration, calibration=calibration))
 
         with monkeypatch.context() as patch:
-            patch.setattr(held_out, "learn_decision_rule", distort)
+            patch.setattr(held_out, "learn_policy", distort)
             return run(training=training)
 
     plain, steep = (run_with(slope=slope).trial.test for slope in (1.0, 3.0))

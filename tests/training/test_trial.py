@@ -13,8 +13,8 @@ from PIL import Image
 
 from manylabel.config import EvaluationConfig, RunConfig, ThresholdName, TrainingConfig, TuneName
 from manylabel.decisions import policy as decision_rule
-from manylabel.decisions.policy import HeldOut, learn_decision_rule
-from manylabel.decisions.thresholds import ThresholdAim
+from manylabel.decisions.policy import PolicyData, learn_policy
+from manylabel.decisions.thresholds import ThresholdObjective
 from manylabel.models.classifier import Classifier
 from manylabel.models.weights import Provenance
 from manylabel.training import features, trial
@@ -223,12 +223,12 @@ def test_a_fold_is_calibrated_and_decided_by_the_other_folds(
     scores = cv[0].scores
     usual = 0 if len(scores) == 1 else ALPHAS.index(DEFAULT_ALPHA)
     targets = shapes_table.targets[IN_FOLDS.train]
-    held_out = HeldOut(targets=targets, scores=scores, folds=IN_FOLDS.folds, usual_variant=usual)
-    aim = ThresholdAim(method="f1")
-    kept = learn_decision_rule(held_out, aim=aim).calibration
+    held_out = PolicyData(targets=targets, scores=scores, folds=IN_FOLDS.folds, default_variant=usual)
+    aim = ThresholdObjective(method="f1")
+    kept = learn_policy(held_out, objective=aim).calibration
     for number, fold in enumerate(IN_FOLDS.folds):
-        rule = learn_decision_rule(
-            held_out.without(number), aim=aim, calibrates="always" if kept.is_used else "never"
+        rule = learn_policy(
+            held_out.without(number), objective=aim, calibrate="always" if kept.is_used else "never"
         )
         scores = rule.score(held_out.scores[:, fold])
         np.testing.assert_array_equal(evaluated.decisions[fold], rule.thresholds.decide(scores))

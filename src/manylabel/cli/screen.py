@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from manylabel.exporters.parity import Comparison, Exported
     from manylabel.io.cache import CacheContents
     from manylabel.labelling import Suggestions
-    from manylabel.metrics.intervals import Interval
+    from manylabel.metrics.bootstrap import Interval
     from manylabel.models.catalog import ModelInfo
     from manylabel.results import RunResults
 
@@ -39,19 +39,15 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
-COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
-    "Binary\nacc. %": ("binary_accuracy", _percent),
-    "Exact\nmatch %": ("exact_match", _percent),
-    "mAP\n%": ("mAP", _percent),
-    "F1\nmacro %": ("f1_macro", _percent),
+_COST_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "Training\ns": ("training_seconds", "{:.1f}".format),
     "One photo\nms": ("inference_seconds", lambda seconds: f"{1000 * seconds:.1f}"),
     "Params\nM": ("parameters", lambda number: f"{number / 1e6:.1f}"),
     "Weights": ("init", lambda init: "random" if init == "missing" else init),
 }
-"""The table of results in 80 columns: by heading, the column of ``table_rows`` and how it is written."""
+"""The columns of the table of results beside the metrics: by heading, the column and how it is written."""
 
-_OF_A_LABEL = {"average_precision": "AP", "precision": "Precision", "recall": "Recall", "f1": "F1"}
+_OF_A_LABEL = ("average_precision", "precision", "recall", "f1")
 _WIDEST = 500
 _FEW_TO_CALIBRATE = 50
 _SHORT_NAMES = {"nearest-neighbors": "neighbors"}
@@ -63,24 +59,28 @@ def show_results(results: "RunResults") -> None:
     from manylabel.report.text.glossary import MAP_NOTE, UNDEFINED_NOTE
     from manylabel.report.text.summary import NOT_RANKED_SHORT_HEADING, not_ranked_note, untrained_note
     from manylabel.report.text.terminal import terminal_lines
-    from manylabel.results.table import has_undefined, n_ranked_rows, table_rows
+    from manylabel.results.table import has_undefined, main_metrics, n_ranked_rows, table_rows
 
     if note := untrained_note(results):
         show_line(note, style="yellow")
     rows = table_rows(results)
+    columns: dict[str, tuple[str, Callable[[Any], str]]] = {
+        **{_narrow_heading(name): (name, _percent) for name in main_metrics()},
+        **_COST_COLUMNS,
+    }
     shown = [
         [
             _SHORT_NAMES.get(row.model, row.model),
             *(
                 format_cell(key, None) if row.cells[key] is None else write(row.cells[key])
-                for key, write in COLUMNS.values()
+                for key, write in columns.values()
             ),
         ]
         for row in rows
     ]
     n_ranked = n_ranked_rows(results)
     group = [[""], [NOT_RANKED_SHORT_HEADING]] if results.not_ranked else []
-    show_table(["Model", *COLUMNS], [*shown[:n_ranked], *group, *shown[n_ranked:]])
+    show_table(["Model", *columns], [*shown[:n_ranked], *group, *shown[n_ranked:]])
     show_line(MAP_NOTE)
     if has_undefined(rows):
         show_line(UNDEFINED_NOTE)
@@ -90,10 +90,19 @@ def show_results(results: "RunResults") -> None:
         show_line(note)
 
 
+def _narrow_heading(name: str) -> str:
+    """Return the heading of a metric in two lines, with its unit."""
+    from manylabel.metrics.registry import METRICS
+
+    metric = METRICS[name]
+    words = f"{metric.short_heading or metric.heading} %" if metric.unit == "percent" else metric.heading
+    return words.replace(" ", "\n", 1)
+
+
 def show_evaluation(evaluation: "Evaluation") -> None:
     """Print the metrics of all labels together, then of each one."""
     from manylabel.report.tables import format_cell
-    from manylabel.report.text.glossary import HEADINGS, MAP_NOTE, SHORT_NAMES_NOTE, UNDEFINED_NOTE
+    from manylabel.report.text.glossary import MAP_NOTE, SHORT_NAMES_NOTE, UNDEFINED_NOTE, heading
     from manylabel.report.text.summary import describe_baselines
     from manylabel.report.text.wording import n_things
 
@@ -105,7 +114,7 @@ def show_evaluation(evaluation: "Evaluation") -> None:
         ["Metric", "Value", "95 % interval", *(name.replace("-", "-\n") for name in evaluation.baselines)],
         [
             [
-                HEADINGS.get(name, name),
+                heading(name),
                 format_cell(name, _or_none(value)),
                 " to ".join(
                     format_cell(name, _or_none(end))
@@ -129,11 +138,12 @@ def show_evaluation(evaluation: "Evaluation") -> None:
 
 def _show_labels(evaluation: "Evaluation") -> None:
     """Print the metrics of each label."""
+    from manylabel.metrics.registry import METRICS
     from manylabel.report.tables import format_cell
     from manylabel.report.text.glossary import AP_NOTE
 
     show_table(
-        ["Label", "Photos\nwith it", *_OF_A_LABEL.values()],
+        ["Label", "Photos\nwith it", *(METRICS[name].heading for name in _OF_A_LABEL)],
         [
             [
                 label,
@@ -169,7 +179,7 @@ def show_suggestions(suggestions: "Suggestions") -> None:
 
 def show_exported(exported: "Exported") -> None:
     """Print how an exported form compares with the network as it was."""
-    from manylabel.metrics.intervals import wilson_interval
+    from manylabel.metrics.bootstrap import wilson_interval
     from manylabel.report.text.wording import n_things
 
     parity = exported.parity
@@ -206,7 +216,8 @@ def _show_comparison(comparison: "Comparison") -> None:
         ]
         for name, row in comparison.engines.items()
     ]
-    show_table(["Engine", "mAP\n%", "Exact\nmatch %", "ms per\nphoto"], rows)
+    headings = map(_narrow_heading, ("mAP", "exact_match"))
+    show_table(["Engine", *headings, "ms per\nphoto"], rows)
     show_line(MAP_NOTE)
     if any(None in (row.mAP, row.exact_match) for row in comparison.engines.values()):
         show_line(UNDEFINED_NOTE)

@@ -76,7 +76,11 @@ def thresholds(
 
 
 def _show_new(new: "NewThresholds") -> None:
-    has_promises = bool(new.thresholds.is_guaranteed.any() or new.thresholds.notes)
+    from manylabel.report.collect_models import threshold_gain_result
+    from manylabel.report.text.decisions import describe_missed_guarantee, describe_threshold_gain
+    from manylabel.report.text.wording import sentence
+
+    has_promises = bool(new.thresholds.is_guaranteed.any() or new.thresholds.missed)
     rows = zip(
         new.bundle.config.labels,
         new.bundle.thresholds.values.tolist(),
@@ -86,7 +90,7 @@ def _show_new(new: "NewThresholds") -> None:
         strict=True,
     )
     show_table(
-        ["Label", "Now", "New", "Photos\nwith it", *(["Promised"] if has_promises else [])],
+        ["Label", "Now", "New", "Photos\nwith it", *(["Guaranteed"] if has_promises else [])],
         [
             [
                 label,
@@ -99,7 +103,6 @@ def _show_new(new: "NewThresholds") -> None:
         ],
     )
     show_line(f"Chosen: {new.thresholds.origin}.")
-    sentence = new.benefit.sentence
-    show_line(f"{sentence[0].upper()}{sentence[1:]}.")
-    for note in new.thresholds.notes:
-        show_line(f"Note: {note}")
+    show_line(sentence(describe_threshold_gain(threshold_gain_result(new.gain))))
+    for missed in new.thresholds.missed:
+        show_line(f"Note: {describe_missed_guarantee(missed)}")

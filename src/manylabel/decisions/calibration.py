@@ -1,4 +1,4 @@
-"""Make probabilities honest: one slope and one offset per label for the logits.
+"""Calibrate probabilities: one slope and one offset per label for the logits.
 
 In:  targets [n_photos, n_labels] (1 present, 0 absent, NaN unknown) and out-of-fold scores of the same shape.
 Out: a calibration, scores calibrated by photos of other folds, and whether that is worth using.
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from manylabel.decisions.folds import with_others
-from manylabel.metrics.arithmetic import logit, sigmoid
-from manylabel.metrics.curves import BoolArray, known_probabilities
-from manylabel.metrics.reliability import cell_losses, log_loss
-from manylabel.types import FloatArray, IntArray
+from manylabel.metrics.curves import cell_losses, known_probabilities, log_loss
+from manylabel.metrics.resamples import BoolArray
+from manylabel.types import CalibrationGain, CalibrationOutcome, FloatArray, IntArray
+
+_FLOATS = np.finfo(np.float64)
 
 # Standard deviations of (log slope, offset) in the prior. The common ones lie around (0, 0), so widely that
 # a hundred photos overrule it: a slope between 1/4 and 4 and an odds factor between 1/7 and 7 pass in 95 of
@@ -37,18 +37,18 @@ _LONGEST_STEP = 3.0
 _N_HALVINGS = 20
 _SMALL_STEP = 1e-8
 
-# Of honest scores, 8 photos calibrated 5 in 100, three 13, and new photos were then told wrong by up to half.
-_MIN_PHOTOS = 20
+# Of scores that needed none, 8 photos calibrated 5 in 100, three 13, and scores of new photos were then
+# wrong by up to half.
+MIN_PHOTOS = 20
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Calibration:
-    """Hold what turns the scores of each label into honest probabilities.
+    """A slope and an offset per label that turn scores into probabilities.
 
     Attributes:
         slopes: What logits are multiplied with [n_labels], above 0. Below 1 where scores were too sure.
         offsets: What is then added to them [n_labels]. Below 0 where scores were too high.
-        origin: How they were chosen, in words, for the report.
 
     Raises:
         ValueError: The two differ in length, a slope is not above 0, or a number is not finite.
@@ -56,7 +56,6 @@ class Calibration:
 
     slopes: FloatArray
     offsets: FloatArray
-    origin: str
 
     def __post_init__(self) -> None:
         """Check that every label has a slope and an offset that keep the order of its scores."""
@@ -83,7 +82,7 @@ class Calibration:
             ValueError: There are more or fewer labels.
 
         Examples:
-            >>> calibration = Calibration(slopes=np.array([1.0, 0.5]), offsets=np.zeros(2), origin="by hand")
+            >>> calibration = Calibration(slopes=np.array([1.0, 0.5]), offsets=np.zeros(2))
             >>> calibration.apply(np.array([[0.9, 0.9], [0.5, 0.0]])).round(6)
             array([[0.9 , 0.75],
                    [0.5 , 0.  ]])
@@ -98,26 +97,21 @@ class Calibration:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class CalibrationChoice:
-    """Hold whether a calibration is used, and why.
+class CalibrationResult:
+    """A calibration, whether it is used, and why.
 
     Attributes:
         calibration: For new photos: the one fitted to all photos, or one that changes nothing.
         scores: Scores [n_photos, n_labels], each calibrated by photos of other folds; the given ones where
-            the calibration is left out. Their log loss is not above that of the given ones, but where others
-            have decided.
-        log_loss_before: Log loss of the given scores; NaN where nothing is known.
-        log_loss_after: Log loss of the cross-fitted ones, also where they are left out.
+            the calibration is left out.
+        gain: What that does to their log loss, also where it is left out.
         is_used: Whether the calibration is used.
-        note: The same in one sentence, for the report.
     """
 
     calibration: Calibration
     scores: FloatArray
-    log_loss_before: float
-    log_loss_after: float
+    gain: CalibrationGain
     is_used: bool
-    note: str
 
 
 def fit_calibration(targets: FloatArray, scores: FloatArray) -> Calibration:
@@ -158,8 +152,7 @@ def fit_calibration(targets: FloatArray, scores: FloatArray) -> Calibration:
     )
     values = _most_probable(problem)
     log_slopes, offsets = (values[0] + values[1:]).T
-    origin = f"slope and offset per label from {len(targets)} photos, rare labels pulled towards all labels"
-    return Calibration(slopes=np.exp(log_slopes), offsets=offsets, origin=origin)
+    return Calibration(slopes=np.exp(log_slopes), offsets=offsets)
 
 
 def cross_fit_calibration(targets: FloatArray, scores: FloatArray, folds: Sequence[IntArray]) -> FloatArray:
@@ -194,47 +187,48 @@ def choose_calibration(
     *,
     groups: IntArray | None = None,
     is_decided: bool = False,
-) -> CalibrationChoice:
+) -> CalibrationResult:
     """Fit a calibration, and leave it out unless it lowers the log loss of photos that it was not fitted to.
 
-    It has to lower it by more than one standard error over the photos, of which it takes 20.
+    It has to lower it by more than one standard error over the photos, and takes at least 20 of them.
 
     Args:
         targets: Float array [n_photos, n_labels]: 1 present, 0 absent, NaN unknown.
         scores: Out-of-fold probabilities [n_photos, n_labels].
         folds: Row numbers of each fold, a partition of the photos.
-        groups: Number of each photo's group of copies [n_photos], which count as one. Not given: no copies.
+        groups: Number of each photo's group of near-duplicates [n_photos], which count as one. Not given:
+            there are none.
         is_decided: Use it whatever it does, because more photos than these have decided so.
 
     Returns:
-        The choice. Its scores are for judging, its calibration is for new photos.
+        The result. Its scores are for evaluation, its calibration is for new photos.
 
     Raises:
         ValueError: The folds are not a partition of the photos, or ``fit_calibration`` objects.
 
     Examples:
         >>> targets, scores = np.array([[1.0], [0.0], [0.0], [0.0]] * 10), np.full((40, 1), 0.5)
-        >>> choose_calibration(targets, scores, np.split(np.arange(40), 5)).note
-        'calibrated: log loss 0.693 -> 0.564 on photos that the calibration did not see'
+        >>> gain = choose_calibration(targets, scores, np.split(np.arange(40), 5)).gain
+        >>> gain.outcome, round(gain.log_loss_before, 3), round(gain.log_loss_after, 3)
+        ('used', 0.693, 0.564)
     """
     calibrated = cross_fit_calibration(targets, scores, folds)
     before, after = log_loss(targets, scores), log_loss(targets, calibrated)
     gains = _gains(targets, scores, calibrated, groups=groups)
-    is_used = is_decided or (len(gains) >= _MIN_PHOTOS and after < before and _are_more_than_chance(gains))
-    return CalibrationChoice(
+    is_used = is_decided or (len(gains) >= MIN_PHOTOS and after < before and _are_more_than_chance(gains))
+    outcome = _outcome(before, after, n_photos=len(gains), is_used=is_used)
+    return CalibrationResult(
         calibration=fit_calibration(targets, scores) if is_used else _no_calibration(scores.shape[1]),
         scores=calibrated if is_used else scores,
-        log_loss_before=before,
-        log_loss_after=after,
+        gain=CalibrationGain(outcome=outcome, log_loss_before=before, log_loss_after=after),
         is_used=is_used,
-        note=_note(before, after, n_photos=len(gains), is_used=is_used),
     )
 
 
 def _gains(
     targets: FloatArray, scores: FloatArray, calibrated: FloatArray, *, groups: IntArray | None
 ) -> FloatArray:
-    """Compute by how much the log loss of each photo falls [n_known]; copies of a photo are one."""
+    """Compute by how much the log loss of each photo falls [n_known]; near-duplicates are one."""
     is_known = ~np.isnan(targets).all(axis=1)
     of_cells = cell_losses(targets, scores) - cell_losses(targets, calibrated)
     gains: FloatArray = of_cells.sum(axis=1)[is_known]
@@ -245,50 +239,42 @@ def _gains(
 
 
 def _are_more_than_chance(gains: FloatArray) -> bool:
-    """Say whether their sum lies more than one standard error above 0; what chance explains is no gain."""
+    """Test whether their sum lies more than one standard error above 0."""
     return bool(gains.sum() > gains.std() * np.sqrt(len(gains)))
 
 
-def leave_uncalibrated(targets: FloatArray, scores: FloatArray) -> CalibrationChoice:
-    """Return the choice not to calibrate; arguments as for ``fit_calibration``."""
+def leave_uncalibrated(targets: FloatArray, scores: FloatArray) -> CalibrationResult:
+    """Return the result of not calibrating; arguments as for ``fit_calibration``."""
     loss = log_loss(targets, scores)
-    return CalibrationChoice(
+    return CalibrationResult(
         calibration=_no_calibration(scores.shape[1]),
         scores=scores,
-        log_loss_before=loss,
-        log_loss_after=loss,
+        gain=CalibrationGain(outcome="off", log_loss_before=loss, log_loss_after=loss),
         is_used=False,
-        note="not calibrated, as asked for",
     )
 
 
 def _no_calibration(n_labels: int) -> Calibration:
     """Return the calibration that changes nothing."""
-    return Calibration(
-        slopes=np.ones(n_labels), offsets=np.zeros(n_labels), origin="none: scores stay as they are"
-    )
+    return Calibration(slopes=np.ones(n_labels), offsets=np.zeros(n_labels))
 
 
-def _note(before: float, after: float, *, n_photos: int, is_used: bool) -> str:
-    """Say in one sentence what a calibration did to the log loss."""
+def _outcome(before: float, after: float, *, n_photos: int, is_used: bool) -> CalibrationOutcome:
+    """Name what became of a calibration that changes the log loss like this."""
     if np.isnan(before):
-        return "left out: of no photo is it known which labels it carries"
+        return "unknown"
     if before == after:
-        return f"left out: it would not have changed the log loss ({before:.3f})"
-    n_digits = next((n for n in range(3, 9) if f"{before:.{n}f}" != f"{after:.{n}f}"), 9)
-    change = f"{before:.{n_digits}f} -> {after:.{n_digits}f}"
+        return "no_change"
     if is_used:
-        return f"calibrated: log loss {change} on photos that the calibration did not see"
-    if after < before and n_photos < _MIN_PHOTOS:
-        return f"left out: it takes {_MIN_PHOTOS} photos to tell that it helps ({change})"
-    if after < before:
-        return f"left out: it would have changed the log loss by no more than chance ({change})"
-    return f"left out: it would have made the log loss worse ({change})"
+        return "used"
+    if after > before:
+        return "worse"
+    return "too_few_photos" if n_photos < MIN_PHOTOS else "within_chance"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Problem:
-    """Hold what slopes and offsets are fitted to, all [n_photos, n_labels].
+    """The photos that slopes and offsets are fitted to, all [n_photos, n_labels].
 
     Its methods take values [1 + n_labels, 2]: the common (log slope, offset), then what each label adds.
     """
@@ -361,3 +347,50 @@ def _safe_step(problem: _Problem, values: FloatArray) -> FloatArray:
 def _times(matrices: NDArray[np.floating], vectors: FloatArray) -> FloatArray:
     """Multiply each label's matrix [n_labels, 2, 2] with its vector [n_labels, 2], or one for all [2]."""
     return np.asarray((matrices @ vectors[..., None])[..., 0])
+
+
+def with_others(folds: Sequence[IntArray], *, n_photos: int) -> list[tuple[IntArray, IntArray]]:
+    """Return each fold and the sorted rows of all other folds.
+
+    Args:
+        folds: Row numbers of each fold, a partition of the photos.
+        n_photos: Photos that have scores.
+
+    Raises:
+        ValueError: The folds are not a partition of the photos.
+
+    Examples:
+        >>> with_others([np.array([2, 0]), np.array([1])], n_photos=3)
+        [(array([2, 0]), array([1])), (array([1]), array([0, 2]))]
+    """
+    rows = np.concatenate([np.empty(0, dtype=np.int64), *folds])
+    if not np.array_equal(np.sort(rows), np.arange(n_photos)):
+        raise ValueError(f"the folds are not a partition of the {n_photos} photos that have scores")
+    return [(fold, np.setdiff1d(rows, fold)) for fold in folds]
+
+
+def logit(probability: FloatArray, *, least: float = float(_FLOATS.tiny)) -> FloatArray:
+    """Turn probabilities into log-odds.
+
+    Args:
+        probability: In [0, 1]; NaN stays NaN.
+        least: What is nearer to 0 or to 1 counts as this near, in (0, 0.5). By default the floats next to
+            them.
+
+    Examples:
+        >>> logit(np.array([0.5, 1.0])), logit(np.array([0.0]), least=1e-12)
+        (array([ 0.        , 36.73680057]), array([-27.63102112]))
+    """
+    clipped = np.clip(probability, least, 1 - max(least, float(_FLOATS.epsneg)))
+    return np.asarray(np.log(clipped) - np.log1p(-clipped))
+
+
+def sigmoid(log_odds: FloatArray) -> FloatArray:
+    """Turn log-odds of any size into probabilities; NaN stays NaN.
+
+    Examples:
+        >>> sigmoid(np.array([0.0, -800.0]))
+        array([0.5, 0. ])
+    """
+    odds_against = np.exp(-np.abs(log_odds))  # at most 1, so that nothing overflows
+    return np.asarray(np.where(log_odds >= 0, 1.0, odds_against) / (1 + odds_against))

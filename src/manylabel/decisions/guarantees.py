@@ -1,125 +1,32 @@
-"""Say what thresholds aim at, and promise a recall or a precision where there are enough photos.
+"""Promise a recall or a precision where there are enough photos.
 
-In:  an aim; targets [n_photos, n_labels] (1 present, 0 absent, NaN unknown) and scores of the same shape, of
-     photos that the model did not see.
-Out: per label the threshold that keeps the promise, NaN where none can be made, and a sentence that says why.
+In:  targets [n_photos, n_labels] (1 present, 0 absent, NaN unknown) and scores of the same shape, of photos
+     that the model did not see.
+Out: per label the threshold that keeps the promise, NaN where none can be made, and how many photos are
+     missing.
 
 A promise is about new photos that come from where these came from, scored by the model that scored these. It
 holds for each label by itself, not for all at once, and however few photos there are. Out-of-fold scores come
-from several models, and the kept one is yet another: there it holds as far as these models score alike.
+from several models, and the final one is yet another: there it holds as far as these models score alike.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from typing import Literal, assert_never
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from manylabel.metrics.curves import BoolArray, known_cells
-from manylabel.types import FloatArray, IntArray
+from manylabel.metrics.resamples import BoolArray, known_cells
+from manylabel.types import FloatArray, IntArray, MissedGuarantee
 
 # 1 - 0.9 is a little less than 0.1: without this, nine positives would not be enough for a recall of 90 %.
 _ROUNDING = 1e-9
 
-ThresholdMethod = Literal["f1", "accuracy", "half", "cost", "precision", "recall"]
-
-Objective = Callable[[FloatArray, FloatArray, float], FloatArray]
-"""How good thresholds are, from (hits, number decided as present, number truly present); higher is better."""
-
-_NUMBERS: dict[ThresholdMethod, tuple[str, ...]] = {
-    "f1": ("beta",),
-    "accuracy": (),
-    "half": (),
-    "cost": ("cost_missed", "cost_false"),
-    "precision": ("target", "confidence"),
-    "recall": ("target",),
-}
-"""The numbers that each method takes."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ThresholdAim:
-    """Say what thresholds aim at.
-
-    Attributes:
-        method: "f1" aims at each label's F-beta, "accuracy" at its number of right cells, "cost" at the least
-            cost, "precision" and "recall" at a target for each label; "half" is always 0.5.
-        beta: How many times as important recall is as precision, above 0; for "f1".
-        target: Precision or recall to reach, in (0, 1); for "precision" and "recall".
-        confidence: Chance in (0, 1) that a promised precision is kept; for "precision". (A promised recall is
-            one on average.)
-        cost_missed: Cost of a label that is present and not given, above 0; for "cost".
-        cost_false: Cost of a label that is given and not present, in the same unit; for "cost".
-
-    Raises:
-        ValueError: A number is missing, out of its range, or means nothing to the method.
-
-    Examples:
-        >>> ThresholdAim(method="recall")
-        Traceback (most recent call last):
-        ValueError: thresholds for 'recall' need a target between 0 and 1; given: None
-    """
-
-    method: ThresholdMethod
-    beta: float = 1.0
-    target: float | None = None
-    confidence: float = 0.9
-    cost_missed: float | None = None
-    cost_false: float | None = None
-
-    def __post_init__(self) -> None:
-        """Check that the method has the numbers that it takes, and no others."""
-        if self.method not in _NUMBERS:
-            raise ValueError(f"unknown method {self.method!r} of thresholds; known: {', '.join(_NUMBERS)}")
-        for number in fields(self)[1:]:
-            value = getattr(self, number.name)
-            if number.name in _NUMBERS[self.method]:
-                self._check(number.name, value)
-            elif value != number.default:
-                raise ValueError(f"thresholds for {self.method!r} take no {number.name}; given: {value}")
-
-    @property
-    def costs(self) -> tuple[float, float]:
-        """Return the costs of a missed and of a false label; 1 and 1 where none are given."""
-        return (
-            1.0 if self.cost_missed is None else self.cost_missed,
-            1.0 if self.cost_false is None else self.cost_false,
-        )
-
-    @property
-    def objective(self) -> Objective:
-        """Return the function of a threshold that the best one maximises; "half" has no such function.
-
-        Raises:
-            ValueError: The method is "half".
-        """
-        match self.method:
-            case "f1":
-                return _f_beta(self.beta)
-            case "accuracy" | "cost":
-                missed, false = self.costs
-                return _saving(missed=missed, false=false)
-            case "precision":
-                return _most_hits_at_precision(_known_target(self))
-            case "recall":
-                return _fewest_at_recall(_known_target(self))
-            case "half":
-                raise ValueError("thresholds for 'half' maximise nothing")
-            case _:
-                assert_never(self.method)
-
-    def _check(self, name: str, value: float | None) -> None:
-        upper, wanted = (
-            (1.0, "between 0 and 1") if name in ("target", "confidence") else (math.inf, "above 0")
-        )
-        if value is None or not 0 < value < upper:
-            raise ValueError(f"thresholds for {self.method!r} need a {name} {wanted}; given: {value}")
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Guarantee:
-    """Hold the thresholds that keep a promise.
+    """The thresholds that keep a promise.
 
     Attributes:
         values: Threshold per label [n_labels] in [0, 1], the score of one of the photos; NaN where nothing
@@ -138,59 +45,35 @@ class Guarantee:
 
     @property
     def is_guaranteed(self) -> BoolArray:
-        """Say which labels have a promise [n_labels]."""
+        """Return which labels have a promise [n_labels]."""
         return ~np.isnan(self.values)
 
-    @property
-    def goal(self) -> str:
-        """Name what is promised, e.g. ``"90 % recall"``."""
-        return f"{100 * self.target:g} % {self.metric}"
-
-    def notes(self, labels: Sequence[str], *, reached: FloatArray) -> tuple[str, ...]:
-        """Say of each label without a promise why it has none.
+    def list_missed(self, labels: Sequence[str], *, reached: FloatArray) -> tuple[MissedGuarantee, ...]:
+        """List the labels without a promise.
 
         Args:
             labels: The label names [n_labels].
-            reached: Recall or precision on these photos of the thresholds that stand in [n_labels].
+            reached: Recall or precision of the chosen thresholds on these photos [n_labels].
 
         Examples:
             >>> kept = guarantee_recall(np.ones((7, 1)), np.full((7, 1), 0.8), target=0.9)
-            >>> print(*kept.notes(["boat"], reached=np.array([1.0])))
-            label 'boat': 7 positives are too few to promise 90 % recall; 9 would do (on these photos: 100 %)
+            >>> (missed,) = kept.list_missed(["boat"], reached=np.array([1.0]))
+            >>> missed.label, missed.n_positive, missed.n_needed, missed.reached
+            ('boat', 7, 9, 1.0)
         """
-        rows = zip(labels, self.n_positive.tolist(), reached, self.is_guaranteed, strict=True)
+        rows = zip(labels, self.n_positive.tolist(), reached.tolist(), self.is_guaranteed, strict=True)
         return tuple(
-            f"label '{label}': {self._why_not(n_positive)}"
-            + (f" (on these photos: {100 * share:.0f} %)" if n_positive else "")
+            MissedGuarantee(
+                label=label,
+                metric=self.metric,
+                target=self.target,
+                n_positive=n_positive,
+                n_needed=self.n_needed,
+                reached=share if n_positive else None,
+            )
             for label, n_positive, share, is_kept in rows
             if not is_kept
         )
-
-    def _why_not(self, n_positive: int) -> str:
-        promise = f"promise {self.goal}"
-        positives = "1 positive is" if n_positive == 1 else f"{n_positive} positives are"
-        if n_positive >= self.n_needed:
-            return f"its scores do not tell it apart well enough to {promise} from {n_positive} positives"
-        if self.metric == "recall":
-            return f"{positives} too few to {promise}; {self.n_needed} would do"
-        return f"{positives} too few to {promise}; it takes at least {self.n_needed}"
-
-
-def guarantee(targets: FloatArray, scores: FloatArray, *, aim: ThresholdAim) -> Guarantee:
-    """Promise what an aim at precision or recall wants, per label, where that can be done.
-
-    Args:
-        targets: Float array [n_photos, n_labels]: 1 present, 0 absent, NaN unknown.
-        scores: Float array [n_photos, n_labels].
-        aim: A precision or a recall.
-
-    Raises:
-        ValueError: Targets and scores differ in shape, or the aim has no target.
-    """
-    target = _known_target(aim)
-    if aim.method == "recall":
-        return guarantee_recall(targets, scores, target=target)
-    return guarantee_precision(targets, scores, target=target, confidence=aim.confidence)
 
 
 def guarantee_recall(targets: FloatArray, scores: FloatArray, *, target: float) -> Guarantee:
@@ -221,11 +104,11 @@ def guarantee_recall(targets: FloatArray, scores: FloatArray, *, target: float) 
     known_cells(targets, scores)
     is_positive, missed = targets == 1, 1 - target
     n_positive = is_positive.sum(axis=0)
-    place = np.floor(missed * (n_positive + 1) + _ROUNDING).astype(np.int64)  # counted from 1
+    rank = np.floor(missed * (n_positive + 1) + _ROUNDING).astype(np.int64)  # counted from 1
     rising = np.sort(np.where(is_positive, scores, np.inf), axis=0)
-    rising = np.vstack([np.full((1, targets.shape[1]), np.nan), rising])  # place 0: no promise
+    rising = np.vstack([np.full((1, targets.shape[1]), np.nan), rising])  # rank 0: no promise
     return Guarantee(
-        values=np.take_along_axis(rising, place[None], axis=0)[0],
+        values=np.take_along_axis(rising, rank[None], axis=0)[0],
         n_positive=n_positive,
         n_needed=math.ceil(1 / missed - _ROUNDING) - 1,
         metric="recall",
@@ -279,45 +162,6 @@ def guarantee_precision(
     )
 
 
-def _f_beta(beta: float) -> Objective:
-    """Aim at F-beta; it is 0 where nothing is present or decided."""
-    weight = beta**2
-    return lambda hits, n_decided, n_present: (
-        (1 + weight) * hits / np.maximum(n_decided + weight * n_present, _ROUNDING)
-    )
-
-
-def _saving(*, missed: float, false: float) -> Objective:
-    """Aim at the least cost; returned is what is saved by not saying "absent" everywhere."""
-    return lambda hits, n_decided, n_present: missed * hits - false * (n_decided - hits)
-
-
-def _most_hits_at_precision(target: float) -> Objective:
-    """Aim at most hits, with fewest errors, where a precision is reached, else at the highest precision."""
-
-    def objective(hits: FloatArray, n_decided: FloatArray, n_present: float) -> FloatArray:
-        reached = hits / np.maximum(n_decided, 1)
-        return np.where(reached >= target, 1 + hits - n_decided / (n_decided.max() + 1), reached)
-
-    return objective
-
-
-def _fewest_at_recall(target: float) -> Objective:
-    """Aim at the fewest decided as present where a recall is reached; the lowest threshold reaches it."""
-
-    def objective(hits: FloatArray, n_decided: FloatArray, n_present: float) -> FloatArray:
-        return np.where(hits / max(n_present, 1) >= target, 1 + n_decided.max() - n_decided, 0.0)
-
-    return objective
-
-
-def _known_target(aim: ThresholdAim) -> float:
-    """Return the target of an aim that has one."""
-    if aim.target is None:
-        raise ValueError(f"thresholds for {aim.method!r} have no target that could be promised")
-    return aim.target
-
-
 def _lowest_proven(targets: FloatArray, scores: FloatArray, n_hits_needed: IntArray) -> float:
     """Go down the known photos [n] of a label while each threshold is proven; NaN if the first is not."""
     distinct, rank = np.unique(scores, return_inverse=True)
@@ -336,14 +180,8 @@ def _lowest_proven(targets: FloatArray, scores: FloatArray, n_hits_needed: IntAr
 def _hits_needed(n_most: int, *, target: float, error: float) -> IntArray:
     """Count the right answers among n that a precision below the target would give with a chance <= error.
 
-    Args:
-        n_most: Largest n.
-        target: Precision in (0, 1).
-        error: Chance in (0, 1) of a false proof.
-
-    Returns:
-        Least h with P(Binomial(n, target) >= h) <= error, for n = 0 to ``n_most`` [n_most + 1]; n + 1, which
-        cannot be reached, where n are too few.
+    Returns the least h with P(Binomial(n, target) >= h) <= error, for n = 0 to ``n_most`` [n_most + 1];
+    n + 1, which cannot be reached, where n are too few.
 
     Examples:
         >>> _hits_needed(24, target=0.9, error=0.1)[20:]

@@ -1,65 +1,146 @@
 """Choose the score from which on a label counts as present, one threshold per label.
 
-In:  targets [n_photos, n_labels] (1 present, 0 absent, NaN unknown), out-of-fold scores of the same shape.
-Out: thresholds [n_labels], decisions made with thresholds that never saw the photo they decide on, and what
-     thresholds do for new photos.
+In:  targets [n_photos, n_labels] (1 present, 0 absent, NaN unknown), out-of-fold scores of the same shape,
+     and an objective.
+Out: thresholds [n_labels], and decisions by thresholds that were chosen without the photo they decide about.
 
-Photos that judge a model never enter its thresholds: a threshold fitted to the very photos that it is
+Photos that evaluate a model never enter its thresholds: a threshold fitted to the very photos that it is
 evaluated on looks better than it is.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import assert_never
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import Literal, assert_never
 
 import numpy as np
 
-from manylabel.decisions.folds import with_others
-from manylabel.decisions.guarantees import Objective, ThresholdAim, ThresholdMethod, guarantee
-from manylabel.metrics.arithmetic import logit, sigmoid
-from manylabel.metrics.curves import BoolArray, known_cells, known_probabilities
-from manylabel.metrics.metrics import (
-    precision,
-    recall,
-)
-from manylabel.types import FloatArray, IntArray, Thresholds
-
-__all__ = [
-    "ChosenThresholds",
-    "ThresholdAim",
-    "ThresholdMethod",
-    "choose_thresholds",
-    "cross_fit_thresholds",
-]
+from manylabel.decisions.calibration import logit, sigmoid, with_others
+from manylabel.decisions.guarantees import Guarantee, guarantee_precision, guarantee_recall
+from manylabel.metrics.curves import known_probabilities
+from manylabel.metrics.metrics import precision, recall
+from manylabel.metrics.resamples import BoolArray, Resamples, f_beta, known_cells
+from manylabel.types import FloatArray, IntArray, MissedGuarantee, Thresholds
 
 # Number of photos at which a label's own threshold weighs as much as the common one. On three kinds of
 # real photos, 160 of each, 10 to 30 gave similar test F1 and exact match; 0 lost up to 7 points of binary
-# accuracy. On drawn scores of 80 to 400 photos, honest and distorted, 10 had the best macro-F1.
+# accuracy. On drawn scores of 80 to 400 photos, calibrated and distorted, 10 had the best macro-F1.
 _PRIOR_PHOTOS = 10.0
 # The same for costs: on the drawn scores 30 cost up to 3 % less than 10, never 1 % more.
 _PRIOR_PHOTOS_OF_COSTS = 30.0
 
 
+ThresholdMethod = Literal["f1", "accuracy", "half", "cost", "precision", "recall"]
+
+Criterion = Callable[[FloatArray, FloatArray, float], FloatArray]
+"""How good thresholds are, from (hits, number decided as present, number present); higher is better."""
+
+_NUMBERS: dict[ThresholdMethod, tuple[str, ...]] = {
+    "f1": ("beta",),
+    "accuracy": (),
+    "half": (),
+    "cost": ("cost_missed", "cost_false"),
+    "precision": ("target", "confidence"),
+    "recall": ("target",),
+}
+"""The numbers that each method takes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThresholdObjective:
+    """What thresholds are chosen for.
+
+    Attributes:
+        method: "f1" for each label's F-beta, "accuracy" for its number of right cells, "cost" for the least
+            cost, "precision" and "recall" for a target for each label; "half" is always 0.5.
+        beta: How many times as important recall is as precision, above 0; for "f1".
+        target: Precision or recall to reach, in (0, 1); for "precision" and "recall".
+        confidence: Chance in (0, 1) that a promised precision is kept; for "precision". (A promised recall is
+            one on average.)
+        cost_missed: Cost of a label that is present and not given, above 0; for "cost".
+        cost_false: Cost of a label that is given and not present, in the same unit; for "cost".
+
+    Raises:
+        ValueError: A number is missing, out of its range, or means nothing to the method.
+
+    Examples:
+        >>> ThresholdObjective(method="recall")
+        Traceback (most recent call last):
+        ValueError: thresholds for 'recall' need a target between 0 and 1; given: None
+    """
+
+    method: ThresholdMethod
+    beta: float = 1.0
+    target: float | None = None
+    confidence: float = 0.9
+    cost_missed: float | None = None
+    cost_false: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check that the method has the numbers that it takes, and no others."""
+        if self.method not in _NUMBERS:
+            raise ValueError(f"unknown method {self.method!r} of thresholds; known: {', '.join(_NUMBERS)}")
+        for number in fields(self)[1:]:
+            value = getattr(self, number.name)
+            if number.name in _NUMBERS[self.method]:
+                self._check(number.name, value)
+            elif value != number.default:
+                raise ValueError(f"thresholds for {self.method!r} take no {number.name}; given: {value}")
+
+    @property
+    def costs(self) -> tuple[float, float]:
+        """Return the costs of a missed and of a false label; 1 and 1 where none are given."""
+        return (
+            1.0 if self.cost_missed is None else self.cost_missed,
+            1.0 if self.cost_false is None else self.cost_false,
+        )
+
+    @property
+    def criterion(self) -> Criterion:
+        """Return the function that the best threshold maximizes; "half" has none, a ValueError."""
+        match self.method:
+            case "f1":
+                return partial(f_beta, beta=self.beta)
+            case "accuracy" | "cost":
+                missed, false = self.costs
+                return _saving(missed=missed, false=false)
+            case "precision":
+                return _most_hits_at_precision(_known_target(self))
+            case "recall":
+                return _fewest_at_recall(_known_target(self))
+            case "half":
+                raise ValueError("thresholds for 'half' maximize nothing")
+            case _:
+                assert_never(self.method)
+
+    def _check(self, name: str, value: float | None) -> None:
+        upper, wanted = (
+            (1.0, "between 0 and 1") if name in ("target", "confidence") else (math.inf, "above 0")
+        )
+        if value is None or not 0 < value < upper:
+            raise ValueError(f"thresholds for {self.method!r} need a {name} {wanted}; given: {value}")
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ChosenThresholds(Thresholds):
-    """Hold thresholds and what they promise.
+    """Thresholds and what they promise.
 
     Attributes:
         is_guaranteed: For which labels the target is promised [n_labels], see ``guarantees.py``; none where
-            the aim has no target.
-        notes: A sentence per label whose target cannot be promised.
+            the objective has no target.
+        missed: The labels whose target cannot be promised, and why.
     """
 
     is_guaranteed: BoolArray
-    notes: tuple[str, ...] = ()
+    missed: tuple[MissedGuarantee, ...] = ()
 
 
 def choose_thresholds(
     targets: FloatArray,
     scores: FloatArray,
     *,
-    method: ThresholdMethod | None = None,
-    aim: ThresholdAim | None = None,
+    objective: ThresholdObjective,
     labels: Sequence[str] | None = None,
     groups: IntArray | None = None,
 ) -> ChosenThresholds:
@@ -71,7 +152,7 @@ def choose_thresholds(
     negatives takes the common one. Where a whole range of thresholds is equally good, its middle is taken.
 
     With costs the weight is n / (n + 30), and the common threshold is pulled in the same way towards the one
-    that costs least where scores are honest probabilities, cost_false / (cost_false + cost_missed) (Elkan
+    that costs least where scores are true probabilities, cost_false / (cost_false + cost_missed) (Elkan
     2001, "The Foundations of Cost-Sensitive Learning", section 1.2).
 
     A target precision or recall is promised where there are enough photos (``guarantees.py``). Elsewhere the
@@ -81,43 +162,40 @@ def choose_thresholds(
     Args:
         targets: Float array [n_photos, n_labels]: 1 present, 0 absent, NaN unknown.
         scores: Probabilities [n_photos, n_labels] by models that did not learn from these photos.
-        method: What to aim at, short for ``aim=ThresholdAim(method=method)``.
-        aim: What to aim at. Either this or ``method`` is given.
-        labels: The label names [n_labels], for the notes. Not given: "1", "2" and so on.
-        groups: Number of each photo's group of copies [n_photos]: for a promise each group is one photo, for
-            ten copies of a photo say no more than one. Not given: there are no copies.
+        objective: What to choose them for.
+        labels: The label names [n_labels], for ``missed``. Not given: "1", "2" and so on.
+        groups: Number of each photo's group of near-duplicates [n_photos]: for a promise each group is one
+            photo, as ten copies of a photo tell no more than one. Not given: there are none.
 
     Returns:
-        Thresholds in [0, 1]; where nothing is known 0.5, with costs what suits honest probabilities.
+        Thresholds in [0, 1]; where nothing is known 0.5, with costs what suits true probabilities.
 
     Raises:
-        ValueError: Targets and scores differ in shape, a score of a known cell is no probability, or not just
-            one of ``method`` and ``aim`` is given.
+        ValueError: Targets and scores differ in shape, or a score of a known cell is no probability.
 
     Examples:
         >>> targets = np.array([[1.0], [1.0], [0.0], [0.0]])
         >>> scores = np.array([[0.4], [0.3], [0.2], [0.1]])
-        >>> choose_thresholds(targets, scores, method="f1").values
+        >>> choose_thresholds(targets, scores, objective=ThresholdObjective(method="f1")).values
         array([0.25])
     """
-    aim = _one_aim(method, aim)
     known_probabilities(targets, scores)
-    match aim.method:
+    match objective.method:
         case "half":
             return _chosen(np.full(targets.shape[1], 0.5), "0.5 for every label")
         case "f1":
-            return _chosen(_shrunk(targets, scores, aim), _origin(f"best F{aim.beta:g}", targets))
+            return _chosen(_shrunk(targets, scores, objective), _origin(f"best F{objective.beta:g}", targets))
         case "accuracy":
-            return _chosen(_shrunk(targets, scores, aim), _origin("most right answers", targets))
+            return _chosen(_shrunk(targets, scores, objective), _origin("most right answers", targets))
         case "cost":
-            return _chosen(_shrunk_twice(targets, scores, aim), _origin("least cost", targets))
+            return _chosen(_shrunk_twice(targets, scores, objective), _origin("least cost", targets))
         case "precision" | "recall":
             names = [str(1 + label) for label in range(targets.shape[1])] if labels is None else labels
             if groups is not None:
-                targets, scores = _merge_copies(targets, scores, groups)
-            return _promised(targets, scores, aim, names)
+                targets, scores = _merge_groups(targets, scores, groups)
+            return _promised(targets, scores, objective, names)
         case _:
-            assert_never(aim.method)
+            assert_never(objective.method)
 
 
 def cross_fit_thresholds(
@@ -125,8 +203,7 @@ def cross_fit_thresholds(
     scores: FloatArray,
     folds: Sequence[IntArray],
     *,
-    method: ThresholdMethod | None = None,
-    aim: ThresholdAim | None = None,
+    objective: ThresholdObjective,
 ) -> BoolArray:
     """Decide on every photo with thresholds that were chosen on the photos of the other folds.
 
@@ -134,8 +211,7 @@ def cross_fit_thresholds(
         targets: Float array [n_photos, n_labels]: 1 present, 0 absent, NaN unknown.
         scores: Out-of-fold probabilities [n_photos, n_labels].
         folds: Row numbers of each fold, a partition of the photos.
-        method: As in ``choose_thresholds``.
-        aim: As in ``choose_thresholds``.
+        objective: What to choose the thresholds for.
 
     Returns:
         Decisions [n_photos, n_labels].
@@ -146,23 +222,14 @@ def cross_fit_thresholds(
     Examples:
         >>> targets, scores = np.array([[1.0], [1.0], [0.0], [0.0]]), np.array([[0.9], [0.8], [0.2], [0.1]])
         >>> folds = (np.array([0, 2]), np.array([1, 3]))
-        >>> cross_fit_thresholds(targets, scores, folds, method="f1").ravel()
+        >>> cross_fit_thresholds(targets, scores, folds, objective=ThresholdObjective(method="f1")).ravel()
         array([ True,  True, False, False])
     """
     decisions = np.zeros(targets.shape, dtype=np.bool_)
     for fold, others in with_others(folds, n_photos=len(targets)):
-        thresholds = choose_thresholds(targets[others], scores[others], method=method, aim=aim)
+        thresholds = choose_thresholds(targets[others], scores[others], objective=objective)
         decisions[fold] = thresholds.decide(scores[fold])
     return decisions
-
-
-def _one_aim(method: ThresholdMethod | None, aim: ThresholdAim | None) -> ThresholdAim:
-    """Return the aim, however it was given."""
-    if method is None and aim is not None:
-        return aim
-    if aim is None and method is not None:
-        return ThresholdAim(method=method)
-    raise ValueError("say what thresholds aim at by either method or aim")
 
 
 def _chosen(values: FloatArray, origin: str) -> ChosenThresholds:
@@ -171,26 +238,39 @@ def _chosen(values: FloatArray, origin: str) -> ChosenThresholds:
 
 
 def _promised(
-    targets: FloatArray, scores: FloatArray, aim: ThresholdAim, labels: Sequence[str]
+    targets: FloatArray, scores: FloatArray, objective: ThresholdObjective, labels: Sequence[str]
 ) -> ChosenThresholds:
     """Promise a target for the labels that have enough photos, and aim at it for the others."""
-    kept = guarantee(targets, scores, aim=aim)
-    own, common = _own_and_common(targets, scores, aim.objective)
+    kept = guarantee(targets, scores, objective=objective)
+    own, common = _own_and_common(targets, scores, objective.criterion)
     pulled = _pull(own, towards=common, n_photos=_n_rarer(targets))
-    safer, measure = (np.minimum, recall) if aim.method == "recall" else (np.maximum, precision)
-    aimed = np.where(kept.n_positive > 0, safer(own, pulled), common)
-    values = np.where(kept.is_guaranteed, kept.values, aimed)
-    promised = f"promised for {kept.is_guaranteed.sum()} of {len(values)} labels"
+    safer, measure = (np.minimum, recall) if objective.method == "recall" else (np.maximum, precision)
+    unpromised = np.where(kept.n_positive > 0, safer(own, pulled), common)
+    values = np.where(kept.is_guaranteed, kept.values, unpromised)
+    reached = measure(Resamples(targets, decisions=scores >= values))[0]
+    goal = f"{100 * kept.target:g} % {kept.metric} on {len(targets)} photos"
     return ChosenThresholds(
         values=values,
-        origin=f"{kept.goal} on {len(targets)} photos, {promised}",
+        origin=f"{goal}, promised for {kept.is_guaranteed.sum()} of {len(values)} labels",
         is_guaranteed=kept.is_guaranteed,
-        notes=kept.notes(labels, reached=measure(targets, scores >= values)),
+        missed=kept.list_missed(labels, reached=reached),
     )
 
 
-def _merge_copies(targets: FloatArray, scores: FloatArray, groups: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Make one photo of each group: what its copies agree on, and the mean score of those that are known."""
+def guarantee(targets: FloatArray, scores: FloatArray, *, objective: ThresholdObjective) -> Guarantee:
+    """Promise the precision or the recall of an objective, per label, where that can be done.
+
+    Raises:
+        ValueError: Targets and scores differ in shape, or the objective has no target.
+    """
+    target = _known_target(objective)
+    if objective.method == "recall":
+        return guarantee_recall(targets, scores, target=target)
+    return guarantee_precision(targets, scores, target=target, confidence=objective.confidence)
+
+
+def _merge_groups(targets: FloatArray, scores: FloatArray, groups: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Make one photo of each group: what its photos agree on, and the mean score of those that are known."""
     numbers = np.unique(groups, return_inverse=True)[1]
     n_present, n_absent, sums = np.zeros((3, numbers.max(initial=-1) + 1, targets.shape[1]))
     np.add.at(n_present, numbers, targets == 1)
@@ -200,31 +280,31 @@ def _merge_copies(targets: FloatArray, scores: FloatArray, groups: IntArray) -> 
     return np.where(agree, n_present > 0, np.nan), sums / np.maximum(n_present + n_absent, 1)
 
 
-def _shrunk(targets: FloatArray, scores: FloatArray, aim: ThresholdAim) -> FloatArray:
+def _shrunk(targets: FloatArray, scores: FloatArray, objective: ThresholdObjective) -> FloatArray:
     """Choose a threshold per label and pull it towards the common one, the harder the rarer the label."""
-    own, common = _own_and_common(targets, scores, aim.objective)
+    own, common = _own_and_common(targets, scores, objective.criterion)
     return _pull(own, towards=common, n_photos=_n_rarer(targets))
 
 
-def _shrunk_twice(targets: FloatArray, scores: FloatArray, aim: ThresholdAim) -> FloatArray:
-    """Do the same for costs, and pull the common one towards what is best for honest probabilities."""
-    own, common = _own_and_common(targets, scores, aim.objective)
-    cost_missed, cost_false = aim.costs
-    honest = np.array([cost_false / (cost_false + cost_missed)])
+def _shrunk_twice(targets: FloatArray, scores: FloatArray, objective: ThresholdObjective) -> FloatArray:
+    """Do the same for costs, and pull the common one towards what is best for true probabilities."""
+    own, common = _own_and_common(targets, scores, objective.criterion)
+    cost_missed, cost_false = objective.costs
+    ideal = np.array([cost_false / (cost_false + cost_missed)])
     n_cells = _n_rarer(targets.reshape(-1, 1))
-    # Pulled straight to the honest one, distorted drawn scores cost up to 18 % more, honest ones 3 % less.
-    common = _pull(common, towards=honest, n_photos=n_cells, prior_photos=_PRIOR_PHOTOS_OF_COSTS)
+    # Pulled straight to the ideal one, distorted drawn scores cost up to 18 % more, calibrated ones 3 % less.
+    common = _pull(common, towards=ideal, n_photos=n_cells, prior_photos=_PRIOR_PHOTOS_OF_COSTS)
     return _pull(own, towards=common, n_photos=_n_rarer(targets), prior_photos=_PRIOR_PHOTOS_OF_COSTS)
 
 
 def _own_and_common(
-    targets: FloatArray, scores: FloatArray, objective: Objective
+    targets: FloatArray, scores: FloatArray, criterion: Criterion
 ) -> tuple[FloatArray, FloatArray]:
     """Find the best threshold of each label by itself [n_labels], and of all cells together [1]."""
     known = known_cells(targets, scores)
     columns = zip(targets.T, scores.T, known.T, strict=True)
-    own = np.array([_best_threshold(truth[rows], score[rows], objective) for truth, score, rows in columns])
-    return own, np.array([_best_threshold(targets[known], scores[known], objective)])
+    own = np.array([_best_threshold(truth[rows], score[rows], criterion) for truth, score, rows in columns])
+    return own, np.array([_best_threshold(targets[known], scores[known], criterion)])
 
 
 def _pull(
@@ -244,26 +324,18 @@ def _n_rarer(targets: FloatArray) -> IntArray:
     return np.asarray(np.minimum((targets == 1).sum(axis=0), (targets == 0).sum(axis=0)))
 
 
-def _best_threshold(targets: FloatArray, scores: FloatArray, objective: Objective) -> float:
-    """Find the threshold with the best value of an objective.
+def _best_threshold(targets: FloatArray, scores: FloatArray, criterion: Criterion) -> float:
+    """Find the threshold in [0, 1] with the best value of a criterion; 0.5 without targets.
 
     Between two neighboring scores every threshold decides alike, so one per gap is tried, and one below and
     one above all scores. Of the ranges of equally good thresholds the widest is taken (the lowest of equally
-    wide ones), and its middle is returned.
-
-    Args:
-        targets: Known targets [n], 1 or 0.
-        scores: Their probabilities [n].
-        objective: What to maximise.
-
-    Returns:
-        Threshold in [0, 1]; 0.5 where there are no targets.
+    wide ones), and its middle is returned. Targets [n] are known: 1 or 0.
     """
     distinct, rank = np.unique(scores, return_inverse=True)
     # All thresholds in (lower, upper] decide alike.
     lower, upper = np.append(0.0, distinct), np.append(distinct, 1.0)
     hits, n_decided = _sum_from_here_up(rank, targets), _sum_from_here_up(rank, np.ones_like(targets))
-    value = objective(hits, n_decided, float(targets.sum()))
+    value = criterion(hits, n_decided, float(targets.sum()))
     if distinct.size and distinct[-1] == 1:
         value[-1] = -np.inf  # no threshold lies above a score of 1
     first, last = _runs(value == value.max())
@@ -281,10 +353,41 @@ def _runs(flags: BoolArray) -> tuple[IntArray, IntArray]:
 
 
 def _origin(goal: str, targets: FloatArray) -> str:
-    """Say how thresholds were chosen."""
+    """Describe how thresholds were chosen."""
     return f"{goal} on {len(targets)} photos, rare labels pulled towards the threshold of all labels together"
 
 
 def _sum_from_here_up(rank: IntArray, values: FloatArray) -> FloatArray:
     """Sum the values of each distinct score and all higher ones, and 0 for a threshold above all of them."""
     return np.append(np.cumsum(np.bincount(rank, weights=values)[::-1])[::-1], 0.0)
+
+
+def _saving(*, missed: float, false: float) -> Criterion:
+    """Return what is saved over deciding "absent" everywhere."""
+    return lambda hits, n_decided, n_present: missed * hits - false * (n_decided - hits)
+
+
+def _most_hits_at_precision(target: float) -> Criterion:
+    """Prefer most hits, with fewest errors, where a precision is reached, else the highest precision."""
+
+    def criterion(hits: FloatArray, n_decided: FloatArray, n_present: float) -> FloatArray:
+        reached = hits / np.maximum(n_decided, 1)
+        return np.where(reached >= target, 1 + hits - n_decided / (n_decided.max() + 1), reached)
+
+    return criterion
+
+
+def _fewest_at_recall(target: float) -> Criterion:
+    """Prefer the fewest decided as present where a recall is reached; the lowest threshold reaches it."""
+
+    def criterion(hits: FloatArray, n_decided: FloatArray, n_present: float) -> FloatArray:
+        return np.where(hits / max(n_present, 1) >= target, 1 + n_decided.max() - n_decided, 0.0)
+
+    return criterion
+
+
+def _known_target(objective: ThresholdObjective) -> float:
+    """Return the target of an objective that has one."""
+    if objective.target is None:
+        raise ValueError(f"thresholds for {objective.method!r} have no target that could be promised")
+    return objective.target

@@ -31,7 +31,7 @@ from manylabel.explanation.overlay import draw_overlay, scale_colors
 from manylabel.io.files import printable
 from manylabel.io.folders import check_free, new_folder
 from manylabel.preprocess import Box, Preprocessing, resize_photo
-from manylabel.review.neighbors import most_similar
+from manylabel.review.neighbors import find_neighbors
 from manylabel.types import FloatArray, LabelTable, Progress, ProgressCallback, ignore_progress
 
 _logger = logging.getLogger(__name__)
@@ -246,7 +246,7 @@ class _KnownPhotos:
 
     def nearest(self, features: FloatArray, *, besides: Path) -> tuple[Neighbor, ...]:
         """Return the most similar photos, the photo itself left out."""
-        similar = most_similar(features[None], self.features, n_similar=_N_NEAREST + 1)
+        similar = find_neighbors(features[None], self.features, n_neighbors=_N_NEAREST + 1)
         found = [
             Neighbor(
                 name=self.table.names[row],
@@ -255,7 +255,7 @@ class _KnownPhotos:
                 words=self.table.name_labels(row),
                 cosine=float(cosine),
             )
-            for row, cosine in zip(similar.rows[0].tolist(), similar.cosines[0].tolist(), strict=True)
+            for row, cosine in zip(similar.rows[0].tolist(), similar.similarities[0].tolist(), strict=True)
             if self.table.photos[row].resolve() != besides.resolve()
         ]
         return tuple(found[:_N_NEAREST])

@@ -21,10 +21,10 @@ from manylabel.engines.base import PixelPredictor, run_batches
 from manylabel.engines.stream import predict_files
 from manylabel.errors import EngineError, InputError, PhotoError
 from manylabel.exporters.parity import Comparison, EngineRow, Loss, Parity, ParityRow, check_parity
+from manylabel.metrics.bootstrap import Interval, bootstrap_metrics, wilson_interval
 from manylabel.metrics.comparison import compare_pairs
-from manylabel.metrics.curves import BoolArray
-from manylabel.metrics.intervals import Interval, bootstrap_metrics, wilson_interval
-from manylabel.metrics.metrics import measure
+from manylabel.metrics.registry import measure
+from manylabel.metrics.resamples import BoolArray
 from manylabel.preprocess import PixelArray, resize_views
 from manylabel.types import FloatArray, LabelTable, Progress, ProgressCallback, ignore_progress
 
@@ -105,9 +105,7 @@ def _loss(
     (found,) = compare_pairs(bootstrap, names=("first", "last"), metrics=("mAP",))
     if np.isnan(found.difference):
         return None
-    return Loss(
-        mAP=found.difference, low=found.interval.low, high=found.interval.high, n_groups=bootstrap.n_groups
-    )
+    return Loss(mAP=found.difference, low=found.low, high=found.high, n_groups=bootstrap.n_groups)
 
 
 def _name_engine(on_progress: ProgressCallback, name: str) -> ProgressCallback:

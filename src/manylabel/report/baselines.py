@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from manylabel.metrics.baselines import Baseline, all_negative, label_prior
+from manylabel.metrics.comparison import Baseline, all_negative, label_prior
 from manylabel.types import EvaluatedPhotos, FloatArray, IntArray, LabelTable, Split, Trial
 
 Answers = dict[str, EvaluatedPhotos]

@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 
 from manylabel.data.check import Check
-from manylabel.decisions.thresholds import ThresholdAim
-from manylabel.metrics.intervals import Bootstrap
+from manylabel.decisions.thresholds import ThresholdObjective
+from manylabel.metrics.bootstrap import Bootstrap
 from manylabel.report.baselines import Answers, answer_evaluated, answer_out_of_fold
 from manylabel.report.collect_models import (
     MeasuredTrial,
@@ -55,7 +55,7 @@ def collect_results(  # noqa: PLR0913 - a part of a run each
     run: RunInfo,
     *,
     check: Check,
-    aim: ThresholdAim,
+    objective: ThresholdObjective,
     loss: Loss,
 ) -> RunResults:
     """Compute everything about a run.
@@ -66,7 +66,7 @@ def collect_results(  # noqa: PLR0913 - a part of a run each
         trials: The trained models, in the order to show them; at least one, all evaluated on the same photos.
         run: How the run was made.
         check: What was found before training.
-        aim: What thresholds aim at.
+        objective: What thresholds are chosen for.
         loss: The loss function.
 
     Raises:
@@ -83,7 +83,7 @@ def collect_results(  # noqa: PLR0913 - a part of a run each
         table, split, [*(trial.evaluated for trial in shown), *answers.values()], seed=run.seed
     )
     models = [
-        collect_model(table, trial, numbers, intervals, aim=aim)
+        collect_model(table, trial, numbers, intervals, objective=objective)
         for trial, numbers, intervals in zip(shown, measured, bootstrap.models, strict=False)
     ]
     names = [trial.model for trial in ranked]

@@ -9,15 +9,22 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from manylabel.decisions.threshold_gain import DecisionQuality, threshold_benefit
-from manylabel.decisions.thresholds import ThresholdAim
+from manylabel.decisions.policy import DecisionQuality, measure_threshold_gain
+from manylabel.decisions.policy import ThresholdGain as MeasuredGain
+from manylabel.decisions.thresholds import ThresholdObjective
+from manylabel.metrics.bootstrap import Bootstrap, ModelIntervals, bootstrap_metrics
+from manylabel.metrics.bootstrap import Interval as Ends
 from manylabel.metrics.comparison import PairedDifference as Difference
 from manylabel.metrics.comparison import compare_pairs
-from manylabel.metrics.curves import BoolArray
-from manylabel.metrics.intervals import Bootstrap, ModelIntervals, bootstrap_metrics
-from manylabel.metrics.intervals import Interval as Ends
-from manylabel.metrics.metrics import measure, measure_labels, precision_recall_curve
-from manylabel.metrics.reliability import brier_score, expected_calibration_error, log_loss, reliability
+from manylabel.metrics.curves import (
+    brier_score,
+    expected_calibration_error,
+    log_loss,
+    precision_recall_curve,
+    reliability,
+)
+from manylabel.metrics.registry import measure, measure_labels
+from manylabel.metrics.resamples import BoolArray
 from manylabel.report.run_info import hide_folders_in_sentence
 from manylabel.results import (
     CalibrationResult,
@@ -86,7 +93,12 @@ def measure_evaluated(table: LabelTable, evaluated: EvaluatedPhotos) -> Measured
 
 
 def collect_model(
-    table: LabelTable, trial: Trial, measured: MeasuredTrial, resampled: ModelIntervals, *, aim: ThresholdAim
+    table: LabelTable,
+    trial: Trial,
+    measured: MeasuredTrial,
+    resampled: ModelIntervals,
+    *,
+    objective: ThresholdObjective,
 ) -> ModelResults:
     """Collect everything about a trained model.
 
@@ -95,7 +107,7 @@ def collect_model(
         trial: What training gave.
         measured: Its metrics.
         resampled: Its intervals.
-        aim: What thresholds aim at.
+        objective: What thresholds are chosen for.
     """
     targets, scores = table.targets[trial.evaluated.rows], trial.evaluated.scores
     return ModelResults(
@@ -111,7 +123,7 @@ def collect_model(
         step_seconds=trial.step_seconds,
         thresholds=_floats(trial.thresholds.values),
         threshold_origin=trial.thresholds.origin,
-        threshold_notes=trial.threshold_notes,
+        missed_guarantees=trial.missed_guarantees,
         pos_weight=_floats(trial.pos_weight),
         weight_decay=trial.weight_decay,
         fold_weight_decays=trial.fold_weight_decays,
@@ -133,7 +145,7 @@ def collect_model(
             _trace_curve(targets[:, column], scores[:, column]) for column in range(targets.shape[1])
         ),
         calibration=_collect_calibration(table, trial),
-        threshold_gain=_collect_threshold_gain(table, trial, aim=aim),
+        threshold_gain=_collect_threshold_gain(table, trial, objective=objective),
         learning_curve=None
         if trial.learning_curve is None
         else _collect_learning_curve(trial.learning_curve),
@@ -250,7 +262,7 @@ def _collect_difference(pair: Difference) -> PairedDifference:
         second=pair.second,
         metric=pair.metric,
         difference=_number(pair.difference),
-        interval=_interval(pair.interval),
+        interval=Interval(low=_number(pair.low), high=_number(pair.high)),
         is_distinguishable=pair.is_distinguishable,
         better=pair.better,
         n_photos=pair.n_photos,
@@ -261,11 +273,13 @@ def _collect_difference(pair: Difference) -> PairedDifference:
 def _collect_calibration(table: LabelTable, trial: Trial) -> CalibrationResult | None:
     """Compare probabilities before and after calibration; None where no photo can tell."""
     calibration_set = trial.calibration_set
-    if calibration_set is None:
+    if calibration_set is None or trial.calibration is None:
         return None
     targets = table.targets[calibration_set.evaluated.rows]
     return CalibrationResult(
-        note=trial.calibration,
+        outcome=trial.calibration.outcome,
+        log_loss_before=_number(trial.calibration.log_loss_before),
+        log_loss_after=_number(trial.calibration.log_loss_after),
         is_used=trial.is_calibrated,
         origin=calibration_set.origin,
         n_photos=len(targets),
@@ -298,19 +312,30 @@ def _reliability(targets: FloatArray, scores: FloatArray, *, n_bins: int) -> Rel
     )
 
 
-def _collect_threshold_gain(table: LabelTable, trial: Trial, *, aim: ThresholdAim) -> ThresholdGain | None:
+def _collect_threshold_gain(
+    table: LabelTable, trial: Trial, *, objective: ThresholdObjective
+) -> ThresholdGain | None:
     """Measure what thresholds gain on photos that they did not see; None where all are 0.5."""
     calibration_set = trial.calibration_set
-    if calibration_set is None or aim.method == "half" or (trial.thresholds.values == 0.5).all():
+    if calibration_set is None or objective.method == "half" or (trial.thresholds.values == 0.5).all():
         return None
     targets, evaluated = table.targets[calibration_set.evaluated.rows], calibration_set.evaluated
     # Thresholds do not answer for what constraints change.
-    gain = threshold_benefit(targets, evaluated.scores, decisions=calibration_set.free_decisions, aim=aim)
+    return threshold_gain_result(
+        measure_threshold_gain(
+            targets, evaluated.scores, decisions=calibration_set.free_decisions, objective=objective
+        )
+    )
+
+
+def threshold_gain_result(gain: MeasuredGain) -> ThresholdGain:
+    """Return the gain of thresholds as results have it."""
     return ThresholdGain(
         half=_decision_metrics(gain.half),
         optimistic=_decision_metrics(gain.optimistic),
         cross_fitted=_decision_metrics(gain.cross_fitted),
-        note=gain.sentence,
+        method=gain.objective.method,
+        beta=gain.objective.beta,
     )
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from manylabel.data.check import Check
 from manylabel.data.photos import open_photo, to_jpeg
-from manylabel.metrics.curves import BoolArray
+from manylabel.metrics.resamples import BoolArray
 from manylabel.results import GalleryPhoto, NearDuplicate, NearDuplicateGroup, ScoredLabel, SimilarPhoto
 from manylabel.types import (
     EvaluatedPhotos,

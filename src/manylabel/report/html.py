@@ -22,10 +22,10 @@ from manylabel.report.text import advice, comparison, decisions, glossary, summa
 from manylabel.results import RESULTS_FILE, RunResults
 from manylabel.results.table import (
     COSTS,
-    MAIN_COLUMNS,
-    MAIN_METRICS,
     TableRow,
     has_undefined,
+    main_columns,
+    main_metrics,
     n_ranked_rows,
     table_rows,
 )
@@ -127,9 +127,9 @@ def render_page(
         best=results.best,
         rows=rows,
         best_values=_best_values(rows[: len(results.models)]),
-        columns=MAIN_COLUMNS,
-        shares=MAIN_METRICS,
-        headings=glossary.HEADINGS,
+        columns=main_columns(),
+        shares=main_metrics(),
+        heading=glossary.heading,
         plots=PLOTS,
         pictures=pictures,
         thumbnails=thumbnails,
@@ -160,7 +160,7 @@ def _best_values(rows: Sequence[TableRow]) -> dict[str, float | None]:
     """Return the best value of each main column: the highest metric, the lowest cost."""
     known = {
         column: [value for row in rows if (value := row.numbers[column]) is not None]
-        for column in (*MAIN_METRICS, *COSTS)
+        for column in (*main_metrics(), *COSTS)
     }
     return {
         column: (min if column in COSTS else max)(values) if values else None

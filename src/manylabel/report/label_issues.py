@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from manylabel.results import LabelIssue, LabelIssues
-from manylabel.review.label_issues import LabelErrors, rank_label_errors
+from manylabel.review.label_issues import LabelIssues as RankedLabels
+from manylabel.review.label_issues import find_label_issues
 from manylabel.types import IntArray, LabelTable, Trial
 
 _MOST_ISSUES = 40
@@ -25,13 +26,13 @@ def collect_label_issues(table: LabelTable, trial: Trial) -> LabelIssues | None:
     found = _rank_given_labels(table, trial)
     if found is None:
         return None
-    rows, errors = found
+    rows, ranked = found
     return LabelIssues(
         n_photos=len(rows),
         n_present=int((table.targets[rows] == 1).sum()),
-        n_expected=errors.n_expected,
-        n_listed=_n_listed(errors),
-        cells=_collect_cells(table, rows, _spread_over_labels(errors), most=_MOST_ISSUES),
+        n_expected=ranked.n_expected,
+        n_listed=_n_listed(ranked),
+        cells=_collect_cells(table, rows, _spread_over_labels(ranked), most=_MOST_ISSUES),
     )
 
 
@@ -45,7 +46,7 @@ def list_label_issues(table: LabelTable, trial: Trial) -> tuple[LabelIssue, ...]
     return None if found is None else _collect_cells(table, *found, most=_n_listed(found[1]))
 
 
-def _rank_given_labels(table: LabelTable, trial: Trial) -> tuple[IntArray, LabelErrors] | None:
+def _rank_given_labels(table: LabelTable, trial: Trial) -> tuple[IntArray, RankedLabels] | None:
     """Return the rows of the table that were looked at, and their cells, the most suspicious first."""
     calibrating = None if trial.calibration_set is None else trial.calibration_set.evaluated
     scored = [evaluated for evaluated in (trial.out_of_fold, calibrating) if evaluated is not None]
@@ -53,46 +54,46 @@ def _rank_given_labels(table: LabelTable, trial: Trial) -> tuple[IntArray, Label
         return None
     rows, first = np.unique(np.concatenate([evaluated.rows for evaluated in scored]), return_index=True)
     scores = np.concatenate([evaluated.scores for evaluated in scored])[first]
-    return rows, rank_label_errors(table.targets[rows], scores)
+    return rows, find_label_issues(table.targets[rows], scores)
 
 
-def _spread_over_labels(errors: LabelErrors) -> LabelErrors:
+def _spread_over_labels(ranked: RankedLabels) -> RankedLabels:
     """Put cells into the order in which they are shown: 3 of a label, then others first.
 
     A label that is wrong on many photos would fill what is shown. A cell that is probably right never comes
     before one that is probably wrong.
     """
-    n_cells = np.bincount(errors.columns)  # [n_labels]
-    number = np.empty(len(errors.columns), dtype=np.int64)  # of each cell among those of its label
-    number[np.argsort(errors.columns, kind="stable")] = np.arange(len(number)) - np.repeat(
+    n_cells = np.bincount(ranked.columns)  # [n_labels]
+    number = np.empty(len(ranked.columns), dtype=np.int64)  # of each cell among those of its label
+    number[np.argsort(ranked.columns, kind="stable")] = np.arange(len(number)) - np.repeat(
         np.cumsum(n_cells) - n_cells, n_cells
     )
-    order = np.lexsort((np.arange(len(number)), number // _PER_TURN, errors.quality >= 0.5))
+    order = np.lexsort((np.arange(len(number)), number // _PER_TURN, ranked.quality >= 0.5))
     return replace(
-        errors,
-        rows=errors.rows[order],
-        columns=errors.columns[order],
-        given=errors.given[order],
-        score=errors.score[order],
-        quality=errors.quality[order],
+        ranked,
+        rows=ranked.rows[order],
+        columns=ranked.columns[order],
+        given=ranked.given[order],
+        score=ranked.score[order],
+        quality=ranked.quality[order],
     )
 
 
-def _n_listed(errors: LabelErrors) -> int:
-    return min(len(errors.rows), max(_MOST_ISSUES, round(errors.n_expected)))
+def _n_listed(ranked: RankedLabels) -> int:
+    return min(len(ranked.rows), max(_MOST_ISSUES, round(ranked.n_expected)))
 
 
 def _collect_cells(
-    table: LabelTable, rows: IntArray, errors: LabelErrors, *, most: int
+    table: LabelTable, rows: IntArray, ranked: RankedLabels, *, most: int
 ) -> tuple[LabelIssue, ...]:
     return tuple(
         LabelIssue(
-            row=int(rows[errors.rows[position]]),
-            name=table.names[rows[errors.rows[position]]],
-            label=table.labels[errors.columns[position]],
-            given=int(errors.given[position]),
-            score=round(float(errors.score[position]), 4),
-            quality=round(float(errors.quality[position]), 4),
+            row=int(rows[ranked.rows[position]]),
+            name=table.names[rows[ranked.rows[position]]],
+            label=table.labels[ranked.columns[position]],
+            given=int(ranked.given[position]),
+            score=round(float(ranked.score[position]), 4),
+            quality=round(float(ranked.quality[position]), 4),
         )
-        for position in range(min(most, len(errors.rows)))
+        for position in range(min(most, len(ranked.rows)))
     )

@@ -11,16 +11,17 @@ from pathlib import Path
 
 from manylabel.io.csv_text import CsvWriter
 from manylabel.io.files import write_atomically
+from manylabel.metrics.registry import METRICS
 from manylabel.report.markdown import as_markdown
 from manylabel.report.text.comparison import comparison_sentence
-from manylabel.report.text.glossary import HEADINGS, INIT_WORDS, UNDEFINED, UNDEFINED_NOTE
+from manylabel.report.text.glossary import INIT_WORDS, UNDEFINED, UNDEFINED_NOTE, heading
 from manylabel.report.text.summary import known_note, not_ranked_note, untrained_note
 from manylabel.results import RunResults
 from manylabel.results.table import (
     COSTS,
-    MAIN_COLUMNS,
     TableRow,
     has_undefined,
+    main_columns,
     n_ranked_rows,
     table_rows,
 )
@@ -66,7 +67,7 @@ def format_cell(column: str, value: float | str | None) -> str:
             return f"{value:.1f} s"
         case "inference_seconds", _:
             return f"{value * 1000:.1f} ms"
-        case "coverage_error", _:
+        case _ if METRICS[column].unit == "number":
             return f"{value:.2f}"
         case _:
             return f"{value:.1%}".replace("%", " %")
@@ -97,15 +98,16 @@ def _csv_cell(value: object) -> object:
 
 def _to_markdown(results: RunResults, rows: Sequence[TableRow]) -> str:
     """Lay out the main columns as one table, the other metrics (one per line) as a second one."""
-    lines = [[_with_interval(column, row) for column in MAIN_COLUMNS] for row in rows]
+    columns = main_columns()
+    lines = [[_with_interval(column, row) for column in columns] for row in rows]
     n_ranked = n_ranked_rows(results)
-    headings = [HEADINGS.get(name, name) for name in MAIN_COLUMNS]
+    headings = [heading(name) for name in columns]
     not_ranked = [_markdown_table([headings, *lines[n_ranked:]])] if lines[n_ranked:] else []
-    others = [name for name in rows[0].metrics if name not in MAIN_COLUMNS]
+    others = [name for name in rows[0].metrics if name not in columns]
     rest = [
         ["Metric", *(row.model for row in rows[:n_ranked])],
         *(
-            [HEADINGS.get(name, name), *(format_cell(name, row.metrics[name]) for row in rows[:n_ranked])]
+            [heading(name), *(format_cell(name, row.metrics[name]) for row in rows[:n_ranked])]
             for name in others
         ),
     ]

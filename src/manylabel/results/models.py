@@ -8,7 +8,7 @@ Out: frozen results. None stands where a number is undefined, e.g. the average p
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from manylabel.types import PRETRAINED, WeightsSource
+from manylabel.types import PRETRAINED, CalibrationOutcome, MissedGuarantee, WeightsSource
 
 Number = float | None
 """A number that may be undefined."""
@@ -108,14 +108,17 @@ class CalibrationResult:
     """What calibration did to the probabilities of a model.
 
     Attributes:
-        note: Which calibration was chosen, or why none.
+        outcome: Whether a calibration is used, or why not.
+        log_loss_before, log_loss_after: Log loss of photos that the calibration was not fitted to.
         is_used: Whether the model has it.
         origin: Which photos it was measured on; each was calibrated by the others.
         n_photos: Their number.
         before, after: The probabilities before and after it.
     """
 
-    note: str
+    outcome: CalibrationOutcome
+    log_loss_before: Number
+    log_loss_after: Number
     is_used: bool
     origin: str
     n_photos: int
@@ -136,13 +139,15 @@ class ThresholdGain:
         half: With 0.5 for every label.
         optimistic: With thresholds chosen on the photos that are evaluated.
         cross_fitted: With thresholds chosen on other photos, as new photos will see them.
-        note: The gain by the metric that the thresholds aim at.
+        method: What the thresholds were chosen for, as ``evaluation.thresholds``.
+        beta: Weight of recall in F-beta.
     """
 
     half: Metrics
     optimistic: Metrics
     cross_fitted: Metrics
-    note: str
+    method: str
+    beta: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,7 +226,7 @@ class ModelResults(Measured):
         stage_seconds, step_seconds: Where the time of training went.
         thresholds: The decision threshold of each label [n_labels].
         threshold_origin: How they were chosen.
-        threshold_notes: What cannot be promised of them.
+        missed_guarantees: What they were asked to guarantee and cannot.
         pos_weight: Weight of a positive in the loss [n_labels].
         weight_decay: Weight decay of the fit that is kept.
         fold_weight_decays: The same of the fit of each fold.
@@ -247,7 +252,7 @@ class ModelResults(Measured):
     step_seconds: Mapping[str, float]
     thresholds: tuple[float, ...]
     threshold_origin: str
-    threshold_notes: tuple[str, ...]
+    missed_guarantees: tuple[MissedGuarantee, ...]
     pos_weight: tuple[float, ...]
     weight_decay: float
     fold_weight_decays: tuple[float, ...]

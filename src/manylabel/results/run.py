@@ -292,9 +292,9 @@ class RunResults:
 
     def _repr_html_(self) -> str:
         """Show the main columns in a notebook."""
-        from manylabel.results.table import MAIN_COLUMNS
+        from manylabel.results.table import main_columns
 
         frame = self.to_frame()
         return str(
-            frame[[name for name in MAIN_COLUMNS if name in frame]].to_html(float_format="{:.3f}".format)
+            frame[[name for name in main_columns() if name in frame]].to_html(float_format="{:.3f}".format)
         )

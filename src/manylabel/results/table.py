@@ -7,18 +7,23 @@ Out: a row per model and baseline: metrics and intervals as shares in [0, 1], se
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from manylabel.metrics.registry import list_metrics
 from manylabel.results.models import Measured, Metrics, ModelResults, Number
 from manylabel.results.run import RunResults
 from manylabel.types import WeightsSource
 
-MAIN_METRICS = ("binary_accuracy", "exact_match", "mAP", "f1_macro")
-"""The metrics that people are shown first, with their intervals."""
-
 COSTS = ("training_seconds", "inference_seconds", "parameters")
 """Numbers that baselines do not have."""
 
-MAIN_COLUMNS = ("model", *MAIN_METRICS, *COSTS, "init")
-"""The columns that people are shown first."""
+
+def main_metrics() -> list[str]:
+    """Return the metrics that people are shown first, with their intervals."""
+    return [metric.name for metric in list_metrics() if metric.is_main]
+
+
+def main_columns() -> list[str]:
+    """Return the columns that people are shown first."""
+    return ["model", *main_metrics(), *COSTS, "init"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +63,7 @@ def table_rows(results: RunResults) -> list[TableRow]:
 
 def _row(entry: Measured) -> TableRow:
     intervals: dict[str, Number] = {}
-    for name in MAIN_METRICS:
+    for name in main_metrics():
         ends = entry.intervals[name]
         intervals |= {f"{name}_low": ends.low, f"{name}_high": ends.high}
     model = entry if isinstance(entry, ModelResults) else None

@@ -15,8 +15,8 @@ Features = NDArray[np.floating]
 # Photos that are compared with each other at a time: 64 MB of similarities.
 _SHORTLIST = 4_000
 _CHOSEN_AT_ONCE = 400
-# Two photos this similar count as copies of each other.
-_COPY_SIMILARITY = 0.9
+# Two photos this similar count as near-duplicates.
+_DUPLICATE_SIMILARITY = 0.9
 # In bits. Where the model is sure of everything, photos unlike the known ones still count.
 _LEAST_UNCERTAINTY = 0.01
 _LEAST_LENGTH = 1e-4
@@ -46,8 +46,9 @@ def choose_to_label(
         labelled_features: The same of the labelled photos [n_labelled, n_features].
 
     Returns:
-        Rows [min(n, n_photos)], the most useful first, none twice. Copies of a labelled or chosen photo come
-        only once nothing else is left. Of more than 4,000 photos, the most uncertain 4,000 are considered.
+        Rows [min(n, n_photos)], the most useful first, none twice. Near-duplicates of a labelled or chosen
+        photo come only once nothing else is left. Of more than 4,000 photos, the most uncertain 4,000 are
+        considered.
 
     Raises:
         ValueError: The sizes do not fit together, or scores are no probabilities.
@@ -60,16 +61,16 @@ def choose_to_label(
     """
     known = features[:0] if labelled_features is None else labelled_features
     _check(scores, features, known)
-    places = _directions(np.concatenate([features, known]))
-    waiting, known_places = places[: len(features)], places[len(features) :]
+    directions = _directions(np.concatenate([features, known]))
+    unlabelled, known_directions = directions[: len(features)], directions[len(features) :]
     uncertainty = np.maximum(mean_entropy(scores), _LEAST_UNCERTAINTY)
     chosen: IntArray = np.empty(0, dtype=np.int64)
     while len(chosen) < min(n, len(features)):
         rest = np.setdiff1d(np.arange(len(features)), chosen)
         rows = np.sort(rest[np.argsort(-uncertainty[rest], kind="stable")[:_SHORTLIST]])
-        seen = np.concatenate([known_places, waiting[chosen]])
+        seen = np.concatenate([known_directions, unlabelled[chosen]])
         n_next = min(n - len(chosen), len(rows), _CHOSEN_AT_ONCE)
-        chosen = np.append(chosen, rows[_cover(waiting[rows], seen, uncertainty[rows], n=n_next)])
+        chosen = np.append(chosen, rows[_cover(unlabelled[rows], seen, uncertainty[rows], n=n_next)])
     return chosen
 
 
@@ -101,45 +102,45 @@ def _check(scores: FloatArray, features: Features, known: Features) -> None:
 
 
 def _cover(
-    places: NDArray[np.float32], seen: NDArray[np.float32], uncertainty: FloatArray, *, n: int
+    directions: NDArray[np.float32], seen: NDArray[np.float32], uncertainty: FloatArray, *, n: int
 ) -> IntArray:
     """Choose photos one by one.
 
     Args:
-        places: Directions of the photos to choose from [n_photos, n_features].
+        directions: Directions of the photos to choose from [n_photos, n_features].
         seen: Directions of labelled and chosen photos [n_seen, n_features].
         uncertainty: What it counts to have something like a photo [n_photos].
         n: How many to choose, at most n_photos.
     """
-    similarity = places @ places.T  # [n_photos, n_photos]
-    covered = _highest_similarity(places, seen)
+    similarity = directions @ directions.T  # [n_photos, n_photos]
+    covered = _highest_similarity(directions, seen)
     weight = np.square(uncertainty).astype(np.float32)
     chosen = np.zeros(n, dtype=np.int64)
-    # 2 for what is chosen, 1 for copies of what is known, else 0
-    rank = (covered >= _COPY_SIMILARITY).astype(np.int64)
-    for place in range(n):
+    # 2 for what is chosen, 1 for near-duplicates of what is known, else 0
+    rank = (covered >= _DUPLICATE_SIMILARITY).astype(np.int64)
+    for number in range(n):
         gain = np.maximum(similarity - np.maximum(covered, 0), 0) @ weight
         best = np.lexsort((-gain, rank))[0]
-        chosen[place] = best
+        chosen[number] = best
         covered = np.maximum(covered, similarity[best])
-        rank = np.maximum(rank, covered >= _COPY_SIMILARITY)
+        rank = np.maximum(rank, covered >= _DUPLICATE_SIMILARITY)
         rank[best] = 2
     return chosen
 
 
-def _highest_similarity(places: NDArray[np.float32], seen: NDArray[np.float32]) -> NDArray[np.float32]:
+def _highest_similarity(directions: NDArray[np.float32], seen: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the similarity to the most similar known photo [n_photos]; -1 without any."""
-    highest = np.full(len(places), -1, dtype=np.float32)
+    highest = np.full(len(directions), -1, dtype=np.float32)
     for start in range(0, len(seen), _SHORTLIST):
-        similarity = places @ seen[start : start + _SHORTLIST].T
+        similarity = directions @ seen[start : start + _SHORTLIST].T
         highest = np.maximum(highest, similarity.max(axis=1, initial=-1))
     return highest
 
 
 def _directions(features: Features) -> NDArray[np.float32]:
-    """Return where photos lie from the middle of all of them, each with length 1 [n_photos, n_features].
+    """Return the directions of photos from the mean of all, each with length 1 [n_photos, n_features].
 
-    Most features are never negative, so that all photos look alike; around their mean they do not.
+    Most features are never negative, so that all photos look similar; around their mean they do not.
     A photo in the very middle has no direction and is similar to none.
     """
     if not features.size:

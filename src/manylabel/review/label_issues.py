@@ -1,22 +1,24 @@
 """Rank the cells of a table by how likely their given label is wrong.
 
 In:  targets [n_photos, n_labels] (1 present, 0 absent, NaN unknown) and out-of-fold scores of the same shape.
-Out: all known cells, the most suspicious first, each with the probability that it is right, and how many are
-     probably wrong.
+Out: all known cells, the most likely wrong first, each with the probability that it is right, and how many
+     are probably wrong.
 
 As in confident learning (Northcutt, Jiang and Chuang 2021, arXiv:1911.00068, section 2), labels are taken to
 be wrong at rates that depend on the true label alone: present ones may be forgotten more often than absent
 ones are invented. As in its multi-label form (Thyagarajan et al. 2022, arXiv:2211.13895), every cell is a
 binary label of its own. Unlike both, which count scores above the mean score of a class, the rates come from
 the cells that the model is surest of, of all labels together. With few positives per label this found more
-planted errors, told forgotten labels from invented ones, and gave fewer false alarms on clean tables.
+planted errors, distinguished forgotten labels from invented ones, and gave fewer false alarms on clean
+tables.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from manylabel.metrics.curves import BoolArray, known_probabilities
+from manylabel.metrics.curves import known_probabilities
+from manylabel.metrics.resamples import BoolArray
 from manylabel.types import FloatArray, IntArray
 
 # Cells that rates are estimated from: of a label with n given positives, the 0.3 n highest scores, and the
@@ -25,13 +27,13 @@ _SURE_SHARE = 0.3
 # Before any cell is seen, one in 20 is wrong; that weighs as much as 20 cells.
 _PRIOR_WRONG, _PRIOR_CELLS = 1.0, 20.0
 _RATE_RANGE = (0.005, 0.45)
-# No score is taken for surer than this: a single model does not know better.
+# No score is trusted more than this: a single model does not know better.
 _LEAST_DOUBT = 0.002
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class LabelErrors:
-    """Hold the known cells of a table, the most suspicious first.
+class LabelIssues:
+    """The known cells of a table, the most likely wrong first.
 
     Attributes:
         rows: Row number of each cell [n_known].
@@ -55,7 +57,7 @@ class LabelErrors:
     commission_rate: float
 
 
-def rank_label_errors(targets: FloatArray, scores: FloatArray) -> LabelErrors:
+def find_label_issues(targets: FloatArray, scores: FloatArray) -> LabelIssues:
     """Rank the known cells by the probability that their given label is wrong.
 
     Scores predict given labels. With r the rate at which present labels are given as absent, and a the
@@ -71,7 +73,7 @@ def rank_label_errors(targets: FloatArray, scores: FloatArray) -> LabelErrors:
         scores: Probabilities [n_photos, n_labels] by models that did not learn from these photos.
 
     Returns:
-        All known cells; equally suspicious ones by photo, then by label.
+        All known cells; equally likely ones by photo, then by label.
 
     Raises:
         ValueError: Targets and scores differ in shape, or a score of a known cell is no probability.
@@ -79,8 +81,8 @@ def rank_label_errors(targets: FloatArray, scores: FloatArray) -> LabelErrors:
     Examples:
         >>> targets = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, np.nan]])
         >>> scores = np.array([[0.9, 0.1], [0.8, 0.2], [0.9, 0.8], [0.1, 0.9]])
-        >>> errors = rank_label_errors(targets, scores)
-        >>> errors.rows[0], errors.columns[0], errors.given[0], len(errors.rows)
+        >>> issues = find_label_issues(targets, scores)
+        >>> issues.rows[0], issues.columns[0], issues.given[0], len(issues.rows)
         (np.int64(2), np.int64(0), np.int64(0), 7)
     """
     known = known_probabilities(targets, scores)
@@ -90,7 +92,7 @@ def rank_label_errors(targets: FloatArray, scores: FloatArray) -> LabelErrors:
     quality = _quality(given, score, omission=omission, commission=commission)
     # Scores beyond what noise allows all mean "surely present" or "surely absent": there they decide.
     order = np.lexsort((np.where(given == 1, score, 1 - score), quality))
-    return LabelErrors(
+    return LabelIssues(
         rows=rows[order],
         columns=columns[order],
         given=given[order].astype(np.int64),

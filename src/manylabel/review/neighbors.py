@@ -1,4 +1,4 @@
-"""Answer with the labels of the most similar training photos, to show what features give untrained.
+"""Predict with the labels of the most similar training photos, to show what features give untrained.
 
 In:  features of training photos and of new ones [n, dim], and the targets of the training part.
 Out: the most similar training photos; scores and decisions [n_photos, n_labels].
@@ -12,68 +12,68 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from manylabel.metrics.baselines import Baseline, label_prior
+from manylabel.metrics.comparison import Baseline, label_prior
 from manylabel.types import FloatArray, IntArray
 
 FeatureArray = NDArray[np.floating]
 
-_MOST_NEIGHBOURS = 50
+_MOST_NEIGHBORS = 50
 
 # Photos are answered in chunks whose similarities and neighbors' targets take about this much memory.
 _CHUNK_BYTES = 64_000_000
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Similar:
-    """Hold the photos that look most alike to each of some photos, the most alike first.
+class Neighbors:
+    """The most similar photos to each of some photos, the most similar first.
 
     Attributes:
-        rows: Their rows [n_photos, n_similar].
-        cosines: How alike they are [n_photos, n_similar]: the cosine between features, in [-1, 1].
+        rows: Their rows [n_photos, n_neighbors].
+        similarities: The cosine between features [n_photos, n_neighbors], in [-1, 1].
     """
 
     rows: IntArray
-    cosines: NDArray[np.float32]
+    similarities: NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class NeighborAnswers(Baseline):
-    """Hold what neighbors say, and who they are.
+class NeighborBaseline(Baseline):
+    """The scores and decisions of neighbors, and which photos they are.
 
     Attributes:
-        similar: The training photos that answer for each photo [n_photos, n_neighbors].
+        neighbors: The training photos that answer for each photo.
     """
 
-    similar: Similar
+    neighbors: Neighbors
 
 
-def most_similar(features: FeatureArray, among: FeatureArray, *, n_similar: int) -> Similar:
-    """Find the photos that look most alike.
+def find_neighbors(features: FeatureArray, among: FeatureArray, *, n_neighbors: int) -> Neighbors:
+    """Find the most similar photos.
 
     Args:
         features: Of the photos to find some for [n_photos, dim].
-        among: Of the photos to look among [n_among, dim].
-        n_similar: How many to find for each, at least 1; more than there are means all.
+        among: Of the photos to search [n_among, dim].
+        n_neighbors: How many to find for each, at least 1; more than there are means all.
 
     Examples:
-        >>> found = most_similar(np.array([[1.0, 0.0]]), np.array([[0.0, 2.0], [3.0, 0.0]]), n_similar=1)
-        >>> found.rows.tolist(), found.cosines.tolist()
+        >>> found = find_neighbors(np.array([[1.0, 0.0]]), np.array([[0.0, 2.0], [3.0, 0.0]]), n_neighbors=1)
+        >>> found.rows.tolist(), found.similarities.tolist()
         ([[1]], [[1.0]])
     """
-    n_similar = min(n_similar, len(among))
-    rows = np.empty((len(features), n_similar), dtype=np.int64)
-    cosines = np.empty((len(features), n_similar), dtype=np.float32)
-    if not n_similar:
-        return Similar(rows=rows, cosines=cosines)
+    n_neighbors = min(n_neighbors, len(among))
+    rows = np.empty((len(features), n_neighbors), dtype=np.int64)
+    similarities = np.empty((len(features), n_neighbors), dtype=np.float32)
+    if not n_neighbors:
+        return Neighbors(rows=rows, similarities=similarities)
     directions, among_directions = _unit(features), _unit(among).T
     for chunk in _chunks(len(features), bytes_each=8 * len(among)):
         similarity = (directions[chunk] @ among_directions).clip(-1, 1)  # [chunk, n_among]
-        nearest = np.argpartition(-similarity, n_similar - 1, axis=1)[:, :n_similar]
+        nearest = np.argpartition(-similarity, n_neighbors - 1, axis=1)[:, :n_neighbors]
         found = np.take_along_axis(similarity, nearest, axis=1)
         order = np.lexsort((nearest, -found), axis=1)
         rows[chunk] = np.take_along_axis(nearest, order, axis=1)
-        cosines[chunk] = np.take_along_axis(found, order, axis=1)
-    return Similar(rows=rows, cosines=cosines)
+        similarities[chunk] = np.take_along_axis(found, order, axis=1)
+    return Neighbors(rows=rows, similarities=similarities)
 
 
 def nearest_neighbors(
@@ -82,7 +82,7 @@ def nearest_neighbors(
     features: FeatureArray,
     *,
     n_neighbors: int | None = None,
-) -> NeighborAnswers:
+) -> NeighborBaseline:
     """Score every label with its share among the nearest training photos, weighted by their similarity.
 
     Similarity is the cosine between features; a negative one weighs nothing. Weights that fall with distance:
@@ -113,13 +113,15 @@ def nearest_neighbors(
     """
     _check(train_features, train_targets, features, n_neighbors=n_neighbors)
     n_train, n_labels = train_targets.shape
-    wanted = _default_neighbors(n_train) if n_neighbors is None else n_neighbors
-    similar = most_similar(features, train_features, n_similar=wanted)
+    wanted = min(round(math.sqrt(n_train)), _MOST_NEIGHBORS) if n_neighbors is None else n_neighbors
+    neighbors = find_neighbors(features, train_features, n_neighbors=wanted)
     scores = label_prior(train_targets, n_photos=len(features)).scores
-    for chunk in _chunks(len(features), bytes_each=16 * similar.rows.shape[1] * n_labels):
-        weight, known_weight = _vote(similar.cosines[chunk], train_targets[similar.rows[chunk]])
+    for chunk in _chunks(len(features), bytes_each=16 * neighbors.rows.shape[1] * n_labels):
+        weight, known_weight = _vote(neighbors.similarities[chunk], train_targets[neighbors.rows[chunk]])
         np.divide(weight, known_weight, out=scores[chunk], where=known_weight > 0)
-    return NeighborAnswers(name="nearest-neighbors", scores=scores, decisions=scores >= 0.5, similar=similar)
+    return NeighborBaseline(
+        name="nearest-neighbors", scores=scores, decisions=scores >= 0.5, neighbors=neighbors
+    )
 
 
 def _chunks(n_photos: int, *, bytes_each: int) -> list[slice]:
@@ -128,22 +130,17 @@ def _chunks(n_photos: int, *, bytes_each: int) -> list[slice]:
     return [slice(first, first + size) for first in range(0, n_photos, size)]
 
 
-def _vote(cosines: NDArray[np.float32], targets: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _vote(similarities: NDArray[np.float32], targets: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Weigh the neighbors that have each label, and those that have it or not [chunk, n_labels].
 
     Args:
-        cosines: How alike the neighbors are [chunk, n_neighbors].
+        similarities: Of the neighbors [chunk, n_neighbors].
         targets: What is known of them [chunk, n_neighbors, n_labels].
     """
-    weights = cosines.astype(np.float64).clip(min=0.0)[:, None, :]
+    weights = similarities.astype(np.float64).clip(min=0.0)[:, None, :]
     present = (weights @ (targets == 1))[:, 0, :]
     absent = (weights @ (targets == 0))[:, 0, :]
     return present, present + absent
-
-
-def _default_neighbors(n_train: int) -> int:
-    """Return how many neighbors answer where that is not given."""
-    return min(round(math.sqrt(n_train)), _MOST_NEIGHBOURS)
 
 
 def _unit(features: FeatureArray) -> NDArray[np.float32]:

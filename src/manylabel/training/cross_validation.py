@@ -16,15 +16,14 @@ import numpy as np
 from manylabel.config import EvaluationConfig, RunConfig, ThresholdName
 from manylabel.constraints import LabelRules
 from manylabel.data.stratify import stratified_folds, stratified_holdout
-from manylabel.decisions.folds import positions
 from manylabel.decisions.policy import (
-    CrossFitted,
-    DecisionRule,
-    HeldOut,
-    cross_fit_decision_rule,
-    learn_decision_rule,
+    CrossFittedDecisions,
+    DecisionPolicy,
+    PolicyData,
+    cross_fit_policy,
+    learn_policy,
 )
-from manylabel.decisions.thresholds import ThresholdAim
+from manylabel.decisions.thresholds import ThresholdObjective
 from manylabel.training.methods import Fit, FitRows, TrainingMethod
 from manylabel.training.methods.interpolation import ALPHAS, DEFAULT_ALPHA
 from manylabel.training.photo_store import PhotoStore
@@ -125,9 +124,10 @@ class CrossValidation:
     scores: FloatArray
     folds: tuple[IntArray, ...]
 
-    def held_out(self, experiment: Experiment) -> HeldOut:
+    def held_out(self, experiment: Experiment) -> PolicyData:
         """Return the scores with their targets."""
-        return _held_out(self.rows, self.scores, positions(self.rows, self.folds), experiment)
+        folds = tuple(np.searchsorted(self.rows, np.sort(fold)) for fold in self.folds)
+        return _held_out(self.rows, self.scores, folds, experiment)
 
 
 def choose_folds(method: TrainingMethod, experiment: Experiment) -> tuple[IntArray, ...]:
@@ -186,7 +186,7 @@ def _score_variants(method: TrainingMethod, fit: Fit, rows: IntArray) -> FloatAr
 
 def learn_decision_policy(
     method: TrainingMethod, final: Fit, cv: CrossValidation | None, experiment: Experiment
-) -> tuple[DecisionRule | None, CalibrationSet | None]:
+) -> tuple[DecisionPolicy | None, CalibrationSet | None]:
     """Choose calibration and thresholds on the validation photos, else on out-of-fold scores.
 
     Returns:
@@ -205,7 +205,7 @@ def learn_decision_policy(
 
 def evaluate_folds(
     cv: CrossValidation,
-    rule: DecisionRule | None,
+    rule: DecisionPolicy | None,
     calibration_set: CalibrationSet | None,
     experiment: Experiment,
 ) -> EvaluatedPhotos:
@@ -223,24 +223,26 @@ def evaluate_folds(
     return EvaluatedPhotos(rows=cv.rows, scores=scores, decisions=decisions)
 
 
-def _cross_fit(held_out: HeldOut, rule: DecisionRule | None, experiment: Experiment) -> CrossFitted:
+def _cross_fit(
+    held_out: PolicyData, rule: DecisionPolicy | None, experiment: Experiment
+) -> CrossFittedDecisions:
     """Choose a policy per fold, with a calibration where the policy that is kept has one."""
-    return cross_fit_decision_rule(
+    return cross_fit_policy(
         held_out,
-        aim=threshold_aim(experiment.config.evaluation),
-        calibrates="always" if rule is not None and rule.calibration.is_used else "never",
+        objective=threshold_objective(experiment.config.evaluation),
+        calibrate="always" if rule is not None and rule.calibration.is_used else "never",
         rules=experiment.rules,
     )
 
 
 def _learn(
-    held_out: HeldOut, rows: IntArray, where: str, experiment: Experiment, *, labels: Sequence[str]
-) -> tuple[DecisionRule, CalibrationSet]:
+    held_out: PolicyData, rows: IntArray, where: str, experiment: Experiment, *, labels: Sequence[str]
+) -> tuple[DecisionPolicy, CalibrationSet]:
     evaluation = experiment.config.evaluation
-    rule = learn_decision_rule(
+    rule = learn_policy(
         held_out,
-        aim=threshold_aim(evaluation),
-        calibrates="decide" if evaluation.calibrate else "never",
+        objective=threshold_objective(evaluation),
+        calibrate="auto" if evaluation.calibrate else "never",
         labels=labels,
     )
     cross_fitted = _cross_fit(held_out, rule, experiment)
@@ -265,26 +267,26 @@ def _learn(
     )
 
 
-def threshold_aim(evaluation: EvaluationConfig) -> ThresholdAim:
+def threshold_objective(evaluation: EvaluationConfig) -> ThresholdObjective:
     """Return the criterion of thresholds; numbers that the method does not use are left out."""
     match evaluation.thresholds:
         case "f1":
-            return ThresholdAim(method="f1", beta=evaluation.beta)
+            return ThresholdObjective(method="f1", beta=evaluation.beta)
         case "precision" | "recall":
-            return ThresholdAim(method=evaluation.thresholds, target=evaluation.target)
+            return ThresholdObjective(method=evaluation.thresholds, target=evaluation.target)
         case "cost":
-            return ThresholdAim(
+            return ThresholdObjective(
                 method="cost", cost_missed=evaluation.cost_missed, cost_false=evaluation.cost_false
             )
         case "accuracy" | "half":
-            return ThresholdAim(method=evaluation.thresholds)
+            return ThresholdObjective(method=evaluation.thresholds)
         case _:
             assert_never(evaluation.thresholds)
 
 
 def _held_out(
     rows: IntArray, scores: FloatArray, folds: tuple[IntArray, ...], experiment: Experiment
-) -> HeldOut:
+) -> PolicyData:
     """Divide the photos into folds where they are not divided already."""
     targets, groups = experiment.targets[rows], experiment.groups_of(rows)
     if len(folds) < 2:
@@ -294,10 +296,10 @@ def _held_out(
         rng = np.random.default_rng([experiment.config.seed, 7])
         folds = stratified_folds(targets, n_folds=n_folds, rng=rng, groups=groups)
     usual = ALPHAS.index(DEFAULT_ALPHA) if len(scores) == len(ALPHAS) else 0
-    return HeldOut(
+    return PolicyData(
         targets=targets,
         scores=scores,
         folds=folds,
-        usual_variant=usual,
+        default_variant=usual,
         groups=experiment.groups_of(rows),
     )

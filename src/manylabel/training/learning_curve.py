@@ -16,12 +16,15 @@ import torch
 from torch import Tensor
 
 from manylabel.data.stratify import stratified_folds, stratified_holdout
-from manylabel.metrics.bootstrap import affordable_resamples, draw_counts, measure_resampled
-from manylabel.metrics.comparison import interval_of_difference
-from manylabel.metrics.intervals import (
+from manylabel.metrics.bootstrap import (
+    affordable_resamples,
+    draw_resamples,
     interval_of_mean_average_precision,
     intervals_of_average_precision,
 )
+from manylabel.metrics.comparison import interval_of_difference
+from manylabel.metrics.metrics import average_precision, mean_average_precision
+from manylabel.metrics.resamples import Resamples
 from manylabel.training.cross_validation import Experiment
 from manylabel.training.linear_solver import (
     feature_spread,
@@ -152,23 +155,14 @@ def _summarise(rounds: list[_Round], experiment: Experiment) -> LearningCurve:
     n_resamples = affordable_resamples(
         n_photos=n_photos * len(rounds) * len(SHARES), n_labels=n_labels, wanted=_N_RESAMPLES
     )
-    drawn = draw_counts(
-        groups,
-        n_resamples=n_resamples,
-        rng=np.random.default_rng([experiment.config.seed, 5]),
-    )
-    counts = np.concatenate(
-        [np.ones((1, n_photos), dtype=drawn.dtype), drawn]
-    )  # the first row is the photos themselves
-    measured = [
-        [measure_resampled(targets, scores, scores >= 0.5, counts=counts) for scores in one.scores]
-        for one in rounds
+    rng = np.random.default_rng([experiment.config.seed, 5])
+    counts = draw_resamples(groups, n_resamples=n_resamples, rng=rng)
+    resamples = [
+        [Resamples(targets, scores=scores, counts=counts) for scores in one.scores] for one in rounds
     ]
     # [n_shares, 1 + n_resamples], and with labels at the end
-    values = np.mean([[m.metrics["mAP"] for m in of_shares] for of_shares in measured], axis=0)
-    of_labels = np.mean(
-        [[m.labels["average_precision"] for m in of_shares] for of_shares in measured], axis=0
-    )
+    values = np.mean([list(map(mean_average_precision, of_shares)) for of_shares in resamples], axis=0)
+    of_labels = np.mean([list(map(average_precision, of_shares)) for of_shares in resamples], axis=0)
     half = SHARES.index(0.5)
     gain, label_gains = values[-1] - values[half], of_labels[-1] - of_labels[half]
     bands = [

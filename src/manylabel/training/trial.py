@@ -14,7 +14,7 @@ import numpy as np
 
 from manylabel.config import EvaluationConfig
 from manylabel.constraints import decide_with_rules
-from manylabel.decisions.policy import DecisionRule
+from manylabel.decisions.policy import DecisionPolicy
 from manylabel.engines.torch import TorchPredictor
 from manylabel.models.classifier import Classifier
 from manylabel.models.device import choose_precision
@@ -38,6 +38,7 @@ from manylabel.types import (
     EvaluatedPhotos,
     FloatArray,
     IntArray,
+    MissedGuarantee,
     NeighborPredictions,
     Progress,
     Thresholds,
@@ -48,7 +49,6 @@ _N_TIMED_PHOTOS, _LEAST_TIMED_PHOTOS = 15, 5
 _ENOUGH_SECONDS = 1.0
 _N_WARM_UP_PHOTOS = 3
 _MOST_SIMILAR = 3
-_NOT_CALIBRATED = "not calibrated: no photos were kept from training to calibrate on"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -120,8 +120,8 @@ def run_trial(initial: Classifier, provenance: Provenance, experiment: Experimen
         step_seconds=method.step_seconds,
         calibration_set=calibration_set,
         is_calibrated=rule is not None and rule.calibration.is_used,
-        calibration=_NOT_CALIBRATED if rule is None else rule.calibration.note,
-        threshold_notes=_threshold_notes(rule, config.evaluation),
+        calibration=None if rule is None else rule.calibration.gain,
+        missed_guarantees=_missed_guarantees(rule, config.evaluation),
         neighbors=neighbors,
         neighbors_out_of_fold=neighbors_out_of_fold,
         folds=() if cv is None else cv.folds,
@@ -181,7 +181,7 @@ def _build_method(initial: Classifier, provenance: Provenance, experiment: Exper
     return METHODS[training.tune](task, train_rows=split.train, other_rows=others)
 
 
-def _apply_policy(final: Fit, rule: DecisionRule | None) -> Fit:
+def _apply_policy(final: Fit, rule: DecisionPolicy | None) -> Fit:
     """Apply the alpha and the calibration that were chosen to the kept model."""
     if rule is None:
         return replace(final, interpolation=None)
@@ -194,22 +194,23 @@ def _apply_policy(final: Fit, rule: DecisionRule | None) -> Fit:
     return replace(final, alpha=alpha, interpolation=None)
 
 
-def _thresholds_of(rule: DecisionRule | None, initial: Classifier) -> Thresholds:
+def _thresholds_of(rule: DecisionPolicy | None, initial: Classifier) -> Thresholds:
     if rule is not None:
         return rule.thresholds
     why = "no photos were kept from training to choose them on"
     return Thresholds(values=np.full(len(initial.labels), 0.5), origin=f"0.5 for every label; {why}")
 
 
-def _threshold_notes(rule: DecisionRule | None, evaluation: EvaluationConfig) -> tuple[str, ...]:
+def _missed_guarantees(
+    rule: DecisionPolicy | None, evaluation: EvaluationConfig
+) -> tuple[MissedGuarantee, ...]:
     if rule is not None:
-        return rule.thresholds.notes
-    if evaluation.thresholds not in ("precision", "recall"):
-        return ()
-    return (
-        f"a {evaluation.thresholds} of {evaluation.target:.0%} was asked for and can't be promised: no "
-        "photos were kept from training to choose thresholds on; validation photos or --folds would be",
-    )
+        return rule.thresholds.missed
+    match evaluation.thresholds:
+        case "precision" | "recall":
+            return (MissedGuarantee(label=None, metric=evaluation.thresholds, target=evaluation.target),)
+        case _:
+            return ()
 
 
 def _evaluate_test(
@@ -251,9 +252,9 @@ def _predict_by_neighbors(
     predictions = [
         nearest_neighbors(features[train], targets[train], features[evaluated]) for train, evaluated in rounds
     ]
-    n_similar = min(_MOST_SIMILAR, *(found.similar.rows.shape[1] for found in predictions))
+    n_similar = min(_MOST_SIMILAR, *(found.neighbors.rows.shape[1] for found in predictions))
     similar = [
-        train[found.similar.rows[:, :n_similar]]
+        train[found.neighbors.rows[:, :n_similar]]
         for (train, _), found in zip(rounds, predictions, strict=True)
     ]
     rows = np.concatenate([evaluated for _, evaluated in rounds])

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from manylabel.metrics.registry import METRICS
 from manylabel.report.plots.style import (
     INK,
     MUTED,
@@ -33,7 +34,7 @@ from manylabel.types import FloatArray
 DrawRows = Callable[[Axes, Sequence[int]], None]
 """Draws labels (their positions) at heights 0, 1, 2, ... of some axes."""
 
-_SHOWN = {"mAP": "mAP, %", "exact_match": "exact match, %"}
+_SHOWN = ("mAP", "exact_match")
 
 
 def draw_average_precision(results: RunResults) -> Figure:
@@ -104,9 +105,9 @@ def draw_intervals(results: RunResults) -> Figure | None:
     names += [plain_text(baseline.model, n_letters=34) for baseline in results.baselines]
     figure = new_figure(height_inches=0.3 * len(entries) + 0.75)
     panels: Any = figure.subplots(1, len(_SHOWN), sharey=True)
-    for axes, (name, heading) in zip(panels, _SHOWN.items(), strict=True):
+    for axes, name in zip(panels, _SHOWN, strict=True):
         _draw_interval_panel(axes, entries, name=name, n_models=len(models))
-        axes.set_xlabel(heading)
+        axes.set_xlabel(f"{METRICS[name].heading}, %")
     panels[0].set_yticks(range(len(names)), names)
     panels[0].set_ylim(len(names) - 0.5, -0.5)
     for row, tick in enumerate(panels[0].get_yticklabels()):

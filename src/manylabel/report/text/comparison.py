@@ -4,6 +4,7 @@ In:  results.
 Out: sentences.
 """
 
+from manylabel.metrics.registry import METRICS
 from manylabel.report.text.wording import n_things, percent, percent_range
 from manylabel.results import PairedDifference, RunResults
 
@@ -49,10 +50,10 @@ def compare_pair(pair: PairedDifference) -> tuple[str, str]:
         >>> compare_pair(apart)
         ('a beats b by 2.5 points of mAP [0.4, 4.6]', 'more than chance')
     """
-    metric = pair.metric.replace("_", " ")
+    metric, kind = pair.metric.replace("_", " "), METRICS[pair.metric].unit
     if pair.difference is None or pair.interval.low is None or pair.interval.high is None:
         return f"{pair.first} and {pair.second} cannot be compared: {metric} is undefined here", ""
-    scale, unit, digits = (1, "labels", 2) if pair.metric == "coverage_error" else (100, "points", 1)
+    scale, unit, digits = (1, "labels", 2) if kind == "number" else (100, "points", 1)
     sign = -1 if pair.difference < 0 else 1
     ends = sorted(sign * end for end in (pair.interval.low, pair.interval.high))
     gain, low, high = (f"{scale * value:z.{digits}f}" for value in (sign * pair.difference, *ends))

@@ -1,8 +1,10 @@
 """Explain the numbers of tables.
 
-In:  nothing.
+In:  the metrics.
 Out: notes that stand under tables.
 """
+
+from manylabel.metrics.registry import METRICS
 
 UNDEFINED = "\N{EN DASH}"
 """What stands in place of a metric that is undefined."""
@@ -17,9 +19,9 @@ SHORT_NAMES_NOTE = (
     " of all labels together."
 )
 
-MAP_NOTE = "mAP: how well photos with a label rank above those without it, mean over labels."
+MAP_NOTE = f"{METRICS['mAP'].heading}: {METRICS['mAP'].description}."
 
-AP_NOTE = "AP: how well the photos with the label rank above those without it."
+AP_NOTE = f"{METRICS['average_precision'].heading}: {METRICS['average_precision'].description}."
 
 INIT_WORDS = {
     "package": "from a package",
@@ -30,20 +32,20 @@ INIT_WORDS = {
 }
 """Where the weights of a backbone came from."""
 
-HEADINGS = {
+_HEADINGS = {
     "model": "Model",
     "training_seconds": "Training time",
     "inference_seconds": "Inference time",
     "parameters": "Parameters",
     "init": "Weights",
-    "binary_accuracy": "Binary accuracy",
-    "exact_match": "Exact match",
-    "f1_macro": "F1 macro",
-    "f1_micro": "F1 micro",
-    "f1_samples": "F1 samples",
-    "auroc_macro": "AUROC macro",
-    "hamming_loss": "Hamming loss",
-    "coverage_error": "Coverage error",
-    "ranking_loss": "Ranking loss",
 }
-"""Headings of columns whose names are no words; all others (mAP, CP, OF1, ...) are called by their names."""
+
+
+def heading(column: str) -> str:
+    """Return the heading of a column of a table: a metric, or a cost.
+
+    Examples:
+        >>> heading("exact_match"), heading("training_seconds")
+        ('Exact match', 'Training time')
+    """
+    return METRICS[column].heading if column in METRICS else _HEADINGS[column]

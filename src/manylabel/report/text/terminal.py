@@ -5,6 +5,7 @@ Out: lines.
 """
 
 from manylabel.report.text.comparison import against_baselines, comparison_sentence, sorted_comparisons
+from manylabel.report.text.decisions import describe_missed_guarantee
 from manylabel.report.text.summary import known_note, worse_than_nothing
 from manylabel.report.text.wording import n_things, percent_range
 from manylabel.results import ModelResults, RunResults
@@ -41,10 +42,10 @@ def terminal_lines(results: RunResults) -> list[str]:
 
 
 def _broken_promises(model: ModelResults) -> str:
-    """Tell what thresholds cannot promise, with the first reasons; empty where they promise all."""
-    notes = model.threshold_notes
-    if not notes:
+    """Tell what thresholds cannot guarantee, with the first reasons; empty where they guarantee all."""
+    missed = model.missed_guarantees
+    if not missed:
         return ""
-    n_more = len(notes) - _MOST_NOTES
+    notes, n_more = [*map(describe_missed_guarantee, missed[:_MOST_NOTES])], len(missed) - _MOST_NOTES
     more = [f"and {n_more:,} more labels"] if n_more > 0 else []
-    return f"Thresholds: {model.threshold_origin}; {'; '.join([*notes[:_MOST_NOTES], *more])}."
+    return f"Thresholds: {model.threshold_origin}; {'; '.join([*notes, *more])}."

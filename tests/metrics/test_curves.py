@@ -1,4 +1,4 @@
-"""Measures of honesty are what their papers say, on known cells only, whatever the order of the photos.
+"""Curves and losses are those of scikit-learn and of their papers, on known cells, in any order of photos.
 
 In:  small random tables with ties and unknown cells, and simulated scores whose truth is known.
 Out: failed tests where a measure differs from a reference or depends on what it must not see.
@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn import metrics as sklearn_metrics
 
-from manylabel.metrics.reliability import (
+from manylabel.metrics.curves import (
     brier_score,
     expected_calibration_error,
     log_loss,
+    precision_recall_curve,
     reliability,
 )
+from manylabel.metrics.registry import measure_labels
 from manylabel.types import FloatArray
 
 NAN = float("nan")
@@ -33,8 +35,8 @@ class Case(NamedTuple):
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
-    shape = (draw(st.integers(0, 12)), draw(st.integers(1, 3)))
+def cases(draw: st.DrawFn, *, min_photos: int = 0) -> Case:
+    shape = (draw(st.integers(min_photos, 12)), draw(st.integers(1, 3)))
     targets = draw(arrays(np.float64, shape, elements=st.sampled_from((0.0, 1.0, NAN))))
     return Case(targets, draw(arrays(np.float64, shape, elements=ANY_SCORES)))
 
@@ -46,6 +48,37 @@ def binned_by_hand(targets: FloatArray, scores: FloatArray, n_bins: int) -> list
     below = np.array([np.sum(score < one) + np.sum(score == one) / 2 for one in score])
     number = np.floor(np.round(below * n_bins / max(len(score), 1), 9))
     return [Case(truth[number == n], score[number == n]) for n in range(n_bins) if (number == n).any()]
+
+
+@few_examples
+@given(cases(min_photos=1))
+def test_precision_recall_curve_equals_scikit_learn(case: Case) -> None:
+    truth, score = case.targets[:, 0], case.scores[:, 0]
+    known = ~np.isnan(truth)
+    curve = precision_recall_curve(truth, score)
+    if (truth == 1).any():
+        for ours, theirs in zip(
+            curve, sklearn_metrics.precision_recall_curve(truth[known], score[known]), strict=True
+        ):
+            np.testing.assert_allclose(ours, theirs)
+    else:
+        assert np.isnan(curve[1]).all()
+        assert len(curve[0]) == len(curve[1]) == len(curve[2]) + 1 == len(np.unique(score[known])) + 1
+
+
+@few_examples
+@given(cases(min_photos=1))
+def test_area_under_the_steps_of_the_curve_is_the_average_precision(case: Case) -> None:
+    precision, recall, _ = precision_recall_curve(case.targets[:, 0], case.scores[:, 0])
+    area = -(np.diff(recall) * precision[:-1]).sum() if len(recall) > 1 else NAN
+    assert measure_labels(*case, case.scores >= 0.5)["average_precision"][0] == pytest.approx(
+        area, nan_ok=True
+    )
+
+
+def test_a_curve_of_several_labels_is_refused() -> None:
+    with pytest.raises(ValueError, match="one label at a time"):
+        precision_recall_curve(np.zeros((3, 2)), np.zeros((3, 2)))
 
 
 @few_examples
