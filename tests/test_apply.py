@@ -55,7 +55,7 @@ def test_photos_are_scored_as_the_trial_scored_them(shapes_bundle: Path, shapes_
         for label, score in told.items():
             column = shapes_table.labels.index(label)
             assert predictions.scores.values[row, column] == pytest.approx(score, abs=1e-4)
-    np.testing.assert_array_equal(predictions.thresholds, trial["thresholds"]["values"])
+    np.testing.assert_array_equal(predictions.thresholds, trial["thresholds"])
     assert predictions.scores.values.std(axis=0).min() > 0.01
 
 
@@ -188,7 +188,7 @@ def test_an_evaluation_counts_copies_once_in_its_intervals(shapes_bundle: Path, 
     copied = evaluate(shapes_bundle, images, table, part="all")
 
     assert copied.n_photos == 128
-    assert "copies of a photo as one: 128 photos" in copied.notes[-1]
+    assert "near-duplicates as one: 128 photos" in copied.notes[-1]
     assert copied.metrics["exact_match"] == pytest.approx(alone.metrics["exact_match"])
     widths = [
         result.intervals["exact_match"].high - result.intervals["exact_match"].low

@@ -35,7 +35,8 @@ from manylabel.report.trial_files import file_name
 from manylabel.results import RunResults
 from manylabel.training.photo_store import read_store
 from manylabel.training.trial import run_trial
-from manylabel.types import LabelTable, Progress, Trial
+from manylabel.trials import Trial
+from manylabel.types import LabelTable, Progress
 from tests.writing import contents
 
 Files = dict[str, bytes]

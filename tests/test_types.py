@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from manylabel.trials import EvaluatedPhotos, Trial
 from manylabel.types import (
-    EvaluatedPhotos,
     FloatArray,
     IntArray,
     LabelTable,
@@ -21,7 +21,6 @@ from manylabel.types import (
     Scores,
     Split,
     Thresholds,
-    Trial,
     ignore_progress,
 )
 

@@ -44,7 +44,8 @@ from manylabel.preparation import RunClock, prepare
 from manylabel.results import RunResults
 from manylabel.review.label_issues import find_label_issues
 from manylabel.training.trial import run_trial
-from manylabel.types import EvaluatedPhotos, FloatArray, IntArray, Trial, ignore_progress
+from manylabel.trials import EvaluatedPhotos, Trial
+from manylabel.types import FloatArray, IntArray, ignore_progress
 
 AnyJudged = TypeVar("AnyJudged", bound=EvaluatedPhotos)
 

@@ -10,34 +10,89 @@ from manylabel.waiting import rest_soon
 
 if TYPE_CHECKING:
     from manylabel.apply import evaluate, predict, predict_batches
-    from manylabel.config import RunConfig
+    from manylabel.comparison import Comparison, compare, train
+    from manylabel.config import (
+        AugmentationConfig,
+        DataConfig,
+        EvaluationConfig,
+        ModelConfig,
+        RulesConfig,
+        RunConfig,
+        SplitConfig,
+        TrainingConfig,
+    )
     from manylabel.data.check import check
     from manylabel.data.formats import read_table
     from manylabel.data.sample import write_sample
+    from manylabel.dataset import Dataset
+    from manylabel.errors import (
+        BundleError,
+        ConfigError,
+        EngineError,
+        InputError,
+        ManylabelError,
+        MissingExtraError,
+        MissingWeightsError,
+        OutputError,
+        PhotoError,
+        TableError,
+        WeightsError,
+    )
     from manylabel.estimator import MultiLabelClassifier
+    from manylabel.explanation.run import explain
+    from manylabel.exporters.registry import export
     from manylabel.hash_list import verify
     from manylabel.io.cache import clear_cache, list_cache
     from manylabel.labelling import suggest
+    from manylabel.model import Model
+    from manylabel.models.backbones import register_backbone
     from manylabel.models.catalog import list_models
-    from manylabel.pipeline import compare, train
     from manylabel.recipes import load_recipe
+    from manylabel.results import RunResults
+    from manylabel.serving.app import serve
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AugmentationConfig",
+    "BundleError",
+    "Comparison",
+    "ConfigError",
+    "DataConfig",
+    "Dataset",
+    "EngineError",
+    "EvaluationConfig",
+    "InputError",
+    "ManylabelError",
+    "MissingExtraError",
+    "MissingWeightsError",
+    "Model",
+    "ModelConfig",
     "MultiLabelClassifier",
+    "OutputError",
+    "PhotoError",
+    "RulesConfig",
     "RunConfig",
+    "RunResults",
+    "SplitConfig",
+    "TableError",
+    "TrainingConfig",
+    "WeightsError",
     "__version__",
     "check",
     "clear_cache",
     "compare",
     "evaluate",
+    "explain",
+    "export",
     "list_cache",
     "list_models",
     "load_recipe",
     "predict",
     "predict_batches",
     "read_table",
+    "register_backbone",
+    "serve",
     "suggest",
     "train",
     "verify",
@@ -45,20 +100,46 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AugmentationConfig": "manylabel.config",
+    "BundleError": "manylabel.errors",
+    "Comparison": "manylabel.comparison",
+    "ConfigError": "manylabel.errors",
+    "DataConfig": "manylabel.config",
+    "Dataset": "manylabel.dataset",
+    "EngineError": "manylabel.errors",
+    "EvaluationConfig": "manylabel.config",
+    "InputError": "manylabel.errors",
+    "ManylabelError": "manylabel.errors",
+    "MissingExtraError": "manylabel.errors",
+    "MissingWeightsError": "manylabel.errors",
+    "Model": "manylabel.model",
+    "ModelConfig": "manylabel.config",
     "MultiLabelClassifier": "manylabel.estimator",
+    "OutputError": "manylabel.errors",
+    "PhotoError": "manylabel.errors",
+    "RulesConfig": "manylabel.config",
     "RunConfig": "manylabel.config",
+    "RunResults": "manylabel.results",
+    "SplitConfig": "manylabel.config",
+    "TableError": "manylabel.errors",
+    "TrainingConfig": "manylabel.config",
+    "WeightsError": "manylabel.errors",
     "check": "manylabel.data.check",
     "clear_cache": "manylabel.io.cache",
-    "compare": "manylabel.pipeline",
+    "compare": "manylabel.comparison",
     "evaluate": "manylabel.apply",
+    "explain": "manylabel.explanation.run",
+    "export": "manylabel.exporters.registry",
     "list_cache": "manylabel.io.cache",
     "list_models": "manylabel.models.catalog",
     "load_recipe": "manylabel.recipes",
     "predict": "manylabel.apply",
     "predict_batches": "manylabel.apply",
     "read_table": "manylabel.data.formats",
+    "register_backbone": "manylabel.models.backbones",
+    "serve": "manylabel.serving.app",
     "suggest": "manylabel.labelling",
-    "train": "manylabel.pipeline",
+    "train": "manylabel.comparison",
     "verify": "manylabel.hash_list",
     "write_sample": "manylabel.data.sample",
 }

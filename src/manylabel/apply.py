@@ -1,4 +1,4 @@
-"""Use a trained network: score photos, judge it on a labelled table.
+"""Use a trained model: predict labels, evaluate it.
 
 In:  a bundle and photos, with or without labels.
 Out: predictions, or metrics.
@@ -10,6 +10,7 @@ import os
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from manylabel.data.duplicates import group_duplicates
 from manylabel.data.evaluation_set import PartChoice, align_targets, choose_evaluation_photos, find_learned
 from manylabel.data.find import describe_misnamed, find_files
 from manylabel.data.formats import read_table_as
+from manylabel.engines.base import PixelPredictor
 from manylabel.engines.openvino import workload_of
 from manylabel.engines.registry import open_predictor
 from manylabel.engines.stream import Predictions, join_predictions, stream_files
@@ -28,7 +30,10 @@ from manylabel.io.files import printable, write_output
 from manylabel.metrics.bootstrap import Interval, bootstrap_metrics
 from manylabel.metrics.comparison import Baseline, all_negative, label_prior_of_counts
 from manylabel.metrics.registry import measure, measure_labels
-from manylabel.types import FloatArray, ProgressCallback, ignore_progress
+from manylabel.types import FloatArray, LabelTable, ProgressCallback, ignore_progress
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _PROBLEMS_SHOWN = 10
 _logger = logging.getLogger(__name__)
@@ -36,19 +41,18 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Evaluation:
-    """Hold how good a bundle is on a labelled table.
+    """How good a model is on labelled photos.
 
     Attributes:
         labels: The label names of the bundle.
-        metrics: Name to value, as ``evaluation.metrics.measure`` returns them.
-        baselines: The same metrics of who answers without looking: "all-negative", which never gives a label,
-            and "label-prior", which goes by the shares among the training photos; the latter only where the
-            bundle tells them.
-        intervals: The 95 % interval of each metric, copies of a photo counted as one.
-        per_label: Name to values [n_labels], as ``evaluation.metrics.measure_labels`` returns them.
+        metrics: Name to value, as ``metrics.registry.measure`` returns them.
+        baselines: The same metrics of baselines: "all-negative", which never gives a label, and
+            "label-prior", which goes by the shares among the training photos, where the bundle has them.
+        intervals: The 95 % interval of each metric; near-duplicates count as one photo.
+        per_label: Name to values [n_labels], as ``metrics.registry.measure_labels`` returns them.
         n_photos: Photos that were evaluated.
-        engine: What computed the scores, and in which numbers.
-        notes: What the user should know, one sentence each.
+        engine: What computed the probabilities, and its dtype.
+        notes: Remarks on the photos and labels, one sentence each.
         failures: An error for each photo that could not be read.
     """
 
@@ -61,6 +65,25 @@ class Evaluation:
     engine: str
     notes: tuple[str, ...]
     failures: tuple[PhotoError, ...]
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return the metrics, a row each: value, both ends of its 95 % interval, and the baselines."""
+        import pandas as pd
+
+        rows = {
+            name: {
+                "value": value,
+                "low": self.intervals[name].low,
+                "high": self.intervals[name].high,
+                **{baseline: metrics[name] for baseline, metrics in self.baselines.items()},
+            }
+            for name, value in self.metrics.items()
+        }
+        return pd.DataFrame.from_dict(rows, orient="index")
+
+    def _repr_html_(self) -> str:
+        """Show the metrics in a notebook."""
+        return str(self.to_frame().to_html(float_format="{:.3f}".format))
 
 
 def predict(  # noqa: PLR0913 - a wish of the user each
@@ -107,7 +130,7 @@ def predict_batches(  # noqa: PLR0913 - a wish of the user each
         thresholds: Thresholds of some labels in place of those of the bundle: a mapping from labels to
             numbers from 0 to 1, a CSV file with the columns label and threshold, or several of them, of
             which the later ones win.
-        on_progress: Hears of progress.
+        on_progress: Called with the progress.
 
     Yields:
         Scores and decisions for the next photos, in their order; those that cannot be read are listed.
@@ -116,15 +139,7 @@ def predict_batches(  # noqa: PLR0913 - a wish of the user each
         InputError: The bundle or a threshold cannot be used, or there is no photo that can be read.
         MissingExtraError: The engine is not installed.
     """
-    given = [photos] if isinstance(photos, Path | str) else list(photos)
-    paths, names, misnamed = _list_photos([Path(path) for path in given])
-    if not paths:
-        where = ", ".join(map(str, given)) or "nothing"
-        raise InputError(
-            "; ".join([f"no photo found in {where}", *misnamed, "give photo files or a folder of them"])
-        )
-    for note in misnamed:
-        _logger.warning("%s", note)
+    paths, names = find_given_photos(photos)
     predictor = open_predictor(
         Path(bundle),
         engine=engine,
@@ -135,6 +150,42 @@ def predict_batches(  # noqa: PLR0913 - a wish of the user each
     )
     for change in predictor.thresholds.changes:
         _logger.info("%s", change)
+    yield from predict_paths(predictor, paths, names=names, on_progress=on_progress)
+
+
+def find_given_photos(photos: Sequence[Path | str] | Path | str) -> tuple[list[Path], list[str]]:
+    """Return photo files, each once, and what to call them.
+
+    Args:
+        photos: Files and folders; folders are searched with their subfolders.
+
+    Raises:
+        InputError: There is no photo.
+    """
+    given = [photos] if isinstance(photos, Path | str) else list(photos)
+    paths, names, misnamed = _list_photos([Path(path) for path in given])
+    if not paths:
+        where = ", ".join(map(str, given)) or "nothing"
+        raise InputError(
+            "; ".join([f"no photo found in {where}", *misnamed, "give photo files or a folder of them"])
+        )
+    for note in misnamed:
+        _logger.warning("%s", note)
+    return paths, names
+
+
+def predict_paths(
+    predictor: PixelPredictor,
+    paths: Sequence[Path],
+    *,
+    names: Sequence[str],
+    on_progress: ProgressCallback = ignore_progress,
+) -> Generator[Predictions, None, None]:
+    """Yield the predictions of an open model, part by part.
+
+    Raises:
+        InputError: After the last part, where no photo could be read.
+    """
     yield from _check_readable(stream_files(predictor, paths, names=names, on_progress=on_progress))
 
 
@@ -150,20 +201,20 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
     thresholds: ThresholdSource | Sequence[ThresholdSource] | None = None,
     on_progress: ProgressCallback = ignore_progress,
 ) -> Evaluation:
-    """Judge a bundle on a labelled table.
+    """Evaluate a model on labelled photos.
 
     Args:
         bundle: Folder that training wrote.
         photos: Folder of the photos.
-        labels: Table of labels; not given: the photo folder itself is asked.
+        labels: Table of labels; not given: the photo folder tells them.
         form: How the table is read; its paths are not used.
-        part: Part of the table's own split to judge on, else of that which the bundle was trained with, by
-            the names of the photos; "all" takes every photo. Not given: the table's test part where it has
-            one, else the photos that the bundle did not learn from, else all. A note says which and why.
+        part: Part of the table's own split, else of the model's training, by the names of the photos;
+            "all" takes every photo. Not given: the table's test part where it has one, else the photos
+            that the model was not trained on, else all. A note says which and why.
         engine: What computes: "auto" takes OpenVINO on a CPU, else torch.
         precision: Number type of the forward pass.
         thresholds: As for ``predict_batches``.
-        on_progress: Hears of progress.
+        on_progress: Called with the progress.
 
     Raises:
         InputError: The bundle, a threshold or the table cannot be used, or they share no label.
@@ -180,6 +231,27 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
         workload=workload_of(table.n_photos),
         thresholds=thresholds,
     )
+    return evaluate_table(predictor, table, folder=Path(bundle), on_progress=on_progress)
+
+
+def evaluate_table(
+    predictor: PixelPredictor,
+    table: LabelTable,
+    *,
+    folder: Path,
+    on_progress: ProgressCallback = ignore_progress,
+) -> Evaluation:
+    """Evaluate an open model on the photos of a table.
+
+    Args:
+        predictor: The model.
+        table: The photos and their labels.
+        folder: The bundle, which counts the labels of its training set.
+        on_progress: Called with the progress.
+
+    Raises:
+        InputError: The table shares no label with the model, or no photo can be read.
+    """
     targets, notes = align_targets(table, predictor.labels)
     parts = stream_files(predictor, table.photos, names=table.names, on_progress=on_progress)
     predictions = join_predictions(list(_check_readable(parts)))
@@ -189,7 +261,7 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
     if n_groups < len(groups):
         notes = [
             *notes,
-            f"intervals count copies of a photo as one: {len(groups)} photos, {n_groups} pictures",
+            f"intervals count near-duplicates as one: {len(groups)} photos, {n_groups} groups",
         ]
     bootstrap = bootstrap_metrics(
         evaluated,
@@ -202,7 +274,7 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
         metrics=measure(evaluated, predictions.scores.values, predictions.decisions),
         baselines={
             baseline.name: measure(evaluated, baseline.scores, baseline.decisions)
-            for baseline in _list_baselines(Path(bundle), predictor.labels, n_photos=len(evaluated))
+            for baseline in _list_baselines(folder, predictor.labels, n_photos=len(evaluated))
         },
         intervals=bootstrap.models[0].metrics,
         per_label=measure_labels(evaluated, predictions.scores.values, predictions.decisions),

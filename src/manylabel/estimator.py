@@ -5,7 +5,6 @@ Out: an estimator with ``predict``, ``predict_proba``, ``classes_`` and ``thresh
 """
 
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -19,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from manylabel.config import DEFAULT_BACKBONE, HeadName, ModelConfig, RunConfig, TuneName
 from manylabel.constraints import decide_with_rules, parse_rules
+from manylabel.data.decoding import as_photo
 from manylabel.data.duplicates import find_duplicates
 from manylabel.data.formats.label_names import find_unusable_names
 from manylabel.errors import TableError, needs_extra
@@ -271,19 +271,5 @@ def _read_photos(photos: Photos, *, side_px: int) -> "PhotoStore":
         if failures:
             raise TableError([str(failure) for failure in failures[:20]])
         return store
-    images = [_as_image(photo, place=place) for place, photo in enumerate(photos)]
+    images = [as_photo(photo, where=f"X[{row}]") for row, photo in enumerate(photos)]
     return store_of_images(images, side_px=side_px)
-
-
-def _as_image(photo: Photo, *, place: int) -> Image.Image:
-    if isinstance(photo, Image.Image):
-        return photo
-    if isinstance(photo, np.ndarray) and photo.dtype == np.uint8:
-        with suppress(TypeError, ValueError):
-            return Image.fromarray(photo)
-    raise TableError(
-        [
-            f"X[{place}]: expected a Pillow image or a uint8 array [height, width, 3]; "
-            "files and images cannot be mixed"
-        ]
-    )

@@ -20,7 +20,7 @@ from manylabel.errors import ConfigError, InputError, PhotoError, needs_extra
 from manylabel.io.csv_text import CsvWriter, label_columns
 from manylabel.io.files import printable, write_output
 from manylabel.review.active_learning import choose_to_label, mean_entropy
-from manylabel.types import FloatArray, IntArray, ProgressCallback, Scores, ignore_progress
+from manylabel.types import FloatArray, IntArray, LabelTable, ProgressCallback, Scores, ignore_progress
 
 _PROBLEMS_SHOWN = 10
 _UNSURE = 0.4
@@ -54,7 +54,7 @@ class Suggestions:
 def suggest(  # noqa: PLR0913 - a wish of the user each
     bundle: Path | str,
     photos: Path | str,
-    labels: Path | str | None = None,
+    labels: Path | str | LabelTable | None = None,
     *,
     n: int = 20,
     form: DataConfig | None = None,
@@ -92,7 +92,7 @@ def suggest(  # noqa: PLR0913 - a wish of the user each
     if labels is None:
         labelled, notes = _find_learned(opened, names, folder)
     else:
-        labelled, notes = _find_labelled(Path(labels), names, folder, form)
+        labelled, notes = _find_labelled(labels, names, folder, form)
     notes = [*notes, *misnamed]
     if len(labelled) == len(paths):
         why = "; ".join(notes) if paths or misnamed else "it is empty"
@@ -139,15 +139,18 @@ def write_suggestions(path: Path, suggestions: Suggestions) -> None:
 
 
 def _find_labelled(
-    labels: Path, names: Sequence[str], folder: Path, form: DataConfig | None
+    labels: Path | str | LabelTable, names: Sequence[str], folder: Path, form: DataConfig | None
 ) -> tuple[IntArray, list[str]]:
     """Return the rows of the photos of which a table knows any label, and what to say about them."""
-    form = DataConfig() if form is None else form
-    table = read_table_as(form, labels, photos=folder, purpose="evaluation")
+    if isinstance(labels, LabelTable):
+        table, source = labels, labels.source
+    else:
+        table = read_table_as(form or DataConfig(), labels, photos=folder, purpose="evaluation")
+        source = Path(labels).name
     known = {table.names[row] for row in np.flatnonzero(~np.isnan(table.targets).all(axis=1))}
     rows = _rows(row for row, name in enumerate(names) if name in known)
     are = "photo is" if len(rows) == 1 else "photos are"
-    return rows, [f"{len(rows)} {are} labelled by {labels.name} and left out"]
+    return rows, [f"{len(rows)} {are} labelled by {source} and left out"]
 
 
 def _find_learned(bundle: Bundle, names: Sequence[str], folder: Path) -> tuple[IntArray, list[str]]:

@@ -1,4 +1,4 @@
-"""The whole flow: photos and labels in, trained, compared and evaluated networks out.
+"""The whole flow: photos and labels in, trained, compared and evaluated models out.
 
 In:  the settings of a run.
 Out: a run directory, or one bundle.
@@ -26,12 +26,12 @@ from manylabel.run_folder import (
     write_network,
 )
 from manylabel.training.trial import run_trial
-from manylabel.types import Progress, ProgressCallback, ignore_progress
+from manylabel.types import LabelTable, Progress, ProgressCallback, ignore_progress
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """Hold what a run gave.
+    """Where a run was written, and what it measured.
 
     Attributes:
         out: The run directory or, after ``train``, the bundle.
@@ -45,17 +45,19 @@ class RunResult:
 def compare(
     config: RunConfig,
     *,
+    table: LabelTable | None = None,
     command: Sequence[str] = (),
     recipe: str = "",
     on_progress: ProgressCallback = ignore_progress,
 ) -> RunResult:
-    """Train every network on the same photos, judge them on the same photos, write a report.
+    """Train models on the same photos, evaluate them on the same photos, write a report.
 
     Args:
-        config: The settings; ``data.photos`` must be given.
+        config: The settings; ``data.photos`` must be given, unless ``table`` is.
+        table: Photos and labels that were read already.
         command: The words of the command, for the report.
         recipe: Name of the recipe that the settings started from, for the report.
-        on_progress: Hears of progress.
+        on_progress: Called with the progress.
 
     Returns:
         Where the run directory lies, and its results.
@@ -67,7 +69,7 @@ def compare(
     """
     clock = RunClock(command=command, recipe=recipe)
     with open_output(config) as folder, keep_finished_networks(folder, Path(config.out)):
-        run = prepare(config, clock=clock, on_progress=on_progress)
+        run = prepare(config, table=table, clock=clock, on_progress=on_progress)
         check_room_for_networks(folder, run, out=Path(config.out))
         write_split(folder / SPLIT_FILE, run.table, run.split)
         trials = []
@@ -93,17 +95,19 @@ def compare(
 def train(
     config: RunConfig,
     *,
+    table: LabelTable | None = None,
     command: Sequence[str] = (),
     recipe: str = "",
     on_progress: ProgressCallback = ignore_progress,
 ) -> RunResult:
-    """Train one network, judge it, write it as a bundle.
+    """Train one model, evaluate it, write it as a bundle.
 
     Args:
         config: The settings, with one name in ``model.names``.
+        table: Photos and labels that were read already.
         command: The words of the command, for the bundle's results.
         recipe: Name of the recipe that the settings started from.
-        on_progress: Hears of progress.
+        on_progress: Called with the progress.
 
     Returns:
         Where the bundle lies, and its results.
@@ -115,7 +119,7 @@ def train(
         raise ConfigError(f"model.names: train takes one network, not {len(config.model.names)}; see compare")
     clock = RunClock(command=command, recipe=recipe)
     with open_output(config) as folder, keep_finished_networks(folder, Path(config.out)):
-        run = prepare(config, clock=clock, on_progress=on_progress)
+        run = prepare(config, table=table, clock=clock, on_progress=on_progress)
         check_room_for_networks(folder, run, out=Path(config.out))
         write_split(folder / SPLIT_FILE, run.table, run.split)
         start, provenance = run.starts[0]

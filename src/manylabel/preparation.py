@@ -32,7 +32,8 @@ from manylabel.results import Loss, RunInfo, RunResults
 from manylabel.training.cross_validation import Experiment, threshold_objective
 from manylabel.training.methods import fill_defaults
 from manylabel.training.photo_store import PhotoStore, read_store
-from manylabel.types import IntArray, LabelTable, ProgressCallback, Split, Trial
+from manylabel.trials import Trial
+from manylabel.types import IntArray, LabelTable, ProgressCallback, Split
 
 _logger = logging.getLogger(__name__)
 _WARNINGS_SHOWN = 5
@@ -116,8 +117,14 @@ class PreparedRun:
         )
 
 
-def prepare(config: RunConfig, *, clock: RunClock, on_progress: ProgressCallback) -> PreparedRun:
-    """Check the settings, read the labels, build the networks, read the photos, split them.
+def prepare(
+    config: RunConfig,
+    *,
+    clock: RunClock,
+    on_progress: ProgressCallback,
+    table: LabelTable | None = None,
+) -> PreparedRun:
+    """Check the settings, read the labels, build the models, read the photos, split them.
 
     What fails fast comes first: a wrong table is told before a network is built, a missing weight before
     a photo is read.
@@ -127,7 +134,7 @@ def prepare(config: RunConfig, *, clock: RunClock, on_progress: ProgressCallback
     cache_limit_bytes()
     config = replace(config, training=fill_defaults(config.training, head=config.model.head))
     with clock.timed("reading labels"):
-        table = read_labels(config)
+        table = read_labels(config) if table is None else table
     _logger.info("labels: %s", table.source)
     for note in table.notes:
         _logger.info("note: %s", note)

@@ -17,7 +17,7 @@ from manylabel.report.card import CARD_HEAD
 from manylabel.report.markdown import as_markdown
 from manylabel.types import Thresholds
 
-_OWN_FILES = re.compile("|".join(map(re.escape, BUNDLE_FILES)))
+OWN_FILES = re.compile("|".join(map(re.escape, BUNDLE_FILES)))
 """Nothing else is replaced."""
 
 _CARD = (
@@ -68,7 +68,7 @@ def save_bundle(
     )
     names = ", ".join(map(as_markdown, config.labels))
     card = _CARD.format(backbone=config.backbone, n_labels=len(config.labels), labels=names)
-    with new_folder(folder, replaces=_OWN_FILES if overwrite else None) as partial:
+    with new_folder(folder, replaces=OWN_FILES if overwrite else None) as partial:
         write_bundle(
             partial,
             config=config,

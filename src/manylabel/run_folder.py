@@ -27,7 +27,8 @@ from manylabel.report.card import model_card
 from manylabel.report.trial_files import LABEL_ISSUES_FILE, file_name
 from manylabel.results import RESULTS_FILE, RunResults
 from manylabel.training.trial import TrainedNetwork
-from manylabel.types import LabelTable, Trial
+from manylabel.trials import Trial
+from manylabel.types import LabelTable
 
 _logger = logging.getLogger(__name__)
 

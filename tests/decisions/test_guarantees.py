@@ -15,7 +15,8 @@ from scipy.stats import binom
 
 from manylabel.decisions.guarantees import Guarantee, guarantee_precision, guarantee_recall
 from manylabel.decisions.thresholds import ThresholdObjective, guarantee
-from manylabel.types import FloatArray, MissedGuarantee
+from manylabel.trials import MissedGuarantee
+from manylabel.types import FloatArray
 
 NAN = float("nan")
 N_COLLECTIONS = 2000

@@ -27,7 +27,8 @@ from manylabel.decisions.thresholds import (
 from manylabel.metrics import metrics
 from manylabel.metrics.registry import measure
 from manylabel.metrics.resamples import BoolArray, Resamples
-from manylabel.types import FloatArray, IntArray, MissedGuarantee
+from manylabel.trials import MissedGuarantee
+from manylabel.types import FloatArray, IntArray
 
 NAN = float("nan")
 FITTED: tuple[ThresholdName, ...] = ("f1", "accuracy")

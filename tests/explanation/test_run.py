@@ -17,9 +17,11 @@ from manylabel.engines.registry import open_split_model
 from manylabel.engines.torch import TorchSplitModel, load_classifier
 from manylabel.errors import ConfigError, EngineError, InputError, OutputError
 from manylabel.explanation import run as explain_run
+from manylabel.explanation.explained import ExplainedLabel, Explanation, Explanations
+from manylabel.explanation.files import write_explanations
 from manylabel.explanation.occlusion import explain_photo
 from manylabel.explanation.overlay import COLORS, draw_layer, draw_overlay
-from manylabel.explanation.run import ExplainedLabel, Explanation, Explanations, explain, write_explanations
+from manylabel.explanation.run import explain
 from manylabel.models.split_model import locate
 from manylabel.preprocess import Preprocessing
 from manylabel.types import LabelTable, Progress

@@ -14,17 +14,16 @@ from manylabel.data.check import Check
 from manylabel.decisions.thresholds import ThresholdObjective
 from manylabel.report.collect import collect_results
 from manylabel.results import Loss, RunInfo, RunResults
-from manylabel.types import (
+from manylabel.trials import (
     CalibrationGain,
     CalibrationSet,
     EvaluatedPhotos,
-    LabelTable,
     LearningCurve,
     MissedGuarantee,
     NeighborPredictions,
-    Split,
     Trial,
 )
+from manylabel.types import LabelTable, Split
 
 NOTHING_MORE: dict[str, Any] = {
     "calibration_set": None,

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from manylabel.report.baselines import answer_evaluated, answer_out_of_fold
-from manylabel.types import LabelTable, NeighborPredictions, Trial
+from manylabel.trials import NeighborPredictions, Trial
+from manylabel.types import LabelTable
 from tests.report import test_html as pages
 from tests.report.conftest import results_of
 from tests.report.test_collect import RUN, TARGETS, judge, make_split, make_table, make_trial

@@ -11,7 +11,8 @@ import pytest
 from manylabel.report.card import model_card
 from manylabel.report.text.glossary import UNDEFINED_NOTE
 from manylabel.results import RunInfo
-from manylabel.types import EvaluatedPhotos, LabelTable, Split, Thresholds, Trial
+from manylabel.trials import EvaluatedPhotos, Trial
+from manylabel.types import LabelTable, Split, Thresholds
 from tests.report.conftest import NOTHING_MORE, results_of, with_everything
 
 LABELS = ("sea", "a|b", "<script>")

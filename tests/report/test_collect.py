@@ -25,16 +25,8 @@ from manylabel.results import (
     ScoredLabel,
 )
 from manylabel.results.table import table_rows
-from manylabel.types import (
-    CalibrationGain,
-    Epoch,
-    EvaluatedPhotos,
-    FloatArray,
-    LabelTable,
-    Split,
-    Thresholds,
-    Trial,
-)
+from manylabel.trials import CalibrationGain, Epoch, EvaluatedPhotos, Trial
+from manylabel.types import FloatArray, LabelTable, Split, Thresholds
 from tests.report.conftest import NOTHING_MORE, results_of, with_everything
 
 UNKNOWN = np.nan

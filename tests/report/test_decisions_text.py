@@ -12,7 +12,7 @@ from manylabel.report.text.decisions import (
     describe_threshold_gain,
 )
 from manylabel.results import CalibrationResult, ProbabilityQuality, Reliability
-from manylabel.types import CalibrationOutcome, MissedGuarantee
+from manylabel.trials import CalibrationOutcome, MissedGuarantee
 
 NAN = float("nan")
 FOLDS = (np.array([0, 2]), np.array([1, 3]))

@@ -28,7 +28,8 @@ from manylabel.report.text.summary import (
     untrained_note,
 )
 from manylabel.results import History, RunInfo, RunResults
-from manylabel.types import Epoch, EvaluatedPhotos, LabelTable, Split, Thresholds, Trial, WeightsSource
+from manylabel.trials import Epoch, EvaluatedPhotos, Trial
+from manylabel.types import LabelTable, Split, Thresholds, WeightsSource
 from tests.report.conftest import NOTHING_MORE, results_of
 
 RUN = RunInfo(

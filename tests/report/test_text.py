@@ -33,16 +33,8 @@ from manylabel.report.text.glossary import UNDEFINED_NOTE
 from manylabel.report.text.summary import best_result, headline, known_note, worse_than_nothing
 from manylabel.report.text.terminal import terminal_lines
 from manylabel.results import Interval, PairedDifference, Reliability, RunInfo, RunResults
-from manylabel.types import (
-    CalibrationGain,
-    EvaluatedPhotos,
-    FloatArray,
-    LabelTable,
-    MissedGuarantee,
-    Split,
-    Thresholds,
-    Trial,
-)
+from manylabel.trials import CalibrationGain, EvaluatedPhotos, MissedGuarantee, Trial
+from manylabel.types import FloatArray, LabelTable, Split, Thresholds
 from tests.report.conftest import NOTHING_MORE, changed, make_curve, results_of, with_everything
 
 MISSED = MissedGuarantee(label="circle", metric="recall", target=0.9, n_positive=3, n_needed=9)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from manylabel.report.trial_files import given_labels, write_history, write_label_issues, write_predictions
-from manylabel.types import Epoch, EvaluatedPhotos, LabelTable, Thresholds, Trial
+from manylabel.trials import Epoch, EvaluatedPhotos, Trial
+from manylabel.types import LabelTable, Thresholds
 from tests.report.conftest import NOTHING_MORE
 
 LABELS = ("sea", "sky", "sun")

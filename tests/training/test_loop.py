@@ -17,7 +17,7 @@ from manylabel.config import ScheduleName
 from manylabel.models.device import open_accelerator
 from manylabel.training.loop import LoopSettings, Watch, learning_rate_factor, parameter_groups, train_loop
 from manylabel.training.losses import binary_cross_entropy
-from manylabel.types import Epoch
+from manylabel.trials import Epoch
 
 SETTINGS = LoopSettings(
     epochs=4,

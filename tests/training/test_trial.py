@@ -26,15 +26,8 @@ from manylabel.training.methods.interpolation import ALPHAS, DEFAULT_ALPHA
 from manylabel.training.photo_store import PhotoStore, read_store, store_of_images
 from manylabel.training.trial import TrainedNetwork, run_trial, seconds_per_photo
 from manylabel.training.weight_decay import DECAYS, DEFAULT_DECAY
-from manylabel.types import (
-    EvaluatedPhotos,
-    FloatArray,
-    IntArray,
-    LabelTable,
-    Progress,
-    Split,
-    ignore_progress,
-)
+from manylabel.trials import EvaluatedPhotos
+from manylabel.types import FloatArray, IntArray, LabelTable, Progress, Split, ignore_progress
 
 RANDOM = Provenance(init="random", note="random weights, as asked for", sha256=None)
 OFFICIAL = Provenance(init="official", note="official weights tiny.pth", sha256="0")

@@ -22,7 +22,8 @@ import numpy as np
 from manylabel.errors import BundleError, ConfigError, did_you_mean, visible
 from manylabel.io.csv_text import CsvWriter, allow_long_cells, unguard
 from manylabel.io.files import write_output
-from manylabel.types import FloatArray, IntArray, LabelTable, Thresholds, Trial
+from manylabel.trials import Trial
+from manylabel.types import FloatArray, IntArray, LabelTable, Thresholds
 
 COLUMNS = ("label", "threshold")
 _FIRST_COLUMNS = ("photo", "group", "fold")

@@ -59,7 +59,7 @@ def explain(
 ) -> None:
     """Show which parts of a photo led to each label."""
     # Slow to import; --help does not need them.
-    from manylabel.explanation.run import check_output, write_explanations
+    from manylabel.explanation.files import check_output, write_explanations
     from manylabel.explanation.run import explain as run
 
     if (among is None) != (labels is None):

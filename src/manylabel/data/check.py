@@ -97,6 +97,18 @@ def check(  # noqa: PLR0913 - a wish of the user each
     """
     form = DataConfig() if form is None else form
     table = read_table_as(form, labels, photos=photos, purpose="checking")
+    return check_read_table(table, rules=rules, split=split, seed=seed, on_progress=on_progress)
+
+
+def check_read_table(
+    table: LabelTable,
+    *,
+    rules: RulesConfig | None = None,
+    split: SplitConfig | None = None,
+    seed: int = 0,
+    on_progress: ProgressCallback = ignore_progress,
+) -> CheckedTable:
+    """Read the photos of a table, and check them and their labels; arguments and errors as for ``check``."""
     refused = find_refused(table)
     parsed = None if rules is None else parse_rules(**asdict(rules), labels=table.labels)
     answers = []

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from manylabel.metrics.curves import cell_losses, known_probabilities, log_loss
 from manylabel.metrics.resamples import BoolArray
-from manylabel.types import CalibrationGain, CalibrationOutcome, FloatArray, IntArray
+from manylabel.trials import CalibrationGain, CalibrationOutcome
+from manylabel.types import FloatArray, IntArray
 
 _FLOATS = np.finfo(np.float64)
 

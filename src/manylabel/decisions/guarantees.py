@@ -18,7 +18,8 @@ from typing import Literal
 import numpy as np
 
 from manylabel.metrics.resamples import BoolArray, known_cells
-from manylabel.types import FloatArray, IntArray, MissedGuarantee
+from manylabel.trials import MissedGuarantee
+from manylabel.types import FloatArray, IntArray
 
 # 1 - 0.9 is a little less than 0.1: without this, nine positives would not be enough for a recall of 90 %.
 _ROUNDING = 1e-9

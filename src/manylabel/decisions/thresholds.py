@@ -21,7 +21,8 @@ from manylabel.decisions.guarantees import Guarantee, guarantee_precision, guara
 from manylabel.metrics.curves import known_probabilities
 from manylabel.metrics.metrics import precision, recall
 from manylabel.metrics.resamples import BoolArray, Resamples, f_beta, known_cells
-from manylabel.types import FloatArray, IntArray, MissedGuarantee, Thresholds
+from manylabel.trials import MissedGuarantee
+from manylabel.types import FloatArray, IntArray, Thresholds
 
 # Number of photos at which a label's own threshold weighs as much as the common one. On three kinds of
 # real photos, 160 of each, 10 to 30 gave similar test F1 and exact match; 0 lost up to 7 points of binary

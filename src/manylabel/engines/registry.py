@@ -184,14 +184,19 @@ def open_predictor(
     from manylabel.bundle.folder import read_bundle
     from manylabel.bundle.tables import change_thresholds
 
-    entry = find_engine(engine)
     bundle = read_bundle(folder)
     if thresholds is not None:
         bundle = replace(
             bundle, thresholds=change_thresholds(bundle.thresholds, bundle.config.labels, thresholds)
         )
-    _check_engine(entry, device)
-    return entry.open(bundle, EngineOptions(device=device, precision=precision, workload=workload))
+    return open_bundle(bundle, engine, EngineOptions(device=device, precision=precision, workload=workload))
+
+
+def open_bundle(bundle: "Bundle", engine: EngineName, options: EngineOptions) -> "PixelPredictor":
+    """Open a bundle that was read; errors as for ``open_predictor``."""
+    entry = find_engine(engine)
+    _check_engine(entry, options.device)
+    return entry.open(bundle, options)
 
 
 def find_engine(name: str) -> Engine:

@@ -9,8 +9,10 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
+from html import escape
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,9 @@ from manylabel.engines.base import Finish, PixelPredictor, run_batches
 from manylabel.errors import PhotoError
 from manylabel.preprocess import PixelArray, Preprocessing, resize_views
 from manylabel.types import FloatArray, IntArray, Progress, ProgressCallback, Scores, ignore_progress
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -47,6 +52,28 @@ class Predictions:
         """Return the labels that the model gives to one photo, the most probable first."""
         order = np.argsort(-self.scores.values[row])
         return [self.scores.labels[column] for column in order if self.decisions[row, column]]
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return the probabilities, a row per photo by name and a column per label."""
+        import pandas as pd
+
+        index = pd.Index(self.scores.names, name="photo")
+        return pd.DataFrame(self.scores.values, index=index, columns=list(self.scores.labels))
+
+    def _repr_html_(self) -> str:
+        """Show probabilities in a notebook, those of given labels in bold."""
+        cells = [[f"{value:.2f}" for value in row] for row in self.scores.values]
+        rows = "".join(
+            f"<tr><th>{escape(name)}</th>"
+            + "".join(
+                f"<td>{f'<b>{cell}</b>' if given else cell}</td>"
+                for cell, given in zip(row, decided, strict=True)
+            )
+            + "</tr>"
+            for name, row, decided in zip(self.scores.names, cells, self.decisions, strict=True)
+        )
+        head = "".join(f"<th>{escape(label)}</th>" for label in self.scores.labels)
+        return f"<table><thead><tr><th>photo</th>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
     def in_order(self) -> Iterator[int | PhotoError]:
         """Yield, file by file, the row of a photo that was scored, or the error of one that was not."""

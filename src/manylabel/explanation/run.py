@@ -1,36 +1,32 @@
 """Explain the predictions of a bundle.
 
 In:  a bundle, photos, perhaps its training photos with their labels.
-Out: heat maps and the most similar photos, as values, or as a folder: a PNG per photo and label, and
-     index.html, which opens offline and also shows the plain photos.
+Out: heat maps and the most similar photos.
 """
 
 import logging
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader
 from PIL import Image
 
 from manylabel.bundle.folder import Bundle, read_bundle
-from manylabel.bundle.tables import ThresholdSource
+from manylabel.bundle.tables import ThresholdSource, change_thresholds
 from manylabel.config import DataConfig, EngineName, PrecisionName
 from manylabel.data.find import describe_misnamed, find_files
 from manylabel.data.formats import read_table_as
-from manylabel.data.photos import convert_photos, data_uri, open_photo, to_jpeg
-from manylabel.engines.openvino import SplitModel, workload_of
-from manylabel.engines.registry import open_predictor, open_split_model
+from manylabel.data.photos import convert_photos, open_photo
+from manylabel.engines.base import PixelPredictor
+from manylabel.engines.openvino import SplitModel, Workload, workload_of
+from manylabel.engines.registry import EngineOptions, open_bundle, open_split_model
 from manylabel.engines.stream import Predictions, predict_files
 from manylabel.errors import ConfigError, EngineError, InputError, PhotoError, did_you_mean, nothing_read
+from manylabel.explanation.explained import ExplainedLabel, Explanation, Explanations, Neighbor
 from manylabel.explanation.occlusion import HeatMaps, explain_photo
-from manylabel.explanation.overlay import draw_overlay, scale_colors
-from manylabel.io.files import printable
-from manylabel.io.folders import check_free, new_folder
-from manylabel.preprocess import Box, Preprocessing, resize_photo
+from manylabel.preprocess import Preprocessing, resize_photo
 from manylabel.review.neighbors import find_neighbors
 from manylabel.types import FloatArray, LabelTable, Progress, ProgressCallback, ignore_progress
 
@@ -41,74 +37,6 @@ _LONGEST_PX = 640
 _NEIGHBOR_PX = 160
 _JPEG_QUALITY = 85
 _OWN_FILES = re.compile(r"index\.html|\d{3,}\.[^/]*\.png")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Neighbor:
-    """A photo that looks like the one that is explained.
-
-    Attributes:
-        name: Its name in the table.
-        path: Its file.
-        labels: The labels that it carries.
-        words: The same in words, or that they are unknown.
-        cosine: Cosine similarity, at most 1.
-    """
-
-    name: str
-    path: Path
-    labels: tuple[str, ...]
-    words: str
-    cosine: float
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class ExplainedLabel:
-    """The explanation of one label.
-
-    Attributes:
-        label: The label.
-        score: Its probability, as ``predict`` gives it.
-        is_given: Whether ``predict`` gives it.
-        heat: How much each patch speaks for it, in logits [rows, columns].
-    """
-
-    label: str
-    score: float
-    is_given: bool
-    heat: FloatArray
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Explanation:
-    """The explanation of the predictions for a photo.
-
-    Attributes:
-        path: The photo's file.
-        photo: The photo, upright, at most 640 pixels a side.
-        box: The part of it that the network saw, as shares of its width and height.
-        labels: The labels that are explained.
-        neighbors: The most similar photos, the most similar first.
-    """
-
-    path: Path
-    photo: Image.Image
-    box: Box
-    labels: tuple[ExplainedLabel, ...]
-    neighbors: tuple[Neighbor, ...]
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Explanations:
-    """The explanations of some photos.
-
-    Attributes:
-        photos: One per photo that could be read.
-        failures: An error for each other one.
-    """
-
-    photos: tuple[Explanation, ...]
-    failures: tuple[PhotoError, ...]
 
 
 def explain(  # noqa: PLR0913 - a wish of the user each
@@ -144,6 +72,51 @@ def explain(  # noqa: PLR0913 - a wish of the user each
         EngineError: The network has no patch grid.
         MissingExtraError: OpenVINO is not installed.
     """
+    opened = read_bundle(Path(bundle))
+    if thresholds is not None:
+        changed = change_thresholds(opened.thresholds, opened.config.labels, thresholds)
+        opened = replace(opened, thresholds=changed)
+    table = None
+    if among is not None:
+        folder, given = among
+        table = read_table_as(form or DataConfig(), given, photos=folder, purpose="evaluation")
+
+    def open_engine(workload: Workload) -> PixelPredictor:
+        options = EngineOptions(precision=precision, workload=workload)
+        return open_bundle(opened, engine, options)
+
+    return explain_paths(
+        opened,
+        photos,
+        labels=labels,
+        among=table,
+        model=open_split_model(opened),
+        open_engine=open_engine,
+        on_progress=on_progress,
+    )
+
+
+def explain_paths(  # noqa: PLR0913 - the parts of an open model
+    bundle: Bundle,
+    photos: Sequence[Path | str],
+    *,
+    labels: Sequence[str],
+    among: LabelTable | None,
+    model: SplitModel | None,
+    open_engine: Callable[[Workload], PixelPredictor],
+    on_progress: ProgressCallback,
+) -> Explanations:
+    """Explain photos with an open model; arguments and errors as for ``explain``.
+
+    Args:
+        bundle: The model.
+        photos: Photo files and folders of them.
+        labels: The labels to explain; empty: those that are given.
+        among: Photos to look for similar ones in.
+        model: Both parts of the model; None where it has no patch grid.
+        open_engine: Returns the engine of the probabilities.
+        on_progress: Called after every photo.
+    """
     folders = {path: find_files(path) for path in map(Path, photos) if path.is_dir()}
     paths = [
         file for path in map(Path, photos) for file in (folders[path].photos if path in folders else [path])
@@ -152,21 +125,11 @@ def explain(  # noqa: PLR0913 - a wish of the user each
         _logger.warning("%s", note)
     if not paths:
         raise InputError(f"no photo found in {', '.join(map(str, photos)) or 'nothing'}")
-    opened = read_bundle(Path(bundle))
-    columns = _columns_of(labels, opened)
-    model = open_split_model(opened)
+    columns = _columns_of(labels, bundle)
     if model is None:
-        raise EngineError(f"{bundle}: this network has no patch grid inside, so it has no heat maps")
-    known = (
-        None if among is None else _compute_features(opened, model, among, form or DataConfig(), on_progress)
-    )
-    predictor = open_predictor(
-        Path(bundle),
-        engine=engine,
-        precision=precision,
-        workload=workload_of(len(paths)),
-        thresholds=thresholds,
-    )
+        raise EngineError(f"{bundle.folder}: this network has no patch grid inside, so it has no heat maps")
+    known = None if among is None else _compute_features(bundle, model, among, on_progress)
+    predictor = open_engine(workload_of(len(paths)))
     for change in predictor.thresholds.changes:
         _logger.info("%s", change)
     predictions = predict_files(
@@ -175,7 +138,7 @@ def explain(  # noqa: PLR0913 - a wish of the user each
     explained, failures = [], list(predictions.failures)
     for row, path in enumerate(paths[number] for number in predictions.rows.tolist()):
         try:
-            maps, shown = _explain_file(model, path, opened.config.preprocessing)
+            maps, shown = _explain_file(model, path, bundle.config.preprocessing)
         except PhotoError as error:
             # A fresh error: the caught one would keep a half-decoded photo alive through its traceback.
             failures.append(PhotoError(error.path, error.reason))
@@ -264,13 +227,10 @@ class _KnownPhotos:
 def _compute_features(
     bundle: Bundle,
     model: SplitModel,
-    among: tuple[Path | str, Path | str],
-    form: DataConfig,
+    table: LabelTable,
     on_progress: ProgressCallback,
 ) -> _KnownPhotos:
     """Compute the features of labelled photos; those that cannot be read are left out."""
-    folder, labels = among
-    table = read_table_as(form, labels, photos=folder, purpose="evaluation")
     preprocessing = bundle.config.preprocessing
     read = convert_photos(
         table.photos, lambda photo: resize_photo(photo, preprocessing), side_px=preprocessing.side_px
@@ -286,89 +246,3 @@ def _compute_features(
     if not rows:
         raise InputError(nothing_read(failures, purpose=" to compare with"))
     return _KnownPhotos(table=table.take(np.array(rows)), features=np.stack(features))
-
-
-def check_output(folder: Path, *, overwrite: bool) -> None:
-    """Check that a folder may be written; call it before long work.
-
-    Raises:
-        OutputError: It has something in it that must not be replaced.
-    """
-    check_free(folder, replaces=_OWN_FILES if overwrite else None)
-
-
-def write_explanations(folder: Path, explanations: Explanations, *, overwrite: bool = False) -> None:
-    """Write all heat maps.
-
-    Args:
-        folder: Folder to make.
-        explanations: What to write.
-        overwrite: Replace what an earlier call wrote there.
-
-    Raises:
-        OutputError: The folder is taken or cannot be written to.
-    """
-    with new_folder(folder, replaces=_OWN_FILES if overwrite else None) as unfinished:
-        described = [
-            _write_photo(unfinished, number, photo)
-            for number, photo in enumerate(explanations.photos, start=1)
-        ]
-        failures = [f"{printable(str(failure.path))}: {failure.reason}" for failure in explanations.failures]
-        page = _template().render(photos=described, failures=failures, scale=scale_colors())
-        (unfinished / "index.html").write_text(page, encoding="utf-8")
-
-
-def _write_photo(folder: Path, number: int, explained: Explanation) -> dict[str, Any]:
-    """Write the pictures of a photo, and return what the page shows of it."""
-    labels = []
-    for order, label in enumerate(explained.labels, start=1):
-        # Numbered: "C++" and "C#" have the same letters.
-        name = f"{number:03}.{order}.{_as_file_name(label.label)}.png"
-        draw_overlay(explained.photo, label.heat, box=explained.box).save(folder / name)
-        labels.append(
-            {
-                "name": label.label,
-                "score": label.score,
-                "is_given": label.is_given,
-                "file": name,
-                "speaks": bool(label.heat.max() > 0),
-            }
-        )
-    return {
-        "name": printable(explained.path.name),
-        "photo": _as_uri(explained.photo),
-        "size": explained.photo.size,
-        "labels": labels,
-        "neighbors": [_describe_neighbor(neighbor) for neighbor in explained.neighbors],
-    }
-
-
-def _describe_neighbor(neighbor: Neighbor) -> dict[str, Any]:
-    try:
-        photo = open_photo(neighbor.path, side_px=_NEIGHBOR_PX)
-        photo.thumbnail((_NEIGHBOR_PX, _NEIGHBOR_PX), Image.Resampling.LANCZOS)
-        picture = _as_uri(photo)
-    except PhotoError:
-        picture = ""
-    return {"name": neighbor.name, "words": neighbor.words, "cosine": neighbor.cosine, "photo": picture}
-
-
-def _as_file_name(label: str) -> str:
-    """Return the letters and digits of a label.
-
-    Examples:
-        >>> _as_file_name("sea / lake")
-        'sea-lake'
-    """
-    return re.sub(r"\W+", "-", label).strip("-")[:60] or "label"
-
-
-def _as_uri(photo: Image.Image) -> str:
-    return data_uri(to_jpeg(photo, quality=_JPEG_QUALITY), kind="image/jpeg")
-
-
-def _template() -> Any:
-    environment = Environment(
-        loader=PackageLoader("manylabel.explanation"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("explain.html.j2")

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from manylabel.metrics.comparison import Baseline, all_negative, label_prior
-from manylabel.types import EvaluatedPhotos, FloatArray, IntArray, LabelTable, Split, Trial
+from manylabel.trials import EvaluatedPhotos, Trial
+from manylabel.types import FloatArray, IntArray, LabelTable, Split
 
 Answers = dict[str, EvaluatedPhotos]
 

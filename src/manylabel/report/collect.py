@@ -39,7 +39,8 @@ from manylabel.results import (
     RunInfo,
     RunResults,
 )
-from manylabel.types import LabelTable, Split, Trial
+from manylabel.trials import Trial
+from manylabel.types import LabelTable, Split
 
 _FIXED = {
     "all-negative": ("f1_macro", "f1_micro", "auroc_macro", "CP", "CR", "CF1", "OP", "OR", "OF1"),

@@ -40,7 +40,8 @@ from manylabel.results import (
     Reliability,
     ThresholdGain,
 )
-from manylabel.types import EvaluatedPhotos, FloatArray, LabelTable, LearningCurve, Split, Trial
+from manylabel.trials import EvaluatedPhotos, LearningCurve, Trial
+from manylabel.types import FloatArray, LabelTable, Split
 
 N_RESAMPLES = 2000
 _COMPARED = ("mAP", "exact_match")

@@ -18,15 +18,8 @@ from manylabel.data.check import Check
 from manylabel.data.photos import open_photo, to_jpeg
 from manylabel.metrics.resamples import BoolArray
 from manylabel.results import GalleryPhoto, NearDuplicate, NearDuplicateGroup, ScoredLabel, SimilarPhoto
-from manylabel.types import (
-    EvaluatedPhotos,
-    FloatArray,
-    IntArray,
-    LabelTable,
-    NeighborPredictions,
-    Part,
-    Split,
-)
+from manylabel.trials import EvaluatedPhotos, NeighborPredictions
+from manylabel.types import FloatArray, IntArray, LabelTable, Part, Split
 
 _N_PER_GROUP = 8
 _N_PER_LABEL = 2

@@ -11,7 +11,8 @@ import numpy as np
 from manylabel.results import LabelIssue, LabelIssues
 from manylabel.review.label_issues import LabelIssues as RankedLabels
 from manylabel.review.label_issues import find_label_issues
-from manylabel.types import IntArray, LabelTable, Trial
+from manylabel.trials import Trial
+from manylabel.types import IntArray, LabelTable
 
 _MOST_ISSUES = 40
 _PER_TURN = 3

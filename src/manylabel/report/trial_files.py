@@ -13,7 +13,8 @@ import numpy as np
 from manylabel.io.csv_text import CsvWriter, label_columns
 from manylabel.io.files import write_atomically
 from manylabel.report.label_issues import list_label_issues
-from manylabel.types import Epoch, LabelTable, Trial
+from manylabel.trials import Epoch, Trial
+from manylabel.types import LabelTable
 
 LABEL_ISSUES_FILE = "label_issues.csv"
 

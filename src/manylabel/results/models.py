@@ -8,7 +8,8 @@ Out: frozen results. None stands where a number is undefined, e.g. the average p
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from manylabel.types import PRETRAINED, CalibrationOutcome, MissedGuarantee, WeightsSource
+from manylabel.trials import CalibrationOutcome, MissedGuarantee
+from manylabel.types import PRETRAINED, WeightsSource
 
 Number = float | None
 """A number that may be undefined."""

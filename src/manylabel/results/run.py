@@ -273,6 +273,16 @@ class RunResults:
                 f"{source}: these are no results of this version of manylabel: {error}"
             ) from error
 
+    @classmethod
+    def from_bundle(cls, values: Mapping[str, object]) -> "RunResults | None":
+        """Return the results in the JSON of a bundle; None for one of an earlier version, or without any."""
+        import msgspec
+
+        try:
+            return msgspec.convert(values, type=cls)
+        except msgspec.ValidationError:
+            return None
+
     def to_frame(self) -> "pd.DataFrame":
         """Return the table of results: a row per model and baseline, shares in [0, 1]."""
         import pandas as pd

@@ -27,14 +27,8 @@ from manylabel.decisions.thresholds import ThresholdObjective
 from manylabel.training.methods import Fit, FitRows, TrainingMethod
 from manylabel.training.methods.interpolation import ALPHAS, DEFAULT_ALPHA
 from manylabel.training.photo_store import PhotoStore
-from manylabel.types import (
-    CalibrationSet,
-    EvaluatedPhotos,
-    FloatArray,
-    IntArray,
-    ProgressCallback,
-    Split,
-)
+from manylabel.trials import CalibrationSet, EvaluatedPhotos
+from manylabel.types import FloatArray, IntArray, ProgressCallback, Split
 
 _N_FOLDS = 5
 _MIN_PHOTOS = 20

@@ -36,7 +36,8 @@ from manylabel.training.linear_solver import (
 )
 from manylabel.training.methods import TrainingMethod
 from manylabel.training.weight_decay import DEFAULT_DECAY, span
-from manylabel.types import FloatArray, IntArray, LearningCurve
+from manylabel.trials import LearningCurve
+from manylabel.types import FloatArray, IntArray
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
 _N_FOLDS = 5

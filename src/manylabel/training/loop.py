@@ -22,7 +22,7 @@ from manylabel.config import ScheduleName
 from manylabel.errors import ConfigError
 from manylabel.models.device import autocast
 from manylabel.training.losses import Loss
-from manylabel.types import Epoch
+from manylabel.trials import Epoch
 
 
 class Batches(Protocol):

@@ -33,17 +33,8 @@ from manylabel.training.methods import METHODS, Fit, TrainingMethod, TrainingTas
 from manylabel.training.methods.base import fill_for_initial
 from manylabel.training.methods.interpolation import ALPHAS
 from manylabel.training.photo_store import PhotoStore
-from manylabel.types import (
-    PRETRAINED,
-    EvaluatedPhotos,
-    FloatArray,
-    IntArray,
-    MissedGuarantee,
-    NeighborPredictions,
-    Progress,
-    Thresholds,
-    Trial,
-)
+from manylabel.trials import EvaluatedPhotos, MissedGuarantee, NeighborPredictions, Trial
+from manylabel.types import PRETRAINED, FloatArray, IntArray, Progress, Thresholds
 
 _N_TIMED_PHOTOS, _LEAST_TIMED_PHOTOS = 15, 5
 _ENOUGH_SECONDS = 1.0
@@ -74,13 +65,13 @@ def run_trial(initial: Classifier, provenance: Provenance, experiment: Experimen
         provenance: Where its weights came from.
         experiment: What all models of the run share.
     """
-    config, split, stages = experiment.config, experiment.split, dict[str, float]()
+    config, stages = experiment.config, dict[str, float]()
     with _timed(stages, "features"):
         method = _build_method(initial, provenance, experiment)
     with _timed(stages, "cross-validation"):
         cv = cross_validate(method, choose_folds(method, experiment), experiment)
     with _timed(stages, "training"):
-        final = method.fit(experiment.fit_rows(split.train, split.test, fold=None))
+        final = method.fit(experiment.fit_rows(experiment.split.train, experiment.split.test, fold=None))
     with _timed(stages, "calibration and thresholds"):
         rule, calibration_set = learn_decision_policy(method, final, cv, experiment)
         final, thresholds = _apply_policy(final, rule), _thresholds_of(rule, initial)
@@ -90,13 +81,9 @@ def run_trial(initial: Classifier, provenance: Provenance, experiment: Experimen
         neighbors, neighbors_out_of_fold = _evaluate_neighbors(method, cv, experiment)
     with _timed(stages, "learning curve"):
         curve = measure_learning_curve(method, experiment) if config.evaluation.learning_curve else None
-    precision = choose_precision(config.training.precision, method.device)
-    predictor = TorchPredictor(
-        final.classifier, thresholds=thresholds, precision=precision, rules=experiment.rules
-    )
     with _timed(stages, "timing one photo"):
-        inference_seconds = seconds_per_photo(predictor, experiment.store)
-    fold_fits = () if cv is None else cv.fits
+        predictor, inference_seconds = _build_predictor(method, final, thresholds, experiment)
+    fits = [*(() if cv is None else cv.fits), final]
     trial = Trial(
         model=initial.backbone.name,
         init=provenance.init,
@@ -108,13 +95,13 @@ def run_trial(initial: Classifier, provenance: Provenance, experiment: Experimen
         thresholds=thresholds,
         pos_weight=final.pos_weight,
         weight_decay=final.weight_decay,
-        fold_weight_decays=tuple(fit.weight_decay for fit in fold_fits),
-        history=tuple(epoch for fit in (*fold_fits, final) for epoch in fit.history),
+        fold_weight_decays=tuple(fit.weight_decay for fit in fits[:-1]),
+        history=tuple(epoch for fit in fits for epoch in fit.history),
         logit_scale=final.logit_scale,
         learned_share=final.alpha,
         test=test,
         out_of_fold=out_of_fold,
-        training_seconds=_seconds_of_a_fit(method, [*fold_fits, final], experiment),
+        training_seconds=_seconds_of_a_fit(method, fits, experiment),
         inference_seconds=inference_seconds,
         stage_seconds=stages,
         step_seconds=method.step_seconds,
@@ -128,6 +115,17 @@ def run_trial(initial: Classifier, provenance: Provenance, experiment: Experimen
         learning_curve=curve,
     )
     return TrainedNetwork(trial=trial, classifier=final.classifier, predictor=predictor)
+
+
+def _build_predictor(
+    method: TrainingMethod, final: Fit, thresholds: Thresholds, experiment: Experiment
+) -> tuple[TorchPredictor, float]:
+    """Return what predicts with the trained model, and how long it takes per photo, in seconds."""
+    precision = choose_precision(experiment.config.training.precision, method.device)
+    predictor = TorchPredictor(
+        final.classifier, thresholds=thresholds, precision=precision, rules=experiment.rules
+    )
+    return predictor, seconds_per_photo(predictor, experiment.store)
 
 
 def _seconds_of_a_fit(method: TrainingMethod, fits: Sequence[Fit], experiment: Experiment) -> float:

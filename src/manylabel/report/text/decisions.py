@@ -18,7 +18,7 @@ from manylabel.results import (
     RunResults,
     ThresholdGain,
 )
-from manylabel.types import MissedGuarantee
+from manylabel.trials import MissedGuarantee
 
 MOST_ISSUE_PHOTOS = 12
 MOST_FINDINGS = 15

@@ -27,7 +27,8 @@ from manylabel.training.loop import Batches, HeldOutLoss, LoopSettings, Watch, t
 from manylabel.training.losses import LOSSES, Loss, label_weights
 from manylabel.training.methods.interpolation import DEFAULT_ALPHA, Interpolation
 from manylabel.training.photo_store import PhotoStore
-from manylabel.types import Epoch, FloatArray, IntArray
+from manylabel.trials import Epoch
+from manylabel.types import FloatArray, IntArray
 
 Value = TypeVar("Value")
 

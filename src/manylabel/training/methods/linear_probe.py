@@ -43,7 +43,8 @@ from manylabel.training.methods.base import (
     given,
 )
 from manylabel.training.weight_decay import Choice, choose_decay
-from manylabel.types import Epoch, FloatArray, IntArray
+from manylabel.trials import Epoch
+from manylabel.types import FloatArray, IntArray
 
 HEAD_FIRST_VIEWS = 2
 

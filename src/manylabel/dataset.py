@@ -1,0 +1,257 @@
+"""Photos and their labels, as Python sees them.
+
+In:  a folder and a table of labels, or a data frame.
+Out: ``Dataset``, which shows itself, checks itself, splits itself and goes into ``train`` and ``compare``.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+import numpy as np
+
+from manylabel.config import BlankMeaning, MissingPhotos, SplitConfig
+from manylabel.data.check import Check, check_read_table
+from manylabel.data.duplicates import group_duplicates
+from manylabel.data.formats import read_table
+from manylabel.data.formats.label_names import find_unusable_names
+from manylabel.data.split import make_split
+from manylabel.errors import TableError, did_you_mean
+from manylabel.types import FloatArray, LabelTable, ProgressCallback, ignore_progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MOST_PROBLEMS = 20
+
+
+class ReadOptions(TypedDict, total=False):
+    """How a table of labels is read; the settings of the section ``data``."""
+
+    format: str
+    delimiter: str | None
+    photo_column: str | None
+    label_columns: Sequence[str]
+    ignore: Sequence[str]
+    sheet: str | None
+    header_row: int | None
+    blank: BlankMeaning | None
+    missing: MissingPhotos | None
+    min_photos: int
+
+
+class Dataset:
+    """Photos and their labels.
+
+    Each photo may carry none, one or several labels; a label of a photo may be unknown.
+
+    Args:
+        table: Photos, labels and targets; ``Dataset.read`` and ``Dataset.from_dataframe`` make one.
+        folder: Folder that the names of the photos are relative to.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> import manylabel as ml
+        >>> with TemporaryDirectory() as folder:
+        ...     table = ml.write_sample(f"{folder}/postcards", n_photos=4)
+        ...     data = ml.Dataset.read(f"{folder}/postcards/images", table)
+        >>> data.labels[:3], len(data)
+        (('lake', 'bridge', 'pagoda'), 4)
+        >>> data.to_frame()["lake"].tolist()
+        [1.0, 1.0, 0.0, 1.0]
+    """
+
+    def __init__(self, table: LabelTable, *, folder: Path | str = ".") -> None:
+        self.table = table
+        self.folder = Path(folder)
+
+    @classmethod
+    def read(
+        cls, photos: Path | str, labels: Path | str | None = None, **options: Unpack[ReadOptions]
+    ) -> "Dataset":
+        """Read a folder of photos and their labels.
+
+        Args:
+            photos: Folder of the photos, searched with its subfolders.
+            labels: File or folder of labels, in any known format; not given: the photo folder tells them.
+            options: How the table is read, as for ``read_table``.
+
+        Raises:
+            TableError: Every problem of the labels.
+            ConfigError: An option does not fit.
+            InputError: The folder does not exist, or holds no photos.
+        """
+        return cls(_in_order(read_table(labels, photos=photos, **options)), folder=photos)
+
+    @classmethod
+    def from_dataframe(
+        cls,
+        frame: "pd.DataFrame",
+        *,
+        folder: Path | str = ".",
+        photo_column: str | None = None,
+        label_columns: Sequence[str] | None = None,
+    ) -> "Dataset":
+        """Take photos and labels from a data frame.
+
+        Args:
+            frame: A row per photo, a column per label: 1 or True present, 0 or False absent, missing unknown.
+            folder: Where relative paths of photos begin.
+            photo_column: Column of the photos' paths; not given: the index.
+            label_columns: The labels; not given: every other column.
+
+        Raises:
+            TableError: Every problem: a cell that is none of these, a photo that is missing or named twice.
+        """
+        columns = _label_columns(frame, photo_column, label_columns)
+        names = list(map(str, frame.index if photo_column is None else frame[photo_column]))
+        targets, problems = _read_targets(frame, columns)
+        photos = [Path(folder) / name for name in names]
+        problems += find_unusable_names(columns, where="data frame")
+        problems += _photo_problems(names, photos, folder=Path(folder))
+        if problems or not names or not columns:
+            raise TableError(_shortened(problems or ["data frame: it has no row, or no column of labels"]))
+        table = LabelTable(
+            photos=tuple(photos),
+            names=tuple(names),
+            labels=tuple(columns),
+            targets=targets,
+            parts=(None,) * len(names),
+            source="a data frame",
+        )
+        return cls(_in_order(table), folder=folder)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The label names."""
+        return self.table.labels
+
+    @property
+    def targets(self) -> FloatArray:
+        """1 present, 0 absent, NaN unknown [n_photos, n_labels]."""
+        return self.table.targets
+
+    def __len__(self) -> int:
+        """Return the number of photos."""
+        return self.table.n_photos
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return a row per photo, by name, and a column per label: 1 present, 0 absent, NaN unknown."""
+        import pandas as pd
+
+        index = pd.Index(self.table.names, name="photo")
+        return pd.DataFrame(self.table.targets, index=index, columns=list(self.labels))
+
+    def check(self, *, seed: int = 0, on_progress: ProgressCallback = ignore_progress) -> Check:
+        """Look for problems of photos and labels, as ``train`` does first.
+
+        Args:
+            seed: Seed of the split that training would draw.
+            on_progress: Called with the progress.
+        """
+        return check_read_table(self.table, seed=seed, on_progress=on_progress).check
+
+    def split(self, *, test: float = 0.2, seed: int = 0) -> tuple["Dataset", "Dataset"]:
+        """Split into two datasets, near-duplicates on the same side, rare labels in both.
+
+        Args:
+            test: Share of the photos in the second one, in (0, 1); a split that the table gives is ignored.
+            seed: Seed of the draw.
+
+        Returns:
+            Training and test photos.
+        """
+        free = replace(self.table, parts=(None,) * len(self))
+        drawn = make_split(
+            free,
+            config=SplitConfig(test_fraction=test),
+            rng=np.random.default_rng(seed),
+            groups=group_duplicates(self.table.photos),
+        )
+        first, second = (Dataset(free.take(rows), folder=self.folder) for rows in (drawn.train, drawn.test))
+        return first, second
+
+    def __repr__(self) -> str:
+        """Describe the dataset in one line."""
+        n_unknown = int(np.isnan(self.targets).sum())
+        unknown = f", {n_unknown:,} unknown values" if n_unknown else ""
+        return f"Dataset({len(self):,} photos, {len(self.labels)} labels{unknown}; from {self.table.source})"
+
+    def _repr_html_(self) -> str:
+        """Show how often each label occurs in a notebook."""
+        import pandas as pd
+
+        counts = {
+            "present": (self.targets == 1).sum(axis=0),
+            "absent": (self.targets == 0).sum(axis=0),
+            "unknown": np.isnan(self.targets).sum(axis=0),
+        }
+        table: str = pd.DataFrame(counts, index=pd.Index(self.labels, name="label")).to_html()
+        return f"<p>{len(self):,} photos</p>{table}"
+
+
+def _in_order(table: LabelTable) -> LabelTable:
+    """Order photos by name: everything random goes by position, so the order of rows changes nothing."""
+    return table.take(np.array(sorted(range(table.n_photos), key=table.names.__getitem__), dtype=np.int64))
+
+
+def _label_columns(
+    frame: "pd.DataFrame", photo_column: str | None, label_columns: Sequence[str] | None
+) -> list[str]:
+    wanted = [*([] if photo_column is None else [photo_column]), *(label_columns or ())]
+    unknown = [name for name in wanted if name not in frame.columns]
+    if unknown:
+        known = [str(column) for column in frame.columns]
+        raise TableError(
+            [
+                f"data frame: no column '{name}'{did_you_mean(name, known) or '; columns:'}"
+                f" {', '.join(known)}"
+                for name in unknown
+            ]
+        )
+    if label_columns is not None:
+        return list(label_columns)
+    return [column for column in frame.columns if column != photo_column]
+
+
+def _photo_problems(names: Sequence[str], photos: Sequence[Path], *, folder: Path) -> list[str]:
+    missing = [name for name, photo in zip(names, photos, strict=True) if not photo.is_file()]
+    twice = [name for name, n in Counter(names).items() if n > 1]
+    return [
+        *(f"data frame: '{name}' is not a file in {folder}" for name in missing),
+        *(f"data frame: '{name}' is in more than one row" for name in twice),
+    ]
+
+
+def _read_targets(frame: "pd.DataFrame", columns: Sequence[str]) -> tuple[FloatArray, list[str]]:
+    """Return targets [n_photos, n_labels], and a problem for each cell that is none."""
+    targets, problems = np.full((len(frame), len(columns)), np.nan), list[str]()
+    for position, column in enumerate(columns):
+        for row, value in enumerate(frame[column].tolist()):
+            target = _target(value)
+            if target is None:
+                problems.append(
+                    f"data frame, row {frame.index[row]}, column '{column}': given {value!r}, expected 1, 0,"
+                    " True, False or a missing value; name the columns of labels with label_columns=[...]"
+                )
+            else:
+                targets[row, position] = target
+    return targets, problems
+
+
+def _target(value: Any) -> float | None:
+    """Return 1, 0 or NaN; None for anything else."""
+    import pandas as pd
+
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return float("nan")
+    if isinstance(value, bool | int | float | np.number | np.bool) and value in (0, 1):
+        return float(value)
+    return None
+
+
+def _shortened(problems: Sequence[str]) -> list[str]:
+    more = [f"and {len(problems) - _MOST_PROBLEMS} more problems"] if problems[_MOST_PROBLEMS:] else []
+    return [*problems[:_MOST_PROBLEMS], *more]

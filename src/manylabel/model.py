@@ -1,0 +1,336 @@
+"""A trained model.
+
+In:  the folder or hub repository of a trained model.
+Out: ``Model``, which predicts, evaluates, explains, suggests, exports, saves and pushes itself.
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from manylabel.apply import Evaluation, evaluate_table, find_given_photos, predict_paths
+from manylabel.bundle.folder import Bundle, read_bundle
+from manylabel.bundle.tables import ThresholdSource, change_thresholds
+from manylabel.config import DeviceName, EngineName, PrecisionName
+from manylabel.constraints import decide_with_rules
+from manylabel.data.decoding import as_photo
+from manylabel.data.evaluation_set import PartChoice, choose_evaluation_photos, find_learned
+from manylabel.data.split import SPLIT_FILE
+from manylabel.dataset import Dataset
+from manylabel.engines.base import PixelPredictor
+from manylabel.engines.model_files import BUNDLE_FILES
+from manylabel.engines.openvino import SplitModel, Workload, workload_of
+from manylabel.engines.registry import EngineOptions, open_bundle, open_split_model
+from manylabel.engines.stream import Predictions, join_predictions
+from manylabel.errors import needs_extra
+from manylabel.explanation.explained import Explanations
+from manylabel.explanation.run import explain_paths
+from manylabel.io.folders import new_folder
+from manylabel.labelling import Suggestions, suggest
+from manylabel.results import RunResults
+from manylabel.thresholds import choose_new_thresholds
+from manylabel.types import FloatArray, ProgressCallback, Scores, Thresholds, ignore_progress
+
+if TYPE_CHECKING:
+    from manylabel.exporters.parity import Exported
+
+Photo = Path | str | Image.Image | np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
+"""A photo file, a Pillow image, or a uint8 array [height, width, 3]."""
+
+
+class Model:
+    """A trained model.
+
+    It keeps its engine open: what was compiled for the first photos serves the next ones. Models that were
+    exported need no torch.
+
+    Args:
+        bundle: The model on disk; ``Model.load`` and ``train`` make one.
+        engine: What computes: "auto", "openvino", "torch", "int8" or "onnxruntime".
+        device: Where to compute.
+        precision: What to compute in.
+        keep: Kept as long as the model, e.g. a temporary folder that holds it.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        engine: EngineName = "auto",
+        device: DeviceName = "auto",
+        precision: PrecisionName = "auto",
+        keep: object = None,
+    ) -> None:
+        self._bundle = bundle
+        self._engine = engine
+        self._options = EngineOptions(device=device, precision=precision)
+        self._open: dict[Workload, PixelPredictor] = {}
+        self._keep = keep
+
+    @classmethod
+    def load(
+        cls,
+        name: Path | str,
+        *,
+        engine: EngineName = "auto",
+        device: DeviceName = "auto",
+        precision: PrecisionName = "auto",
+    ) -> "Model":
+        """Open a model.
+
+        Args:
+            name: Its folder, or its repository on the Hugging Face hub, which is then downloaded.
+            engine: As for ``Model``.
+            device: Where to compute.
+            precision: What to compute in.
+
+        Raises:
+            BundleError: There is none, or a file is damaged.
+        """
+        folder = Path(name)
+        if not folder.is_dir():
+            with needs_extra(f"'{name}' is not a folder here; looking for it on the hub", "train"):
+                from manylabel.pretrained import find_bundle
+
+            folder = find_bundle(name).folder
+        return cls(read_bundle(folder), engine=engine, device=device, precision=precision)
+
+    @property
+    def folder(self) -> Path:
+        """Where the model is on disk."""
+        return self._bundle.folder
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The label names."""
+        return self._bundle.config.labels
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """The decision threshold of each label."""
+        return dict(zip(self.labels, self._bundle.thresholds.values.tolist(), strict=True))
+
+    @cached_property
+    def results(self) -> RunResults | None:
+        """What training measured; None where the model was written without results."""
+        return RunResults.from_bundle(self._bundle.facts)
+
+    def predict(
+        self,
+        photos: Sequence[Photo] | Photo,
+        *,
+        on_progress: ProgressCallback = ignore_progress,
+    ) -> Predictions:
+        """Predict labels, with probabilities.
+
+        Args:
+            photos: Files and folders, or Pillow images and uint8 arrays [height, width, 3].
+            on_progress: Called with the progress.
+
+        Raises:
+            InputError: No photo can be read.
+        """
+        given = [photos] if isinstance(photos, Path | str | Image.Image | np.ndarray) else list(photos)
+        files = [photo for photo in given if isinstance(photo, Path | str)]
+        if len(files) == len(given):
+            paths, names = find_given_photos(files[0] if len(files) == 1 else files)
+            predictor = self._predictor(workload_of(len(paths)))
+            parts = predict_paths(predictor, paths, names=names, on_progress=on_progress)
+            return join_predictions(list(parts))
+        return self._predict_images(
+            [as_photo(photo, where=f"photos[{row}]") for row, photo in enumerate(given)]
+        )
+
+    def _predict_images(self, images: Sequence[Image.Image]) -> Predictions:
+        predictor = self._predictor(workload_of(len(images)))
+        values = predictor.predict_proba(images)
+        return Predictions(
+            scores=Scores(names=tuple(map(str, range(len(images)))), labels=predictor.labels, values=values),
+            decisions=decide_with_rules(predictor.rules, values, self._bundle.thresholds),
+            thresholds=self._bundle.thresholds.values,
+            rows=np.arange(len(images)),
+            failures=(),
+            failure_rows=np.empty(0, dtype=np.int64),
+        )
+
+    def predict_proba(self, photos: Sequence[Photo] | Photo) -> FloatArray:
+        """Return probabilities [n_photos, n_labels]; arguments and errors as for ``predict``."""
+        return self.predict(photos).scores.values
+
+    def evaluate(
+        self,
+        data: Dataset,
+        *,
+        part: PartChoice = None,
+        on_progress: ProgressCallback = ignore_progress,
+    ) -> Evaluation:
+        """Evaluate the model on labelled photos, with intervals.
+
+        Args:
+            data: Photos and labels.
+            part: Part of the dataset's own split, else of the model's training, to evaluate on; "all" takes
+                every photo. Not given: the test part of the dataset where it has one, else the photos that
+                the model was not trained on, else all; a note says which and why.
+            on_progress: Called with the progress.
+
+        Raises:
+            InputError: The dataset shares no label with the model, or no photo can be read.
+        """
+        learned = find_learned(self.folder, data.table.names, folder=data.folder)
+        table = choose_evaluation_photos(data.table, part, learned=learned)
+        predictor = self._predictor(workload_of(table.n_photos))
+        return evaluate_table(predictor, table, folder=self.folder, on_progress=on_progress)
+
+    def explain(
+        self,
+        photos: Sequence[Path | str] | Path | str,
+        *,
+        labels: Sequence[str] = (),
+        among: Dataset | None = None,
+        on_progress: ProgressCallback = ignore_progress,
+    ) -> Explanations:
+        """Show which parts of photos led to their labels.
+
+        Args:
+            photos: Photo files and folders.
+            labels: The labels to explain; not given: those that the model gives.
+            among: Labelled photos to look for similar ones in.
+            on_progress: Called with the progress.
+
+        Raises:
+            InputError: There is no such label, or no photo can be read.
+            EngineError: The model has no patch grid.
+        """
+        return explain_paths(
+            self._bundle,
+            [photos] if isinstance(photos, Path | str) else photos,
+            labels=labels,
+            among=None if among is None else among.table,
+            model=self._split_model,
+            open_engine=self._predictor,
+            on_progress=on_progress,
+        )
+
+    @cached_property
+    def _split_model(self) -> SplitModel | None:
+        return open_split_model(self._bundle)
+
+    def suggest(
+        self,
+        photos: Path | str,
+        *,
+        labelled: Dataset | None = None,
+        n: int = 20,
+        on_progress: ProgressCallback = ignore_progress,
+    ) -> Suggestions:
+        """Choose the photos that are most worth labelling next.
+
+        Args:
+            photos: Folder of photos.
+            labelled: Those that are labelled already; not given: those of training.
+            n: How many.
+            on_progress: Called with the progress.
+
+        Raises:
+            InputError: There is no unlabelled photo.
+        """
+        table = None if labelled is None else labelled.table
+        return suggest(self.folder, photos, table, n=n, device=self._options.device, on_progress=on_progress)
+
+    def set_thresholds(self, thresholds: Mapping[str, float] | ThresholdSource | str) -> None:
+        """Change decision thresholds; ``save`` keeps them.
+
+        Args:
+            thresholds: Thresholds of some labels, a CSV file of them, or an objective to choose them for on
+                the out-of-fold probabilities that the model keeps: ``"precision=0.9"``, ``"recall=0.9"``,
+                ``"f-beta=2"``, ``"cost=1:5"``, ``"f1"``, ``"accuracy"`` or ``"half"``.
+
+        Raises:
+            ConfigError: A label, a value or the objective is unknown.
+        """
+        if isinstance(thresholds, str) and not thresholds.endswith(".csv"):
+            changed: Thresholds = choose_new_thresholds(self.folder, thresholds).thresholds
+        else:
+            changed = change_thresholds(self._bundle.thresholds, self.labels, thresholds)
+        self._bundle = replace(self._bundle, thresholds=changed)
+        self._open.clear()
+
+    def export(
+        self,
+        to: str,
+        *,
+        photos: Path | str | None = None,
+        labels: Path | str | None = None,
+        on_progress: ProgressCallback = ignore_progress,
+    ) -> "Exported":
+        """Write the model in another format into its folder, compared with the original.
+
+        Args:
+            to: "onnx", "openvino" or "int8".
+            photos: Folder of typical photos; int8 requires it.
+            labels: Table of their labels, to measure what int8 costs.
+            on_progress: Called with the progress.
+        """
+        from manylabel.exporters.registry import export
+
+        exported = export(self.folder, to, photos=photos, labels=labels, on_progress=on_progress)
+        self._open.clear()
+        return exported
+
+    def save(self, folder: Path | str, *, overwrite: bool = False) -> Path:
+        """Write the model, with its exports and thresholds, into a folder.
+
+        Args:
+            folder: Folder to make; it may exist empty.
+            overwrite: Replace a model in the folder.
+
+        Returns:
+            The folder.
+
+        Raises:
+            OutputError: The folder is taken, or cannot be written to.
+        """
+        from manylabel.bundle.folder import replace_thresholds
+        from manylabel.pretrained import OWN_FILES
+
+        with new_folder(Path(folder), replaces=OWN_FILES if overwrite else None) as partial:
+            for name in (*BUNDLE_FILES, SPLIT_FILE):
+                source, target = self.folder / name, partial / name
+                if source.is_file():
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(source, target)
+            copied = read_bundle(partial)
+            if not np.array_equal(copied.thresholds.values, self._bundle.thresholds.values):
+                replace_thresholds(copied, self._bundle.thresholds)
+        self._bundle, self._keep = replace(read_bundle(Path(folder))), None
+        self._open.clear()
+        return Path(folder)
+
+    def push(self, repository: str, *, is_private: bool = False) -> str:
+        """Copy the model to the Hugging Face hub; return its address.
+
+        Args:
+            repository: USER/NAME; it is made where it is missing.
+            is_private: Whether a new repository can be seen by its owner alone.
+        """
+        from manylabel.pretrained import push
+
+        return push(self.folder, repository, is_private=is_private)
+
+    def _predictor(self, workload: Workload) -> PixelPredictor:
+        """Return the open engine for a number of photos."""
+        if workload not in self._open:
+            options = replace(self._options, workload=workload)
+            self._open[workload] = open_bundle(self._bundle, self._engine, options)
+        return self._open[workload]
+
+    def __repr__(self) -> str:
+        """Name the backbone, the labels and the folder."""
+        labels = ", ".join(self.labels[:5]) + (", ..." if len(self.labels) > 5 else "")
+        return f"Model({self._bundle.config.backbone}, {len(self.labels)} labels: {labels}; {self.folder})"

@@ -1,0 +1,88 @@
+"""Datasets: read from files and data frames, shown, checked, split."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import manylabel as ml
+from manylabel.errors import TableError
+from manylabel.types import LabelTable
+
+
+@pytest.fixture
+def data(shapes_folder: Path) -> ml.Dataset:
+    """Return the 32 drawn photos."""
+    return ml.Dataset.read(shapes_folder / "images", shapes_folder / "labels.csv")
+
+
+def test_a_dataset_has_the_photos_and_labels_of_its_table(data: ml.Dataset, shapes_table: LabelTable) -> None:
+    assert len(data) == 32
+    assert data.labels == shapes_table.labels
+    np.testing.assert_array_equal(data.targets, shapes_table.targets)
+
+
+def test_options_go_to_the_reader(shapes_folder: Path) -> None:
+    data = ml.Dataset.read(shapes_folder / "images", shapes_folder / "labels.csv", ignore=["square"])
+    assert data.labels == ("circle", "triangle")
+
+
+def test_a_frame_and_back_give_the_same_dataset(data: ml.Dataset, shapes_folder: Path) -> None:
+    frame = data.to_frame()
+    again = ml.Dataset.from_dataframe(frame, folder=shapes_folder / "images")
+    assert again.table.names == data.table.names
+    np.testing.assert_array_equal(again.targets, data.targets)
+
+
+def test_the_order_of_rows_changes_nothing(data: ml.Dataset, shapes_folder: Path) -> None:
+    shuffled = data.to_frame().sample(frac=1, random_state=0)
+    again = ml.Dataset.from_dataframe(shuffled, folder=shapes_folder / "images")
+    assert again.table.names == data.table.names
+
+
+def test_missing_values_of_a_frame_are_unknown(data: ml.Dataset, shapes_folder: Path) -> None:
+    frame = data.to_frame().reset_index().astype({"circle": "boolean"})
+    frame.loc[0, "circle"] = pd.NA
+    frame["square"] = frame["square"] == 1
+    again = ml.Dataset.from_dataframe(frame, folder=shapes_folder / "images", photo_column="photo")
+    assert np.isnan(again.targets[0, 0])
+    assert set(again.targets[:, 1].tolist()) == {0.0, 1.0}
+    assert "1 unknown value" in repr(again)
+
+
+def test_every_problem_of_a_frame_is_told_at_once(data: ml.Dataset, shapes_folder: Path) -> None:
+    frame = data.to_frame().reset_index().astype({"circle": object})
+    names = frame["photo"].tolist()
+    frame["circle"] = ["yes", *frame["circle"].tolist()[1:]]
+    frame["photo"] = [names[0], "gone.png", names[2], names[2], *names[4:]]
+    with pytest.raises(TableError) as caught:
+        ml.Dataset.from_dataframe(frame, folder=shapes_folder / "images", photo_column="photo")
+    told = str(caught.value)
+    assert "row 0, column 'circle': given 'yes', expected 1, 0, True, False or a missing value" in told
+    assert "'gone.png' is not a file in" in told
+    assert f"'{names[2]}' is in more than one row" in told
+
+
+def test_a_column_that_is_not_there_is_named_with_the_likely_one(data: ml.Dataset) -> None:
+    with pytest.raises(TableError, match=r"no column 'squares'; did you mean 'square'"):
+        ml.Dataset.from_dataframe(data.to_frame(), label_columns=["squares"])
+
+
+def test_a_split_keeps_all_photos_and_shares_every_label(data: ml.Dataset) -> None:
+    train, test = data.split(test=0.25, seed=1)
+    assert sorted(train.table.names + test.table.names) == list(data.table.names)
+    assert len(test) == 8
+    assert (train.targets.sum(axis=0) > 0).all()
+    assert (test.targets.sum(axis=0) > 0).all()
+    assert data.split(test=0.25, seed=1)[1].table.names == test.table.names
+
+
+def test_a_check_finds_what_training_would_warn_of(data: ml.Dataset) -> None:
+    kinds = {finding.kind for finding in data.check().findings}
+    assert "small" in kinds
+
+
+def test_a_dataset_shows_itself(data: ml.Dataset) -> None:
+    assert repr(data).startswith("Dataset(32 photos, 3 labels; from labels.csv")
+    assert "<th>circle</th>" in data._repr_html_()

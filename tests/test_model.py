@@ -1,0 +1,158 @@
+"""The Python interface: train, compare, and what a model does."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import manylabel as ml
+from manylabel.engines import registry
+from manylabel.errors import ConfigError, TableError
+from manylabel.keywords import RunSettings
+from manylabel.recipes import all_settings
+from tests.conftest import _draw_table
+
+TINY = "timm/test_resnet.r160_in1k"
+FAST: RunSettings = {
+    "folds": 2,
+    "init": "random",
+    "side_px": 32,
+    "tune": "head",
+    "n_views": 1,
+    "learning_curve": False,
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> ml.Dataset:
+    """Return 32 drawn photos."""
+    folder = tmp_path_factory.mktemp("shapes")
+    _draw_table(folder)
+    return ml.Dataset.read(folder / "images", folder / "labels.csv")
+
+
+@pytest.fixture(scope="module")
+def model(data: ml.Dataset) -> ml.Model:
+    """Train a tiny model on them."""
+    return ml.train(data, TINY, **FAST)
+
+
+def test_a_trained_model_knows_its_labels_and_results(model: ml.Model, data: ml.Dataset) -> None:
+    assert model.labels == data.labels
+    assert model.results is not None
+    assert model.results.best.model == TINY
+    assert model.results.data.n_photos == 32
+    assert repr(model).startswith(f"Model({TINY}, 3 labels: circle, square, triangle")
+
+
+def test_files_images_and_arrays_get_the_same_probabilities(model: ml.Model, data: ml.Dataset) -> None:
+    paths = [*data.table.photos[:3]]
+    images = [Image.open(path) for path in paths]
+    arrays = [np.asarray(image.convert("RGB")) for image in images]
+    of_files = model.predict_proba(paths)
+    np.testing.assert_allclose(model.predict_proba(images), of_files, atol=1e-5)
+    np.testing.assert_allclose(model.predict_proba(arrays), of_files, atol=1e-5)
+
+
+def test_predictions_show_themselves_as_a_frame(model: ml.Model, data: ml.Dataset) -> None:
+    frame = model.predict(data.folder).to_frame()
+    assert list(frame.index) == list(data.table.names)
+    assert list(frame.columns) == [*data.labels]
+    assert ((frame >= 0) & (frame <= 1)).all().all()
+
+
+def test_files_and_images_cannot_be_mixed(model: ml.Model, data: ml.Dataset) -> None:
+    with pytest.raises(TableError, match=r"photos\[0\]: expected a Pillow image or a uint8 array"):
+        model.predict([data.table.photos[0], Image.new("RGB", (8, 8))])
+
+
+def test_a_second_prediction_compiles_nothing(
+    model: ml.Model, data: ml.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model.predict(data.table.photos[0])
+    monkeypatch.setattr("manylabel.model.open_bundle", lambda *_: pytest.fail("opened again"))
+    model.predict(data.table.photos[1])
+
+
+def test_a_model_is_evaluated_on_a_dataset(model: ml.Model, data: ml.Dataset) -> None:
+    evaluation = model.evaluate(data, part="all")
+    assert evaluation.n_photos == 32
+    assert set(evaluation.metrics) == set(evaluation.intervals)
+    assert "trained on every one" in " ".join(model.evaluate(data).notes)
+
+
+def test_thresholds_are_changed_and_saved(model: ml.Model, data: ml.Dataset, tmp_path: Path) -> None:
+    other = ml.Model.load(model.folder)
+    other.set_thresholds({"circle": 0.0})
+    assert other.thresholds["circle"] == 0.0
+    assert other.predict(data.table.photos[:4]).decisions[:, 0].all()
+    other.save(tmp_path / "kept")
+    assert ml.Model.load(tmp_path / "kept").thresholds["circle"] == 0.0
+    assert model.thresholds["circle"] > 0
+    with pytest.raises(ConfigError, match="unknown objective 'recal'"):
+        other.set_thresholds("recal=0.9")
+
+
+def test_a_saved_model_gives_the_same_probabilities(
+    model: ml.Model, data: ml.Dataset, tmp_path: Path
+) -> None:
+    again = ml.Model.load(model.folder)
+    folder = again.save(tmp_path / "model")
+    expected = model.predict_proba(data.table.photos[:3])
+    np.testing.assert_array_equal(ml.Model.load(folder).predict_proba(data.table.photos[:3]), expected)
+    assert ml.verify(folder).files
+
+
+def test_a_model_explains_and_suggests(model: ml.Model, data: ml.Dataset) -> None:
+    explained = model.explain(data.table.photos[0], labels=["circle"], among=data)
+    assert [label.label for label in explained.photos[0].labels] == ["circle"]
+    assert explained.photos[0].neighbors
+    train, _ = data.split(test=0.5)
+    suggested = model.suggest(data.folder, labelled=train, n=3)
+    assert len(suggested.scores.names) == 3
+    assert not set(suggested.scores.names) & set(train.table.names)
+
+
+def test_an_exported_model_needs_no_torch(model: ml.Model, data: ml.Dataset, tmp_path: Path) -> None:
+    other = ml.Model.load(ml.Model.load(model.folder).save(tmp_path / "model"))
+    other.export("openvino")
+    program = (
+        "import sys; sys.modules['torch'] = None; import manylabel as ml; "
+        "model = ml.Model.load(sys.argv[1]); print(model.predict(sys.argv[2]).scores.values.shape)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program, str(other.folder), str(data.table.photos[0])],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.stdout.strip() == "(1, 3)", ran.stderr
+
+
+def test_models_are_compared(data: ml.Dataset, tmp_path: Path) -> None:
+    comparison = ml.compare(data, [TINY, "squeezenet1_1"], out=tmp_path / "run", **FAST)
+    assert list(comparison.to_frame().index)[:2] == [TINY, "squeezenet1_1"]
+    assert comparison.best.labels == data.labels
+    assert comparison.report().is_file()
+    assert comparison["squeezenet1_1"].predict(data.table.photos[0]).scores.values.shape == (1, 3)
+
+
+def test_every_setting_is_a_keyword() -> None:
+    keys = {key for key in all_settings() if not key.startswith("data.")}
+    names = {key.rpartition(".")[2] for key in keys} - {"names", "out", "overwrite"}
+    assert set(RunSettings.__annotations__) == names
+    assert len({key.rpartition(".")[2] for key in all_settings()}) == len(all_settings())
+
+
+def test_an_unknown_keyword_is_named_with_the_likely_one(data: ml.Dataset) -> None:
+    with pytest.raises(ConfigError, match="no setting 'epoch'; did you mean 'epochs'"):
+        ml.train(data, TINY, epoch=3)  # type: ignore[call-arg]
+
+
+def test_every_public_name_can_be_loaded() -> None:
+    for name in ml.__all__:
+        assert getattr(ml, name) is not None
+    assert registry.ENGINES
