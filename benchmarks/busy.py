@@ -31,7 +31,7 @@ RESTING, SPINNING = "rest", "spin"
 WAITS: dict[str, dict[str, str]] = {RESTING: {}, SPINNING: {"GOMP_SPINCOUNT": "300000"}}
 """What threads do that wait for others: what manylabel lets them do, and what they do by themselves."""
 
-NEIGHBOURS = {RESTING: ("0", "1", "2"), SPINNING: ("0", "1")}
+NEIGHBORS = {RESTING: ("0", "1", "2"), SPINNING: ("0", "1")}
 """Processes beside the measured one."""
 
 
@@ -57,7 +57,7 @@ def list_cases(settings: Settings) -> list[Case]:
         _case(settings, work, words, neighbors=neighbors, waits=waits)
         for waits in WAITS
         for work, words in works.items()
-        for neighbors in NEIGHBOURS[waits]
+        for neighbors in NEIGHBORS[waits]
     ]
 
 

@@ -6,7 +6,7 @@ Out: text. Ratios stand beside absolute numbers: the former are the claims.
 
 from collections.abc import Iterable, Sequence
 
-from benchmarks.busy import NEIGHBOURS, WAITS
+from benchmarks.busy import NEIGHBORS, WAITS
 from benchmarks.goals import JUDGED, Line, Records, find
 from benchmarks.latency import ENGINES, NETWORKS
 from benchmarks.results import Record
@@ -204,14 +204,14 @@ def busy_table(records: Records) -> str:
     }
     header = ["Work"]
     for waits in WAITS:
-        header += [f"{waits}: alone, s", *(f"beside {number}" for number in NEIGHBOURS[waits][1:])]
+        header += [f"{waits}: alone, s", *(f"beside {number}" for number in NEIGHBORS[waits][1:])]
     rows = []
     for work in dict.fromkeys(work for work, _, _ in seconds):
         row = [work]
         for waits in WAITS:
             alone = seconds.get((work, waits, "0"))
             row.append(MISSING if alone is None else f"{alone:.0f}")
-            for number in NEIGHBOURS[waits][1:]:
+            for number in NEIGHBORS[waits][1:]:
                 there = seconds.get((work, waits, number))
                 row.append(MISSING if there is None or alone is None else f"{there / alone:.1f} times")
         rows.append(row)

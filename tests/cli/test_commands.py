@@ -297,7 +297,7 @@ def test_thresholds_are_shown_chosen_anew_and_kept(run: Run, shapes_bundle: Path
     assert [line.split()[0] for line in shown.stdout.splitlines()[1:4]] == ["circle", "square", "triangle"]
     assert shown.stdout.splitlines()[-1] == "Thresholds: old.csv"
     assert "promised for 3 of 3 labels" in new.stdout
-    assert "on photos they did not see" in new.stdout
+    assert "photos they were not chosen on" in new.stdout
     assert new.stdout.splitlines()[-2:] == ["Written: bundle/thresholds.csv", "Thresholds: new.csv"]
     assert Path("bundle/thresholds.csv").read_bytes() == Path("new.csv").read_bytes()
     assert Path("old.csv").read_bytes() != Path("new.csv").read_bytes()
@@ -452,7 +452,7 @@ def test_every_setting_of_an_option_is_explained(run: Run) -> None:
     ("command", "words"),
     [
         ("train", "Train one model"),
-        ("predict", "auto: OpenVINO on a CPU"),
+        ("predict", "auto: openvino on a CPU"),
         ("export", "one file for any engine"),
         ("serve", "Address to listen on"),
         ("explain", "Photos to explain, or folders"),
