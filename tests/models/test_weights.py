@@ -181,9 +181,7 @@ def test_no_hub_in_reach_names_the_repository_of_timm(caches: Path) -> None:
 
 
 def test_a_network_without_official_weights_says_so() -> None:
-    with pytest.raises(
-        WeightsError, match=r"there are no official weights of timm/cspresnet50d"
-    ) as caught:
+    with pytest.raises(WeightsError, match=r"there are no official weights of timm/cspresnet50d") as caught:
         load_weights(named("timm/cspresnet50d", nn.Identity()))
     assert "3. start from random" in str(caught.value)
 
