@@ -139,7 +139,7 @@ def test_additions_are_trained_with(
 @pytest.mark.usefixtures("additions")
 @pytest.mark.parametrize("loss", ["focal", "asymmetric"])
 @pytest.mark.parametrize(
-    "tuning", [{"tune": "head", "epochs": None}, {"tune": "top", "cut": "1"}, {"tune": "full"}]
+    "tuning", [{"tune": "head", "epochs": None}, {"tune": "top", "cut": "1"}, {"tune": "full", "epochs": 8}]
 )
 def test_every_method_trains_under_every_loss(
     loss: str, tuning: dict[str, Any], shapes_table: LabelTable
@@ -147,5 +147,5 @@ def test_every_method_trains_under_every_loss(
     network = train(shapes_table, MINE, tuning | {"loss": loss})
 
     losses = [epoch.train_loss for epoch in network.trial.history]
-    assert min(losses[1:]) < losses[0]
+    assert losses[-1] < losses[0]
     np.testing.assert_array_equal(network.trial.pos_weight, 1.0)

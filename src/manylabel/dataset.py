@@ -58,9 +58,9 @@ class Dataset:
         ...     table = ml.write_sample(f"{folder}/postcards", n_photos=4)
         ...     data = ml.Dataset.read(f"{folder}/postcards/images", table)
         >>> data.labels[:3], len(data)
-        (('lake', 'bridge', 'pagoda'), 4)
+        (('boat', 'bridge', 'lake'), 4)
         >>> data.to_frame()["lake"].tolist()
-        [1.0, 1.0, 0.0, 1.0]
+        [1.0, 1.0, 0.0, 0.0]
     """
 
     def __init__(self, table: LabelTable, *, folder: Path | str = ".") -> None:
