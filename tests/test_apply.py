@@ -42,7 +42,7 @@ def small_table(*labels: str, parts: tuple[Part | None, ...] = (None, None)) -> 
 def test_photos_are_scored_as_the_trial_scored_them(shapes_bundle: Path, shapes_table: LabelTable) -> None:
     # The photos of the bundle are drawn as those of the table; its facts hold the metrics of the trial.
     predictions = predict(shapes_bundle, shapes_table.photos, precision="fp32")
-    facts = json.loads((shapes_bundle / "facts.json").read_text(encoding="utf-8"))
+    facts = json.loads((shapes_bundle / "results.json").read_text(encoding="utf-8"))
     (trial,) = facts["models"]
 
     rows = [photo["row"] for photo in facts["gallery"]]
@@ -156,7 +156,7 @@ def test_an_evaluation_says_what_answering_without_looking_gives(
 ) -> None:
     folder = shapes_table.photos[0].parent
     bundle = shutil.copytree(shapes_bundle, tmp_path / "bundle")
-    facts_file = bundle / "facts.json"
+    facts_file = bundle / "results.json"
     facts = json.loads(facts_file.read_text(encoding="utf-8"))
     shares = [label["n_train"] / label["n_train_known"] for label in facts["data"]["labels"]]
     scores = np.tile(shares, (32, 1))

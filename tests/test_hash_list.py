@@ -40,9 +40,9 @@ def bundle(tmp_path: Path) -> Path:
         write_weights=lambda path: write_atomically(path, b"weights"),
     )
     (folder / "model.onnx").write_bytes(b"onnx")
-    facts = json.loads((folder / "facts.json").read_text())
+    facts = json.loads((folder / "results.json").read_text())
     facts["exports"] = {"onnx": {"sha256": file_sha256(folder / "model.onnx"), "bundle": facts["sha256"]}}
-    (folder / "facts.json").write_text(json.dumps(facts))
+    (folder / "results.json").write_text(json.dumps(facts))
     (folder / "openvino").mkdir()
     (folder / "openvino" / "model.xml").write_bytes(b"<net/>")
     hashes = {"model.xml": file_sha256(folder / "openvino" / "model.xml")}
@@ -60,7 +60,7 @@ def test_every_file_of_a_bundle_is_checked(bundle: Path) -> None:
     assert states(found) == {
         "README.md": "as written",
         "config.json": "as written",
-        "facts.json": "holds the hashes",
+        "results.json": "holds the hashes",
         "model.onnx": "as written",
         "openvino/facts.json": "holds the hashes",
         "openvino/model.xml": "as written",
@@ -126,9 +126,9 @@ def test_thresholds_that_were_chosen_anew_are_as_written(bundle: Path) -> None:
 
 
 def test_what_earlier_versions_did_not_list_is_told(bundle: Path) -> None:
-    facts = json.loads((bundle / "facts.json").read_text())
+    facts = json.loads((bundle / "results.json").read_text())
     del facts["sha256"]["README.md"], facts["sha256"]["split.csv"]
-    (bundle / "facts.json").write_text(json.dumps(facts))
+    (bundle / "results.json").write_text(json.dumps(facts))
 
     found = verify(bundle)
 

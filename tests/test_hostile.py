@@ -30,13 +30,13 @@ def bundle(shapes_bundle: Path, tmp_path: Path) -> Path:
 
 
 def seal(bundle: Path, name: str) -> None:
-    """Put the hash of a file into facts.json, as whoever made it would."""
-    facts = json.loads((bundle / "facts.json").read_text(encoding="utf-8"))
+    """Put the hash of a file into results.json, as whoever made it would."""
+    facts = json.loads((bundle / "results.json").read_text(encoding="utf-8"))
     if name == "model.onnx":
         facts["exports"] = {"onnx": {"sha256": file_sha256(bundle / name), "bundle": facts["sha256"]}}
     else:
         facts["sha256"][name] = file_sha256(bundle / name)
-    (bundle / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+    (bundle / "results.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
 def rewrite_config(bundle: Path, **changes: Any) -> None:
@@ -122,7 +122,7 @@ def test_preprocessing_beyond_all_measure_is_refused(key: str, value: object, bu
         open_predictor(bundle)
 
 
-@pytest.mark.parametrize("name", ["config.json", "facts.json"])
+@pytest.mark.parametrize("name", ["config.json", "results.json"])
 def test_json_that_never_ends_its_nesting_is_refused(name: str, bundle: Path) -> None:
     (bundle / name).write_text("[" * 100_000, encoding="utf-8")
     if name == "config.json":

@@ -81,7 +81,7 @@ def test_a_comparison_writes_the_whole_run_directory(config: RunConfig) -> None:
             "weights.safetensors",
             "thresholds.csv",
             "out_of_fold.csv",
-            "facts.json",
+            "results.json",
             "README.md",
         )
         files -= {f"models/{model}/{name}" for name in bundle}
@@ -369,7 +369,7 @@ def test_what_is_finished_is_kept_where_the_disk_gets_full(
 
     def fill_the_disk(folder: Path, trial: Trial, table: LabelTable) -> None:
         if trial.model == "squeezenet1_0":
-            (folder / "models" / trial.model / "facts.json").unlink()
+            (folder / "models" / trial.model / "results.json").unlink()
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(pipeline, "write_trial", fill_the_disk)

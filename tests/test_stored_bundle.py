@@ -14,11 +14,12 @@ import torch
 from safetensors.torch import save_file
 
 from manylabel.apply import predict
-from manylabel.bundle.folder import read_bundle
+from manylabel.bundle.folder import read_bundle, replace_thresholds
 from manylabel.config import EngineName
 from manylabel.exporters.registry import export
+from manylabel.hash_list import verify
 from manylabel.io.files import file_sha256
-from manylabel.types import LabelTable
+from manylabel.types import LabelTable, Thresholds
 
 STORED = Path(__file__).parent / "stored" / "bundle_version_1"
 EXPECTED = json.loads((STORED / "expected.json").read_text(encoding="utf-8"))
@@ -66,3 +67,15 @@ def test_it_is_exported(bundle: Path) -> None:
     pytest.importorskip("onnxscript")
     for row in export(bundle, "onnx").parity.rows:
         assert row.max_difference <= 1e-3
+
+
+def test_new_thresholds_are_noted_in_its_own_file(bundle: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(bundle, tmp_path / "bundle"))
+    new = Thresholds(values=np.array([0.1, 0.2, 0.3]), origin="as wished")
+
+    replace_thresholds(read_bundle(folder), new)
+
+    assert not (folder / "results.json").exists()
+    read = read_bundle(folder)
+    assert (read.thresholds.origin, read.thresholds.changes) == ("as wished", ())
+    assert {file.name: file.state for file in verify(folder).files}["facts.json"] == "holds the hashes"

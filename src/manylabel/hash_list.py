@@ -16,16 +16,16 @@ from typing import Any, Literal
 
 from manylabel.bundle.folder import (
     CARD_FILE,
-    FACTS_FILE,
     NETWORK_FILES,
     THRESHOLDS_FILE,
     Bundle,
     hash_file,
     read_bundle,
+    results_file,
 )
 from manylabel.bundle.onnx_file import ONNX_FILE, expected_onnx
 from manylabel.data.split import SPLIT_FILE
-from manylabel.engines.model_files import BUNDLE_FILES, INT8_FOLDER, OPENVINO_FOLDER
+from manylabel.engines.model_files import BUNDLE_FILES, FACTS_FILE, INT8_FOLDER, OPENVINO_FOLDER
 from manylabel.errors import BundleError, ConfigError
 from manylabel.io.files import printable
 from manylabel.io.untrusted_files import check_plain, read_json
@@ -148,11 +148,11 @@ def _check_listed(folder: Path, listed: Mapping[str, object], present: Mapping[s
 
 
 def _state(name: str, sha256: str, listed: Mapping[str, object], bundle: Bundle) -> FileState:
-    if name.rpartition("/")[2] == FACTS_FILE:
+    if name.rpartition("/")[2] == FACTS_FILE or name == results_file(bundle.folder):
         return "holds the hashes"
     if name not in listed:
         return "not listed"
-    # `manylabel thresholds --write` notes them in facts.json and leaves the hash of the first ones.
+    # `manylabel thresholds --write` notes them in results.json and leaves the hash of the first ones.
     is_noted = bundle.chosen_thresholds is not None and not bundle.thresholds.changes
     is_as_written = listed[name] == sha256 or (name == THRESHOLDS_FILE and is_noted)
     return "as written" if is_as_written else "edited"

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from manylabel.bundle.folder import FACTS_FILE, BundleConfig, read_bundle, write_bundle
+from manylabel.bundle.folder import BundleConfig, read_bundle, write_bundle
 from manylabel.bundle.tables import gather_out_of_fold
 from manylabel.config import RunConfig
 from manylabel.data.split import SPLIT_FILE
@@ -73,7 +73,7 @@ def keep_finished_networks(folder: Path, out: Path) -> Iterator[None]:
 def _keep_finished(folder: Path, out: Path) -> None:
     """Rename the folder of a run that failed, and remove networks from it that are not complete."""
     bundles = [folder, *folder.glob("models/*")]
-    finished = [bundle.name for bundle in bundles if (bundle / FACTS_FILE).is_file()]
+    finished = [bundle.name for bundle in bundles if (bundle / RESULTS_FILE).is_file()]
     if not finished:
         return
     kept = keep_unfinished(folder, out)

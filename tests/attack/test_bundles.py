@@ -70,7 +70,7 @@ def bundle(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 def read_facts(bundle: Path) -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads((bundle / "facts.json").read_text(encoding="utf-8"))
+    facts: dict[str, Any] = json.loads((bundle / "results.json").read_text(encoding="utf-8"))
     return facts
 
 
@@ -81,7 +81,7 @@ def seal(bundle: Path, name: str) -> None:
         facts["exports"] = {"onnx": {"sha256": file_sha256(bundle / name), "bundle": facts["sha256"]}}
     else:
         facts["sha256"][name] = file_sha256(bundle / name)
-    (bundle / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+    (bundle / "results.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
 def put(name: str, content: bytes | Callable[[], bytes]) -> Tamper:
@@ -89,7 +89,7 @@ def put(name: str, content: bytes | Callable[[], bytes]) -> Tamper:
 
     def tamper(bundle: Path) -> None:
         (bundle / name).write_bytes(content() if callable(content) else content)
-        if name != "facts.json":
+        if name != "results.json":
             seal(bundle, name)
 
     return tamper
@@ -230,9 +230,11 @@ RULE = " | ".join(LONG_LABELS)
 SHAPED = '{"a": {"dtype": "%s", "shape": %s, "data_offsets": %s}}'
 
 ATTACKS: dict[str, Attack] = {
-    # facts.json
+    # results.json
     **{
-        f"facts: {name}": Attack(tamper=insert("facts.json", f'"run": {text},'), says="facts.json: cannot be")
+        f"facts: {name}": Attack(
+            tamper=insert("results.json", f'"run": {text},'), says="results.json: cannot be"
+        )
         for name, text in {
             "10 to the power of 400": FAR,
             "1e999": "1e999",
@@ -244,11 +246,11 @@ ATTACKS: dict[str, Attack] = {
             "5,000 digits": "7" * 5_000,
         }.items()
     },
-    "facts: nothing": Attack(tamper=put("facts.json", b""), says="facts.json: cannot be read"),
-    "facts: a list": Attack(tamper=put("facts.json", b"[]"), says="facts.json: is damaged"),
-    "facts: no text": Attack(tamper=put("facts.json", b"\xff\xfe{"), says="facts.json: cannot be read"),
-    "facts: no hashes": Attack(tamper=put("facts.json", b'{"sha256": 3}'), says="facts.json: is damaged"),
-    "facts: 300 MB": Attack(tamper=grow("facts.json", HUGE), says="facts.json: is 300 MB"),
+    "facts: nothing": Attack(tamper=put("results.json", b""), says="results.json: cannot be read"),
+    "facts: a list": Attack(tamper=put("results.json", b"[]"), says="results.json: is damaged"),
+    "facts: no text": Attack(tamper=put("results.json", b"\xff\xfe{"), says="results.json: cannot be read"),
+    "facts: no hashes": Attack(tamper=put("results.json", b'{"sha256": 3}'), says="results.json: is damaged"),
+    "facts: 300 MB": Attack(tamper=grow("results.json", HUGE), says="results.json: is 300 MB"),
     # config.json
     "config: side of 1e400": Attack(tamper=preprocess("side_px", FAR), says="config.json: cannot be read"),
     "config: mean of 1e999": Attack(
@@ -325,7 +327,7 @@ ATTACKS: dict[str, Attack] = {
             tamper=replace_by(os.mkfifo, name), use=use, says=f"{name}: is a named pipe"
         )
         for name, use in {
-            "facts.json": "auto",
+            "results.json": "auto",
             "config.json": "auto",
             "weights.safetensors": "auto",
             "thresholds.csv": "auto",
@@ -342,7 +344,7 @@ ATTACKS: dict[str, Attack] = {
             tamper=replace_by(link_to_copy, name), use=use, says=f"{name}: is a symbolic"
         )
         for name, use in {
-            "facts.json": "auto",
+            "results.json": "auto",
             "config.json": "auto",
             "weights.safetensors": "torch",
             "thresholds.csv": "auto",
@@ -354,7 +356,7 @@ ATTACKS: dict[str, Attack] = {
         }.items()
     },
     "a link as /dev/zero": Attack(
-        tamper=replace_by(lambda place: place.symlink_to("/dev/zero"), "facts.json"),
+        tamper=replace_by(lambda place: place.symlink_to("/dev/zero"), "results.json"),
         says="is a symbolic link",
     ),
     "a socket": Attack(tamper=replace_by(listen, "config.json"), says="config.json: is a socket"),

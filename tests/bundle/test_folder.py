@@ -67,8 +67,8 @@ def rewrite(file: Path, **changes: Any) -> None:
 
 
 def seal(file: Path) -> None:
-    """Put the hash of a file that was changed into facts.json."""
-    facts_file = file.parent / "facts.json"
+    """Put the hash of a file that was changed into results.json."""
+    facts_file = file.parent / "results.json"
     facts = json.loads(facts_file.read_text(encoding="utf-8"))
     facts["sha256"][file.name] = file_sha256(file)
     facts_file.write_text(json.dumps(facts), encoding="utf-8")
@@ -105,7 +105,7 @@ def test_counts_of_training_are_read_where_they_are_told(
     data: object, expected: tuple[list[int], list[int]] | None, tmp_path: Path
 ) -> None:
     folder = write(tmp_path / "bundle")
-    facts_file = folder / "facts.json"
+    facts_file = folder / "results.json"
     facts = json.loads(facts_file.read_text(encoding="utf-8"))
     facts_file.write_text(json.dumps({**facts, "data": data}), encoding="utf-8")
 
@@ -115,7 +115,7 @@ def test_counts_of_training_are_read_where_they_are_told(
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity", "1" + "0" * 400, "-" + "9" * 19])
-@pytest.mark.parametrize("name", ["facts.json", "config.json"])
+@pytest.mark.parametrize("name", ["results.json", "config.json"])
 def test_a_number_that_no_bundle_has_is_told(name: str, number: str, tmp_path: Path) -> None:
     file = write(tmp_path) / name
     text = file.read_text(encoding="utf-8")
@@ -196,7 +196,7 @@ def test_a_changed_file_is_named(name: str, tmp_path: Path) -> None:
 
 
 def test_a_folder_without_facts_is_no_bundle(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"is not a bundle: it has no facts.json; give the folder of"):
+    with pytest.raises(BundleError, match=r"is not a bundle: it has no results.json; give the folder of"):
         read_bundle(tmp_path)
 
 
@@ -217,9 +217,9 @@ def test_a_file_is_no_bundle(tmp_path: Path) -> None:
     ],
 )
 def test_damaged_facts_are_told(facts: str, problem: str, tmp_path: Path) -> None:
-    (write(tmp_path) / "facts.json").write_text(facts, encoding="utf-8")
+    (write(tmp_path) / "results.json").write_text(facts, encoding="utf-8")
 
-    with pytest.raises(BundleError, match=rf"facts.json: {problem}"):
+    with pytest.raises(BundleError, match=rf"results.json: {problem}"):
         read_bundle(tmp_path)
 
 
@@ -299,7 +299,7 @@ def test_thresholds_that_were_only_saved_again_are_not_called_edited(tmp_path: P
 
 
 def test_an_edit_is_told_where_it_is_not_known_what_was_chosen(tmp_path: Path) -> None:
-    facts_file = write(tmp_path) / "facts.json"
+    facts_file = write(tmp_path) / "results.json"
     facts = json.loads(facts_file.read_text(encoding="utf-8"))
     facts_file.write_text(json.dumps({**facts, "thresholds": None}), encoding="utf-8")
     assert read_bundle(tmp_path).thresholds.changes == ()
@@ -310,7 +310,7 @@ def test_an_edit_is_told_where_it_is_not_known_what_was_chosen(tmp_path: Path) -
 
 
 def test_what_an_earlier_version_told_of_thresholds_is_known(tmp_path: Path) -> None:
-    facts_file = write(tmp_path) / "facts.json"
+    facts_file = write(tmp_path) / "results.json"
     facts = json.loads(facts_file.read_text(encoding="utf-8"))
     del facts["thresholds"]
     facts["models"] = [{"thresholds": {"values": [0.25, 1 / 3, 0.75], "origin": ""}}]
@@ -322,10 +322,10 @@ def test_what_an_earlier_version_told_of_thresholds_is_known(tmp_path: Path) -> 
 
 
 def test_every_file_that_is_written_has_its_hash(tmp_path: Path) -> None:
-    hashes = json.loads((write(tmp_path) / "facts.json").read_text(encoding="utf-8"))["sha256"]
+    hashes = json.loads((write(tmp_path) / "results.json").read_text(encoding="utf-8"))["sha256"]
 
     assert hashes == {
-        file.name: file_sha256(file) for file in tmp_path.iterdir() if file.name != "facts.json"
+        file.name: file_sha256(file) for file in tmp_path.iterdir() if file.name != "results.json"
     }
     assert set(hashes) >= {"README.md", "config.json", "thresholds.csv", "weights.safetensors"}
 

@@ -22,7 +22,7 @@ def copied(shapes_bundle: Path, tmp_path: Path) -> Path:
 
 
 def add(bundle: Path, content: bytes, *, moment: str = "") -> None:
-    """Add a file; stop before facts.json tells of it, before it takes its place, or before the end."""
+    """Add a file; stop before results.json tells of it, before it takes its place, or before the end."""
     made = bundle.parent / "made.onnx"
     made.write_bytes(content)
     opened = read_bundle(bundle)
@@ -86,7 +86,7 @@ def test_a_file_that_is_neither_is_refused(copied: Path) -> None:
 def test_the_file_before_is_forgotten_at_the_end(copied: Path) -> None:
     add(copied, b"first")
     add(copied, b"second")
-    exports = json.loads((copied / "facts.json").read_text())["exports"]
+    exports = json.loads((copied / "results.json").read_text())["exports"]
     assert list(exports) == ["onnx"]
     assert exports["onnx"]["sha256"] == file_sha256(copied / "model.onnx")
 
@@ -101,9 +101,9 @@ def test_a_missing_file_and_an_entry_without_a_hash_are_told(copied: Path) -> No
     with pytest.raises(BundleError, match=r"model\.onnx: is missing"):
         verify(copied)
 
-    facts = json.loads((copied / "facts.json").read_text())
+    facts = json.loads((copied / "results.json").read_text())
     del facts["exports"]["onnx"]["sha256"]
-    (copied / "facts.json").write_text(json.dumps(facts))
+    (copied / "results.json").write_text(json.dumps(facts))
     (copied / "model.onnx").write_bytes(b"first")
     with pytest.raises(BundleError, match="has changed since it was written"):
         verify(copied)
@@ -112,12 +112,12 @@ def test_a_missing_file_and_an_entry_without_a_hash_are_told(copied: Path) -> No
 @pytest.mark.parametrize("entry", ["text", 7, [], None])
 def test_an_entry_that_is_no_object_is_none(entry: object, copied: Path) -> None:
     add(copied, b"first")
-    facts = json.loads((copied / "facts.json").read_text())
+    facts = json.loads((copied / "results.json").read_text())
     facts["exports"]["onnx"] = entry
-    (copied / "facts.json").write_text(json.dumps(facts))
+    (copied / "results.json").write_text(json.dumps(facts))
 
     assert {file.name: file.state for file in verify(copied).files}["model.onnx"] == "not listed"
-    with pytest.raises(BundleError, match=r"has no entry in facts\.json"):
+    with pytest.raises(BundleError, match=r"has no entry in results\.json"):
         read_onnx(read_bundle(copied))
 
 

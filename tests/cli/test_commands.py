@@ -121,7 +121,7 @@ def test_options_reach_the_run(run: Run, images: Path, labels: Path) -> None:
         *("--set", "training.loss=bce"),
     )
 
-    facts = json.loads(Path("shapes/facts.json").read_text(encoding="utf-8"))
+    facts = json.loads(Path("shapes/results.json").read_text(encoding="utf-8"))
     assert answer.code == 0
     assert "Evaluated on 32 photos, each scored by a model that was not trained on it." in answer.stdout
     assert (facts["run"]["seed"], facts["run"]["recipe"]) == (7, "study")
@@ -142,7 +142,7 @@ def test_photos_that_cannot_be_read_are_listed_and_the_rest_is_done(
     for answer in (compared, predicted, evaluated):
         assert answer.code == 0
         assert "11.png: it is not a photo" in answer.said
-    assert json.loads(Path("bundle/facts.json").read_text(encoding="utf-8"))["data"]["n_photos"] == 31
+    assert json.loads(Path("bundle/results.json").read_text(encoding="utf-8"))["data"]["n_photos"] == 31
     assert "Evaluated on 31 photos (OpenVINO, " in evaluated.stdout
     with Path("said.csv").open(newline="", encoding="utf-8") as file:
         said = list(csv.DictReader(file))

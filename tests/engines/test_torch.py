@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from manylabel.bundle.folder import FACTS_FILE, WEIGHTS_FILE, read_bundle
+from manylabel.bundle.folder import RESULTS_FILE, WEIGHTS_FILE, read_bundle
 from manylabel.engines.torch import TorchPredictor, save_weights, torch_predictor
 from manylabel.errors import BundleError
 from manylabel.io.files import file_sha256
@@ -51,9 +51,9 @@ def change_weights(bundle: Path, change: Any) -> None:
     """Change the weights of a bundle, and their hash, as if they had been written that way."""
     weights = load_file(bundle / WEIGHTS_FILE)
     save_file(change(weights), bundle / WEIGHTS_FILE)
-    facts = json.loads((bundle / FACTS_FILE).read_text(encoding="utf-8"))
+    facts = json.loads((bundle / RESULTS_FILE).read_text(encoding="utf-8"))
     facts["sha256"][WEIGHTS_FILE] = file_sha256(bundle / WEIGHTS_FILE)
-    (bundle / FACTS_FILE).write_text(json.dumps(facts), encoding="utf-8")
+    (bundle / RESULTS_FILE).write_text(json.dumps(facts), encoding="utf-8")
 
 
 def test_scores_are_the_sigmoid_of_the_logits(classifier: Classifier) -> None:

@@ -86,7 +86,7 @@ def test_the_file_stands_alone(exported: Path) -> None:
 
 
 def test_the_facts_say_how_near_it_is(exported: Path) -> None:
-    facts = json.loads((exported / "facts.json").read_text(encoding="utf-8"))["exports"]["onnx"]
+    facts = json.loads((exported / "results.json").read_text(encoding="utf-8"))["exports"]["onnx"]
     assert facts["parity"]["judged_on"] == "24 photos and 4 of noise"
     assert list(facts["parity"]["engines"]) == ["ONNX Runtime, fp32", "OpenVINO, fp32"]
     assert all(row["max_difference"] <= 1e-3 for row in facts["parity"]["engines"].values())
@@ -133,15 +133,15 @@ def test_a_changed_file_is_refused(form: ExportName, copied: Path) -> None:
 def test_a_file_that_nothing_is_known_of_is_refused(shapes_bundle: Path, tmp_path: Path) -> None:
     bundle = Path(shutil.copytree(shapes_bundle, tmp_path / "bundle"))
     (bundle / "model.onnx").write_bytes(b"who knows")
-    with pytest.raises(BundleError, match=r"has no entry in facts\.json; export it again"):
+    with pytest.raises(BundleError, match=r"has no entry in results\.json; export it again"):
         open_predictor(bundle, engine="onnxruntime")
 
 
 def test_the_form_of_other_weights_is_refused(copied: Path) -> None:
     bundle = read_bundle(copied)
-    facts = json.loads((copied / "facts.json").read_text(encoding="utf-8"))
+    facts = json.loads((copied / "results.json").read_text(encoding="utf-8"))
     facts["exports"]["onnx"]["bundle"]["weights.safetensors"] = "another"
-    (copied / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+    (copied / "results.json").write_text(json.dumps(facts), encoding="utf-8")
     assert read_onnx(bundle) is not None  # as it was read before
     with pytest.raises(BundleError, match="was exported from a different model than the one in this bundle"):
         read_onnx(read_bundle(copied))

@@ -72,7 +72,7 @@ def test_a_split_holds_no_formula_and_is_read_back(tmp_path: Path) -> None:
     split = Split(train=rows[:6], val=rows[6:7], test=rows[7:], folds=(), origin="drawn")
     write_split(tmp_path / "split.csv", table_of(NAMES), split)
 
-    (tmp_path / "facts.json").write_text('{"sha256": {}}', encoding="utf-8")
+    (tmp_path / "results.json").write_text('{"sha256": {}}', encoding="utf-8")
     assert formulas_in(tmp_path / "split.csv") == []
     np.testing.assert_array_equal(read_split(tmp_path / "split.csv", table_of(NAMES)).train, split.train)
     learned = find_learned(tmp_path, NAMES, folder=tmp_path)

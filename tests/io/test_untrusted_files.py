@@ -18,13 +18,13 @@ def snapshot(tmp_path: Path) -> Path:
     blobs.mkdir()
     (folder / "openvino").mkdir(parents=True)
     (blobs / BLOB).write_text("{}")
-    (folder / "facts.json").symlink_to(f"../../blobs/{BLOB}")
+    (folder / "results.json").symlink_to(f"../../blobs/{BLOB}")
     (folder / "openvino" / "facts.json").symlink_to(f"../../../blobs/{BLOB}")
     return folder
 
 
 def test_a_bundle_in_the_cache_of_the_hub_is_read(snapshot: Path) -> None:
-    for name in ("facts.json", "openvino/facts.json"):
+    for name in ("results.json", "openvino/facts.json"):
         check_plain(snapshot, name)
         assert read_json(snapshot / name) == {}
 
@@ -41,27 +41,27 @@ def test_other_links_in_that_cache_are_refused(target: str, snapshot: Path) -> N
 
 def test_a_link_to_a_blob_is_refused_where_no_cache_is(snapshot: Path, tmp_path: Path) -> None:
     (tmp_path / "bundles" / "mine").mkdir(parents=True)
-    (tmp_path / "bundles" / "mine" / "facts.json").symlink_to(f"../../blobs/{BLOB}")
+    (tmp_path / "bundles" / "mine" / "results.json").symlink_to(f"../../blobs/{BLOB}")
 
     with pytest.raises(BundleError, match="is a symbolic link"):
-        check_plain(tmp_path / "bundles" / "mine", "facts.json")
+        check_plain(tmp_path / "bundles" / "mine", "results.json")
 
 
 def test_a_bundle_may_be_called_by_a_link(snapshot: Path, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
-    (tmp_path / "real" / "facts.json").write_text("{}")
+    (tmp_path / "real" / "results.json").write_text("{}")
     (tmp_path / "latest").symlink_to("real")
 
-    check_plain(tmp_path / "latest", "facts.json")
+    check_plain(tmp_path / "latest", "results.json")
 
 
 def test_what_is_not_there_is_left_to_its_reader(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     check_plain(tmp_path, "openvino/facts.json")
-    check_plain(tmp_path / "file", "facts.json")
+    check_plain(tmp_path / "file", "results.json")
     with pytest.raises(FileNotFoundError):
-        read_json(tmp_path / "facts.json")
+        read_json(tmp_path / "results.json")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
@@ -73,6 +73,6 @@ def test_a_folder_that_is_a_pipe_is_told(tmp_path: Path) -> None:
 
 
 def test_whole_numbers_of_18_digits_are_read(tmp_path: Path) -> None:
-    (tmp_path / "facts.json").write_text('{"a": [-999999999999999999, 0.5, 1e300]}')
+    (tmp_path / "results.json").write_text('{"a": [-999999999999999999, 0.5, 1e300]}')
 
-    assert read_json(tmp_path / "facts.json") == {"a": [-(10**18) + 1, 0.5, 1e300]}
+    assert read_json(tmp_path / "results.json") == {"a": [-(10**18) + 1, 0.5, 1e300]}

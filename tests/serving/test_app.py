@@ -346,7 +346,7 @@ def test_heat_maps_of_a_bundle_that_was_trained_anew_meanwhile_are_refused(
 ) -> None:
     bundle = Path(shutil.copytree(shapes_bundle, tmp_path / "bundle"))
     with client_of(bundle) as client:
-        facts_file, thresholds = bundle / "facts.json", bundle / "thresholds.csv"
+        facts_file, thresholds = bundle / "results.json", bundle / "thresholds.csv"
         thresholds.write_text(thresholds.read_text(encoding="utf-8") + "\n", encoding="utf-8")
         facts = json.loads(facts_file.read_text(encoding="utf-8"))
         facts["sha256"]["thresholds.csv"] = file_sha256(thresholds)
@@ -602,9 +602,9 @@ def test_rules_are_obeyed_and_told(shapes_bundle: Path, tmp_path: Path) -> None:
     config = json.loads((bundle / "config.json").read_text(encoding="utf-8"))
     config |= {"format_version": 2, "rules": {"at_least_one": ["circle | square | triangle"]}}
     (bundle / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    facts = json.loads((bundle / "facts.json").read_text(encoding="utf-8"))
+    facts = json.loads((bundle / "results.json").read_text(encoding="utf-8"))
     facts["sha256"]["config.json"] = file_sha256(bundle / "config.json")
-    (bundle / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+    (bundle / "results.json").write_text(json.dumps(facts), encoding="utf-8")
     with client_of(bundle) as client:
         assert client.get("/labels").json()["rules"] == ["circle | square | triangle"]
         assert client.post("/predict", content=png(color="white")).json()["photos"][0]["labels"]

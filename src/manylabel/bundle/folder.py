@@ -7,7 +7,7 @@ Out: a folder of plain files, complete or absent; or the checked bundle.
     weights.safetensors  all weights
     thresholds.csv       one threshold per label; a user may edit it
     out_of_fold.csv      the targets and out-of-fold probabilities that they were chosen by, if any
-    facts.json           how it was trained and evaluated, and the SHA-256 of the other files
+    results.json         how it was trained and evaluated, and the SHA-256 of the other files
     README.md            the model card; a user may edit it
     model.onnx           the model for any engine, once it is exported; see onnx_file.py
 
@@ -43,7 +43,9 @@ CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
 THRESHOLDS_FILE = "thresholds.csv"
 OUT_OF_FOLD_FILE = "out_of_fold.csv"
-FACTS_FILE = "facts.json"
+RESULTS_FILE = "results.json"
+OLD_RESULTS_FILE = "facts.json"
+"""The name of the same file in bundles of earlier versions."""
 CARD_FILE = "README.md"
 
 _NEEDED_FILES = (CONFIG_FILE, WEIGHTS_FILE, THRESHOLDS_FILE)
@@ -59,7 +61,7 @@ class Bundle:
         folder: Its folder.
         config: The model.
         thresholds: The thresholds in its file, one per label.
-        chosen_thresholds: The thresholds chosen in training [n_labels]; None if facts.json has none.
+        chosen_thresholds: The thresholds chosen in training [n_labels]; None if results.json has none.
         facts: How it was trained and evaluated.
     """
 
@@ -111,7 +113,7 @@ def write_bundle(  # noqa: PLR0913 - a file of the bundle each
             hashes = {file.name: file_sha256(file) for file in sorted(folder.iterdir())}
             whole = {**facts, **_threshold_facts(thresholds), "sha256": hashes}
             # Last and atomically: a folder with this file is a complete bundle.
-            write_atomically(folder / FACTS_FILE, _to_json(whole).encode())
+            write_atomically(folder / RESULTS_FILE, _to_json(whole).encode())
 
     _fill_or_keep(folder, fill)
 
@@ -140,15 +142,21 @@ def _final_name(part: str) -> str:
     return part if found is None else found[2]
 
 
+def results_file(folder: Path) -> str:
+    """Return the name of the results of a bundle, which is another one in bundles of earlier versions."""
+    is_old = not (folder / RESULTS_FILE).exists() and (folder / OLD_RESULTS_FILE).exists()
+    return OLD_RESULTS_FILE if is_old else RESULTS_FILE
+
+
 def read_bundle(folder: Path) -> Bundle:
-    """Read a bundle, and check the model against the hashes in facts.json.
+    """Read a bundle, and check the model against the hashes in results.json.
 
     Thresholds may have been edited; ``thresholds.changes`` lists known edits.
 
     Raises:
         BundleError: It is not a bundle, or a file is missing, damaged, of a later version or not plain.
     """
-    facts = _read_json(folder, FACTS_FILE)
+    facts = _read_json(folder, results_file(folder))
     for name in _NEEDED_FILES:
         check_plain(folder, name)
         if not (folder / name).is_file():
@@ -175,7 +183,7 @@ def _check_hash(folder: Path, name: str, hashes: Mapping[str, object]) -> None:
     if hash_file(folder / name) != hashes.get(name):
         raise BundleError(
             f"{folder / name}: has changed since the bundle was written (its SHA-256 differs from the one "
-            f"in {FACTS_FILE}); copy the bundle again, or train again"
+            f"in {results_file(folder)}); copy the bundle again, or train again"
         )
 
 
@@ -205,7 +213,7 @@ def hash_file(path: Path) -> str:
 
 
 def replace_thresholds(bundle: Bundle, thresholds: Thresholds) -> Path:
-    """Write new thresholds to a bundle, and how they were chosen to its facts.json.
+    """Write new thresholds to a bundle, and how they were chosen to its results.json.
 
     Returns:
         Their file.
@@ -215,9 +223,9 @@ def replace_thresholds(bundle: Bundle, thresholds: Thresholds) -> Path:
     """
     path = bundle.folder / THRESHOLDS_FILE
     write_thresholds(path, bundle.config.labels, thresholds.values)
-    # Exports are bound to the hashes in facts.json, which do not change, like the weights. The metadata of
+    # Exports are bound to the hashes in results.json, which do not change, like the weights. The metadata of
     # model.onnx keeps the thresholds of its export; manylabel reads them from thresholds.csv.
-    with writing(bundle.folder / FACTS_FILE):
+    with writing(bundle.folder / results_file(bundle.folder)):
         change_facts(bundle.folder, lambda facts: {**facts, **_threshold_facts(thresholds)})
     return path
 
@@ -244,12 +252,12 @@ def find_out_of_fold(bundle: Bundle) -> OutOfFold:
 
 
 def read_hashes(folder: Path) -> dict[str, object]:
-    """Return the SHA-256 of the files of a bundle by name, from facts.json.
+    """Return the SHA-256 of the files of a bundle by name, from results.json.
 
     Raises:
-        BundleError: There is no facts.json, or it cannot be read.
+        BundleError: There is no results.json, or it cannot be read.
     """
-    return _hashes_of(_read_json(folder, FACTS_FILE), folder)
+    return _hashes_of(_read_json(folder, results_file(folder)), folder)
 
 
 def read_training_counts(folder: Path, labels: Sequence[str]) -> tuple[IntArray, IntArray] | None:
@@ -261,12 +269,12 @@ def read_training_counts(folder: Path, labels: Sequence[str]) -> tuple[IntArray,
 
     Returns:
         Number of training photos with each label, and of those where it is known, [n_labels] each; None if
-        facts.json has none, e.g. of an earlier version or of ``MultiLabelClassifier``.
+        results.json has none, e.g. of an earlier version or of ``MultiLabelClassifier``.
 
     Raises:
-        BundleError: There is no facts.json, or it cannot be read.
+        BundleError: There is no results.json, or it cannot be read.
     """
-    facts = _read_json(folder, FACTS_FILE)
+    facts = _read_json(folder, results_file(folder))
     try:
         # Before version 3 the counts were called "train" and "train_known".
         seen = {
@@ -284,7 +292,7 @@ def read_training_counts(folder: Path, labels: Sequence[str]) -> tuple[IntArray,
 
 
 def change_facts(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Change facts.json as it is now: another process may have changed it since it was read.
+    """Change results.json as it is now: another process may have changed it since it was read.
 
     Args:
         folder: Folder of the bundle.
@@ -294,8 +302,8 @@ def change_facts(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]
         OSError: It cannot be written.
         BundleError: It is missing or damaged.
     """
-    changed = change(_read_json(folder, FACTS_FILE))
-    write_atomically(folder / FACTS_FILE, _to_json(changed).encode())
+    changed = change(_read_json(folder, results_file(folder)))
+    write_atomically(folder / results_file(folder), _to_json(changed).encode())
 
 
 def _to_json(values: Mapping[str, Any]) -> str:
@@ -317,10 +325,10 @@ def _read_json(folder: Path, name: str) -> dict[str, Any]:
 
 def _hashes_of(facts: Mapping[str, Any], folder: Path) -> dict[str, object]:
     if "sha256" not in facts:
-        raise BundleError(f"{folder / FACTS_FILE}: is damaged: 'sha256' is missing")
+        raise BundleError(f"{folder / results_file(folder)}: is damaged: 'sha256' is missing")
     hashes = facts["sha256"]
     if not isinstance(hashes, dict):
-        raise BundleError(f"{folder / FACTS_FILE}: is damaged: 'sha256' is not a JSON object")
+        raise BundleError(f"{folder / results_file(folder)}: is damaged: 'sha256' is not a JSON object")
     return hashes
 
 
@@ -329,7 +337,7 @@ def _threshold_facts(thresholds: Thresholds) -> dict[str, Any]:
 
 
 def _chosen_thresholds(facts: Mapping[str, Any], labels: Sequence[str]) -> FloatArray | None:
-    """Return the thresholds in facts.json; earlier versions only wrote those of trained models."""
+    """Return the thresholds in results.json; earlier versions only wrote those of trained models."""
     try:
         kept = facts["thresholds"] if "thresholds" in facts else facts["models"][0]["thresholds"]["values"]
         values = np.array(kept, dtype=np.float64)

@@ -1,18 +1,18 @@
-"""The ONNX file of a bundle, and its entry in facts.json.
+"""The ONNX file of a bundle, and its entry in results.json.
 
 In:  a bundle, an ONNX file that was exported from it.
-Out: ``model.onnx`` in the bundle; or its checked path. A file without an entry in facts.json is refused.
+Out: ``model.onnx`` in the bundle; or its checked path. A file without an entry in results.json is refused.
 
-A file and its entry cannot be replaced in one step. So facts.json first lists the new and the old file, then
-the new file is renamed, then the old entry is removed. A kill between any two of these steps leaves a bundle
-that works.
+A file and its entry cannot be replaced in one step. So results.json first lists the new and the old file,
+then the new file is renamed, then the old entry is removed. A kill between any two of these steps leaves a
+bundle that works.
 """
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from manylabel.bundle.folder import FACTS_FILE, NETWORK_FILES, Bundle, change_facts, hash_file
+from manylabel.bundle.folder import NETWORK_FILES, Bundle, change_facts, hash_file, results_file
 from manylabel.errors import BundleError
 from manylabel.io.files import file_sha256, sync_file, sync_folder
 from manylabel.io.untrusted_files import check_plain
@@ -23,19 +23,19 @@ _NOW, _BEFORE = "onnx", "onnx_before"
 
 
 def add_onnx(bundle: Bundle, made: Path, *, facts: Mapping[str, Any]) -> Path:
-    """Move an ONNX file into a bundle, and write its SHA-256 to facts.json.
+    """Move an ONNX file into a bundle, and write its SHA-256 to results.json.
 
     Args:
         bundle: The bundle that the file was exported from; an earlier file is replaced.
         made: The file, on the same disk.
-        facts: Further JSON values for its entry in facts.json.
+        facts: Further JSON values for its entry in results.json.
 
     Returns:
         Its new path.
 
     Raises:
         OSError: It cannot be written.
-        BundleError: The earlier file is not a plain file, or facts.json is missing.
+        BundleError: The earlier file is not a plain file, or results.json is missing.
     """
     check_plain(bundle.folder, ONNX_FILE)
     path = bundle.folder / ONNX_FILE
@@ -60,7 +60,7 @@ def add_onnx(bundle: Bundle, made: Path, *, facts: Mapping[str, Any]) -> Path:
 
 
 def read_onnx(bundle: Bundle) -> Path | None:
-    """Return the ONNX file of a bundle, checked against facts.json; None if there is none.
+    """Return the ONNX file of a bundle, checked against results.json; None if there is none.
 
     Raises:
         BundleError: It is not a plain file, has changed since it was written, or has other weights.
@@ -71,7 +71,7 @@ def read_onnx(bundle: Bundle) -> Path | None:
         return None
     again = f"export it again: manylabel export {bundle.folder} --to onnx"
     if next(_known(bundle.facts), None) is None:
-        raise BundleError(f"{path}: has no entry in {FACTS_FILE}; {again}")
+        raise BundleError(f"{path}: has no entry in {results_file(path.parent)}; {again}")
     found = _find(bundle.facts, hash_file(path))
     if found is None:
         raise BundleError(f"{path}: has changed since it was exported; {again}")

@@ -39,7 +39,7 @@ def compare(
 ) -> None:
     """Train models on the same photos, compare them and write a report.
 
-    Prints one table and writes the run directory: report.html, table.csv, facts.json, plots, predictions,
+    Prints one table and writes the run directory: report.html, table.csv, results.json, plots, predictions,
     the loss of every epoch, and each trained model as a bundle.
     """
     config = options.configure(photos, labels, models=models, out=out)

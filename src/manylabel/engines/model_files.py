@@ -24,7 +24,9 @@ from typing import TYPE_CHECKING, Any
 from manylabel.bundle.folder import (
     CARD_FILE,
     CONFIG_FILE,
+    OLD_RESULTS_FILE,
     OUT_OF_FOLD_FILE,
+    RESULTS_FILE,
     THRESHOLDS_FILE,
     WEIGHTS_FILE,
     Bundle,
@@ -59,7 +61,8 @@ _OWN_FILES = re.compile("|".join(map(re.escape, _ENGINE_FILES)))
 _logger = logging.getLogger(__name__)
 
 BUNDLE_FILES = (
-    *(CONFIG_FILE, WEIGHTS_FILE, THRESHOLDS_FILE, OUT_OF_FOLD_FILE, FACTS_FILE, CARD_FILE, ONNX_FILE),
+    *(CONFIG_FILE, WEIGHTS_FILE, THRESHOLDS_FILE, OUT_OF_FOLD_FILE, CARD_FILE, ONNX_FILE),
+    *(RESULTS_FILE, OLD_RESULTS_FILE),
     *(f"{folder}/{name}" for folder in (OPENVINO_FOLDER, INT8_FOLDER) for name in _ENGINE_FILES),
 )
 """Every file that a bundle may have, its exports included."""

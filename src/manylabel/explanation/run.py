@@ -5,7 +5,6 @@ Out: heat maps and the most similar photos.
 """
 
 import logging
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,9 +33,6 @@ _logger = logging.getLogger(__name__)
 _MAX_GROUPS = 256
 _N_NEAREST = 5
 _LONGEST_PX = 640
-_NEIGHBOR_PX = 160
-_JPEG_QUALITY = 85
-_OWN_FILES = re.compile(r"index\.html|\d{3,}\.[^/]*\.png")
 
 
 def explain(  # noqa: PLR0913 - a wish of the user each

@@ -1,5 +1,6 @@
 """What a run measured, as frozen types: ``RunResults`` and its parts."""
 
+from manylabel.bundle.folder import RESULTS_FILE
 from manylabel.results.data import DataResults, FindingResult, LabelCounts, NearDuplicate, NearDuplicateGroup
 from manylabel.results.models import (
     BaselineResults,
@@ -18,7 +19,6 @@ from manylabel.results.models import (
 )
 from manylabel.results.run import (
     FORMAT_VERSION,
-    RESULTS_FILE,
     EvaluationSet,
     GalleryPhoto,
     LabelIssue,

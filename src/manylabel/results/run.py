@@ -16,7 +16,6 @@ from manylabel.results.models import BaselineResults, Interval, LearningCurveRes
 if TYPE_CHECKING:
     import pandas as pd
 
-RESULTS_FILE = "results.json"
 FORMAT_VERSION = 3
 """It rises when a field changes its meaning or goes."""
 
