@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from manylabel.config import RunConfig
+from manylabel.config import ConstraintsConfig, RunConfig
 from manylabel.errors import ConfigError
-from manylabel.recipes import all_settings, check_setting, config_from_toml, sections, show
+from manylabel.recipes import all_settings, apply_settings, check_setting, config_from_toml, sections, show
 
 TEXTS = 'a list of text, none empty, e.g. ["a", "b"]'
 NAMES = f"{TEXTS}; at least one name, none twice"
@@ -32,7 +32,8 @@ STATED_RANGES = [
         ),
         (
             "zzz = 1",
-            "unknown key 'zzz'. Known here: data, split, model, training, augmentation, evaluation, rules.",
+            "unknown key 'zzz'. Known here: data, split, model, training, augmentation, evaluation, "
+            "constraints.",
         ),
         ("training = 3", "'training' is a section, not a value; give one of its keys, e.g. training.tune"),
         (
@@ -145,3 +146,9 @@ def test_every_field_has_a_text() -> None:
 
 def test_the_help_of_a_setting_is_the_text_under_its_own_field() -> None:
     assert all_settings()["training.batch_size"].help == "Photos per step. Range: at least 1."
+
+
+def test_constraints_are_read_by_their_earlier_name() -> None:
+    expected = RunConfig(constraints=ConstraintsConfig(implies=("boat -> water",)))
+    assert config_from_toml('[rules]\nimplies = ["boat -> water"]') == expected
+    assert apply_settings(RunConfig(), ["rules.implies=boat -> water"]) == expected

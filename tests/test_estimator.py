@@ -95,14 +95,14 @@ def test_a_label_that_no_photo_carries_is_refused(shapes_table: LabelTable) -> N
         small().fit(shapes_table.photos, targets)
 
 
-def test_decisions_obey_rules(shapes_table: LabelTable) -> None:
+def test_decisions_obey_constraints(shapes_table: LabelTable) -> None:
     labels = [
         {label for label, value in zip(shapes_table.labels, row, strict=True) if value}
         for row in shapes_table.targets
     ]
     free, obedient = (
-        small(*rules).fit(shapes_table.photos, labels).predict(shapes_table.photos)
-        for rules in ((), ("rules.exclusive=circle | square | triangle",))
+        small(*constraints).fit(shapes_table.photos, labels).predict(shapes_table.photos)
+        for constraints in ((), ("constraints.exclusive=circle | square | triangle",))
     )
 
     assert free.sum(axis=1).max() > 1

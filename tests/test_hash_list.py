@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from manylabel.bundle.folder import BundleConfig, change_facts, read_bundle, replace_thresholds, write_bundle
-from manylabel.constraints import parse_rules
+from manylabel.constraints import parse_constraints
 from manylabel.errors import BundleError, ConfigError
 from manylabel.hash_list import Verification, verify
 from manylabel.io.files import file_sha256, write_atomically
@@ -32,7 +32,7 @@ def bundle(tmp_path: Path) -> Path:
             head="linear",
             labels=LABELS,
             preprocessing=Preprocessing(),
-            rules=parse_rules(labels=LABELS),
+            constraints=parse_constraints(labels=LABELS),
         ),
         thresholds=Thresholds(values=np.array([0.25, 0.5]), origin=""),
         facts={},

@@ -51,7 +51,7 @@ def test_what_it_says_of_itself_is_read(bundle: Path) -> None:
     assert (read.config.backbone, read.config.head) == ("squeezenet1_1", "linear")
     assert read.config.preprocessing.side_px == 64
     assert read.config.preprocessing.n_views == 1
-    assert not read.config.rules.rules
+    assert not read.config.constraints.constraints
     np.testing.assert_allclose(read.thresholds.values, [0.465269, 0.478324, 0.480070], atol=1e-6)
 
 

@@ -17,10 +17,10 @@ from hypothesis.extra.numpy import arrays
 from safetensors.numpy import load_file
 
 from manylabel.config import (
+    ConstraintsConfig,
     DataConfig,
     EvaluationConfig,
     ModelConfig,
-    RulesConfig,
     RunConfig,
     SplitConfig,
     TrainingConfig,
@@ -120,10 +120,10 @@ def look_honest(targets: FloatArray, scores: FloatArray) -> object:
 
 def decide(targets: FloatArray, scores: FloatArray) -> object:
     held_out = PolicyData(targets=targets, scores=np.stack([scores, scores**2]), folds=folds())
-    rule = learn_policy(held_out, objective=OBJECTIVES[0])
+    policy = learn_policy(held_out, objective=OBJECTIVES[0])
     crossed = cross_fit_policy(held_out, objective=OBJECTIVES[0], calibrate="always")
     return (
-        (rule.variant, rule.thresholds, rule.calibration.calibration),
+        (policy.variant, policy.thresholds, policy.calibration.calibration),
         [known(np.asarray(values, dtype=np.float64), targets) for values in vars(crossed).values()],
     )
 
@@ -270,7 +270,7 @@ def test_the_report_is_the_same_whatever_is_said_of_unknown_cells(
         shapes_folder,
         hide(shapes_folder, "question", word="?"),
         "run",
-        rules=RulesConfig(exclusive=("circle | square",)),
+        constraints=ConstraintsConfig(exclusive=("circle | square",)),
     )
     clock = RunClock(command=(), recipe="")
     run = prepare(config, clock=clock, on_progress=ignore_progress)

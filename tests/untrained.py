@@ -12,7 +12,7 @@ import torch
 
 from manylabel.bundle.folder import BundleConfig, write_bundle
 from manylabel.config import HeadName
-from manylabel.constraints import parse_rules
+from manylabel.constraints import parse_constraints
 from manylabel.engines.torch import save_weights
 from manylabel.models.classifier import build_classifier
 from manylabel.types import Thresholds
@@ -33,7 +33,7 @@ def write_untrained(
             head=head,
             labels=labels,
             preprocessing=classifier.preprocessing,
-            rules=parse_rules(labels=labels),
+            constraints=parse_constraints(labels=labels),
         ),
         thresholds=Thresholds(values=np.full(len(labels), 0.5), origin="half"),
         facts={},

@@ -284,8 +284,8 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RulesConfig:
-    """Rules among labels: photos that break one are reported, and all decisions obey them."""
+class ConstraintsConfig:
+    """Constraints among labels: photos that break one are reported, and all decisions obey them."""
 
     exclusive: tuple[Text, ...] = ()
     """Labels of which a photo has at most one, e.g. ["day | night"]."""
@@ -317,4 +317,4 @@ class RunConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
-    rules: RulesConfig = field(default_factory=RulesConfig)
+    constraints: ConstraintsConfig = field(default_factory=ConstraintsConfig)

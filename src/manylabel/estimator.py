@@ -17,7 +17,7 @@ from sklearn.preprocessing import MultiLabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
 from manylabel.config import DEFAULT_BACKBONE, HeadName, ModelConfig, RunConfig, TuneName
-from manylabel.constraints import decide_with_rules, parse_rules
+from manylabel.constraints import decide_with_constraints, parse_constraints
 from manylabel.data.decoding import as_photo
 from manylabel.data.duplicates import find_duplicates
 from manylabel.data.formats.label_names import find_unusable_names
@@ -126,7 +126,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             targets=targets,
             split=Split(train=np.arange(len(X)), val=none, test=none, groups=groups),
             config=settings_for(provenance, config),
-            rules=parse_rules(**asdict(config.rules), labels=[str(name) for name in names]),
+            constraints=parse_constraints(**asdict(config.constraints), labels=[str(name) for name in names]),
             cache=default_cache(),
             on_progress=on_progress,
         )
@@ -148,10 +148,10 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         return self.predictor_.predict_proba([store[row] for row in range(len(store))])
 
     def predict(self, X: Photos) -> IntArray:
-        """Return which labels are present, 1 or 0 [n_photos, n_labels]; rules of the settings are obeyed."""
+        """Return which labels are present, 1 or 0 [n_photos, n_labels]; the constraints are obeyed."""
         scores = self.predict_proba(X)
         thresholds = replace(self.predictor_.thresholds, values=self.thresholds_)
-        return decide_with_rules(self.predictor_.rules, scores, thresholds).astype(np.int64)
+        return decide_with_constraints(self.predictor_.constraints, scores, thresholds).astype(np.int64)
 
     def save_pretrained(self, folder: Path | str, *, overwrite: bool = False) -> None:
         """Write the trained classifier as a bundle, which every command of manylabel reads.

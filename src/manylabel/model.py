@@ -18,7 +18,7 @@ from manylabel.apply import Evaluation, evaluate_table, find_given_photos, predi
 from manylabel.bundle.folder import Bundle, read_bundle
 from manylabel.bundle.tables import ThresholdSource, change_thresholds
 from manylabel.config import DeviceName, EngineName, PrecisionName
-from manylabel.constraints import decide_with_rules
+from manylabel.constraints import decide_with_constraints
 from manylabel.data.decoding import as_photo
 from manylabel.data.evaluation_set import PartChoice, choose_evaluation_photos, find_learned
 from manylabel.data.split import SPLIT_FILE
@@ -152,7 +152,7 @@ class Model:
         values = predictor.predict_proba(images)
         return Predictions(
             scores=Scores(names=tuple(map(str, range(len(images)))), labels=predictor.labels, values=values),
-            decisions=decide_with_rules(predictor.rules, values, self._bundle.thresholds),
+            decisions=decide_with_constraints(predictor.constraints, values, self._bundle.thresholds),
             thresholds=self._bundle.thresholds.values,
             rows=np.arange(len(images)),
             failures=(),

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from manylabel.config import RunConfig
-from manylabel.constraints import LabelRules, parse_rules
+from manylabel.constraints import LabelConstraints, parse_constraints
 from manylabel.data.check import Check, check_table
 from manylabel.data.checks.finding import SeenPhotos, look_at_photos
 from manylabel.data.formats import read_table_as
@@ -78,7 +78,7 @@ class PreparedRun:
         starts: The networks with their weights, and where these came from.
         stores: The photos, by the side in pixels that networks see.
         check: What is to be known of photos and labels before anything is learned from them.
-        rules: What is certain about the labels; decisions obey it.
+        constraints: What is certain about the labels; decisions obey it.
     """
 
     config: RunConfig
@@ -87,7 +87,7 @@ class PreparedRun:
     starts: tuple[tuple[Classifier, Provenance], ...]
     stores: dict[int, PhotoStore]
     check: Check
-    rules: LabelRules
+    constraints: LabelConstraints
 
     def experiment(
         self, start: Classifier, provenance: Provenance, *, on_progress: ProgressCallback
@@ -100,7 +100,7 @@ class PreparedRun:
             config=settings_for(provenance, self.config),
             cache=default_cache(),
             on_progress=on_progress,
-            rules=self.rules,
+            constraints=self.constraints,
         )
 
     def results(self, trials: Sequence[Trial], clock: RunClock) -> RunResults:
@@ -138,7 +138,7 @@ def prepare(
     _logger.info("labels: %s", table.source)
     for note in table.notes:
         _logger.info("note: %s", note)
-    rules = parse_rules(**asdict(config.rules), labels=table.labels)
+    constraints = parse_constraints(**asdict(config.constraints), labels=table.labels)
     split_table(table, config)  # what cannot be split is told now, not after all photos were read
     with clock.timed("building networks"):
         starts = build_initial_classifiers(
@@ -160,9 +160,15 @@ def prepare(
     with clock.timed("checking photos and labels"):
         store = stores[sides_px[-1]]
         seen = look_at_photos(table, store.fingerprints, side_px=store.side_px, failures=failures)
-        split, check = split_and_check(table, seen, rules, config)
+        split, check = split_and_check(table, seen, constraints, config)
     return PreparedRun(
-        config=config, table=table, split=split, starts=starts, stores=stores, check=check, rules=rules
+        config=config,
+        table=table,
+        split=split,
+        starts=starts,
+        stores=stores,
+        check=check,
+        constraints=constraints,
     )
 
 
@@ -178,7 +184,7 @@ def split_table(table: LabelTable, config: RunConfig, *, groups: IntArray | None
 
 
 def split_and_check(
-    table: LabelTable, seen: SeenPhotos, rules: LabelRules, config: RunConfig
+    table: LabelTable, seen: SeenPhotos, constraints: LabelConstraints, config: RunConfig
 ) -> tuple[Split, Check]:
     """Split the photos, copies to the same side, and look for what a user should know before training.
 
@@ -186,7 +192,7 @@ def split_and_check(
         TableError: Training makes no sense.
     """
     split = split_table(table, config, groups=seen.duplicates.groups)
-    check = check_table(table, seen=seen, split=split, rules=rules)
+    check = check_table(table, seen=seen, split=split, constraints=constraints)
     errors = check.of_level("error")
     if errors:
         raise TableError([finding.text for finding in errors])

@@ -50,7 +50,7 @@ def save_bundle(
 
     Args:
         folder: Folder to make; it may exist empty.
-        predictor: The classifier, its labels and rules.
+        predictor: The classifier, its labels and constraints.
         head: Name of its head.
         thresholds: One per label.
         overwrite: Replace a bundle in the folder, with all its exported forms.
@@ -64,7 +64,7 @@ def save_bundle(
         head=head,
         labels=classifier.labels,
         preprocessing=classifier.preprocessing,
-        rules=predictor.rules,
+        constraints=predictor.constraints,
     )
     names = ", ".join(map(as_markdown, config.labels))
     card = _CARD.format(backbone=config.backbone, n_labels=len(config.labels), labels=names)

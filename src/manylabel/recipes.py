@@ -8,6 +8,7 @@ import ast
 import inspect
 import itertools
 import json
+import re
 import sys
 import textwrap
 import tomllib
@@ -26,6 +27,7 @@ from manylabel.config import RunConfig
 from manylabel.errors import ConfigError, did_you_mean
 
 _COMMENT_WIDTH = 100
+_EARLIER_NAME = re.compile(r"^rules(?=\.|$)")
 _EXPECTED = {
     bool: "true or false",
     int: "a whole number",
@@ -103,8 +105,11 @@ def config_from_toml(text: str, *, base: RunConfig | None = None, where: str = "
         raise ConfigError(f"{where}: is not valid TOML: {error}") from error
     values: dict[str, object] = {}
     for key, value in document.items():
-        is_section = key in sections() and isinstance(value, dict)
-        values |= {f"{key}.{name}": inner for name, inner in value.items()} if is_section else {key: value}
+        section = _EARLIER_NAME.sub("constraints", key)
+        is_section = section in sections() and isinstance(value, dict)
+        values |= (
+            {f"{section}.{name}": inner for name, inner in value.items()} if is_section else {key: value}
+        )
     return _replace(base if base is not None else RunConfig(), values, where=f"{where}: ")
 
 
@@ -131,7 +136,8 @@ def apply_settings(config: RunConfig, settings: Sequence[str]) -> RunConfig:
             problems.append(f"--set {setting}: expected KEY=VALUE, e.g. training.epochs=20")
             continue
         try:
-            config = _replace(config, {key.strip(): _parse(key.strip(), text)}, where=f"--set {setting}: ")
+            name = _EARLIER_NAME.sub("constraints", key.strip())
+            config = _replace(config, {name: _parse(name, text)}, where=f"--set {setting}: ")
         except ConfigError as error:
             problems.append(str(error))
     _raise_all(problems)
@@ -161,10 +167,6 @@ def replace_settings(config: RunConfig, values: Mapping[str, object]) -> RunConf
 
     Raises:
         ConfigError: Keys or values are wrong; every problem.
-
-    Examples:
-        >>> replace_settings(RunConfig(), {"training.epochs": 20, "seed": None}).training.epochs
-        20
     """
     return _replace(config, {key: value for key, value in values.items() if value is not None})
 
@@ -209,9 +211,9 @@ def config_to_toml(config: RunConfig) -> str:
         # Folder for the report, the models and all other files of the run.
         out = "runs/latest"
     """
-    texts = {"": [_comment(RunConfig.__doc__ or "")]}
-    for name, cls in sections().items():
-        texts[name] = [f"{_comment(cls.__doc__ or '')}\n[{name}]"]
+    texts = {"": [_comment(RunConfig.__doc__ or "")]} | {
+        name: [f"{_comment(cls.__doc__ or '')}\n[{name}]"] for name, cls in sections().items()
+    }
     for key, setting in all_settings().items():
         section, _, name = key.rpartition(".")
         value = get_setting(config, key)

@@ -106,7 +106,7 @@ def write_network(folder: Path, network: TrainedNetwork, run: PreparedRun, *, cl
             head=run.config.model.head,
             labels=classifier.labels,
             preprocessing=classifier.preprocessing,
-            rules=run.rules,
+            constraints=run.constraints,
         ),
         thresholds=network.trial.thresholds,
         facts=results.to_mapping(),

@@ -304,23 +304,27 @@ ATTACKS: dict[str, Attack] = {
     "config: no name": Attack(tamper=name_labels("  ", "b", "c"), says="a label is not printable"),
     "config: two of one name": Attack(tamper=name_labels("a", "a", "c"), says="two are the same"),
     "config: an endless name": Attack(tamper=configure(head="a" * 10**7), says="config.json: is damaged"),
-    "config: a rule of 3,000 labels": Attack(
+    "config: a constraint of 3,000 labels": Attack(
         tamper=configure(
-            id2label=dict(zip(map(str, range(3_000)), LONG_LABELS, strict=True)), rules={"exclusive": [RULE]}
+            id2label=dict(zip(map(str, range(3_000)), LONG_LABELS, strict=True)),
+            constraints={"exclusive": [RULE]},
         ),
-        says="rules: they connect more than 1,000 labels",
+        says="constraints: they connect more than 1,000 labels",
     ),
-    "config: rules in a chain": Attack(
-        tamper=configure(rules={"implies": [f"{a} -> {a + 1}" for a in range(5_000)]}),
-        says="rules: they connect more than 1,000 labels",
+    "config: constraints in a chain": Attack(
+        tamper=configure(constraints={"implies": [f"{a} -> {a + 1}" for a in range(5_000)]}),
+        says="constraints: they connect more than 1,000 labels",
     ),
-    "config: 20,000 rules": Attack(
-        tamper=configure(rules={"implies": ["circle -> square"] * 20_000}), says="rules: there are 20,000"
+    "config: 20,000 constraints": Attack(
+        tamper=configure(constraints={"implies": ["circle -> square"] * 20_000}),
+        says="constraints: there are 20,000",
     ),
-    "config: 9,999 wrong rules": Attack(
-        tamper=configure(rules={"implies": ["circle"] * 9_999}), says="rules.implies 'circle'"
+    "config: 9,999 wrong constraints": Attack(
+        tamper=configure(constraints={"implies": ["circle"] * 9_999}), says="constraints.implies 'circle'"
     ),
-    "config: rules that cannot be": Attack(tamper=configure(rules={"implies": [3]}), says="config.json: is"),
+    "config: constraints that cannot be": Attack(
+        tamper=configure(constraints={"implies": [3]}), says="config.json: is"
+    ),
     # what is no file
     **{
         f"a pipe as {name}": Attack(

@@ -20,7 +20,7 @@ from manylabel.bundle.folder import (
     replace_thresholds,
     write_bundle,
 )
-from manylabel.constraints import parse_rules
+from manylabel.constraints import parse_constraints
 from manylabel.errors import BundleError, OutputError
 from manylabel.io.files import check_room, file_sha256, is_full, write_atomically
 from manylabel.preprocess import Preprocessing
@@ -32,11 +32,11 @@ CONFIG = BundleConfig(
     head="mlp",
     labels=LABELS,
     preprocessing=Preprocessing(side_px=96, fit="crop", interpolation="bicubic", crop_fraction=0.9),
-    rules=parse_rules(labels=LABELS),
+    constraints=parse_constraints(labels=LABELS),
 )
-WITH_RULES = replace(
+WITH_CONSTRAINTS = replace(
     CONFIG,
-    rules=parse_rules(
+    constraints=parse_constraints(
         exclusive=('the "old" bridge | sea, sky',),
         implies=('Hồ Gươm -> the "old" bridge',),
         labels=LABELS,
@@ -143,7 +143,7 @@ def test_labels_keep_their_order_beyond_ten(tmp_path: Path) -> None:
     thresholds = Thresholds(values=np.linspace(0, 1, 12), origin="")
     write_bundle(
         tmp_path,
-        config=replace(CONFIG, labels=labels, rules=parse_rules(labels=labels)),
+        config=replace(CONFIG, labels=labels, constraints=parse_constraints(labels=labels)),
         thresholds=thresholds,
         facts={},
         card="",
@@ -157,25 +157,25 @@ def test_labels_keep_their_order_beyond_ten(tmp_path: Path) -> None:
 
 
 def test_rules_are_read_as_they_were_written(tmp_path: Path) -> None:
-    assert read_bundle(write(tmp_path, WITH_RULES)).config == WITH_RULES
+    assert read_bundle(write(tmp_path, WITH_CONSTRAINTS)).config == WITH_CONSTRAINTS
 
 
-def test_a_bundle_without_rules_is_one_that_every_version_reads(tmp_path: Path) -> None:
+def test_a_bundle_without_constraints_is_one_that_every_version_reads(tmp_path: Path) -> None:
     config = json.loads((write(tmp_path) / "config.json").read_text(encoding="utf-8"))
 
     assert config["format_version"] == 1
-    assert "rules" not in config
+    assert "constraints" not in config
 
 
-def test_a_bundle_with_rules_is_refused_by_versions_that_would_break_them(tmp_path: Path) -> None:
-    config = json.loads((write(tmp_path, WITH_RULES) / "config.json").read_text(encoding="utf-8"))
+def test_a_bundle_with_constraints_is_refused_by_versions_that_would_break_them(tmp_path: Path) -> None:
+    config = json.loads((write(tmp_path, WITH_CONSTRAINTS) / "config.json").read_text(encoding="utf-8"))
 
-    assert config["format_version"] == 2
+    assert config["format_version"] == 3
 
 
-def test_rules_about_other_labels_are_a_mistake_of_the_caller() -> None:
-    with pytest.raises(ValueError, match=r"rules about \('sea',\), the model has labels"):
-        replace(CONFIG, rules=parse_rules(labels=("sea",)))
+def test_constraints_about_other_labels_are_a_mistake_of_the_caller() -> None:
+    with pytest.raises(ValueError, match=r"constraints about \('sea',\), the model has labels"):
+        replace(CONFIG, constraints=parse_constraints(labels=("sea",)))
 
 
 @pytest.mark.parametrize("name", ["config.json", "weights.safetensors", "thresholds.csv"])
@@ -226,8 +226,8 @@ def test_damaged_facts_are_told(facts: str, problem: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"format_version": 3}, "has format version 3, this manylabel reads 1 to 2; install a newer one"),
-        ({"format_version": 0}, "has format version 0, this manylabel reads 1 to 2; it is damaged"),
+        ({"format_version": 4}, "has format version 4, this manylabel reads 1 to 3; install a newer one"),
+        ({"format_version": 0}, "has format version 0, this manylabel reads 1 to 3; it is damaged"),
         ({"format_version": ...}, "is damaged: 'format_version' is missing"),
         ({"id2label": ...}, "is damaged: 'id2label' is missing"),
         ({"id2label": {"0": "sea", "2": "sky"}}, "is damaged: '1'"),
@@ -239,12 +239,12 @@ def test_damaged_facts_are_told(facts: str, problem: str, tmp_path: Path) -> Non
         ({"id2label": {"0": "sea", "1": 7}}, "is damaged: labels are not text, or two are the same"),
         ({"preprocessing": {}}, "is damaged: 'mean'"),
         (
-            {"rules": {"implies": ["sea -> sky"]}},
-            "is damaged: rules.implies 'sea -> sky': unknown label 'sea'",
+            {"constraints": {"implies": ["sea -> sky"]}},
+            "is damaged: constraints.implies 'sea -> sky': unknown label 'sea'",
         ),
-        ({"rules": {"forbids": []}}, "is damaged: "),
-        ({"rules": []}, "is damaged: "),
-        ({"rules": {"implies": 3}}, "is damaged: "),
+        ({"constraints": {"forbids": []}}, "is damaged: "),
+        ({"constraints": []}, "is damaged: "),
+        ({"constraints": {"implies": 3}}, "is damaged: "),
         ({"preprocessing": {"mean": [0, 0, 0], "std": [1, 1, 1], "zoom": 3}}, "is damaged: "),
     ],
 )

@@ -580,14 +580,14 @@ def test_photos_worth_labelling_are_listed_and_written(run: Run, images: Path, s
     assert run("suggest", shapes_bundle, images, "--out", "next.txt").code == 2
 
 
-def test_a_check_lists_what_breaks_rules(run: Run, images: Path, labels: Path) -> None:
-    rule = ("--set", "rules.exclusive=circle | square")
-    answer = run("check", images, labels, *rule, "--out", "found.json")
+def test_a_check_lists_what_breaks_constraints(run: Run, images: Path, labels: Path) -> None:
+    constraint = ("--set", "constraints.exclusive=circle | square")
+    answer = run("check", images, labels, *constraint, "--out", "found.json")
 
     assert answer.code == 0
-    assert "rule 'circle | square': broken by the labels of 8 photos: '06.png'" in answer.stdout
+    assert "constraint 'circle | square': broken by the labels of 8 photos: '06.png'" in answer.stdout
     found = json.loads(Path("found.json").read_text(encoding="utf-8"))
-    (broken,) = [finding for finding in found["findings"] if finding["kind"] == "rule_broken"]
+    (broken,) = [finding for finding in found["findings"] if finding["kind"] == "constraint_broken"]
     assert len(broken["photos"]) == 8
     assert broken["labels"] == ["circle", "square"]
 
@@ -596,11 +596,11 @@ def test_a_check_lists_what_breaks_rules(run: Run, images: Path, labels: Path) -
     ("setting", "problem"),
     [
         (
-            "rules.implies=circle -> squar",
-            "rules.implies 'circle -> squar': unknown label 'squar'; did you mean",
+            "constraints.implies=circle -> squar",
+            "constraints.implies 'circle -> squar': unknown label 'squar'; did you mean",
         ),
-        ("rules.implies=circle", "rules.implies 'circle': expected two labels joined by '->'"),
-        ("training.epochs=3", "--set training.epochs=3: check only uses rules"),
+        ("constraints.implies=circle", "constraints.implies 'circle': expected two labels joined by '->'"),
+        ("training.epochs=3", "--set training.epochs=3: check only uses constraints"),
     ],
 )
 def test_rules_that_cannot_be_used_are_told(
@@ -619,7 +619,7 @@ def test_a_contradiction_is_told_before_photos_are_read(
 
     answer = run(
         *("train", images, labels, "--model", "squeezenet1_1", *QUICK, "--out", "shapes"),
-        *("--set", "rules.implies=circle -> square", "--set", "rules.exclusive=circle | square"),
+        *("--set", "constraints.implies=circle -> square", "--set", "constraints.exclusive=circle | square"),
     )
 
     assert answer.code == 2
@@ -627,18 +627,23 @@ def test_a_contradiction_is_told_before_photos_are_read(
     assert not Path("shapes").exists()
 
 
-def test_all_decisions_of_a_run_and_of_its_bundle_obey_the_rules(
+def test_all_decisions_of_a_run_and_of_its_bundle_obey_the_constraints(
     run: Run, images: Path, labels: Path
 ) -> None:
-    rules = ("exclusive=circle | square | triangle", "at_least_one=circle | square | triangle")
+    constraints = ("exclusive=circle | square | triangle", "at_least_one=circle | square | triangle")
     command = ("compare", images, labels, *ONE_NETWORK, "--tune", "head")
-    ruled = run(*command, "--out", "ruled", *(word for rule in rules for word in ("--set", f"rules.{rule}")))
+    constrained = run(
+        *command,
+        "--out",
+        "constrained",
+        *(word for constraint in constraints for word in ("--set", f"constraints.{constraint}")),
+    )
     free = run(*command, "--out", "free")
-    predicted = run("predict", "ruled/models/squeezenet1_1", images, "--out", "said.csv")
+    predicted = run("predict", "constrained/models/squeezenet1_1", images, "--out", "said.csv")
 
-    assert (ruled.code, free.code, predicted.code) == (0, 0, 0)
-    assert "check: rule 'circle | square | triangle'" in ruled.said
-    own, without = (read_csv(Path(name, "predictions/squeezenet1_1.csv")) for name in ("ruled", "free"))
+    assert (constrained.code, free.code, predicted.code) == (0, 0, 0)
+    assert "check: constraint 'circle | square | triangle'" in constrained.said
+    own, without = (read_csv(Path(name, "predictions/squeezenet1_1.csv")) for name in ("constrained", "free"))
     assert {row["part"] for row in own} == {"test", "out-of-fold"}
     for decided in ([row["predicted"] for row in own], [row["labels"] for row in read_csv(Path("said.csv"))]):
         assert set(decided) <= {"circle", "square", "triangle"}

@@ -19,7 +19,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from manylabel.config import DataConfig, SplitConfig
-from manylabel.constraints import parse_rules
+from manylabel.constraints import parse_constraints
 from manylabel.data.check import Check, Finding, as_dict, check, check_table, to_rows
 from manylabel.data.checks.finding import SeenPhotos
 from manylabel.data.checks.relations import holm, log_choose, proportions_differ
@@ -497,17 +497,17 @@ def test_photos_that_cannot_be_read_are_named_with_the_reason() -> None:
     assert finding.text == "1 photo left out because reading failed: 'bad.jpg: the file is empty'"
 
 
-# --- rules
+# --- constraints
 
 
 def test_photos_that_break_a_rule_are_named_with_the_rule_and_the_cells() -> None:
     targets = np.array([[1.0, 0.0, 1.0], [1.0, np.nan, 1.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.0]] * 40)
     table = make_table(targets[:, :2], ("boat", "water"))
-    rules = parse_rules(implies=("boat -> water",), labels=table.labels)
-    finding = the(check_table(table, rules=rules), "rule_broken")
+    constraints = parse_constraints(implies=("boat -> water",), labels=table.labels)
+    finding = the(check_table(table, constraints=constraints), "constraint_broken")
     assert finding.level == "warning"
     assert finding.text == (
-        "rule 'boat -> water': broken by the labels of 40 photos: "
+        "constraint 'boat -> water': broken by the labels of 40 photos: "
         "'0.jpg', '4.jpg', '8.jpg', '12.jpg', '16.jpg' and 35 more"
     )
     assert finding.photos == tuple(range(0, 160, 4))
@@ -515,30 +515,30 @@ def test_photos_that_break_a_rule_are_named_with_the_rule_and_the_cells() -> Non
     assert finding.labels == (0, 1)
 
 
-def test_an_unknown_cell_breaks_no_rule() -> None:
+def test_an_unknown_cell_breaks_no_constraint() -> None:
     targets = draw_targets(n_labels=2)
     targets[:, 1] = np.nan
     table = make_table(targets, ("boat", "water"))
-    rules = parse_rules(implies=("boat -> water",), labels=table.labels)
-    assert found(check_table(table, rules=rules), "rule_broken") == []
+    constraints = parse_constraints(implies=("boat -> water",), labels=table.labels)
+    assert found(check_table(table, constraints=constraints), "constraint_broken") == []
 
 
 def test_many_broken_rules_share_a_sentence() -> None:
     targets = np.ones((160, 9))
     targets[:100] = 0
     table = make_table(targets, tuple("abcdefghi"))
-    rules = parse_rules(exclusive=[f"a | {name}" for name in "bcdefghi"], labels=table.labels)
-    findings = found(check_table(table, rules=rules), "rule_broken")
+    constraints = parse_constraints(exclusive=[f"a | {name}" for name in "bcdefghi"], labels=table.labels)
+    findings = found(check_table(table, constraints=constraints), "constraint_broken")
     assert len(findings) == 6
     assert findings[-1].text.startswith(
-        "3 more rules ('a | g', 'a | h', 'a | i'): broken by the labels of 60 photos"
+        "3 more constraints ('a | g', 'a | h', 'a | i'): broken by the labels of 60 photos"
     )
     assert len(findings[-1].photos) == 60
 
 
 def test_without_rules_none_is_broken() -> None:
     table = make_table(draw_targets(), ("a", "b", "c"))
-    assert check_table(table, rules=parse_rules(labels=table.labels)) == check_table(table)
+    assert check_table(table, constraints=parse_constraints(labels=table.labels)) == check_table(table)
 
 
 # --- shift

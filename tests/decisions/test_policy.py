@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from manylabel.constraints import parse_rules
+from manylabel.constraints import parse_constraints
 from manylabel.decisions.calibration import choose_calibration
 from manylabel.decisions.policy import (
     PolicyData,
@@ -43,22 +43,22 @@ def test_the_variant_with_the_lowest_loss_is_taken() -> None:
     targets, scores = calibrated_scores(np.random.default_rng(0))
     noise = np.random.default_rng(1).random(scores.shape)
 
-    rule = learn_policy(held_out(targets, noise, scores, sharpened(scores, 4)), objective=F1)
+    policy = learn_policy(held_out(targets, noise, scores, sharpened(scores, 4)), objective=F1)
 
-    assert rule.variant == 1
+    assert policy.variant == 1
 
 
 def test_scores_that_say_too_much_are_calibrated_and_thresholds_follow() -> None:
     targets, scores = calibrated_scores(np.random.default_rng(0))
     loud = sharpened(scores, 4)
 
-    rule = learn_policy(held_out(targets, loud), objective=F1)
+    policy = learn_policy(held_out(targets, loud), objective=F1)
     left = learn_policy(held_out(targets, loud), objective=F1, calibrate="never")
 
-    assert rule.calibration.is_used
-    assert log_loss(targets, rule.score(loud[None])) < log_loss(targets, loud) - 0.1
+    assert policy.calibration.is_used
+    assert log_loss(targets, policy.score(loud[None])) < log_loss(targets, loud) - 0.1
     np.testing.assert_array_equal(left.score(loud[None]), loud)
-    assert np.abs(rule.thresholds.values - left.thresholds.values).max() > 0.01
+    assert np.abs(policy.thresholds.values - left.thresholds.values).max() > 0.01
 
 
 def test_what_is_said_of_a_fold_comes_from_the_others() -> None:
@@ -86,11 +86,11 @@ def test_scores_under_unknown_cells_change_nothing() -> None:
     targets[is_hidden] = np.nan
     others = np.where(is_hidden, 0.999, scores)
 
-    rules = [learn_policy(held_out(targets, given), objective=F1) for given in (scores, others)]
+    constraints = [learn_policy(held_out(targets, given), objective=F1) for given in (scores, others)]
 
-    np.testing.assert_array_equal(rules[0].thresholds.values, rules[1].thresholds.values)
+    np.testing.assert_array_equal(constraints[0].thresholds.values, constraints[1].thresholds.values)
     np.testing.assert_array_equal(
-        rules[0].calibration.calibration.slopes, rules[1].calibration.calibration.slopes
+        constraints[0].calibration.calibration.slopes, constraints[1].calibration.calibration.slopes
     )
 
 
@@ -98,11 +98,11 @@ def test_thresholds_that_do_worse_than_half_on_other_photos_are_half() -> None:
     worthwhile = []
     for seed in range(10):
         targets, scores = calibrated_scores(np.random.default_rng(seed))
-        rule = learn_policy(
+        policy = learn_policy(
             held_out(targets[:30], scores[:30]), objective=ThresholdObjective(method="accuracy")
         )
-        assert rule.are_worthwhile or (rule.thresholds.values == 0.5).all()
-        worthwhile.append(rule.are_worthwhile)
+        assert policy.are_worthwhile or (policy.thresholds.values == 0.5).all()
+        worthwhile.append(policy.are_worthwhile)
     rare = np.where(targets == 1, 0.3, 0.1)
 
     # Honest scores leave nothing to gain over 0.5; scores that never reach it leave everything.
@@ -134,20 +134,22 @@ def test_a_gain_that_chance_explains_is_none() -> None:
 def test_a_target_is_aimed_at_whatever_half_does() -> None:
     targets, scores = calibrated_scores(np.random.default_rng(0))
 
-    rule = learn_policy(held_out(targets, scores), objective=ThresholdObjective(method="recall", target=0.9))
+    policy = learn_policy(
+        held_out(targets, scores), objective=ThresholdObjective(method="recall", target=0.9)
+    )
 
-    assert rule.are_worthwhile
-    assert (rule.thresholds.values < 0.5).all()
+    assert policy.are_worthwhile
+    assert (policy.thresholds.values < 0.5).all()
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, np.nan])
 def test_labels_that_say_nothing_are_borne(value: float) -> None:
     targets, scores = np.full((10, 2), value), np.full((10, 2), 0.3)
 
-    rule = learn_policy(held_out(targets, scores, scores), objective=F1)
+    policy = learn_policy(held_out(targets, scores, scores), objective=F1)
     said = cross_fit_policy(held_out(targets, scores, scores), objective=F1, calibrate="never")
 
-    assert np.isfinite(rule.thresholds.values).all()
+    assert np.isfinite(policy.thresholds.values).all()
     assert np.isfinite(said.scores).all()
     assert said.decisions.shape == targets.shape
 
@@ -170,10 +172,10 @@ def test_thresholds_for_a_high_recall_are_judged_by_what_they_aim_at() -> None:
     targets, scores = calibrated_scores(np.random.default_rng(0))
     objective = ThresholdObjective(method="f1", beta=3.0)
 
-    rule = learn_policy(held_out(targets, scores), objective=objective)
+    policy = learn_policy(held_out(targets, scores), objective=objective)
 
-    assert rule.are_worthwhile
-    assert rule.thresholds.values.mean() < 0.3
+    assert policy.are_worthwhile
+    assert policy.thresholds.values.mean() < 0.3
 
 
 def test_of_two_folds_the_other_one_is_divided_to_learn_from() -> None:
@@ -257,10 +259,10 @@ def test_two_folds_leave_copies_together() -> None:
 
 def test_what_thresholds_alone_decide_is_kept_beside_what_rules_allow() -> None:
     targets, scores = calibrated_scores(np.random.default_rng(5))
-    rules = parse_rules(at_least_one=("1 | 2 | 3 | 4",), labels=("1", "2", "3", "4"))
+    constraints = parse_constraints(at_least_one=("1 | 2 | 3 | 4",), labels=("1", "2", "3", "4"))
     ruled, free = (
-        cross_fit_policy(held_out(targets, scores), objective=F1, calibrate="never", rules=given)
-        for given in (rules, None)
+        cross_fit_policy(held_out(targets, scores), objective=F1, calibrate="never", constraints=given)
+        for given in (constraints, None)
     )
     assert ruled.decisions.any(axis=1).all()
     assert not ruled.free_decisions.any(axis=1).all()

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from manylabel.bundle.folder import BundleConfig
-from manylabel.constraints import parse_rules
+from manylabel.constraints import parse_constraints
 from manylabel.engines import openvino as openvino_predictor
 from manylabel.engines.conversion import pixels_to_openvino
 from manylabel.engines.openvino import (
@@ -76,7 +76,7 @@ def of(file: Path, classifier: Classifier, workload: Workload = "any") -> OpenVi
             head="mlp",
             labels=classifier.labels,
             preprocessing=classifier.preprocessing,
-            rules=parse_rules(labels=classifier.labels),
+            constraints=parse_constraints(labels=classifier.labels),
         ),
         thresholds=HALF,
         precision="fp32",

@@ -312,7 +312,8 @@ def test_an_engine_of_another_module_is_chosen_by_its_name(
         "        return lambda: self.to_scores(logits, n_rows=len(pixels))\n"
         "def open_it(bundle, options):\n"
         "    config = bundle.config\n"
-        "    return Constant(labels=config.labels, thresholds=bundle.thresholds, rules=config.rules,\n"
+        "    return Constant(labels=config.labels, thresholds=bundle.thresholds,\n"
+        "                    constraints=config.constraints,\n"
         "                    preprocessing=config.preprocessing, views_per_batch=4)\n"
         "ENGINES['constant'] = Engine(name='constant', help='for tests', open=open_it, is_cpu_only=True)\n",
         encoding="utf-8",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from manylabel.constraints import parse_rules
+from manylabel.constraints import parse_constraints
 from manylabel.data import photos
 from manylabel.engines.base import Finish, score_photos
 from manylabel.engines.stream import Predictions, join_predictions, predict_files, stream_files
@@ -22,7 +22,7 @@ class ColorPredictor:
 
     labels = ("red", "blue")
     thresholds = Thresholds(values=np.array([0.5, 0.25]), origin="by hand")
-    rules = parse_rules(labels=("red", "blue"))
+    constraints = parse_constraints(labels=("red", "blue"))
     preprocessing = Preprocessing(side_px=16)
     engine = "by eye"
     batch_size = 8
@@ -92,7 +92,7 @@ def test_each_label_is_decided_by_its_own_threshold(paths: list[Path]) -> None:
 
 def test_decisions_obey_the_rules_of_the_predictor(paths: list[Path]) -> None:
     predictor = ColorPredictor()
-    predictor.rules = parse_rules(exclusive=("red | blue",), labels=("red", "blue"))
+    predictor.constraints = parse_constraints(exclusive=("red | blue",), labels=("red", "blue"))
     free, ruled = predict(paths), predict(paths, predictor)
 
     assert free.decisions.all(axis=1).any()

@@ -191,7 +191,7 @@ def test_labels_come_with_their_thresholds(client: TestClient) -> None:
     said = client.get("/labels").json()
     assert [label["name"] for label in said["labels"]] == ["circle", "square", "triangle"]
     assert all(0 <= label["threshold"] <= 1 for label in said["labels"])
-    assert said["rules"] == []
+    assert said["constraints"] == []
 
 
 def test_thresholds_of_the_operator_are_used(shapes_bundle: Path) -> None:
@@ -597,7 +597,7 @@ def test_the_page_comes_with_everything_it_needs(client: TestClient) -> None:
     assert (unchanged.status_code, unchanged.content) == (304, b"")
 
 
-def test_rules_are_obeyed_and_told(shapes_bundle: Path, tmp_path: Path) -> None:
+def test_constraints_are_obeyed_and_told(shapes_bundle: Path, tmp_path: Path) -> None:
     bundle = Path(shutil.copytree(shapes_bundle, tmp_path / "bundle"))
     config = json.loads((bundle / "config.json").read_text(encoding="utf-8"))
     config |= {"format_version": 2, "rules": {"at_least_one": ["circle | square | triangle"]}}
@@ -606,5 +606,5 @@ def test_rules_are_obeyed_and_told(shapes_bundle: Path, tmp_path: Path) -> None:
     facts["sha256"]["config.json"] = file_sha256(bundle / "config.json")
     (bundle / "results.json").write_text(json.dumps(facts), encoding="utf-8")
     with client_of(bundle) as client:
-        assert client.get("/labels").json()["rules"] == ["circle | square | triangle"]
+        assert client.get("/labels").json()["constraints"] == ["circle | square | triangle"]
         assert client.post("/predict", content=png(color="white")).json()["photos"][0]["labels"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from manylabel.constraints import LabelRules, parse_rules
+from manylabel.constraints import LabelConstraints, parse_constraints
 from manylabel.engines.base import Finish
 from manylabel.errors import PhotoError
 from manylabel.preprocess import PixelArray, Preprocessing
@@ -35,8 +35,8 @@ class FakePredictor:
             self.free.set()
 
     @property
-    def rules(self) -> LabelRules:
-        return parse_rules(labels=self.labels)
+    def constraints(self) -> LabelConstraints:
+        return parse_constraints(labels=self.labels)
 
     def predict_proba(self, photos: object) -> FloatArray:
         raise NotImplementedError

@@ -116,9 +116,9 @@ def test_out_of_fold_scores_choose_how_much_of_the_top_is_kept(
 
     def remember(scores: Any, **options: Any) -> Any:
         assert len(scores.scores) == len(ALPHAS)
-        rule = learn(scores, **options)
-        shares.append(ALPHAS[rule.variant])
-        return rule
+        policy = learn(scores, **options)
+        shares.append(ALPHAS[policy.variant])
+        return policy
 
     monkeypatch.setattr(held_out, "learn_policy", remember)
     monkeypatch.setattr(decision_rule, "_MIN_PHOTOS", 15)
@@ -151,9 +151,9 @@ def test_folds_and_early_stopping_keep_the_network_that_the_folds_chose(
     learn = decision_rule.learn_policy
 
     def remember(scores: Any, **options: Any) -> Any:
-        rule = learn(scores, **options)
-        variants.append((len(scores.scores), ALPHAS[rule.variant]))
-        return rule
+        policy = learn(scores, **options)
+        variants.append((len(scores.scores), ALPHAS[policy.variant]))
+        return policy
 
     monkeypatch.setattr(held_out, "learn_policy", remember)
     told = run(training={**TOP, "patience": 1}, split=replace(HOLD_OUT, folds=folds)).trial
@@ -181,11 +181,11 @@ def test_the_kept_network_is_calibrated(
         learn = decision_rule.learn_policy
 
         def distort(scores: Any, **options: Any) -> Any:
-            rule = learn(scores, **options)
+            policy = learn(scores, **options)
             calibration = replace(
-                rule.calibration.calibration, slopes=np.full(3, slope), offsets=np.full(3, 0.5)
+                policy.calibration.calibration, slopes=np.full(3, slope), offsets=np.full(3, 0.5)
             )
-            return replace(rule, calibration=replace(rule.calibration, calibration=calibration))
+            return replace(policy, calibration=replace(policy.calibration, calibration=calibration))
 
         with monkeypatch.context() as patch:
             patch.setattr(held_out, "learn_policy", distort)

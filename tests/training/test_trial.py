@@ -220,12 +220,12 @@ def test_a_fold_is_calibrated_and_decided_by_the_other_folds(
     aim = ThresholdObjective(method="f1")
     kept = learn_policy(held_out, objective=aim).calibration
     for number, fold in enumerate(IN_FOLDS.folds):
-        rule = learn_policy(
+        policy = learn_policy(
             held_out.without(number), objective=aim, calibrate="always" if kept.is_used else "never"
         )
-        scores = rule.score(held_out.scores[:, fold])
-        np.testing.assert_array_equal(evaluated.decisions[fold], rule.thresholds.decide(scores))
-        raw_scores = held_out.scores[rule.variant, fold]
+        scores = policy.score(held_out.scores[:, fold])
+        np.testing.assert_array_equal(evaluated.decisions[fold], policy.thresholds.decide(scores))
+        raw_scores = held_out.scores[policy.variant, fold]
         np.testing.assert_array_equal(evaluated.scores[fold], kept.calibration.apply(raw_scores))
 
 

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 from manylabel.config import HeadName
-from manylabel.constraints import LabelRules, parse_rules
+from manylabel.constraints import LabelConstraints, parse_constraints
 from manylabel.errors import BundleError, ConfigError, visible
 from manylabel.preprocess import Preprocessing
 
-# Version 1, without rules, is readable by every manylabel; one that knows no rules would break them.
-_FORMAT_VERSION, _FORMAT_VERSION_WITH_RULES = 1, 2
+# Version 1, without constraints, is readable by every manylabel; one that knows none would break them.
+# Version 2 calls them "rules".
+_FORMAT_VERSION, _FORMAT_VERSION_WITH_CONSTRAINTS = 1, 3
 _MOST_LABELS = 100_000
 _SHOWN = 200
 
@@ -29,29 +30,31 @@ class BundleConfig:
         head: Name of the head.
         labels: The label names, in the order of the outputs.
         preprocessing: How a photo becomes the input of the backbone.
-        rules: The rules that decisions obey, perhaps none.
+        constraints: The constraints that decisions obey, perhaps none.
 
     Raises:
-        ValueError: The rules are about other labels.
+        ValueError: The constraints are about other labels.
     """
 
     backbone: str
     head: HeadName
     labels: tuple[str, ...]
     preprocessing: Preprocessing
-    rules: LabelRules
+    constraints: LabelConstraints
 
     def __post_init__(self) -> None:
-        """Check that labels and rules fit together."""
-        if self.rules.labels != self.labels:
-            raise ValueError(f"rules about {self.rules.labels}, the model has labels {self.labels}")
+        """Check that labels and constraints fit together."""
+        if self.constraints.labels != self.labels:
+            raise ValueError(
+                f"constraints about {self.constraints.labels}, the model has labels {self.labels}"
+            )
 
 
 def config_to_dict(config: BundleConfig) -> dict[str, Any]:
     """Return the values of config.json."""
-    rules = _rule_texts(config.rules)
+    constraints = _constraint_texts(config.constraints)
     return {
-        "format_version": _FORMAT_VERSION_WITH_RULES if rules else _FORMAT_VERSION,
+        "format_version": _FORMAT_VERSION_WITH_CONSTRAINTS if constraints else _FORMAT_VERSION,
         "problem_type": "multi_label_classification",
         "architecture": config.backbone,
         "head": config.head,
@@ -59,14 +62,17 @@ def config_to_dict(config: BundleConfig) -> dict[str, Any]:
         "id2label": {str(number): label for number, label in enumerate(config.labels)},
         "label2id": {label: number for number, label in enumerate(config.labels)},
         "preprocessing": config.preprocessing.to_dict(),
-        **({"rules": rules} if rules else {}),
+        **({"constraints": constraints} if constraints else {}),
     }
 
 
-def _rule_texts(rules: LabelRules) -> dict[str, list[str]]:
-    """Return rules as ``parse_rules`` takes them, without empty kinds."""
-    kinds = dict.fromkeys(rule.kind for rule in rules.rules)
-    return {kind: [rule.text for rule in rules.rules if rule.kind == kind] for kind in kinds}
+def _constraint_texts(constraints: LabelConstraints) -> dict[str, list[str]]:
+    """Return constraints as ``parse_constraints`` takes them, without empty kinds."""
+    kinds = dict.fromkeys(constraint.kind for constraint in constraints.constraints)
+    return {
+        kind: [constraint.text for constraint in constraints.constraints if constraint.kind == kind]
+        for kind in kinds
+    }
 
 
 def config_from_dict(values: Mapping[str, Any], path: Path) -> BundleConfig:
@@ -80,11 +86,11 @@ def config_from_dict(values: Mapping[str, Any], path: Path) -> BundleConfig:
         BundleError: They are from a later version or invalid, or a label name is not printable.
     """
     version = _entry(values, "format_version", path)
-    if version not in (_FORMAT_VERSION, _FORMAT_VERSION_WITH_RULES):
-        is_newer = isinstance(version, int) and version > _FORMAT_VERSION_WITH_RULES
+    if version not in range(_FORMAT_VERSION, _FORMAT_VERSION_WITH_CONSTRAINTS + 1):
+        is_newer = isinstance(version, int) and version > _FORMAT_VERSION_WITH_CONSTRAINTS
         raise BundleError(
             f"{path}: has format version {_shorten(version)}, this manylabel reads {_FORMAT_VERSION} to "
-            f"{_FORMAT_VERSION_WITH_RULES}; {'install a newer one' if is_newer else 'it is damaged'}"
+            f"{_FORMAT_VERSION_WITH_CONSTRAINTS}; {'install a newer one' if is_newer else 'it is damaged'}"
         )
     id2label = _entry(values, "id2label", path)
     try:
@@ -98,7 +104,9 @@ def config_from_dict(values: Mapping[str, Any], path: Path) -> BundleConfig:
             head=head,
             labels=labels,
             preprocessing=Preprocessing.from_dict(_entry(values, "preprocessing", path)),
-            rules=parse_rules(**values.get("rules", {}), labels=labels),
+            constraints=parse_constraints(
+                **values.get("rules" if version == 2 else "constraints", {}), labels=labels
+            ),
         )
     except (KeyError, TypeError, AttributeError, ValueError, ConfigError) as error:
         raise BundleError(f"{path}: is damaged: {_shorten(error)}") from error

@@ -3,7 +3,7 @@
 In:  a model: labels, thresholds, preprocessing, backbone and head, weights; or the folder of a bundle.
 Out: a folder of plain files, complete or absent; or the checked bundle.
 
-    config.json          like Hugging Face's: labels, backbone, head, preprocessing, rules among labels
+    config.json          like Hugging Face's: labels, backbone, head, preprocessing, constraints among labels
     weights.safetensors  all weights
     thresholds.csv       one threshold per label; a user may edit it
     out_of_fold.csv      the targets and out-of-fold probabilities that they were chosen by, if any

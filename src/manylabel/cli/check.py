@@ -1,6 +1,6 @@
 """``manylabel check``: check photos and labels before training.
 
-In:  photos, labels, rules among labels if there are any.
+In:  photos, labels, constraints among labels if there are any.
 Out: findings on the screen, and in a file if one is given; exit code 2 if training makes no sense.
 """
 
@@ -36,15 +36,15 @@ def check(
     recipe: Annotated[
         str,
         typer.Option(
-            "--recipe", help="Recipe with the rules among labels and the split.", metavar="NAME|FILE"
+            "--recipe", help="Recipe with the constraints among labels and the split.", metavar="NAME|FILE"
         ),
     ] = options.DEFAULT_RECIPE,
     set_: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
-            help="A rule among labels or a setting of the split, e.g. rules.implies='boat -> water' or "
-            "split.folds=5; may be repeated.",
+            help="A constraint among labels or a setting of the split, e.g. "
+            "constraints.implies='boat -> water' or split.folds=5; may be repeated.",
             metavar="KEY=VALUE",
         ),
     ] = None,
@@ -60,7 +60,7 @@ def check(
             photos,
             labels,
             form=form,
-            rules=config.rules,
+            constraints=config.constraints,
             split=config.split,
             seed=config.seed,
             on_progress=on_progress,
@@ -74,16 +74,16 @@ def check(
 
 
 def configure(recipe: str, settings: list[str]) -> RunConfig:
-    """Return a recipe with changed settings; a check only uses rules among labels and the split.
+    """Return a recipe with changed settings; a check only uses constraints among labels and the split.
 
     Raises:
         ConfigError: The recipe or a setting is wrong, or the check does not use a setting.
     """
     for setting in settings:
-        if not setting.startswith(("rules.", "split.")):
+        if not setting.startswith(("constraints.", "rules.", "split.")):
             raise ConfigError(
-                f"--set {setting}: check only uses rules.* and split.*, e.g. "
-                "rules.implies='boat -> water' or split.folds=5"
+                f"--set {setting}: check only uses constraints.* and split.*, e.g. "
+                "constraints.implies='boat -> water' or split.folds=5"
             )
     return apply_settings(load_recipe(recipe), settings)
 

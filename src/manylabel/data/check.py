@@ -1,6 +1,6 @@
 """Check photos and labels before anything learns from them.
 
-In:  the table; what its photos show: near-duplicates, sizes, failures; the split; and rules between labels.
+In:  the table; what its photos show: near-duplicates, sizes, failures; the split; constraints between labels.
 Out: a ``Check``: findings in plain sentences, the most important first.
 """
 
@@ -12,12 +12,12 @@ from typing import Any, get_args
 
 import numpy as np
 
-from manylabel.config import DataConfig, RulesConfig, SplitConfig
-from manylabel.constraints import LabelRules, parse_rules
+from manylabel.config import ConstraintsConfig, DataConfig, SplitConfig
+from manylabel.constraints import LabelConstraints, parse_constraints
 from manylabel.data.checks.finding import Finding, Level, SeenPhotos, look_at_photos
 from manylabel.data.checks.labels import find_count_problems, find_empty_cells, find_refused
 from manylabel.data.checks.photos import check_duplicates, find_odd_sizes, find_unreadable
-from manylabel.data.checks.relations import find_broken_rules, find_relations, find_shift
+from manylabel.data.checks.relations import find_broken_constraints, find_relations, find_shift
 from manylabel.data.duplicates import fingerprint
 from manylabel.data.formats import read_table_as
 from manylabel.data.photos import convert_photos
@@ -75,7 +75,7 @@ def check(  # noqa: PLR0913 - a wish of the user each
     labels: Path | str | None = None,
     *,
     form: DataConfig | None = None,
-    rules: RulesConfig | None = None,
+    constraints: ConstraintsConfig | None = None,
     split: SplitConfig | None = None,
     seed: int = 0,
     on_progress: ProgressCallback = ignore_progress,
@@ -86,31 +86,31 @@ def check(  # noqa: PLR0913 - a wish of the user each
         photos: Folder of the photos.
         labels: Table of labels; not given: the photo folder itself.
         form: How the table is read; its paths are not used.
-        rules: Rules between labels. Not given: there are none.
+        constraints: Constraints between labels. Not given: there are none.
         split: How photos without a given part will be split. Not given: as by default.
         seed: Seed of that split.
         on_progress: Called with the progress.
 
     Raises:
         TableError: The table cannot be read, or no photo can.
-        ConfigError: The rules name unknown labels or contradict each other.
+        ConfigError: The constraints name unknown labels or contradict each other.
     """
     form = DataConfig() if form is None else form
     table = read_table_as(form, labels, photos=photos, purpose="checking")
-    return check_read_table(table, rules=rules, split=split, seed=seed, on_progress=on_progress)
+    return check_read_table(table, constraints=constraints, split=split, seed=seed, on_progress=on_progress)
 
 
 def check_read_table(
     table: LabelTable,
     *,
-    rules: RulesConfig | None = None,
+    constraints: ConstraintsConfig | None = None,
     split: SplitConfig | None = None,
     seed: int = 0,
     on_progress: ProgressCallback = ignore_progress,
 ) -> CheckedTable:
     """Read the photos of a table, and check them and their labels; arguments and errors as for ``check``."""
     refused = find_refused(table)
-    parsed = None if rules is None else parse_rules(**asdict(rules), labels=table.labels)
+    parsed = None if constraints is None else parse_constraints(**asdict(constraints), labels=table.labels)
     answers = []
     for n_done, answer in enumerate(convert_photos(table.photos, fingerprint, side_px=_SIDE_PX), start=1):
         answers.append(answer)
@@ -127,7 +127,7 @@ def check_read_table(
         drawn, problems = given_split(table), list(map(_no_split, lost_parts))
     else:
         drawn, problems = _draw_split(table, seen, SplitConfig() if split is None else split, seed=seed)
-    found = check_table(table, seen=seen, split=drawn, rules=parsed)
+    found = check_table(table, seen=seen, split=drawn, constraints=parsed)
     return CheckedTable(table=table, check=_put_first([*refused, *problems], found))
 
 
@@ -188,7 +188,7 @@ def check_table(
     *,
     seen: SeenPhotos | None = None,
     split: Split | None = None,
-    rules: LabelRules | None = None,
+    constraints: LabelConstraints | None = None,
 ) -> Check:
     r"""Check photos and labels.
 
@@ -196,7 +196,7 @@ def check_table(
         table: The readable photos and their labels.
         seen: What the photos show. Not given: near-duplicates, leaks and sizes are not checked.
         split: The split. Not given: all photos train.
-        rules: Rules among the labels. Not given: none.
+        constraints: Constraints among the labels. Not given: none.
 
     Returns:
         What was found; an error among it means that training makes no sense.
@@ -221,7 +221,7 @@ def check_table(
     findings = [
         *([] if seen is None else check_duplicates(table, seen.duplicates, split)),
         *([] if seen is None else find_unreadable(seen.failures)),
-        *find_broken_rules(table, rules),
+        *find_broken_constraints(table, constraints),
         *find_count_problems(table, split),
         *find_shift(table, split),
         *find_relations(table),

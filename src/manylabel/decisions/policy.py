@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from manylabel.constraints import LabelRules, decide_with_rules
+from manylabel.constraints import LabelConstraints, decide_with_constraints
 from manylabel.decisions.calibration import CalibrationResult, choose_calibration, leave_uncalibrated
 from manylabel.decisions.thresholds import (
     ChosenThresholds,
@@ -116,7 +116,7 @@ class CrossFittedDecisions:
         raw_scores: Probabilities before calibration [n_photos, n_labels].
         scores: Probabilities after it [n_photos, n_labels].
         decisions: Which labels are given [n_photos, n_labels].
-        free_decisions: The same by thresholds alone, whatever the rules among labels say.
+        free_decisions: The same by thresholds alone, whatever the constraints among labels say.
     """
 
     raw_scores: FloatArray
@@ -199,7 +199,7 @@ def cross_fit_policy(
     *,
     objective: ThresholdObjective,
     calibrate: CalibrationMode,
-    rules: LabelRules | None = None,
+    constraints: LabelConstraints | None = None,
 ) -> CrossFittedDecisions:
     """Score and decide every photo by a policy that was learned from the other folds.
 
@@ -208,7 +208,7 @@ def cross_fit_policy(
         objective: What to choose thresholds for.
         calibrate: Whether to calibrate, the same in all folds: folds of which some are calibrated and some
             are not would spoil the ranking of all of them together.
-        rules: What decisions obey; not given: nothing.
+        constraints: What decisions obey; not given: nothing.
     """
     raw_scores, scores = np.empty(data.targets.shape), np.empty(data.targets.shape)
     decisions, free_decisions = np.zeros((2, *data.targets.shape), dtype=np.bool_)
@@ -216,7 +216,7 @@ def cross_fit_policy(
         policy = learn_policy(data.without(number), objective=objective, calibrate=calibrate)
         raw_scores[fold] = data.scores[policy.variant, fold]
         scores[fold] = policy.score(data.scores[:, fold])
-        decisions[fold] = decide_with_rules(rules, scores[fold], policy.thresholds)
+        decisions[fold] = decide_with_constraints(constraints, scores[fold], policy.thresholds)
         free_decisions[fold] = policy.thresholds.decide(scores[fold])
     return CrossFittedDecisions(
         raw_scores=raw_scores, scores=scores, decisions=decisions, free_decisions=free_decisions

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from manylabel.bundle.folder import BundleConfig
-from manylabel.constraints import LabelRules
+from manylabel.constraints import LabelConstraints
 from manylabel.errors import BundleError, EngineError
 from manylabel.preprocess import PixelArray, Preprocessing, resize_views
 from manylabel.types import FloatArray, Predictor, Thresholds
@@ -31,8 +31,8 @@ class PixelPredictor(Predictor, Protocol):
     """A model that turns the pixels of photos into scores, several batches at a time where it can."""
 
     @property
-    def rules(self) -> LabelRules:
-        """Return the rules that decisions obey."""
+    def constraints(self) -> LabelConstraints:
+        """Return the constraints that decisions obey."""
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -67,7 +67,7 @@ class EnginePredictor(ABC):
     Args:
         labels: The label names, one per logit.
         thresholds: Thresholds that came with the model.
-        rules: What decisions obey.
+        constraints: What decisions obey.
         preprocessing: How a photo becomes pixels.
         views_per_batch: Views that are best computed together.
     """
@@ -79,14 +79,14 @@ class EnginePredictor(ABC):
         *,
         labels: tuple[str, ...],
         thresholds: Thresholds,
-        rules: LabelRules,
+        constraints: LabelConstraints,
         preprocessing: Preprocessing,
         views_per_batch: int,
     ) -> None:
         """Store what the model is."""
         self.labels = labels
         self.thresholds = thresholds
-        self.rules = rules
+        self.constraints = constraints
         self.preprocessing = preprocessing
         self.batch_size = max(1, views_per_batch // preprocessing.n_views)
 

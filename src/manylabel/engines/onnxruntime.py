@@ -24,8 +24,8 @@ class OnnxPredictor(EnginePredictor):
 
     Args:
         model: The file.
-        config: What it was made from: the label names, one per logit, their rules, and how photos become
-            pixels.
+        config: What it was made from: the label names, one per logit, their constraints, and how photos
+            become pixels.
         thresholds: Thresholds that came with it.
 
     Raises:
@@ -41,7 +41,7 @@ class OnnxPredictor(EnginePredictor):
         super().__init__(
             labels=config.labels,
             thresholds=thresholds,
-            rules=config.rules,
+            constraints=config.constraints,
             preprocessing=config.preprocessing,
             views_per_batch=_VIEWS_PER_BATCH,
         )

@@ -65,8 +65,8 @@ class OpenVinoPredictor(EnginePredictor):
 
     Args:
         model: The model, or its file; of several outputs, the one that is called "logits" is read.
-        config: What it was made from: the label names, one per logit, their rules, and how photos become
-            pixels.
+        config: What it was made from: the label names, one per logit, their constraints, and how photos
+            become pixels.
         thresholds: Thresholds that came with it.
         precision: What to compute in; "auto" takes bf16 where the processor has it.
         workload: How many photos come.
@@ -91,7 +91,7 @@ class OpenVinoPredictor(EnginePredictor):
         super().__init__(
             labels=config.labels,
             thresholds=thresholds,
-            rules=config.rules,
+            constraints=config.constraints,
             preprocessing=config.preprocessing,
             views_per_batch=VIEWS_TOGETHER,
         )

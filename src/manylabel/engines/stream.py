@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from manylabel.constraints import decide_with_rules
+from manylabel.constraints import decide_with_constraints
 from manylabel.data.photos import convert_photos
 from manylabel.engines.base import Finish, PixelPredictor, run_batches
 from manylabel.errors import PhotoError
@@ -224,7 +224,7 @@ def _decide(
 ) -> Predictions:
     return Predictions(
         scores=Scores(names=tuple(names[row] for row in part.rows), labels=predictor.labels, values=scores),
-        decisions=decide_with_rules(predictor.rules, scores, predictor.thresholds),
+        decisions=decide_with_constraints(predictor.constraints, scores, predictor.thresholds),
         thresholds=predictor.thresholds.values,
         rows=np.array(part.rows, dtype=np.int64),
         failures=part.named_failures(names),

@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from manylabel.bundle.folder import CONFIG_FILE, WEIGHTS_FILE, Bundle
 from manylabel.config import DeviceName, PrecisionName
-from manylabel.constraints import LabelRules, parse_rules
+from manylabel.constraints import LabelConstraints, parse_constraints
 from manylabel.engines.base import EnginePredictor, Finish
 from manylabel.engines.openvino import ActivationArray
 from manylabel.errors import BundleError, ConfigError, WeightsError, visible
@@ -46,7 +46,7 @@ class TorchPredictor(EnginePredictor):
         classifier: The network; used where it lies, in inference mode.
         thresholds: Thresholds that came with it.
         precision: Dtype of the forward pass.
-        rules: What decisions obey; not given: nothing.
+        constraints: What decisions obey; not given: nothing.
     """
 
     def __init__(
@@ -55,13 +55,13 @@ class TorchPredictor(EnginePredictor):
         *,
         thresholds: Thresholds,
         precision: torch.dtype,
-        rules: LabelRules | None = None,
+        constraints: LabelConstraints | None = None,
     ) -> None:
         """Switch the classifier to inference."""
         super().__init__(
             labels=classifier.labels,
             thresholds=thresholds,
-            rules=parse_rules(labels=classifier.labels) if rules is None else rules,
+            constraints=parse_constraints(labels=classifier.labels) if constraints is None else constraints,
             preprocessing=classifier.preprocessing,
             views_per_batch=_VIEWS_PER_BATCH,
         )
@@ -166,7 +166,7 @@ def torch_predictor(
         classifier,
         thresholds=bundle.thresholds,
         precision=choose_precision(precision, where),
-        rules=bundle.config.rules,
+        constraints=bundle.config.constraints,
     )
 
 

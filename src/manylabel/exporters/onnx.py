@@ -9,7 +9,7 @@ Out: ``model.onnx`` in it, compared with torch under OpenVINO and ONNX Runtime; 
     features       float32 [n, n_features]: the input of the head, where the network has a patch grid
     activations    float32 [n, ...]: what heat maps are made from, where the network has a patch grid
 
-Names, thresholds, preprocessing and rules are in the metadata of the file, as JSON.
+Names, thresholds, preprocessing and constraints are in the metadata of the file, as JSON.
 """
 
 import io
@@ -172,7 +172,7 @@ def _metadata(bundle: Bundle) -> Mapping[str, str]:
         "labels": config.labels,
         "thresholds": bundle.thresholds.values.tolist(),
         "preprocessing": config.preprocessing.to_dict(),
-        "rules": [rule.text for rule in config.rules.rules],
+        "constraints": [constraint.text for constraint in config.constraints.constraints],
         "backbone": config.backbone,
         "made_from": bundle.facts["sha256"],
     }

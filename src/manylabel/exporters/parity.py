@@ -14,7 +14,7 @@ import torch
 
 from manylabel.bundle.folder import Bundle
 from manylabel.config import DataConfig
-from manylabel.constraints import decide_with_rules
+from manylabel.constraints import decide_with_constraints
 from manylabel.data.find import find_photos
 from manylabel.data.photos import convert_photos
 from manylabel.data.sample import sample_photos
@@ -262,14 +262,14 @@ def compare_with_torch(
     """
     torch_engine = TorchPredictor(classifier, thresholds=bundle.thresholds, precision=torch.float32)
     expected = score_pixels(torch_engine, on.pixels)
-    decided = decide_with_rules(bundle.config.rules, expected, bundle.thresholds)
+    decided = decide_with_constraints(bundle.config.constraints, expected, bundle.thresholds)
     rows = []
     n_views = bundle.config.preprocessing.n_views
     for engine in engines:
         # The last photo comes alone: OpenVINO compiles a network of its own for single ones.
         pieces = (on.pixels[:-n_views], on.pixels[-n_views:])
         scores = np.concatenate([score_pixels(engine, piece) for piece in pieces])
-        changed = decide_with_rules(bundle.config.rules, scores, bundle.thresholds) != decided
+        changed = decide_with_constraints(bundle.config.constraints, scores, bundle.thresholds) != decided
         rows.append(
             ParityRow(
                 engine=engine.engine,

@@ -82,7 +82,7 @@ class LabelsAnswer(BaseModel):
 
     model: str = Field(description="Name of the bundle.")
     labels: list[LabelAnswer]
-    rules: list[str] = Field(description="What is certain about the labels, and obeyed.")
+    constraints: list[str] = Field(description="What is certain about the labels, and obeyed.")
 
 
 class HealthAnswer(BaseModel):
@@ -151,7 +151,7 @@ async def labels(server: Server, model: ModelName = None) -> LabelsAnswer:
     return LabelsAnswer(
         model=bundle.name,
         labels=[LabelAnswer(name=name, threshold=threshold) for name, threshold in pairs],
-        rules=[rule.text for rule in bundle.rules.rules],
+        constraints=[constraint.text for constraint in bundle.constraints.constraints],
     )
 
 

@@ -27,7 +27,7 @@ from PIL import Image
 from manylabel.bundle.folder import read_bundle, read_hashes
 from manylabel.bundle.tables import ThresholdSource
 from manylabel.config import EngineName, PrecisionName
-from manylabel.constraints import decide_with_rules
+from manylabel.constraints import decide_with_constraints
 from manylabel.data.photos import open_photo_bytes, to_jpeg, to_png
 from manylabel.engines.base import PixelPredictor
 from manylabel.engines.openvino import SplitModel
@@ -123,7 +123,7 @@ class ServedBundle:
         self.name = name
         self._limits = ServeLimits() if limits is None else limits
         self._predictor = open_predictor(folder, engine=engine, precision=precision, thresholds=thresholds)
-        self.rules = self._predictor.rules
+        self.constraints = self._predictor.constraints
         self.thresholds = self._predictor.thresholds
         self.engine = self._predictor.engine
         self._batcher = Batcher(self._predictor)
@@ -177,7 +177,7 @@ class ServedBundle:
         return self._decide(scores, preview=previews[0] if previews else None)
 
     def _decide(self, scores: FloatArray, *, preview: bytes | None = None) -> Prediction:
-        decisions = decide_with_rules(self.rules, scores[None], self.thresholds)[0]
+        decisions = decide_with_constraints(self.constraints, scores[None], self.thresholds)[0]
         order = np.argsort(-scores)
         given = tuple(self.labels[column] for column in order if decisions[column])
         return Prediction(scores=scores, labels=given, preview=preview)

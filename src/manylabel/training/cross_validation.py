@@ -14,7 +14,7 @@ from typing import assert_never
 import numpy as np
 
 from manylabel.config import EvaluationConfig, RunConfig, ThresholdName
-from manylabel.constraints import LabelRules
+from manylabel.constraints import LabelConstraints
 from manylabel.data.stratify import stratified_folds, stratified_holdout
 from manylabel.decisions.policy import (
     CrossFittedDecisions,
@@ -62,7 +62,7 @@ class Experiment:
         config: The settings.
         cache: Folder of the feature cache; None for no cache.
         on_progress: Called with the progress.
-        rules: Rules that decisions follow; None without rules.
+        constraints: Constraints that decisions follow; None without constraints.
     """
 
     store: PhotoStore
@@ -71,7 +71,7 @@ class Experiment:
     config: RunConfig
     cache: Path | None
     on_progress: ProgressCallback
-    rules: LabelRules | None = None
+    constraints: LabelConstraints | None = None
 
     @property
     def scores_training_photos(self) -> bool:
@@ -199,7 +199,7 @@ def learn_decision_policy(
 
 def evaluate_folds(
     cv: CrossValidation,
-    rule: DecisionPolicy | None,
+    policy: DecisionPolicy | None,
     calibration_set: CalibrationSet | None,
     experiment: Experiment,
 ) -> EvaluatedPhotos:
@@ -211,21 +211,21 @@ def evaluate_folds(
     if calibration_set is not None and np.array_equal(calibration_set.evaluated.rows, cv.rows):
         raw_scores, decisions = calibration_set.raw_scores, calibration_set.evaluated.decisions
     else:
-        cross_fitted = _cross_fit(cv.held_out(experiment), rule, experiment)
+        cross_fitted = _cross_fit(cv.held_out(experiment), policy, experiment)
         raw_scores, decisions = cross_fitted.raw_scores, cross_fitted.decisions
-    scores = raw_scores if rule is None else rule.calibration.calibration.apply(raw_scores)
+    scores = raw_scores if policy is None else policy.calibration.calibration.apply(raw_scores)
     return EvaluatedPhotos(rows=cv.rows, scores=scores, decisions=decisions)
 
 
 def _cross_fit(
-    held_out: PolicyData, rule: DecisionPolicy | None, experiment: Experiment
+    held_out: PolicyData, policy: DecisionPolicy | None, experiment: Experiment
 ) -> CrossFittedDecisions:
     """Choose a policy per fold, with a calibration where the policy that is kept has one."""
     return cross_fit_policy(
         held_out,
         objective=threshold_objective(experiment.config.evaluation),
-        calibrate="always" if rule is not None and rule.calibration.is_used else "never",
-        rules=experiment.rules,
+        calibrate="always" if policy is not None and policy.calibration.is_used else "never",
+        constraints=experiment.constraints,
     )
 
 
@@ -233,28 +233,30 @@ def _learn(
     held_out: PolicyData, rows: IntArray, where: str, experiment: Experiment, *, labels: Sequence[str]
 ) -> tuple[DecisionPolicy, CalibrationSet]:
     evaluation = experiment.config.evaluation
-    rule = learn_policy(
+    policy = learn_policy(
         held_out,
         objective=threshold_objective(evaluation),
         calibrate="auto" if evaluation.calibrate else "never",
         labels=labels,
     )
-    cross_fitted = _cross_fit(held_out, rule, experiment)
+    cross_fitted = _cross_fit(held_out, policy, experiment)
     goal = THRESHOLD_AIMS[evaluation.thresholds].format(beta=evaluation.beta, target=evaluation.target)
     n_known = int((~np.isnan(held_out.targets)).any(axis=1).sum())
     origin = goal if evaluation.thresholds == "half" else f"{goal} on {where} ({n_known} photos)"
-    if not rule.are_worthwhile:
+    if not policy.are_worthwhile:
         origin = f"0.5 for every label; those of {origin} did no better on photos that did not choose them"
     if evaluation.thresholds in ("precision", "recall"):
-        n_promised = rule.thresholds.is_guaranteed.sum()
+        n_promised = policy.thresholds.is_guaranteed.sum()
         origin += f", promised for {n_promised} of {len(labels)} labels {_PROMISES[evaluation.thresholds]}"
         origin += (
-            ", before rules among labels" if experiment.rules is not None and experiment.rules.rules else ""
+            ", before constraints among labels"
+            if experiment.constraints is not None and experiment.constraints.constraints
+            else ""
         )
-    return replace(rule, thresholds=replace(rule.thresholds, origin=origin)), CalibrationSet(
+    return replace(policy, thresholds=replace(policy.thresholds, origin=origin)), CalibrationSet(
         evaluated=EvaluatedPhotos(rows=rows, scores=cross_fitted.scores, decisions=cross_fitted.decisions),
         raw_scores=cross_fitted.raw_scores,
-        threshold_scores=rule.calibration.scores,
+        threshold_scores=policy.calibration.scores,
         free_decisions=cross_fitted.free_decisions,
         folds=held_out.folds,
         origin=where,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from manylabel.config import EvaluationConfig
-from manylabel.constraints import decide_with_rules
+from manylabel.constraints import decide_with_constraints
 from manylabel.decisions.policy import DecisionPolicy
 from manylabel.engines.torch import TorchPredictor
 from manylabel.models.classifier import Classifier
@@ -73,9 +73,9 @@ def run_trial(initial: Classifier, provenance: Provenance, experiment: Experimen
     with _timed(stages, "training"):
         final = method.fit(experiment.fit_rows(experiment.split.train, experiment.split.test, fold=None))
     with _timed(stages, "calibration and thresholds"):
-        rule, calibration_set = learn_decision_policy(method, final, cv, experiment)
-        final, thresholds = _apply_policy(final, rule), _thresholds_of(rule, initial)
-        out_of_fold = None if cv is None else evaluate_folds(cv, rule, calibration_set, experiment)
+        policy, calibration_set = learn_decision_policy(method, final, cv, experiment)
+        final, thresholds = _apply_policy(final, policy), _thresholds_of(policy, initial)
+        out_of_fold = None if cv is None else evaluate_folds(cv, policy, calibration_set, experiment)
     with _timed(stages, "scoring"):
         test = _evaluate_test(method, final, thresholds, experiment)
         neighbors, neighbors_out_of_fold = _evaluate_neighbors(method, cv, experiment)
@@ -106,9 +106,9 @@ def run_trial(initial: Classifier, provenance: Provenance, experiment: Experimen
         stage_seconds=stages,
         step_seconds=method.step_seconds,
         calibration_set=calibration_set,
-        is_calibrated=rule is not None and rule.calibration.is_used,
-        calibration=None if rule is None else rule.calibration.gain,
-        missed_guarantees=_missed_guarantees(rule, config.evaluation),
+        is_calibrated=policy is not None and policy.calibration.is_used,
+        calibration=None if policy is None else policy.calibration.gain,
+        missed_guarantees=_missed_guarantees(policy, config.evaluation),
         neighbors=neighbors,
         neighbors_out_of_fold=neighbors_out_of_fold,
         folds=() if cv is None else cv.folds,
@@ -123,7 +123,7 @@ def _build_predictor(
     """Return what predicts with the trained model, and how long it takes per photo, in seconds."""
     precision = choose_precision(experiment.config.training.precision, method.device)
     predictor = TorchPredictor(
-        final.classifier, thresholds=thresholds, precision=precision, rules=experiment.rules
+        final.classifier, thresholds=thresholds, precision=precision, constraints=experiment.constraints
     )
     return predictor, seconds_per_photo(predictor, experiment.store)
 
@@ -179,31 +179,31 @@ def _build_method(initial: Classifier, provenance: Provenance, experiment: Exper
     return METHODS[training.tune](task, train_rows=split.train, other_rows=others)
 
 
-def _apply_policy(final: Fit, rule: DecisionPolicy | None) -> Fit:
+def _apply_policy(final: Fit, policy: DecisionPolicy | None) -> Fit:
     """Apply the alpha and the calibration that were chosen to the kept model."""
-    if rule is None:
+    if policy is None:
         return replace(final, interpolation=None)
     alpha = final.alpha
     if final.interpolation is not None:
-        alpha = ALPHAS[rule.variant]
+        alpha = ALPHAS[policy.variant]
         final.interpolation.set_alpha(alpha)
-    calibration = rule.calibration.calibration
+    calibration = policy.calibration.calibration
     final.classifier.calibrate(slopes=calibration.slopes, offsets=calibration.offsets)
     return replace(final, alpha=alpha, interpolation=None)
 
 
-def _thresholds_of(rule: DecisionPolicy | None, initial: Classifier) -> Thresholds:
-    if rule is not None:
-        return rule.thresholds
+def _thresholds_of(policy: DecisionPolicy | None, initial: Classifier) -> Thresholds:
+    if policy is not None:
+        return policy.thresholds
     why = "no photos were kept from training to choose them on"
     return Thresholds(values=np.full(len(initial.labels), 0.5), origin=f"0.5 for every label; {why}")
 
 
 def _missed_guarantees(
-    rule: DecisionPolicy | None, evaluation: EvaluationConfig
+    policy: DecisionPolicy | None, evaluation: EvaluationConfig
 ) -> tuple[MissedGuarantee, ...]:
-    if rule is not None:
-        return rule.thresholds.missed
+    if policy is not None:
+        return policy.thresholds.missed
     match evaluation.thresholds:
         case "precision" | "recall":
             return (MissedGuarantee(label=None, metric=evaluation.thresholds, target=evaluation.target),)
@@ -219,7 +219,9 @@ def _evaluate_test(
         return None
     scores = method.scores(final, test)
     return EvaluatedPhotos(
-        rows=test, scores=scores, decisions=decide_with_rules(experiment.rules, scores, thresholds)
+        rows=test,
+        scores=scores,
+        decisions=decide_with_constraints(experiment.constraints, scores, thresholds),
     )
 
 

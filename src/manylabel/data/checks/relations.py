@@ -1,8 +1,8 @@
-"""Check how labels depend on each other and on the split, and whether they break the rules of the user.
+"""Check how labels depend on each other and on the split, and whether they break the constraints of the user.
 
-In:  the table, the split, the rules.
+In:  the table, the split, the constraints.
 Out: findings: labels on exactly the same photos, labels that never occur without another or never together,
-     labels that are more frequent in one part of the split than chance explains, broken rules.
+     labels that are more frequent in one part of the split than chance explains, broken constraints.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from manylabel.constraints import LabelRules, Violation, violations
+from manylabel.constraints import LabelConstraints, Violation, violations
 from manylabel.data.checks.finding import Finding, Level, name_photos, per_label, plain
 from manylabel.data.wording import count, list_some
 from manylabel.types import FloatArray, IntArray, LabelTable, Split
@@ -173,37 +173,40 @@ def _count_known(table: LabelTable, rows: IntArray) -> IntArray:
 _MOST_SENTENCES = 5
 
 
-def find_broken_rules(table: LabelTable, rules: LabelRules | None) -> list[Finding]:
-    """Find photos whose known cells break a rule whatever their unknown cells are.
+def find_broken_constraints(table: LabelTable, constraints: LabelConstraints | None) -> list[Finding]:
+    """Find photos whose known cells break a constraint whatever their unknown cells are.
 
     Args:
         table: The photos and their labels.
-        rules: The rules. Not given: nothing is found.
+        constraints: The constraints. Not given: nothing is found.
 
     Returns:
-        The rules that most photos break first, a finding for each of 5, one for all others.
+        The constraints that most photos break first, a finding for each of 5, one for all others.
     """
-    if rules is None:
+    if constraints is None:
         return []
-    by_rule: dict[str, list[Violation]] = {}
-    for violation in violations(rules, table.targets):
-        by_rule.setdefault(violation.rule, []).append(violation)
-    most_broken = sorted(by_rule.items(), key=lambda item: -len(item[1]))
+    by_constraint: dict[str, list[Violation]] = {}
+    for violation in violations(constraints, table.targets):
+        by_constraint.setdefault(violation.constraint, []).append(violation)
+    most_broken = sorted(by_constraint.items(), key=lambda item: -len(item[1]))
     findings = [
-        _broken_rule(table, f"rule '{rule}'", broken) for rule, broken in most_broken[:_MOST_SENTENCES]
+        _broken_constraint(table, f"constraint '{constraint}'", broken)
+        for constraint, broken in most_broken[:_MOST_SENTENCES]
     ]
     rest = most_broken[_MOST_SENTENCES:]
     if rest:
-        names = list_some([rule for rule, _ in rest])
+        names = list_some([constraint for constraint, _ in rest])
         findings.append(
-            _broken_rule(
-                table, f"{len(rest)} more rules ({names})", [one for _, broken in rest for one in broken]
+            _broken_constraint(
+                table,
+                f"{len(rest)} more constraints ({names})",
+                [one for _, broken in rest for one in broken],
             )
         )
     return findings
 
 
-def _broken_rule(table: LabelTable, what: str, broken: list[Violation]) -> Finding:
+def _broken_constraint(table: LabelTable, what: str, broken: list[Violation]) -> Finding:
     rows = sorted({violation.row for violation in broken})
     cells = sorted(
         {(violation.row, table.labels.index(label)) for violation in broken for label in violation.labels}
@@ -211,7 +214,7 @@ def _broken_rule(table: LabelTable, what: str, broken: list[Violation]) -> Findi
     text = f"{what}: broken by the labels of {count(len(rows), 'photo')}: {name_photos(table, rows)}"
     return Finding(
         level="warning",
-        kind="rule_broken",
+        kind="constraint_broken",
         text=text,
         photos=plain(rows),
         labels=plain(sorted({column for _, column in cells})),

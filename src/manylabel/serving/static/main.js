@@ -20,7 +20,7 @@ function say(text) {
   byId("status").textContent = text;
 }
 
-// At the server's own thresholds its labels are shown, for they also obey rules among labels.
+// At the server's own thresholds its labels are shown, for they also obey constraints among labels.
 function labelsOf(answer) {
   if (!page.isMoved) return answer.labels;
   return page.labels
