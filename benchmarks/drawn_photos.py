@@ -38,7 +38,7 @@ def make_phone_photos(folder: Path, photos: Sequence[Path], *, n_photos: int = N
 
 
 def make_table(folder: Path, sample: Path, *, n_photos: int) -> None:
-    """Make a labelled set of any length from the drawn sample set, by cutting its postcards differently.
+    """Make a labeled set of any length from the drawn sample set, by cutting its postcards differently.
 
     No two photos have the same pixels, so that no cache can help.
 

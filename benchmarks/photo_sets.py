@@ -13,7 +13,7 @@ from benchmarks.cases import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoSet:
-    """Name a set of labelled photos below the data folder.
+    """Name a set of labeled photos below the data folder.
 
     Attributes:
         folder: Its folder.

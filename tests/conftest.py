@@ -83,7 +83,7 @@ def shapes_folder(shapes_table: LabelTable) -> Path:
 
 @pytest.fixture(scope="session")
 def shapes_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Train a network of random weights on photos like those of ``shapes_table``; to be read, not changed."""
+    """Train a model of random weights on photos like those of ``shapes_table``; to be read, not changed."""
     from manylabel.pipeline import train  # not at the top: most tests do without torch
 
     folder = tmp_path_factory.mktemp("trained")

@@ -1,4 +1,4 @@
-"""A trained bundle in use: photos scored, labelled photos evaluated."""
+"""A trained bundle in use: photos scored, labeled photos evaluated."""
 
 import csv
 import json

@@ -226,7 +226,7 @@ def test_a_photo_of_another_kind_is_told_by_its_place(photo: Any) -> None:
 @pytest.mark.parametrize(
     ("classifier", "problem"),
     [
-        (MultiLabelClassifier("squeezenet1_2"), "unknown network 'squeezenet1_2'; did you mean"),
+        (MultiLabelClassifier("squeezenet1_2"), "unknown model 'squeezenet1_2'; did you mean"),
         (small("training.epoch=3"), "unknown key 'training.epoch'; did you mean 'epochs'?"),
         (small("training.epochs=0"), "training.epochs: given 0, expected a whole number, at least 1"),
         (small(head="round"), "model.head: given 'round', expected one of 'linear'"),

@@ -18,7 +18,7 @@ from manylabel.training.cross_validation import Experiment
 from manylabel.training.losses import LOSSES
 from manylabel.training.methods import METHODS
 from manylabel.training.photo_store import read_store
-from manylabel.training.trial import TrainedNetwork, run_trial
+from manylabel.training.trial import TrainedModel, run_trial
 from manylabel.types import IntArray, LabelTable, Split, ignore_progress
 
 NONE: IntArray = np.empty(0, dtype=np.int64)
@@ -87,7 +87,7 @@ def additions(tmp_path: Path) -> Iterator[ModuleType]:
         registry.update(kept)
 
 
-def train(table: LabelTable, model: dict[str, Any], training: dict[str, Any]) -> TrainedNetwork:
+def train(table: LabelTable, model: dict[str, Any], training: dict[str, Any]) -> TrainedModel:
     """Train the one model of the settings on drawn photos."""
     quick: dict[str, Any] = {"epochs": 2, "precision": "fp32", "device": "cpu", "engine": "torch"}
     config = RunConfig(

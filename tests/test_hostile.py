@@ -94,7 +94,7 @@ def test_weights_that_promise_more_than_they_hold_are_refused(content: bytes, bu
 )
 def test_a_network_of_unknown_name_is_neither_imported_nor_downloaded(name: str, bundle: Path) -> None:
     rewrite_config(bundle, architecture=name)
-    with pytest.raises(BundleError, match="unknown network"):
+    with pytest.raises(BundleError, match="unknown model"):
         open_predictor(bundle, engine="torch")
 
 

@@ -111,7 +111,7 @@ def test_a_model_explains_and_suggests(model: ml.Model, data: ml.Dataset) -> Non
     assert [label.label for label in explained.photos[0].labels] == ["circle"]
     assert explained.photos[0].neighbors
     train, _ = data.split(test=0.5)
-    suggested = model.suggest(data.folder, labelled=train, n=3)
+    suggested = model.suggest(data.folder, labeled=train, n=3)
     assert len(suggested.scores.names) == 3
     assert not set(suggested.scores.names) & set(train.table.names)
 

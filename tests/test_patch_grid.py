@@ -1,4 +1,4 @@
-"""Places of a photo inside a network."""
+"""Places of a photo inside a model."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The whole flow: photos and labels in, compared networks out."""
+"""The whole flow: photos and labels in, compared models out."""
 
 import csv
 import errno
@@ -171,7 +171,7 @@ def test_training_writes_one_bundle(config: RunConfig) -> None:
 def test_training_takes_one_network(config: RunConfig) -> None:
     config = replace(config, model=replace(config.model, names=("squeezenet1_1", "resnet18")))
 
-    with pytest.raises(ConfigError, match="train takes one network, not 2; see compare"):
+    with pytest.raises(ConfigError, match="train takes one model, not 2; see compare"):
         train(config)
 
     assert not Path(config.out).exists()
@@ -261,7 +261,7 @@ def name_no_folder(config: RunConfig) -> RunConfig:
 
 
 def name_another_network(config: RunConfig) -> RunConfig:
-    """Name a network that does not exist."""
+    """Name a model that does not exist."""
     return replace(config, model=replace(config.model, names=("squeezenet",)))
 
 
@@ -276,7 +276,7 @@ def set_no_epochs(config: RunConfig) -> RunConfig:
         (lose_the_folder, "gone: no such folder"),
         (lose_the_labels, "gone.csv"),
         (name_no_folder, "data.photos: give the folder of the photos"),
-        (name_another_network, "unknown network 'squeezenet'"),
+        (name_another_network, "unknown model 'squeezenet'"),
         (set_no_epochs, "training.epochs: given 0, expected a whole number, at least 1"),
     ],
 )
@@ -386,10 +386,10 @@ def test_what_is_finished_is_kept_where_the_disk_gets_full(
 
 
 def write_and(then: Callable[[], None]) -> Callable[..., None]:
-    """Return a function that writes a network as ever, and does something else right afterwards."""
+    """Return a function that writes a model as ever, and does something else right afterwards."""
 
     def write(*given: Any, **options: Any) -> None:
-        run_folder.write_network(*given, **options)
+        run_folder.write_model_bundle(*given, **options)
         then()
 
     return write
@@ -403,7 +403,7 @@ def test_a_trained_network_is_kept_whatever_fails(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(pipeline, "write_network", write_and(fail))
+    monkeypatch.setattr(pipeline, "write_model_bundle", write_and(fail))
     with pytest.raises(error):
         train(config)
 
@@ -420,11 +420,11 @@ def test_a_failure_while_networks_are_kept_hides_no_error(
     def deny(*_: object) -> None:
         raise PermissionError("no")
 
-    monkeypatch.setattr(pipeline, "write_network", write_and(fail))
+    monkeypatch.setattr(pipeline, "write_model_bundle", write_and(fail))
     monkeypatch.setattr(run_folder, "keep_unfinished", deny)
     with pytest.raises(ValueError, match="the first error"):
         train(config)
-    assert "the networks that were finished cannot be kept: no" in caplog.text
+    assert "the models that were finished cannot be kept: no" in caplog.text
 
 
 def test_a_disk_without_room_for_the_networks_is_told_before_they_learn(

@@ -1,4 +1,4 @@
-"""Preprocessing: from a photo of any size to the pixels that a network sees, the same in every place.
+"""Preprocessing: from a photo of any size to the pixels that a model sees, the same in every place.
 
 In:  photos drawn here, of ordinary and absurd sizes.
 Out: what ``manylabel.preprocess`` makes of them.

@@ -35,7 +35,7 @@ class RealRuns:
     def results(
         self, labels: str | Path, *settings: str, networks: dict[str, str], recipe: str = "quick"
     ) -> RunResults:
-        """Return the results of a run: a table below the data folder, settings, a file per network."""
+        """Return the results of a run: a table below the data folder, settings, a file per model."""
         table = self.data / labels
         files = ",".join(f"{name}={self.weights / file}" for name, file in networks.items())
         config = apply_settings(
@@ -65,7 +65,7 @@ def real_runs(
 
 
 def metrics_of(results: RunResults, model: str) -> dict[str, float]:
-    """Return the metrics of one network."""
+    """Return the metrics of one model."""
     metrics = next(entry.metrics for entry in results.models if entry.model == model)
     return {name: value for name, value in metrics.items() if value is not None}
 

@@ -172,7 +172,7 @@ def test_scores_under_known_cells_do_change_what_is_measured(
 
 
 def run_config(folder: Path, labels: Path, out: str, **settings: Any) -> RunConfig:
-    """Say how to train a small network of random weights on the shapes."""
+    """Say how to train a small model of random weights on the shapes."""
     sections = {
         "data": DataConfig(photos=str(folder / "images"), labels=str(labels)),
         "model": ModelConfig(names=("squeezenet1_1",), init="random", side_px=64),

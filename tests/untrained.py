@@ -1,6 +1,6 @@
-"""Bundles of networks that have learned nothing.
+"""Bundles of models that have learned nothing.
 
-In:  the name of a network and of its head.
+In:  the name of a model and of its head.
 Out: a bundle of random weights, the same each time.
 """
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from manylabel.exporters.registry import export
     from manylabel.hash_list import verify
     from manylabel.io.cache import clear_cache, list_cache
-    from manylabel.labelling import suggest
+    from manylabel.labeling import suggest
     from manylabel.model import Model
     from manylabel.models.backbones import register_backbone
     from manylabel.models.catalog import list_models
@@ -138,7 +138,7 @@ _HOMES = {
     "read_table": "manylabel.data.formats",
     "register_backbone": "manylabel.models.backbones",
     "serve": "manylabel.serving.app",
-    "suggest": "manylabel.labelling",
+    "suggest": "manylabel.labeling",
     "train": "manylabel.comparison",
     "verify": "manylabel.hash_list",
     "write_sample": "manylabel.data.sample",

@@ -41,7 +41,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Evaluation:
-    """How good a model is on labelled photos.
+    """How good a model is on labeled photos.
 
     Attributes:
         labels: The label names of the bundle.
@@ -201,7 +201,7 @@ def evaluate(  # noqa: PLR0913 - a wish of the user each
     thresholds: ThresholdSource | Sequence[ThresholdSource] | None = None,
     on_progress: ProgressCallback = ignore_progress,
 ) -> Evaluation:
-    """Evaluate a model on labelled photos.
+    """Evaluate a model on labeled photos.
 
     Args:
         bundle: Folder that training wrote.

@@ -34,7 +34,7 @@ Names = Annotated[tuple[Text, ...], Meta(min_length=1, extra={"is_unique": True}
 Count = Annotated[int, Meta(ge=1)]
 FoldCount = Annotated[int, Meta(ge=2)]
 ViewCount = Annotated[int, Meta(ge=1, le=8)]
-Pixels = Annotated[int, Meta(ge=32, le=4096)]  # below 32 the strides of the usual networks leave no pixel
+Pixels = Annotated[int, Meta(ge=32, le=4096)]  # below 32 the strides of the usual models leave no pixel
 Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]  # numpy, scikit-learn and torch share 32 bits
 Positive = Annotated[float, Meta(gt=0, le=_LARGEST)]
 NotNegative = Annotated[float, Meta(ge=0, le=_LARGEST)]

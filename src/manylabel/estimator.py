@@ -38,9 +38,9 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     """Classify photos that may carry none, one or several labels.
 
     Args:
-        backbone: Name of the network, as ``manylabel models`` lists them.
+        backbone: Name of the model, as ``manylabel models`` lists them.
         head: What stands on the backbone.
-        tune: What learns: the head on cached features, the top of the network on cached activations, or
+        tune: What learns: the head on cached features, the top of the model on cached activations, or
             all of it.
         weights: File of pre-trained weights; not given: the official ones.
         settings: Any other setting as ``"section.key=value"``, e.g. ``["training.epochs=20"]``.
@@ -50,7 +50,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         classes_: The labels [n_labels]: names, or column numbers where ``y`` had no names.
         thresholds_: The score from which on a label counts as present [n_labels], chosen on out-of-fold
             scores; 0.5 with fewer than 20 photos, and where ``tune`` is "full", whose folds would take long.
-        n_parameters_: Number of parameters of the network.
+        n_parameters_: Number of parameters of the model.
 
     Examples:
         >>> from PIL import Image
@@ -93,7 +93,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         return tags
 
     def fit(self, X: Photos, y: Labels, *, on_progress: ProgressCallback = ignore_progress) -> Self:
-        """Learn from labelled photos.
+        """Learn from labeled photos.
 
         Args:
             X: Photos [n_photos].
@@ -130,11 +130,11 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             cache=default_cache(),
             on_progress=on_progress,
         )
-        network = run_trial(start, provenance, experiment)
-        self.predictor_ = network.predictor
+        trained = run_trial(start, provenance, experiment)
+        self.predictor_ = trained.predictor
         self.classes_ = names
-        self.thresholds_ = network.trial.thresholds.values
-        self.n_parameters_ = network.trial.parameters
+        self.thresholds_ = trained.trial.thresholds.values
+        self.n_parameters_ = trained.trial.parameters
         return self
 
     def predict_proba(self, X: Photos) -> FloatArray:

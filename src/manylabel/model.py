@@ -32,7 +32,7 @@ from manylabel.errors import needs_extra
 from manylabel.explanation.explained import Explanations
 from manylabel.explanation.run import explain_paths
 from manylabel.io.folders import new_folder
-from manylabel.labelling import Suggestions, suggest
+from manylabel.labeling import Suggestions, suggest
 from manylabel.results import RunResults
 from manylabel.thresholds import choose_new_thresholds
 from manylabel.types import FloatArray, ProgressCallback, Scores, Thresholds, ignore_progress
@@ -170,7 +170,7 @@ class Model:
         part: PartChoice = None,
         on_progress: ProgressCallback = ignore_progress,
     ) -> Evaluation:
-        """Evaluate the model on labelled photos, with intervals.
+        """Evaluate the model on labeled photos, with intervals.
 
         Args:
             data: Photos and labels.
@@ -200,7 +200,7 @@ class Model:
         Args:
             photos: Photo files and folders.
             labels: The labels to explain; not given: those that the model gives.
-            among: Labelled photos to look for similar ones in.
+            among: Labeled photos to look for similar ones in.
             on_progress: Called with the progress.
 
         Raises:
@@ -225,22 +225,22 @@ class Model:
         self,
         photos: Path | str,
         *,
-        labelled: Dataset | None = None,
+        labeled: Dataset | None = None,
         n: int = 20,
         on_progress: ProgressCallback = ignore_progress,
     ) -> Suggestions:
-        """Choose the photos that are most worth labelling next.
+        """Choose the photos that are most worth labeling next.
 
         Args:
             photos: Folder of photos.
-            labelled: Those that are labelled already; not given: those of training.
+            labeled: Those that are labeled already; not given: those of training.
             n: How many.
             on_progress: Called with the progress.
 
         Raises:
-            InputError: There is no unlabelled photo.
+            InputError: There is no unlabeled photo.
         """
-        table = None if labelled is None else labelled.table
+        table = None if labeled is None else labeled.table
         return suggest(self.folder, photos, table, n=n, device=self._options.device, on_progress=on_progress)
 
     def set_thresholds(self, thresholds: Mapping[str, float] | ThresholdSource | str) -> None:

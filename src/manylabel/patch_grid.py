@@ -1,12 +1,12 @@
-"""Find the patch grid in the activations of a network, and occlude its patches one by one.
+"""Find the patch grid in the activations of a model, and occlude its patches one by one.
 
-In:  activations inside a network, for one photo.
+In:  activations inside a model, for one photo.
 Out: copies of them with some patches occluded; from what that changes, a heat map per label.
 
-Networks of any kind keep a photo's rows and columns for most of their layers: convolutions as channels x rows
+Models of any kind keep a photo's rows and columns for most of their layers: convolutions as channels x rows
 x columns, some transformers as rows x columns x channels, others as a row of tokens. How much a logit falls
 without a patch shows what that patch contributed: occlusion (Zeiler and Fergus 2014, "Visualizing and
-understanding convolutional networks"), done inside the network, where a patch is one vector. For a network
+understanding convolutional networks"), done inside the model, where a patch is one vector. For a model
 that ends in a mean over patches and a linear head, the map is the class activation map (Zhou et al. 2016,
 "Learning deep features for discriminative localization"), up to a constant.
 """

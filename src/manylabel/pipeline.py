@@ -19,11 +19,11 @@ from manylabel.report.trial_files import file_name, write_label_issues, write_tr
 from manylabel.results import RunResults
 from manylabel.run_folder import (
     best_trial,
-    check_room_for_networks,
+    check_room_for_models,
     draw_heat_maps,
-    keep_finished_networks,
+    keep_finished_models,
     open_output,
-    write_network,
+    write_model_bundle,
 )
 from manylabel.training.trial import run_trial
 from manylabel.types import LabelTable, Progress, ProgressCallback, ignore_progress
@@ -64,23 +64,23 @@ def compare(
 
     Raises:
         InputError: Something in the settings, the table, the photos or the weights cannot be used.
-            The run directory is as it was. Networks that were already finished are kept beside it, in
+            The run directory is as it was. Models that were already finished are kept beside it, in
             ``NAME-unfinished``, or where the disk is full, on another one that has room.
     """
     clock = RunClock(command=command, recipe=recipe)
-    with open_output(config) as folder, keep_finished_networks(folder, Path(config.out)):
+    with open_output(config) as folder, keep_finished_models(folder, Path(config.out)):
         run = prepare(config, table=table, clock=clock, on_progress=on_progress)
-        check_room_for_networks(folder, run, out=Path(config.out))
+        check_room_for_models(folder, run, out=Path(config.out))
         write_split(folder / SPLIT_FILE, run.table, run.split)
         trials = []
         for n_done, (start, provenance) in enumerate(run.starts):
-            on_progress(Progress("network", "trial", n_done, len(run.starts), is_of_all=True))
+            on_progress(Progress("model", "trial", n_done, len(run.starts), is_of_all=True))
             experiment = run.experiment(start, provenance, on_progress=on_progress)
-            network = run_trial(start, provenance, experiment)
-            write_network(folder / "models" / file_name(network.trial.model), network, run, clock=clock)
-            write_trial(folder, network.trial, run.table)
-            trials.append(network.trial)
-        on_progress(Progress("network", "trial", len(trials), len(run.starts), is_of_all=True))
+            trained = run_trial(start, provenance, experiment)
+            write_model_bundle(folder / "models" / file_name(trained.trial.model), trained, run, clock=clock)
+            write_trial(folder, trained.trial, run.table)
+            trials.append(trained.trial)
+        on_progress(Progress("model", "trial", len(trials), len(run.starts), is_of_all=True))
         results = run.results(trials, clock)
         write_report(
             results, run.table, out=folder, heat_maps=draw_heat_maps(results, run.table, folder=folder)
@@ -116,14 +116,14 @@ def train(
         InputError: As for ``compare``.
     """
     if len(config.model.names) != 1:
-        raise ConfigError(f"model.names: train takes one network, not {len(config.model.names)}; see compare")
+        raise ConfigError(f"model.names: train takes one model, not {len(config.model.names)}; see compare")
     clock = RunClock(command=command, recipe=recipe)
-    with open_output(config) as folder, keep_finished_networks(folder, Path(config.out)):
+    with open_output(config) as folder, keep_finished_models(folder, Path(config.out)):
         run = prepare(config, table=table, clock=clock, on_progress=on_progress)
-        check_room_for_networks(folder, run, out=Path(config.out))
+        check_room_for_models(folder, run, out=Path(config.out))
         write_split(folder / SPLIT_FILE, run.table, run.split)
         start, provenance = run.starts[0]
         experiment = run.experiment(start, provenance, on_progress=on_progress)
-        network = run_trial(start, provenance, experiment)
-        results = write_network(folder, network, run, clock=clock)
+        trained = run_trial(start, provenance, experiment)
+        results = write_model_bundle(folder, trained, run, clock=clock)
     return RunResult(out=Path(config.out), results=results)

@@ -1,7 +1,7 @@
-"""All that is done before the first network learns.
+"""All that is done before the first model learns.
 
 In:  the settings of a run.
-Out: checked photos and labels, their split, networks with their weights; or an error before long work.
+Out: checked photos and labels, their split, models with their weights; or an error before long work.
 """
 
 import logging
@@ -69,14 +69,14 @@ class RunClock:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PreparedRun:
-    """What is there before the first network learns.
+    """What is there before the first model learns.
 
     Attributes:
         config: The settings, all filled in.
         table: The readable photos and their labels.
-        split: Which of them train, choose and judge.
-        starts: The networks with their weights, and where these came from.
-        stores: The photos, by the side in pixels that networks see.
+        split: Which of them are for training, validation and test.
+        starts: The models with their weights, and where these came from.
+        stores: The photos, by the side in pixels that models see.
         check: What is to be known of photos and labels before anything is learned from them.
         constraints: What is certain about the labels; decisions obey it.
     """
@@ -92,7 +92,7 @@ class PreparedRun:
     def experiment(
         self, start: Classifier, provenance: Provenance, *, on_progress: ProgressCallback
     ) -> Experiment:
-        """Return what the trial of one network needs."""
+        """Return what the trial of one model needs."""
         return Experiment(
             store=self.stores[start.preprocessing.side_px],
             targets=self.table.targets,
@@ -126,7 +126,7 @@ def prepare(
 ) -> PreparedRun:
     """Check the settings, read the labels, build the models, read the photos, split them.
 
-    What fails fast comes first: a wrong table is told before a network is built, a missing weight before
+    What fails fast comes first: a wrong table is told before a model is built, a missing weight before
     a photo is read.
     """
     check_config(config)
@@ -140,7 +140,7 @@ def prepare(
         _logger.info("note: %s", note)
     constraints = parse_constraints(**asdict(config.constraints), labels=table.labels)
     split_table(table, config)  # what cannot be split is told now, not after all photos were read
-    with clock.timed("building networks"):
+    with clock.timed("building models"):
         starts = build_initial_classifiers(
             config.model, labels=table.labels, tta=config.evaluation.tta, seed=config.seed
         )
@@ -225,7 +225,7 @@ def read_all_photos(
 
     Args:
         table: Which photos.
-        sides_px: Sides in pixels that networks see, at least one.
+        sides_px: Sides in pixels that models see, at least one.
         on_progress: Hears of progress.
 
     Returns:

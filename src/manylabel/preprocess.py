@@ -1,7 +1,7 @@
-"""Turn a photo into the numbers that a network reads.
+"""Turn a photo into the numbers that a model reads.
 
 In:  upright RGB photos of any size (Pillow).
-Out: uint8 pixels [side_px, side_px, 3]; mean and standard deviation are applied inside the network.
+Out: uint8 pixels [side_px, side_px, 3]; mean and standard deviation are applied inside the model.
 
 One definition for training, prediction, export and serving; it travels inside every bundle.
 """
@@ -41,7 +41,7 @@ N_QUARTER_TURNS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """Describe how photos become numbers for one network.
+    """Describe how photos become numbers for one model.
 
     Attributes:
         side_px: Side of the square picture in pixels, 1 to 4096.
@@ -128,7 +128,7 @@ def evaluation_box(size: tuple[int, int], preprocessing: Preprocessing) -> Box:
 
 
 def resize_photo(photo: Image.Image, preprocessing: Preprocessing, *, box: Box | None = None) -> PixelArray:
-    """Resample a part of a photo to the square that a network sees.
+    """Resample a part of a photo to the square that a model sees.
 
     Args:
         photo: Upright RGB photo.
@@ -193,7 +193,7 @@ def _upright_views(photo: Image.Image, preprocessing: Preprocessing) -> list[Pix
 
 VIEWS_TOGETHER = 4
 """Views that an engine on a CPU best computes at a time, where there are many: its caches hold what more
-would push out. On two cores, networks from MobileNetV2 to VGG16 came within a tenth of their best size."""
+would push out. On two cores, models from MobileNetV2 to VGG16 came within a tenth of their best size."""
 
 
 def fill_up(pixels: PixelArray, *, n_rows: int) -> PixelArray:

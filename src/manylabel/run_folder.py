@@ -1,6 +1,6 @@
 """The folder that a run fills.
 
-In:  the settings, trained networks.
+In:  the settings, trained models.
 Out: bundles in it; on a failure, what was finished beside it.
 """
 
@@ -26,7 +26,7 @@ from manylabel.preparation import PreparedRun, RunClock
 from manylabel.report.card import model_card
 from manylabel.report.trial_files import LABEL_ISSUES_FILE, file_name
 from manylabel.results import RESULTS_FILE, RunResults
-from manylabel.training.trial import TrainedNetwork
+from manylabel.training.trial import TrainedModel
 from manylabel.trials import Trial
 from manylabel.types import LabelTable
 
@@ -53,7 +53,7 @@ def open_output(config: RunConfig) -> AbstractContextManager[Path]:
 
 
 @contextmanager
-def keep_finished_networks(folder: Path, out: Path) -> Iterator[None]:
+def keep_finished_models(folder: Path, out: Path) -> Iterator[None]:
     """Keep the bundles that are complete where a run fails: training them took long.
 
     Args:
@@ -66,12 +66,12 @@ def keep_finished_networks(folder: Path, out: Path) -> Iterator[None]:
         try:
             _keep_finished(folder, out)
         except OSError as error:
-            _logger.warning("the networks that were finished cannot be kept: %s", error)
+            _logger.warning("the models that were finished cannot be kept: %s", error)
         raise
 
 
 def _keep_finished(folder: Path, out: Path) -> None:
-    """Rename the folder of a run that failed, and remove networks from it that are not complete."""
+    """Rename the folder of a run that failed, and remove models from it that are not complete."""
     bundles = [folder, *folder.glob("models/*")]
     finished = [bundle.name for bundle in bundles if (bundle / RESULTS_FILE).is_file()]
     if not finished:
@@ -80,25 +80,27 @@ def _keep_finished(folder: Path, out: Path) -> None:
     for bundle in kept.glob("models/*"):
         if bundle.name not in finished:
             shutil.rmtree(bundle, ignore_errors=True)
-    what = ", ".join(finished) if (kept / "models").exists() else "the trained network"
+    what = ", ".join(finished) if (kept / "models").exists() else "the trained model"
     _logger.warning("the run failed; what was finished is kept in %s: %s", kept, what)
 
 
-def check_room_for_networks(folder: Path, run: PreparedRun, *, out: Path) -> None:
+def check_room_for_models(folder: Path, run: PreparedRun, *, out: Path) -> None:
     """Refuse to train what the disk has no room for.
 
     Raises:
-        OutputError: Less is free than the weights of all networks take.
+        OutputError: Less is free than the weights of all models take.
     """
     weights = [tensor.nbytes for start, _ in run.starts for tensor in start.state_dict().values()]
     with writing(out):
         check_room(folder, sum(weights))
 
 
-def write_network(folder: Path, network: TrainedNetwork, run: PreparedRun, *, clock: RunClock) -> RunResults:
-    """Write a trained network as a bundle; return the results that go with it."""
-    results = run.results([network.trial], clock)
-    classifier = network.classifier
+def write_model_bundle(
+    folder: Path, trained: TrainedModel, run: PreparedRun, *, clock: RunClock
+) -> RunResults:
+    """Write a trained model as a bundle; return the results that go with it."""
+    results = run.results([trained.trial], clock)
+    classifier = trained.classifier
     write_bundle(
         folder,
         config=BundleConfig(
@@ -108,11 +110,11 @@ def write_network(folder: Path, network: TrainedNetwork, run: PreparedRun, *, cl
             preprocessing=classifier.preprocessing,
             constraints=run.constraints,
         ),
-        thresholds=network.trial.thresholds,
+        thresholds=trained.trial.thresholds,
         facts=results.to_mapping(),
         card=model_card(results),
         write_weights=lambda path: save_weights(classifier, path),
-        out_of_fold=gather_out_of_fold(network.trial, run.table, groups=run.split.groups),
+        out_of_fold=gather_out_of_fold(trained.trial, run.table, groups=run.split.groups),
     )
     return results
 
@@ -123,16 +125,16 @@ def best_trial(trials: Sequence[Trial], results: RunResults) -> Trial:
 
 
 def draw_heat_maps(results: RunResults, table: LabelTable, *, folder: Path) -> dict[int, tuple[str, bytes]]:
-    """Draw what the best network of a run directory sees on the photos that show its mistakes.
+    """Draw what the best model of a run directory sees on the photos that show its mistakes.
 
-    A network may be too large to be run like this; a report without heat maps is better than none.
+    A model may be too large to be run like this; a report without heat maps is better than none.
     """
     bundle = read_bundle(folder / "models" / file_name(results.best.model))
-    located = locate(load_classifier(bundle))
-    if located is None:
+    split = locate(load_classifier(bundle))
+    if split is None:
         return {}
     try:
-        return explain_mistakes(TorchSplitModel(located), bundle.config.preprocessing, results.gallery, table)
+        return explain_mistakes(TorchSplitModel(split), bundle.config.preprocessing, results.gallery, table)
     except RuntimeError as error:
         _logger.warning("no heat maps in the report: %s", str(error).strip().partition("\n")[0])
         return {}

@@ -194,7 +194,7 @@ def fill(value: float) -> Tamper:
 
 
 def put_openvino(content: Callable[[], bytes] = graph_file, *, change: Callable[[str], str] = str) -> Tamper:
-    """Put a network into a bundle in OpenVINO's form.
+    """Put a model into a bundle in OpenVINO's form.
 
     Args:
         content: Makes the ONNX file that it is made from.
@@ -263,12 +263,8 @@ ATTACKS: dict[str, Attack] = {
     "config: nested": Attack(tamper=insert("config.json", f'"more": {NESTED},'), says="nested too deeply"),
     "config: a version of far": Attack(tamper=configure(format_version=10**17), says="install a newer one"),
     "config: a version of a list": Attack(tamper=configure(format_version=[1] * 9_999), says="it is damaged"),
-    "config: a path as a network": Attack(
-        tamper=configure(architecture="../../evil"), says="unknown network"
-    ),
-    "config: a repository": Attack(
-        tamper=configure(architecture="timm/hf-hub:a/evil"), says="unknown network"
-    ),
+    "config: a path as a model": Attack(tamper=configure(architecture="../../evil"), says="unknown model"),
+    "config: a repository": Attack(tamper=configure(architecture="timm/hf-hub:a/evil"), says="unknown model"),
     "config: 4 billion weights": Attack(
         tamper=configure(architecture="timm/eva02_enormous_patch14_clip_224"),
         says="more numbers than this file",
@@ -460,7 +456,7 @@ ATTACKS: dict[str, Attack] = {
     "openvino: nested facts": Attack(tamper=put_openvino_facts(NESTED), says="facts.json: cannot be read"),
     "openvino: facts of 1e999": Attack(tamper=put_openvino_facts('{"a": 1e999}'), says="facts.json: cannot"),
     "openvino: a list of facts": Attack(tamper=put_openvino_facts("[[]]"), says="facts.json: is damaged"),
-    "openvino: another network": Attack(
+    "openvino: another model": Attack(
         tamper=lambda bundle: (put_openvino()(bundle), fill(0.5)(bundle))[0],
         says="exported from a different model",
     ),

@@ -96,7 +96,7 @@ def test_comparing_prints_one_table_and_writes_the_report(run: Run, images: Path
     assert facts["models"][0]["tune"] == "top"
 
 
-def test_a_trained_network_predicts_and_is_judged(run: Run, images: Path, labels: Path) -> None:
+def test_a_trained_model_predicts_and_is_evaluated(run: Run, images: Path, labels: Path) -> None:
     trained = run("train", images, labels, "--model", "squeezenet1_1", *QUICK, "--out", "shapes")
     predicted = run("predict", "shapes", images, "--out", "said.csv", "--out", "deep/said.json")
     evaluated = run("evaluate", "shapes", images, labels, "--part", "all", "--out", "metrics.json")
@@ -154,7 +154,7 @@ def test_photos_that_cannot_be_read_are_listed_and_the_rest_is_done(
     [
         (("gone", "LABELS"), "error: gone: no such folder"),
         (("IMAGES", "gone.csv"), "gone.csv"),
-        (("IMAGES", "LABELS", "--models", "resnt50"), "unknown network 'resnt50'; did you mean 'resnet50'?"),
+        (("IMAGES", "LABELS", "--models", "resnt50"), "unknown model 'resnt50'; did you mean 'resnet50'?"),
         (
             ("IMAGES", "LABELS", "--set", "training.epoch=3"),
             "unknown key 'training.epoch'; did you mean 'epochs'?",
@@ -358,7 +358,7 @@ def test_a_missing_extra_is_told_with_the_command_that_installs_it(
     assert answer.said == f"error: {MissingExtraError('Training', 'train')}"
 
 
-def test_networks_are_listed(run: Run) -> None:
+def test_models_are_listed(run: Run) -> None:
     answer = run("models", "squeezenet1_1", "--head", "linear", "--labels", "3")
 
     assert answer.code == 0
@@ -385,7 +385,7 @@ def test_the_cache_is_shown_in_80_columns_and_cleared(
     monkeypatch.setenv("COLUMNS", "80")
     path = feature_path(feature_cache, "a" * 64)
     metadata = {
-        "network": "timm/vit_base_patch16_224.augreg2_in21k_ft_in1k",
+        "model": "timm/vit_base_patch16_224.augreg2_in21k_ft_in1k",
         "n_photos": "123456",
         "n_views": "16",
     }
@@ -526,7 +526,7 @@ def test_an_8_bit_version_is_made_compared_and_used(
 ) -> None:
     pytest.importorskip("nncf")
     bundle = Path(shutil.copytree(shapes_bundle, "bundle"))
-    # 8 bits turn many decisions of a network of random weights.
+    # 8 bits turn many decisions of a model of random weights.
     for name in ("MAX_CHANGED", "MAX_CHANGED_HIGH"):
         monkeypatch.setattr(f"manylabel.exporters.comparison.{name}", 1.0)
 
@@ -562,7 +562,7 @@ def test_an_export_says_what_it_lacks(
     assert problem in answer.said
 
 
-def test_photos_worth_labelling_are_listed_and_written(run: Run, images: Path, shapes_bundle: Path) -> None:
+def test_photos_worth_labeling_are_listed_and_written(run: Run, images: Path, shapes_bundle: Path) -> None:
     Path("some.csv").write_text("image,circle\n00.png,1\n01.png,0\n", encoding="utf-8")
 
     answer = run("suggest", shapes_bundle, images, "--labels", "some.csv", "--n", "4", "--out", "next.csv")
@@ -573,8 +573,8 @@ def test_photos_worth_labelling_are_listed_and_written(run: Run, images: Path, s
         written = [row["image"] for row in csv.DictReader(file)]
     assert [line.split()[0] for line in lines[1:5]] == written
     assert lines[5:] == [
-        "Chosen from 30 unlabelled photos, the most useful first.",
-        "Note: 2 photos are labelled by some.csv and left out",
+        "Chosen from 30 unlabeled photos, the most useful first.",
+        "Note: 2 photos are labeled by some.csv and left out",
         "Suggestions: next.csv",
     ]
     assert run("suggest", shapes_bundle, images, "--out", "next.txt").code == 2

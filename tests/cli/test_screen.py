@@ -189,14 +189,14 @@ def test_a_file_gets_the_part_of_the_whole_too(capsys: pytest.CaptureFixture[str
     now = [0.0]
     with show_progress(lambda: now[0]) as on_progress:
         for number in range(3):
-            on_progress(Progress("network", "trial", number, 3, is_of_all=True))
+            on_progress(Progress("model", "trial", number, 3, is_of_all=True))
             now[0] += 100
             on_progress(Progress(f"vgg{number}", "features", 1, 4))
 
     assert capsys.readouterr().err.splitlines() == [
-        "network 1 of 3; vgg0: features 1/4",
-        "network 2 of 3, about 2 min left; vgg1: features 1/4",
-        "network 3 of 3, less than 1 min left; vgg2: features 1/4",
+        "model 1 of 3; vgg0: features 1/4",
+        "model 2 of 3, about 2 min left; vgg1: features 1/4",
+        "model 3 of 3, less than 1 min left; vgg2: features 1/4",
     ]
 
 
@@ -204,15 +204,15 @@ def test_a_terminal_shows_the_stage_at_work_below_the_whole(monkeypatch: pytest.
     printed = screen_of(monkeypatch, width=100)
     now = [0.0]
     with show_progress(lambda: now[0]) as on_progress:
-        on_progress(Progress("network", "trial", 0, 2, is_of_all=True))
+        on_progress(Progress("model", "trial", 0, 2, is_of_all=True))
         now[0] = 90
-        on_progress(Progress("network", "trial", 1, 2, is_of_all=True))
+        on_progress(Progress("model", "trial", 1, 2, is_of_all=True))
         on_progress(Progress(subject="[vgg]", stage="features", done=3, total=3))
         on_progress(Progress(subject="[vgg]", stage="training", done=1, total=7))
-        on_progress(Progress("network", "trial", 2, 2, is_of_all=True))
+        on_progress(Progress("model", "trial", 2, 2, is_of_all=True))
 
-    seen, _, last = printed.getvalue().partition("2 of 2 networks done")
-    assert "[vgg]: training" in seen.rpartition("network 2 of 2, about 2 min left")[2] + last
+    seen, _, last = printed.getvalue().partition("2 of 2 models done")
+    assert "[vgg]: training" in seen.rpartition("model 2 of 2, about 2 min left")[2] + last
     assert "features" not in last
 
 

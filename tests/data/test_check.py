@@ -212,7 +212,7 @@ def test_three_photos_to_train_on_are_a_warning_that_says_what_cannot_be_learned
     check = check_table(make_table(draw_targets(40)), split=halves(40, 37))
     assert the(check, "too_few_photos").level == "warning"
     assert the(check, "too_few_photos").text == (
-        "3 photos with a known label to train on: a network can only memorize them; thresholds, folds "
+        "3 photos with a known label to train on: a model can only memorize them; thresholds, folds "
         "and metrics mean little with fewer than 20, and about 100 are a start"
     )
 
@@ -474,7 +474,7 @@ def test_small_and_long_photos_are_told() -> None:
     assert the(check, "small").photos == (2,)
     assert the(check, "elongated").photos == (2, 5)
     assert the(check, "small").text == (
-        "1 photo with a side below half of the 224 pixels that the network sees, so blurred: '2.jpg'"
+        "1 photo with a side below half of the 224 pixels that the model sees, so blurred: '2.jpg'"
     )
 
 

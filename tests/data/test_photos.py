@@ -196,7 +196,7 @@ def test_grey_survives_every_grey_mode(mode: str) -> None:
     assert is_close(pixel(to_rgb(photo), 0.5, 0.5), (grey,) * 3, by=1)
 
 
-def test_an_inverted_cmyk_jpeg_of_adobe_keeps_its_colours() -> None:
+def test_an_inverted_cmyk_jpeg_of_adobe_keeps_its_colors() -> None:
     data = encode(Image.new("RGB", (32, 32), ORANGE).convert("CMYK"), "JPEG", quality=95)
     assert b"Adobe" in data
     assert is_close(pixel(open_photo_bytes(data, name="photo"), 0.5, 0.5), ORANGE)

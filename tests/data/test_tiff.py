@@ -123,12 +123,12 @@ def test_signed_bytes_are_spread_from_darkest_to_brightest() -> None:
     assert (photo[0, 0].tolist(), photo[-1, -1].tolist()) == ([0] * 3, [255] * 3)
 
 
-@pytest.mark.parametrize(("n_colours", "photometric"), [(1, BLACK_IS_ZERO), (3, RGB)])
+@pytest.mark.parametrize(("n_colors", "photometric"), [(1, BLACK_IS_ZERO), (3, RGB)])
 @pytest.mark.parametrize("in_planes", [False, True])
 def test_transparent_parts_of_wide_photos_become_white(
-    n_colours: int, photometric: int, in_planes: bool
+    n_colors: int, photometric: int, in_planes: bool
 ) -> None:
-    values = np.zeros((HEIGHT, WIDTH, n_colours + 1), "u2")
+    values = np.zeros((HEIGHT, WIDTH, n_colors + 1), "u2")
     values[:, 3:, -1] = 65535
     photo = read(tiff(values, photometric=photometric, in_planes=in_planes, extra=[2]))
     assert (photo[0, 0].tolist(), photo[0, -1].tolist()) == ([255] * 3, [0] * 3)

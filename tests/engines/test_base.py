@@ -1,4 +1,4 @@
-"""What networks give is checked before anybody believes it."""
+"""What models give is checked before anybody believes it."""
 
 import numpy as np
 import pytest

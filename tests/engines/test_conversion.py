@@ -1,4 +1,4 @@
-"""Torch networks as OpenVINO models."""
+"""Torch models as OpenVINO models."""
 
 import numpy as np
 import pytest

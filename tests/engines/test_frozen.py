@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 
 
 class Small(nn.Module):
-    """Take pixels, as frozen parts of networks do."""
+    """Take pixels, as frozen parts of models do."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -127,7 +127,7 @@ def test_what_openvino_cannot_convert_is_left_to_torch_and_said(
         engine = compile_frozen(Small().eval(), plan(), sample=batches(2)[0])
 
     assert isinstance(engine, frozen._TorchRunner)
-    assert "OpenVINO cannot run this network (no conversion rule for aten::strange)" in caplog.text
+    assert "OpenVINO cannot run this model (no conversion rule for aten::strange)" in caplog.text
 
 
 def test_without_openvino_auto_takes_torch_and_a_wish_for_it_names_the_way_out(

@@ -33,7 +33,7 @@ HALF = Thresholds(values=np.full(2, 0.5), origin="by hand")
 
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
-    """Return a small network with random weights, also in its last layer, that looks at two views."""
+    """Return a small model with random weights, also in its last layer, that looks at two views."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         small = build_classifier("squeezenet1_1", labels=("sea", "sky"), head="mlp", side_px=64)

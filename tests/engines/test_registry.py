@@ -112,7 +112,7 @@ def test_a_truncated_file_of_the_cache_is_made_anew(
     np.testing.assert_allclose(scores(shapes_bundle, shapes_table), fresh, atol=1e-5)
 
     assert "model.bin: has changed since it was written" in caplog.text
-    assert "the network is converted again" in caplog.text
+    assert "the model is converted again" in caplog.text
     assert (converted / "model.bin").read_bytes() == whole
 
 
@@ -161,7 +161,7 @@ def test_a_cache_that_cannot_be_written_stops_nothing(
 
     first = scores(shapes_bundle, shapes_table)
     assert len(first) == 10
-    assert "the converted network could not be kept" in caplog.text
+    assert "the converted model could not be kept" in caplog.text
     monkeypatch.setenv("MANYLABEL_CACHE", str(tmp_path / "cache"))
     np.testing.assert_array_equal(scores(shapes_bundle, shapes_table), first)
 
@@ -199,7 +199,7 @@ def test_a_network_that_openvino_computes_otherwise_is_left_to_torch(
     monkeypatch.setattr(conversion, "logit_difference", lambda model, classifier: float("nan"))
 
     assert isinstance(open_predictor(shapes_bundle, device="cpu"), TorchPredictor)
-    assert "does not compute this network as torch does" in caplog.text
+    assert "does not compute this model as torch does" in caplog.text
     assert "torch is used instead" in caplog.text
     assert not (cache / "engines").exists()
     with pytest.raises(EngineError, match="logits differ by nan of their size, at most 1e-03 is expected"):
@@ -215,7 +215,7 @@ def test_a_network_that_openvino_cannot_take_is_left_to_torch(
     monkeypatch.setattr(conversion, "pixels_to_openvino", refuse)
 
     assert isinstance(open_predictor(shapes_bundle, device="cpu"), TorchPredictor)
-    assert "OpenVINO cannot take this network: unknown operation; torch is used instead" in caplog.text
+    assert "OpenVINO cannot take this model: unknown operation; torch is used instead" in caplog.text
 
 
 def test_the_comparison_sees_a_network_that_is_another(shapes_bundle: Path) -> None:

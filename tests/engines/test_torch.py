@@ -1,4 +1,4 @@
-"""Predictions through torch, and reading the network of a bundle."""
+"""Predictions through torch, and reading the model of a bundle."""
 
 import json
 import shutil
@@ -25,7 +25,7 @@ HALF = Thresholds(values=np.full(2, 0.5), origin="by hand")
 
 @pytest.fixture
 def classifier() -> Classifier:
-    """Return a small network with random weights, also in its last layer."""
+    """Return a small model with random weights, also in its last layer."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         small = build_classifier("squeezenet1_1", labels=("sea", "sky"), head="mlp", side_px=64)

@@ -1,4 +1,4 @@
-"""What a network looked at."""
+"""What a model looked at."""
 
 import os
 import re

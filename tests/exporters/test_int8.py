@@ -63,7 +63,7 @@ def exported(shapes_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @contextmanager
 def accept_all() -> Iterator[None]:
-    """Accept any change: 8 bits turn many decisions of a network of random weights."""
+    """Accept any change: 8 bits turn many decisions of a model of random weights."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("MAX_CHANGED", "MAX_CHANGED_HIGH", "MAX_LOST", "MAX_LOST_HIGH"):
             patch.setattr(costs, name, 1.0)
@@ -111,7 +111,7 @@ def test_the_8_bit_version_is_read_back_and_used(exported: Path, shapes_table: L
         for engine in ("int8", "torch")
     )
 
-    # A network of random weights tells photos apart by tiny differences, which its calibrated head makes
+    # A model of random weights tells photos apart by tiny differences, which its calibrated head makes
     # large and 8 bits round.
     assert 0 < np.abs(small - full).mean() < 0.35
 
@@ -122,7 +122,7 @@ def test_the_facts_hold_both_side_by_side(exported: Path) -> None:
 
     assert facts["n_calibration"] == 16
     assert comparison["n_photos"] == 16
-    assert comparison["judged_on"] == "photos that did not calibrate but may have trained"
+    assert comparison["evaluated_on"] == "photos that did not calibrate but may have trained"
     assert list(comparison["engines"]) == ["fp32", *(["bf16"] if has_native_bf16() else []), "int8"]
     for row in comparison["engines"].values():
         assert 0 <= row["mAP"] <= 1
@@ -247,7 +247,7 @@ def test_a_given_test_part_judges(shapes_table: LabelTable) -> None:
 
 
 def test_one_photo_cannot_do_both(shapes_table: LabelTable) -> None:
-    with pytest.raises(InputError, match="one photo cannot both calibrate and judge"):
+    with pytest.raises(InputError, match="one photo cannot serve both calibration and evaluation"):
         _choose_photos(Path("unused"), shapes_table.take(np.array([0])), n_labels=3)
 
 
@@ -263,14 +263,14 @@ def test_the_distance_from_torch_is_measured_and_kept(exported: Path) -> None:
     assert list(engines) == [f"OpenVINO, int8 and {numbers}", "ONNX Runtime, int8"]
     for row in engines.values():
         assert 0 < row["max_difference"] <= 1
-    assert facts["parity"]["judged_on"] == "32 photos and 4 of noise"
+    assert facts["parity"]["evaluated_on"] == "32 photos and 4 of noise"
     assert facts["parity"]["n_decisions"] == 96
 
 
 def found(n_changed: int, *, n_decisions: int = 840, difference: float = 0.101) -> Parity:
     """Return a comparison in which some decisions changed."""
     row = ParityRow(engine="OpenVINO", max_difference=difference, mean_difference=0.011, n_changed=n_changed)
-    return Parity(rows=(row,), n_decisions=n_decisions, judged_on="24 photos")
+    return Parity(rows=(row,), n_decisions=n_decisions, evaluated_on="24 photos")
 
 
 def test_a_distance_beyond_the_given_limit_is_refused_and_what_was_there_stays(
@@ -330,7 +330,7 @@ def test_a_version_that_changes_too_many_decisions_is_refused(parity: Parity, pr
 def test_a_version_that_loses_too_much_mAP_is_refused(loss: Loss | None, is_refused: bool) -> None:
     row = EngineRow(mAP=0.8, exact_match=0.5, ms_per_photo=1.0)
     comparison = Comparison(
-        engines={"fp32": row, "int8": row}, loss=loss, n_photos=40, judged_on="test photos", notes=()
+        engines={"fp32": row, "int8": row}, loss=loss, n_photos=40, evaluated_on="test photos", notes=()
     )
     with pytest.raises(EngineError, match="points of mAP") if is_refused else nullcontext():
         costs.check_cost(found(0), comparison, bundle=Path("b"), max_difference=None)
@@ -343,15 +343,15 @@ def test_mAP_of_the_same_scores_is_not_lost(exported: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("n_labelled", "said"),
+    ("n_labeled", "said"),
     [
         (None, "not measured; --labels FILE would"),
         (39, "measured on 39 photos and shown; it decides from 40 photos on"),
         (40, "refused, too, where mAP on 40 photos falls by more than 1 point"),
     ],
 )
-def test_what_will_be_refused_is_said_beforehand(n_labelled: int | None, said: str) -> None:
-    first, second, third = costs.announce(n_calibrating=160, n_evaluated=40, n_labelled=n_labelled)
+def test_what_will_be_refused_is_said_beforehand(n_labeled: int | None, said: str) -> None:
+    first, second, third = costs.announce(n_calibrating=160, n_evaluated=40, n_labeled=n_labeled)
     assert first == "the 8-bit version takes its ranges from 160 photos and is compared on 40"
     assert "more than 2 % of decisions change, or the 95 % interval of that share ends above 5 %" in second
     assert said in third

@@ -87,7 +87,7 @@ def test_the_file_stands_alone(exported: Path) -> None:
 
 def test_the_facts_say_how_near_it_is(exported: Path) -> None:
     facts = json.loads((exported / "results.json").read_text(encoding="utf-8"))["exports"]["onnx"]
-    assert facts["parity"]["judged_on"] == "24 photos and 4 of noise"
+    assert facts["parity"]["evaluated_on"] == "24 photos and 4 of noise"
     assert list(facts["parity"]["engines"]) == ["ONNX Runtime, fp32", "OpenVINO, fp32"]
     assert all(row["max_difference"] <= 1e-3 for row in facts["parity"]["engines"].values())
     assert json.loads((exported / "openvino" / "facts.json").read_text(encoding="utf-8"))["parity"]
@@ -167,7 +167,7 @@ def test_a_form_that_computes_something_else_is_not_written(
     before = sorted(path.name for path in bundle.iterdir())
     monkeypatch.setattr(parity, "MAX_DIFFERENCE", 0.0)
     with pytest.raises(
-        EngineError, match=r"does not compute this network as torch does: .* nothing was written"
+        EngineError, match=r"does not compute this model as torch does: .* nothing was written"
     ):
         export(bundle, form)
     assert sorted(path.name for path in bundle.iterdir()) == before
@@ -239,7 +239,7 @@ def test_an_exporter_of_another_module_is_chosen_by_its_name(
         "def run(job):\n"
         "    path = job.bundle.folder / 'labels.txt'\n"
         "    path.write_text(' '.join(job.bundle.config.labels))\n"
-        "    return Exported(path=path, parity=Parity(rows=(), n_decisions=0, judged_on='nothing'))\n"
+        "    return Exported(path=path, parity=Parity(rows=(), n_decisions=0, evaluated_on='nothing'))\n"
         "EXPORTERS['names'] = Exporter(name='names', help='for tests', output='labels.txt', run=run)\n",
         encoding="utf-8",
     )

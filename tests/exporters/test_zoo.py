@@ -1,4 +1,4 @@
-"""Every large family of networks goes into ONNX and comes out the same."""
+"""Every large family of models goes into ONNX and comes out the same."""
 
 from pathlib import Path
 

@@ -39,7 +39,7 @@ def save(folder: Path, letter: str, *, n_bytes: int = 1000, age: float = 0.0, **
 
 
 def save_engine(folder: Path, letter: str, *, age: float = 0.0) -> Path:
-    """Put a converted network into the cache, last used some seconds ago."""
+    """Put a converted model into the cache, last used some seconds ago."""
     path = engine_folder(folder, letter * 64)
     path.mkdir(parents=True)
     (path / "model.bin").write_bytes(bytes(500))
@@ -100,16 +100,16 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path: Path, caplog: pytest
     ]
 
 
-def test_converted_networks_count_and_go_like_features(tmp_path: Path) -> None:
-    network = save_engine(tmp_path, "e", age=200)
+def test_converted_models_count_and_go_like_features(tmp_path: Path) -> None:
+    engine = save_engine(tmp_path, "e", age=200)
     save(tmp_path, "a", age=100)
 
     found = {entry.what: entry for entry in list_cache(tmp_path).entries}
-    assert (found["converted model"].network, found["converted model"].path) == ("resnet50", network)
+    assert (found["converted model"].model, found["converted model"].path) == ("resnet50", engine)
     assert found["converted model"].n_bytes > 500
 
     make_room(save(tmp_path, "b"), limit_bytes=2000)
-    assert not network.exists()
+    assert not engine.exists()
     assert letters(tmp_path) == "ab"
 
     newest = save_engine(tmp_path, "f")
@@ -225,7 +225,7 @@ def test_several_processes_may_make_room_at_once(tmp_path: Path) -> None:
 
 
 def test_the_cache_is_listed_by_last_use(tmp_path: Path) -> None:
-    save(tmp_path, "a", age=200, network="resnet50", n_photos="200", n_views="4", what="features")
+    save(tmp_path, "a", age=200, model="resnet50", n_photos="200", n_views="4", what="features")
     save(tmp_path, "b", age=100, n_bytes=3000)
     damaged = save(tmp_path, "c")
     damaged.write_bytes(b"no array")
@@ -238,7 +238,7 @@ def test_the_cache_is_listed_by_last_use(tmp_path: Path) -> None:
     assert contents.limit_bytes == 20 * 10**9
     assert contents.n_bytes == 4009
     assert [
-        (file.path.name[0], file.network, file.n_photos, file.n_views, file.what) for file in contents.entries
+        (file.path.name[0], file.model, file.n_photos, file.n_views, file.what) for file in contents.entries
     ] == [
         ("b", None, None, None, None),
         ("a", "resnet50", 200, 4, "features"),

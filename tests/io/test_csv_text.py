@@ -21,7 +21,7 @@ from manylabel.data.evaluation_set import find_learned
 from manylabel.data.formats import read_table
 from manylabel.data.split import read_split, write_split
 from manylabel.io.csv_text import guard, keep_apostrophes, unguard
-from manylabel.labelling import Suggestions, write_suggestions
+from manylabel.labeling import Suggestions, write_suggestions
 from manylabel.types import LabelTable, Scores, Split
 
 PACKAGE = Path(__file__).parents[2] / "src" / "manylabel"
@@ -120,7 +120,7 @@ def test_suggestions_hold_no_formula(tmp_path: Path) -> None:
     suggestions = Suggestions(
         scores=Scores(names=NAMES, labels=LABELS, values=np.full((len(NAMES), len(LABELS)), 0.5)),
         uncertainty=np.ones(len(NAMES)),
-        n_unlabelled=len(NAMES),
+        n_unlabeled=len(NAMES),
         notes=(),
         failures=(),
     )

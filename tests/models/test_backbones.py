@@ -1,4 +1,4 @@
-"""In: names of networks and sides of photos. Out: backbones whose features are what they say they are."""
+"""In: names of models and sides of photos. Out: backbones whose features are what they say they are."""
 
 from typing import Any
 
@@ -185,16 +185,16 @@ def test_the_seed_decides_the_weights_and_torch_draws_on_as_before() -> None:
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("rasnet50", "unknown network 'rasnet50'; did you mean 'resnet50'?"),
-        ("test_vit", "unknown network 'test_vit'; did you mean 'timm/test_vit'?"),
-        ("timm/test_vot", "unknown network 'timm/test_vot'; did you mean 'timm/test_vit"),
+        ("rasnet50", "unknown model 'rasnet50'; did you mean 'resnet50'?"),
+        ("test_vit", "unknown model 'test_vit'; did you mean 'timm/test_vit'?"),
+        ("timm/test_vot", "unknown model 'timm/test_vot'; did you mean 'timm/test_vit"),
         (
             "timm/test_vit.r160_in2k",
             "unknown weights 'r160_in2k' of timm/test_vit; did you mean 'r160_in1k'?",
         ),
-        ("", "unknown network ''."),
-        ("fcn_resnet50", "unknown network 'fcn_resnet50'"),
-        ("timm/hf-hub:someone/something", "unknown network 'timm/hf-hub:someone/something'"),
+        ("", "unknown model ''."),
+        ("fcn_resnet50", "unknown model 'fcn_resnet50'"),
+        ("timm/hf-hub:someone/something", "unknown model 'timm/hf-hub:someone/something'"),
     ],
 )
 def test_an_unknown_name_is_told_with_the_nearest(name: str, problem: str) -> None:

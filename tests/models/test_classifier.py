@@ -208,7 +208,7 @@ def test_missing_weights_let_a_small_random_network_go_on(asked: list[str]) -> N
     assert [provenance.init for _, provenance in starts] == ["package", "missing", "missing"]
     assert [classifier.preprocessing.side_px for classifier, _ in starts] == [224, 64, 64]
     assert [classifier.preprocessing.n_views for classifier, _ in starts] == [4, 1, 1]
-    assert len(asked) == 1  # both networks have the same hub
+    assert len(asked) == 1  # both models have the same hub
 
 
 def test_a_network_that_takes_no_small_photos_keeps_its_side(asked: list[str]) -> None:
@@ -236,7 +236,7 @@ def test_no_hub_is_asked_for_weights_that_are_here(asked: list[str]) -> None:
 
 
 def test_an_unknown_name_is_told_before_a_hub_is_asked(asked: list[str]) -> None:
-    with pytest.raises(ConfigError, match="unknown network 'rasnet50'"):
+    with pytest.raises(ConfigError, match="unknown model 'rasnet50'"):
         start(ModelConfig(names=("squeezenet1_1", "rasnet50")))
     assert asked == []
 

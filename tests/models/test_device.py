@@ -1,4 +1,4 @@
-"""Devices, precisions, and how networks are run for inference."""
+"""Devices, precisions, and how models are run for inference."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Networks that also say what they saw at each place."""
+"""Models that also say what they saw at each place."""
 
 import pytest
 import torch

@@ -155,7 +155,7 @@ def test_code_in_a_bare_pickle_is_not_run(tmp_path: Path, protocol: int) -> None
 
 def test_a_whole_network_is_refused_with_the_way_to_save_it(tmp_path: Path) -> None:
     torch.save(nn.Linear(2, 2), tmp_path / "w.pth")
-    with pytest.raises(WeightsError, match=r"torch\.save\(network\.state_dict\(\), FILE\)"):
+    with pytest.raises(WeightsError, match=r"torch\.save\(model\.state_dict\(\), FILE\)"):
         read_weights(tmp_path / "w.pth")
 
 

@@ -37,7 +37,7 @@ def unreachable(*args: object, **kwargs: object) -> None:
 
 
 def stir(network: nn.Module) -> nn.Module:
-    """Give batch norm statistics and biases that a fresh network does not have."""
+    """Give batch norm statistics and biases that a fresh model does not have."""
     generator = torch.Generator().manual_seed(1)
     for tensor in network.state_dict().values():
         if tensor.is_floating_point() and tensor.ndim == 1:
@@ -69,7 +69,7 @@ def put_into_hugging_face_cache(caches: Path, repository: str, weights: Weights)
 
 
 def full_size(name: str) -> nn.Module:
-    """Build a network as its official file has it: with classifier and auxiliary heads."""
+    """Build a model as its official file has it: with classifier and auxiliary heads."""
     arguments = {"init_weights": False, "aux_logits": True} if name in ("googlenet", "inception_v3") else {}
     return stir(models.get_model(name, **arguments))
 
@@ -277,7 +277,7 @@ def test_weights_of_another_network_name_the_first_that_is_missing(tmp_path: Pat
         load_weights(build_backbone("resnet18"), file=tmp_path / "w.pth")
     assert str(caught.value) == (
         f"{tmp_path / 'w.pth'}: has no conv1.weight, which resnet18 needs; 100 of its 100 tensors are "
-        "missing. Are these weights of another network?"
+        "missing. Are these weights of another model?"
     )
 
 
@@ -287,7 +287,7 @@ def test_weights_of_another_size_name_the_first_that_differs(tmp_path: Path) -> 
         load_weights(build_backbone("squeezenet1_1"), file=tmp_path / "w.pth")
     assert str(caught.value) == (
         f"{tmp_path / 'w.pth'}: features.0.weight is [96, 3, 7, 7] in it, squeezenet1_1 needs [64, 3, 3, 3]. "
-        "Are these weights of another network?"
+        "Are these weights of another model?"
     )
 
 

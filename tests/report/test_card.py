@@ -73,7 +73,7 @@ def test_the_card_says_what_the_network_is() -> None:
 def test_the_card_says_how_good_it_is_and_what_doing_nothing_would_give() -> None:
     lines = card_of(TRIAL).splitlines()
 
-    # Of the 8 known cells of the test photos, the network has 7 right and "none" has 6.
+    # Of the 8 known cells of the test photos, the model has 7 right and "none" has 6.
     # The shares among the training photos are two thirds, none and one half: 5 cells are right.
     assert any(
         re.fullmatch(r"\| binary_accuracy \| 87.5 % \| \d.* to 9\d.* % \| 75.0 % \| 62.5 % \|", line)

@@ -135,7 +135,7 @@ class PageReader(HTMLParser):
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write the report of two networks and one that is not pre-trained, on 12 plain photos."""
+    """Write the report of two models and one that is not pre-trained, on 12 plain photos."""
     folder = tmp_path_factory.mktemp("report")
     names = tuple(f"{row}.jpg" for row in range(12))
     for row, name in enumerate(names):

@@ -92,7 +92,7 @@ def make_trial(table: LabelTable, model: str = "tiny", *, noise: float = 0.1, **
 
 
 def whole_results(table: LabelTable | None = None, **changes: Any) -> RunResults:
-    """Return the results of a network of which everything is known, and a poor one."""
+    """Return the results of a model of which everything is known, and a poor one."""
     table = draw_table() if table is None else table
     trial = replace(with_everything(make_trial(table), table), **changes)
     return results_of(table, split_of(table), [trial, make_trial(table, "poor", noise=2)], RUN)

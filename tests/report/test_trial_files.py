@@ -1,4 +1,4 @@
-"""Scores and losses of one network as CSV files."""
+"""Scores and losses of one model as CSV files."""
 
 import csv
 from dataclasses import replace

@@ -30,13 +30,13 @@ def clusters(sizes: tuple[int, ...], *, seed: int = 0, spread: float = 0.6) -> t
 @few_examples
 @given(st.integers(0, 12), st.integers(0, 15), st.integers(0, 3), st.data())
 def test_as_many_rows_as_asked_for_none_twice(
-    n_photos: int, n: int, n_labelled: int, data: st.DataObject
+    n_photos: int, n: int, n_labeled: int, data: st.DataObject
 ) -> None:
     scores = data.draw(arrays(np.float64, (n_photos, 2), elements=st.floats(0, 1)))
     values = st.sampled_from((0.0, 1.0, -2.0))
     features = data.draw(arrays(np.float64, (n_photos, 3), elements=values))
-    labelled = data.draw(arrays(np.float64, (n_labelled, 3), elements=values))
-    chosen = choose_to_label(scores, features, n=n, labelled_features=labelled)
+    labeled = data.draw(arrays(np.float64, (n_labeled, 3), elements=values))
+    chosen = choose_to_label(scores, features, n=n, labeled_features=labeled)
     assert len(chosen) == min(n, n_photos)
     assert len(set(chosen)) == len(chosen)
     assert set(chosen) <= set(range(n_photos))
@@ -70,11 +70,11 @@ def test_the_uncertain_photo_of_a_pair_comes_first() -> None:
     assert choose_to_label(scores, features, n=2).tolist() == [1, 3]
 
 
-def test_what_is_labelled_already_is_not_suggested() -> None:
+def test_what_is_labeled_already_is_not_suggested() -> None:
     features, cluster = clusters((30, 30, 30))
-    labelled = features[cluster == 0][:10]
+    labeled = features[cluster == 0][:10]
     scores = np.full((len(features), 2), 0.5)
-    chosen = choose_to_label(scores, features, n=2, labelled_features=labelled)
+    chosen = choose_to_label(scores, features, n=2, labeled_features=labeled)
     assert sorted(cluster[chosen]) == [1, 2]
 
 
@@ -90,11 +90,11 @@ def test_copies_wait_until_nothing_else_is_left() -> None:
     assert len(cluster) == originals
 
 
-def test_copies_of_labelled_photos_wait_too() -> None:
+def test_copies_of_labeled_photos_wait_too() -> None:
     features, _ = clusters((10, 10), spread=1.5)
     scores = np.full((len(features), 1), 0.02)
     scores[:3] = 0.5
-    chosen = choose_to_label(scores, features, n=len(features), labelled_features=features[:3])
+    chosen = choose_to_label(scores, features, n=len(features), labeled_features=features[:3])
     assert set(chosen[-3:]) == {0, 1, 2}
 
 
@@ -143,7 +143,7 @@ def test_what_does_not_fit_together_is_refused() -> None:
     scores, features = np.full((2, 1), 0.5), np.ones((2, 3))
     with pytest.raises(ValueError, match="2 photos have scores, 3 have features"):
         choose_to_label(scores, np.ones((3, 3)), n=1)
-    with pytest.raises(ValueError, match="labelled photos have 4 features, the others 3"):
-        choose_to_label(scores, features, n=1, labelled_features=np.ones((1, 4)))
+    with pytest.raises(ValueError, match="labeled photos have 4 features, the others 3"):
+        choose_to_label(scores, features, n=1, labeled_features=np.ones((1, 4)))
     with pytest.raises(ValueError, match="without NaN"):
         choose_to_label(np.array([[np.nan], [0.5]]), features, n=1)

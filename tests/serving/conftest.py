@@ -162,7 +162,7 @@ def running(
 
 
 def converted(bundle: Path) -> Path:
-    """See that the bundle's network lies converted in the cache."""
+    """See that the bundle's model lies converted in the cache."""
     from manylabel.engines.registry import open_predictor
 
     open_predictor(bundle, engine="openvino")

@@ -290,7 +290,7 @@ def test_one_photo_is_explained_at_a_time(client: TestClient) -> None:
 
 def test_heat_maps_that_cannot_be_had_are_told(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     async def refuse(*_: object) -> None:
-        raise EngineError("OpenVINO cannot take this network")
+        raise EngineError("OpenVINO cannot take this model")
 
     monkeypatch.setattr(ServedBundle, "explain", refuse)
     answer = client.post("/explain?label=circle", content=png())

@@ -136,7 +136,7 @@ def test_a_thing_is_drawn_where_its_box_says(drawing: Drawing) -> None:
     assert changed == pytest.approx(expected, abs=10)  # the ends of a line are not round
 
 
-def test_clutter_that_would_hide_a_labelled_thing_is_left_out() -> None:
+def test_clutter_that_would_hide_a_labeled_thing_is_left_out() -> None:
     canvas = Canvas((300, 300), make_light(np.random.default_rng(0), name="day"))
     setting = choose_setting(np.random.default_rng(0), canvas, has_lake=False)
     stage = Stage(canvas, setting, np.random.default_rng(0))

@@ -1,4 +1,4 @@
-"""Give tests of training a network that is trained in no time.
+"""Give tests of training a model that is trained in no time.
 
 In:  nothing.
 Out: a classifier whose body is two convolutions, with weights that are always the same.

@@ -19,7 +19,7 @@ from manylabel.training.methods import PartialFineTuning
 from manylabel.training.methods.base import InnerFolds
 from manylabel.training.methods.interpolation import ALPHAS, DEFAULT_ALPHA
 from manylabel.training.photo_store import read_store
-from manylabel.training.trial import TrainedNetwork, run_trial
+from manylabel.training.trial import TrainedModel, run_trial
 from manylabel.types import FloatArray, IntArray, LabelTable, Split, ignore_progress
 
 OFFICIAL = Provenance(init="official", note="official weights tiny.pth", sha256="0")
@@ -27,12 +27,12 @@ NONE: IntArray = np.empty(0, dtype=np.int64)
 HOLD_OUT = Split(train=np.arange(24), val=NONE, test=np.arange(24, 32))
 TOP: dict[str, Any] = {"tune": "top", "cut": "2", "head_first": True}
 
-Run = Callable[..., TrainedNetwork]
+Run = Callable[..., TrainedModel]
 
 
 @pytest.fixture
 def run(tiny_classifier: Classifier, shapes_table: LabelTable, feature_cache: Path) -> Run:
-    """Return a function that runs the trial of the tiny network on the photos of shapes."""
+    """Return a function that runs the trial of the tiny model on the photos of shapes."""
     store, *_ = read_store(shapes_table.photos, side_px=16)
     quick = TrainingConfig(epochs=2, n_views=2, batch_size=8, precision="fp32", device="cpu", engine="torch")
 
@@ -42,7 +42,7 @@ def run(tiny_classifier: Classifier, shapes_table: LabelTable, feature_cache: Pa
         training: dict[str, Any],
         targets: FloatArray = shapes_table.targets,
         **evaluation: Any,
-    ) -> TrainedNetwork:
+    ) -> TrainedModel:
         experiment = Experiment(
             store=store,
             targets=targets,
@@ -177,7 +177,7 @@ def test_copies_of_few_photos_are_borne(run: Run, monkeypatch: pytest.MonkeyPatc
 def test_the_kept_network_is_calibrated(
     training: dict[str, Any], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def run_with(*, slope: float) -> TrainedNetwork:
+    def run_with(*, slope: float) -> TrainedModel:
         learn = decision_rule.learn_policy
 
         def distort(scores: Any, **options: Any) -> Any:

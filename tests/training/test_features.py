@@ -360,7 +360,7 @@ def test_a_file_says_what_it_holds(
     frozen_features(part_of(tiny_classifier), store, ROWS, settings=settings)
 
     [file] = list_cache(settings.cache).entries
-    assert (file.network, file.n_photos, file.n_views, file.what) == ("tiny", N_PHOTOS, 3, "features")
+    assert (file.model, file.n_photos, file.n_views, file.what) == ("tiny", N_PHOTOS, 3, "features")
 
 
 def test_a_set_of_features_that_is_not_used_gives_way_to_a_new_one(

@@ -1,4 +1,4 @@
-"""The one training loop, on networks of a few numbers."""
+"""The one training loop, on models of a few numbers."""
 
 import copy
 import gc
@@ -73,7 +73,7 @@ class FixedBatches:
 
 @pytest.fixture
 def tiny_net() -> TinyNet:
-    """Return a network with weights that are always the same."""
+    """Return a model with weights that are always the same."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return TinyNet()

@@ -1,4 +1,4 @@
-"""One network, trained and evaluated."""
+"""One model, trained and evaluated."""
 
 import copy
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from manylabel.training.methods import FitRows, LinearProbe
 from manylabel.training.methods import linear_probe as head
 from manylabel.training.methods.interpolation import ALPHAS, DEFAULT_ALPHA
 from manylabel.training.photo_store import PhotoStore, read_store, store_of_images
-from manylabel.training.trial import TrainedNetwork, run_trial, seconds_per_photo
+from manylabel.training.trial import TrainedModel, run_trial, seconds_per_photo
 from manylabel.training.weight_decay import DECAYS, DEFAULT_DECAY
 from manylabel.trials import EvaluatedPhotos
 from manylabel.types import FloatArray, IntArray, LabelTable, Progress, Split, ignore_progress
@@ -52,7 +52,7 @@ IN_FOLDS = Split(
     folds=(np.arange(0, 24, 3), np.arange(1, 24, 3), np.arange(2, 24, 3)),
 )
 
-RunTiny = Callable[..., TrainedNetwork]
+RunTiny = Callable[..., TrainedModel]
 Tuning = dict[str, Any]
 
 
@@ -75,7 +75,7 @@ def store(shapes_table: LabelTable) -> PhotoStore:
 def run_tiny(
     tiny_classifier: Classifier, store: PhotoStore, shapes_table: LabelTable, feature_cache: Path
 ) -> RunTiny:
-    """Return a function that runs the trial of the tiny network on the photos of shapes."""
+    """Return a function that runs the trial of the tiny model on the photos of shapes."""
 
     def run(
         *,
@@ -83,7 +83,7 @@ def run_tiny(
         targets: FloatArray = shapes_table.targets,
         provenance: Provenance = RANDOM,
         **changes: Any,
-    ) -> TrainedNetwork:
+    ) -> TrainedModel:
         tune = training(**changes.pop("training", {}))
         experiment = Experiment(
             store=changes.pop("store", store),
@@ -114,7 +114,7 @@ def cv(monkeypatch: pytest.MonkeyPatch) -> list[CrossValidation]:
 
 @pytest.fixture
 def worthwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep chosen thresholds whatever they gain: a tiny network says little."""
+    """Keep chosen thresholds whatever they gain: a tiny model says little."""
     monkeypatch.setattr(decision_rule, "_are_worthwhile", lambda *_: True)
 
 
@@ -125,13 +125,13 @@ def with_lies(table: LabelTable, rows: IntArray) -> FloatArray:
     return targets
 
 
-def scores_of(network: TrainedNetwork) -> FloatArray:
+def scores_of(network: TrainedModel) -> FloatArray:
     """Return the scores of the test photos."""
     assert network.trial.test is not None
     return network.trial.test.scores
 
 
-def out_of_fold(network: TrainedNetwork) -> EvaluatedPhotos:
+def out_of_fold(network: TrainedModel) -> EvaluatedPhotos:
     """Return what was said about the training photos."""
     assert network.trial.out_of_fold is not None
     return network.trial.out_of_fold

@@ -1,7 +1,7 @@
 """Draw one postcard.
 
 In:  chance.
-Out: a picture, its labels, and where each labelled thing is.
+Out: a picture, its labels, and where each labeled thing is.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """How every kind of thing is placed: its shapes, its sizes, its numbers.
 
 In:  nothing.
-Out: a rule per label, and rules for the clutter, among it whatever is easily taken for a labelled thing.
+Out: a rule per label, and rules for the clutter, among it whatever is easily taken for a labeled thing.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Rule:
         drawings: Its shapes.
         sizes: Smallest and largest size per layer, as a share of ``Canvas.unit``.
         counts: Smallest and largest number of it.
-        chance: How likely clutter of this kind is; labelled things are asked for by name.
+        chance: How likely clutter of this kind is; labeled things are asked for by name.
         solid: It hides what is behind it; wires and strings of flags do not.
     """
 

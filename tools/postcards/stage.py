@@ -1,7 +1,7 @@
-"""Put things onto a postcard so that no labelled thing is hidden, and remember where they are.
+"""Put things onto a postcard so that no labeled thing is hidden, and remember where they are.
 
 In:  a canvas, the lie of the land, items from far to near.
-Out: the items drawn, with their reflections and islands, and the box of every labelled one.
+Out: the items drawn, with their reflections and islands, and the box of every labeled one.
 """
 
 from collections.abc import Sequence

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from manylabel.engines.stream import Predictions
     from manylabel.exporters.parity import Comparison, Exported
     from manylabel.io.cache import CacheContents
-    from manylabel.labelling import Suggestions
+    from manylabel.labeling import Suggestions
     from manylabel.metrics.bootstrap import Interval
     from manylabel.models.catalog import ModelInfo
     from manylabel.results import RunResults
@@ -157,7 +157,7 @@ def _show_labels(evaluation: "Evaluation") -> None:
 
 
 def show_suggestions(suggestions: "Suggestions") -> None:
-    """Print the photos that are most worth labelling next."""
+    """Print the photos that are most worth labeling next."""
     scores = suggestions.scores
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("Photo", overflow="fold")
@@ -171,14 +171,14 @@ def show_suggestions(suggestions: "Suggestions") -> None:
         said = as_cell(", ".join(unsure)) or "(none between 10 and 90 %)"
         table.add_row(as_cell(name), f"{suggestions.uncertainty[row]:.2f}", said)
     stdout.print(table)
-    show_line(f"Chosen from {suggestions.n_unlabelled} unlabelled photos, the most useful first.")
+    show_line(f"Chosen from {suggestions.n_unlabeled} unlabeled photos, the most useful first.")
     for note in suggestions.notes:
         show_line(f"Note: {note}")
     show_failures(suggestions.failures)
 
 
 def show_exported(exported: "Exported") -> None:
-    """Print how an exported form compares with the network as it was."""
+    """Print how an exported form compares with the model as it was."""
     from manylabel.metrics.bootstrap import wilson_interval
     from manylabel.report.text.wording import n_things
 
@@ -195,7 +195,7 @@ def show_exported(exported: "Exported") -> None:
             for row in parity.rows
         ],
     )
-    show_line(f"Probabilities beside torch in fp32, on {parity.judged_on}.")
+    show_line(f"Probabilities beside torch in fp32, on {parity.evaluated_on}.")
     if exported.comparison is not None:
         _show_comparison(exported.comparison)
     if exported.n_calibration is not None:
@@ -225,7 +225,7 @@ def _show_comparison(comparison: "Comparison") -> None:
         loss = comparison.loss
         low, high = (f"{100 * end:z.1f}" for end in (loss.low, loss.high))
         show_line(f"mAP lost to 8 bits: {100 * loss.mAP:z.1f} points (95 % interval {low} to {high}).")
-    show_line(f"Evaluated on {comparison.n_photos} photos: {comparison.judged_on}.")
+    show_line(f"Evaluated on {comparison.n_photos} photos: {comparison.evaluated_on}.")
     for note in comparison.notes:
         show_line(f"Note: {note}")
 
@@ -290,9 +290,9 @@ def show_failures(failures: Sequence[PhotoError]) -> None:
 
 
 def show_models(models: Sequence["ModelInfo"]) -> None:
-    """Print what networks can be used; a line may be longer than the terminal, for names are copied."""
+    """Print what models can be used; a line may be longer than the terminal, for names are copied."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("Name", "Parameters", "Features", "Side", "Licence", "Weights"):
+    for heading in ("Name", "Parameters", "Features", "Side", "License", "Weights"):
         is_number = heading in ("Parameters", "Features", "Side")
         table.add_column(heading, justify="right" if is_number else "left", no_wrap=True)
     for model in models:
@@ -316,7 +316,7 @@ def show_cache(contents: "CacheContents") -> None:
     if not contents.entries:
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("Network", overflow="fold")
+    table.add_column("Model", overflow="fold")
     table.add_column("Photos", justify="right", no_wrap=True)
     table.add_column("Views", justify="right", no_wrap=True)
     table.add_column("What", overflow="fold")
@@ -324,7 +324,7 @@ def show_cache(contents: "CacheContents") -> None:
     table.add_column("Last used", no_wrap=True)
     for entry in contents.entries:
         table.add_row(
-            as_cell(_or_unknown(entry.network)),
+            as_cell(_or_unknown(entry.model)),
             _or_unknown(entry.n_photos),
             _or_unknown(entry.n_views),
             as_cell(_or_unknown(entry.what)),

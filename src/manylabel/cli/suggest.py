@@ -39,8 +39,8 @@ def suggest(
     form: DataConfig,
 ) -> None:
     """List the photos most worth labeling next: the model is unsure about them, and they are typical."""
-    from manylabel.labelling import suggest as run  # slow to import; --help does not need it
-    from manylabel.labelling import write_suggestions
+    from manylabel.labeling import suggest as run  # slow to import; --help does not need it
+    from manylabel.labeling import write_suggestions
 
     options.check_ending(out, ".csv")
     with show_progress() as on_progress:

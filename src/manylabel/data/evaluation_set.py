@@ -66,7 +66,7 @@ def choose_evaluation_photos(
     """Choose the photos of a table to evaluate a model on.
 
     Args:
-        table: Labelled photos.
+        table: Labeled photos.
         part: A part of the table's own split, else of that of the bundle. None: the table's test part where
             it has one, else the photos that the model was not trained on, else all.
         learned: Part in the training of the model by row; None if the bundle has no split.

@@ -159,7 +159,7 @@ def convert_photos(
 
     Args:
         paths: The files.
-        convert: What to make of a photo, e.g. its pixels at the size that a network sees.
+        convert: What to make of a photo, e.g. its pixels at the size that a model sees.
         side_px: As in ``open_photo``.
         n_threads: Photos to work on at the same time, at least 1. Not given: one per processor.
         n_ahead: What may wait in memory, at least 1. Not given: a few photos per thread.

@@ -7,7 +7,7 @@ Out: per label the threshold that keeps the promise, NaN where none can be made,
 
 A promise is about new photos that come from where these came from, scored by the model that scored these. It
 holds for each label by itself, not for all at once, and however few photos there are. Out-of-fold scores come
-from several models, and the final one is yet another: there it holds as far as these models score alike.
+from several models, and the final one is yet another: there it holds as far as their scores are the same.
 """
 
 import math

@@ -1,6 +1,6 @@
 """Learn how to decide about new photos from photos that did not train.
 
-In:  their targets, and their scores by one or several variants of a network.
+In:  their targets, and their scores by one or several variants of a model.
 Out: a decision policy: which variant, its calibration, a threshold per label; the decisions of such policies
      about each of these photos, learned from the others; and what thresholds gain over 0.5.
 
@@ -91,7 +91,7 @@ class DecisionPolicy:
     """What turns scores of new photos into decisions.
 
     Attributes:
-        variant: Number of the variant of the network that is used.
+        variant: Number of the variant of the model that is used.
         calibration: The calibration of its probabilities, and how much that helps.
         thresholds: The score from which on a label counts as present, after calibration.
         are_worthwhile: Whether thresholds like these did better than 0.5 on photos that did not choose them,

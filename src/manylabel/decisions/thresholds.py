@@ -241,7 +241,7 @@ def _chosen(values: FloatArray, origin: str) -> ChosenThresholds:
 def _promised(
     targets: FloatArray, scores: FloatArray, objective: ThresholdObjective, labels: Sequence[str]
 ) -> ChosenThresholds:
-    """Promise a target for the labels that have enough photos, and aim at it for the others."""
+    """Promise a target for the labels that have enough photos, and try to reach it for the others."""
     kept = guarantee(targets, scores, objective=objective)
     own, common = _own_and_common(targets, scores, objective.criterion)
     pulled = _pull(own, towards=common, n_photos=_n_rarer(targets))
@@ -328,12 +328,12 @@ def _n_rarer(targets: FloatArray) -> IntArray:
 def _best_threshold(targets: FloatArray, scores: FloatArray, criterion: Criterion) -> float:
     """Find the threshold in [0, 1] with the best value of a criterion; 0.5 without targets.
 
-    Between two neighboring scores every threshold decides alike, so one per gap is tried, and one below and
-    one above all scores. Of the ranges of equally good thresholds the widest is taken (the lowest of equally
+    Between two neighboring scores every threshold decides the same: one per gap is tried, one below and one
+    above all scores. Of the ranges of equally good thresholds the widest is taken (the lowest of equally
     wide ones), and its middle is returned. Targets [n] are known: 1 or 0.
     """
     distinct, rank = np.unique(scores, return_inverse=True)
-    # All thresholds in (lower, upper] decide alike.
+    # All thresholds in (lower, upper] decide the same.
     lower, upper = np.append(0.0, distinct), np.append(distinct, 1.0)
     hits, n_decided = _sum_from_here_up(rank, targets), _sum_from_here_up(rank, np.ones_like(targets))
     value = criterion(hits, n_decided, float(targets.sum()))

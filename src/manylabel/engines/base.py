@@ -127,7 +127,7 @@ def check_shapes(ends: Sequence[Sequence[int]], *, config: BundleConfig, source:
             axis in (-1, length) for axis, length in zip(given[1:], wanted, strict=True)
         )
         if not fits:
-            where = "the network" if source is None else source
+            where = "the model" if source is None else source
             raise BundleError(
                 f"{where}: does not fit config.json: expected {wanted} per photo, got {given[1:]}"
             )
@@ -187,12 +187,12 @@ def _score_all(predictor: PixelPredictor, batches: Iterable[PixelArray]) -> Floa
 
 
 def logits_to_scores(logits: FloatArray, *, n_rows: int, n_labels: int, n_views: int) -> FloatArray:
-    """Check the outputs of a network and turn them into scores.
+    """Check the outputs of a model and turn them into scores.
 
     Args:
         logits: As for ``average_views``.
-        n_rows: Views that the network was given.
-        n_labels: Labels of the network.
+        n_rows: Views that the model was given.
+        n_labels: Labels of the model.
         n_views: Views per photo.
 
     Returns:
@@ -203,7 +203,7 @@ def logits_to_scores(logits: FloatArray, *, n_rows: int, n_labels: int, n_views:
     """
     if logits.shape != (n_rows, n_labels):
         raise EngineError(
-            f"the network gives outputs of shape {list(logits.shape)}, expected {[n_rows, n_labels]} for "
+            f"the model gives outputs of shape {list(logits.shape)}, expected {[n_rows, n_labels]} for "
             f"{n_rows} views and {n_labels} labels; the bundle is damaged, copy it again or train it anew"
         )
     with np.errstate(invalid="ignore"):
@@ -211,7 +211,7 @@ def logits_to_scores(logits: FloatArray, *, n_rows: int, n_labels: int, n_views:
     n_lost = int(np.isnan(scores).any(axis=1).sum())
     if n_lost:
         raise EngineError(
-            f"the network gives no number (NaN) for {n_lost} of {len(scores)} photos scored together; its "
+            f"the model gives no number (NaN) for {n_lost} of {len(scores)} photos scored together; its "
             "weights or its preprocessing are damaged, copy the bundle again or train it anew"
         )
     return scores

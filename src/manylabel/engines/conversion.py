@@ -1,6 +1,6 @@
-"""Convert networks from torch to OpenVINO.
+"""Convert models from torch to OpenVINO.
 
-In:  a network of pixels, or the bundle of one.
+In:  a model of pixels, or the bundle of one.
 Out: a model that computes the same in 32-bit floats; for a bundle it has been compared with torch, and also
      gives the features and activations behind the logits where these have a patch grid.
 """
@@ -33,7 +33,7 @@ MAX_DIFFERENCE = 1e-3
 layers far more than this."""
 
 _MAX_PARTS_DIFFERENCE = 1e-3
-"""Largest difference of probabilities between the two parts of a network and the whole."""
+"""Largest difference of probabilities between the two parts of a model and the whole."""
 
 _N_CHECKED = 3
 
@@ -41,7 +41,7 @@ _N_CHECKED = 3
 def pixels_to_openvino(
     module: nn.Module, *, side_px: int, outputs: Sequence[str] = ("values",)
 ) -> "openvino.Model":
-    """Convert a network of pixels, for any number of photos.
+    """Convert a model of pixels, for any number of photos.
 
     Args:
         module: Takes pixels [n, side_px, side_px, 3], uint8, and gives one tensor or several; it is put into
@@ -51,10 +51,10 @@ def pixels_to_openvino(
 
     Raises:
         ModuleNotFoundError: OpenVINO is not installed.
-        RuntimeError: The network cannot be traced, or uses what OpenVINO does not know.
+        RuntimeError: The model cannot be traced, or uses what OpenVINO does not know.
     """
     openvino = import_openvino()
-    # Of one photo, a network may be traced that can only take one.
+    # Of one photo, a model may be traced that can only take one.
     example = torch.zeros(2, side_px, side_px, 3, dtype=torch.uint8)
     with _quiet_tracing(), torch.no_grad():
         # Not torch.export: it takes several times as long (ViT-B: 24 s against 4 s) for the same model.
@@ -77,15 +77,15 @@ def _quiet_tracing() -> Iterator[None]:
 
 
 def convert_bundle(bundle: Bundle, *, classifier: Classifier | None = None) -> "openvino.Model":
-    """Convert the network of a bundle and compare both on a few photos of noise.
+    """Convert the model of a bundle and compare both on a few photos of noise.
 
     Args:
         bundle: The bundle.
-        classifier: Its network, on the CPU. Not given: it is loaded.
+        classifier: Its model, on the CPU. Not given: it is loaded.
 
     Raises:
         BundleError: The weights do not fit.
-        EngineError: OpenVINO cannot compute this network as torch does.
+        EngineError: OpenVINO cannot compute this model as torch does.
         ModuleNotFoundError: OpenVINO is not installed.
     """
     classifier = load_classifier(bundle) if classifier is None else classifier
@@ -97,10 +97,10 @@ def convert_bundle(bundle: Bundle, *, classifier: Classifier | None = None) -> "
         difference = logit_difference(model, classifier)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
-        raise EngineError(f"{bundle.folder}: OpenVINO cannot take this network: {reason}") from error
+        raise EngineError(f"{bundle.folder}: OpenVINO cannot take this model: {reason}") from error
     if not difference <= MAX_DIFFERENCE:  # also where it is NaN
         raise EngineError(
-            f"{bundle.folder}: OpenVINO does not compute this network as torch does: logits differ by "
+            f"{bundle.folder}: OpenVINO does not compute this model as torch does: logits differ by "
             f"{difference:.1e} of their size, at most {MAX_DIFFERENCE:.0e} is expected"
         )
     between = parts_difference(model, _noise(side_px))

@@ -1,9 +1,9 @@
-"""Run the part of a network that is not trained, with the fastest engine that computes the same as torch.
+"""Run the part of a model that is not trained, with the fastest engine that computes the same as torch.
 
 In:  a module that is not trained, e.g. a backbone up to its split layer; batches of pixels, or photo files.
 Out: its outputs, batch by batch; scores and features of the photos that can be read.
 
-OpenVINO runs networks on CPUs faster than torch does; everywhere else, and where OpenVINO is missing or
+OpenVINO runs models on CPUs faster than torch does; everywhere else, and where OpenVINO is missing or
 computes something else, torch does it.
 """
 
@@ -26,7 +26,7 @@ from manylabel.bundle.folder import Bundle
 from manylabel.config import DeviceName, TrainingEngineName
 from manylabel.engines.base import logits_to_scores, relative_error, run_batches
 from manylabel.engines.conversion import pixels_to_openvino
-from manylabel.engines.openvino import CompiledNetwork, Dtype
+from manylabel.engines.openvino import CompiledModel, Dtype
 from manylabel.engines.openvino_models import has_openvino
 from manylabel.engines.stream import FilePart, read_parts
 from manylabel.engines.torch import load_classifier
@@ -45,7 +45,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class EnginePlan:
-    """The engine of a frozen network.
+    """The engine of a frozen model.
 
     Attributes:
         name: "openvino" or "torch".
@@ -93,8 +93,8 @@ def _version(name: str) -> str:
         return "unknown"
 
 
-class FrozenNetwork:
-    """A network that is not trained, compiled when its first batch comes.
+class FrozenModel:
+    """A model that is not trained, compiled when its first batch comes.
 
     Args:
         module: In inference mode, on the device of the plan; takes pixels, gives one tensor, photos first.
@@ -126,7 +126,7 @@ def compile_frozen(module: nn.Module, plan: EnginePlan, *, sample: PixelArray) -
     """Compile a module.
 
     Args:
-        module: As for ``FrozenNetwork``.
+        module: As for ``FrozenModel``.
         plan: The engine to use.
         sample: Pixels of a few photos [n, side_px, side_px, 3]. The engine has to give what torch gives for
             them in 32 bits, up to a relative error of 0.001, in bf16 of 5 % or 1.5 times the error of torch
@@ -140,7 +140,7 @@ def compile_frozen(module: nn.Module, plan: EnginePlan, *, sample: PixelArray) -
         error, bound = _error_and_bound(runner, with_torch, sample)
     except (EngineError, ImportError, RuntimeError) as problem:
         reason = str(problem).strip().partition("\n")[0]
-        _logger.warning("OpenVINO cannot run this network (%s); torch does it, more slowly", reason)
+        _logger.warning("OpenVINO cannot run this model (%s); torch does it, more slowly", reason)
         return with_torch
     if not error <= bound:
         _logger.warning(
@@ -194,7 +194,7 @@ class _OpenVinoRunner:
         model.reshape([VIEWS_TOGETHER, side_px, side_px, 3])
         # Where the processor has no bf16, OpenVINO computes in 32-bit floats.
         dtype: Dtype = "bf16" if plan.precision == torch.bfloat16 else "f32"
-        self._network = CompiledNetwork(model, n_rows=VIEWS_TOGETHER, dtype=dtype, hint="THROUGHPUT")
+        self._network = CompiledModel(model, n_rows=VIEWS_TOGETHER, dtype=dtype, hint="THROUGHPUT")
         self._network.create_requests(self._network.n_parallel)
 
     def run(self, batches: Iterable[PixelArray]) -> Iterator[NDArray[np.float32]]:
@@ -267,7 +267,7 @@ def score_with_features(
     preprocessing = classifier.preprocessing
     n_views, size = preprocessing.n_views, max(1, _VIEWS_PER_BATCH // preprocessing.n_views)
     plan = plan_engine("auto", device=where, precision=choose_precision("auto", where))
-    network = FrozenNetwork(_Features(classifier).to(where).eval(), plan)
+    network = FrozenModel(_Features(classifier).to(where).eval(), plan)
     parts: list[FilePart] = []
 
     def read_pixels(read: Iterator[FilePart]) -> Iterator[PixelArray]:

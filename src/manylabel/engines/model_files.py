@@ -82,13 +82,13 @@ class EngineFiles:
 
 
 def converted_model(bundle: Bundle) -> "openvino.Model | Path":
-    """Return the network of a bundle as OpenVINO reads it: from the bundle, else from the cache.
+    """Return the model of a bundle as OpenVINO reads it: from the bundle, else from the cache.
 
     Where neither has it, it is converted and cached.
 
     Raises:
         BundleError: The weights do not fit, or an export in the bundle is damaged.
-        EngineError: OpenVINO cannot compute the network as torch does.
+        EngineError: OpenVINO cannot compute the model as torch does.
         MissingExtraError: It has to be converted, and torch is not installed.
         ConfigError: MANYLABEL_CACHE_GB is no positive number.
     """
@@ -102,16 +102,16 @@ def converted_model(bundle: Bundle) -> "openvino.Model | Path":
             mark_used(folder)
             return model_file
         except BundleError as error:
-            _logger.warning("%s; the network is converted again", error)
+            _logger.warning("%s; the model is converted again", error)
     exported = read_onnx(bundle)
     if exported is not None:
         return exported
-    _logger.info("converting the network for this machine: some seconds, once")
+    _logger.info("converting the model for this machine: some seconds, once")
     return _convert(bundle, folder, limit_bytes=limit_bytes)
 
 
 def _convert(bundle: Bundle, folder: Path, *, limit_bytes: int) -> "openvino.Model | Path":
-    """Convert the network of a bundle; return it as the cache keeps it, so that every run opens the same."""
+    """Convert the model of a bundle; return it as the cache keeps it, so that every run opens the same."""
     with needs_extra(
         f"Converting {bundle.folder}, which has no exported form (export --to onnx makes one),", "train"
     ):
@@ -119,10 +119,10 @@ def _convert(bundle: Bundle, folder: Path, *, limit_bytes: int) -> "openvino.Mod
 
     model = convert_bundle(bundle)
     try:
-        facts = {"bundle": bundle.facts["sha256"], "network": bundle.config.backbone}
+        facts = {"bundle": bundle.facts["sha256"], "model": bundle.config.backbone}
         write_engine(folder, model, facts=facts)
     except (OSError, OutputError) as error:
-        _logger.warning("the converted network could not be kept in %s: %s", folder.parent, error)
+        _logger.warning("the converted model could not be kept in %s: %s", folder.parent, error)
         return _as_kept(model)
     make_room(folder, limit_bytes=limit_bytes)
     return folder / MODEL_FILE

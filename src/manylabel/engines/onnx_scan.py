@@ -2,7 +2,7 @@
 
 In:  a file. ONNX is a message of protocol buffers, https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3;
      its fields have a number and a value, and messages are fields of messages.
-Out: nothing, or an error that names what in the file no network of manylabel has.
+Out: nothing, or an error that names what in the file no model of manylabel has.
 """
 
 import mmap
@@ -62,7 +62,7 @@ class _DamageError(Exception):
 
 
 class _RefusedError(Exception):
-    """The file has something that no network of manylabel has."""
+    """The file has something that no model of manylabel has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ class _Node:
 
 @dataclass(kw_only=True)
 class _Graph:
-    """The operations of a network and its constants."""
+    """The operations of a model and its constants."""
 
     nodes: list[_Node] = field(default_factory=list)
     constants: dict[str, _Tensor] = field(default_factory=dict)
@@ -94,7 +94,7 @@ def scan_onnx(path: Path) -> None:
     """Refuse an ONNX file that could do harm when it is opened.
 
     Refused are loops and branches, functions, operations that are not ONNX's own, numbers in other files,
-    tensors that promise more numbers than they have bytes, and sizes that no network has or that are computed
+    tensors that promise more numbers than they have bytes, and sizes that no model has or that are computed
     from constants alone. ``openvino_models.check_sizes`` adds up what all operations compute together.
 
     Args:
@@ -251,11 +251,11 @@ def _check_stated_sizes(graph: _Graph) -> None:
 def _check_stated(node: _Node, constant: _Tensor) -> None:
     numbers = constant.numbers
     if numbers is None or not prod(max(1.0, abs(number)) for number in numbers) <= _MOST_NUMBERS:
-        raise _RefusedError(f"asks {node.operation} for more values than any network has")
+        raise _RefusedError(f"asks {node.operation} for more values than any model has")
 
 
 def _depends_on_photos(name: str, makers: dict[str, _Node], graph: _Graph) -> bool:
-    """Return whether a value is computed from an input of the network."""
+    """Return whether a value is computed from an input of the model."""
     seen, waiting = set[str](), [name]
     while waiting:
         name = waiting.pop()

@@ -1,4 +1,4 @@
-"""Run networks with ONNX Runtime on the CPU, without torch.
+"""Run models with ONNX Runtime on the CPU, without torch.
 
 In:  an ONNX file of pixels [n, side_px, side_px, 3], uint8, that gives logits; upright RGB photos.
 Out: probabilities [n_photos, n_labels].
@@ -29,7 +29,7 @@ class OnnxPredictor(EnginePredictor):
         thresholds: Thresholds that came with it.
 
     Raises:
-        BundleError: ONNX Runtime cannot read the file, or it has operations that no network of manylabel has.
+        BundleError: ONNX Runtime cannot read the file, or it has operations that no model of manylabel has.
         MissingExtraError: ONNX Runtime is not installed.
     """
 

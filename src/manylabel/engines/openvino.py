@@ -1,7 +1,7 @@
-"""Run networks with OpenVINO on the CPU. No other module compiles for it.
+"""Run models with OpenVINO on the CPU. No other module compiles for it.
 
 In:  an OpenVINO or ONNX model of pixels [n, side_px, side_px, 3], uint8.
-Out: probabilities [n_photos, n_labels] of a bundle; the outputs of any network; both parts of a split model.
+Out: probabilities [n_photos, n_labels] of a bundle; the outputs of any model; both parts of a split model.
 
 No torch is loaded.
 """
@@ -43,7 +43,7 @@ Workload = Literal["few", "many", "any"]
 at any time, as to a server."""
 
 Dtype = Literal["f32", "bf16"]
-"""What a network computes in, as OpenVINO names it."""
+"""What a model computes in, as OpenVINO names it."""
 
 Hint = Literal["LATENCY", "THROUGHPUT"]
 """Whether one batch uses all cores, or several batches run at the same time."""
@@ -113,7 +113,7 @@ class OpenVinoPredictor(EnginePredictor):
             n_rows = n_photos * config.preprocessing.n_views
             sized = for_rows(model, n_rows=n_rows, source=source)
             check_sizes(sized, n_rows=n_rows, source=source)
-            network = CompiledNetwork(sized, n_rows=n_rows, dtype=dtype, hint=hint)
+            network = CompiledModel(sized, n_rows=n_rows, dtype=dtype, hint=hint)
             network.create_requests(network.n_parallel * (self.batch_size // n_photos))
             self._networks.append(network)
         self.n_parallel = 1 if workload == "few" else self._networks[0].n_parallel
@@ -137,7 +137,7 @@ class OpenVinoPredictor(EnginePredictor):
         return finish
 
     def _start_all(self, pixels: PixelArray) -> Iterator[Callable[[], NDArray[np.float32]]]:
-        """Start with as many views at a time as a network takes; the smallest one is filled up."""
+        """Start with as many views at a time as a model takes; the smallest one is filled up."""
         for network in self._networks:
             is_smallest = network is self._networks[-1]
             while len(pixels) >= network.n_rows or (is_smallest and len(pixels)):
@@ -145,8 +145,8 @@ class OpenVinoPredictor(EnginePredictor):
                 pixels = pixels[network.n_rows :]
 
 
-class CompiledNetwork:
-    """A network that is compiled for one number of photos, which is up to a third faster than for any.
+class CompiledModel:
+    """A model that is compiled for one number of photos, which is up to a third faster than for any.
 
     Args:
         model: Takes pixels [n_rows, side_px, side_px, 3]; its first output is read.
@@ -193,7 +193,7 @@ class CompiledNetwork:
             try:
                 request.wait()
             except RuntimeError as error:
-                raise EngineError(f"OpenVINO cannot compute this network: {last_line(error)}") from error
+                raise EngineError(f"OpenVINO cannot compute this model: {last_line(error)}") from error
             output = np.array(request.get_output_tensor(0).data[:n_given], dtype=np.float32)
             self._idle.put(request)
             return output
@@ -202,7 +202,7 @@ class CompiledNetwork:
 
 
 def _sizes(workload: Workload, batch_size: int) -> list[int]:
-    """Return the numbers of photos that a network is compiled for, the largest first."""
+    """Return the numbers of photos that a model is compiled for, the largest first."""
     match workload:
         case "few":
             return [1]
@@ -242,13 +242,13 @@ def compile_model(model: "openvino.Model | Path", *, dtype: Dtype, hint: Hint) -
     model = read_model(model)
     settings: dict[str, str | int] = {"PERFORMANCE_HINT": hint, "INFERENCE_PRECISION_HINT": dtype}
     if _is_quantized(model):
-        # With several streams, OpenVINO 2026.4 now and then makes another network of 8-bit convolutions that
+        # With several streams, OpenVINO 2026.4 now and then makes another model of 8-bit convolutions that
         # lie side by side: up to half of the compilations of a SqueezeNet were wrong, with one stream none.
         settings["NUM_STREAMS"] = 1
     try:
         return import_openvino().Core().compile_model(model, "CPU", settings)
     except RuntimeError as error:
-        raise EngineError(f"OpenVINO cannot compute this network: {last_line(error)}") from error
+        raise EngineError(f"OpenVINO cannot compute this model: {last_line(error)}") from error
 
 
 def infer_once(model: "openvino.Model", pixels: PixelArray) -> FloatArray:
@@ -300,7 +300,7 @@ def choose_dtype(precision: PrecisionName) -> Dtype:
 
 
 class SplitModel(Protocol):
-    """A network in two parts, split at activations that still have a patch grid; one class per engine."""
+    """A model in two parts, split at activations that still have a patch grid; one class per engine."""
 
     @property
     def grid(self) -> PatchGrid:

@@ -1,6 +1,6 @@
 """Load OpenVINO without telemetry; read, check and take apart its models. Nothing is compiled here.
 
-In:  a model, or its file, with outputs "logits" and, where the network has a patch grid, "features" and
+In:  a model, or its file, with outputs "logits" and, where the model has a patch grid, "features" and
      "activations".
 Out: the model, once it is known to be harmless; models that compute some of its outputs and nothing else.
 
@@ -40,7 +40,7 @@ PIXELS, ACTIVATIONS, FEATURES, LOGITS, PROBABILITIES = (
 _TELEMETRY = "openvino_telemetry"
 _CONTROL_FLOW = frozenset({"If", "Loop", "TensorIterator", "Assign", "ReadValue"})
 
-# Numbers per pixel of a photo. Of the networks in tests/exporters/test_zoo.py, the largest value has 71
+# Numbers per pixel of a photo. Of the models in tests/exporters/test_zoo.py, the largest value has 71
 # (NFNet), all values together 3,205; attention grows with the square of the pixels, 16 times so on 896
 # instead of 224.
 _LARGEST_PER_PIXEL, _ALL_PER_PIXEL = 2_048, 32_768
@@ -104,7 +104,7 @@ def read_model(model: "openvino.Model | Path") -> "openvino.Model":
     """Read a model from its file; one that is in memory already is returned as it is.
 
     Raises:
-        BundleError: OpenVINO cannot read the file, or it has operations that no network of manylabel has.
+        BundleError: OpenVINO cannot read the file, or it has operations that no model of manylabel has.
     """
     if not isinstance(model, Path):
         return model
@@ -140,7 +140,7 @@ def for_rows(model: "openvino.Model", *, n_rows: int, source: Path | None) -> "o
         copy.reshape([n_rows, *others])
     except RuntimeError as error:
         raise BundleError(
-            f"{source or 'the network'}: cannot take {n_rows} photos at a time: {last_line(error)}"
+            f"{source or 'the model'}: cannot take {n_rows} photos at a time: {last_line(error)}"
         ) from error
     return copy
 
@@ -155,7 +155,7 @@ def check_model(model: "openvino.Model", *, source: Path) -> None:
 
 
 def check_sizes(model: "openvino.Model", *, n_rows: int, source: Path | None) -> None:
-    """Refuse a model that computes far more numbers than networks do, or an unknown number of them.
+    """Refuse a model that computes far more numbers than models do, or an unknown number of them.
 
     Args:
         model: Takes pixels [n_rows, side_px, side_px, 3], all known.
@@ -165,7 +165,7 @@ def check_sizes(model: "openvino.Model", *, n_rows: int, source: Path | None) ->
     Raises:
         BundleError: It does.
     """
-    where = "the network" if source is None else source
+    where = "the model" if source is None else source
     side_px = min(max(model.inputs[0].get_partial_shape()[1].get_length(), _LEAST_SIDE_PX), MAX_SIDE_PX)
     n_pixels, n_weights, n_all, n_largest = n_rows * side_px**2, 0, 0, 0
     for node in model.get_ops():
@@ -204,7 +204,7 @@ def keep_outputs(model: "openvino.Model", *names: str) -> "openvino.Model":
 
 
 def upper_part(model: "openvino.Model") -> "openvino.Model | None":
-    """Return the model from activations [n, *shape] to logits; None where the network has no such part.
+    """Return the model from activations [n, *shape] to logits; None where the model has no such part.
 
     The upper part may need the shape of what lies below the activations; all of it but the number of photos
     is known. ``openvino.parts_difference`` measures whether both parts give what the whole gives.

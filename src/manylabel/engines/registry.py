@@ -176,7 +176,7 @@ def open_predictor(
 
     Raises:
         BundleError: A file is missing, damaged or does not fit.
-        EngineError: OpenVINO was asked for and cannot compute the network.
+        EngineError: OpenVINO was asked for and cannot compute the model.
         ConfigError: There is no such engine, the wanted device or precision is not there, or a threshold
             cannot be used.
         MissingExtraError: The engine is not installed.
@@ -212,11 +212,11 @@ def find_engine(name: str) -> Engine:
 
 
 def open_split_model(bundle: "Bundle") -> "SplitModel | None":
-    """Open both parts of a bundle's network, for heat maps; None where it has no patch grid.
+    """Open both parts of a bundle's model, for heat maps; None where it has no patch grid.
 
     Raises:
         BundleError: A file is missing, damaged or does not fit.
-        EngineError: OpenVINO cannot compute the network as torch does.
+        EngineError: OpenVINO cannot compute the model as torch does.
         MissingExtraError: OpenVINO is not installed.
     """
     from manylabel.engines.model_files import converted_model

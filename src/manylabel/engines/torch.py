@@ -1,4 +1,4 @@
-"""Run networks with torch.
+"""Run models with torch.
 
 In:  a classifier, or a bundle on disk; upright RGB photos.
 Out: probabilities [n_photos, n_labels]; both parts of a split model.
@@ -27,7 +27,7 @@ from manylabel.models.backbones import build_backbone, seeded
 from manylabel.models.classifier import Classifier
 from manylabel.models.device import choose_device, choose_precision, infer
 from manylabel.models.heads import build_head
-from manylabel.models.split_model import LocatedClassifier
+from manylabel.models.split_model import SplitClassifier
 from manylabel.models.weight_files import check_header
 from manylabel.patch_grid import PatchGrid
 from manylabel.preprocess import PixelArray
@@ -43,7 +43,7 @@ class TorchPredictor(EnginePredictor):
     """A model that torch runs.
 
     Args:
-        classifier: The network; used where it lies, in inference mode.
+        classifier: The model; used where it lies, in inference mode.
         thresholds: Thresholds that came with it.
         precision: Dtype of the forward pass.
         constraints: What decisions obey; not given: nothing.
@@ -70,7 +70,7 @@ class TorchPredictor(EnginePredictor):
 
     @property
     def side_px(self) -> int:
-        """Return the side of the square picture that the network sees."""
+        """Return the side of the square picture that the model sees."""
         return self.preprocessing.side_px
 
     @property
@@ -104,11 +104,11 @@ class TorchSplitModel:
     """A split model that torch runs where it lies, in 32-bit floats.
 
     Args:
-        network: The network in two parts; put into inference mode.
+        network: The model in two parts; put into inference mode.
     """
 
-    def __init__(self, network: LocatedClassifier) -> None:
-        """Switch the network to inference."""
+    def __init__(self, network: SplitClassifier) -> None:
+        """Switch the model to inference."""
         self._network = network.eval()
         self._device = next(network.parameters()).device
 
@@ -148,7 +148,7 @@ def save_weights(classifier: Classifier, path: Path) -> None:
 def torch_predictor(
     bundle: Bundle, *, device: DeviceName = "auto", precision: PrecisionName = "auto"
 ) -> TorchPredictor:
-    """Load the network of a bundle onto a device.
+    """Load the model of a bundle onto a device.
 
     Args:
         bundle: The bundle.
@@ -171,7 +171,7 @@ def torch_predictor(
 
 
 def load_classifier(bundle: Bundle) -> Classifier:
-    """Load the network of a bundle on the CPU, in inference mode.
+    """Load the model of a bundle on the CPU, in inference mode.
 
     Raises:
         BundleError: The weights do not fit.
@@ -190,7 +190,7 @@ def load_classifier(bundle: Bundle) -> Classifier:
 
 
 def _build_classifier(bundle: Bundle, weights: Path) -> Classifier:
-    """Build the network of a bundle; its weights are undefined."""
+    """Build the model of a bundle; its weights are undefined."""
     config = bundle.config
     try:
         with Budget(weights):
@@ -209,7 +209,7 @@ def _build_classifier(bundle: Bundle, weights: Path) -> Classifier:
 class Budget(TorchFunctionMode):
     """A limit on the numbers that are allocated inside ``with Budget(...):``.
 
-    The largest networks have billions of parameters, and a bundle may name one of them, or millions of
+    The largest models have billions of parameters, and a bundle may name one of them, or millions of
     labels, beside a file of weights of a few bytes.
 
     Args:
@@ -220,7 +220,7 @@ class Budget(TorchFunctionMode):
         ...     layer = torch.nn.Linear(100_000, 100_000)
         Traceback (most recent call last):
         ...
-        manylabel.errors.BundleError: ...torch.py: does not fit config.json: that describes a network ...
+        manylabel.errors.BundleError: ...torch.py: does not fit config.json: that describes a model ...
     """
 
     def __init__(self, weights: Path) -> None:
@@ -243,7 +243,7 @@ class Budget(TorchFunctionMode):
             self._n_left -= func(*args, **{**options, "device": "meta"}).numel()
             if self._n_left < 0:
                 raise BundleError(
-                    f"{self._weights}: does not fit config.json: that describes a network with far more "
+                    f"{self._weights}: does not fit config.json: that describes a model with far more "
                     "numbers than this file holds"
                 )
         return func(*args, **kwargs)

@@ -1,1 +1,1 @@
-"""Show what a network looked at, and which photos look alike to it."""
+"""Show what a model looked at, and which photos are similar to it."""

@@ -62,7 +62,7 @@ class Explanation:
     Attributes:
         path: The photo's file.
         photo: The photo, upright, at most 640 pixels a side.
-        box: The part of it that the network saw, as shares of its width and height.
+        box: The part of it that the model saw, as shares of its width and height.
         labels: The labels that are explained.
         neighbors: The most similar photos, the most similar first.
     """

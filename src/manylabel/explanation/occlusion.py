@@ -35,7 +35,7 @@ class HeatMaps:
     Attributes:
         maps: How much each patch speaks for each label, in logits [n_labels, rows, columns]; below 0 where it
             speaks against it.
-        box: The part of the photo that the network saw: left, upper, right, lower as shares of its width and
+        box: The part of the photo that the model saw: left, upper, right, lower as shares of its width and
             height.
         features: Output of the backbone for the photo [n_features].
     """
@@ -51,7 +51,7 @@ def explain_photo(
     """Compute the heat maps of a photo as it is, in one view.
 
     Args:
-        model: The network in two parts.
+        model: The model in two parts.
         photo: The photo, of any size.
         preprocessing: How it becomes pixels.
         max_groups: Patches to occlude one by one, at least 4; where there are more, neighbors are occluded
@@ -84,7 +84,7 @@ def explain_mistakes(
     """Draw heat maps of the worst mistakes: of up to 4 missed and 4 wrong labels.
 
     Args:
-        model: The trained network in two parts. The mistakes of a cross-validation were made by other fits.
+        model: The trained model in two parts. The mistakes of a cross-validation were made by other fits.
         preprocessing: How a photo becomes its pixels.
         gallery: Photos of the report.
         table: Their files.

@@ -54,7 +54,7 @@ def explain(  # noqa: PLR0913 - a wish of the user each
     Args:
         bundle: Folder that training wrote.
         photos: Photo files and folders of them.
-        labels: The labels to explain. None given: those that the network gives, else the most probable one.
+        labels: The labels to explain. None given: those that the model gives, else the most probable one.
         among: Folder and table of the photos to look for similar ones in; not given: none are looked for.
         form: How that table is read, as in the section "data" of a run.
         engine: The engine of the probabilities, as for ``predict``; maps come from OpenVINO.
@@ -65,7 +65,7 @@ def explain(  # noqa: PLR0913 - a wish of the user each
     Raises:
         InputError: The bundle, a threshold or the table cannot be used, there is no such label, or no photo
             can be read.
-        EngineError: The network has no patch grid.
+        EngineError: The model has no patch grid.
         MissingExtraError: OpenVINO is not installed.
     """
     opened = read_bundle(Path(bundle))
@@ -123,7 +123,7 @@ def explain_paths(  # noqa: PLR0913 - the parts of an open model
         raise InputError(f"no photo found in {', '.join(map(str, photos)) or 'nothing'}")
     columns = _columns_of(labels, bundle)
     if model is None:
-        raise EngineError(f"{bundle.folder}: this network has no patch grid inside, so it has no heat maps")
+        raise EngineError(f"{bundle.folder}: this model has no patch grid inside, so it has no heat maps")
     known = None if among is None else _compute_features(bundle, model, among, on_progress)
     predictor = open_engine(workload_of(len(paths)))
     for change in predictor.thresholds.changes:
@@ -198,7 +198,7 @@ def _explain_labels(
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _KnownPhotos:
-    """Labelled photos, and their features [n_photos, n_features]."""
+    """Labeled photos, and their features [n_photos, n_features]."""
 
     table: LabelTable
     features: FloatArray
@@ -226,7 +226,7 @@ def _compute_features(
     table: LabelTable,
     on_progress: ProgressCallback,
 ) -> _KnownPhotos:
-    """Compute the features of labelled photos; those that cannot be read are left out."""
+    """Compute the features of labeled photos; those that cannot be read are left out."""
     preprocessing = bundle.config.preprocessing
     read = convert_photos(
         table.photos, lambda photo: resize_photo(photo, preprocessing), side_px=preprocessing.side_px

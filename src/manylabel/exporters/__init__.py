@@ -1,1 +1,1 @@
-"""A trained network in other forms, each compared with the first before it is kept."""
+"""A trained model in other forms, each compared with the first before it is kept."""

@@ -1,9 +1,9 @@
 """Compare the engines of one bundle, and refuse a quantized model that costs too much.
 
-In:  predictors of one bundle, labelled photos; how the decisions of the quantized model compare with torch's.
+In:  predictors of one bundle, labeled photos; how the decisions of the quantized model compare with torch's.
 Out: quality and speed of each engine; nothing, or an error.
 
-Decisions count, not probabilities: in a network that separates labels sharply, a few probabilities move far
+Decisions count, not probabilities: in a model that separates labels sharply, a few probabilities move far
 and change nothing. A share of a few photos is uncertain, so the end of its 95 % interval counts as well.
 """
 
@@ -92,7 +92,9 @@ def compare_engines(
         )
         for name in engines
     }
-    return Comparison(engines=compared, loss=loss, n_photos=len(rows), judged_on=origin, notes=tuple(notes))
+    return Comparison(
+        engines=compared, loss=loss, n_photos=len(rows), evaluated_on=origin, notes=tuple(notes)
+    )
 
 
 def _loss(
@@ -168,33 +170,33 @@ def count_evaluated(n_given: int, *, n_labels: int, where: Path) -> int:
     needed = math.ceil(MIN_DECISIONS / n_labels)
     if n_given < needed:
         raise InputError(
-            f"{where}: too few photos to see how many decisions 8-bit numbers change: given {n_given}, "
+            f"{where}: too few photos to see how many decisions int8 changes: given {n_given}, "
             f"expected at least {needed} to compare {MIN_DECISIONS} decisions ({n_labels} labels); "
             "give more photos like those to be scored"
         )
     return min(n_given, max(MAX_EVALUATED, needed))
 
 
-def announce(*, n_calibrating: int, n_evaluated: int, n_labelled: int | None) -> Iterator[str]:
+def announce(*, n_calibrating: int, n_evaluated: int, n_labeled: int | None) -> Iterator[str]:
     """Yield log lines about what will be measured on how many photos, and what will be refused.
 
     Args:
         n_calibrating: Photos that set the ranges of 8-bit integers.
         n_evaluated: Photos that are compared for changed decisions.
-        n_labelled: Photos that mAP is measured on; None where no labels are given.
+        n_labeled: Photos that mAP is measured on; None where no labels are given.
     """
     yield f"{_NAME} takes its ranges from {n_calibrating} photos and is compared on {n_evaluated}"
     yield (
         f"it is refused where more than {100 * MAX_CHANGED:g} % of decisions change, or the 95 % interval "
         f"of that share ends above {100 * MAX_CHANGED_HIGH:g} %"
     )
-    if n_labelled is None:
+    if n_labeled is None:
         yield "what it costs in mAP is not measured; --labels FILE would"
-    elif n_labelled < MIN_GROUPS:
-        yield f"mAP is measured on {n_labelled} photos and shown; it decides from {MIN_GROUPS} photos on"
+    elif n_labeled < MIN_GROUPS:
+        yield f"mAP is measured on {n_labeled} photos and shown; it decides from {MIN_GROUPS} photos on"
     else:
         yield (
-            f"it is refused, too, where mAP on {n_labelled} photos falls by more than {100 * MAX_LOST:g} "
+            f"it is refused, too, where mAP on {n_labeled} photos falls by more than {100 * MAX_LOST:g} "
             f"point, or the 95 % interval of that loss ends above {100 * MAX_LOST_HIGH:g} points"
         )
 
@@ -295,5 +297,5 @@ def _weigh(comparison: Comparison) -> list[str]:
         for name, words in others.items()
         if name in comparison.engines
     ]
-    on = f"On {comparison.n_photos} photos ({comparison.judged_on})"
+    on = f"On {comparison.n_photos} photos ({comparison.evaluated_on})"
     return [*([f"{on} they change {', '.join(changes)}"] if changes else []), f"They are {', '.join(ratios)}"]

@@ -134,7 +134,7 @@ def _make(bundle: Bundle, folder: Path, pixels: Sequence[PixelArray], *, evaluat
     engines: list[PixelPredictor] = []
     full = keep_outputs(read_model(converted_model(bundle)), LOGITS)
     attends = has_attention(full)
-    # Not from the ONNX file: OpenVINO 2026.4 computes 8-bit ONNX files of networks that lay two
+    # Not from the ONNX file: OpenVINO 2026.4 computes 8-bit ONNX files of models that lay two
     # convolutions side by side, such as SqueezeNet, far from what ONNX Runtime does.
     quantized = quantize(full, pixels, has_attention=attends)
     with writing(bundle.folder / INT8_FOLDER):
@@ -270,7 +270,9 @@ def _choose_rows(table: LabelTable, rng: np.random.Generator) -> tuple[IntArray,
         calibrating = rng.permutation(np.flatnonzero(~is_test))[:MAX_CALIBRATION]
         return np.sort(calibrating), np.flatnonzero(is_test)
     if table.n_photos < 2:
-        raise InputError(f"{table.source}: one photo cannot both calibrate and judge; give at least two")
+        raise InputError(
+            f"{table.source}: one photo cannot serve both calibration and evaluation; give at least two"
+        )
     mixed = rng.permutation(table.n_photos)
     n_calibrating = min(MAX_CALIBRATION, table.n_photos // 2)
     return np.sort(mixed[:n_calibrating]), np.sort(mixed[n_calibrating:])
@@ -281,7 +283,7 @@ def _log_limits(chosen: _ChosenPhotos) -> None:
     sentences = announce(
         n_calibrating=len(chosen.calibrating),
         n_evaluated=len(chosen.evaluated),
-        n_labelled=None if chosen.rows is None else len(chosen.rows),
+        n_labeled=None if chosen.rows is None else len(chosen.rows),
     )
     for sentence in sentences:
         _logger.info("%s", sentence)

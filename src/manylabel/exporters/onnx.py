@@ -6,8 +6,8 @@ Out: ``model.onnx`` in it, compared with torch under OpenVINO and ONNX Runtime; 
     pixels         uint8 [n, side_px, side_px, 3], RGB, any n: normalisation is inside
     probabilities  float32 [n, n_labels], calibrated
     logits         float32 [n, n_labels]: what is averaged where a photo has several views
-    features       float32 [n, n_features]: the input of the head, where the network has a patch grid
-    activations    float32 [n, ...]: what heat maps are made from, where the network has a patch grid
+    features       float32 [n, n_features]: the input of the head, where the model has a patch grid
+    activations    float32 [n, ...]: what heat maps are made from, where the model has a patch grid
 
 Names, thresholds, preprocessing and constraints are in the metadata of the file, as JSON.
 """
@@ -50,7 +50,7 @@ from manylabel.exporters.parity import (
 from manylabel.io.files import writing
 from manylabel.io.folders import partial_folder
 from manylabel.models.classifier import Classifier
-from manylabel.models.split_model import LocatedClassifier, locate
+from manylabel.models.split_model import SplitClassifier, locate
 
 if TYPE_CHECKING:
     from torch.onnx import ONNXProgram
@@ -60,10 +60,10 @@ _MOST_BYTES = 2**31 - 2**20
 """What a single ONNX file can hold: its format counts in 31 bits."""
 
 
-class _ExportedNetwork(nn.Module):
-    """A network with all outputs of the file."""
+class _ExportedModel(nn.Module):
+    """A model with all outputs of the file."""
 
-    def __init__(self, network: Classifier | LocatedClassifier) -> None:
+    def __init__(self, network: Classifier | SplitClassifier) -> None:
         super().__init__()
         self.network = network
 
@@ -98,15 +98,15 @@ def _open_both(bundle: Bundle, made: Path) -> list[PixelPredictor]:
 
 
 def convert_to_onnx(bundle: Bundle, classifier: Classifier, *, has_patches: bool = True) -> "ONNXProgram":
-    """Convert the network of a bundle, with metadata for the users of the file.
+    """Convert the model of a bundle, with metadata for the users of the file.
 
     Args:
         bundle: What the file is made from.
-        classifier: Its network, on the CPU, in inference mode.
+        classifier: Its model, on the CPU, in inference mode.
         has_patches: Whether features and activations are outputs, too.
 
     Raises:
-        EngineError: The network cannot be converted, or is too large for one file.
+        EngineError: The model cannot be converted, or is too large for one file.
     """
     try:
         program = onnx_program(classifier, has_patches=has_patches)
@@ -117,13 +117,13 @@ def convert_to_onnx(bundle: Bundle, classifier: Classifier, *, has_patches: bool
 
 
 def onnx_program(classifier: Classifier, *, has_patches: bool = True) -> "ONNXProgram":
-    """Convert a network, without metadata; arguments and errors as for ``convert_to_onnx``."""
+    """Convert a model, without metadata; arguments and errors as for ``convert_to_onnx``."""
     _check_size(classifier)
     split = locate(classifier) if has_patches else None
-    network = _ExportedNetwork(classifier if split is None else split).eval()
+    network = _ExportedModel(classifier if split is None else split).eval()
     outputs = [PROBABILITIES, LOGITS, *([] if split is None else [FEATURES, ACTIVATIONS])]
     side_px = classifier.preprocessing.side_px
-    # Of one photo, a network may be traced that can only take one.
+    # Of one photo, a model may be traced that can only take one.
     example = torch.zeros(2, side_px, side_px, 3, dtype=torch.uint8)
     try:
         program = _convert(network, example, outputs=outputs)
@@ -134,9 +134,9 @@ def onnx_program(classifier: Classifier, *, has_patches: bool = True) -> "ONNXPr
             program = _convert(network, example, outputs=outputs)
         except (RuntimeError, torch.onnx.OnnxExporterError) as error:
             reason = str(error).strip().partition("\n")[0]
-            raise EngineError(f"ONNX cannot take this network: {reason}") from error
+            raise EngineError(f"ONNX cannot take this model: {reason}") from error
     if program is None:
-        raise EngineError("torch gave no ONNX file for this network")
+        raise EngineError("torch gave no ONNX file for this model")
     program.model.producer_name = "manylabel"
     program.model.metadata_props.clear()
     return program

@@ -1,6 +1,6 @@
-"""Compare exported models with the network that they were made from; what every exporter takes and returns.
+"""Compare exported models with the model that they were made from; what every exporter takes and returns.
 
-In:  the network in torch; predictors of the exported model; photos, or drawn pictures, and noise.
+In:  the model in torch; predictors of the exported model; photos, or drawn pictures, and noise.
 Out: how much their probabilities differ; too much is an error.
 """
 
@@ -84,17 +84,17 @@ class Parity:
     Attributes:
         rows: One per engine.
         n_decisions: Photos times labels, without noise.
-        judged_on: Which photos these were, in words.
+        evaluated_on: Which photos these were, in words.
     """
 
     rows: tuple[ParityRow, ...]
     n_decisions: int
-    judged_on: str
+    evaluated_on: str
 
     def to_dict(self) -> Mapping[str, object]:
         """Return plain values for JSON."""
         return {
-            "judged_on": self.judged_on,
+            "evaluated_on": self.evaluated_on,
             "n_decisions": self.n_decisions,
             "engines": {
                 row.engine: {
@@ -147,14 +147,14 @@ class Comparison:
         engines: A row per engine, by name.
         loss: What the last engine loses against the first; None where mAP is undefined.
         n_photos: Photos that they were evaluated on.
-        judged_on: Which these were, in words.
+        evaluated_on: Which these were, in words.
         notes: What the user should know, one sentence each.
     """
 
     engines: dict[str, EngineRow]
     loss: Loss | None
     n_photos: int
-    judged_on: str
+    evaluated_on: str
     notes: tuple[str, ...]
 
 
@@ -257,7 +257,7 @@ def compare_with_torch(
     Args:
         engines: Predictors of the exported model.
         bundle: What it was made from.
-        classifier: Its network, on the CPU.
+        classifier: Its model, on the CPU.
         on: What to score.
     """
     torch_engine = TorchPredictor(classifier, thresholds=bundle.thresholds, precision=torch.float32)
@@ -266,7 +266,7 @@ def compare_with_torch(
     rows = []
     n_views = bundle.config.preprocessing.n_views
     for engine in engines:
-        # The last photo comes alone: OpenVINO compiles a network of its own for single ones.
+        # The last photo comes alone: OpenVINO compiles a model of its own for single ones.
         pieces = (on.pixels[:-n_views], on.pixels[-n_views:])
         scores = np.concatenate([score_pixels(engine, piece) for piece in pieces])
         changed = decide_with_constraints(bundle.config.constraints, scores, bundle.thresholds) != decided
@@ -279,7 +279,7 @@ def compare_with_torch(
             )
         )
     n_decisions = on.n_photos * decided.shape[1]
-    return Parity(rows=tuple(rows), n_decisions=n_decisions, judged_on=on.origin)
+    return Parity(rows=tuple(rows), n_decisions=n_decisions, evaluated_on=on.origin)
 
 
 def check_parity(
@@ -304,7 +304,7 @@ def check_parity(
     for row in parity.rows:
         if not row.max_difference <= limit:  # also where it is NaN
             raise EngineError(
-                f"{bundle}: {name} ({row.engine}) does not compute this network as torch does: "
+                f"{bundle}: {name} ({row.engine}) does not compute this model as torch does: "
                 f"probabilities differ by up to {row.max_difference:.2g}, at most {limit:g} is accepted "
                 f"(--max-difference); nothing was written{advice and '. '}{advice}"
             )
@@ -324,6 +324,6 @@ def check_parts(model: "openvino.Model | Path", *, bundle: Path, pixels: PixelAr
     difference = parts_difference(read_model(model), pixels) if has_openvino() else None
     if difference is not None and not difference <= MAX_DIFFERENCE:
         raise EngineError(
-            f"{bundle}: the exported network cannot be split for heat maps: its parts differ from the "
+            f"{bundle}: the exported model cannot be split for heat maps: its parts differ from the "
             f"whole by {difference:.1e}; nothing was written"
         )

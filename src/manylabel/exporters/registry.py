@@ -1,7 +1,7 @@
 """Export a bundle to other formats.
 
 In:  a bundle, the wanted export, perhaps photos like those to be scored and their labels.
-Out: files in the bundle, compared with the network that they were made from.
+Out: files in the bundle, compared with the model that they were made from.
 
 Everything heavy is imported inside functions: the command line reads names and help from here.
 """
@@ -28,7 +28,7 @@ class Exporter:
         help: What it is for, for the command line.
         output: The file or folder in the bundle that it makes.
         run: Makes it; raises what ``export`` raises.
-        takes_labels: Whether it measures on labelled photos what the export loses.
+        takes_labels: Whether it measures on labeled photos what the export loses.
     """
 
     name: str
@@ -92,7 +92,7 @@ def export(  # noqa: PLR0913 - a wish of the user each
         to: One of ``EXPORTERS``: "onnx" for ``model.onnx``, one file for any engine; "openvino" for the
             folder ``openvino``, with which no conversion is needed; "int8" for the folder ``int8``, a
             quantized model.
-        photos: Folder of photos like those that will be scored. The export is compared with the network on
+        photos: Folder of photos like those that will be scored. The export is compared with the model on
             24 of them, on drawn pictures where none is given; up to 300 set the ranges of 8-bit integers.
         labels: Table of their labels, to measure what 8-bit integers lose and gain.
         form: How the table is read; its paths are not used.
@@ -115,7 +115,7 @@ def export(  # noqa: PLR0913 - a wish of the user each
     exporter = find_exporter(to)
     if labels is not None and not exporter.takes_labels:
         raise ConfigError(
-            f"labels: only what 8-bit numbers lose is measured with them, and '{to}' gives what the network "
+            f"labels: only what int8 loses is measured with them, and '{to}' gives what the model "
             "gives; leave --labels out, or take --to int8"
         )
     job = ExportJob(

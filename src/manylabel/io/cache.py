@@ -48,7 +48,7 @@ class CacheEntry:
 
     Attributes:
         path: The file or folder.
-        network: The model.
+        model: The model.
         n_photos: Number of photos.
         n_views: Views of each photo.
         what: Kind of data, e.g. "features".
@@ -57,7 +57,7 @@ class CacheEntry:
     """
 
     path: Path
-    network: str | None
+    model: str | None
     n_photos: int | None
     n_views: int | None
     what: str | None
@@ -313,7 +313,7 @@ def _describe(path: Path, n_bytes: int, stat: os.stat_result) -> CacheEntry:
         metadata = _read_engine_facts(path) if is_engine else _read_metadata(path)
     return CacheEntry(
         path=path,
-        network=metadata.get("network"),
+        model=metadata.get("model"),
         n_photos=_number(metadata.get("n_photos")),
         n_views=_number(metadata.get("n_views")),
         what="converted model" if is_engine else metadata.get("what"),
@@ -333,7 +333,9 @@ def _read_metadata(path: Path) -> dict[str, Any]:
 
 
 def _read_engine_facts(path: Path) -> dict[str, Any]:
-    return {"network": str(json.loads((path / ENGINE_FACTS_FILE).read_text(encoding="utf-8"))["network"])}
+    facts = json.loads((path / ENGINE_FACTS_FILE).read_text(encoding="utf-8"))
+    # Earlier versions called it "network".
+    return {"model": str(facts["model"] if "model" in facts else facts["network"])}
 
 
 def _number(text: Any) -> int | None:

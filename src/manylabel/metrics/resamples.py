@@ -270,7 +270,7 @@ class _Ranking:
     Attributes:
         photos: Known photos, down to the last positive and all that tie with it.
         positives: The positives among them.
-        edges: Where in ``photos`` ranks with a positive begin and end, rising, no two alike.
+        edges: Where in ``photos`` ranks with a positive begin and end, rising, no two equal.
         before: Number of the edges up to the begin of each rank with a positive [n_ranks].
         until: The same up to its end [n_ranks].
         first_positives: Where in ``positives`` each rank begins [n_ranks].

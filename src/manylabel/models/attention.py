@@ -1,9 +1,9 @@
 """Skip unread tokens in the upper part of a transformer, and speed up attention on CPUs.
 
-In:  the graph of a network that turns activations into features.
+In:  the graph of a model that turns activations into features.
 Out: the same graph, its numbers the same but for rounding.
 
-A network that reads its class token alone needs no other token behind its last attention: keys and values of
+A model that reads its class token alone needs no other token behind its last attention: keys and values of
 all tokens, but one query and one row through the rest of the block.
 """
 
@@ -33,11 +33,11 @@ _TOLERANCE = 1e-3
 
 
 def lighten(network: fx.GraphModule, example: Tensor) -> fx.GraphModule:
-    """Return a network that gives the same features and computes less.
+    """Return a model that gives the same features and computes less.
 
     Args:
         network: Turns activations into features; stays as it is.
-        example: Activations [n, ...] on which both are compared; where they differ, the network itself is
+        example: Activations [n, ...] on which both are compared; where they differ, the model itself is
             returned.
     """
     graph = fx.Graph()

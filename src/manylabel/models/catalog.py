@@ -1,7 +1,7 @@
-"""List the networks that can be used.
+"""List the models that can be used.
 
 In:  names or patterns, a head and a number of labels.
-Out: one ``ModelInfo`` per network. Nothing is downloaded and no weights are made.
+Out: one ``ModelInfo`` per model. Nothing is downloaded and no weights are made.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ WeightsStatus = Literal["installed", "damaged", "downloaded"]
 
 @dataclass(frozen=True, kw_only=True)
 class ModelInfo:
-    """One network.
+    """One model.
 
     Attributes:
         name: As ``build_backbone`` takes it.
@@ -61,7 +61,7 @@ def list_models(
     n_labels: int | None = None,
     on_progress: ProgressCallback = ignore_progress,
 ) -> tuple[ModelInfo, ...]:
-    """List networks with their sizes, licenses and weights.
+    """List models with their sizes, licenses and weights.
 
     Args:
         patterns: Names, or patterns with ``*`` and ``?``. timm is asked where one starts with ``timm/``; all
@@ -100,7 +100,7 @@ def _matches(pattern: str) -> Sequence[str]:
     matches = [name for name in _names_beside(pattern) if fnmatchcase(name, pattern)]
     if not matches:
         raise ConfigError(
-            f"no network fits '{pattern}'; without a pattern all short names are listed, those of timm fit "
+            f"no model fits '{pattern}'; without a pattern all short names are listed, those of timm fit "
             f"'{TIMM_PREFIX}*'"
         )
     return matches

@@ -29,10 +29,10 @@ _SMALL_SIDE_PX = 64
 MISSING = Provenance(
     init="missing",
     note="random weights, because pre-trained ones are not on this machine; "
-    f"one view per photo, of {_SMALL_SIDE_PX} pixels if the network allows it",
+    f"one view per photo, of {_SMALL_SIDE_PX} pixels if the model allows it",
     sha256=None,
 )
-"""Where the weights of a network came from that could not get any, and that the settings let go on."""
+"""Where the weights of a model came from that could not get any, and that the settings let go on."""
 
 
 class Classifier(nn.Module):
@@ -213,7 +213,7 @@ def build_classifier(
         seed: Seed of the weights of the backbone, as ``build_backbone`` takes it.
 
     Raises:
-        ConfigError: The name is unknown, or the network cannot take photos of that side.
+        ConfigError: The name is unknown, or the model cannot take photos of that side.
 
     Examples:
         >>> classifier = build_classifier("squeezenet1_1", labels=["beach", "boat"], side_px=64)
@@ -240,7 +240,7 @@ def build_initial_classifiers(
         seed: Seed of random weights; torch's own generator is left as it was.
 
     Raises:
-        ConfigError: A name is unknown or given twice, or a weights file belongs to no network.
+        ConfigError: A name is unknown or given twice, or a weights file belongs to no model.
         WeightsError: Weights are missing or do not fit.
     """
     files = weights_files(model)
@@ -303,7 +303,7 @@ def _build(
 
 
 def weights_files(model: ModelConfig) -> dict[str, Path]:
-    """Return the weights file of each network that has one.
+    """Return the weights file of each model that has one.
 
     Examples:
         >>> weights_files(ModelConfig(names=("resnet50",), weights=("r.pth",)))["resnet50"].name
@@ -312,7 +312,7 @@ def weights_files(model: ModelConfig) -> dict[str, Path]:
         'v.pth'
 
     Raises:
-        ConfigError: A network is named twice, or a file belongs to none or to an unclear one.
+        ConfigError: A model is named twice, or a file belongs to none or to an unclear one.
     """
     names = model.names
     twice = {name for name in names if names.count(name) > 1}
@@ -327,8 +327,8 @@ def weights_files(model: ModelConfig) -> dict[str, Path]:
             files[names[0]] = Path(given)
         elif equals:
             raise ConfigError(
-                f"model.weights: '{given}' names no network of this run{did_you_mean(name, names)} "
-                f"The networks are: {', '.join(names)}"
+                f"model.weights: '{given}' names no model of this run{did_you_mean(name, names)} "
+                f"The models are: {', '.join(names)}"
             )
         else:
             raise ConfigError(f"model.weights: say whose weights '{given}' are, e.g. {names[0]}={given}")

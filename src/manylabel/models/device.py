@@ -1,6 +1,6 @@
-"""Choose device and precision, and run networks there for inference.
+"""Choose device and precision, and run models there for inference.
 
-In:  the device and precision of the settings, "auto" or a name; a network, inputs.
+In:  the device and precision of the settings, "auto" or a name; a model, inputs.
 Out: an accelerate ``Accelerator``, the dtype of the forward pass; outputs.
 """
 
@@ -75,7 +75,7 @@ def _is_bf16_native(device: torch.device) -> bool:
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Put a network into inference mode, then restore its mode."""
+    """Put a model into inference mode, then restore its mode."""
     was_training = network.training
     network.eval()
     try:

@@ -3,9 +3,9 @@
 In:  a backbone; the name of the layer to split it behind, by default below the last stage or stages.
 Out: its split layers; the part below one, photos in, activations out; the part above it, activations in,
      features
-     out. No network is named here.
+     out. No model is named here.
 
-A split is possible behind every module whose output is all that the rest of the network reads.
+A split is possible behind every module whose output is all that the rest of the model reads.
 """
 
 import inspect
@@ -50,7 +50,7 @@ class UpperPart(nn.Module):
     """The part of a backbone above a split layer: activations in, features out.
 
     Attributes:
-        network: The modules above the layer, under their names in the backbone's network.
+        network: The modules above the layer, under their names in the backbone's model.
     """
 
     def __init__(self, network: fx.GraphModule) -> None:
@@ -93,13 +93,13 @@ class _Tracer(fx.Tracer):
 
 
 class Trace:
-    """The graph of a backbone's network.
+    """The graph of a backbone's model.
 
     Args:
         backbone: Stays as it is; the parts use its modules.
 
     Raises:
-        ConfigError: The network cannot be traced.
+        ConfigError: The model cannot be traced.
     """
 
     def __init__(self, backbone: Backbone) -> None:
@@ -137,7 +137,7 @@ class Trace:
                 yield SplitLayer(name=names[node], share_above=share, shape=shape[1:])
 
     def split(self, name: str) -> tuple[fx.GraphModule, UpperPart]:
-        """Return the networks below and above a split layer."""
+        """Return the models below and above a split layer."""
         split = self.outputs[name]
         output = next(node for node in self.graph.nodes if node.op == "output")
         below = self._part(ends_at=split)
@@ -260,7 +260,7 @@ def split_layer_warning(layer: SplitLayer) -> str | None:
     if layer.share_above <= _MUCH:
         return None
     return (
-        f"training.cut: {layer.share_above:.0%} of the network's multiplications lie above "
+        f"training.cut: {layer.share_above:.0%} of the model's multiplications lie above "
         f"'{layer.name}', by default about {_TARGET_SHARE:.0%}; with few photos, fine-tuning that much "
         "can do worse than a head alone (--tune head): compare the two"
     )
@@ -279,7 +279,7 @@ def split_backbone(backbone: Backbone, name: str | None = None) -> SplitBackbone
         name: Path of the module to split behind, e.g. ``"layer3"``. Not given: ``choose_split_layer``.
 
     Raises:
-        ConfigError: The network cannot be traced, or cannot be split there.
+        ConfigError: The model cannot be traced, or cannot be split there.
 
     Examples:
         >>> import torch
@@ -328,7 +328,7 @@ def list_split_layers(backbone: Backbone) -> tuple[SplitLayer, ...]:
     """Return the layers behind which a backbone can be split, from photo to features.
 
     Raises:
-        ConfigError: The network cannot be traced.
+        ConfigError: The model cannot be traced.
     """
     return tuple(_useful_layers(Trace(backbone)))
 
@@ -345,7 +345,7 @@ def choose_split_layer(layers: list[SplitLayer]) -> SplitLayer:
     large ones, because activations are kept on disk for many views of every photo.
 
     Args:
-        layers: All split layers of a network, at least one.
+        layers: All split layers of a model, at least one.
 
     Examples:
         >>> choose_split_layer([SplitLayer(name="layer2", share_above=0.46, shape=(512, 28, 28)),

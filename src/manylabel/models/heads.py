@@ -1,7 +1,7 @@
 """Build the heads of classifiers.
 
 In:  the name of a head, the backbone, the number of its features and of the labels.
-Out: a network from features [n, n_features] to logits [n, n_labels].
+Out: a model from features [n, n_features] to logits [n, n_labels].
 
 A new head is one function of the shape ``HeadBuilder``, one entry in ``HEADS``, and its name in
 ``config.HeadName``.
@@ -137,7 +137,7 @@ def _study(backbone: str, n_features: int, n_labels: int) -> list[nn.Module]:
     """Build the head of the study, down to its number of parameters.
 
     VGG keeps the hidden layers of its own classifier; a vision transformer has a pooler first, as BERT has;
-    every other network gets the head of GoogLeNet and ResNet50.
+    every other model gets the head of GoogLeNet and ResNet50.
     """
     match timm_name(backbone) or backbone:
         case vgg if vgg.startswith("vgg"):
@@ -168,7 +168,7 @@ HEADS: dict[str, HeadEntry] = {
         HeadEntry(
             name="study",
             title="head of the study",
-            help="The layers that the study used with each of its four networks.",
+            help="The layers that the study used with each of its four models.",
             build=_study,
             has_unit_length=False,
         ),

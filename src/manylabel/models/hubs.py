@@ -1,6 +1,6 @@
 """Find files of pre-trained weights: in an installed package, on this machine, or on a hub.
 
-In:  the name of a network of timm, the address or the repository of a file.
+In:  the name of a model of timm, the address or the repository of a file.
 Out: a ``PackagedFile`` in a package, its content checked without importing any code; an ``OfficialFile`` with
      its
      location on this machine and the way to fetch it; a ``HubAccess`` that knows which hubs answer.
@@ -114,7 +114,7 @@ def _ask_hub(hub: str, url: str, answers: dict[str, Exception | None]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class OfficialFile:
-    """Where the official weights of one network are.
+    """Where the official weights of one model are.
 
     Attributes:
         name: Name of the file.
@@ -175,7 +175,7 @@ def _download(url: str, path: Path) -> Path:
 
 def hugging_face_file(repository: str) -> OfficialFile:
     """Return the file of weights of a repository of Hugging Face, with or without a revision after ``@``."""
-    # timm's dependency; it takes a while to import and is needed for few networks.
+    # timm's dependency; it takes a while to import and is needed for few models.
     from huggingface_hub import constants, hf_hub_url
 
     repository, _, revision = repository.partition("@")
@@ -291,7 +291,7 @@ PACKAGED_FILES = {
 
 
 def packaged_file(architecture: str) -> PackagedFile | None:
-    """Return the packaged weights of a network of timm; None where no package is known to have them.
+    """Return the packaged weights of a model of timm; None where no package is known to have them.
 
     Args:
         architecture: timm's name, with or without the tag of its weights.

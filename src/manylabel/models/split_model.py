@@ -39,7 +39,7 @@ class UpperClassifier(nn.Module):
         return logits
 
 
-class LocatedClassifier(nn.Module):
+class SplitClassifier(nn.Module):
     """A classifier in two parts: pixels in, logits and the activations below them out.
 
     Attributes:
@@ -68,7 +68,7 @@ class LocatedClassifier(nn.Module):
         return self.upper.head(features), features, activations
 
 
-def locate(classifier: Classifier) -> LocatedClassifier | None:
+def locate(classifier: Classifier) -> SplitClassifier | None:
     """Take a classifier apart where its activations have places, about a quarter of its work before the end.
 
     Further up, a place has seen nearly the whole photo: with MobileNetV2 on drawn pictures, the strongest
@@ -78,7 +78,7 @@ def locate(classifier: Classifier) -> LocatedClassifier | None:
         classifier: In inference mode; the parts share its weights.
 
     Returns:
-        Both parts; None where the network cannot be traced, or silencing a place changes nothing anywhere.
+        Both parts; None where the model cannot be traced, or occluding a patch changes nothing anywhere.
     """
     try:
         trace = Trace(classifier.backbone)
@@ -91,9 +91,9 @@ def locate(classifier: Classifier) -> LocatedClassifier | None:
                 continue
             below, above = trace.split(layer.name)
             upper = UpperClassifier(above, classifier.head)
-            located = LocatedClassifier(classifier, below=below, upper=upper, grid=grid).eval()
-            if _is_heard(located, side_px=classifier.preprocessing.side_px):
-                return located
+            split = SplitClassifier(classifier, below=below, upper=upper, grid=grid).eval()
+            if _responds(split, side_px=classifier.preprocessing.side_px):
+                return split
     return None
 
 
@@ -106,13 +106,13 @@ def _cost(layer: SplitLayer) -> float:
 
 
 @torch.inference_mode()
-def _is_heard(located: LocatedClassifier, *, side_px: int) -> bool:
-    """Tell whether silencing places changes the features behind them."""
+def _responds(split: SplitClassifier, *, side_px: int) -> bool:
+    """Tell whether occluding patches changes the features behind them."""
     noise = np.random.default_rng(0).integers(256, size=(1, side_px, side_px, 3), dtype=np.uint8)
-    weight = next(located.parameters())
-    activations = located(torch.from_numpy(noise).to(weight.device))[2]
-    blocks = group_patches(located.grid, max_groups=_N_TRIED)
-    batch = next(occlude_patches(activations[0].cpu().numpy(), located.grid, blocks, batch_size=_N_TRIED))
-    above = located.upper.above
-    whole, silenced = above(activations), above(torch.from_numpy(batch).to(weight.device))
-    return bool((silenced - whole).abs().max() > _LEAST_CHANGE * whole.abs().max())
+    weight = next(split.parameters())
+    activations = split(torch.from_numpy(noise).to(weight.device))[2]
+    blocks = group_patches(split.grid, max_groups=_N_TRIED)
+    batch = next(occlude_patches(activations[0].cpu().numpy(), split.grid, blocks, batch_size=_N_TRIED))
+    above = split.upper.above
+    whole, occluded = above(activations), above(torch.from_numpy(batch).to(weight.device))
+    return bool((occluded - whole).abs().max() > _LEAST_CHANGE * whole.abs().max())

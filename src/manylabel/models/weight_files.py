@@ -1,7 +1,7 @@
 """Read files of weights without running code that may hide in them.
 
 In:  a .safetensors file, or a file of ``torch.save``: plain or wrapped as training scripts do.
-Out: the tensors by name, in the order of the file; the first one that does not fit a network.
+Out: the tensors by name, in the order of the file; the first one that does not fit a model.
 """
 
 from collections import OrderedDict
@@ -43,7 +43,7 @@ _WRAPPINGS = ("state_dict", "model_state_dict", "model", "module")
 _PREFIXES = ("module.", "_orig_mod.", "model.")
 # Batch norm counts its batches since PyTorch 0.4.1; older files, and many converted ones, have no counts.
 _OPTIONAL = ".num_batches_tracked"
-OTHER_NETWORK = "Are these weights of another network?"
+OTHER_MODEL = "Are these weights of another model?"
 
 Weights = OrderedDict[str, Tensor]
 """Tensors by name, in the order of the file."""
@@ -91,7 +91,7 @@ def _read(path: Path) -> Any:
     except UnpicklingError as error:
         raise WeightsError(
             f"{path}: holds Python objects beside plain weights, and reading those could run any program; "
-            f"save the weights alone: torch.save(network.state_dict(), FILE)"
+            f"save the weights alone: torch.save(model.state_dict(), FILE)"
         ) from error
     except _DAMAGE as error:
         raise WeightsError(
@@ -101,7 +101,7 @@ def _read(path: Path) -> Any:
 
 
 def check_header(path: Path) -> None:
-    """Refuse a .safetensors file whose list of tensors is larger than that of any network, unread.
+    """Refuse a .safetensors file whose list of tensors is larger than that of any model, unread.
 
     Raises:
         OSError: It cannot be read.
@@ -152,16 +152,16 @@ def _without_prefix(tensors: Weights, prefix: str) -> Weights:
 
 
 def first_mismatch(network: nn.Module, weights: Weights) -> str | None:
-    """Describe the first tensor that is missing or wrong, ``{name}`` standing for the name of the network."""
+    """Describe the first tensor that is missing or wrong, ``{name}`` standing for the name of the model."""
     wanted = {key: tensor for key, tensor in network.state_dict().items() if not key.endswith(_OPTIONAL)}
     missing = [key for key in wanted if key not in weights]
     for key, tensor in wanted.items():
         given = weights.get(key)
         if given is None:
             share = f"{len(missing)} of its {len(wanted)} tensors are missing"
-            return f"has no {key}, which {{name}} needs; {share}. {OTHER_NETWORK}"
+            return f"has no {key}, which {{name}} needs; {share}. {OTHER_MODEL}"
         if given.shape != tensor.shape:
-            return f"{key} is {[*given.shape]} in it, {{name}} needs {[*tensor.shape]}. {OTHER_NETWORK}"
+            return f"{key} is {[*given.shape]} in it, {{name}} needs {[*tensor.shape]}. {OTHER_MODEL}"
         if not given.isfinite().all():
             return f"{key} holds values that are not finite; the file is damaged"
     return None

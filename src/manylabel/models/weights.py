@@ -110,7 +110,7 @@ def load_weights(
 
     Raises:
         MissingWeightsError: The official weights are not on this machine, and no hub gives them.
-        WeightsError: A file is damaged or of another network.
+        WeightsError: A file is damaged or of another model.
 
     Examples:
         >>> load_weights(build_backbone("squeezenet1_1"), init="random", seed=1).note
@@ -224,7 +224,7 @@ def _load_official(backbone: Backbone, *, official: OfficialFile, path: Path) ->
 
 
 def _put_weights(backbone: Backbone, weights: Weights, *, file: str) -> list[str]:
-    """Load weights into a network, all or nothing; return the names of those it has no parameter for."""
+    """Load weights into a model, all or nothing; return the names of those it has no parameter for."""
     network = backbone.network
     weights = source_of(backbone.name).convert(network, weights)
     mismatch = first_mismatch(network, weights)

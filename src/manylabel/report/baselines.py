@@ -1,6 +1,6 @@
 """Let the baselines answer the photos of a run.
 
-In:  the table, the split, and the network whose photos and features they share.
+In:  the table, the split, and the model whose photos and features they share.
 Out: scores and decisions by the name of the baseline: "all-negative", "label-prior", and "nearest-neighbors"
      where features are known.
 
@@ -20,26 +20,26 @@ Answers = dict[str, EvaluatedPhotos]
 
 
 def answer_evaluated(table: LabelTable, split: Split, trial: Trial) -> Answers:
-    """Answer the photos that judge a network.
+    """Predict the photos that a model is evaluated on.
 
     Args:
         table: The truth.
         split: Which photos trained.
-        trial: The network.
+        trial: The model.
     """
     return _answer(table, split, trial, rows=trial.evaluated.rows, neighbors=trial.neighbors)
 
 
 def answer_out_of_fold(table: LabelTable, split: Split, trial: Trial) -> Answers:
-    """Answer the out-of-fold photos of a network that test photos judge.
+    """Predict the out-of-fold photos of a model that is evaluated on test photos.
 
     Args:
         table: The truth.
         split: Which photos trained.
-        trial: The network.
+        trial: The model.
 
     Returns:
-        Nothing where no such photos are known, or where they are the ones that judge.
+        Nothing where no such photos are known, or where they are the evaluated ones.
     """
     if trial.test is None or trial.out_of_fold is None:
         return {}

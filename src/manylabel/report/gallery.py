@@ -1,7 +1,7 @@
 """Choose photos that teach something about a model or about the labels, and shrink them for a page.
 
 In:  the table, what the model says about photos that it did not learn from, the training photos that look
-     most alike to them, and what a check found.
+     most similar to them, and what a check found.
 Out: photos in three groups (right, missed, wrong), each with its labels and their scores, and which of these
      stand under it; photos that are copies of each other; JPEG thumbnails.
 """

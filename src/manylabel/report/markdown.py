@@ -1,6 +1,6 @@
 r"""Write names into Markdown, where they are shown and never obeyed.
 
-In:  names of labels, photos and networks, and sentences that hold some.
+In:  names of labels, photos and models, and sentences that hold some.
 Out: the same for one line of Markdown: no tag, link, picture, code, formula, emphasis or further cell of a
      table comes of it.
 """

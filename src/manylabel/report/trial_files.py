@@ -1,4 +1,4 @@
-"""Write what was found by one network as CSV files.
+"""Write what was found by one model as CSV files.
 
 In:  a trial and the table.
 Out: predictions/<model>.csv and history/<model>.csv of a run directory; its label_issues.csv.
@@ -20,14 +20,14 @@ LABEL_ISSUES_FILE = "label_issues.csv"
 
 
 def write_trial(folder: Path, trial: Trial, table: LabelTable) -> None:
-    """Write the scores and the losses of one network into a run directory."""
+    """Write the scores and the losses of one model into a run directory."""
     name = f"{file_name(trial.model)}.csv"
     write_predictions(folder / "predictions" / name, trial, table)
     write_history(folder / "history" / name, trial.history)
 
 
 def file_name(model: str) -> str:
-    """Return a network's name as a file name.
+    """Return a model's name as a file name.
 
     Examples:
         >>> file_name("timm/vit_tiny_patch16_224")
@@ -37,7 +37,7 @@ def file_name(model: str) -> str:
 
 
 def write_predictions(path: Path, trial: Trial, table: LabelTable) -> None:
-    """Write what a network says about every photo that it did not learn from.
+    """Write what a model says about every photo that it did not learn from.
 
     Columns: image, part ("out-of-fold" or "test"), given, predicted, then the probabilities of each label.
     Labels of one cell are joined by ``;``; an unknown label stands as ``label?`` among the given ones.

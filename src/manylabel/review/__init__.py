@@ -1,1 +1,1 @@
-"""What to look at next: label issues, nearest neighbors, photos worth labelling."""
+"""What to look at next: label issues, nearest neighbors, photos worth labeling."""

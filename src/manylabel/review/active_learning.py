@@ -1,8 +1,8 @@
-"""Choose the photos that are most worth labelling next.
+"""Choose the photos that are most worth labeling next.
 
-In:  scores [n_photos, n_labels] and features [n_photos, n_features] of unlabelled photos, and features of
-     labelled ones.
-Out: row numbers of unlabelled photos, the most useful first.
+In:  scores [n_photos, n_labels] and features [n_photos, n_features] of unlabeled photos, and features of
+     labeled ones.
+Out: row numbers of unlabeled photos, the most useful first.
 """
 
 import numpy as np
@@ -23,12 +23,12 @@ _LEAST_LENGTH = 1e-4
 
 
 def choose_to_label(
-    scores: FloatArray, features: Features, *, n: int, labelled_features: Features | None = None
+    scores: FloatArray, features: Features, *, n: int, labeled_features: Features | None = None
 ) -> IntArray:
     """Choose photos that stand for many others whose labels the model does not know.
 
-    One after the other, the photo is taken that raises most the sum over all unlabelled photos of
-    (uncertainty squared) x (similarity to the most similar labelled or chosen photo). Uncertainty is the mean
+    One after the other, the photo is taken that raises most the sum over all unlabeled photos of
+    (uncertainty squared) x (similarity to the most similar labeled or chosen photo). Uncertainty is the mean
     binary entropy over the labels; similarity is the cosine of the features around their common mean, 0 where
     negative. That sum is facility location (Wei, Iyer and Bilmes 2015, "Submodularity in data subset
     selection and active learning", section 4, who also shortlist the most uncertain photos), which a greedy
@@ -43,10 +43,10 @@ def choose_to_label(
         scores: Probabilities [n_photos, n_labels].
         features: What a backbone makes of the same photos [n_photos, n_features].
         n: How many to choose.
-        labelled_features: The same of the labelled photos [n_labelled, n_features].
+        labeled_features: The same of the labeled photos [n_labeled, n_features].
 
     Returns:
-        Rows [min(n, n_photos)], the most useful first, none twice. Near-duplicates of a labelled or chosen
+        Rows [min(n, n_photos)], the most useful first, none twice. Near-duplicates of a labeled or chosen
         photo come only once nothing else is left. Of more than 4,000 photos, the most uncertain 4,000 are
         considered.
 
@@ -59,18 +59,18 @@ def choose_to_label(
         >>> choose_to_label(scores, features, n=2)
         array([0, 3])
     """
-    known = features[:0] if labelled_features is None else labelled_features
+    known = features[:0] if labeled_features is None else labeled_features
     _check(scores, features, known)
     directions = _directions(np.concatenate([features, known]))
-    unlabelled, known_directions = directions[: len(features)], directions[len(features) :]
+    unlabeled, known_directions = directions[: len(features)], directions[len(features) :]
     uncertainty = np.maximum(mean_entropy(scores), _LEAST_UNCERTAINTY)
     chosen: IntArray = np.empty(0, dtype=np.int64)
     while len(chosen) < min(n, len(features)):
         rest = np.setdiff1d(np.arange(len(features)), chosen)
         rows = np.sort(rest[np.argsort(-uncertainty[rest], kind="stable")[:_SHORTLIST]])
-        seen = np.concatenate([known_directions, unlabelled[chosen]])
+        seen = np.concatenate([known_directions, unlabeled[chosen]])
         n_next = min(n - len(chosen), len(rows), _CHOSEN_AT_ONCE)
-        chosen = np.append(chosen, rows[_cover(unlabelled[rows], seen, uncertainty[rows], n=n_next)])
+        chosen = np.append(chosen, rows[_cover(unlabeled[rows], seen, uncertainty[rows], n=n_next)])
     return chosen
 
 
@@ -96,7 +96,7 @@ def _check(scores: FloatArray, features: Features, known: Features) -> None:
     if len(scores) != len(features):
         raise ValueError(f"{len(scores)} photos have scores, {len(features)} have features")
     if features.shape[1] != known.shape[1]:
-        raise ValueError(f"labelled photos have {known.shape[1]} features, the others {features.shape[1]}")
+        raise ValueError(f"labeled photos have {known.shape[1]} features, the others {features.shape[1]}")
     if not ((scores >= 0) & (scores <= 1)).all():
         raise ValueError("scores are probabilities between 0 and 1, without NaN")
 
@@ -108,7 +108,7 @@ def _cover(
 
     Args:
         directions: Directions of the photos to choose from [n_photos, n_features].
-        seen: Directions of labelled and chosen photos [n_seen, n_features].
+        seen: Directions of labeled and chosen photos [n_seen, n_features].
         uncertainty: What it counts to have something like a photo [n_photos].
         n: How many to choose, at most n_photos.
     """

@@ -3,7 +3,7 @@
 In:  features of training photos and of new ones [n, dim], and the targets of the training part.
 Out: the most similar training photos; scores and decisions [n_photos, n_labels].
 
-A trained head that does not beat this has learned nothing beyond what the frozen network already knew.
+A trained head that does not beat this has learned nothing beyond what the frozen model already knew.
 """
 
 import math

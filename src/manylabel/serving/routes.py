@@ -59,7 +59,7 @@ class ExplainAnswer(BaseModel):
     score: float = Field(description="Its probability, as /predict gives it.")
     is_given: bool = Field(description="Whether /predict gives it.")
     box: tuple[float, float, float, float] = Field(
-        description="The part of the photo that the network saw: left, upper, right, lower as shares of it."
+        description="The part of the photo that the model saw: left, upper, right, lower as shares of it."
     )
     map: list[list[float]] = Field(
         description="Rows of patches: how much the label's logit falls where a patch is occluded."
@@ -224,7 +224,7 @@ async def explain(
         except ManylabelError as error:
             raise HTTPException(404, f"there are no heat maps of this bundle here: {error}") from error
     if found is None:
-        raise HTTPException(404, "this network has no patch grid inside, so it has no heat maps")
+        raise HTTPException(404, "this model has no patch grid inside, so it has no heat maps")
     column = bundle.labels.index(label)
     return ExplainAnswer(
         model=bundle.name,

@@ -6,7 +6,7 @@ Out: scores and decisions, heat maps; an error for each photo that cannot be rea
 A thread reads a photo. Where the engine can take another batch, the same thread goes on with it; else the
 photo waits for one of the threads whose batches run. While all are busy, photos gather: no photo waits for
 others to come, and the busier the server, the larger the batches. A photo is handed from thread to thread as
-rarely as possible, because that costs more than a small network does.
+rarely as possible, because that costs more than a small model does.
 """
 
 import asyncio
@@ -150,7 +150,7 @@ class ServedBundle:
         return list(await asyncio.gather(*predictions))
 
     async def explain(self, upload: Upload, label: str) -> Explained | None:
-        """Return the heat maps of a photo and its prediction; None where the network has no patch grid.
+        """Return the heat maps of a photo and its prediction; None where the model has no patch grid.
 
         Args:
             upload: The photo.

@@ -89,7 +89,7 @@ class PhotoBatches:
         store: The photos.
         rows: Which of them [n_photos].
         targets: [n_photos, n_labels].
-        preprocessing: The square that the network sees.
+        preprocessing: The square that the model sees.
         augmentation: How views vary.
         batch_size: Photos per batch; batches of one epoch differ by at most one photo, so that none is
             too small for batch normalisation.
@@ -137,7 +137,7 @@ def evaluation_batches(store: PhotoStore, rows: IntArray, preprocessing: Preproc
     Args:
         store: The photos.
         rows: Which of them, in order.
-        preprocessing: The square that the network sees, and the number of views.
+        preprocessing: The square that the model sees, and the number of views.
 
     Yields:
         Pixels [batch * n_views, side_px, side_px, 3], uint8.
@@ -253,7 +253,7 @@ def change_colors(pixels: PixelArray, view: View) -> PixelArray:
     """Change brightness, then contrast, then saturation, as torchvision defines each.
 
     The three are one linear map of red, green and blue, which Pillow applies while other threads go on: in
-    the graph of a frozen MobileNetV2 they took as long as the network. Values are clipped once, after it.
+    the graph of a frozen MobileNetV2 they took as long as the model. Values are clipped once, after it.
 
     Args:
         pixels: [height, width, 3].

@@ -34,7 +34,7 @@ _N_FOLDS = 5
 _MIN_PHOTOS = 20
 _MIN_VAL = 2
 
-THRESHOLD_AIMS: dict[ThresholdName, str] = {
+THRESHOLD_OBJECTIVES: dict[ThresholdName, str] = {
     "f1": "best F{beta:g} per label",
     "accuracy": "most right cells per label",
     "cost": "least cost per label",
@@ -240,7 +240,7 @@ def _learn(
         labels=labels,
     )
     cross_fitted = _cross_fit(held_out, policy, experiment)
-    goal = THRESHOLD_AIMS[evaluation.thresholds].format(beta=evaluation.beta, target=evaluation.target)
+    goal = THRESHOLD_OBJECTIVES[evaluation.thresholds].format(beta=evaluation.beta, target=evaluation.target)
     n_known = int((~np.isnan(held_out.targets)).any(axis=1).sum())
     origin = goal if evaluation.thresholds == "half" else f"{goal} on {where} ({n_known} photos)"
     if not policy.are_worthwhile:

@@ -70,7 +70,7 @@ def read_or_compute(
         path: Their file; None computes them without a cache.
         shape: [n_photos, n_views, ...], no length 0.
         dtype: Type of the values, float16 or float32.
-        metadata: What people read about the file: network, n_photos, n_views, what.
+        metadata: What people read about the file: model, n_photos, n_views, what.
         compute: Appends all rows to the writer.
 
     Raises:

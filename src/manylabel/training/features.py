@@ -1,6 +1,6 @@
-"""Compute what a frozen part of a network makes of photos, once, and keep it on disk.
+"""Compute what a frozen part of a model makes of photos, once, and keep it on disk.
 
-In:  a frozen part of a network, photos, the number of views of each.
+In:  a frozen part of a model, photos, the number of views of each.
 Out: values [n_photos, n_views, ...]; views that scores are averaged over, then augmented ones.
 
 The cache is keyed by everything that decides a value: the photos' pixels, the weights and the preprocessing,
@@ -24,7 +24,7 @@ from numpy.typing import DTypeLike, NDArray
 from torch import Tensor, nn
 
 from manylabel.config import AugmentationConfig
-from manylabel.engines.frozen import EnginePlan, FrozenNetwork
+from manylabel.engines.frozen import EnginePlan, FrozenModel
 from manylabel.errors import WeightsError
 from manylabel.io.cache import feature_path
 from manylabel.models.classifier import Classifier
@@ -43,7 +43,7 @@ class FrozenPart:
     """The frozen part of a model, and the engine that runs it.
 
     Args:
-        classifier: The network, in inference mode, on the device where it is to run.
+        classifier: The model, in inference mode, on the device where it is to run.
         plan: Which engine runs it.
         split: Its backbone, split in two: the activations between are computed, in 16 bits. Not given: the
             features of the whole backbone, in 32 bits.
@@ -60,7 +60,7 @@ class FrozenPart:
         self.what = "features" if split is None else f"activations behind {split.layer.name}"
         network = classifier.backbone if split is None else split.below
         self._module = _PixelsIn(classifier, network).eval()
-        self._frozen = FrozenNetwork(self._module, plan)
+        self._frozen = FrozenModel(self._module, plan)
 
     @cached_property
     def weights_hash(self) -> str:
@@ -77,7 +77,7 @@ class FrozenPart:
 
 
 class _PixelsIn(nn.Module):
-    """A network that takes pixels."""
+    """A model that takes pixels."""
 
     def __init__(self, classifier: Classifier, network: nn.Module) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class _PixelsIn(nn.Module):
         self._normalise = classifier.normalize
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Return what the network gives for pixels [n, side_px, side_px, 3]."""
+        """Return what the model gives for pixels [n, side_px, side_px, 3]."""
         values: Tensor = self.network(self._normalise(pixels))
         return values
 
@@ -131,7 +131,7 @@ def frozen_features(
         PhotoError: A photo that is read again has changed, or cannot be read any more.
         ConfigError: MANYLABEL_CACHE_GB is no positive number.
         OutputError: The disk lost what had been written.
-        WeightsError: The network gives infinite values.
+        WeightsError: The model gives infinite values.
     """
     with suppress(OverflowError):
         return _stored_features(part, store, rows, settings, dtype=part.dtype, on_photo=on_photo)
@@ -166,7 +166,7 @@ def _stored_features(
         shape=shape,
         dtype=dtype,
         metadata={
-            "network": part.backbone.name,
+            "model": part.backbone.name,
             "n_photos": str(len(rows)),
             "n_views": str(n_views),
             "what": part.what,
@@ -186,7 +186,7 @@ def _cast(values: NDArray[np.float32], dtype: DTypeLike) -> NDArray[np.floating]
         WeightsError: One is no number.
     """
     if not np.isfinite(values).all():
-        raise WeightsError("the network gives values that are no finite numbers for some photos of this run")
+        raise WeightsError("the model gives values that are no finite numbers for some photos of this run")
     with np.errstate(over="ignore"):
         cast = values.astype(dtype)
     if not np.isfinite(cast).all():

@@ -1,4 +1,4 @@
-"""Train a network: the one loop for heads on cached features and for whole networks on photos.
+"""Train a model: the one loop for heads on cached features and for whole models on photos.
 
 In:  a module, batches of inputs and targets, a loss, the settings.
 Out: the module with the best or averaged weights, and the loss of every epoch.

@@ -1,4 +1,4 @@
-"""Keep decoded photos, so that every network, fold and view reads a file once.
+"""Keep decoded photos, so that every model, fold and view reads a file once.
 
 In:  photo files, or photos already in memory.
 Out: upright RGB photos by row, a content hash of each, and a list of those that cannot be read.
@@ -27,7 +27,7 @@ class PhotoStore:
     Attributes:
         fingerprints: Of each photo; features are cached by its SHA-256.
         read_seconds: Wall time that reading all photos took.
-        side_px: Side of the square picture that the networks see.
+        side_px: Side of the square picture that the models see.
     """
 
     def __init__(self, *, side_px: int, memory_bytes: int = DEFAULT_MEMORY_BYTES) -> None:
@@ -88,7 +88,7 @@ def read_store(
 
     Args:
         paths: The files.
-        side_px: Side of the square picture that the networks see; larger photos are decoded at a reduced
+        side_px: Side of the square picture that the models see; larger photos are decoded at a reduced
             scale.
         memory_bytes: How much memory decoded photos may take.
         on_progress: Called after every photo.
@@ -118,7 +118,7 @@ def store_of_images(images: Sequence[Image.Image], *, side_px: int) -> PhotoStor
 
     Args:
         images: Upright photos of any size and mode; they become RGB as files do.
-        side_px: Side of the square picture that the networks see.
+        side_px: Side of the square picture that the models see.
     """
     store = PhotoStore(side_px=side_px)
     for image in images:

@@ -43,7 +43,7 @@ _MOST_SIMILAR = 3
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class TrainedNetwork:
+class TrainedModel:
     """A trial and the model that it kept.
 
     Attributes:
@@ -57,7 +57,7 @@ class TrainedNetwork:
     predictor: TorchPredictor
 
 
-def run_trial(initial: Classifier, provenance: Provenance, experiment: Experiment) -> TrainedNetwork:
+def run_trial(initial: Classifier, provenance: Provenance, experiment: Experiment) -> TrainedModel:
     """Train one model on every fold and on all training photos, and evaluate it.
 
     Args:
@@ -114,7 +114,7 @@ def run_trial(initial: Classifier, provenance: Provenance, experiment: Experimen
         folds=() if cv is None else cv.folds,
         learning_curve=curve,
     )
-    return TrainedNetwork(trial=trial, classifier=final.classifier, predictor=predictor)
+    return TrainedModel(trial=trial, classifier=final.classifier, predictor=predictor)
 
 
 def _build_predictor(

@@ -17,7 +17,7 @@ LABELS = ("sea", "sky")
 
 
 def said(values: list[list[float]], *, first: int = 0, failed: tuple[int, ...] = ()) -> Predictions:
-    """Return what a network says about some photos."""
+    """Return what a model says about some photos."""
     scores = np.array(values).reshape(-1, 2)
     rows = [row for row in range(len(scores) + len(failed)) if row not in failed]
     return Predictions(

@@ -1,4 +1,4 @@
-"""Networks that are built without weights, or without drawing them."""
+"""Models that are built without weights, or without drawing them."""
 
 from pathlib import Path
 

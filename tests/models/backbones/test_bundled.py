@@ -1,4 +1,4 @@
-"""Networks whose weights come with the installation."""
+"""Models whose weights come with the installation."""
 
 import pytest
 

@@ -14,7 +14,7 @@ from manylabel.preprocess import Preprocessing
 
 
 class Tokens(nn.Module):
-    """A network that keeps its patches apart."""
+    """A model that keeps its patches apart."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Networks of timm, and weights in the layout of EfficientNet-PyTorch."""
+"""Models of timm, and weights in the layout of EfficientNet-PyTorch."""
 
 from collections import OrderedDict
 from pathlib import Path
@@ -17,7 +17,7 @@ from manylabel.models.weight_files import read_weights
 from manylabel.models.weights import load_weights
 
 NAMES = [f"efficientnet_lite{size}" for size in range(3)]
-_BATCH_NORM_EPSILON = 1e-3  # of TensorFlow's networks, in which these weights were trained
+_BATCH_NORM_EPSILON = 1e-3  # of TensorFlow's models, in which these weights were trained
 
 
 def packaged(name: str) -> "OrderedDict[str, Tensor]":

@@ -1,4 +1,4 @@
-"""Networks of torchvision and their official weights."""
+"""Models of torchvision and their official weights."""
 
 from torchvision import models
 

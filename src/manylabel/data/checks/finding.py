@@ -95,7 +95,7 @@ class SeenPhotos:
     Attributes:
         duplicates: Which photos are near-duplicates.
         sizes_px: Width and height of each photo in pixels [n_photos, 2].
-        side_px: Side of the square picture that the network sees.
+        side_px: Side of the square picture that the model sees.
         failures: An error for each photo that could not be read; it has no row in the table.
     """
 
@@ -113,7 +113,7 @@ def look_at_photos(
     Args:
         table: The readable photos.
         fingerprints: One per photo of the table.
-        side_px: Side of the square picture that the network sees.
+        side_px: Side of the square picture that the model sees.
         failures: The errors of the other photos.
     """
     return SeenPhotos(

@@ -58,7 +58,7 @@ def _too_few_photos(table: LabelTable, split: Split | None) -> list[Finding]:
         return [Finding(level="error", kind="too_few_photos", text=text)]
     if n_photos < _FEW_PHOTOS:
         text = (
-            f"{has}: a network can only memorize them; thresholds, folds and metrics mean little"
+            f"{has}: a model can only memorize them; thresholds, folds and metrics mean little"
             f" with fewer than {_FEW_PHOTOS}, and about 100 are a start"
         )
         return [Finding(level="warning", kind="too_few_photos", text=text)]

@@ -142,12 +142,12 @@ def find_unreadable(failures: Sequence[PhotoError]) -> list[Finding]:
 
 
 def find_odd_sizes(table: LabelTable, sizes_px: IntArray, *, side_px: int) -> list[Finding]:
-    """Find photos that are small for the network, very long, or very different from each other.
+    """Find photos that are small for the model, very long, or very different from each other.
 
     Args:
         table: Names the photos.
         sizes_px: Width and height of each photo in pixels [n_photos, 2].
-        side_px: Side of the square picture that the network sees.
+        side_px: Side of the square picture that the model sees.
 
     Raises:
         ValueError: The sizes are those of another number of photos.
@@ -165,7 +165,7 @@ def find_odd_sizes(table: LabelTable, sizes_px: IntArray, *, side_px: int) -> li
             small,
             level="note",
             kind="small",
-            words=f"with a side below half of the {side_px} pixels that the network sees, so blurred",
+            words=f"with a side below half of the {side_px} pixels that the model sees, so blurred",
         ),
         *_rows_finding(
             table,

@@ -86,7 +86,7 @@ def read_label_studio(source: LabelSource) -> RawTable:
     if not export.annotations and not export.problems:
         raise TableError([_explain_nothing(tasks, title=path.name)])
     answered, questions = _collect(export.annotations)
-    labelled = [questions.label(answers) for answers in answered]
+    labeled = [questions.label(answers) for answers in answered]
     rows = [
         RawRow(
             names=annotation.names or ("",),
@@ -95,7 +95,7 @@ def read_label_studio(source: LabelSource) -> RawTable:
             present=labels.present,
             unknown=labels.unknown,
         )
-        for annotation, labels in zip(export.annotations, labelled, strict=True)
+        for annotation, labels in zip(export.annotations, labeled, strict=True)
     ]
     return RawTable(
         rows=tuple(rows),

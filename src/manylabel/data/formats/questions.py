@@ -19,7 +19,7 @@ _UNSURE = frozenset({"?", "n/a", "unknown", "unsure", "not sure"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Labelled:
+class Labeled:
     """The labels of one annotation: those that are present, and those that are unknown."""
 
     present: frozenset[str]
@@ -35,7 +35,7 @@ class Questions:
 
     Attributes:
         answers: Every answer to each question.
-        optional: Questions that are answered by silence, such as objects to draw where there are any.
+        optional: Questions that are answered by no entry, such as objects to draw where there are any.
     """
 
     answers: Answers
@@ -59,7 +59,7 @@ class Questions:
             for question, answers in self.answers.items()
         }
 
-    def label(self, answers: Answers) -> Labelled:
+    def label(self, answers: Answers) -> Labeled:
         """Turn the answers of one annotation into labels."""
         present: set[str] = set()
         unknown: set[str] = set()
@@ -73,7 +73,7 @@ class Questions:
                 present.update([question] if words & PRESENT_WORDS else [])
             else:
                 unknown.add(question)
-        return Labelled(present=frozenset(present), unknown=frozenset(unknown))
+        return Labeled(present=frozenset(present), unknown=frozenset(unknown))
 
     def describe(self, *, where: str) -> list[str]:
         """Describe how answers became labels, if they were changed."""

@@ -250,7 +250,7 @@ class JsonLineRows:
 class LabelStudioRows:
     """Label Studio: a list of tasks, each with the labels given as a prediction of a choice.
 
-    They are imported into a project whose labelling interface has
+    They are imported into a project whose labeling interface has
     ``<Image name="image" value="$image"/>`` and ``<Choices name="labels" toName="image" choice="multiple">``.
     The score of a prediction is the mean probability of the labels that it gives; without any, one less the
     highest probability.

@@ -1,4 +1,4 @@
-"""The registry of backbones: networks up to the features that a head reads.
+"""The registry of backbones: models up to the features that a head reads.
 
 In:  the name of a backbone, e.g. "resnet50" or "timm/NAME"; the side of the photos in pixels.
 Out: a ``Backbone``: normalized photos in, features out. Its weights are random until ``weights.load_weights``
@@ -52,7 +52,7 @@ def build_backbone(name: str, *, side_px: int | None = None, seed: int | None = 
             are NaN, for a caller that loads all of them.
 
     Raises:
-        ConfigError: The name is unknown, or the network cannot take photos of that side.
+        ConfigError: The name is unknown, or the model cannot take photos of that side.
 
     Examples:
         >>> build_backbone("squeezenet1_1").n_features
@@ -60,7 +60,7 @@ def build_backbone(name: str, *, side_px: int | None = None, seed: int | None = 
         >>> build_backbone("rasnet50")
         Traceback (most recent call last):
         ...
-        manylabel.errors.ConfigError: unknown network 'rasnet50'; did you mean 'resnet50'? ...
+        manylabel.errors.ConfigError: unknown model 'rasnet50'; did you mean 'resnet50'? ...
     """
     source = source_of(name)
     is_undrawn = seed is None and not source.has_own_weights
@@ -103,7 +103,7 @@ def source_of(name: str) -> BackboneSource:
     else:
         hint = did_you_mean(name, short_names())
     raise ConfigError(
-        f"unknown network '{name}'{hint or '.'} `manylabel models` lists those with a short name, "
+        f"unknown model '{name}'{hint or '.'} `manylabel models` lists those with a short name, "
         f"`manylabel models '{TIMM_PREFIX}*'` those of timm"
     )
 

@@ -1,6 +1,6 @@
 """What all sources of backbones share: ``Backbone``, ``BackboneSource``, building without weights.
 
-In:  a network of any library.
+In:  a model of any library.
 Out: a ``Backbone``: normalized photos in, features out, with its preprocessing; outlines without weights.
 """
 
@@ -22,14 +22,14 @@ from manylabel.preprocess import Preprocessing
 
 
 class Backbone(nn.Module):
-    """A network that turns photos into features.
+    """A model that turns photos into features.
 
     Attributes:
-        network: The network without its last layer.
+        network: The model without its last layer.
         name: Its name, e.g. ``"efficientnet_lite0"``, ``"resnet50"`` or ``"timm/vit_tiny_patch16_224"``.
         n_features: Number of features per photo.
-        preprocessing: How a photo becomes the pixels that the network was trained on.
-        removed: First parts of the names of weights that official files have and this network has not: those
+        preprocessing: How a photo becomes the pixels that the model was trained on.
+        removed: First parts of the names of weights that official files have and this model has not: those
             of the classifier and of auxiliary heads.
     """
 
@@ -55,10 +55,10 @@ class Backbone(nn.Module):
 
 
 def pool_features(features: Tensor) -> Tensor:
-    """Return features [n, n_features] of what a network gives.
+    """Return features [n, n_features] of what a model gives.
 
     A few encoders of timm, made for language models, keep their patches apart, [n, n_patches, n_features];
-    some networks keep rows and columns, [n, n_features, rows, columns].
+    some models keep rows and columns, [n, n_features, rows, columns].
     """
     if features.ndim == 3:
         return features.mean(dim=1)
@@ -73,7 +73,7 @@ class BackboneSource(ABC):
     Attributes:
         name: Its name, e.g. the library.
         help: What it offers, in one sentence.
-        has_own_weights: Whether its networks come with their weights: then none are drawn, found or fetched.
+        has_own_weights: Whether its models come with their weights: then none are drawn, found or fetched.
     """
 
     name: ClassVar[str]
@@ -116,7 +116,7 @@ class BackboneSource(ABC):
         return False
 
     def convert(self, network: nn.Module, weights: Weights) -> Weights:
-        """Return weights of an older layout or another side in the layout of a network."""
+        """Return weights of an older layout or another side in the layout of a model."""
         return weights
 
 
@@ -142,9 +142,9 @@ they call the ones above, and leave the mode while they do."""
 
 
 class Outline(TorchFunctionMode):
-    """A context in which networks are built without memory for their weights.
+    """A context in which models are built without memory for their weights.
 
-    Plain ``with torch.device("meta"):`` does not do: some networks compute with small tensors while they
+    Plain ``with torch.device("meta"):`` does not do: some models compute with small tensors while they
     are built, e.g. RegNet its widths. Here only memory meant to be filled later stays empty, and filling it
     with random numbers is skipped.
 
@@ -181,7 +181,7 @@ def filled_tensor(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
 
 @torch.no_grad()
 def outline_output(network: nn.Module, shape: Sequence[int]) -> Tensor:
-    """Run a network on shapes alone, to see whether they fit and what comes out.
+    """Run a model on shapes alone, to see whether they fit and what comes out.
 
     Args:
         network: Stays as it is, on any device.
@@ -203,7 +203,7 @@ def outline_output(network: nn.Module, shape: Sequence[int]) -> Tensor:
 
 
 class Undrawn(TorchFunctionMode):
-    """A context, of one thread, in which networks are built with NaN instead of random weights.
+    """A context, of one thread, in which models are built with NaN instead of random weights.
 
     Drawing the weights of VGG16 takes longer than loading them. Constants are written and buffers computed as
     always. NaN, because samplers that draw again until all values lie in a range end with it, and because it

@@ -24,7 +24,7 @@ from manylabel.models.hubs import (
     packaged_file,
     torch_hub_file,
 )
-from manylabel.models.weight_files import OTHER_NETWORK, Weights, first_mismatch, read_weights, reason_of
+from manylabel.models.weight_files import OTHER_MODEL, Weights, first_mismatch, read_weights, reason_of
 from manylabel.preprocess import Preprocessing
 
 TIMM_PREFIX = "timm/"
@@ -57,17 +57,17 @@ _IN_BLOCK = re.compile(r"_blocks\.(\d+)\.(\w+)\.(\w+)")
 
 
 class TimmSource(BackboneSource):
-    """The networks of timm, under the prefix ``timm/``."""
+    """The models of timm, under the prefix ``timm/``."""
 
     name: ClassVar[str] = "timm"
-    help: ClassVar[str] = "More than a thousand networks of timm: timm/NAME or timm/NAME.TAG."
+    help: ClassVar[str] = "More than a thousand models of timm: timm/NAME or timm/NAME.TAG."
 
     def architecture(self, name: str) -> str:
         """Return timm's name of a backbone."""
         return name.removeprefix(TIMM_PREFIX)
 
     def has(self, name: str) -> bool:
-        """Tell whether timm has a network of this name."""
+        """Tell whether timm has a model of this name."""
         import timm
 
         return name.startswith(TIMM_PREFIX) and bool(timm.is_model(self.architecture(name)))
@@ -93,11 +93,11 @@ class TimmSource(BackboneSource):
             )
 
     def build(self, name: str, side_px: int | None) -> Backbone:
-        """Build a network without its classifier."""
+        """Build a model without its classifier."""
         network = timm_network(self.architecture(name), side_px=side_px)
         config = network.pretrained_cfg
         default_px = min(config["input_size"][1:])
-        # Nearly all of timm is square; the five networks that are not take squares of the shorter side.
+        # Nearly all of timm is square; the five models that are not take squares of the shorter side.
         preprocessing = Preprocessing(
             side_px=default_px if side_px is None else side_px,
             mean=tuple(config["mean"]),
@@ -110,7 +110,7 @@ class TimmSource(BackboneSource):
         return Backbone(
             network,
             name=name,
-            # Not num_features: behind it some networks, e.g. MobileNetV3, have a wider layer of their own.
+            # Not num_features: behind it some models, e.g. MobileNetV3, have a wider layer of their own.
             n_features=network.head_hidden_size,
             preprocessing=preprocessing,
             removed=tuple(dict.fromkeys(layer.partition(".")[0] for layer in layers)),
@@ -123,7 +123,7 @@ class TimmSource(BackboneSource):
         return _UNKNOWN_LICENSE if known == "unknown" else known
 
     def packaged_file(self, name: str) -> PackagedFile | None:
-        """Return the weights of a network in an installable package; None where no package has them."""
+        """Return the weights of a model in an installable package; None where no package has them."""
         return packaged_file(self.architecture(name))
 
     def official_file(self, name: str) -> OfficialFile | None:
@@ -155,7 +155,7 @@ class TimmSource(BackboneSource):
             ) from error
         missing = find_undrawn(network)
         if missing is not None:
-            raise WeightsError(f"{path}: has no {missing}, which {backbone.name} needs. {OTHER_NETWORK}")
+            raise WeightsError(f"{path}: has no {missing}, which {backbone.name} needs. {OTHER_MODEL}")
         backbone.network = network
         return True
 
@@ -170,19 +170,19 @@ class TimmSource(BackboneSource):
         try:
             return OrderedDict(convert(weights, network))
         except (AttributeError, LookupError, RuntimeError, ValueError, TypeError):
-            # It expects weights of this network; our own error describes what is wrong with these.
+            # It expects weights of this model; our own error describes what is wrong with these.
             return weights
 
 
 def timm_network(
     architecture: str, *, side_px: int | None, weights: Path | Mapping[str, Tensor] | None = None
 ) -> Any:
-    """Build a network of timm without its classifier.
+    """Build a model of timm without its classifier.
 
     Args:
         architecture: timm's name, with or without the tag of its weights.
         side_px: Side of the square photos. Not given: what its weights were trained with.
-        weights: Official weights of exactly this network: its tensors, or the file, where timm has a reader
+        weights: Official weights of exactly this model: its tensors, or the file, where timm has a reader
             of its own for it. Not given: random weights.
     """
     import timm
@@ -209,11 +209,11 @@ def to_timm_layout(
 ) -> "OrderedDict[str, Tensor]":
     """Rename the tensors of an EfficientNet from EfficientNet-PyTorch to timm.
 
-    Only for networks without squeeze-and-excitation.
+    Only for models without squeeze-and-excitation.
 
     Args:
         weights: Tensors by their names in EfficientNet-PyTorch; a name that the layout does not have stays.
-        blocks_per_stage: Number of blocks in each stage of timm's network.
+        blocks_per_stage: Number of blocks in each stage of timm's model.
 
     Examples:
         >>> from torch import zeros

@@ -1,6 +1,6 @@
 """Backbones of torchvision.
 
-In:  the name of a classification network, e.g. "resnet50".
+In:  the name of a classification model, e.g. "resnet50".
 Out: its body with random weights; its official weights.
 """
 
@@ -35,21 +35,21 @@ _RENAMED = (
 
 
 class TorchvisionSource(BackboneSource):
-    """The classification networks of torchvision."""
+    """The classification models of torchvision."""
 
     name = "torchvision"
-    help = "The classification networks of torchvision, with official ImageNet weights."
+    help = "The classification models of torchvision, with official ImageNet weights."
 
     def has(self, name: str) -> bool:
-        """Tell whether torchvision has a classification network of this name."""
+        """Tell whether torchvision has a classification model of this name."""
         return name in self.short_names()
 
     def short_names(self) -> tuple[str, ...]:
-        """Return the names of all classification networks."""
+        """Return the names of all classification models."""
         return _names()
 
     def build(self, name: str, side_px: int | None) -> Backbone:
-        """Build a network without its last layer."""
+        """Build a model without its last layer."""
         preset = official_weights(name).transforms()
         preprocessing = Preprocessing(
             side_px=preset.crop_size[0],
@@ -107,7 +107,7 @@ def _names() -> tuple[str, ...]:
 
 
 def official_weights(name: str) -> WeightsEnum:
-    """Return the entry of torchvision for the official weights of a network.
+    """Return the entry of torchvision for the official weights of a model.
 
     The first weights are preferred to the newest: those reach a higher accuracy on ImageNet through label
     smoothing and longer schedules, but their features serve other tasks less well (Kornblith et al. 2021,

@@ -1,4 +1,4 @@
-"""Draw what the photos show, before any network: how often each label occurs, and with which others.
+"""Draw what the photos show, before any model: how often each label occurs, and with which others.
 
 In:  results.
 Out: bars of counts per label, bars of labels per photo, a heat map of labels that occur together.

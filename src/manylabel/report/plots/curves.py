@@ -30,7 +30,7 @@ MAX_PANELS = 30
 
 
 def draw_overall_curves(results: RunResults) -> Figure | None:
-    """Draw all labels together, one curve per network; None where no photo has any label."""
+    """Draw all labels together, one curve per model; None where no photo has any label."""
     models = results.models
     if models[0].curve is None:
         return None
@@ -49,7 +49,7 @@ def draw_overall_curves(results: RunResults) -> Figure | None:
 
 
 def draw_label_curves(results: RunResults) -> Figure | None:
-    """Draw a small plot per label, one curve per network; None where one plot says it all."""
+    """Draw a small plot per label, one curve per model; None where one plot says it all."""
     labels = choose_labels(results.models[0].n_positive)
     if not labels or len(results.data.labels) == 1:
         return None
@@ -94,7 +94,7 @@ def _draw_curve(axes: Axes, curve: PrecisionRecall | None, *, position: int, lin
 def _draw_decision(
     axes: Axes, precision: float | None, recall: float | None, *, position: int, size: float
 ) -> None:
-    """Mark where the thresholds put a network; a network that gives no label has no such point."""
+    """Mark where the thresholds put a model; a model that gives no label has no such point."""
     if precision is None or recall is None or precision == 0:
         return
     axes.plot(

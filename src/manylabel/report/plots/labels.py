@@ -38,7 +38,7 @@ _SHOWN = ("mAP", "exact_match")
 
 
 def draw_average_precision(results: RunResults) -> Figure:
-    """Draw the labels sorted by how well the best network finds them, the easiest on top."""
+    """Draw the labels sorted by how well the best model finds them, the easiest on top."""
     values = np.array(
         [model.per_label["average_precision"] for model in results.models], dtype=np.float64
     )  # [n_models, n_labels]; None becomes NaN
@@ -88,7 +88,7 @@ def _write_counts(axes: Axes, n_positive: Sequence[int]) -> None:
             1.03, height, f"{n}", transform=axes.get_yaxis_transform(), va="center", fontsize=8, color=INK
         )
         if n == 0:
-            axes.text(1, height, "no photo has it, nothing to judge", va="center", fontsize=8, color=MUTED)
+            axes.text(1, height, "no photo has it, nothing to evaluate", va="center", fontsize=8, color=MUTED)
         elif height % 2:
             axes.axhspan(height - 0.5, height + 0.5, color=PALE, alpha=0.6, zorder=0, linewidth=0)
     axes.text(
@@ -97,7 +97,7 @@ def _write_counts(axes: Axes, n_positive: Sequence[int]) -> None:
 
 
 def draw_intervals(results: RunResults) -> Figure | None:
-    """Draw a row per network and baseline, a panel per metric; None where both are undefined."""
+    """Draw a row per model and baseline, a panel per metric; None where both are undefined."""
     models, entries = results.models, [*results.models, *results.baselines]
     if all(entry.metrics[name] is None for entry in entries for name in _SHOWN):
         return None

@@ -64,9 +64,9 @@ def read_losses(history: History) -> LossCurves:
         for values in (history.fold, history.epoch, history.train_loss, history.held_out_loss)
     )
     is_kept = np.isnan(fold)
-    kept_judges = bool((~np.isnan(held_out_loss[is_kept])).any())
+    is_kept_evaluated = bool((~np.isnan(held_out_loss[is_kept])).any())
     has_folds = not is_kept.all()
-    chosen = ~is_kept if has_folds and not kept_judges else is_kept
+    chosen = ~is_kept if has_folds and not is_kept_evaluated else is_kept
     fits, fit_rows = np.unique(fold[chosen], return_inverse=True)
     epochs = epoch[chosen].astype(np.int64)
     curves = np.full((2, len(fits), int(epochs.max(initial=0))), np.nan)
@@ -88,7 +88,7 @@ def mean_curve(curves: FloatArray) -> FloatArray:
 
 
 def draw_losses(results: RunResults) -> Figure | None:
-    """Draw one panel per network, the others' held-out loss in grey behind; None without any history."""
+    """Draw one panel per model, the others' held-out loss in grey behind; None without any history."""
     losses = [read_losses(model.history) for model in results.models]
     if not any(loss.train.size for loss in losses):
         return None

@@ -43,7 +43,7 @@ def caption_intervals(results: RunResults) -> str:
     n_photos = n_things(results.evaluated.n_known, "evaluated photo")
     text = (
         "The line through a marker is its 95 % interval: where the value over all photos of this kind"
-        f" probably lies, judging by {n_photos}."
+        f" probably lies, estimated from {n_photos}."
     )
     span = percent_range(results.best.intervals["mAP"])
     if not span:

@@ -4,7 +4,7 @@ function strongest(map) {
   return Math.max(...map.map((row) => Math.max(...row)), 0);
 }
 
-// The box is the part of the photo that the network saw: left, upper, right, lower as shares of it.
+// The box is the part of the photo that the model saw: left, upper, right, lower as shares of it.
 export function lay(image, layer, [left, upper, right, lower]) {
   image.src = layer;
   Object.assign(image.style, {

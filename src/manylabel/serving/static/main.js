@@ -172,7 +172,7 @@ async function score(entries) {
     try {
       const seen = await Promise.all(part.map((entry) => entry.isSeen));
       const answers = await predict(page.model, part.map((entry) => entry.file), { previews: seen.includes(false) });
-      if (page.turn !== turn) return; // another network was chosen meanwhile, or all photos were removed
+      if (page.turn !== turn) return; // another model was chosen meanwhile, or all photos were removed
       part.forEach((entry, index) => entry.setAnswer(answers[index]));
     } catch (error) {
       if (page.turn !== turn || needsToken(error)) return;

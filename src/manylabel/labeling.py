@@ -1,7 +1,7 @@
-"""Say which photos are most worth labelling next.
+"""Say which photos are most worth labeling next.
 
-In:  a bundle, a folder of photos, and which of them are labelled.
-Out: the photos that would teach the network most, the most useful first.
+In:  a bundle, a folder of photos, and which of them are labeled.
+Out: the photos that would teach the model most, the most useful first.
 """
 
 import io
@@ -28,19 +28,19 @@ _UNSURE = 0.4
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Suggestions:
-    """Hold the photos that are most worth labelling next.
+    """Hold the photos that are most worth labeling next.
 
     Attributes:
         scores: What the bundle says about them, the most useful photo first.
         uncertainty: Mean binary entropy over the labels of each, in bits: 0 sure, 1 no idea.
-        n_unlabelled: Photos that they were chosen from.
+        n_unlabeled: Photos that they were chosen from.
         notes: What the user should know, one sentence each.
         failures: An error for each photo that could not be read.
     """
 
     scores: Scores
     uncertainty: FloatArray
-    n_unlabelled: int
+    n_unlabeled: int
     notes: tuple[str, ...]
     failures: tuple[PhotoError, ...]
 
@@ -61,15 +61,15 @@ def suggest(  # noqa: PLR0913 - a wish of the user each
     device: DeviceName = "auto",
     on_progress: ProgressCallback = ignore_progress,
 ) -> Suggestions:
-    """Choose photos that stand for many others whose labels the network does not know.
+    """Choose photos that stand for many others whose labels the model does not know.
 
     How they are chosen stands at ``evaluation.suggestions.choose_to_label``.
 
     Args:
         bundle: Folder that training wrote.
         photos: Folder of photos, searched with its subfolders.
-        labels: Table of those that are labelled: they are not suggested, and neither is what looks like them.
-            Photos of which it knows no label are not labelled. Not given: those that the bundle was trained
+        labels: Table of those that are labeled: they are not suggested, and neither is what looks like them.
+            Photos of which it knows no label are not labeled. Not given: those that the bundle was trained
             and evaluated with, as far as they lie in the folder under their names.
         n: How many photos to suggest, at least 1.
         form: How the table is read; its paths are not used.
@@ -77,7 +77,7 @@ def suggest(  # noqa: PLR0913 - a wish of the user each
         on_progress: Hears of progress.
 
     Raises:
-        InputError: The bundle, the folder or the table cannot be used, or no unlabelled photo can be read.
+        InputError: The bundle, the folder or the table cannot be used, or no unlabeled photo can be read.
         MissingExtraError: torch is not installed.
     """
     if n < 1:
@@ -90,25 +90,25 @@ def suggest(  # noqa: PLR0913 - a wish of the user each
     paths, misnamed = found.photos, describe_misnamed([(folder, found)])
     names = [printable(path.relative_to(folder).as_posix()) for path in paths]
     if labels is None:
-        labelled, notes = _find_learned(opened, names, folder)
+        labeled, notes = _find_learned(opened, names, folder)
     else:
-        labelled, notes = _find_labelled(labels, names, folder, form)
+        labeled, notes = _find_labeled(labels, names, folder, form)
     notes = [*notes, *misnamed]
-    if len(labelled) == len(paths):
+    if len(labeled) == len(paths):
         why = "; ".join(notes) if paths or misnamed else "it is empty"
-        raise InputError(f"{folder}: holds no photo that is not labelled; {why}")
+        raise InputError(f"{folder}: holds no photo that is not labeled; {why}")
     seen = score_with_features(opened, paths, names=names, device=device, on_progress=on_progress)
-    is_labelled = np.isin(seen.rows, labelled)
-    if is_labelled.all():
+    is_labeled = np.isin(seen.rows, labeled)
+    if is_labeled.all():
         problems = "\n".join(map(str, seen.failures[:_PROBLEMS_SHOWN]))
-        raise InputError(f"not one unlabelled photo can be read; the first problems:\n{problems}")
+        raise InputError(f"not one unlabeled photo can be read; the first problems:\n{problems}")
     chosen = choose_to_label(
-        seen.scores[~is_labelled],
-        seen.features[~is_labelled],
+        seen.scores[~is_labeled],
+        seen.features[~is_labeled],
         n=n,
-        labelled_features=seen.features[is_labelled],
+        labeled_features=seen.features[is_labeled],
     )
-    places = np.flatnonzero(~is_labelled)[chosen]
+    places = np.flatnonzero(~is_labeled)[chosen]
     return Suggestions(
         scores=Scores(
             names=tuple(names[row] for row in seen.rows[places]),
@@ -116,7 +116,7 @@ def suggest(  # noqa: PLR0913 - a wish of the user each
             values=seen.scores[places],
         ),
         uncertainty=mean_entropy(seen.scores[places]),
-        n_unlabelled=int((~is_labelled).sum()),
+        n_unlabeled=int((~is_labeled).sum()),
         notes=tuple(notes),
         failures=seen.failures,
     )
@@ -138,7 +138,7 @@ def write_suggestions(path: Path, suggestions: Suggestions) -> None:
     write_output(path, text.getvalue().encode())
 
 
-def _find_labelled(
+def _find_labeled(
     labels: Path | str | LabelTable, names: Sequence[str], folder: Path, form: DataConfig | None
 ) -> tuple[IntArray, list[str]]:
     """Return the rows of the photos of which a table knows any label, and what to say about them."""
@@ -150,7 +150,7 @@ def _find_labelled(
     known = {table.names[row] for row in np.flatnonzero(~np.isnan(table.targets).all(axis=1))}
     rows = _rows(row for row, name in enumerate(names) if name in known)
     are = "photo is" if len(rows) == 1 else "photos are"
-    return rows, [f"{len(rows)} {are} labelled by {source} and left out"]
+    return rows, [f"{len(rows)} {are} labeled by {source} and left out"]
 
 
 def _find_learned(bundle: Bundle, names: Sequence[str], folder: Path) -> tuple[IntArray, list[str]]:
@@ -158,7 +158,7 @@ def _find_learned(bundle: Bundle, names: Sequence[str], folder: Path) -> tuple[I
     learned = find_learned(bundle.folder, names, folder=folder)
     if learned is None:
         unknown = "which photos the bundle was trained with is not known: it has no split.csv"
-        return _rows(()), [f"{unknown}; give --labels TABLE to leave labelled ones out"]
+        return _rows(()), [f"{unknown}; give --labels TABLE to leave labeled ones out"]
     have, are = ("photo has the name", "is") if len(learned) == 1 else ("photos have the names", "are")
     what = (
         f"{len(learned)} {have} of photos that the bundle was trained or evaluated with, and {are} left out"

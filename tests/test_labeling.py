@@ -1,4 +1,4 @@
-"""Photos that are worth labelling next, from a folder of which some are labelled."""
+"""Photos that are worth labeling next, from a folder of which some are labeled."""
 
 import csv
 import shutil
@@ -19,7 +19,7 @@ from manylabel.engines.frozen import score_with_features
 from manylabel.engines.openvino import has_native_bf16
 from manylabel.engines.torch import load_classifier, torch_predictor
 from manylabel.errors import ConfigError, InputError, MissingExtraError, OutputError, TableError
-from manylabel.labelling import Suggestions, write_suggestions
+from manylabel.labeling import Suggestions, write_suggestions
 from manylabel.preprocess import resize_photo
 from manylabel.review.active_learning import choose_to_label, mean_entropy
 from manylabel.types import Progress, Scores
@@ -50,7 +50,7 @@ def test_what_is_suggested_is_what_scores_and_features_say(bundle: Path, images:
     seen = score_with_features(read_bundle(bundle), paths, names=names)
     chosen = choose_to_label(seen.scores, seen.features, n=5)
     assert suggestions.scores.names == tuple(names[row] for row in chosen)
-    assert suggestions.n_unlabelled == 32
+    assert suggestions.n_unlabeled == 32
     assert suggestions.notes[0].startswith("which photos the bundle was trained with is not known")
     np.testing.assert_allclose(suggestions.uncertainty, mean_entropy(suggestions.scores.values))
 
@@ -91,7 +91,7 @@ def test_the_labels_that_a_photo_is_unsure_about_come_with_the_nearest_to_a_half
     assert suggestions.unsure_labels(0, most=1) == suggestions.unsure_labels(0)[:1]
 
 
-def test_labelled_photos_are_left_out_and_those_with_only_unknown_cells_are_not(
+def test_labeled_photos_are_left_out_and_those_with_only_unknown_cells_are_not(
     bundle: Path, images: Path
 ) -> None:
     table = images.parent / "some.csv"
@@ -101,11 +101,11 @@ def test_labelled_photos_are_left_out_and_those_with_only_unknown_cells_are_not(
     suggestions = suggest(bundle, images, table, n=50)
 
     assert sorted(suggestions.scores.names) == [f"{number}.png" for number in range(20, 32)]
-    assert suggestions.n_unlabelled == 12
-    assert suggestions.notes == ("20 photos are labelled by some.csv and left out",)
+    assert suggestions.n_unlabeled == 12
+    assert suggestions.notes == ("20 photos are labeled by some.csv and left out",)
 
 
-def test_copies_of_labelled_photos_come_last(bundle: Path, images: Path) -> None:
+def test_copies_of_labeled_photos_come_last(bundle: Path, images: Path) -> None:
     table = images.parent / "some.csv"
     table.write_text("image,circle\n00.png,1\n01.png,0\n", encoding="utf-8")
     shutil.copy(images / "00.png", images / "copy.png")
@@ -149,18 +149,16 @@ def test_photos_that_cannot_be_read_are_listed(bundle: Path, images: Path) -> No
 
 
 def test_nothing_to_suggest_is_told(bundle: Path, shapes_bundle: Path, images: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"holds no photo that is not labelled; 32 photos are labelled by"):
+    with pytest.raises(InputError, match=r"holds no photo that is not labeled; 32 photos are labeled by"):
         suggest(bundle, images, images.parent / "labels.csv")
-    with pytest.raises(InputError, match=r"not labelled; 32 photos have the names"):
+    with pytest.raises(InputError, match=r"not labeled; 32 photos have the names"):
         suggest(shapes_bundle, images)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"empty: holds no photo that is not labelled; it is empty"):
+    with pytest.raises(InputError, match=r"empty: holds no photo that is not labeled; it is empty"):
         suggest(bundle, tmp_path / "empty")
     for photo in images.iterdir():
         photo.write_bytes(b"no photo")
-    with pytest.raises(
-        InputError, match=r"not one unlabelled photo can be read; the first problems:\n00.png"
-    ):
+    with pytest.raises(InputError, match=r"not one unlabeled photo can be read; the first problems:\n00.png"):
         suggest(bundle, images)
 
 
@@ -199,7 +197,7 @@ def test_a_label_that_is_called_like_a_column_has_another_column(tmp_path: Path)
     suggestions = Suggestions(
         scores=Scores(names=("a.jpg",), labels=("rank", "image"), values=np.array([[0.5, 0.25]])),
         uncertainty=np.array([0.9]),
-        n_unlabelled=1,
+        n_unlabeled=1,
         notes=(),
         failures=(),
     )
