@@ -109,7 +109,10 @@ def test_photos_without_an_ending_are_told(
     (images / "03.png").rename(images / "03")
 
     assert len(predict(shapes_bundle, images).rows) == 31
-    assert f"1 file in {images} left out that look like photos but have no usual ending: '03'" in caplog.text
+    assert (
+        f"1 file in {images} left out that look like photos but have no known photo extension: '03'"
+        in caplog.text
+    )
 
     (tmp_path / "alone").mkdir()
     (images / "03").rename(tmp_path / "alone" / "03")
@@ -263,8 +266,8 @@ def test_a_given_test_part_judges(shapes_bundle: Path, shapes_folder: Path) -> N
     assert evaluated.n_photos == 12
     assert n_learned > 0
     assert (
-        "evaluated on the 12 photos that the table marks 'test'; by their names, the model was trained on "
-        f"{n_learned} of them, so these numbers are too optimistic"
+        "evaluated on the 12 photos that the table marks 'test'; going by their names, the model was trained "
+        f"on {n_learned} of them, so these numbers are too optimistic"
     ) in evaluated.notes
     assert evaluate(shapes_bundle, photos, table, part="train").n_photos == 20
     assert evaluate(shapes_bundle, photos, table, part="all").n_photos == 32
@@ -288,14 +291,15 @@ def test_photos_that_the_bundle_did_not_learn_from_judge(shapes_bundle: Path, sh
     assert 0 < n_test == tested.n_photos
     assert (evaluated.n_photos, whole.n_photos) == (n_test + 1, 33)
     assert evaluated.notes[0] == (
-        f"evaluated on the {n_test + 1} of 33 photos that the model was not trained on, by their names "
+        f"evaluated on the {n_test + 1} of 33 photos that the model was not trained on, going by their names "
         f"({n_test} from its test part, 1 new); --part all evaluates on all"
     )
     assert (
-        tested.notes[0] == f"evaluated on the {n_test} test photos of this model's training, by their names"
+        tested.notes[0]
+        == f"evaluated on the {n_test} test photos of this model's training, going by their names"
     )
     assert whole.notes[0].startswith(
-        "evaluated on all 33 photos, as asked; by their names, the model was trained"
+        "evaluated on all 33 photos, as requested; going by their names, the model was trained"
     )
     with pytest.raises(
         TableError, match="no photo is marked 'val', and none is known to have been a validation"
@@ -317,8 +321,8 @@ def test_labels_that_only_one_side_has_are_told() -> None:
 
     np.testing.assert_array_equal(targets, [[np.nan, 1], [np.nan, np.nan]])
     assert notes == [
-        "the table does not have moon: they are unknown and not evaluated",
-        "the model does not know fog, sun: left out",
+        "labels that are not in the table and not evaluated: moon",
+        "labels that the model does not know, left out: fog, sun",
     ]
 
 
@@ -330,7 +334,7 @@ def test_a_table_of_other_labels_is_refused() -> None:
 def test_a_table_that_says_nothing_of_the_labels_is_refused() -> None:
     table = small_table("sea", "sky")
     blank = replace(table, targets=np.full((2, 2), np.nan))
-    with pytest.raises(TableError, match=r"no cell tells whether a photo carries 'sea', 'sky'; fill some in"):
+    with pytest.raises(TableError, match=r"no cell says whether a photo has 'sea', 'sky'; fill some in"):
         align_targets(blank, ("sea", "sky", "moon"))
 
 
@@ -354,9 +358,14 @@ def test_a_table_that_says_nothing_of_the_labels_is_refused() -> None:
             None,
             {0: "train", 1: "val"},
             "ab",
-            "trained on every one of them, so these numbers are too optimistic; evaluate",
+            "trained on all of them, so these numbers are too optimistic; evaluate",
         ),
-        ("all", {0: "train"}, "ab", "as asked; by their names, the model was trained on 1 of them, so these"),
+        (
+            "all",
+            {0: "train"},
+            "ab",
+            "as requested; going by their names, the model was trained on 1 of them, so these",
+        ),
         ("train", {0: "train"}, "a", "evaluated on the 1 training photo of this model's training"),
     ],
 )

@@ -181,7 +181,7 @@ def test_rules_that_contradict_each_other_are_refused() -> None:
 
 
 def test_rules_that_never_allow_a_label_are_refused() -> None:
-    with pytest.raises(ConfigError, match="no photo that may have 'boat'"):
+    with pytest.raises(ConfigError, match="rule out 'boat': no photo could have it"):
         parse_constraints(exclusive=("boat | water",), implies=("boat -> water",), labels=LABELS)
 
 

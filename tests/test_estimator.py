@@ -187,8 +187,8 @@ def test_labels_may_come_in_many_forms(y: Any, names: list[Any], targets: list[l
         ([[1, 0]], r"y has shape \(1, 2\), expected \(2, number of labels\)"),
         ([1, 0], r"y has shape \(2,\), expected \(2, number of labels\)"),
         ([[], []], r"y has shape \(2, 0\), expected \(2, number of labels\)"),
-        ([[1, 2], [0, 1]], "y holds something else than 1"),
-        ([[1, 0.5], [0, 1]], "y holds something else than 1"),
+        ([[1, 2], [0, 1]], "y holds values other than 1"),
+        ([[1, 0.5], [0, 1]], "y holds values other than 1"),
         ([[1, 0], [1]], "y: expected an indicator matrix of 1, 0 and NaN, or the label names of each photo"),
         ([{1, 2}, {2}], "y: expected an indicator matrix"),
         (["sea", "sky"], "y: expected an indicator matrix"),
@@ -204,7 +204,7 @@ def test_labels_that_cannot_be_understood_are_told(y: Any, problem: str) -> None
 def test_one_photo_alone_is_no_list(shapes_table: LabelTable) -> None:
     trained = small().fit(shapes_table.photos, shapes_table.targets)
     for photo in (str(shapes_table.photos[0]), shapes_table.photos[0], open_all(shapes_table)[0]):
-        with pytest.raises(TableError, match=r"one alone goes into a list: \[photo\]"):
+        with pytest.raises(TableError, match=r"put a single photo into a list: \[photo\]"):
             trained.predict(photo)  # type: ignore[arg-type]
 
 

@@ -149,12 +149,12 @@ def test_photos_that_cannot_be_read_are_listed(bundle: Path, images: Path) -> No
 
 
 def test_nothing_to_suggest_is_told(bundle: Path, shapes_bundle: Path, images: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"holds no photo that is not labeled; 32 photos are labeled by"):
+    with pytest.raises(InputError, match=r"holds no unlabeled photos; 32 photos are labeled by"):
         suggest(bundle, images, images.parent / "labels.csv")
     with pytest.raises(InputError, match=r"not labeled; 32 photos have the names"):
         suggest(shapes_bundle, images)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"empty: holds no photo that is not labeled; it is empty"):
+    with pytest.raises(InputError, match=r"empty: holds no unlabeled photos; it is empty"):
         suggest(bundle, tmp_path / "empty")
     for photo in images.iterdir():
         photo.write_bytes(b"no photo")

@@ -81,7 +81,7 @@ def test_a_model_is_evaluated_on_a_dataset(model: ml.Model, data: ml.Dataset) ->
     evaluation = model.evaluate(data, part="all")
     assert evaluation.n_photos == 32
     assert set(evaluation.metrics) == set(evaluation.intervals)
-    assert "trained on every one" in " ".join(model.evaluate(data).notes)
+    assert "trained on all of them" in " ".join(model.evaluate(data).notes)
 
 
 def test_thresholds_are_changed_and_saved(model: ml.Model, data: ml.Dataset, tmp_path: Path) -> None:

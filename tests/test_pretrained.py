@@ -98,8 +98,8 @@ def test_a_repository_of_the_hub_is_read(
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("no/such/folder", "no such folder, and no name of a repository on the hub"),
-        ("someone/nothing", "no such folder, and not to be had from the hub"),
+        ("no/such/folder", "no such folder, and not a valid name of a repository on the hub"),
+        ("someone/nothing", "no such folder, and it cannot be downloaded from the hub"),
     ],
 )
 def test_what_is_not_there_is_told(name: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,7 @@ class SplitConfig:
     """Training and test photos, unless the table itself marks them."""
 
     test_fraction: Fraction = 0.2
-    """Fraction of the photos held out as the test set; the study held out 40 of 200. Unused with folds."""
+    """Fraction of the photos held out as the test set. Not used with folds."""
 
     folds: FoldCount | None = None
     """Number of cross-validation folds. Not given: one train/test split."""
@@ -114,8 +114,8 @@ class ModelConfig:
     "timm/NAME"; `manylabel models` lists them."""
 
     head: HeadName = "linear"
-    """Head on top of the backbone: one linear layer, an MLP with one hidden layer, or exactly the head of the
-    study."""
+    """Head on top of the backbone: one linear layer, an MLP with one hidden layer, or the head of the recipe
+    "study"."""
 
     init: InitName = "official"
     """Initial weights of a backbone: its official pre-trained weights, from an installed package or its hub,
@@ -152,8 +152,8 @@ class TrainingConfig:
 
     cut: str | None = None
     """With tune=top: the module of the backbone after which training starts, e.g. "layer3". Not given: the
-    last about 25 % of the backbone's multiplications are trained. At the usual learning rates, starting much
-    earlier scored worse than training the head alone."""
+    last stages, about 25 % of the backbone's multiplications, are trained. At the usual learning rates,
+    starting much earlier scored worse than training the head alone."""
 
     epochs: Count | None = None
     """Number of passes over the training photos. Not given: a linear head on a frozen backbone is solved to
@@ -198,8 +198,9 @@ class TrainingConfig:
 
     learned_share: FractionOrOne | None = None
     """How far to interpolate from the weights before fine-tuning (0) to those after it (1). After head_first,
-    less than 1 predicts new photos better. Not given: with tune=top after head_first, the best value on the
-    validation photos, or 0.6 with fewer than 40 of them; otherwise 1. Models with random weights use 1."""
+    less than 1 usually predicts new photos better. Not given: with tune=top after head_first, the best
+    value on the validation photos, or 0.6 with fewer than 40 of them; otherwise 1. Models with random weights
+    use 1."""
 
     n_views: Count | None = None
     """Views of each photo to train the head or the top on: the photo itself and augmented versions. The views
@@ -265,13 +266,13 @@ class EvaluationConfig:
 
     calibrate: bool = True
     """Whether to calibrate probabilities on photos that training did not see, so that of the photos with a
-    probability of 0.7, seven in ten have the label. Skipped unless it lowers the log loss on further photos
+    probability of 0.7, seven in ten have the label. Skipped unless it lowers the log loss on other photos
     by more than one standard error."""
 
     inner_folds: bool = True
     """Whether to choose thresholds, calibration and training.learned_share by cross-validation within the
-    training photos if there are neither validation photos nor folds: 5 extra fits until 2,000 photos are
-    scored; 3 until 300 with tune=top; none with tune=full."""
+    training photos if there are neither validation photos nor folds: up to 5 extra fits, fewer once 2,000
+    photos are scored; with tune=top up to 3, fewer once 300 are; with tune=full none."""
 
     learning_curve: bool = True
     """Whether to train linear heads on growing parts of the training photos, up to 80 %, to estimate whether

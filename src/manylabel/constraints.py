@@ -341,7 +341,7 @@ def _problems(component: Component, labels: Sequence[str]) -> list[str]:
         return [f"constraints {texts}: they contradict each other; no photo can obey all of them."]
     never = np.flatnonzero(~component.assignments.any(axis=0))
     names = _join([labels[column] for group in never for column in component.groups[group]])
-    return [f"constraints {texts}: they leave no photo that may have {names}."] if never.size else []
+    return [f"constraints {texts}: they rule out {names}: no photo could have it."] if never.size else []
 
 
 def _join(texts: Sequence[str]) -> str:

@@ -224,7 +224,7 @@ def read_targets(y: Labels, *, n_photos: int) -> tuple[NDArray[Any], FloatArray]
     if targets.ndim != 2 or len(targets) != n_photos or not targets.shape[1]:
         raise TableError([f"y has shape {targets.shape}, expected ({n_photos}, number of labels)"])
     if not (np.isnan(targets) | np.isin(targets, (0.0, 1.0))).all():
-        raise TableError(["y holds something else than 1 (present), 0 (absent) and NaN (unknown)"])
+        raise TableError(["y holds values other than 1 (present), 0 (absent) and NaN (unknown)"])
     return names, targets
 
 
@@ -265,7 +265,7 @@ def _read_photos(photos: Photos, *, side_px: int) -> "PhotoStore":
     from manylabel.training.photo_store import read_store, store_of_images
 
     if isinstance(photos, str | Path | Image.Image):
-        raise TableError(["X: expected a list of photos; one alone goes into a list: [photo]"])
+        raise TableError(["X: expected a list of photos; put a single photo into a list: [photo]"])
     if all(isinstance(photo, str | Path) for photo in photos):
         store, _, failures = read_store([Path(str(photo)) for photo in photos], side_px=side_px)
         if failures:

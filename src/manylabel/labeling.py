@@ -96,7 +96,7 @@ def suggest(  # noqa: PLR0913 - a wish of the user each
     notes = [*notes, *misnamed]
     if len(labeled) == len(paths):
         why = "; ".join(notes) if paths or misnamed else "it is empty"
-        raise InputError(f"{folder}: holds no photo that is not labeled; {why}")
+        raise InputError(f"{folder}: holds no unlabeled photos; {why}")
     seen = score_with_features(opened, paths, names=names, device=device, on_progress=on_progress)
     is_labeled = np.isin(seen.rows, labeled)
     if is_labeled.all():
@@ -163,7 +163,9 @@ def _find_learned(bundle: Bundle, names: Sequence[str], folder: Path) -> tuple[I
     what = (
         f"{len(learned)} {have} of photos that the bundle was trained or evaluated with, and {are} left out"
     )
-    return _rows(learned), [f"{what}; give --labels TABLE where that is not so"] if learned else []
+    return _rows(learned), [
+        f"{what}; if they are not the same photos, give --labels TABLE"
+    ] if learned else []
 
 
 def _rows(rows: Iterable[int]) -> IntArray:

@@ -95,7 +95,7 @@ class Model:
         """
         folder = Path(name)
         if not folder.is_dir():
-            with needs_extra(f"'{name}' is not a folder here; looking for it on the hub", "train"):
+            with needs_extra(f"'{name}' is not a local folder; looking for it on the hub", "train"):
                 from manylabel.pretrained import find_bundle
 
             folder = find_bundle(name).folder

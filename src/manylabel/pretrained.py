@@ -33,7 +33,7 @@ from manylabel import MultiLabelClassifier
 classifier = MultiLabelClassifier.from_pretrained("FOLDER_OR_REPOSITORY")
 ```
 
-It was kept from Python, where nothing is evaluated: how good it is, is not known here.
+It was saved from Python without being evaluated, so its quality is unknown.
 """
 )
 
@@ -91,18 +91,20 @@ def find_bundle(name: Path | str) -> Bundle:
 
 
 def _download(repository: str) -> Path:
-    with needs_extra(f"'{repository}' is no folder here; looking for it on the hub", "train"):
+    with needs_extra(f"'{repository}' is not a local folder; looking for it on the hub", "train"):
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HFValidationError
 
     try:
         return Path(snapshot_download(repository, allow_patterns=[*BUNDLE_FILES]))
     except HFValidationError as error:
-        raise BundleError(f"{repository}: no such folder, and no name of a repository on the hub") from error
+        raise BundleError(
+            f"{repository}: no such folder, and not a valid name of a repository on the hub"
+        ) from error
     except _network_errors() as error:
         reason = str(error).strip().partition("\n")[0]
         raise BundleError(
-            f"{repository}: no such folder, and not to be had from the hub: {reason}"
+            f"{repository}: no such folder, and it cannot be downloaded from the hub: {reason}"
         ) from error
 
 

@@ -97,7 +97,7 @@ HARMFUL: dict[str, tuple[Callable[[], dict[str, str]], str]] = {
                 after='<mergeCell ref="A1:XFD1048576"/>' * 20_000,
             )
         ),
-        "has merged areas that lie upon each other",
+        "has merged cells that overlap",
     ),
     "elements in elements without end": (
         lambda: parts_of(sheet_xml("<a>" * 100_000)),
@@ -266,10 +266,10 @@ def test_a_size_that_is_too_small_by_a_lie_is_one_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("cell", "reason"),
     [
-        ('<c t="s"><v>7</v></c>', "it refers to a text that the workbook does not hold"),
-        ('<c t="s"><v>-1</v></c>', "it refers to a text that the workbook does not hold"),
-        ("<c><v>1.2.3</v></c>", "it holds '1.2.3' as a number, which is none"),
-        (f"<c><v>{'9' * 5000}</v></c>", "as a number, which is none"),
+        ('<c t="s"><v>7</v></c>', "it refers to a text that the workbook does not contain"),
+        ('<c t="s"><v>-1</v></c>', "it refers to a text that the workbook does not contain"),
+        ("<c><v>1.2.3</v></c>", "it holds '1.2.3' as a number, which it is not"),
+        (f"<c><v>{'9' * 5000}</v></c>", "as a number, which it is not"),
         ('<c t="b"><v>2</v></c>', "it holds '2', which is neither true nor false"),
         ('<c s="1"><v>1e300</v></c>', "it holds the error #VALUE!"),
         ('<c s="1"><v>46082</v></c>', r"it holds a date \(2026-03-01\)"),

@@ -296,7 +296,7 @@ def test_thresholds_are_shown_chosen_anew_and_kept(run: Run, shapes_bundle: Path
     assert (shown.code, new.code, again.code, refused.code) == (0, 0, 0, 2)
     assert [line.split()[0] for line in shown.stdout.splitlines()[1:4]] == ["circle", "square", "triangle"]
     assert shown.stdout.splitlines()[-1] == "Thresholds: old.csv"
-    assert "promised for 3 of 3 labels" in new.stdout
+    assert "guaranteed for 3 of 3 labels" in new.stdout
     assert "photos they were not chosen on" in new.stdout
     assert new.stdout.splitlines()[-2:] == ["Written: bundle/thresholds.csv", "Thresholds: new.csv"]
     assert Path("bundle/thresholds.csv").read_bytes() == Path("new.csv").read_bytes()
@@ -540,7 +540,7 @@ def test_an_8_bit_version_is_made_compared_and_used(
     assert "Evaluated on 16 photos: photos that did not calibrate but may have trained." in lines
     assert "the 8-bit version takes its ranges from 16 photos and is compared on 32" in made.said
     assert "mAP is measured on 16 photos and shown; it decides from 40 photos on" in made.said
-    assert lines[-2:] == ["Calibrated on 16 photos; about 100 are a start.", "Written: bundle/int8"]
+    assert lines[-2:] == ["Calibrated on 16 photos; about 100 are a good start.", "Written: bundle/int8"]
     assert used.stdout.splitlines()[1].startswith("00.png")
 
 
@@ -623,7 +623,7 @@ def test_a_contradiction_is_told_before_photos_are_read(
     )
 
     assert answer.code == 2
-    assert "no photo that may have 'circle'" in answer.said
+    assert "rule out 'circle': no photo could have it" in answer.said
     assert not Path("shapes").exists()
 
 

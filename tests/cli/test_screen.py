@@ -141,7 +141,7 @@ def test_metrics_that_are_undefined_are_printed_without_a_number(capsys: pytest.
     )
     assert any(line.startswith("[sea]") and " 0" in line for line in lines)
     assert lines[:2] == ["Evaluated on 4 photos (torch, fp32).", "Note: [b]e careful"]
-    assert lines[-1] == "Baselines to beat: all-negative gives no label to any photo."
+    assert lines[-1] == "Baselines to beat: all-negative predicts no label for any photo."
 
 
 @pytest.mark.parametrize("show", [console.show_log, console.show_warning, console.show_error])

@@ -205,7 +205,7 @@ def test_fewer_than_two_photos_to_train_on_are_an_error(n_known: int, n_photos: 
     targets[:n_known] = 1
     finding = the(check_table(make_table(targets)), "too_few_photos")
     assert finding.level == "error"
-    assert finding.text.endswith("nothing can be learned from fewer than 2; about 100 are a start")
+    assert finding.text.endswith("nothing can be learned from fewer than 2; about 100 are a good start")
 
 
 def test_three_photos_to_train_on_are_a_warning_that_says_what_cannot_be_learned() -> None:
@@ -213,7 +213,7 @@ def test_three_photos_to_train_on_are_a_warning_that_says_what_cannot_be_learned
     assert the(check, "too_few_photos").level == "warning"
     assert the(check, "too_few_photos").text == (
         "3 photos with a known label to train on: a model can only memorize them; thresholds, folds "
-        "and metrics mean little with fewer than 20, and about 100 are a start"
+        "and metrics mean little with fewer than 20, and about 100 are a good start"
     )
 
 
@@ -360,7 +360,7 @@ def test_a_label_that_never_comes_without_another_is_noted() -> None:
     boat = lake * (np.arange(160)[:, None] % 3 == 0)
     finding = the(check_table(make_table(beside(boat, lake), ("boat", "lake"))), "never_without")
     assert finding.text == (
-        f"labels that never come without another: 'boat' never without 'lake' ({int(boat.sum())} photos)"
+        f"labels that never occur without another: 'boat' never without 'lake' ({int(boat.sum())} photos)"
     )
 
 
@@ -372,7 +372,7 @@ def test_a_label_beside_one_that_is_nearly_everywhere_is_no_surprise() -> None:
 def test_labels_that_avoid_each_other_more_than_by_chance_are_noted() -> None:
     day = draw_targets(n_labels=2)[:, 1:]
     assert the(check_table(make_table(beside(day, 1 - day), ("day", "night"))), "never_together").text == (
-        "labels that never come together, though chance alone would bring them together: 'day' and 'night'"
+        "labels that never occur together, though by chance some photos would have both: 'day' and 'night'"
     )
 
 

@@ -138,15 +138,15 @@ def test_a_table_is_read_with_a_note_on_photos_without_an_ending(tmp_path: Path)
     (tmp_path / "labels.csv").write_text("image,labels\na.png,sky\nb.png,\n")
     table = read_table(tmp_path / "labels.csv", photos=tmp_path)
     assert table.notes == (
-        f"2 files in {tmp_path} left out that look like photos but have no usual ending: 'c.jpgx', "
-        "'noending'; rename them, e.g. to .jpg, and convert raw files of cameras",
+        f"2 files in {tmp_path} left out that look like photos but have no known photo extension: 'c.jpgx', "
+        "'noending'; rename them, e.g. to .jpg, and convert camera raw files",
     )
 
 
 def test_a_folder_of_photos_without_endings_is_no_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "noending").write_bytes(encode("PNG"))
     with pytest.raises(
-        InputError, match=r"1 file in .* left out that look like photos but have no usual ending"
+        InputError, match=r"1 file in .* left out that look like photos but have no known photo extension"
     ):
         read_table(None, photos=tmp_path)
 

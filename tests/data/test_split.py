@@ -71,7 +71,7 @@ def rows_of(table: LabelTable, part: Part) -> list[int]:
 def test_a_share_of_the_photos_is_held_out() -> None:
     split = split_of(draw_table(200), test_fraction=0.2)
     assert (len(split.train), len(split.val), len(split.test), split.folds) == (160, 0, 40, ())
-    assert split.origin == "40 of 200 photos for the test, drawn label by label"
+    assert split.origin == "40 of 200 photos held out for the test, stratified by label"
 
 
 def test_folds_cover_every_photo_and_leave_no_test() -> None:
@@ -79,14 +79,15 @@ def test_folds_cover_every_photo_and_leave_no_test() -> None:
     assert split.train.tolist() == list(range(53))
     assert (len(split.val), len(split.test)) == (0, 0)
     assert [len(fold) for fold in split.folds] == [11, 11, 11, 10, 10]
-    assert split.origin == "5 folds of 53 photos, drawn label by label"
+    assert split.origin == "5 folds of 53 photos, stratified by label"
 
 
 def test_validation_photos_are_set_aside_only_where_asked_for() -> None:
     split = split_of(draw_table(200), carve_val=True, val_fraction=0.25)
     assert (len(split.train), len(split.val), len(split.test)) == (120, 40, 40)
     assert split.origin == (
-        "40 of 200 photos for the test, drawn label by label; 40 of 160 for validation, drawn label by label"
+        "40 of 200 photos held out for the test, stratified by label; "
+        "40 of 160 for validation, stratified by label"
     )
 
 
@@ -183,8 +184,8 @@ def test_copies_stay_on_one_side_and_the_origin_says_so() -> None:
     parts = (split.train, split.val, split.test)
     assert sum(len(np.unique(groups[rows])) for rows in parts) == 20
     assert split.origin == (
-        "12 of 60 photos for the test, drawn label by label, near-duplicates kept together; "
-        f"{len(split.val)} of 48 for validation, drawn label by label, near-duplicates kept together"
+        "12 of 60 photos held out for the test, stratified by label, near-duplicates kept together; "
+        f"{len(split.val)} of 48 for validation, stratified by label, near-duplicates kept together"
     )
 
 

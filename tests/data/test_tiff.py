@@ -152,7 +152,7 @@ def test_a_wide_photo_stands_upright() -> None:
         ((5, 7, 2), "u2", BLACK_IS_ZERO, "a TIFF of 2 bands and does not say which of them are red, green"),
         ((5, 7, 12), "u2", BLACK_IS_ZERO, "a TIFF of 12 bands and does not say which of them are red, green"),
         ((5, 7, 3), "u1", BLACK_IS_ZERO, "a TIFF of 3 bands and does not say which of them are red, green"),
-        ((5, 7, 4), "f4", CMYK, "a TIFF whose wide pixels are neither grey nor RGB; save it again as PNG"),
+        ((5, 7, 4), "f4", CMYK, "a TIFF whose wide pixels are neither gray nor RGB; save it again as PNG"),
         ((5, 7, 1), "c8", BLACK_IS_ZERO, "a TIFF of 64 bits per channel in a format that is not read"),
     ],
 )

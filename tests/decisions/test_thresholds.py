@@ -305,7 +305,7 @@ def test_missed_guarantees_name_the_labels() -> None:
     assert chosen.is_guaranteed.tolist() == [False, True]
     missed = MissedGuarantee(label="boat", metric="recall", target=0.9, n_positive=7, n_needed=9, reached=1.0)
     assert chosen.missed == (missed,)
-    assert chosen.origin == "90 % recall on 16 photos, promised for 1 of 2 labels"
+    assert chosen.origin == "90 % recall on 16 photos, guaranteed for 1 of 2 labels"
     assert choose_by(case, objective).missed == (replace(missed, label="1"),)
 
 
@@ -413,7 +413,7 @@ def test_half_is_one_half_whatever_the_scores() -> None:
 
 @pytest.mark.parametrize(
     ("method", "words"),
-    [("half", "0.5 for every label"), ("f1", "best F1 on 2 photos"), ("accuracy", "most right answers on 2")],
+    [("half", "0.5 for every label"), ("f1", "best F1 on 2 photos"), ("accuracy", "best accuracy on 2")],
 )
 def test_origin_says_how_thresholds_were_chosen(method: ThresholdName, words: str) -> None:
     targets, scores = np.array([[1.0], [0.0]]), np.array([[0.2], [0.1]])

@@ -90,7 +90,7 @@ def test_another_result_than_that_of_torch_is_not_used_and_said(
         engine = compile_frozen(module, plan(), sample=given[0])
 
     assert isinstance(engine, frozen._TorchRunner)
-    assert "OpenVINO computes something else than torch (relative error 0.01)" in caplog.text
+    assert "OpenVINO's result differs from torch's (relative error 0.01)" in caplog.text
 
 
 @pytest.mark.parametrize(("error", "is_used"), [(0.08, True), (0.1, False)])

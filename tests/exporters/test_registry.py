@@ -49,7 +49,7 @@ def copied(exported: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("form", ["onnx", "openvino"])
 def test_labels_are_not_passed_over_in_silence(form: ExportName, copied: Path) -> None:
-    with pytest.raises(ConfigError, match="leave --labels out, or take --to int8"):
+    with pytest.raises(ConfigError, match="leave --labels out, or use --to int8"):
         export(copied, form, labels=copied / "labels.csv")
 
 

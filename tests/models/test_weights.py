@@ -156,7 +156,7 @@ def test_no_hub_in_reach_names_the_file_and_the_ways_out(caches: Path) -> None:
     with pytest.raises(WeightsError) as caught:
         load_weights(build_backbone("squeezenet1_1"))
     assert str(caught.value) == (
-        "squeezenet1_1: squeezenet1_1-b8a52dc0.pth is not on this machine and no hub is in reach "
+        "squeezenet1_1: squeezenet1_1-b8a52dc0.pth is not on this machine and no hub can be reached "
         "(Name or service not known). Ways out:\n"
         "  1. put squeezenet1_1-b8a52dc0.pth, from "
         "https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth, into "

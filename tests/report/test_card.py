@@ -80,12 +80,12 @@ def test_the_card_says_how_good_it_is_and_what_doing_nothing_would_give() -> Non
         for line in lines
     )
     assert "| | this model | 95 % interval | all-negative | label-prior |" in lines
-    assert any(line.startswith("Baselines to beat: all-negative gives no label") for line in lines)
+    assert any(line.startswith("Baselines to beat: all-negative predicts no label") for line in lines)
     assert any(re.fullmatch(r"\| sea \| 1 \| 100.0 % \| .* to 100.0 % \| 0.50 \|", line) for line in lines)
 
 
 def test_the_card_says_what_was_done_to_the_probabilities() -> None:
-    assert "* Probabilities: not calibrated: no photos were kept from training.\n" in card_of(TRIAL)
+    assert "* Probabilities: not calibrated: no photos were held out from training.\n" in card_of(TRIAL)
     calibrated = card_of(with_everything(TRIAL, TABLE))
     assert (
         "* Probabilities: calibrated: log loss 0.500 \N{RIGHTWARDS ARROW} 0.400 on photos that the"

@@ -104,7 +104,7 @@ def test_every_outcome_of_a_calibration_has_its_words(
         ),
         (
             MissedGuarantee(label=None, metric="recall", target=0.9),
-            "a recall of 90% cannot be guaranteed: no photos were kept from training to"
+            "a recall of 90% cannot be guaranteed: no photos were held out from training to"
             " choose thresholds on; use validation photos or --folds",
         ),
     ],

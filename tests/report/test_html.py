@@ -436,7 +436,7 @@ def test_a_network_worse_than_saying_nothing_is_called_so(shapes_table: LabelTab
     scores = 1 - shapes_table.targets[rows]
     evaluated = EvaluatedPhotos(rows=rows, scores=scores, decisions=scores >= 0.5)
     results = make_results(shapes_table, [replace(make_trial(shapes_table), test=evaluated)])
-    assert "Giving no label to any photo beats tiny" in baseline_warning(results)
+    assert "Predicting no label for any photo beats tiny" in baseline_warning(results)
 
 
 def test_shares_are_conditional_on_the_row_and_neighbors_keep_company() -> None:

@@ -158,7 +158,7 @@ def test_new_plots_are_drawn_where_there_is_something_to_show() -> None:
 def test_a_run_without_held_out_photos_is_told_as_such() -> None:
     table = draw_table()
     page = page_of(results_of(table, split_of(table), [make_trial(table, tune="full")], RUN))
-    assert "No photos were kept from training" in section_of(page, "calibration")
+    assert "No photos were held out from training" in section_of(page, "calibration")
     assert "was not measured" in section_of(page, "next")
     assert "No problem found" in section_of(page, "check")
     assert "nearest-neighbors" not in [row.model for row in results_of(
@@ -255,7 +255,10 @@ def test_a_network_that_is_surely_ahead_is_called_the_best() -> None:
     results = whole_results()
     assert close_models(results) == []
     assert headline(results).startswith("tiny is the best of 2 models")
-    assert ranking_certainty(results) == "By mAP, tiny is surely better than every other model compared here."
+    assert (
+        ranking_certainty(results)
+        == "By mAP, tiny is better than every other model compared here by more than chance."
+    )
     assert "may be chance" not in best_result(results)
 
 
@@ -266,7 +269,7 @@ def test_a_network_that_may_be_beaten_is_not_called_the_best() -> None:
     first, second = (results.models[place].model for place in (results.best_index, 1 - results.best_index))
     assert close_models(results) == [second]
     assert headline(results).startswith(f"{first} ranks first of 2 models, but {second} may be as good: mAP")
-    assert "is not surely better than the other model" in ranking_certainty(results)
+    assert "is not better than the other model by more than chance" in ranking_certainty(results)
     section = section_of(page_of(results), "table")
     assert re.search(r"differ by [\d.]+ points of mAP \[[^]]+\]: within chance", section)
     assert "is the best" not in text_of(page_of(results))
@@ -325,13 +328,13 @@ def test_a_comparison_never_contradicts_itself(
 
 def test_decisions_that_are_worse_than_none_are_told_in_the_terminal() -> None:
     results = whole_results()
-    assert not any("Giving no label" in line for line in terminal_lines(results))
+    assert not any("Predicting no label" in line for line in terminal_lines(results))
     reached, by_nothing = (
         {**entry.metrics, "exact_match": exact, "binary_accuracy": accuracy}
         for entry, exact, accuracy in ((results.best, 0.0, 0.99), (results.baselines[0], 0.125, 0.5))
     )
     results = changed(changed(results, "models.0.metrics", reached), "baselines.0.metrics", by_nothing)
-    (line,) = (line for line in terminal_lines(results) if line.startswith("Giving no label"))
+    (line,) = (line for line in terminal_lines(results) if line.startswith("Predicting no label"))
     assert f"beats tiny in exact match (12.5{SPACE}% against 0.0{SPACE}%): do not rely" in line
     results = changed(results, "models.0.metrics.binary_accuracy", 0.25)
     assert f"and binary accuracy (50.0{SPACE}% against 25.0{SPACE}%)" in worse_than_nothing(results)

@@ -133,7 +133,7 @@ def part_of(head: str, content: bytes) -> bytes:
     [
         ("name=\"photos\"; filename*=UTF-8''h%E1%BB%93.png", "names its file by filename*= alone"),
         ("name=\"photos\"; FileName* = UTF-8''a.png", "names its file by filename*= alone"),
-        ('name="photos"', "field 'photos' is no file"),
+        ('name="photos"', "field 'photos' is not a file"),
     ],
 )
 def test_a_photo_that_is_no_file_of_the_form_is_told(head: str, said: str, client: TestClient) -> None:
@@ -399,7 +399,7 @@ def test_a_body_that_is_too_large_is_refused(is_promised: bool, shapes_bundle: P
         content = body if is_promised else iter([body[:15_000], body[15_000:]])
         answer = client.post("/predict", content=content)
     assert answer.status_code == 413
-    assert "a request may have 0.01 MB" in answer.json()["detail"]
+    assert "a request may have at most 0.01 MB" in answer.json()["detail"]
 
 
 def test_bodies_are_bounded_together(shapes_bundle: Path) -> None:
@@ -438,7 +438,7 @@ def test_too_many_photos_and_too_many_pixels_are_refused(shapes_bundle: Path) ->
         many = client.post("/predict", files=form_of(*[(f"{n}.png", png()) for n in range(3)]))
         large = client.post("/predict", files=form_of(("large.png", png(101)), ("small.png", png(99))))
     assert many.status_code == 400
-    assert many.json()["detail"] == "a request may have 2 photos; send fewer"
+    assert many.json()["detail"] == "a request may have at most 2 photos; send fewer"
     assert large.status_code == 200
     refused, read = large.json()["photos"]
     assert refused["error"] == "it has more than 0.01 million pixels"
@@ -469,7 +469,7 @@ def test_more_than_may_wait_is_refused_with_a_time_to_come_back(shapes_bundle: P
         again = client.post("/predict", files=two)
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "1"
-    assert "2 photos wait already, and at most 3 may" in answer.json()["detail"]
+    assert "2 photos are already waiting, and at most 3 may" in answer.json()["detail"]
     assert again.status_code == 200
 
 

@@ -134,7 +134,7 @@ def test_a_server_with_all_connections_at_work_says_that_it_is_well() -> None:
         "close",
     )
     assert refused.headers["X-Content-Type-Options"] == "nosniff"
-    assert refused.detail == "the server has as many connections as it may; try again soon"
+    assert refused.detail == "the server has no free connection; try again soon"
     assert accepted.status == 200
 
 

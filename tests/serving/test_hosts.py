@@ -96,7 +96,9 @@ def test_requests_for_another_host_are_refused(
     answer = client.request(method, "/", headers={"Host": host})
     assert answer.status_code == status
     said = answer.json()["detail"]
-    assert said.startswith("this server is not called" if status == 421 else "the request has no Host header")
+    assert said.startswith(
+        "this server does not answer to" if status == 421 else "the request has no Host header"
+    )
 
 
 def test_old_programs_without_a_host_are_answered_where_addresses_are() -> None:

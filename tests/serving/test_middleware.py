@@ -78,7 +78,7 @@ def test_a_client_reads_why_its_body_is_too_large(n_sent: int) -> None:
                 address, request_of("/length", method="POST", body=b"x" * n_sent, n_announced=2 * MB)
             )
             assert (answer.status, answer.headers["Connection"]) == (413, "close")
-            assert answer.detail == "a request may have 1 MB; send fewer or smaller photos"
+            assert answer.detail == "a request may have at most 1 MB; send fewer or smaller photos"
 
 
 def test_a_connection_is_used_again_after_a_body_that_was_read() -> None:

@@ -60,16 +60,16 @@ def test_a_form_that_is_cut_off_anywhere_is_told(n_kept: int) -> None:
         (
             part_of('name="model"', b"other"),
             KIND,
-            "field 'model' is no file; the bundle is chosen in the address",
+            "field 'model' is not a file; the bundle is chosen in the URL",
         ),
-        (b"--x\r\nContent-Type: image/png\r\n\r\n", KIND, "field '' is no file"),
+        (b"--x\r\nContent-Type: image/png\r\n\r\n", KIND, "field '' is not a file"),
         (part_of("name=\"a\"; filename*=UTF-8''a.png"), KIND, r"names its file by filename\*= alone"),
         (
             part_of(f'name="a"; filename="{"a" * 20_000}"'),
             KIND,
             "the form is malformed|headers of more than 16000",
         ),
-        (9 * part_of('name="a"; filename="a"'), KIND, "a request may have 8 photos; send fewer"),
+        (9 * part_of('name="a"; filename="a"'), KIND, "a request may have at most 8 photos; send fewer"),
     ],
 )
 def test_a_form_that_holds_no_photos_is_told(body: bytes, kind: str, said: str) -> None:

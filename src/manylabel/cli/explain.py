@@ -53,7 +53,7 @@ def explain(
     threshold: options.Threshold = None,
     thresholds: options.ThresholdsFile = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the output of an earlier call.")
+        bool, typer.Option("--overwrite", help="Replace the output of an earlier run.")
     ] = False,
     form: DataConfig,
 ) -> None:

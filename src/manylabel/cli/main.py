@@ -41,7 +41,7 @@ COMMANDS = (
 """The commands, in the order of ``--help``: each a function in the module of the same name."""
 
 app = typer.Typer(
-    help="From a folder of photos and a table of labels to a compared multi-label image classifier.",
+    help="Train and compare multi-label image classifiers from a folder of photos and a table of labels.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -95,7 +95,7 @@ def options(
         False, "--version", callback=show_version, is_eager=True, help="Show the version."
     ),
 ) -> None:
-    """From a folder of photos and a table of labels to a compared multi-label image classifier."""
+    """Train and compare multi-label image classifiers from a folder of photos and a table of labels."""
 
 
 @contextmanager

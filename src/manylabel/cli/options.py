@@ -273,7 +273,7 @@ def check_ending(out: Path | None, ending: str) -> None:
         OutputError: It is another one.
     """
     if out is not None and out.suffix.lower() != ending:
-        raise OutputError(f"{out}: unknown ending '{out.suffix}'; known: {ending}")
+        raise OutputError(f"{out}: unknown file extension '{out.suffix}'; known: {ending}")
 
 
 def read_threshold_options(

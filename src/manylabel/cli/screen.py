@@ -195,11 +195,11 @@ def show_exported(exported: "Exported") -> None:
             for row in parity.rows
         ],
     )
-    show_line(f"Probabilities beside torch in fp32, on {parity.evaluated_on}.")
+    show_line(f"Probabilities compared with torch in fp32, on {parity.evaluated_on}.")
     if exported.comparison is not None:
         _show_comparison(exported.comparison)
     if exported.n_calibration is not None:
-        few = "; about 100 are a start" if exported.n_calibration < _FEW_TO_CALIBRATE else ""
+        few = "; about 100 are a good start" if exported.n_calibration < _FEW_TO_CALIBRATE else ""
         show_line(f"Calibrated on {n_things(exported.n_calibration, 'photo')}{few}.")
     show_failures(exported.failures)
     show_line(f"Written: {exported.path}")

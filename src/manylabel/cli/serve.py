@@ -29,7 +29,9 @@ def serve(
         ),
     ],
     *,
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 for all network interfaces.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
     allow_host: Annotated[
         list[str] | None,
@@ -58,9 +60,7 @@ def serve(
     max_seconds: Annotated[float, typer.Option(help="Longest duration of a request, in seconds.")] = 60.0,
     max_body_mb: Annotated[
         float,
-        typer.Option(
-            help="Largest total of all requests at the same time, in MB; more are answered with 503."
-        ),
+        typer.Option(help="Largest total of all requests being received, in MB; more are answered with 503."),
     ] = 512.0,
     max_waiting: Annotated[
         int,

@@ -83,7 +83,7 @@ def choose_evaluation_photos(
         rows, note = _choose_untrained(table, known, is_recorded=learned is not None)
     elif wished == "all":
         rows = np.arange(table.n_photos)
-        note = f"evaluated on all {table.n_photos} photos, as asked{_describe_trained(rows, known)}"
+        note = f"evaluated on all {table.n_photos} photos, as requested{_describe_trained(rows, known)}"
     else:
         rows, note = _rows_of(table, wished, known)
     return replace(table, notes=(*table.notes, note)).take(rows)
@@ -109,12 +109,12 @@ def _choose_untrained(
     kinds = f"{n_test} from its test part, {len(rows) - n_test} new"
     if not n_learned:
         return rows, (
-            f"evaluated on all {len(rows)} photos: by their names, the model was trained on none of them "
-            f"({kinds})"
+            f"evaluated on all {len(rows)} photos: going by their names, the model was trained on none of "
+            f"them ({kinds})"
         )
     return rows, (
-        f"evaluated on the {len(rows)} of {table.n_photos} photos that the model was not trained on, by "
-        f"their names ({kinds}); --part all evaluates on all"
+        f"evaluated on the {len(rows)} of {table.n_photos} photos that the model was not trained on, "
+        f"going by their names ({kinds}); --part all evaluates on all"
     )
 
 
@@ -130,7 +130,7 @@ def _rows_of(table: LabelTable, part: Part, learned: Mapping[int, Part]) -> tupl
                 f"{_WORDS[part]} photo when this model was trained; --part all takes all photos"
             ]
         )
-    where = f"that the table marks '{part}'" if is_own else "of this model's training, by their names"
+    where = f"that the table marks '{part}'" if is_own else "of this model's training, going by their names"
     kind = "" if is_own else f"{_WORDS[part]} "
     return rows, f"evaluated on the {_count(rows, kind)} {where}{_describe_trained(rows, learned)}"
 
@@ -140,8 +140,11 @@ def _describe_trained(rows: IntArray, learned: Mapping[int, Part]) -> str:
     n_learned = sum(_is_learned(row, learned) for row in rows.tolist())
     if not n_learned:
         return ""
-    share = "every one" if n_learned == len(rows) else str(n_learned)
-    return f"; by their names, the model was trained on {share} of them, so these numbers are too optimistic"
+    share = "all" if n_learned == len(rows) else str(n_learned)
+    return (
+        f"; going by their names, the model was trained on {share} of them, so these numbers are too "
+        "optimistic"
+    )
 
 
 def _count(rows: IntArray, kind: str = "") -> str:
@@ -191,13 +194,13 @@ def align_targets(table: LabelTable, labels: Sequence[str]) -> tuple[FloatArray,
             targets[:, column] = table.targets[:, table.labels.index(label)]
     if np.isnan(targets).all():
         raise TableError(
-            [f"{table.source}: no cell tells whether a photo carries {list_some(shared)}; fill some in"]
+            [f"{table.source}: no cell says whether a photo has {list_some(shared)}; fill some in"]
         )
     notes = []
     missing = [label for label in labels if label not in table.labels]
     if missing:
-        notes.append(f"the table does not have {', '.join(missing)}: they are unknown and not evaluated")
+        notes.append(f"labels that are not in the table and not evaluated: {', '.join(missing)}")
     extra = [label for label in table.labels if label not in labels]
     if extra:
-        notes.append(f"the model does not know {', '.join(extra)}: left out")
+        notes.append(f"labels that the model does not know, left out: {', '.join(extra)}")
     return targets, notes

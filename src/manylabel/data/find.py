@@ -168,8 +168,8 @@ class Misnamed:
         names = [printable(path.relative_to(folder).as_posix()) for path in self.paths]
         some = f"{'at least ' if self.has_more else ''}{count(len(self.paths), 'file')}"
         return visible(
-            f"{some} in {folder} left out that look like photos but have no usual ending: "
-            f"{list_some(names, most=3)}; rename them, e.g. to .jpg, and convert raw files of cameras"
+            f"{some} in {folder} left out that look like photos but have no known photo extension: "
+            f"{list_some(names, most=3)}; rename them, e.g. to .jpg, and convert camera raw files"
         )
 
 

@@ -245,7 +245,7 @@ def _check_shape(photo: Image.Image, file: IO[bytes], path: Path) -> None:
     longest = max(photo.size)
     if longest > _LONGEST_SIDE_PX:
         raise PhotoError(
-            path, f"a side of it is {longest:,} pixels long, at most {_LONGEST_SIDE_PX:,} are read"
+            path, f"one side is {longest:,} pixels long, at most {_LONGEST_SIDE_PX:,} are supported"
         )
     if "progressive" in photo.info:
         position = file.tell()
@@ -254,7 +254,7 @@ def _check_shape(photo: Image.Image, file: IO[bytes], path: Path) -> None:
         file.seek(position)
         if n_scans > _MOST_SCANS:
             raise PhotoError(
-                path, f"it has {n_scans} scans, of progressive photos at most {_MOST_SCANS} are read"
+                path, f"it is a progressive JPEG of {n_scans} scans, at most {_MOST_SCANS} are supported"
             )
 
 

@@ -71,7 +71,7 @@ def make_split(
     elif not len(test):
         whole = train
         train, test = drawn.holdout(train, "test_fraction", config.test_fraction)
-        origin.append(f"{len(test)} of {len(whole)} photos for the test, {drawn.manner(whole)}")
+        origin.append(f"{len(test)} of {len(whole)} photos held out for the test, {drawn.manner(whole)}")
     if carve_val and not len(val) and not folds:
         whole = train
         train, val = drawn.holdout(train, "val_fraction", config.val_fraction)
@@ -236,7 +236,7 @@ class _Drawer:
     def manner(self, rows: IntArray) -> str:
         """Describe how rows were divided."""
         is_grouped = self._n_groups(rows) < len(rows)
-        return "drawn label by label" + (", near-duplicates kept together" if is_grouped else "")
+        return "stratified by label" + (", near-duplicates kept together" if is_grouped else "")
 
     def _check_groups(self, rows: IntArray, key: str, given: float) -> None:
         """Refuse to divide photos that all belong together."""

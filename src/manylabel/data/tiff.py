@@ -182,7 +182,7 @@ class _Layout:
         n_bytes = self.width * self.height * self.n_bands * bits[-1] // 8
         most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         if self.one(_PHOTOMETRIC, _BLACK_IS_ZERO) not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB):
-            return f"it is a TIFF whose wide pixels are neither grey nor RGB; {_SAVE_AGAIN}"
+            return f"it is a TIFF whose wide pixels are neither gray nor RGB; {_SAVE_AGAIN}"
         if self.n_bands < n_used:
             return "it is a TIFF that calls itself RGB and has fewer than 3 bands"
         if self.n_colors == 1 and self.n_bands > n_used:

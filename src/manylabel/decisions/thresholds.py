@@ -187,9 +187,9 @@ def choose_thresholds(
         case "f1":
             return _chosen(_shrunk(targets, scores, objective), _origin(f"best F{objective.beta:g}", targets))
         case "accuracy":
-            return _chosen(_shrunk(targets, scores, objective), _origin("most right answers", targets))
+            return _chosen(_shrunk(targets, scores, objective), _origin("best accuracy", targets))
         case "cost":
-            return _chosen(_shrunk_twice(targets, scores, objective), _origin("least cost", targets))
+            return _chosen(_shrunk_twice(targets, scores, objective), _origin("lowest cost", targets))
         case "precision" | "recall":
             names = [str(1 + label) for label in range(targets.shape[1])] if labels is None else labels
             if groups is not None:
@@ -252,7 +252,7 @@ def _promised(
     goal = f"{100 * kept.target:g} % {kept.metric} on {len(targets)} photos"
     return ChosenThresholds(
         values=values,
-        origin=f"{goal}, promised for {kept.is_guaranteed.sum()} of {len(values)} labels",
+        origin=f"{goal}, guaranteed for {kept.is_guaranteed.sum()} of {len(values)} labels",
         is_guaranteed=kept.is_guaranteed,
         missed=kept.list_missed(labels, reached=reached),
     )
@@ -355,7 +355,7 @@ def _runs(flags: BoolArray) -> tuple[IntArray, IntArray]:
 
 def _origin(goal: str, targets: FloatArray) -> str:
     """Describe how thresholds were chosen."""
-    return f"{goal} on {len(targets)} photos, rare labels pulled towards the threshold of all labels together"
+    return f"{goal} on {len(targets)} photos, those of rare labels shrunk toward a common one"
 
 
 def _sum_from_here_up(rank: IntArray, values: FloatArray) -> FloatArray:

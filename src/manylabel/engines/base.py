@@ -204,7 +204,7 @@ def logits_to_scores(logits: FloatArray, *, n_rows: int, n_labels: int, n_views:
     if logits.shape != (n_rows, n_labels):
         raise EngineError(
             f"the model gives outputs of shape {list(logits.shape)}, expected {[n_rows, n_labels]} for "
-            f"{n_rows} views and {n_labels} labels; the bundle is damaged, copy it again or train it anew"
+            f"{n_rows} views and {n_labels} labels; the bundle is damaged, copy it again or train again"
         )
     with np.errstate(invalid="ignore"):
         scores = average_views(logits, n_views=n_views)
@@ -212,7 +212,7 @@ def logits_to_scores(logits: FloatArray, *, n_rows: int, n_labels: int, n_views:
     if n_lost:
         raise EngineError(
             f"the model gives no number (NaN) for {n_lost} of {len(scores)} photos scored together; its "
-            "weights or its preprocessing are damaged, copy the bundle again or train it anew"
+            "weights or its preprocessing are damaged, copy the bundle again or train again"
         )
     return scores
 

@@ -144,7 +144,7 @@ def compile_frozen(module: nn.Module, plan: EnginePlan, *, sample: PixelArray) -
         return with_torch
     if not error <= bound:
         _logger.warning(
-            "OpenVINO computes something else than torch (relative error %.2g); torch does it, more slowly",
+            "OpenVINO's result differs from torch's (relative error %.2g); torch does it, more slowly",
             error,
         )
         return with_torch

@@ -292,7 +292,7 @@ def choose_dtype(precision: PrecisionName) -> Dtype:
             if not has_native_bf16():
                 raise ConfigError(
                     "precision: 'bf16' was asked for, which OpenVINO cannot compute in on this processor; "
-                    "'auto' takes what is there, the engine 'torch' emulates it"
+                    "'auto' uses what is available, the engine 'torch' emulates it"
                 )
             return "bf16"
         case _:

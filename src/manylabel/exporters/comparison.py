@@ -223,8 +223,8 @@ def check_cost(
     if problem is not None:
         costs = "" if comparison is None else f" {'. '.join(_weigh(comparison))}."
         raise EngineError(
-            f"{bundle}: {_NAME} {problem}; nothing was written.{costs} Photos that are more like those to be "
-            "scored may set better ranges; --engine openvino needs none"
+            f"{bundle}: {_NAME} {problem}; nothing was written.{costs} Calibrating on photos more like those "
+            "to be scored may help; --engine openvino needs no calibration"
         )
 
 

@@ -115,8 +115,8 @@ def export(  # noqa: PLR0913 - a wish of the user each
     exporter = find_exporter(to)
     if labels is not None and not exporter.takes_labels:
         raise ConfigError(
-            f"labels: only what int8 loses is measured with them, and '{to}' gives what the model "
-            "gives; leave --labels out, or take --to int8"
+            f"labels: they only measure what int8 loses, and '{to}' predicts the same as the model; "
+            "leave --labels out, or use --to int8"
         )
     job = ExportJob(
         bundle=read_bundle(Path(bundle)),

@@ -187,14 +187,14 @@ _ALL = (
     Metric(
         name="precision",
         heading="Precision",
-        description="share of right ones among the photos given the label",
+        description="share of the photos predicted to have the label that do",
         compute=metrics.precision,
         is_per_label=True,
     ),
     Metric(
         name="recall",
         heading="Recall",
-        description="share of the photos with the label that were given it",
+        description="share of the photos with the label that are predicted to have it",
         compute=metrics.recall,
         is_per_label=True,
     ),

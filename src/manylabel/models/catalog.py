@@ -100,8 +100,8 @@ def _matches(pattern: str) -> Sequence[str]:
     matches = [name for name in _names_beside(pattern) if fnmatchcase(name, pattern)]
     if not matches:
         raise ConfigError(
-            f"no model fits '{pattern}'; without a pattern all short names are listed, those of timm fit "
-            f"'{TIMM_PREFIX}*'"
+            f"no model matches '{pattern}'; without a pattern all short names are listed, those of timm "
+            f"match '{TIMM_PREFIX}*'"
         )
     return matches
 

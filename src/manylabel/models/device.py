@@ -35,7 +35,7 @@ def open_accelerator(device: DeviceName) -> Accelerator:
     if device not in ("auto", accelerator.device.type):
         raise ConfigError(
             f"training.device: '{device}' was asked for, this machine offers '{accelerator.device.type}'; "
-            "'auto' takes what is there"
+            "'auto' uses what is available"
         )
     return accelerator
 

@@ -168,7 +168,7 @@ def _download(url: str, path: Path) -> Path:
         )
     except RuntimeError as error:
         raise WeightsError(
-            f"{url}: what came is not the file that was asked for, or not all of it: {error}; try again"
+            f"{url}: the download is incomplete, or not the requested file: {error}; try again"
         ) from error
     return path
 

@@ -173,7 +173,7 @@ def _why(error: Exception) -> str:
     Examples:
         >>> from urllib.error import HTTPError, URLError
         >>> _why(URLError(OSError(-2, "Name or service not known")))
-        'no hub is in reach (Name or service not known)'
+        'no hub can be reached (Name or service not known)'
         >>> _why(HTTPError("https://hub", 403, "Forbidden", None, None))
         'its hub does not give it (Forbidden)'
     """
@@ -181,7 +181,7 @@ def _why(error: Exception) -> str:
         return f"{error}, so no hub was asked"
     # Errors of HTTP carry a code, those of huggingface_hub the whole response.
     has_answered = hasattr(error, "code") or getattr(error, "response", None) is not None
-    return f"{'its hub does not give it' if has_answered else 'no hub is in reach'} ({reason_of(error)})"
+    return f"{'its hub does not give it' if has_answered else 'no hub can be reached'} ({reason_of(error)})"
 
 
 def _keep_own(backbone: Backbone, *, is_pretrained: bool) -> Provenance:

@@ -95,7 +95,9 @@ def model_card(results: RunResults) -> str:
 
 def _calibration(model: ModelResults) -> str:
     found = model.calibration
-    return "not calibrated: no photos were kept from training" if found is None else calibration_note(found)
+    return (
+        "not calibrated: no photos were held out from training" if found is None else calibration_note(found)
+    )
 
 
 def _label_rows(results: RunResults, model: ModelResults) -> Iterator[str]:

@@ -95,7 +95,10 @@ def serve(  # noqa: PLR0913 - a wish of the operator each
             for change in bundle.thresholds.changes:
                 _logger.info("%s: %s", name, change)
         if token is None and not is_loopback(host):
-            _logger.warning("everybody who reaches %s may ask: set a token to let in only some", host)
+            _logger.warning(
+                "anyone who can reach %s can use this server; set a token to restrict access (--token-file)",
+                host,
+            )
         server = make_server(create_app(served, limits=limits, token=token, hosts=hosts), limits=limits)
         shown = f"[{host}]" if ":" in host else host
         on_start(f"http://{shown}:{taken.getsockname()[1]}")
@@ -195,7 +198,7 @@ def create_app(
     app = FastAPI(
         title="manylabel",
         version=__version__,
-        description="Says which labels photos carry, with probabilities.",
+        description="Predicts the labels of photos, with probabilities.",
         lifespan=close_at_end,
         # Their pages run a script from elsewhere, which could read the token that a person enters.
         docs_url=None,

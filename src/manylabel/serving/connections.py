@@ -30,7 +30,7 @@ _MAX_SWEEP_SECONDS = 1.0
 _LINGER_SECONDS = 2.0
 _MAX_LINGERING_BYTES = 1_000_000
 _logger = logging.getLogger(__name__)
-_NO_ROOM = Refusal(503, "the server has as many connections as it may; try again soon", retry_seconds=1)
+_NO_ROOM = Refusal(503, "the server has no free connection; try again soon", retry_seconds=1)
 _MALFORMED = Refusal(400, "this is not a request of HTTP/1.1")
 
 
@@ -85,7 +85,8 @@ class Connections:
         room = Room.EVERYTHING
         if len(self._open) >= self._most and not self.make_room():
             self.log.warning(
-                "%d connections are open, as many as may be; others can ask for /health alone", self._most
+                "%d connections are open, which is the limit; further ones can only request /health",
+                self._most,
             )
             room = Room.HEALTH if len(self._open) < self._most + self._n_spare else Room.NOTHING
         self._open.add(connection)

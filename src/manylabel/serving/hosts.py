@@ -110,7 +110,7 @@ class KnownHosts:
         if not self._hosts.allow(host):
             raise Refusal(
                 421,
-                f"this server is not called {quoted(found[1])}; its option --allow-host NAME allows a name",
+                f"this server does not answer to {quoted(found[1])}; its option --allow-host NAME adds names",
             )
         if len(self._seen) < _MOST_SEEN:
             self._seen.add(given[0])

@@ -133,7 +133,9 @@ class BoundedRequests:
         """
         limits = self._limits
         if own + n_bytes > limits.request_bytes:
-            raise Refusal(413, f"a request may have {limits.request_mb:g} MB; send fewer or smaller photos")
+            raise Refusal(
+                413, f"a request may have at most {limits.request_mb:g} MB; send fewer or smaller photos"
+            )
         if self._n_bytes + n_bytes > limits.body_bytes:
             raise Refusal(
                 503, f"{limits.body_mb:g} MB are being received already; try again soon", retry_seconds=1

@@ -29,12 +29,13 @@ class PhotoAnswer(BaseModel):
     """The prediction for one photo."""
 
     image: str = Field(description="Name of the file, as it was sent.")
-    labels: list[str] = Field(description="The labels given, the most probable first; may be empty.")
+    labels: list[str] = Field(description="The predicted labels, the most probable first; may be empty.")
     scores: dict[str, float] = Field(
         description="The probability of every label; empty where it was not read."
     )
     error: str | None = Field(
-        default=None, description="Why the photo could not be read; null where it was. Others are answered."
+        default=None,
+        description="Why the photo could not be read; null where it was. The other photos are answered.",
     )
     preview: str | None = Field(
         default=None,
@@ -46,7 +47,7 @@ class PredictAnswer(BaseModel):
     """The predictions for the photos of a request."""
 
     model: str = Field(description="Name of the bundle.")
-    thresholds: dict[str, float] = Field(description="The score from which on a label is given.")
+    thresholds: dict[str, float] = Field(description="The lowest score at which a label is predicted.")
     photos: list[PhotoAnswer] = Field(description="In the order in which they were sent.")
 
 
@@ -57,7 +58,7 @@ class ExplainAnswer(BaseModel):
     image: str = Field(description="Name of the file, as it was sent.")
     label: str = Field(description="The label that is explained.")
     score: float = Field(description="Its probability, as /predict gives it.")
-    is_given: bool = Field(description="Whether /predict gives it.")
+    is_given: bool = Field(description="Whether /predict predicts it.")
     box: tuple[float, float, float, float] = Field(
         description="The part of the photo that the model saw: left, upper, right, lower as shares of it."
     )
@@ -74,7 +75,7 @@ class LabelAnswer(BaseModel):
     """A label."""
 
     name: str
-    threshold: float = Field(description="The score from which on it is given.")
+    threshold: float = Field(description="The lowest score at which it is predicted.")
 
 
 class LabelsAnswer(BaseModel):
@@ -82,7 +83,7 @@ class LabelsAnswer(BaseModel):
 
     model: str = Field(description="Name of the bundle.")
     labels: list[LabelAnswer]
-    constraints: list[str] = Field(description="What is certain about the labels, and obeyed.")
+    constraints: list[str] = Field(description="Constraints among the labels, which predictions obey.")
 
 
 class HealthAnswer(BaseModel):
@@ -90,9 +91,9 @@ class HealthAnswer(BaseModel):
 
     status: str
     version: str = Field(description="Version of manylabel.")
-    models: dict[str, str] = Field(description="Every bundle, and what computes it.")
-    most_photos: int = Field(description="Most photos that a request may hold.")
-    most_bytes: int = Field(description="Most bytes that a request may have.")
+    models: dict[str, str] = Field(description="Every bundle, and the engine that runs it.")
+    most_photos: int = Field(description="Largest number of photos in a request.")
+    most_bytes: int = Field(description="Largest size of a request, in bytes.")
 
 
 class ErrorAnswer(BaseModel):
@@ -106,12 +107,12 @@ _DIGITS = 6
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorAnswer, "description": "The form is malformed, or holds too many files."},
     401: {"model": ErrorAnswer, "description": "The token is missing or wrong."},
-    403: {"model": ErrorAnswer, "description": "A page of another site asks."},
+    403: {"model": ErrorAnswer, "description": "The request comes from a page of another site."},
     404: {"model": ErrorAnswer, "description": "There is no such bundle or label."},
     408: {"model": ErrorAnswer, "description": "The request comes too slowly."},
     413: {"model": ErrorAnswer, "description": "The request is too large."},
-    421: {"model": ErrorAnswer, "description": "The server is not called what the Host header says."},
-    503: {"model": ErrorAnswer, "description": "Too much is asked at the same time; see Retry-After."},
+    421: {"model": ErrorAnswer, "description": "The server does not answer to the name in the Host header."},
+    503: {"model": ErrorAnswer, "description": "The server is busy; see Retry-After."},
     507: {"model": ErrorAnswer, "description": "A disk of the server is full."},
 }
 

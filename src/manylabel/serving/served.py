@@ -207,7 +207,7 @@ class ServedBundle:
     def _open_split_model(self) -> SplitModel | None:
         bundle = read_bundle(self._folder)
         if bundle.facts["sha256"] != self._hashes:
-            raise BundleError("it has changed on disk since the server started; start the server anew")
+            raise BundleError("it has changed on disk since the server started; restart the server")
         return open_split_model(bundle)
 
     def _explain(self, upload: Upload, label: str) -> Explained | None:

@@ -61,7 +61,7 @@ class ServerState:
         """
         most = self.limits.waiting
         if self._n_waiting + n_photos > most:
-            raise _ask_later(f"{self._n_waiting} photos wait already, and at most {most} may")
+            raise _ask_later(f"{self._n_waiting} photos are already waiting, and at most {most} may")
         self._n_waiting += n_photos
         self.measures.waiting.set(self._n_waiting)
         try:
@@ -78,7 +78,7 @@ class ServerState:
             HTTPException: 503: too many wait already.
         """
         if self._n_explained >= _MOST_EXPLAINED:
-            raise _ask_later(f"{self._n_explained} heat maps wait already, and no more may")
+            raise _ask_later(f"{self._n_explained} heat maps are already waiting, and no more may")
         self._n_explained += 1
         try:
             yield
@@ -142,7 +142,7 @@ class Measures:
             "manylabel_photos", "Photos scored or refused", ["model", "outcome"], registry=self._registry
         )
         self.waiting = Gauge(
-            "manylabel_photos_waiting", "Photos that wait or are worked on", registry=self._registry
+            "manylabel_photos_waiting", "Photos waiting or being processed", registry=self._registry
         )
 
     def text(self) -> bytes:

@@ -155,9 +155,9 @@ class _Parts:
             )
         if b"filename" not in options:
             field = quoted(_decode(options.get(b"name", b"")))
-            raise Refusal(400, f"field {field} is no file; the bundle is chosen in the address: ?model=NAME")
+            raise Refusal(400, f"field {field} is not a file; the bundle is chosen in the URL: ?model=NAME")
         if len(self.files) == self._most_files:
-            raise Refusal(400, f"a request may have {self._most_files} photos; send fewer")
+            raise Refusal(400, f"a request may have at most {self._most_files} photos; send fewer")
         self._name = _decode(options[b"filename"])
 
     def _add_content(self, data: bytes, start: int, end: int) -> None:

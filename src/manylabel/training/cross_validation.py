@@ -36,8 +36,8 @@ _MIN_VAL = 2
 
 THRESHOLD_OBJECTIVES: dict[ThresholdName, str] = {
     "f1": "best F{beta:g} per label",
-    "accuracy": "most right cells per label",
-    "cost": "least cost per label",
+    "accuracy": "best accuracy per label",
+    "cost": "lowest cost per label",
     "precision": "a precision of {target:.0%} per label",
     "recall": "a recall of {target:.0%} per label",
     "half": "0.5 for every label",
@@ -45,8 +45,8 @@ THRESHOLD_OBJECTIVES: dict[ThresholdName, str] = {
 """The criterion of each way to choose thresholds, in words."""
 
 _PROMISES: dict[ThresholdName, str] = {
-    "precision": "(each by itself; in at most one of ten such collections is it made and broken)",
-    "recall": "(each by itself, on average over sets of photos like these)",
+    "precision": "(for each label by itself; wrong in at most one of ten sets of photos like these)",
+    "recall": "(for each label by itself, on average over sets of photos like these)",
 }
 """The meaning of a guarantee, in words."""
 
@@ -247,7 +247,7 @@ def _learn(
         origin = f"0.5 for every label; those of {origin} did no better on photos that did not choose them"
     if evaluation.thresholds in ("precision", "recall"):
         n_promised = policy.thresholds.is_guaranteed.sum()
-        origin += f", promised for {n_promised} of {len(labels)} labels {_PROMISES[evaluation.thresholds]}"
+        origin += f", guaranteed for {n_promised} of {len(labels)} labels {_PROMISES[evaluation.thresholds]}"
         origin += (
             ", before constraints among labels"
             if experiment.constraints is not None and experiment.constraints.constraints

@@ -114,8 +114,8 @@ def train_loop(
         losses = [state.step(inputs, targets) for inputs, targets in state.timed(batches.epoch())]
         if not np.isfinite(losses).all():
             raise ConfigError(
-                f"the loss became infinite in epoch {number}: the rates are too high; try a tenth of "
-                f"training.learning_rate={settings.learning_rate:g} and of "
+                f"the loss became infinite in epoch {number}: the learning rates are too high; try a tenth "
+                f"of training.learning_rate={settings.learning_rate:g} and of "
                 f"training.body_learning_rate={settings.body_learning_rate:g}"
             )
         history.append(

@@ -195,7 +195,7 @@ def _apply_policy(final: Fit, policy: DecisionPolicy | None) -> Fit:
 def _thresholds_of(policy: DecisionPolicy | None, initial: Classifier) -> Thresholds:
     if policy is not None:
         return policy.thresholds
-    why = "no photos were kept from training to choose them on"
+    why = "no photos were held out from training to choose them on"
     return Thresholds(values=np.full(len(initial.labels), 0.5), origin=f"0.5 for every label; {why}")
 
 

@@ -169,7 +169,7 @@ def test_what_is_written_is_read_back(
 def test_a_given_delimiter_that_is_in_no_cell_is_a_note(tmp_path: Path) -> None:
     table = read(tmp_path, "image,labels\na.jpg,x;y\nb.jpg,\n", delimiter="|")
     assert table.labels == ("x;y",)
-    assert "labels.csv: the given delimiter '|' is in no cell" in table.notes
+    assert "labels.csv: the given delimiter '|' does not occur in any cell" in table.notes
 
 
 @pytest.mark.parametrize("name", ["value", "vorhanden"])
@@ -212,10 +212,13 @@ def test_labels_that_are_probably_none_are_told(tmp_path: Path, cells: tuple[str
         ("image,labels\na.jpg,sea\nb.jpg,dto.\n", "'dto.' means 'the same as above'"),
         (
             "image,sea,boat\na.jpg,here,gone\nb.jpg,gone,here\n",
-            "hold 'gone', 'here', which is neither a known word for present nor for absent",
+            "hold 'gone', 'here', which are not known words for present or absent",
         ),
-        ("image,sea,boat\na.jpg,0.9,0.1\nb.jpg,0.2,0.8\n", "for a share or probability, write 1"),
-        ('image,sea,boat\na.jpg,"0,9","0,1"\nb.jpg,"0,2","0,8"\n', "for a share or probability, write 1"),
+        ("image,sea,boat\na.jpg,0.9,0.1\nb.jpg,0.2,0.8\n", "for a share or probability, write 1 where"),
+        (
+            'image,sea,boat\na.jpg,"0,9","0,1"\nb.jpg,"0,2","0,8"\n',
+            "for a share or probability, write 1 where",
+        ),
         ("image,a,b\na.jpg,one,two\nb.jpg,three,four\n", "name all that do, with commas between them"),
     ],
 )

@@ -287,14 +287,14 @@ def test_a_label_may_be_called_train(tmp_path: Path) -> None:
     folder = put(tmp_path, {"train/a.jpg": "1", "boat/b.jpg": "2"})
     table = read_table(None, photos=folder)
     assert (table.labels, table.parts) == (("boat", "train"), (None, None))
-    assert table.notes == ("'train' is taken for a label, as those beside it are; move it if it is none",)
+    assert table.notes == ("'train' is taken for a label, like those beside it; move it if it is not one",)
 
 
 @pytest.mark.parametrize("names", [("2023", "2024-05-01"), ("100CANON", "101_PANA"), ("day1", "day 2")])
 def test_labels_that_look_like_dates_or_cameras_are_told(tmp_path: Path, names: tuple[str, str]) -> None:
     table = read_table(None, photos=put(tmp_path, {f"{name}/{name}.jpg": name for name in names}))
     assert len(table.labels) == 2
-    assert "are taken for labels; move them away if they are none" in table.notes[0]
+    assert "are taken for labels; move them away if they are not" in table.notes[0]
 
 
 @pytest.mark.parametrize("names", [("0", "1"), ("n01440764", "n01443537"), ("cat", "dog 2")])

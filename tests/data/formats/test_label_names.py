@@ -40,7 +40,7 @@ def test_an_invisible_entry_of_a_list_is_a_blank() -> None:
 def test_half_a_character_is_a_problem(is_declared: bool) -> None:
     (problem,) = clean_labels(raw_table("sea", "a\ud800b", is_declared=is_declared)).problems
 
-    assert problem == r"t.csv, line 1: a label's name holds half a character: 'a\ud800b'"
+    assert problem == r"t.csv, line 1: a label's name holds a broken character: 'a\ud800b'"
 
 
 @pytest.mark.parametrize("name", ["se\u200ba", "\u202esea", "sea\x00", "sea\u2066"])

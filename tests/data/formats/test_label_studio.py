@@ -157,7 +157,7 @@ def test_json_min_tasks_that_nobody_answered_are_left_out(tmp_path: Path) -> Non
 def test_json_min_with_two_keys_that_may_hold_choices_is_an_error(tmp_path: Path) -> None:
     [problem] = problems(tmp_path, [flat("a.jpg", place="Hanoi", what="boat")])
     assert problem == (
-        "export.json: which of these keys holds the choices? place, what; export JSON, "
+        "export.json: cannot tell which of these keys holds the choices: place, what; export JSON, "
         "which says so, instead of JSON-MIN"
     )
 

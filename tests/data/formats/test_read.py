@@ -96,7 +96,7 @@ def test_photos_that_the_table_does_not_name_are_a_note(tmp_path: Path) -> None:
 def test_names_that_match_loosely_are_a_note(tmp_path: Path) -> None:
     table = read(tmp_path, "image,labels\nold/A.JPG,x\nb,\n")
     assert table.notes == (
-        "2 names matched without folder, ending or case: 'old/A.JPG' as 'a.jpg', 'b' as 'b.jpg'",
+        "2 names matched while ignoring folder, extension or case: 'old/A.JPG' as 'a.jpg', 'b' as 'b.jpg'",
     )
 
 
@@ -115,7 +115,7 @@ def test_files_that_are_there_but_cannot_be_used_are_explained(tmp_path: Path) -
         read_table(tmp_path / "labels.csv", photos=photos)
     assert caught.value.problems == (
         f"labels.csv, line 3: no photo 'notes.txt' in {photos}: the file is there, "
-        "but its ending is not that of a photo",
+        "but its extension is not that of a photo",
         f"labels.csv, line 4: no photo 'outside.jpg' in {photos}: there is {tmp_path / 'outside.jpg'}, "
         "outside of that folder",
     )
@@ -325,7 +325,7 @@ def test_every_format_takes_the_split_of_the_folders(tmp_path: Path, name: str, 
     put_photos(tmp_path, NAMES)
     table = read_table(write(tmp_path / name, NAMES), photos=tmp_path)
     assert table.parts == PARTS
-    assert any("the folders of the photos are the split (2 train, 1 test)" in note for note in table.notes)
+    assert any("it is taken from the folders of the photos (2 train, 1 test)" in note for note in table.notes)
 
 
 @pytest.mark.parametrize(

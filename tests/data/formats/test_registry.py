@@ -139,7 +139,7 @@ def test_a_folder_without_labels_is_an_error_that_says_what_was_seen(tmp_path: P
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("labels.xls", "", "files ending in '.xls' are not known as labels; save a table as .csv or .xlsx"),
+        ("labels.xls", "", "files ending in '.xls' cannot be read as labels; save a table as .csv or .xlsx"),
         ("labels.json", "{}", "labels.json: holds an empty object, which is none of COCO"),
         ("labels.json", '{"info": 1}', "labels.json: holds an object with the keys 'info', which is none of"),
         (

@@ -300,10 +300,11 @@ def test_a_file_is_replaced(tmp_path: Path) -> None:
 
 def test_an_unknown_ending_is_told_and_nothing_written(tmp_path: Path) -> None:
     with pytest.raises(
-        OutputError, match=r"out.xls: unknown ending '.xls'; known: .csv, .xlsx, .json, .jsonl, .parquet"
+        OutputError,
+        match=r"out.xls: unknown file extension '.xls'; known: .csv, .xlsx, .json, .jsonl, .parquet",
     ):
         write_predictions(tmp_path / "out.xls", PREDICTIONS)
-    with pytest.raises(OutputError, match="unknown ending ''"):
+    with pytest.raises(OutputError, match="unknown file extension ''"):
         find_format(Path("out"))
 
     assert not list(tmp_path.iterdir())

@@ -54,12 +54,12 @@ def _too_few_photos(table: LabelTable, split: Split | None) -> list[Finding]:
     n_photos = int((~np.isnan(table.targets[rows])).any(axis=1).sum())
     has = f"{count(n_photos, 'photo')} with a known label to train on"
     if n_photos < 2:
-        text = f"{has}: nothing can be learned from fewer than 2; about 100 are a start"
+        text = f"{has}: nothing can be learned from fewer than 2; about 100 are a good start"
         return [Finding(level="error", kind="too_few_photos", text=text)]
     if n_photos < _FEW_PHOTOS:
         text = (
             f"{has}: a model can only memorize them; thresholds, folds and metrics mean little"
-            f" with fewer than {_FEW_PHOTOS}, and about 100 are a start"
+            f" with fewer than {_FEW_PHOTOS}, and about 100 are a good start"
         )
         return [Finding(level="warning", kind="too_few_photos", text=text)]
     return []

@@ -96,14 +96,14 @@ def _never_without(table: LabelTable, pairs: IntArray, both: IntArray) -> list[F
         f" ({count(int(both[one, other]), 'photo')})"
         for one, other in pairs[:_MOST_SHOWN]
     ]
-    text = f"labels that never come without another: {_some(phrases, n_all=len(pairs))}"
+    text = f"labels that never occur without another: {_some(phrases, n_all=len(pairs))}"
     return _one_finding("note", "never_without", text, columns=np.unique(pairs).tolist())
 
 
 def _never_together(table: LabelTable, pairs: IntArray) -> list[Finding]:
     phrases = [f"'{table.labels[one]}' and '{table.labels[other]}'" for one, other in pairs[:_MOST_SHOWN]]
     text = (
-        "labels that never come together, though chance alone would bring them together:"
+        "labels that never occur together, though by chance some photos would have both:"
         f" {_some(phrases, n_all=len(pairs))}"
     )
     return _one_finding("note", "never_together", text, columns=np.unique(pairs).tolist())

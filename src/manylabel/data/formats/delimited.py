@@ -260,7 +260,7 @@ def _join(rows: Sequence[RawRow]) -> list[RawRow]:
 def _warn_unused(sheet: Sheet, cells: Sequence[str], delimiter: str | None) -> list[str]:
     if delimiter is None or any(delimiter in cell for cell in cells):
         return []
-    return [f"{sheet.title}: the given delimiter '{delimiter}' is in no cell"]
+    return [f"{sheet.title}: the given delimiter '{delimiter}' does not occur in any cell"]
 
 
 def _warn_other_delimiters(sheet: Sheet, cells: Sequence[str], delimiter: str | None) -> list[str]:

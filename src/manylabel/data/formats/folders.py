@@ -142,9 +142,9 @@ def _write_notes(levels: FolderLevels, groups: Sequence[Sequence[_FolderPhoto]])
             f"carry {list_some(labels)}"
         )
     if len(levels.odd) == 1:
-        yield f"{list_some(levels.odd)} is taken for a label, as those beside it are; move it if it is none"
+        yield f"{list_some(levels.odd)} is taken for a label, like those beside it; move it if it is not one"
     elif levels.odd:
-        yield f"{list_some(levels.odd)} are taken for labels; move them away if they are none"
+        yield f"{list_some(levels.odd)} are taken for labels; move them away if they are not"
 
 
 def _describe_empty(found: FoundFiles, *, root: Path) -> Iterator[str]:

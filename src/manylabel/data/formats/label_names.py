@@ -106,7 +106,7 @@ def _describe_unnamed(raw: RawTable, names: Mapping[str, str]) -> list[str]:
     halves = [label for label in names if _HALF_CHARACTER.search(label)]
     unnamed = [label for label, clean in names.items() if not clean and label not in halves]
     return [
-        *(f"{raw.where}: a label's name holds half a character: '{visible(label)}'" for label in halves),
+        *(f"{raw.where}: a label's name holds a broken character: '{visible(label)}'" for label in halves),
         *(
             f"{raw.where}: a label's name has no visible character: '{_escaped(label)}'; give it a name"
             for label in unnamed

@@ -288,8 +288,8 @@ def _find_fields(tasks: Sequence[Task], *, title: str) -> tuple[list[str], list[
         names = ", ".join(fields)
         raise TableError(
             [
-                f"{title}: which of these keys holds the choices? {names}; export JSON, which says so, "
-                "instead of JSON-MIN"
+                f"{title}: cannot tell which of these keys holds the choices: {names}; export JSON, "
+                "which says so, instead of JSON-MIN"
             ]
         )
     if not fields:

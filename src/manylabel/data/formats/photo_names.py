@@ -21,7 +21,7 @@ from manylabel.io.files import printable
 _FEW_MISSING = 0.5
 """Share of missing photos up to which their rows are left out; above it, the folder may be the wrong one."""
 _HOW_MATCHED: dict[Rule, str] = {
-    "name": "matched without folder, ending or case",
+    "name": "matched while ignoring folder, extension or case",
     "address": "matched after decoding the address",
     "upload": "matched as Label Studio renames uploads",
     "number": "matched by their number, as spreadsheets drop leading zeros",
@@ -129,7 +129,7 @@ def _explain_ambiguous(row: RawRow, photos: Sequence[str]) -> str:
     elif len({path.parent for path in paths}) == len(paths):
         advice = "write its folder too"
     elif len({path.with_suffix("") for path in paths}) == 1:
-        advice = "write its own ending" if is_photo_name(row.names[0]) else "write its ending too"
+        advice = "write its own extension" if is_photo_name(row.names[0]) else "write its extension too"
     else:
         advice = "write its path as it is there"
     return f"{row.where}: '{row.names[0]}' may be {list_some(photos)}; {advice}"
@@ -177,7 +177,7 @@ def _explain_missing(row: RawRow, folder: PhotoFolder) -> str:
     name = row.names[0]
     start = f"{row.where}: no photo '{name}' in {folder.path}"
     if _exists(folder.path / name):
-        return f"{start}: the file is there, but its ending is not that of a photo"
+        return f"{start}: the file is there, but its extension is not that of a photo"
     if _exists(row.folder / name):
         return f"{start}: there is {row.folder / name}, outside of that folder"
     # Among numbered photos the nearest name is nearly always another photo, not the same one misspelt.

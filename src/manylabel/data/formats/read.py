@@ -167,7 +167,7 @@ def _check_options(config: DataConfig) -> None:
         if value is not None and value not in meanings:
             raise ConfigError(f"{option}: '{value}' was given, expected {' or '.join(meanings)}")
     if config.delimiter == "":
-        raise ConfigError("delimiter: an empty text separates nothing; leave it out to have it guessed")
+        raise ConfigError("delimiter: an empty text separates nothing; leave it out to detect the delimiter")
 
 
 def assemble_table(
@@ -319,7 +319,7 @@ def take_split_of_folders(names: Sequence[str], parts: Parts, *, where: str) -> 
     counted = Counter(found)
     counts = ", ".join(f"{number} {part}" for part, number in counted.items())
     note = (
-        f"{where}: no part of the split is given, so the folders of the photos are the split ({counts}); "
+        f"{where}: the table gives no split, so it is taken from the folders of the photos ({counts}); "
         "give a part for every photo to change it"
     )
     return found, (note,)

@@ -157,8 +157,8 @@ def _guess_file(path: Path, source: LabelSource) -> LabelFormat:
         case _:
             raise TableError(
                 [
-                    f"{path}: files ending in '{extension}' are not known as labels; save a table as .csv or "
-                    f".xlsx, or name the format: {list_formats()}"
+                    f"{path}: files ending in '{extension}' cannot be read as labels; save a table as .csv "
+                    f"or .xlsx, or name the format: {list_formats()}"
                 ]
             )
 

@@ -155,7 +155,7 @@ def find_format(path: Path) -> PredictionFormat:
     """
     known = [ending for ending in FORMATS if path.name.lower().endswith(ending)]
     if not known:
-        raise OutputError(f"{path}: unknown ending '{path.suffix}'; known: {', '.join(FORMATS)}")
+        raise OutputError(f"{path}: unknown file extension '{path.suffix}'; known: {', '.join(FORMATS)}")
     entry = FORMATS[max(known, key=len)]
     if entry.module is not None and find_spec(entry.module) is None:
         raise MissingExtraError(f"Writing {entry.name} files", entry.extra)

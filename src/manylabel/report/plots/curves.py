@@ -43,7 +43,7 @@ def draw_overall_curves(results: RunResults) -> Figure | None:
     quiet_axes(axes, grid="both")
     _set_range(axes)
     axes.set_xlabel("recall, %: share of the present labels that are found")
-    axes.set_ylabel("precision, %: share of the given labels that are right")
+    axes.set_ylabel("precision, %: share of the predicted labels that are right")
     model_legend(figure, models)
     return figure
 
@@ -148,7 +148,7 @@ def draw_reliability(results: RunResults) -> Figure | None:
     for axes, (title, reliability) in zip(drawn, panels.items(), strict=True):
         _draw_reliability_panel(axes, reliability, color=color_of(results.best_index))
         axes.set_title(title)
-    drawn[0].set_ylabel("truly present, %")
+    drawn[0].set_ylabel("actually present, %")
     return figure
 
 
@@ -177,8 +177,8 @@ def draw_label_reliability(results: RunResults) -> Figure | None:
         _frame_reliability(axes)
         axes.set_title(plain_text(results.data.labels[label].name, n_letters=21))
     panels[0].set(xticks=(0, 50, 100), yticks=(0, 50, 100))
-    figure.supxlabel("probability given, %", fontsize=8.5, color=MUTED)
-    figure.supylabel("truly present, %", fontsize=8.5, color=MUTED)
+    figure.supxlabel("predicted probability, %", fontsize=8.5, color=MUTED)
+    figure.supylabel("actually present, %", fontsize=8.5, color=MUTED)
     if calibration.is_used:
         pairs = {"before calibration": MUTED, "after calibration": color}
         handles = [Line2D([], [], color=shade, marker="o", label=name) for name, shade in pairs.items()]
@@ -190,7 +190,7 @@ def _draw_reliability_panel(axes: Axes, points: Reliability, *, color: str) -> N
     _draw_points(axes, points, color=color, has_band=True)
     _frame_reliability(axes)
     axes.set(xticks=range(0, 101, 25), yticks=range(0, 101, 25))
-    axes.set_xlabel("probability given, %")
+    axes.set_xlabel("predicted probability, %")
 
 
 def _frame_reliability(axes: Axes) -> None:

@@ -127,7 +127,7 @@ def caption_precision_recall(results: RunResults) -> str:
     return (
         "The closer a curve comes to the upper right corner, the better; the marker is where the thresholds"
         f" put the model. {best.model} finds {percent(best.metrics['OR'], digits=0)} of the labels, and"
-        f" {percent(best.metrics['OP'], digits=0)} of those it gives are right."
+        f" {percent(best.metrics['OP'], digits=0)} of those it predicts are right."
     )
 
 
@@ -135,9 +135,7 @@ def caption_label_curves(results: RunResults) -> str:
     """Explain the small plots."""
     n_positive = results.models[0].n_positive
     n_shown = min(sum(1 for n in n_positive if n), MAX_PANELS)
-    which = (
-        "The same per label" if n_shown == len(n_positive) else f"The {n_shown} labels with most positives"
-    )
+    which = "The same per label" if n_shown == len(n_positive) else f"The {n_shown} most frequent labels"
     return (
         f"{which}, with the number of evaluated photos that carry it; a curve that falls to the dotted line"
         " is no better than chance."

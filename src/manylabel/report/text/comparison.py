@@ -84,13 +84,16 @@ def ranking_certainty(results: RunResults) -> str:
     if n_others < 1:
         return ""
     if not close:
-        return f"By mAP, {best} is surely better than every other model compared here."
+        return f"By mAP, {best} is better than every other model compared here by more than chance."
     if len(close) == n_others:
         which = "the other model" if n_others == 1 else f"any of the {n_others} other models"
-        return f"By mAP, {best} is not surely better than {which}: take the smaller or the faster one."
+        return (
+            f"By mAP, {best} is not better than {which} by more than chance: take the smaller or the faster"
+            " one."
+        )
     return (
-        f"By mAP, {best} is not surely better than {len(close)} of the {n_others} other models: among these,"
-        " take the smaller or the faster one."
+        f"By mAP, {best} is not better than {len(close)} of the {n_others} other models by more than"
+        " chance: among these, take the smaller or the faster one."
     )
 
 

@@ -32,7 +32,7 @@ def describe_calibration(model: ModelResults) -> str:
     """Tell what was done to the probabilities of a model, and on which photos that was measured."""
     found = model.calibration
     if found is None:
-        return "No photos were kept from training, so calibration could not be measured."
+        return "No photos were held out from training, so calibration could not be measured."
     photos = n_things(found.n_photos, "photo")
     return f"{sentence(calibration_note(found))} Measured on {photos}: {found.origin}."
 
@@ -75,8 +75,8 @@ def describe_missed_guarantee(missed: MissedGuarantee) -> str:
     metric, n_positive, n_needed = missed.metric, missed.n_positive, missed.n_needed
     if missed.label is None:
         return (
-            f"a {metric} of {missed.target:.0%} cannot be guaranteed: no photos were kept from training to"
-            " choose thresholds on; use validation photos or --folds"
+            f"a {metric} of {missed.target:.0%} cannot be guaranteed: no photos were held out from training"
+            " to choose thresholds on; use validation photos or --folds"
         )
     goal = f"{100 * missed.target:g} % {metric}"
     positives = "1 positive is" if n_positive == 1 else f"{n_positive} positives are"
@@ -109,7 +109,7 @@ def describe_threshold_gain(gain: ThresholdGain) -> str:
     if gain.half["exact_match"] is None:
         return "the effect of thresholds on new photos is unknown: no photo has a known label"
     if before is None or new is None or own is None:
-        return f"the effect of thresholds on {name} is unknown: no label is given to any photo"
+        return f"the effect of thresholds on {name} is unknown: no label is predicted for any photo"
     template = "{:.2f}" if metric == "cost" else "{:.1%}"
     old_text, new_text, own_text = (template.format(value).rstrip("%") for value in (before, new, own))
     change = f"{'raise' if new > before else 'lower'} {name} from {old_text} to"

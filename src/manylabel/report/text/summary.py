@@ -13,7 +13,7 @@ from manylabel.results import ModelResults, RunResults
 from manylabel.types import Part
 
 BASELINES = {
-    "all-negative": "gives no label to any photo",
+    "all-negative": "predicts no label for any photo",
     "label-prior": "scores every label with its share among the training photos",
     "nearest-neighbors": "gives a photo the labels of the training photos that look most like it to the"
     " backbone before training",
@@ -49,7 +49,7 @@ def describe_baselines(baselines: Sequence[str]) -> str:
 
     Examples:
         >>> describe_baselines(["all-negative"])
-        'Baselines to beat: all-negative gives no label to any photo.'
+        'Baselines to beat: all-negative predicts no label for any photo.'
     """
     return f"Baselines to beat: {'; '.join(f'{name} {BASELINES[name]}' for name in baselines)}."
 
@@ -174,7 +174,7 @@ def baseline_warning(results: RunResults) -> str:
         return "No label of an evaluated photo is known, so binary accuracy is undefined."
     why = ", because most labels are absent from most photos" if by_nothing > 0.5 else ""
     text = (
-        "Read binary accuracy with care: giving no label to any photo already reaches"
+        "Read binary accuracy with care: predicting no label for any photo already reaches"
         f" {percent(by_nothing)}{why}. {results.best.model} reaches {percent(reached)}."
     )
     return f"{text} {worse_than_nothing(results)}".rstrip()
@@ -193,8 +193,8 @@ def worse_than_nothing(results: RunResults) -> str:
     if not lost:
         return ""
     return (
-        f"Giving no label to any photo beats {best.model} in {list_words(lost)}: do not rely on its decisions"
-        " yet. mAP and F1 show whether it ranks photos well."
+        f"Predicting no label for any photo beats {best.model} in {list_words(lost)}: do not rely on its"
+        " decisions yet. mAP and F1 show whether it ranks photos well."
     )
 
 

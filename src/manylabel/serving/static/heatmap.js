@@ -16,7 +16,7 @@ export function lay(image, layer, [left, upper, right, lower]) {
 }
 
 const ROWS = ["top", "middle", "bottom"];
-const COLUMNS = ["left", "centre", "right"];
+const COLUMNS = ["left", "center", "right"];
 
 // The same in words, for those who do not see the picture.
 export function inWords(map, label) {
@@ -26,6 +26,6 @@ export function inWords(map, label) {
   const column = map[row].indexOf(most);
   const third = (index, n) => Math.min(2, Math.floor((3 * index) / n));
   const [y, x] = [ROWS[third(row, map.length)], COLUMNS[third(column, map[0].length)]];
-  const where = y === "middle" && x === "centre" ? "in the middle" : `at the ${y} ${x}`;
+  const where = y === "middle" && x === "center" ? "in the middle" : `at the ${y} ${x}`;
   return `What speaks most for “${label}” lies ${where}; the line goes around all that speaks at least half as strongly.`;
 }

@@ -39,8 +39,8 @@ def test_labels_are_read_as_they_were_meant(cell: str, labels: list[str]) -> Non
 @pytest.mark.parametrize(
     ("cell", "reason"),
     [
-        ("['beach' 'boat' ... 'sea']", "was cut where it was written"),
-        ("[old town]", "may be one label with a blank or several labels"),
+        ("['beach' 'boat' ... 'sea']", "is cut off: the list is incomplete"),
+        ("[old town]", "may be one label with a space or several labels"),
         ("[['beach'], ['boat']]", "cannot be read as a list of labels"),
         ('[["beach"], ["boat"]]', "is a list of lists"),
         ('{"beach": "perhaps"}', "does not say of each label whether it is present"),

@@ -93,8 +93,8 @@ def find_columns(sheet: Sheet, source: LabelSource, *, layout: Layout | None = N
     wanted = list(numbers_of(config.label_columns, sheet, option="label_columns"))
     if photo in wanted:
         raise ConfigError(
-            f"label_columns: '{sheet.header[photo]}' names the photos of {sheet.title}, so it is no label; "
-            "if another column does, give it with --photo-column NAME"
+            f"label_columns: '{sheet.header[photo]}' names the photos of {sheet.title}, so it is not a "
+            "label; if another column names them, give it with --photo-column NAME"
         )
     parts = _find_parts(sheet, taken={photo, *ignored, *wanted})
     free = [number for number in range(len(sheet.header)) if number not in {photo, *parts, *ignored}]
@@ -321,8 +321,8 @@ def _find_only_text(sheet: Sheet, rest: Sequence[int]) -> int:
     if len(marks) <= _MOST_MARKS and all(len(set(sheet.column(number))) > 1 for number in texts):
         raise TableError(
             [
-                f"{sheet.where}: the columns {names} hold {list_some(marks)}, which is neither a known word "
-                "for present nor for absent; write 1 and 0 instead"
+                f"{sheet.where}: the columns {names} hold {list_some(marks)}, which are not known words "
+                "for present or absent; write 1 and 0 instead"
             ]
         )
     raise TableError(
@@ -339,7 +339,7 @@ def _describe_no_labels(sheet: Sheet, numbers: Sequence[int]) -> str:
         for number in numbers[:3]
     ]
     are_shares = all(holds_fractions(sheet.column(number)) for number in numbers)
-    hint = "for a share or probability, write 1 from the value on at which the label applies, else 0; "
+    hint = "for a share or probability, write 1 where it is high enough for the label to apply, else 0; "
     return (
         f"{sheet.where}: no column of labels: {', '.join(held)}; a column per label holds 1 and 0, a column "
         f"of lists holds names; {hint if are_shares else ''}{OTHER_COLUMNS}"
@@ -352,7 +352,7 @@ def _describe_counts(sheet: Sheet, number: int) -> str:
     if set(filter(None, sheet.column(number))) == {"1", "2"}:
         return (
             f"{sheet.where}: column '{name}' holds 1 and 2; if these mean yes and no, write 1 and 0; if "
-            f"it is no label, leave it out: --ignore '{name}'"
+            f"it is not a label, leave it out: --ignore '{name}'"
         )
     return (
         f"{sheet.where}: column '{name}' holds 0, 1 and other numbers such as {number_held}; if it counts "

@@ -232,7 +232,7 @@ def read_workbook(path: Path, *, title: str) -> tuple[Grid, ...]:
         raise TableError(
             [
                 f"{title}: cannot be read as an Excel workbook: {error}; open it in a spreadsheet program "
-                "and save it anew as .xlsx or CSV"
+                "and save it again as .xlsx or CSV"
             ]
         ) from error
 

@@ -245,7 +245,7 @@ def parse_list(cell: str) -> list[str]:
     text = _unwrap(cell)
     inner = text[1:-1].strip()
     if _CUT.search(inner):
-        raise LabelCellError(f"'{cell}' was cut where it was written: the list is not whole")
+        raise LabelCellError(f"'{cell}' is cut off: the list is incomplete; write the whole list")
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -299,7 +299,7 @@ def _read_bare(cell: str, text: str, *, has_commas: bool) -> list[str]:
     if all(_NUMBER.fullmatch(word) for word in words):
         return [_as_written(word) for word in words]
     raise LabelCellError(
-        f"'{cell}' may be one label with a blank or several labels; put commas between labels, or quotes "
+        f"'{cell}' may be one label with a space or several labels; put commas between labels, or quotes "
         "around them"
     )
 

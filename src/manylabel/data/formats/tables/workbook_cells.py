@@ -144,7 +144,7 @@ class SheetCells(PartReader):
             columns = range(left, min(right + 1, self._width))
             n_cells -= len(rows) * len(columns)
             if n_cells < 0:
-                raise TableError([f"{self.title}: has merged areas that lie upon each other; part them"])
+                raise TableError([f"{self.title}: has merged cells that overlap; unmerge them"])
             if text:
                 for row in rows:
                     cells = self.rows[numbers[row]]
@@ -242,7 +242,7 @@ class SheetCells(PartReader):
         (top, left), (bottom, right) = self._position(first), self._position(last or first)
         self._merged.append((top, left, bottom, right))
         if len(self._merged) > _MOST_MERGED:
-            raise TableError([f"{self.title}: has more than {_MOST_MERGED:,} merged areas; part them"])
+            raise TableError([f"{self.title}: has more than {_MOST_MERGED:,} merged cells; unmerge them"])
 
     def _position(self, name: str) -> tuple[int, int]:
         letters = name.rstrip("0123456789")
@@ -280,7 +280,7 @@ _ERRORS = frozenset(
     }
 )
 _UNCOMPUTED = "its formula was never computed; open the file in a spreadsheet program and save it there"
-_NO_TEXT = "it refers to a text that the workbook does not hold; save it anew in a spreadsheet program"
+_NO_TEXT = "it refers to a text that the workbook does not contain; save it again in a spreadsheet program"
 
 Value = tuple[str, str | None]
 """The text of a cell; and why it cannot be used, if it cannot."""
@@ -358,7 +358,7 @@ def _read_number(value: str) -> Value:
 
 
 def _describe_number(value: str) -> str:
-    return f"it holds '{value[:_LONGEST_SHOWN]}' as a number, which is none"
+    return f"it holds '{value[:_LONGEST_SHOWN]}' as a number, which it is not"
 
 
 def _read_truth(value: str) -> Value:

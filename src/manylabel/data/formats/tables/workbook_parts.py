@@ -75,7 +75,7 @@ class PartReader:
         return TableError(
             [
                 f"{self.title}: is not written as a spreadsheet program does; open it in one and save it "
-                "anew as .xlsx or CSV"
+                "again as .xlsx or CSV"
             ]
         )
 
@@ -158,7 +158,7 @@ class Package:
             [
                 f"{self.title}: unpacks to more than {_FREE_BYTES // _MEGA} MB, over {_MOST_TIMES} times its "
                 f"size, or to more than {_MOST_PART_BYTES // _MEGA} MB a sheet, as no table of labels does; "
-                "save it anew in a spreadsheet program, or as CSV"
+                "save it again in a spreadsheet program, or as CSV"
             ]
         )
 
