@@ -176,6 +176,16 @@ def test_whatever_is_imported_is_a_declared_dependency() -> None:
     assert undeclared == set()
 
 
+def test_the_picture_of_the_layers_is_the_one_that_is_checked() -> None:
+    root = PACKAGE.parents[1]
+    linter = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    checked = [layer.split(" | ") for layer in linter["contracts"][0]["layers"] if layer != "__main__"]
+    text = (root / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    picture = text.partition("**Imports go down only.**")[2].split("```")[1]
+    drawn = [layer.split(" | ") for line in picture.split("\n") for layer in line.split(" > ") if layer]
+    assert drawn == [[name for name in layer if not name.startswith("(")] for layer in checked]
+
+
 def _plain_name(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution).lower()
 

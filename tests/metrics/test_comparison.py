@@ -107,3 +107,9 @@ def test_the_better_model_has_the_lower_value_of_an_error(
 def test_a_name_per_model_is_needed() -> None:
     with pytest.raises(ValueError, match="1 names for 2 models"):
         compare_pairs(simulated_bootstrap(0, 5), names=("a",))
+
+
+@pytest.mark.parametrize("metric", ["map", "average_precision"])
+def test_a_metric_that_was_not_measured_is_named_with_those_that_were(metric: str) -> None:
+    with pytest.raises(ValueError, match=f"metric '{metric}' was not measured; known: .*mAP"):
+        compare_pairs(simulated_bootstrap(0, 5), names=("a", "b"), metrics=("mAP", metric))

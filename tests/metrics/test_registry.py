@@ -1,7 +1,9 @@
 """Metrics are complete entries, and a new entry is measured, compared and shown like all others."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from manylabel.metrics.bootstrap import bootstrap_metrics
 from manylabel.metrics.comparison import compare_pairs
 from manylabel.metrics.registry import METRICS, Metric, list_metrics, measure
 from manylabel.report import tables
+from manylabel.report.html import render_page
 from manylabel.types import FloatArray
 from tests.report.conftest import results_of
 from tests.report.test_collect import RUN, make_split, make_table, make_trial
@@ -99,3 +102,32 @@ def test_an_own_metric_stands_in_the_tables(own_metric: Metric, tmp_path: Path) 
     tables.write_table(results_of(make_table(), make_split(), [make_trial()], RUN), tmp_path)
     assert f"| {own_metric.heading} |" in (tmp_path / "table.md").read_text(encoding="utf-8")
     assert own_metric.name in (tmp_path / "table.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
+
+
+def test_the_page_marks_the_lowest_value_of_a_main_metric_that_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(METRICS, "hamming_loss", replace(METRICS["hamming_loss"], is_main=True))
+    worse = make_trial("worse")
+    assert worse.test is not None
+    worse = replace(worse, test=replace(worse.test, decisions=~worse.test.decisions))
+    results = results_of(make_table(), make_split(), [make_trial("better"), worse], RUN)
+    losses = {entry.model: entry.metrics["hamming_loss"] for entry in results.models}
+    assert losses == {"better": pytest.approx(0.2), "worse": pytest.approx(0.8)}
+    page = render_page(results, pictures={}, thumbnails={}, small_thumbnails={}, heat_maps={})
+    assert f'<td data-value="{losses["better"]}" class="top">' in page
+
+
+def test_a_metric_of_each_label_stands_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = replace(METRICS["recall"], name="sensitivity", heading="Sensitivity")
+    monkeypatch.setitem(METRICS, own.name, own)
+    results = results_of(make_table(), make_split(), [make_trial()], RUN)
+    page = render_page(results, pictures={}, thumbnails={}, small_thumbnails={}, heat_maps={})
+    assert '<th scope="col">Average precision</th>' in page
+    assert '<th scope="col">F1</th><th scope="col">Sensitivity</th><th scope="col">Threshold</th>' in page
+
+
+@pytest.mark.parametrize("change", [{"unit": "number"}, {"is_per_label": True}])
+def test_a_main_metric_that_tables_cannot_show_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="metric 'mAP': main metrics are written in percent"):
+        replace(METRICS["mAP"], **change)

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from manylabel.report import html
 from manylabel.report.gallery import make_thumbnail
 from manylabel.report.html import render_page, shown_photos, write_report
 from manylabel.report.plots import curves
 from manylabel.report.plots.counts import conditional_shares, order_by_company
 from manylabel.report.plots.learning import mean_curve, read_losses
-from manylabel.report.plots.registry import draw_plots
+from manylabel.report.plots.registry import PLOTS, draw_plots
 from manylabel.report.text.captions import caption_average_precision, caption_co_occurrence, caption_losses
 from manylabel.report.text.summary import (
     baseline_warning,
@@ -454,3 +455,15 @@ def test_the_labels_with_most_positives_get_plots_of_their_own() -> None:
     n_positive = [0, *range(1, 40), 39]
     chosen = curves.choose_labels(n_positive)
     assert chosen == list(range(11, 41))
+
+
+def test_every_plot_stands_in_a_section() -> None:
+    sections = Path(html.__file__).parent / "templates" / "sections"
+    text = "\n".join(template.read_text(encoding="utf-8") for template in sections.iterdir())
+    assert set(re.findall(r'plot\("(\w+)"\)', text)) == set(PLOTS)
+
+
+def test_every_section_has_a_template() -> None:
+    sections = Path(html.__file__).parent / "templates" / "sections"
+    names = {template.name.removesuffix(".html.j2") for template in sections.iterdir()}
+    assert names == {"headline", *html.SECTIONS}

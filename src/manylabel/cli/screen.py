@@ -142,8 +142,9 @@ def _show_labels(evaluation: "Evaluation") -> None:
     from manylabel.report.tables import format_cell
     from manylabel.report.text.glossary import AP_NOTE
 
+    shown = [METRICS[name] for name in _OF_A_LABEL]
     show_table(
-        ["Label", "Photos\nwith it", *(METRICS[name].heading for name in _OF_A_LABEL)],
+        ["Label", "Photos\nwith it", *(metric.short_heading or metric.heading for metric in shown)],
         [
             [
                 label,

@@ -76,13 +76,13 @@ def compare_pairs(
     Args:
         bootstrap: The models on the same resamples.
         names: The models' names, in the order of ``bootstrap.models``.
-        metrics: The metrics to compare, names of ``METRICS``.
+        metrics: The metrics to compare, names of those of all labels together.
 
     Returns:
         One entry per metric and pair, pairs in the given order.
 
     Raises:
-        ValueError: There are not as many names as models.
+        ValueError: There are not as many names as models, or a metric is none of those.
 
     Examples:
         >>> from manylabel.metrics.bootstrap import bootstrap_metrics
@@ -95,6 +95,10 @@ def compare_pairs(
     """
     if len(names) != len(bootstrap.models):
         raise ValueError(f"{len(names)} names for {len(bootstrap.models)} models")
+    known = [*bootstrap.models[0].measured] if bootstrap.models else []
+    missing = [metric for metric in metrics if metric not in known]
+    if known and missing:
+        raise ValueError(f"metric '{missing[0]}' was not measured; known: {', '.join(known)}")
     models = list(zip(names, bootstrap.models, strict=True))
     return tuple(
         _compare(metric, first, second, bootstrap)

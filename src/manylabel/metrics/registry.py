@@ -3,8 +3,9 @@
 In:  targets, scores and decisions [n_photos, n_labels].
 Out: one number per metric, or one per metric and label, by name, in the order of the registry.
 
-A new metric is a function in ``metrics.py`` and an entry here: it is then measured, gets an interval, can be
-compared between models, and shows up in tables, reports and files.
+A new metric is a function in ``metrics.py`` and an entry here. One of all labels together is then measured,
+gets an interval, can be compared between models, and shows up in tables, reports and files; one per label
+stands in the report's numbers per label and in files.
 """
 
 from collections.abc import Callable
@@ -27,13 +28,16 @@ class Metric:
         description: What it measures, in words that follow a colon.
         compute: Its values on resamples of photos: [n_resamples], or [n_resamples, n_labels] per label.
         is_per_label: Whether it has a value per label, instead of one for all labels together.
-        is_main: Whether tables show it first, with its interval.
+        is_main: Whether tables show it first, with its interval; it is a share of all labels together.
         direction: Which values are better.
         unit: How it is written: "percent" for shares, "number" for anything else.
         highest: Its highest value; the lowest is 0.
         rests_on: What decides how much the photos can tell of it: all of them, those with a label, or those
             with the median label, where it is a mean over labels and as uncertain as these.
         absent_label_is_0: Whether a label that no photo carries adds 0 to its mean over labels.
+
+    Raises:
+        ValueError: Tables would show it first, but it is no share, or one per label.
     """
 
     name: str
@@ -48,6 +52,14 @@ class Metric:
     highest: Literal[1, "n_labels"] = 1
     rests_on: Literal["photos", "positives", "median_label"] = "positives"
     absent_label_is_0: bool = False
+
+    def __post_init__(self) -> None:
+        """Check that tables can show it."""
+        if self.is_main and (self.is_per_label or self.unit != "percent"):
+            raise ValueError(
+                f"metric '{self.name}': main metrics are written in percent and are of all labels together; "
+                "leave out is_main"
+            )
 
     def highest_value(self, *, n_labels: int) -> float:
         """Return its highest value."""
@@ -172,7 +184,8 @@ _ALL = (
     ),
     Metric(
         name="average_precision",
-        heading="AP",
+        heading="Average precision",
+        short_heading="AP",
         description="how well the photos with the label rank above those without it",
         compute=metrics.average_precision,
         is_per_label=True,

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from manylabel.data.photos import data_uri
 from manylabel.errors import PhotoError
 from manylabel.io.files import write_atomically
+from manylabel.metrics.registry import METRICS
 from manylabel.report import tables
 from manylabel.report.gallery import BOX_PX, SMALL_BOX_PX, labels_to_show, make_thumbnail
 from manylabel.report.plots.registry import PLOTS, Picture, draw_plots
@@ -157,13 +158,14 @@ def render_page(
 
 
 def _best_values(rows: Sequence[TableRow]) -> dict[str, float | None]:
-    """Return the best value of each main column: the highest metric, the lowest cost."""
+    """Return the best value of each main column: the lowest cost or error, the highest of anything else."""
     known = {
         column: [value for row in rows if (value := row.numbers[column]) is not None]
         for column in (*main_metrics(), *COSTS)
     }
+    lowest = {*COSTS, *(name for name in main_metrics() if METRICS[name].direction == "lower")}
     return {
-        column: (min if column in COSTS else max)(values) if values else None
+        column: (min if column in lowest else max)(values) if values else None
         for column, values in known.items()
     }
 

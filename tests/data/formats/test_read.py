@@ -96,7 +96,7 @@ def test_photos_that_the_table_does_not_name_are_a_note(tmp_path: Path) -> None:
 def test_names_that_match_loosely_are_a_note(tmp_path: Path) -> None:
     table = read(tmp_path, "image,labels\nold/A.JPG,x\nb,\n")
     assert table.notes == (
-        "2 names matched while ignoring folder, extension or case: 'old/A.JPG' as 'a.jpg', 'b' as 'b.jpg'",
+        "2 names matched ignoring folder, extension or case: 'old/A.JPG' as 'a.jpg', 'b' as 'b.jpg'",
     )
 
 

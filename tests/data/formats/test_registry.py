@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 from manylabel.cli.main import app
 from manylabel.config import DataConfig
 from manylabel.data.formats import read_table
-from manylabel.data.formats.base import LabelSource
+from manylabel.data.formats.base import LabelSource, RawRow, RawTable
 from manylabel.data.formats.registry import FORMATS, guess_format
 from manylabel.errors import TableError
 
@@ -220,3 +221,27 @@ def test_the_help_of_a_command_describes_every_format() -> None:
     shown = " ".join(answer.output.split())
     for name, one in FORMATS.items():
         assert f"{name}: {one.description}" in shown
+
+
+def test_a_format_that_was_added_is_asked_before_the_one_that_fits_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, {"images/a.jpg": "", "images/more/b.jpg": "", "marks/a.mark": "boat"})
+    assert guessed(LabelSource(path=tmp_path))[0] == "folders"
+    marks = replace(FORMATS["voc"], name="marks", fits_folder=lambda folder: (folder / "marks").is_dir())
+    monkeypatch.setitem(FORMATS, "marks", marks)
+    assert guessed(LabelSource(path=tmp_path)) == ("marks", tmp_path)
+
+
+@pytest.mark.parametrize("field", ["present", "unknown"])
+def test_a_row_with_a_label_that_its_reader_did_not_list_is_named(field: str) -> None:
+    labels = {"present": frozenset[str](), field: frozenset({"boat", "sea"})}
+    row = RawRow(
+        names=("a.jpg",),
+        folder=Path(),
+        where="t.csv, line 2",
+        present=labels["present"],
+        unknown=labels.get("unknown", frozenset()),
+    )
+    with pytest.raises(ValueError, match=r"t\.csv, line 2: its labels \['boat'\] are not among those of the"):
+        RawTable(rows=(row,), labels=("sea",), title="t.csv", kind="CSV", where="t.csv, line 1")

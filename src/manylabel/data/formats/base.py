@@ -60,11 +60,12 @@ class RawRow:
     """The labels of one photo, as one line or one annotation gives them.
 
     Attributes:
-        names: Names of the photo: as written, then other spellings to try in turn.
+        names: Names of the photo: as written, then other spellings to try in turn. Where photos of several
+            folders have one name, the folder belongs into it.
         folder: Folder that the names may be relative to.
         where: Location for messages, e.g. ``"labels.csv, line 7"``.
         present: Labels that apply.
-        unknown: Labels that are unknown. Every label in neither set is absent.
+        unknown: Labels that are unknown, none of them present. Every label in neither set is absent.
         part: The given part of the split.
         duplicates: Names of further files that are the same photo.
     """
@@ -97,7 +98,8 @@ class RawTable:
         problems: Reasons to stop the run, one sentence each.
 
     Raises:
-        ValueError: A label is named twice or empty; the reader should have reported it.
+        ValueError: A label is named twice or empty, or a row has one that is not listed; the reader should
+            have reported it.
     """
 
     rows: tuple[RawRow, ...]
@@ -113,9 +115,14 @@ class RawTable:
     problems: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check the names of the labels."""
-        if len(set(self.labels)) != len(self.labels) or "" in self.labels:
+        """Check the labels, and that every row has only these."""
+        listed = frozenset(self.labels)
+        if len(listed) != len(self.labels) or "" in listed:
             raise ValueError(f"labels must be named, each once: {self.labels}")
+        for row in self.rows:
+            if not (row.present <= listed and row.unknown <= listed):
+                other = sorted((row.present | row.unknown) - listed)
+                raise ValueError(f"{row.where}: its labels {other} are not among those of the table")
 
     @property
     def source(self) -> str:
@@ -147,8 +154,8 @@ class LabelFormat:
         has_document: Tells from the content of a JSON file whether it has this format.
         document: What that content is, for errors.
         root_tag: Root element of an XML file of this format.
-        fits_folder: Tells whether a folder has this format although no file directly in it gives labels. It
-            raises TableError where that cannot be decided.
+        fits_folder: Tells whether a folder has this format. It is asked where no table and no JSON or XML
+            file of the folder gives labels, and raises TableError where that cannot be decided.
     """
 
     name: str

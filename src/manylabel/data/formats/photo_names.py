@@ -21,7 +21,7 @@ from manylabel.io.files import printable
 _FEW_MISSING = 0.5
 """Share of missing photos up to which their rows are left out; above it, the folder may be the wrong one."""
 _HOW_MATCHED: dict[Rule, str] = {
-    "name": "matched while ignoring folder, extension or case",
+    "name": "matched ignoring folder, extension or case",
     "address": "matched after decoding the address",
     "upload": "matched as Label Studio renames uploads",
     "number": "matched by their number, as spreadsheets drop leading zeros",

@@ -3,7 +3,8 @@
 In:  the name of a format, or a file or folder.
 Out: the format, and the path to read; an error that says what was seen where no format fits.
 
-A format is one file beside this one, and one entry in ``FORMATS``.
+A format is one file beside this one, and one entry in ``FORMATS``. A single .txt file is always taken for a
+table; a folder of them, or of files with any other ending, is recognized by ``fits_folder`` alone.
 """
 
 from pathlib import Path
@@ -44,7 +45,8 @@ FORMATS: dict[str, LabelFormat] = {
         FOLDERS,
     )
 }
-"""Every format by its name. They are asked in this order whether they recognize labels."""
+"""Every format by its name. They are asked in this order whether they recognize labels; a folder per label
+always comes last, since almost any folder may be one."""
 
 _MOST_PEEKED = 50
 _TEXT_TABLES = (".tab", ".txt")
@@ -114,7 +116,7 @@ def _guess_folder(source: LabelSource) -> Guess:
     if tables:
         names = list_some([table.name for table in tables])
         raise TableError([f"{folder}: holds several tables: {names}; name the one with the labels"])
-    for label_format in FORMATS.values():
+    for label_format in sorted(FORMATS.values(), key=lambda one: one is FOLDERS):
         if label_format.fits_folder(folder):
             return label_format, folder
     beside = describe_annotations(find_files(folder), root=folder)

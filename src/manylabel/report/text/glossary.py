@@ -21,7 +21,7 @@ SHORT_NAMES_NOTE = (
 
 MAP_NOTE = f"{METRICS['mAP'].heading}: {METRICS['mAP'].description}."
 
-AP_NOTE = f"{METRICS['average_precision'].heading}: {METRICS['average_precision'].description}."
+AP_NOTE = f"{METRICS['average_precision'].short_heading}: {METRICS['average_precision'].description}."
 
 INIT_WORDS = {
     "package": "from a package",
