@@ -1,6 +1,7 @@
 """Datasets: read from files and data frames, shown, checked, split."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -67,6 +68,59 @@ def test_every_problem_of_a_frame_is_told_at_once(data: ml.Dataset, shapes_folde
 def test_a_column_that_is_not_there_is_named_with_the_likely_one(data: ml.Dataset) -> None:
     with pytest.raises(TableError, match=r"no column 'squares'; did you mean 'square'"):
         ml.Dataset.from_dataframe(data.to_frame(), label_columns=["squares"])
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ("labels.csv", "given a str, expected a pandas data frame"),
+        ({"circle": [1]}, "given a dict, expected a pandas data frame"),
+        (np.zeros((2, 2)), "given a ndarray, expected a pandas data frame"),
+    ],
+)
+def test_what_is_no_data_frame_is_refused(given: Any, problem: str) -> None:
+    with pytest.raises(TableError, match=problem):
+        ml.Dataset.from_dataframe(given)
+
+
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [
+        (["circle", "circle", "triangle"], "the column 'circle' occurs or is chosen more than once"),
+        ([0, 1, 2], "names of labels must be text, given '0', '1', '2'; try frame.columns ="),
+        ([np.nan, "square", "triangle"], "names of labels must be text, given 'nan'"),
+        ([("a", "circle"), ("a", "square"), ("b", "triangle")], "names of labels must be text"),
+    ],
+)
+def test_columns_that_cannot_be_labels_are_told(
+    data: ml.Dataset, shapes_folder: Path, columns: list[Any], problem: str
+) -> None:
+    frame = data.to_frame().set_axis(columns, axis="columns")
+    with pytest.raises(TableError, match=problem):
+        ml.Dataset.from_dataframe(frame, folder=shapes_folder / "images")
+
+
+def test_label_columns_are_any_sequence_of_names_each_once(data: ml.Dataset, shapes_folder: Path) -> None:
+    frame, folder = data.to_frame(), shapes_folder / "images"
+    for columns in (frame.columns[:2], np.array(["circle", "square"])):
+        chosen = ml.Dataset.from_dataframe(frame, folder=folder, label_columns=columns)
+        assert chosen.labels == ("circle", "square")
+        assert {type(label) for label in chosen.labels} == {str}
+    with pytest.raises(TableError, match="'circle' occurs or is chosen more than once"):
+        ml.Dataset.from_dataframe(frame, folder=folder, label_columns=["circle", "circle"])
+    with pytest.raises(TableError, match=r"given 'circle', expected a list, such as \['circle'\]"):
+        ml.Dataset.from_dataframe(frame, folder=folder, label_columns="circle")
+
+
+def test_a_column_of_wrong_cells_and_an_index_of_no_photos_are_one_problem_each(data: ml.Dataset) -> None:
+    frame = data.to_frame().astype(object)
+    frame["circle"] = "yes"
+    with pytest.raises(TableError) as caught:
+        ml.Dataset.from_dataframe(frame, folder="nowhere")
+    told = str(caught.value)
+    assert "(and 31 more rows of this column)" in told
+    assert "none of 32 photos is a file in nowhere" in told
+    assert len(caught.value.problems) == 3
 
 
 def test_a_split_keeps_all_photos_and_shares_every_label(data: ml.Dataset) -> None:

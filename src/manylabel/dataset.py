@@ -18,13 +18,12 @@ from manylabel.data.duplicates import group_duplicates
 from manylabel.data.formats import read_table
 from manylabel.data.formats.label_names import find_unusable_names
 from manylabel.data.split import make_split
+from manylabel.data.wording import cap_problems, count, list_some
 from manylabel.errors import TableError, did_you_mean
 from manylabel.types import FloatArray, LabelTable, ProgressCallback, ignore_progress
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_MOST_PROBLEMS = 20
 
 
 class ReadOptions(TypedDict, total=False):
@@ -98,21 +97,29 @@ class Dataset:
 
         Args:
             frame: A row per photo, a column per label: 1 or True present, 0 or False absent, missing unknown.
+                The dataset has the photos in the order of their names, whatever the order of the rows.
             folder: Where relative paths of photos begin.
             photo_column: Column of the photos' paths; not given: the index.
             label_columns: The labels; not given: every other column.
 
         Raises:
-            TableError: Every problem: a cell that is none of these, a photo that is missing or named twice.
+            TableError: This is no data frame, or every problem of it: a column that is not there, occurs
+                twice or whose name is no text, a cell that is no value of a label, a photo that is missing or
+                named twice.
         """
         columns = _label_columns(frame, photo_column, label_columns)
         names = list(map(str, frame.index if photo_column is None else frame[photo_column]))
-        targets, problems = _read_targets(frame, columns)
+        targets, cells = _read_targets(frame, columns)
         photos = [Path(folder) / name for name in names]
-        problems += find_unusable_names(columns, where="data frame")
-        problems += _photo_problems(names, photos, folder=Path(folder))
-        if problems or not names or not columns:
-            raise TableError(_shortened(problems or ["data frame: it has no row, or no column of labels"]))
+        problems = cap_problems(
+            [
+                find_unusable_names(columns, where="data frame"),
+                cells,
+                *_photo_problems(names, photos, folder=Path(folder)),
+            ]
+        )
+        if problems or not names:
+            raise TableError(problems or ["data frame: it has no row"])
         table = LabelTable(
             photos=tuple(photos),
             names=tuple(names),
@@ -200,45 +207,97 @@ def _in_order(table: LabelTable) -> LabelTable:
 def _label_columns(
     frame: "pd.DataFrame", photo_column: str | None, label_columns: Sequence[str] | None
 ) -> list[str]:
-    wanted = [*([] if photo_column is None else [photo_column]), *(label_columns or ())]
-    unknown = [name for name in wanted if name not in frame.columns]
-    if unknown:
-        known = [str(column) for column in frame.columns]
+    """Return the columns of labels, each once, all of them text.
+
+    Raises:
+        TableError: This is no data frame, or its columns cannot be used.
+    """
+    import pandas as pd
+
+    if not isinstance(frame, pd.DataFrame):
         raise TableError(
             [
-                f"data frame: no column '{name}'{did_you_mean(name, known) or '; columns:'}"
-                f" {', '.join(known)}"
-                for name in unknown
+                f"from_dataframe: given a {type(frame).__name__}, expected a pandas data frame with a row per"
+                " photo; Dataset.read takes files"
             ]
         )
-    if label_columns is not None:
-        return list(label_columns)
-    return [column for column in frame.columns if column != photo_column]
+    if isinstance(label_columns, str):
+        raise TableError(
+            [f"label_columns: given '{label_columns}', expected a list, such as ['{label_columns}']"]
+        )
+    of_photos = [] if photo_column is None else [photo_column]
+    known = list(frame.columns)
+    if label_columns is None:
+        chosen = [name for name in known if name != photo_column]
+    else:
+        chosen = [str(name) if isinstance(name, str) else name for name in label_columns]  # no numpy.str_
+    if not chosen:
+        raise TableError(["data frame: it has no column of labels"])
+    problems = [
+        *_unknown_columns([*of_photos, *chosen], known),
+        *_repeated_columns([*of_photos, *chosen], known),
+        *_unnamed_columns(chosen),
+    ]
+    if problems:
+        raise TableError(problems)
+    return chosen
 
 
-def _photo_problems(names: Sequence[str], photos: Sequence[Path], *, folder: Path) -> list[str]:
-    missing = [name for name, photo in zip(names, photos, strict=True) if not photo.is_file()]
-    twice = [name for name, n in Counter(names).items() if n > 1]
+def _unknown_columns(wanted: Sequence[Any], known: Sequence[Any]) -> list[str]:
+    texts = list(map(str, known))
+    has = list_some(texts, most=20)
     return [
-        *(f"data frame: '{name}' is not a file in {folder}" for name in missing),
-        *(f"data frame: '{name}' is in more than one row" for name in twice),
+        f"data frame: no column '{name}'{did_you_mean(str(name), texts) or '.'} Columns: {has}"
+        for name in wanted
+        if name not in known
     ]
 
 
+def _repeated_columns(wanted: Sequence[Any], known: Sequence[Any]) -> list[str]:
+    twice = [name for name in dict.fromkeys(wanted) if max(wanted.count(name), known.count(name)) > 1]
+    return [f"data frame: the column '{name}' occurs or is chosen more than once" for name in twice]
+
+
+def _unnamed_columns(labels: Sequence[Any]) -> list[str]:
+    others = [str(name) for name in labels if not isinstance(name, str)]
+    if not others:
+        return []
+    return [
+        f"data frame: names of labels must be text, given {list_some(others)};"
+        " try frame.columns = frame.columns.map(str)"
+    ]
+
+
+def _photo_problems(
+    names: Sequence[str], photos: Sequence[Path], *, folder: Path
+) -> tuple[list[str], list[str]]:
+    """Describe photos that are no files, and those of several rows."""
+    twice = [f"data frame: '{name}' is in more than one row" for name, n in Counter(names).items() if n > 1]
+    missing = [name for name, photo in zip(names, photos, strict=True) if not photo.is_file()]
+    if len(missing) > 1 and len(missing) == len(names):
+        none = f"data frame: none of {len(names)} photos is a file in {folder}: {list_some(names, most=3)}"
+        hint = "set folder= to where their paths begin, and photo_column= unless the index is their paths"
+        return [f"{none}; {hint}"], twice
+    return [f"data frame: '{name}' is not a file in {folder}" for name in missing], twice
+
+
 def _read_targets(frame: "pd.DataFrame", columns: Sequence[str]) -> tuple[FloatArray, list[str]]:
-    """Return targets [n_photos, n_labels], and a problem for each cell that is none."""
+    """Return targets [n_photos, n_labels], and a problem for each column with a cell that is none."""
     targets, problems = np.full((len(frame), len(columns)), np.nan), list[str]()
     for position, column in enumerate(columns):
-        for row, value in enumerate(frame[column].tolist()):
-            target = _target(value)
-            if target is None:
-                problems.append(
-                    f"data frame, row {frame.index[row]}, column '{column}': given {value!r}, expected 1, 0,"
-                    " True, False or a missing value; name the columns of labels with label_columns=[...]"
-                )
-            else:
-                targets[row, position] = target
-    return targets, problems
+        values = frame[column].tolist()
+        read = [_target(value) for value in values]
+        wrong = [row for row, target in enumerate(read) if target is None]
+        if wrong:
+            more = f" (and {count(len(wrong) - 1, 'more row')} of this column)" if wrong[1:] else ""
+            problems.append(
+                f"data frame, row {frame.index[wrong[0]]}, column '{column}': given {values[wrong[0]]!r},"
+                f" expected 1, 0, True, False or a missing value{more}"
+            )
+        else:
+            targets[:, position] = read
+    hint = "pass label_columns= for the columns of labels, photo_column= for the column of photos"
+    return targets, [*problems, f"{hint}, if others are not labels"] if problems else []
 
 
 def _target(value: Any) -> float | None:
@@ -250,8 +309,3 @@ def _target(value: Any) -> float | None:
     if isinstance(value, bool | int | float | np.number | np.bool) and value in (0, 1):
         return float(value)
     return None
-
-
-def _shortened(problems: Sequence[str]) -> list[str]:
-    more = [f"and {len(problems) - _MOST_PROBLEMS} more problems"] if problems[_MOST_PROBLEMS:] else []
-    return [*problems[:_MOST_PROBLEMS], *more]
