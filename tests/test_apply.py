@@ -125,8 +125,9 @@ def test_no_photo_at_all_is_told(shapes_bundle: Path, tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match=r"no photo found in .*empty; give photo files or a folder"):
         predict(shapes_bundle, tmp_path / "empty")
-    with pytest.raises(InputError, match="no photo found in nothing"):
-        predict(shapes_bundle, [])
+    for nothing, given in (([], "none"), ("", "an empty name")):
+        with pytest.raises(InputError, match=f"photos: given {given}, expected photo files or a folder"):
+            predict(shapes_bundle, nothing)
 
 
 def test_photos_none_of_which_can_be_read_are_told(shapes_bundle: Path, tmp_path: Path) -> None:

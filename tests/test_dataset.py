@@ -75,7 +75,7 @@ def test_a_column_that_is_not_there_is_named_with_the_likely_one(data: ml.Datase
     [
         ("labels.csv", "given a str, expected a pandas data frame"),
         ({"circle": [1]}, "given a dict, expected a pandas data frame"),
-        (np.zeros((2, 2)), "given a ndarray, expected a pandas data frame"),
+        (np.zeros((2, 2)), "given a float64 array .*, expected a pandas data frame"),
     ],
 )
 def test_what_is_no_data_frame_is_refused(given: Any, problem: str) -> None:

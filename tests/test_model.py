@@ -10,7 +10,7 @@ from PIL import Image
 
 import manylabel as ml
 from manylabel.engines import registry
-from manylabel.errors import ConfigError, TableError
+from manylabel.errors import ConfigError, InputError, TableError
 from manylabel.keywords import RunSettings
 from manylabel.recipes import all_settings
 from tests.conftest import _draw_table
@@ -67,6 +67,35 @@ def test_predictions_show_themselves_as_a_frame(model: ml.Model, data: ml.Datase
 def test_files_and_images_cannot_be_mixed(model: ml.Model, data: ml.Dataset) -> None:
     with pytest.raises(TableError, match=r"photos\[0\]: expected a Pillow image or a uint8 array"):
         model.predict([data.table.photos[0], Image.new("RGB", (8, 8))])
+
+
+def test_each_given_photo_has_a_row_of_probabilities(
+    model: ml.Model, data: ml.Dataset, tmp_path: Path
+) -> None:
+    first, second = data.table.photos[:2]
+    twice = model.predict_proba([second, first, second])
+    np.testing.assert_allclose(twice, model.predict_proba([first, second])[[1, 0, 1]], atol=1e-6)
+    np.testing.assert_allclose(model.predict_proba(np.array([str(second), str(first)])), twice[:2], atol=1e-6)
+    assert len(model.predict([data.folder, first])) == 32
+
+
+def test_probabilities_of_an_unreadable_photo_are_refused(
+    model: ml.Model, data: ml.Dataset, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.png").write_bytes(b"no photo")
+    given = [data.table.photos[0], tmp_path / "bad.png", data.table.photos[1]]
+    with pytest.raises(InputError, match="1 of 3 photos cannot be read, so they have no row") as caught:
+        model.predict_proba(given)
+    assert "bad.png: it is not a photo" in str(caught.value)
+    predictions = model.predict(given)
+    assert (predictions.rows.tolist(), predictions.failure_rows.tolist()) == ([0, 2], [1])
+
+
+def test_a_dataset_is_predicted_with_its_names(model: ml.Model, data: ml.Dataset) -> None:
+    predictions = model.predict(data)
+    assert predictions.names == data.table.names
+    assert predictions.labels == data.labels
+    assert len(predictions) == 32
 
 
 def test_a_second_prediction_compiles_nothing(

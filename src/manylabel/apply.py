@@ -153,19 +153,28 @@ def predict_batches(  # noqa: PLR0913 - a wish of the user each
     yield from predict_paths(predictor, paths, names=names, on_progress=on_progress)
 
 
-def find_given_photos(photos: Sequence[Path | str] | Path | str) -> tuple[list[Path], list[str]]:
+def find_given_photos(
+    photos: Sequence[Path | str] | Path | str, *, keeps_repeated: bool = False
+) -> tuple[list[Path], list[str]]:
     """Return photo files, each once, and what to call them.
 
     Args:
         photos: Files and folders; folders are searched with their subfolders.
+        keeps_repeated: Whether a file that is given twice stays twice, where no folder is given.
 
     Raises:
         InputError: There is no photo.
     """
     given = [photos] if isinstance(photos, Path | str) else list(photos)
-    paths, names, misnamed = _list_photos([Path(path) for path in given])
+    if not given or "" in given:
+        what = "an empty name" if given else "none"
+        raise InputError(f"photos: given {what}, expected photo files or a folder of them")
+    files = [Path(path) for path in given]
+    if keeps_repeated and not any(path.is_dir() for path in files):
+        return files, [printable(path.as_posix()) for path in files]
+    paths, names, misnamed = _list_photos(files)
     if not paths:
-        where = ", ".join(map(str, given)) or "nothing"
+        where = ", ".join(map(str, given))
         raise InputError(
             "; ".join([f"no photo found in {where}", *misnamed, "give photo files or a folder of them"])
         )

@@ -5,7 +5,7 @@ Out: ``Dataset``, which shows itself, checks itself, splits itself and goes into
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -17,6 +17,7 @@ from manylabel.data.check import Check, check_read_table
 from manylabel.data.duplicates import group_duplicates
 from manylabel.data.formats import read_table
 from manylabel.data.formats.label_names import find_unusable_names
+from manylabel.data.given_photos import kind_of
 from manylabel.data.split import make_split
 from manylabel.data.wording import cap_problems, count, list_some
 from manylabel.errors import TableError, did_you_mean
@@ -91,7 +92,7 @@ class Dataset:
         *,
         folder: Path | str = ".",
         photo_column: str | None = None,
-        label_columns: Sequence[str] | None = None,
+        label_columns: Iterable[str] | None = None,
     ) -> "Dataset":
         """Take photos and labels from a data frame.
 
@@ -115,7 +116,12 @@ class Dataset:
             [
                 find_unusable_names(columns, where="data frame"),
                 cells,
-                *_photo_problems(names, photos, folder=Path(folder)),
+                _photo_problems(names, photos, folder=Path(folder)),
+                [
+                    f"data frame: '{name}' is in more than one row"
+                    for name, n in Counter(names).items()
+                    if n > 1
+                ],
             ]
         )
         if problems or not names:
@@ -205,19 +211,17 @@ def _in_order(table: LabelTable) -> LabelTable:
 
 
 def _label_columns(
-    frame: "pd.DataFrame", photo_column: str | None, label_columns: Sequence[str] | None
+    frame: "pd.DataFrame", photo_column: str | None, label_columns: Iterable[str] | None
 ) -> list[str]:
     """Return the columns of labels, each once, all of them text.
 
     Raises:
         TableError: This is no data frame, or its columns cannot be used.
     """
-    import pandas as pd
-
-    if not isinstance(frame, pd.DataFrame):
+    if not (hasattr(frame, "columns") and hasattr(frame, "index")):
         raise TableError(
             [
-                f"from_dataframe: given a {type(frame).__name__}, expected a pandas data frame with a row per"
+                f"from_dataframe: given {kind_of(frame)}, expected a pandas data frame with a row per"
                 " photo; Dataset.read takes files"
             ]
         )
@@ -227,58 +231,49 @@ def _label_columns(
         )
     of_photos = [] if photo_column is None else [photo_column]
     known = list(frame.columns)
+    chosen: list[Any]
     if label_columns is None:
         chosen = [name for name in known if name != photo_column]
     else:
-        chosen = [str(name) if isinstance(name, str) else name for name in label_columns]  # no numpy.str_
+        wanted: Iterable[Any] = label_columns
+        chosen = [str(name) if isinstance(name, str) else name for name in wanted]  # no numpy.str_
+    problems = _column_problems([*of_photos, *chosen], known)
     if not chosen:
-        raise TableError(["data frame: it has no column of labels"])
-    problems = [
-        *_unknown_columns([*of_photos, *chosen], known),
-        *_repeated_columns([*of_photos, *chosen], known),
-        *_unnamed_columns(chosen),
-    ]
+        problems.append("data frame: it has no column of labels")
+    no_text = [str(name) for name in chosen if not isinstance(name, str)]
+    if no_text:
+        problems.append(
+            f"data frame: names of labels must be text, given {list_some(no_text)};"
+            " try frame.columns = frame.columns.map(str)"
+        )
     if problems:
         raise TableError(problems)
     return chosen
 
 
-def _unknown_columns(wanted: Sequence[Any], known: Sequence[Any]) -> list[str]:
-    texts = list(map(str, known))
-    has = list_some(texts, most=20)
-    return [
-        f"data frame: no column '{name}'{did_you_mean(str(name), texts) or '.'} Columns: {has}"
-        for name in wanted
-        if name not in known
-    ]
+def _column_problems(wanted: Sequence[Any], known: Sequence[Any]) -> list[str]:
+    """Describe wanted columns that are not there, or there or wanted more than once."""
+    problems, texts = list[str](), list(map(str, known))
+    for name in dict.fromkeys(wanted):
+        if name not in known:
+            hint = did_you_mean(name, texts) or "."
+            problems.append(f"data frame: no column '{name}'{hint} Columns: {list_some(texts, most=20)}")
+        if max(wanted.count(name), known.count(name)) > 1:
+            problems.append(f"data frame: the column '{name}' occurs or is chosen more than once")
+    return problems
 
 
-def _repeated_columns(wanted: Sequence[Any], known: Sequence[Any]) -> list[str]:
-    twice = [name for name in dict.fromkeys(wanted) if max(wanted.count(name), known.count(name)) > 1]
-    return [f"data frame: the column '{name}' occurs or is chosen more than once" for name in twice]
-
-
-def _unnamed_columns(labels: Sequence[Any]) -> list[str]:
-    others = [str(name) for name in labels if not isinstance(name, str)]
-    if not others:
-        return []
-    return [
-        f"data frame: names of labels must be text, given {list_some(others)};"
-        " try frame.columns = frame.columns.map(str)"
-    ]
-
-
-def _photo_problems(
-    names: Sequence[str], photos: Sequence[Path], *, folder: Path
-) -> tuple[list[str], list[str]]:
-    """Describe photos that are no files, and those of several rows."""
-    twice = [f"data frame: '{name}' is in more than one row" for name, n in Counter(names).items() if n > 1]
+def _photo_problems(names: Sequence[str], photos: Sequence[Path], *, folder: Path) -> list[str]:
+    """Describe photos that are no files."""
     missing = [name for name, photo in zip(names, photos, strict=True) if not photo.is_file()]
-    if len(missing) > 1 and len(missing) == len(names):
-        none = f"data frame: none of {len(names)} photos is a file in {folder}: {list_some(names, most=3)}"
-        hint = "set folder= to where their paths begin, and photo_column= unless the index is their paths"
-        return [f"{none}; {hint}"], twice
-    return [f"data frame: '{name}' is not a file in {folder}" for name in missing], twice
+    if len(missing) < 2 or len(missing) < len(names):
+        return [f"data frame: '{name}' is not a file in {folder}" for name in missing]
+    problems = list[str]()
+    problems.append(
+        f"data frame: none of {len(names)} photos is a file in {folder}: {list_some(names, most=3)}; set"
+        " folder= to where their paths begin, and photo_column= unless the index is their paths"
+    )
+    return problems
 
 
 def _read_targets(frame: "pd.DataFrame", columns: Sequence[str]) -> tuple[FloatArray, list[str]]:
@@ -296,8 +291,9 @@ def _read_targets(frame: "pd.DataFrame", columns: Sequence[str]) -> tuple[FloatA
             )
         else:
             targets[:, position] = read
-    hint = "pass label_columns= for the columns of labels, photo_column= for the column of photos"
-    return targets, [*problems, f"{hint}, if others are not labels"] if problems else []
+    if problems:
+        problems.append("pass label_columns= and photo_column= if not all other columns are labels")
+    return targets, problems
 
 
 def _target(value: Any) -> float | None:

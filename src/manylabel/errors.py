@@ -169,5 +169,5 @@ def did_you_mean(given: str, known: Sequence[str]) -> str:
         >>> did_you_mean("xyz", ["beach", "boat"])
         ''
     """
-    close = get_close_matches(given, known, n=1)
+    close = get_close_matches(str(given), known, n=1)  # what a caller from Python gives may be anything
     return f"; did you mean '{close[0]}'?" if close else ""

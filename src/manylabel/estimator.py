@@ -18,9 +18,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from manylabel.config import DEFAULT_BACKBONE, HeadName, ModelConfig, RunConfig, TuneName
 from manylabel.constraints import decide_with_constraints, parse_constraints
-from manylabel.data.decoding import as_photo
 from manylabel.data.duplicates import find_duplicates
 from manylabel.data.formats.label_names import find_unusable_names
+from manylabel.data.given_photos import as_photo
 from manylabel.errors import TableError, needs_extra
 from manylabel.io.cache import default_cache
 from manylabel.recipes import apply_settings, check_config
@@ -271,5 +271,5 @@ def _read_photos(photos: Photos, *, side_px: int) -> "PhotoStore":
         if failures:
             raise TableError([str(failure) for failure in failures[:20]])
         return store
-    images = [as_photo(photo, where=f"X[{row}]") for row, photo in enumerate(photos)]
+    images = [as_photo(photo, where=f"X[{row}]", side_px=side_px) for row, photo in enumerate(photos)]
     return store_of_images(images, side_px=side_px)

@@ -5,7 +5,7 @@ Out: ``Model``, which predicts, evaluates, explains, suggests, exports, saves an
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -19,8 +19,8 @@ from manylabel.bundle.folder import Bundle, read_bundle
 from manylabel.bundle.tables import ThresholdSource, change_thresholds
 from manylabel.config import DeviceName, EngineName, PrecisionName
 from manylabel.constraints import decide_with_constraints
-from manylabel.data.decoding import as_photo
 from manylabel.data.evaluation_set import PartChoice, choose_evaluation_photos, find_learned
+from manylabel.data.given_photos import as_photo, list_given
 from manylabel.data.split import SPLIT_FILE
 from manylabel.dataset import Dataset
 from manylabel.engines.base import PixelPredictor
@@ -28,7 +28,7 @@ from manylabel.engines.model_files import BUNDLE_FILES
 from manylabel.engines.openvino import SplitModel, Workload, workload_of
 from manylabel.engines.registry import EngineOptions, open_bundle, open_split_model
 from manylabel.engines.stream import Predictions, join_predictions
-from manylabel.errors import needs_extra
+from manylabel.errors import InputError, needs_extra
 from manylabel.explanation.explained import Explanations
 from manylabel.explanation.run import explain_paths
 from manylabel.io.folders import new_folder
@@ -39,6 +39,8 @@ from manylabel.types import FloatArray, ProgressCallback, Scores, Thresholds, ig
 
 if TYPE_CHECKING:
     from manylabel.exporters.parity import Exported
+
+_PROBLEMS_SHOWN = 10
 
 Photo = Path | str | Image.Image | np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 """A photo file, a Pillow image, or a uint8 array [height, width, 3]."""
@@ -123,32 +125,41 @@ class Model:
 
     def predict(
         self,
-        photos: Sequence[Photo] | Photo,
+        photos: Dataset | Iterable[Photo] | Photo,
         *,
         on_progress: ProgressCallback = ignore_progress,
     ) -> Predictions:
         """Predict labels, with probabilities.
 
         Args:
-            photos: Files and folders, or Pillow images and uint8 arrays [height, width, 3].
+            photos: Files and folders; or Pillow images and uint8 arrays [height, width, 3]; or a dataset.
+                A file that is given twice is scored twice, unless a folder is given as well.
             on_progress: Called with the progress.
+
+        Returns:
+            Predictions for the photos that can be read; ``failures`` lists the others.
 
         Raises:
             InputError: No photo can be read.
         """
-        given = [photos] if isinstance(photos, Path | str | Image.Image | np.ndarray) else list(photos)
-        files = [photo for photo in given if isinstance(photo, Path | str)]
-        if len(files) == len(given):
-            paths, names = find_given_photos(files[0] if len(files) == 1 else files)
-            predictor = self._predictor(workload_of(len(paths)))
-            parts = predict_paths(predictor, paths, names=names, on_progress=on_progress)
-            return join_predictions(list(parts))
-        return self._predict_images(
-            [as_photo(photo, where=f"photos[{row}]") for row, photo in enumerate(given)]
-        )
+        if isinstance(photos, Dataset):
+            return self._predict_files(photos.table.photos, photos.table.names, on_progress=on_progress)
+        given = list_given(photos)
+        if all(isinstance(photo, Path | str) for photo in given):
+            paths, names = find_given_photos(given, keeps_repeated=True)
+            return self._predict_files(paths, names, on_progress=on_progress)
+        return self._predict_images(given)
 
-    def _predict_images(self, images: Sequence[Image.Image]) -> Predictions:
-        predictor = self._predictor(workload_of(len(images)))
+    def _predict_files(
+        self, paths: Sequence[Path], names: Sequence[str], *, on_progress: ProgressCallback
+    ) -> Predictions:
+        predictor = self._predictor(workload_of(len(paths)))
+        return join_predictions(list(predict_paths(predictor, paths, names=names, on_progress=on_progress)))
+
+    def _predict_images(self, given: Sequence[object]) -> Predictions:
+        predictor = self._predictor(workload_of(len(given)))
+        side_px = predictor.preprocessing.side_px
+        images = [as_photo(photo, where=f"photos[{row}]", side_px=side_px) for row, photo in enumerate(given)]
         values = predictor.predict_proba(images)
         return Predictions(
             scores=Scores(names=tuple(map(str, range(len(images)))), labels=predictor.labels, values=values),
@@ -159,9 +170,25 @@ class Model:
             failure_rows=np.empty(0, dtype=np.int64),
         )
 
-    def predict_proba(self, photos: Sequence[Photo] | Photo) -> FloatArray:
-        """Return probabilities [n_photos, n_labels]; arguments and errors as for ``predict``."""
-        return self.predict(photos).scores.values
+    def predict_proba(self, photos: Dataset | Iterable[Photo] | Photo) -> FloatArray:
+        """Return probabilities [n_photos, n_labels], a row for each photo.
+
+        Args:
+            photos: As for ``predict``.
+
+        Raises:
+            InputError: A photo cannot be read; ``predict`` leaves it out.
+        """
+        predictions = self.predict(photos)
+        failures = predictions.failures
+        if failures:
+            problems = "\n".join(map(str, failures[:_PROBLEMS_SHOWN]))
+            n_photos = len(predictions) + len(failures)
+            raise InputError(
+                f"{len(failures)} of {n_photos} photos cannot be read, so they have no row; predict"
+                f" leaves them out and lists them as failures:\n{problems}"
+            )
+        return predictions.scores.values
 
     def evaluate(
         self,
