@@ -87,6 +87,13 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     ]
 
 
+def test_a_decimal_comma_among_commas_is_told(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(f"label,threshold\n{LABELS[1]},0,9\n", encoding="utf-8")
+
+    with pytest.raises(ConfigError, match=r"t\.csv, line 2: '0,9' is not a number from 0 to 1"):
+        change_thresholds(THRESHOLDS, LABELS, tmp_path / "t.csv")
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [

@@ -180,6 +180,8 @@ def _entries(source: ThresholdSource, labels: Collection[str]) -> Iterator[_Entr
         for cells in lines:
             if any(cell.strip() for cell in cells):
                 label, value = (cells[column] if column < len(cells) else "" for column in columns)
+                if any(cell.strip() for cell in cells[len(heading) :]):
+                    value = delimiter.join(cells[columns[1] :])  # a decimal comma in a file of commas
                 label = unguard(label) if unguard(label) in labels else label
                 number = value if delimiter == "," else value.replace(",", ".")
                 yield f"{source}, line {lines.line_num}", label, number
