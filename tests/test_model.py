@@ -1,5 +1,7 @@
 """The Python interface: train, compare, and what a model does."""
 
+import copy
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,7 @@ from PIL import Image
 
 import manylabel as ml
 from manylabel.engines import registry
-from manylabel.errors import ConfigError, InputError, TableError
+from manylabel.errors import ConfigError, InputError, OutputError, TableError
 from manylabel.keywords import RunSettings
 from manylabel.recipes import all_settings
 from tests.conftest import _draw_table
@@ -135,6 +137,37 @@ def test_a_saved_model_gives_the_same_probabilities(
     assert ml.verify(folder).files
 
 
+def test_a_saved_model_can_be_replaced_by_itself_and_others(
+    model: ml.Model, data: ml.Dataset, tmp_path: Path
+) -> None:
+    again = ml.Model.load(ml.Model.load(model.folder).save(tmp_path / "model"))
+    assert (again.folder / "split.csv").is_file()
+    again.set_thresholds({"circle": 0.25})
+    again.save(again.folder, overwrite=True)
+    assert ml.Model.load(tmp_path / "model").thresholds["circle"] == 0.25
+    ml.Model.load(model.folder).save(tmp_path / "model", overwrite=True)
+    assert ml.Model.load(tmp_path / "model").thresholds == model.thresholds
+    assert again.predict(data.table.photos[0]).scores.values.shape == (1, 3)
+
+
+def test_changed_thresholds_are_saved_before_an_export(model: ml.Model, tmp_path: Path) -> None:
+    other = ml.Model.load(model.folder)
+    other.set_thresholds({"circle": 0.25})
+    for act in (lambda: other.export("onnx"), lambda: other.push("me/shapes")):
+        with pytest.raises(ConfigError, match=r"thresholds: changed and not saved; call model\.save"):
+            act()
+
+
+def test_a_used_model_is_copied_and_pickled(model: ml.Model, data: ml.Dataset, tmp_path: Path) -> None:
+    saved = ml.Model.load(ml.Model.load(model.folder).save(tmp_path / "model"))
+    expected = saved.predict_proba(data.table.photos[:2])
+    for again in (copy.deepcopy(saved), copy.copy(model), pickle.loads(pickle.dumps(saved))):
+        np.testing.assert_allclose(again.predict_proba(data.table.photos[:2]), expected, atol=1e-6)
+    assert copy.deepcopy(model).folder.is_dir()
+    with pytest.raises(OutputError, match="is a temporary folder; save the model before you pickle it"):
+        pickle.dumps(model)
+
+
 def test_a_model_explains_and_suggests(model: ml.Model, data: ml.Dataset) -> None:
     explained = model.explain(data.table.photos[0], labels=["circle"], among=data)
     assert [label.label for label in explained.photos[0].labels] == ["circle"]
@@ -150,15 +183,16 @@ def test_an_exported_model_needs_no_torch(model: ml.Model, data: ml.Dataset, tmp
     other.export("openvino")
     program = (
         "import sys; sys.modules['torch'] = None; import manylabel as ml; "
-        "model = ml.Model.load(sys.argv[1]); print(model.predict(sys.argv[2]).scores.values.shape)"
+        "model = ml.Model.load(sys.argv[1]); print(model.predict(sys.argv[2]).scores.values.shape); "
+        "print(ml.Model.load(model.save(sys.argv[3])).folder.name)"
     )
     ran = subprocess.run(
-        [sys.executable, "-c", program, str(other.folder), str(data.table.photos[0])],
+        [sys.executable, "-c", program, str(other.folder), str(data.table.photos[0]), str(tmp_path / "kept")],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert ran.stdout.strip() == "(1, 3)", ran.stderr
+    assert ran.stdout.split("\n") == ["(1, 3)", "kept", ""], ran.stderr
 
 
 def test_models_are_compared(data: ml.Dataset, tmp_path: Path) -> None:

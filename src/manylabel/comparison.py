@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Never, Unpack
 
 from manylabel.bundle.folder import read_bundle
 from manylabel.config import DEFAULT_BACKBONE, RunConfig
 from manylabel.dataset import Dataset
-from manylabel.errors import needs_extra
+from manylabel.errors import OutputError, needs_extra
 from manylabel.keywords import RunSettings, settings_from_keywords
 from manylabel.model import Model
 from manylabel.report.trial_files import file_name
@@ -145,3 +145,11 @@ class _TemporaryFolder:
     def __init__(self) -> None:
         self.path = Path(mkdtemp(prefix="manylabel-"))
         weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+    def __deepcopy__(self, memo: object) -> "_TemporaryFolder":
+        """Return itself: the folder lives as long as the last copy."""
+        return self
+
+    def __reduce__(self) -> Never:
+        """Refuse to be pickled: the folder may be gone when the pickle is read."""
+        raise OutputError(f"{self.path}: is a temporary folder; save the model before you pickle it")

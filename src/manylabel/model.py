@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from manylabel.apply import Evaluation, evaluate_table, find_given_photos, predict_paths
-from manylabel.bundle.folder import Bundle, read_bundle
+from manylabel.bundle.folder import Bundle, read_bundle, replace_thresholds
 from manylabel.bundle.tables import ThresholdSource, change_thresholds
 from manylabel.config import DeviceName, EngineName, PrecisionName
 from manylabel.constraints import decide_with_constraints
@@ -24,11 +24,11 @@ from manylabel.data.given_photos import as_photo, list_given
 from manylabel.data.split import SPLIT_FILE
 from manylabel.dataset import Dataset
 from manylabel.engines.base import PixelPredictor
-from manylabel.engines.model_files import BUNDLE_FILES
+from manylabel.engines.model_files import BUNDLE_FILES, OWN_FILES
 from manylabel.engines.openvino import SplitModel, Workload, workload_of
 from manylabel.engines.registry import EngineOptions, open_bundle, open_split_model
 from manylabel.engines.stream import Predictions, join_predictions
-from manylabel.errors import InputError, needs_extra
+from manylabel.errors import ConfigError, InputError, needs_extra
 from manylabel.explanation.explained import Explanations
 from manylabel.explanation.run import explain_paths
 from manylabel.io.folders import new_folder
@@ -303,9 +303,15 @@ class Model:
             photos: Folder of typical photos; int8 requires it.
             labels: Table of their labels, to measure what int8 costs.
             on_progress: Called with the progress.
+
+        Raises:
+            ConfigError: There is no such format, or thresholds were changed and not saved.
+            InputError: The photos or labels cannot be used.
+            MissingExtraError: A library is not installed.
         """
         from manylabel.exporters.registry import export
 
+        self._check_saved()
         exported = export(self.folder, to, photos=photos, labels=labels, on_progress=on_progress)
         self._open.clear()
         return exported
@@ -323,9 +329,6 @@ class Model:
         Raises:
             OutputError: The folder is taken, or cannot be written to.
         """
-        from manylabel.bundle.folder import replace_thresholds
-        from manylabel.pretrained import OWN_FILES
-
         with new_folder(Path(folder), replaces=OWN_FILES if overwrite else None) as partial:
             for name in (*BUNDLE_FILES, SPLIT_FILE):
                 source, target = self.folder / name, partial / name
@@ -345,10 +348,22 @@ class Model:
         Args:
             repository: USER/NAME; it is made where it is missing.
             is_private: Whether a new repository can be seen by its owner alone.
-        """
-        from manylabel.pretrained import push
 
+        Raises:
+            ConfigError: Thresholds were changed and not saved.
+            InputError: The hub refuses.
+            MissingExtraError: torch or the hub's library is not installed.
+        """
+        with needs_extra("Copying to the hub", "train"):
+            from manylabel.pretrained import push
+
+        self._check_saved()
         return push(self.folder, repository, is_private=is_private)
+
+    def _check_saved(self) -> None:
+        """Check that the folder has the thresholds of the model."""
+        if not np.array_equal(read_bundle(self.folder).thresholds.values, self._bundle.thresholds.values):
+            raise ConfigError("thresholds: changed and not saved; call model.save(FOLDER) first")
 
     def _predictor(self, workload: Workload) -> PixelPredictor:
         """Return the open engine for a number of photos."""
@@ -356,6 +371,11 @@ class Model:
             options = replace(self._options, workload=workload)
             self._open[workload] = open_bundle(self._bundle, self._engine, options)
         return self._open[workload]
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leave the open engines behind: a copy opens its own."""
+        closed = {"_open": dict[Workload, PixelPredictor]()}
+        return {name: value for name, value in self.__dict__.items() if name != "_split_model"} | closed
 
     def __repr__(self) -> str:
         """Name the backbone, the labels and the folder."""
