@@ -16,11 +16,10 @@ from manylabel.config import BlankMeaning, MissingPhotos, SplitConfig
 from manylabel.data.check import Check, check_read_table
 from manylabel.data.duplicates import group_duplicates
 from manylabel.data.formats import read_table
-from manylabel.data.formats.label_names import find_unusable_names
-from manylabel.data.given_photos import kind_of
+from manylabel.data.formats.label_names import Purpose, find_unusable_names
 from manylabel.data.split import make_split
 from manylabel.data.wording import cap_problems, count, list_some
-from manylabel.errors import TableError, did_you_mean
+from manylabel.errors import ConfigError, InputError, TableError, did_you_mean, kind_of
 from manylabel.types import FloatArray, LabelTable, ProgressCallback, ignore_progress
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class ReadOptions(TypedDict, total=False):
-    """How a table of labels is read; the settings of the section ``data``."""
+    """How a table of labels is read: the settings of the section ``data``, and its purpose."""
 
     format: str
     delimiter: str | None
@@ -40,6 +39,7 @@ class ReadOptions(TypedDict, total=False):
     blank: BlankMeaning | None
     missing: MissingPhotos | None
     min_photos: int
+    purpose: Purpose
 
 
 class Dataset:
@@ -64,6 +64,13 @@ class Dataset:
     """
 
     def __init__(self, table: LabelTable, *, folder: Path | str = ".") -> None:
+        if not isinstance(table, LabelTable):
+            raise TableError(
+                [
+                    f"Dataset: given {kind_of(table)}, expected what read_table returns;"
+                    " Dataset.from_dataframe takes a data frame, Dataset.read takes files"
+                ]
+            )
         self.table = table
         self.folder = Path(folder)
 
@@ -76,13 +83,25 @@ class Dataset:
         Args:
             photos: Folder of the photos, searched with its subfolders.
             labels: File or folder of labels, in any known format; not given: the photo folder tells them.
-            options: How the table is read, as for ``read_table``.
+            options: How the table is read, as for ``read_table``. ``purpose="evaluation"`` keeps labels that
+                no photo carries, as a small test set may have them.
 
         Raises:
             TableError: Every problem of the labels.
-            ConfigError: An option does not fit.
+            ConfigError: An option is unknown or does not fit.
             InputError: The folder does not exist, or holds no photos.
         """
+        known = list(ReadOptions.__annotations__)
+        for name in options:
+            if name not in known:
+                hint = did_you_mean(name, known) or "."
+                raise ConfigError(f"Dataset.read: no option '{name}'{hint} Options: {', '.join(known)}")
+        for given in (photos, labels):
+            if not isinstance(given, Path | str | None):
+                raise InputError(
+                    f"Dataset.read: given {kind_of(given)}, expected a file or a folder;"
+                    " Dataset.from_dataframe takes a data frame"
+                )
         return cls(_in_order(read_table(labels, photos=photos, **options)), folder=photos)
 
     @classmethod
@@ -163,8 +182,19 @@ class Dataset:
         Args:
             seed: Seed of the split that training would draw.
             on_progress: Called with the progress.
+
+        Returns:
+            What was found; its rows are those of ``table``.
+
+        Raises:
+            TableError: No photo can be read.
+            ConfigError: The seed is no whole number from 0.
         """
-        return check_read_table(self.table, seed=seed, on_progress=on_progress).check
+        checked = check_read_table(
+            self.table, seed=_as_seed(seed), finds_refused=False, on_progress=on_progress
+        )
+        rows = {photo: row for row, photo in enumerate(self.table.photos)}
+        return checked.check.move_rows([rows[photo] for photo in checked.table.photos])
 
     def split(self, *, test: float = 0.2, seed: int = 0) -> tuple["Dataset", "Dataset"]:
         """Split into two datasets, near-duplicates on the same side, rare labels in both.
@@ -175,12 +205,17 @@ class Dataset:
 
         Returns:
             Training and test photos.
+
+        Raises:
+            ConfigError: The share or the seed cannot be used, or the photos are too few.
         """
+        if not _is_share(test):
+            raise ConfigError(f"test: given {test!r}, expected a share above 0 and below 1, such as 0.2")
         free = replace(self.table, parts=(None,) * len(self))
         drawn = make_split(
             free,
             config=SplitConfig(test_fraction=test),
-            rng=np.random.default_rng(seed),
+            rng=np.random.default_rng(_as_seed(seed)),
             groups=group_duplicates(self.table.photos),
         )
         first, second = (Dataset(free.take(rows), folder=self.folder) for rows in (drawn.train, drawn.test))
@@ -189,8 +224,9 @@ class Dataset:
     def __repr__(self) -> str:
         """Describe the dataset in one line."""
         n_unknown = int(np.isnan(self.targets).sum())
-        unknown = f", {n_unknown:,} unknown values" if n_unknown else ""
-        return f"Dataset({len(self):,} photos, {len(self.labels)} labels{unknown}; from {self.table.source})"
+        unknown = f", {count(n_unknown, 'unknown value')}" if n_unknown else ""
+        sizes = f"{count(len(self), 'photo')}, {count(len(self.labels), 'label')}"
+        return f"Dataset({sizes}{unknown}; from {self.table.source})"
 
     def _repr_html_(self) -> str:
         """Show how often each label occurs in a notebook."""
@@ -203,6 +239,34 @@ class Dataset:
         }
         table: str = pd.DataFrame(counts, index=pd.Index(self.labels, name="label")).to_html()
         return f"<p>{len(self):,} photos</p>{table}"
+
+
+def table_of(data: object, *, name: str) -> LabelTable:
+    """Return the table of a dataset.
+
+    Args:
+        data: What was given as a dataset.
+        name: The argument, in errors.
+
+    Raises:
+        InputError: It is something else.
+    """
+    if not isinstance(data, Dataset):
+        raise InputError(
+            f"{name}: given {kind_of(data)}, expected a Dataset; make one with Dataset.read(photos, labels)"
+            " or Dataset.from_dataframe(frame)"
+        )
+    return data.table
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, float | int | np.number) and bool(0 < value < 1)
+
+
+def _as_seed(seed: object) -> int:
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise ConfigError(f"seed: given {seed!r}, expected a whole number, at least 0")
+    return int(seed)
 
 
 def _in_order(table: LabelTable) -> LabelTable:

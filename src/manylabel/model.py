@@ -20,15 +20,15 @@ from manylabel.bundle.tables import ThresholdSource, change_thresholds
 from manylabel.config import DeviceName, EngineName, PrecisionName
 from manylabel.constraints import decide_with_constraints
 from manylabel.data.evaluation_set import PartChoice, choose_evaluation_photos, find_learned
-from manylabel.data.given_photos import as_photo, list_given
+from manylabel.data.given_photos import as_photo, list_given, list_given_files
 from manylabel.data.split import SPLIT_FILE
-from manylabel.dataset import Dataset
+from manylabel.dataset import Dataset, table_of
 from manylabel.engines.base import PixelPredictor
 from manylabel.engines.model_files import BUNDLE_FILES, OWN_FILES
 from manylabel.engines.openvino import SplitModel, Workload, workload_of
-from manylabel.engines.registry import EngineOptions, open_bundle, open_split_model
+from manylabel.engines.registry import EngineOptions, find_engine, open_bundle, open_split_model
 from manylabel.engines.stream import Predictions, join_predictions
-from manylabel.errors import ConfigError, InputError, needs_extra
+from manylabel.errors import BundleError, ConfigError, InputError, kind_of, needs_extra
 from manylabel.explanation.explained import Explanations
 from manylabel.explanation.run import explain_paths
 from manylabel.io.folders import new_folder
@@ -69,6 +69,9 @@ class Model:
         precision: PrecisionName = "auto",
         keep: object = None,
     ) -> None:
+        if not isinstance(bundle, Bundle):
+            raise BundleError(f"Model: given {kind_of(bundle)}, expected a Bundle; Model.load opens a folder")
+        find_engine(engine)
         self._bundle = bundle
         self._engine = engine
         self._options = EngineOptions(device=device, precision=precision)
@@ -209,8 +212,9 @@ class Model:
         Raises:
             InputError: The dataset shares no label with the model, or no photo can be read.
         """
-        learned = find_learned(self.folder, data.table.names, folder=data.folder)
-        table = choose_evaluation_photos(data.table, part, learned=learned)
+        given = table_of(data, name="data")
+        learned = find_learned(self.folder, given.names, folder=data.folder)
+        table = choose_evaluation_photos(given, part, learned=learned)
         predictor = self._predictor(workload_of(table.n_photos))
         return evaluate_table(predictor, table, folder=self.folder, on_progress=on_progress)
 
@@ -236,9 +240,9 @@ class Model:
         """
         return explain_paths(
             self._bundle,
-            [photos] if isinstance(photos, Path | str) else photos,
-            labels=labels,
-            among=None if among is None else among.table,
+            list_given_files(photos),
+            labels=[labels] if isinstance(labels, str) else labels,
+            among=None if among is None else table_of(among, name="among"),
             model=self._split_model,
             open_engine=self._predictor,
             on_progress=on_progress,
@@ -267,7 +271,7 @@ class Model:
         Raises:
             InputError: There is no unlabeled photo.
         """
-        table = None if labeled is None else labeled.table
+        table = None if labeled is None else table_of(labeled, name="labeled")
         return suggest(self.folder, photos, table, n=n, device=self._options.device, on_progress=on_progress)
 
     def set_thresholds(self, thresholds: Mapping[str, float] | ThresholdSource | str) -> None:

@@ -44,10 +44,10 @@ def test_what_holds_no_photos_is_refused(given: Any) -> None:
 @pytest.mark.parametrize(
     ("photo", "given"),
     [
-        (np.zeros(100, dtype=np.uint8), r"a uint8 array \[100\]"),
-        (np.zeros((3, 8, 9), dtype=np.uint8), r"a uint8 array \[3, 8, 9\]"),
-        (np.zeros((8, 9, 3)), r"a float64 array \[8, 9, 3\]"),
-        ("a.jpg", "a str; files and images cannot be mixed"),
+        (np.zeros(100, dtype=np.uint8), r"ndarray of uint8 \[100\]"),
+        (np.zeros((3, 8, 9), dtype=np.uint8), r"ndarray of uint8 \[3, 8, 9\]"),
+        (np.zeros((8, 9, 3)), r"ndarray of float64 \[8, 9, 3\]"),
+        ("a.jpg", "str; files and images cannot be mixed"),
         (None, "None"),
     ],
 )

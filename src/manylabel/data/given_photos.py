@@ -13,7 +13,7 @@ from PIL import Image
 
 from manylabel.data.decoding import to_rgb
 from manylabel.data.photos import DECODER_ERRORS, choose_reduction, turn_upright
-from manylabel.errors import InputError, TableError
+from manylabel.errors import InputError, TableError, kind_of
 
 
 def list_given(photos: object) -> list[Any]:
@@ -40,6 +40,19 @@ def list_given(photos: object) -> list[Any]:
             " of a data frame, pass the column with the paths"
         )
     return list(photos)
+
+
+def list_given_files(photos: object) -> list[Path | str]:
+    """Return photo files and folders as a list; one becomes a list of one.
+
+    Raises:
+        InputError: Something else is among them.
+    """
+    given = list_given(photos)
+    for photo in given:
+        if not isinstance(photo, Path | str):
+            raise InputError(f"photos: given {kind_of(photo)}, expected photo files and folders")
+    return given
 
 
 def as_photo(photo: object, *, where: str, side_px: int | None = None) -> Image.Image:
@@ -87,10 +100,3 @@ def _as_image(photo: object) -> Image.Image | None:
     if photo.ndim == 2 or (photo.ndim == 3 and photo.shape[2] in (3, 4)):
         return Image.fromarray(photo)
     return None
-
-
-def kind_of(value: object) -> str:
-    """Name the type of a value, of an array its shape as well."""
-    if isinstance(value, np.ndarray):
-        return f"a {value.dtype} array {list(value.shape)}"
-    return "None" if value is None else f"a {type(value).__name__}"
