@@ -293,7 +293,7 @@ def test_photos_that_the_bundle_did_not_learn_from_judge(shapes_bundle: Path, sh
     assert (evaluated.n_photos, whole.n_photos) == (n_test + 1, 33)
     assert evaluated.notes[0] == (
         f"evaluated on the {n_test + 1} of 33 photos that the model was not trained on, going by their names "
-        f"({n_test} from its test part, 1 new); --part all evaluates on all"
+        f"({n_test} from its test part, 1 new); --part all, in Python part='all', evaluates on all"
     )
     assert (
         tested.notes[0]

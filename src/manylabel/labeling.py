@@ -16,7 +16,7 @@ from manylabel.config import DataConfig, DeviceName
 from manylabel.data.evaluation_set import find_learned
 from manylabel.data.find import describe_misnamed, find_files
 from manylabel.data.formats import read_table_as
-from manylabel.errors import ConfigError, InputError, PhotoError, needs_extra
+from manylabel.errors import ConfigError, InputError, PhotoError, kind_of, needs_extra
 from manylabel.io.csv_text import CsvWriter, label_columns
 from manylabel.io.files import printable, write_output
 from manylabel.review.active_learning import choose_to_label, mean_entropy
@@ -80,8 +80,9 @@ def suggest(  # noqa: PLR0913 - a wish of the user each
         InputError: The bundle, the folder or the table cannot be used, or no unlabeled photo can be read.
         MissingExtraError: torch is not installed.
     """
-    if n < 1:
-        raise ConfigError(f"n: given {n}, expected at least 1")
+    _check_number(n)
+    if not isinstance(photos, Path | str):
+        raise InputError(f"photos: given {kind_of(photos)}, expected a folder")
     with needs_extra("Suggesting photos", "train"):
         from manylabel.engines.frozen import score_with_features  # not at the top: an extra, slow
 
@@ -120,6 +121,11 @@ def suggest(  # noqa: PLR0913 - a wish of the user each
         notes=tuple(notes),
         failures=seen.failures,
     )
+
+
+def _check_number(n: object) -> None:
+    if not isinstance(n, int | np.integer) or n < 1:
+        raise ConfigError(f"n: given {n!r}, expected a whole number, at least 1")
 
 
 def write_suggestions(path: Path, suggestions: Suggestions) -> None:
