@@ -4,16 +4,19 @@ import copy
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 import manylabel as ml
 from manylabel.engines import registry
-from manylabel.errors import ConfigError, InputError, OutputError, TableError
-from manylabel.keywords import RunSettings
+from manylabel.errors import BundleError, ConfigError, InputError, OutputError, TableError
+from manylabel.keywords import RunSettings, settings_from_keywords
 from manylabel.recipes import all_settings
 from tests.conftest import _draw_table
 
@@ -169,7 +172,7 @@ def test_a_used_model_is_copied_and_pickled(model: ml.Model, data: ml.Dataset, t
 
 
 def test_a_model_explains_and_suggests(model: ml.Model, data: ml.Dataset) -> None:
-    explained = model.explain(data.table.photos[0], labels=["circle"], among=data)
+    explained = model.explain(data.table.photos[0], labels="circle", among=data)
     assert [label.label for label in explained.photos[0].labels] == ["circle"]
     assert explained.photos[0].neighbors
     train, _ = data.split(test=0.5)
@@ -203,15 +206,79 @@ def test_models_are_compared(data: ml.Dataset, tmp_path: Path) -> None:
     assert comparison["squeezenet1_1"].predict(data.table.photos[0]).scores.values.shape == (1, 3)
 
 
+def test_a_comparison_is_a_collection_of_open_models(data: ml.Dataset, tmp_path: Path) -> None:
+    comparison = ml.compare(data, TINY, out=tmp_path / "run", **FAST)
+    assert ([*comparison], len(comparison)) == ([TINY], 1)
+    assert TINY in comparison
+    assert "resnet" not in comparison
+    comparison.best.set_thresholds({"circle": 0.25})
+    assert comparison[TINY] is comparison.best
+    assert comparison.best.thresholds["circle"] == 0.25
+    with pytest.raises(ConfigError, match="the comparison has no model 'resnet'; models: timm/test_resnet"):
+        comparison["resnet"]
+
+
+@pytest.mark.parametrize("given", [None, "images", np.zeros((2, 3)), pd.DataFrame({"circle": [1]})])
+def test_what_is_no_dataset_is_told(model: ml.Model, given: Any) -> None:
+    uses: list[Callable[[], object]] = [
+        lambda: ml.train(given),
+        lambda: ml.compare(given),
+        lambda: model.evaluate(given),
+    ]
+    for use in uses:
+        with pytest.raises(
+            InputError, match=r"data: given .*, expected a Dataset; make one with Dataset.read"
+        ):
+            use()
+
+
+def test_wrong_arguments_of_training_are_told(data: ml.Dataset) -> None:
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"backbone": ["resnet50"]}, "backbone: given list, expected a name; compare takes several"),
+        ({"config": "quick"}, "config: given str, expected a RunConfig, e.g. load_recipe"),
+        ({"label_columns": ["circle"]}, "'label_columns' says how labels are read; pass it to Dataset.read"),
+        ({"names": ["resnet50"]}, "no setting 'names'; settings: at_least_one"),
+    ]
+    for arguments, problem in wrong:
+        with pytest.raises(ConfigError, match=problem):
+            ml.train(data, **arguments)
+
+
+def test_wrong_choices_are_told_when_a_model_is_opened(model: ml.Model, data: ml.Dataset) -> None:
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"engine": "tensorrt"}, "engine: unknown engine 'tensorrt'"),
+        ({"device": "gpu"}, "device: given 'gpu', expected one of 'auto', 'cpu'"),
+        ({"precision": "int4"}, "precision: given 'int4', expected one of"),
+    ]
+    for arguments, problem in wrong:
+        with pytest.raises(ConfigError, match=problem):
+            ml.Model.load(model.folder, **arguments)
+    with pytest.raises(ConfigError, match="part: given 'dev', expected one of 'train', 'val', 'test', 'all'"):
+        model.evaluate(data, part="dev")  # type: ignore[arg-type]
+    folder: Any = model.folder
+    with pytest.raises(
+        BundleError, match=r"Model: given .*Path, expected a Bundle; Model.load opens a folder"
+    ):
+        ml.Model(folder)
+
+
+def test_numbers_of_numpy_paths_and_single_texts_are_settings() -> None:
+    given = {"epochs": np.int64(5), "weights": Path("a.pth"), "exclusive": "circle|square"}
+    config = settings_from_keywords(ml.RunConfig(), given)
+    assert config.training.epochs == 5
+    assert config.model.weights == ("a.pth",)
+    assert config.constraints.exclusive == ("circle|square",)
+
+
 def test_every_setting_is_a_keyword() -> None:
     keys = {key for key in all_settings() if not key.startswith("data.")}
-    names = {key.rpartition(".")[2] for key in keys} - {"names", "out", "overwrite"}
+    names = {key.rpartition(".")[2] for key in keys} - {"names", "out"}
     assert set(RunSettings.__annotations__) == names
     assert len({key.rpartition(".")[2] for key in all_settings()}) == len(all_settings())
 
 
 def test_an_unknown_keyword_is_named_with_the_likely_one(data: ml.Dataset) -> None:
-    with pytest.raises(ConfigError, match="no setting 'epoch'; did you mean 'epochs'"):
+    with pytest.raises(ConfigError, match=r"^no setting 'epoch'; did you mean 'epochs'\?$"):
         ml.train(data, TINY, epoch=3)  # type: ignore[call-arg]
 
 
