@@ -118,6 +118,15 @@ def test_a_model_is_evaluated_on_a_dataset(model: ml.Model, data: ml.Dataset) ->
     assert "trained on all of them" in " ".join(model.evaluate(data).notes)
 
 
+def test_an_evaluation_shows_labels_and_notes(model: ml.Model, data: ml.Dataset) -> None:
+    evaluation = model.evaluate(data, part="all")
+    frame = evaluation.to_frame("labels")
+    assert frame.index.tolist() == [*data.labels]
+    np.testing.assert_array_equal(frame["n_known"], [32, 32, 32])
+    assert repr(evaluation).startswith("Evaluation(32 photos, mAP ")
+    assert "<p>evaluated on all 32 photos, as requested" in evaluation._repr_html_()
+
+
 def test_thresholds_are_changed_and_saved(model: ml.Model, data: ml.Dataset, tmp_path: Path) -> None:
     other = ml.Model.load(model.folder)
     other.set_thresholds({"circle": 0.0})
@@ -175,10 +184,15 @@ def test_a_model_explains_and_suggests(model: ml.Model, data: ml.Dataset) -> Non
     explained = model.explain(data.table.photos[0], labels="circle", among=data)
     assert [label.label for label in explained.photos[0].labels] == ["circle"]
     assert explained.photos[0].neighbors
+    assert ([*explained], len(explained)) == ([*explained.photos], 1)
+    assert repr(explained) == "Explanations(1 photo, 1 heat map)"
     train, _ = data.split(test=0.5)
     suggested = model.suggest(data.folder, labeled=train, n=3)
     assert len(suggested.scores.names) == 3
     assert not set(suggested.scores.names) & set(train.table.names)
+    assert suggested.to_frame().columns.tolist() == ["uncertainty", *data.labels]
+    assert repr(suggested) == "Suggestions(3 photos of 16 unlabeled)"
+    assert "<p>16 photos are labeled by labels.csv" in suggested._repr_html_()
 
 
 def test_an_exported_model_needs_no_torch(model: ml.Model, data: ml.Dataset, tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import logging
 import os
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from manylabel.data.duplicates import group_duplicates
 from manylabel.data.evaluation_set import PartChoice, align_targets, choose_evaluation_photos, find_learned
 from manylabel.data.find import describe_misnamed, find_files
 from manylabel.data.formats import read_table_as
+from manylabel.data.wording import count
 from manylabel.engines.base import PixelPredictor
 from manylabel.engines.openvino import workload_of
 from manylabel.engines.registry import open_predictor
@@ -39,7 +41,7 @@ _PROBLEMS_SHOWN = 10
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Evaluation:
     """How good a model is on labeled photos.
 
@@ -66,11 +68,17 @@ class Evaluation:
     notes: tuple[str, ...]
     failures: tuple[PhotoError, ...]
 
-    def to_frame(self) -> "pd.DataFrame":
-        """Return the metrics, a row each: value, both ends of its 95 % interval, and the baselines."""
+    def to_frame(self, rows: Literal["metrics", "labels"] = "metrics") -> "pd.DataFrame":
+        """Return the metrics, a row each: value, both ends of its 95 % interval, and the baselines.
+
+        Args:
+            rows: "labels" returns a row per label, a column per metric of single labels.
+        """
         import pandas as pd
 
-        rows = {
+        if rows == "labels":
+            return pd.DataFrame(self.per_label, index=pd.Index(self.labels, name="label"))
+        metrics = {
             name: {
                 "value": value,
                 "low": self.intervals[name].low,
@@ -79,11 +87,16 @@ class Evaluation:
             }
             for name, value in self.metrics.items()
         }
-        return pd.DataFrame.from_dict(rows, orient="index")
+        return pd.DataFrame.from_dict(metrics, orient="index")
+
+    def __repr__(self) -> str:
+        """Describe the evaluation in one line."""
+        return f"Evaluation({count(self.n_photos, 'photo')}, mAP {self.metrics['mAP']:.3f}; {self.engine})"
 
     def _repr_html_(self) -> str:
-        """Show the metrics in a notebook."""
-        return str(self.to_frame().to_html(float_format="{:.3f}".format))
+        """Show the notes and the metrics in a notebook."""
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        return f"{notes}{self.to_frame().to_html(float_format='{:.3f}'.format)}"
 
 
 def predict(  # noqa: PLR0913 - a wish of the user each
