@@ -16,12 +16,13 @@ from manylabel.data.photos import DECODER_ERRORS, choose_reduction, turn_upright
 from manylabel.errors import InputError, TableError, kind_of
 
 
-def list_given(photos: object) -> list[Any]:
+def list_given(photos: object, *, name: str = "photos") -> list[Any]:
     """Return what was given as a list; one photo becomes a list of one.
 
     Args:
         photos: A file, a folder, a Pillow image or an array [height, width, 3], or several of them: a list, a
             column of a data frame, an array [n_photos] of paths or [n_photos, height, width, 3] of pixels.
+        name: The argument, in errors.
 
     Raises:
         InputError: It is something else.
@@ -36,7 +37,7 @@ def list_given(photos: object) -> list[Any]:
         return list(photos) if photos.ndim == 4 or photos.dtype.kind in "OUT" else [photos]
     if isinstance(photos, Mapping | bytes) or hasattr(photos, "columns") or not isinstance(photos, Iterable):
         raise InputError(
-            f"photos: given {kind_of(photos)}, expected photo files, folders, Pillow images or uint8 arrays;"
+            f"{name}: given {kind_of(photos)}, expected photo files, folders, Pillow images or uint8 arrays;"
             " of a data frame, pass the column with the paths"
         )
     return list(photos)
