@@ -125,8 +125,9 @@ def test_no_photo_at_all_is_told(shapes_bundle: Path, tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match=r"no photo found in .*empty; give photo files or a folder"):
         predict(shapes_bundle, tmp_path / "empty")
-    with pytest.raises(InputError, match="no photo found in nothing"):
-        predict(shapes_bundle, [])
+    for nothing, given in (([], "none"), ("", "an empty name")):
+        with pytest.raises(InputError, match=f"photos: given {given}, expected photo files or a folder"):
+            predict(shapes_bundle, nothing)
 
 
 def test_photos_none_of_which_can_be_read_are_told(shapes_bundle: Path, tmp_path: Path) -> None:
@@ -292,7 +293,7 @@ def test_photos_that_the_bundle_did_not_learn_from_judge(shapes_bundle: Path, sh
     assert (evaluated.n_photos, whole.n_photos) == (n_test + 1, 33)
     assert evaluated.notes[0] == (
         f"evaluated on the {n_test + 1} of 33 photos that the model was not trained on, going by their names "
-        f"({n_test} from its test part, 1 new); --part all evaluates on all"
+        f"({n_test} from its test part, 1 new); --part all, in Python part='all', evaluates on all"
     )
     assert (
         tested.notes[0]

@@ -13,8 +13,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_predict
 
 from manylabel import MultiLabelClassifier
-from manylabel.errors import ConfigError, MissingExtraError, TableError, WeightsError
-from manylabel.estimator import read_targets
+from manylabel.errors import ConfigError, InputError, MissingExtraError, TableError, WeightsError
+from manylabel.estimator import check_learnable, read_targets
 from manylabel.types import LabelTable, Progress
 
 QUICK = ("model.init=random", "model.side_px=64", "training.epochs=2", "training.n_views=2")
@@ -244,6 +244,26 @@ def test_missing_weights_are_told(tmp_path: Path) -> None:
 
     with pytest.raises(WeightsError, match=r"gone\.pth"):
         classifier.fit([Image.new("RGB", (64, 64))] * 2, [[1, 0], [0, 1]])
+
+
+def test_targets_of_pandas_are_read() -> None:
+    frame = pd.DataFrame({"a": [True, None], "b": [False, True]}, dtype="boolean")
+    names, targets = read_targets(frame, n_photos=2)
+    assert names.tolist() == ["a", "b"]
+    np.testing.assert_array_equal(targets, [[1, 0], [np.nan, 1]])
+    names, targets = read_targets(pd.Series([["a"], [], ["b", "a"]]), n_photos=3)
+    assert (names.tolist(), targets.tolist()) == (["a", "b"], [[1, 0], [0, 0], [1, 1]])
+
+
+def test_two_columns_of_one_name_are_told() -> None:
+    with pytest.raises(TableError, match="y: more than one column is called 'a'"):
+        check_learnable(np.array(["a", "a", "b"]), np.eye(3))
+
+
+@pytest.mark.parametrize("photos", [None, pd.DataFrame({"photo": ["a.jpg"]})])
+def test_photos_that_are_no_list_are_told(photos: Any) -> None:
+    with pytest.raises(InputError, match=r"X: given .*, expected photo files"):
+        small().fit(photos, [[1, 0]])
 
 
 def test_predicting_needs_a_trained_classifier() -> None:

@@ -5,6 +5,7 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -151,7 +152,7 @@ def test_photos_that_cannot_be_read_are_listed(bundle: Path, images: Path) -> No
 def test_nothing_to_suggest_is_told(bundle: Path, shapes_bundle: Path, images: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds no unlabeled photos; 32 photos are labeled by"):
         suggest(bundle, images, images.parent / "labels.csv")
-    with pytest.raises(InputError, match=r"not labeled; 32 photos have the names"):
+    with pytest.raises(InputError, match=r"no unlabeled photos; 32 photos have the names"):
         suggest(shapes_bundle, images)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"empty: holds no unlabeled photos; it is empty"):
@@ -162,8 +163,17 @@ def test_nothing_to_suggest_is_told(bundle: Path, shapes_bundle: Path, images: P
         suggest(bundle, images)
 
 
+@pytest.mark.parametrize("n", [2.5, "3", None])
+def test_a_number_of_photos_is_whole(bundle: Path, images: Path, n: Any) -> None:
+    with pytest.raises(ConfigError, match=r"n: given .*, expected a whole number, at least 1"):
+        suggest(bundle, images, n=n)
+    files: Any = [images]
+    with pytest.raises(InputError, match="photos: given list, expected a folder"):
+        suggest(bundle, files)
+
+
 def test_wrong_wishes_are_told(bundle: Path, images: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="n: given 0, expected at least 1"):
+    with pytest.raises(ConfigError, match="n: given 0, expected a whole number, at least 1"):
         suggest(bundle, images, n=0)
     with pytest.raises(TableError):
         suggest(bundle, images, tmp_path / "gone.csv")

@@ -98,8 +98,9 @@ def test_an_objective_is_read(text: str, objective: ThresholdObjective) -> None:
     ("text", "problem"),
     [
         ("recal=0.9", "unknown objective 'recal'; did you mean 'recall'? Known: precision=0.9"),
+        ("recall=90%", "'90%' is no number; expected e.g. precision=0.9"),
         ("speed", "unknown objective 'speed'; known: precision=0.9"),
-        ("precision", "could not convert"),
+        ("precision", "'' is no number"),
         ("precision=90", "need a target between 0 and 1; given: 90"),
         ("cost=5", "a cost is FALSE:MISSED"),
         ("cost=1:0", "need a cost_missed above 0"),

@@ -9,8 +9,9 @@ import logging
 import os
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from manylabel.data.duplicates import group_duplicates
 from manylabel.data.evaluation_set import PartChoice, align_targets, choose_evaluation_photos, find_learned
 from manylabel.data.find import describe_misnamed, find_files
 from manylabel.data.formats import read_table_as
+from manylabel.data.wording import count
 from manylabel.engines.base import PixelPredictor
 from manylabel.engines.openvino import workload_of
 from manylabel.engines.registry import open_predictor
@@ -39,7 +41,7 @@ _PROBLEMS_SHOWN = 10
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Evaluation:
     """How good a model is on labeled photos.
 
@@ -66,11 +68,17 @@ class Evaluation:
     notes: tuple[str, ...]
     failures: tuple[PhotoError, ...]
 
-    def to_frame(self) -> "pd.DataFrame":
-        """Return the metrics, a row each: value, both ends of its 95 % interval, and the baselines."""
+    def to_frame(self, rows: Literal["metrics", "labels"] = "metrics") -> "pd.DataFrame":
+        """Return the metrics, a row each: value, both ends of its 95 % interval, and the baselines.
+
+        Args:
+            rows: "labels" returns a row per label, a column per metric of single labels.
+        """
         import pandas as pd
 
-        rows = {
+        if rows == "labels":
+            return pd.DataFrame(self.per_label, index=pd.Index(self.labels, name="label"))
+        metrics = {
             name: {
                 "value": value,
                 "low": self.intervals[name].low,
@@ -79,11 +87,16 @@ class Evaluation:
             }
             for name, value in self.metrics.items()
         }
-        return pd.DataFrame.from_dict(rows, orient="index")
+        return pd.DataFrame.from_dict(metrics, orient="index")
+
+    def __repr__(self) -> str:
+        """Describe the evaluation in one line."""
+        return f"Evaluation({count(self.n_photos, 'photo')}, mAP {self.metrics['mAP']:.3f}; {self.engine})"
 
     def _repr_html_(self) -> str:
-        """Show the metrics in a notebook."""
-        return str(self.to_frame().to_html(float_format="{:.3f}".format))
+        """Show the notes and the metrics in a notebook."""
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        return f"{notes}{self.to_frame().to_html(float_format='{:.3f}'.format)}"
 
 
 def predict(  # noqa: PLR0913 - a wish of the user each
@@ -153,19 +166,28 @@ def predict_batches(  # noqa: PLR0913 - a wish of the user each
     yield from predict_paths(predictor, paths, names=names, on_progress=on_progress)
 
 
-def find_given_photos(photos: Sequence[Path | str] | Path | str) -> tuple[list[Path], list[str]]:
+def find_given_photos(
+    photos: Sequence[Path | str] | Path | str, *, keeps_repeated: bool = False
+) -> tuple[list[Path], list[str]]:
     """Return photo files, each once, and what to call them.
 
     Args:
         photos: Files and folders; folders are searched with their subfolders.
+        keeps_repeated: Whether a file that is given twice stays twice, where no folder is given.
 
     Raises:
         InputError: There is no photo.
     """
     given = [photos] if isinstance(photos, Path | str) else list(photos)
-    paths, names, misnamed = _list_photos([Path(path) for path in given])
+    if not given or "" in given:
+        what = "an empty name" if given else "none"
+        raise InputError(f"photos: given {what}, expected photo files or a folder of them")
+    files = [Path(path) for path in given]
+    if keeps_repeated and not any(path.is_dir() for path in files):
+        return files, [printable(path.as_posix()) for path in files]
+    paths, names, misnamed = _list_photos(files)
     if not paths:
-        where = ", ".join(map(str, given)) or "nothing"
+        where = ", ".join(map(str, given))
         raise InputError(
             "; ".join([f"no photo found in {where}", *misnamed, "give photo files or a folder of them"])
         )

@@ -6,16 +6,16 @@ Out: a ``Model``, or a ``Comparison`` of several.
 
 import shutil
 import weakref
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Never, Unpack
 
 from manylabel.bundle.folder import read_bundle
 from manylabel.config import DEFAULT_BACKBONE, RunConfig
-from manylabel.dataset import Dataset
-from manylabel.errors import needs_extra
+from manylabel.dataset import Dataset, table_of
+from manylabel.errors import ConfigError, OutputError, did_you_mean, kind_of, needs_extra
 from manylabel.keywords import RunSettings, settings_from_keywords
 from manylabel.model import Model
 from manylabel.report.trial_files import file_name
@@ -39,15 +39,38 @@ class Comparison:
     folder: Path
     results: RunResults
     keep: object = None
+    _open: dict[str, Model] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def best(self) -> Model:
         """The best model."""
         return self[self.results.best.model]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the backbones."""
+        return tuple(model.model for model in self.results.models)
+
     def __getitem__(self, name: str) -> Model:
-        """Return a model by the name of its backbone."""
-        return Model(read_bundle(self.folder / "models" / file_name(name)), keep=self.keep)
+        """Return a model by the name of its backbone, the same each time.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        if name not in self.names:
+            hint = did_you_mean(name, self.names) or ";"
+            raise ConfigError(f"the comparison has no model {name!r}{hint} models: {', '.join(self.names)}")
+        if name not in self._open:
+            self._open[name] = Model(read_bundle(self.folder / "models" / file_name(name)), keep=self.keep)
+        return self._open[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names of the backbones."""
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        """Return the number of models."""
+        return len(self.names)
 
     def to_frame(self) -> "pd.DataFrame":
         """Return the table of results: a row per model and baseline, shares in [0, 1]."""
@@ -88,13 +111,16 @@ def train(
         InputError: A setting, a photo or the weights cannot be used.
         MissingExtraError: torch is not installed.
     """
-    with needs_extra("Training", "train"):
-        from manylabel.pipeline import train as run
-
+    table = table_of(data, name="data")
+    if not isinstance(backbone, str):
+        raise ConfigError(f"backbone: given {kind_of(backbone)}, expected a name; compare takes several")
     keep = None if out is not None else _TemporaryFolder()
     target = keep.path / "model" if keep is not None else Path(out or "")
     chosen = _config([backbone], target, config, settings)
-    result = run(chosen, table=data.table, on_progress=on_progress)
+    with needs_extra("Training", "train"):
+        from manylabel.pipeline import train as run
+
+    result = run(chosen, table=table, on_progress=on_progress)
     return Model(read_bundle(result.out), keep=keep)
 
 
@@ -121,13 +147,14 @@ def compare(
         InputError: As for ``train``.
         MissingExtraError: torch is not installed.
     """
+    table = table_of(data, name="data")
+    keep = None if out is not None else _TemporaryFolder()
+    target = keep.path / "run" if keep is not None else Path(out or "")
+    chosen = _config([backbones] if isinstance(backbones, str) else backbones, target, config, settings)
     with needs_extra("Training", "train"):
         from manylabel.pipeline import compare as run
 
-    keep = None if out is not None else _TemporaryFolder()
-    target = keep.path / "run" if keep is not None else Path(out or "")
-    chosen = _config(backbones, target, config, settings)
-    result = run(chosen, table=data.table, on_progress=on_progress)
+    result = run(chosen, table=table, on_progress=on_progress)
     return Comparison(folder=result.out, results=result.results, keep=keep)
 
 
@@ -135,6 +162,8 @@ def _config(
     backbones: Sequence[str], out: Path, config: RunConfig | None, settings: RunSettings
 ) -> RunConfig:
     base = RunConfig() if config is None else config
+    if not isinstance(base, RunConfig):
+        raise ConfigError(f"config: given {kind_of(base)}, expected a RunConfig, e.g. load_recipe('quick')")
     named = replace(base, out=str(out), model=replace(base.model, names=tuple(backbones)))
     return settings_from_keywords(named, settings)
 
@@ -145,3 +174,11 @@ class _TemporaryFolder:
     def __init__(self) -> None:
         self.path = Path(mkdtemp(prefix="manylabel-"))
         weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+    def __deepcopy__(self, memo: object) -> "_TemporaryFolder":
+        """Return itself: the folder lives as long as the last copy."""
+        return self
+
+    def __reduce__(self) -> Never:
+        """Refuse to be pickled: the folder may be gone when the pickle is read."""
+        raise OutputError(f"{self.path}: is a temporary folder; save the model before you pickle it")

@@ -5,7 +5,7 @@ Out: ``Dataset``, which shows itself, checks itself, splits itself and goes into
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -16,19 +16,18 @@ from manylabel.config import BlankMeaning, MissingPhotos, SplitConfig
 from manylabel.data.check import Check, check_read_table
 from manylabel.data.duplicates import group_duplicates
 from manylabel.data.formats import read_table
-from manylabel.data.formats.label_names import find_unusable_names
+from manylabel.data.formats.label_names import Purpose, find_unusable_names
 from manylabel.data.split import make_split
-from manylabel.errors import TableError, did_you_mean
+from manylabel.data.wording import cap_problems, count, list_some
+from manylabel.errors import ConfigError, InputError, TableError, did_you_mean, kind_of
 from manylabel.types import FloatArray, LabelTable, ProgressCallback, ignore_progress
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_MOST_PROBLEMS = 20
-
 
 class ReadOptions(TypedDict, total=False):
-    """How a table of labels is read; the settings of the section ``data``."""
+    """How a table of labels is read: the settings of the section ``data``, and its purpose."""
 
     format: str
     delimiter: str | None
@@ -40,6 +39,7 @@ class ReadOptions(TypedDict, total=False):
     blank: BlankMeaning | None
     missing: MissingPhotos | None
     min_photos: int
+    purpose: Purpose
 
 
 class Dataset:
@@ -64,6 +64,13 @@ class Dataset:
     """
 
     def __init__(self, table: LabelTable, *, folder: Path | str = ".") -> None:
+        if not isinstance(table, LabelTable):
+            raise TableError(
+                [
+                    f"Dataset: given {kind_of(table)}, expected what read_table returns;"
+                    " Dataset.from_dataframe takes a data frame, Dataset.read takes files"
+                ]
+            )
         self.table = table
         self.folder = Path(folder)
 
@@ -76,13 +83,25 @@ class Dataset:
         Args:
             photos: Folder of the photos, searched with its subfolders.
             labels: File or folder of labels, in any known format; not given: the photo folder tells them.
-            options: How the table is read, as for ``read_table``.
+            options: How the table is read, as for ``read_table``. ``purpose="evaluation"`` keeps labels that
+                no photo carries, as a small test set may have them.
 
         Raises:
             TableError: Every problem of the labels.
-            ConfigError: An option does not fit.
+            ConfigError: An option is unknown or does not fit.
             InputError: The folder does not exist, or holds no photos.
         """
+        known = list(ReadOptions.__annotations__)
+        for name in options:
+            if name not in known:
+                hint = did_you_mean(name, known) or "."
+                raise ConfigError(f"Dataset.read: no option '{name}'{hint} Options: {', '.join(known)}")
+        for given in (photos, labels):
+            if not isinstance(given, Path | str | None):
+                raise InputError(
+                    f"Dataset.read: given {kind_of(given)}, expected a file or a folder;"
+                    " Dataset.from_dataframe takes a data frame"
+                )
         return cls(_in_order(read_table(labels, photos=photos, **options)), folder=photos)
 
     @classmethod
@@ -92,27 +111,40 @@ class Dataset:
         *,
         folder: Path | str = ".",
         photo_column: str | None = None,
-        label_columns: Sequence[str] | None = None,
+        label_columns: Iterable[str] | None = None,
     ) -> "Dataset":
         """Take photos and labels from a data frame.
 
         Args:
             frame: A row per photo, a column per label: 1 or True present, 0 or False absent, missing unknown.
+                The dataset has the photos in the order of their names, whatever the order of the rows.
             folder: Where relative paths of photos begin.
             photo_column: Column of the photos' paths; not given: the index.
             label_columns: The labels; not given: every other column.
 
         Raises:
-            TableError: Every problem: a cell that is none of these, a photo that is missing or named twice.
+            TableError: This is no data frame, or every problem of it: a column that is not there, occurs
+                twice or whose name is no text, a cell that is no value of a label, a photo that is missing or
+                named twice.
         """
         columns = _label_columns(frame, photo_column, label_columns)
         names = list(map(str, frame.index if photo_column is None else frame[photo_column]))
-        targets, problems = _read_targets(frame, columns)
+        targets, cells = _read_targets(frame, columns)
         photos = [Path(folder) / name for name in names]
-        problems += find_unusable_names(columns, where="data frame")
-        problems += _photo_problems(names, photos, folder=Path(folder))
-        if problems or not names or not columns:
-            raise TableError(_shortened(problems or ["data frame: it has no row, or no column of labels"]))
+        problems = cap_problems(
+            [
+                find_unusable_names(columns, where="data frame"),
+                cells,
+                _photo_problems(names, photos, folder=Path(folder)),
+                [
+                    f"data frame: '{name}' is in more than one row"
+                    for name, n in Counter(names).items()
+                    if n > 1
+                ],
+            ]
+        )
+        if problems or not names:
+            raise TableError(problems or ["data frame: it has no row"])
         table = LabelTable(
             photos=tuple(photos),
             names=tuple(names),
@@ -150,8 +182,19 @@ class Dataset:
         Args:
             seed: Seed of the split that training would draw.
             on_progress: Called with the progress.
+
+        Returns:
+            What was found; its rows are those of ``table``.
+
+        Raises:
+            TableError: No photo can be read.
+            ConfigError: The seed is no whole number from 0.
         """
-        return check_read_table(self.table, seed=seed, on_progress=on_progress).check
+        checked = check_read_table(
+            self.table, seed=_as_seed(seed), finds_refused=False, on_progress=on_progress
+        )
+        rows = {photo: row for row, photo in enumerate(self.table.photos)}
+        return checked.check.move_rows([rows[photo] for photo in checked.table.photos])
 
     def split(self, *, test: float = 0.2, seed: int = 0) -> tuple["Dataset", "Dataset"]:
         """Split into two datasets, near-duplicates on the same side, rare labels in both.
@@ -162,12 +205,17 @@ class Dataset:
 
         Returns:
             Training and test photos.
+
+        Raises:
+            ConfigError: The share or the seed cannot be used, or the photos are too few.
         """
+        if not _is_share(test):
+            raise ConfigError(f"test: given {test!r}, expected a share above 0 and below 1, such as 0.2")
         free = replace(self.table, parts=(None,) * len(self))
         drawn = make_split(
             free,
             config=SplitConfig(test_fraction=test),
-            rng=np.random.default_rng(seed),
+            rng=np.random.default_rng(_as_seed(seed)),
             groups=group_duplicates(self.table.photos),
         )
         first, second = (Dataset(free.take(rows), folder=self.folder) for rows in (drawn.train, drawn.test))
@@ -176,8 +224,9 @@ class Dataset:
     def __repr__(self) -> str:
         """Describe the dataset in one line."""
         n_unknown = int(np.isnan(self.targets).sum())
-        unknown = f", {n_unknown:,} unknown values" if n_unknown else ""
-        return f"Dataset({len(self):,} photos, {len(self.labels)} labels{unknown}; from {self.table.source})"
+        unknown = f", {count(n_unknown, 'unknown value')}" if n_unknown else ""
+        sizes = f"{count(len(self), 'photo')}, {count(len(self.labels), 'label')}"
+        return f"Dataset({sizes}{unknown}; from {self.table.source})"
 
     def _repr_html_(self) -> str:
         """Show how often each label occurs in a notebook."""
@@ -192,52 +241,122 @@ class Dataset:
         return f"<p>{len(self):,} photos</p>{table}"
 
 
+def table_of(data: object, *, name: str) -> LabelTable:
+    """Return the table of a dataset.
+
+    Args:
+        data: What was given as a dataset.
+        name: The argument, in errors.
+
+    Raises:
+        InputError: It is something else.
+    """
+    if not isinstance(data, Dataset):
+        raise InputError(
+            f"{name}: given {kind_of(data)}, expected a Dataset; make one with Dataset.read(photos, labels)"
+            " or Dataset.from_dataframe(frame)"
+        )
+    return data.table
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, float | int | np.number) and bool(0 < value < 1)
+
+
+def _as_seed(seed: object) -> int:
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise ConfigError(f"seed: given {seed!r}, expected a whole number, at least 0")
+    return int(seed)
+
+
 def _in_order(table: LabelTable) -> LabelTable:
     """Order photos by name: everything random goes by position, so the order of rows changes nothing."""
     return table.take(np.array(sorted(range(table.n_photos), key=table.names.__getitem__), dtype=np.int64))
 
 
 def _label_columns(
-    frame: "pd.DataFrame", photo_column: str | None, label_columns: Sequence[str] | None
+    frame: "pd.DataFrame", photo_column: str | None, label_columns: Iterable[str] | None
 ) -> list[str]:
-    wanted = [*([] if photo_column is None else [photo_column]), *(label_columns or ())]
-    unknown = [name for name in wanted if name not in frame.columns]
-    if unknown:
-        known = [str(column) for column in frame.columns]
+    """Return the columns of labels, each once, all of them text.
+
+    Raises:
+        TableError: This is no data frame, or its columns cannot be used.
+    """
+    if not (hasattr(frame, "columns") and hasattr(frame, "index")):
         raise TableError(
             [
-                f"data frame: no column '{name}'{did_you_mean(name, known) or '; columns:'}"
-                f" {', '.join(known)}"
-                for name in unknown
+                f"from_dataframe: given {kind_of(frame)}, expected a pandas data frame with a row per"
+                " photo; Dataset.read takes files"
             ]
         )
-    if label_columns is not None:
-        return list(label_columns)
-    return [column for column in frame.columns if column != photo_column]
+    if isinstance(label_columns, str):
+        raise TableError(
+            [f"label_columns: given '{label_columns}', expected a list, such as ['{label_columns}']"]
+        )
+    of_photos = [] if photo_column is None else [photo_column]
+    known = list(frame.columns)
+    chosen: list[Any]
+    if label_columns is None:
+        chosen = [name for name in known if name != photo_column]
+    else:
+        wanted: Iterable[Any] = label_columns
+        chosen = [str(name) if isinstance(name, str) else name for name in wanted]  # no numpy.str_
+    problems = _column_problems([*of_photos, *chosen], known)
+    if not chosen:
+        problems.append("data frame: it has no column of labels")
+    no_text = [str(name) for name in chosen if not isinstance(name, str)]
+    if no_text:
+        problems.append(
+            f"data frame: names of labels must be text, given {list_some(no_text)};"
+            " try frame.columns = frame.columns.map(str)"
+        )
+    if problems:
+        raise TableError(problems)
+    return chosen
+
+
+def _column_problems(wanted: Sequence[Any], known: Sequence[Any]) -> list[str]:
+    """Describe wanted columns that are not there, or there or wanted more than once."""
+    problems, texts = list[str](), list(map(str, known))
+    for name in dict.fromkeys(wanted):
+        if name not in known:
+            hint = did_you_mean(name, texts) or "."
+            problems.append(f"data frame: no column '{name}'{hint} Columns: {list_some(texts, most=20)}")
+        if max(wanted.count(name), known.count(name)) > 1:
+            problems.append(f"data frame: the column '{name}' occurs or is chosen more than once")
+    return problems
 
 
 def _photo_problems(names: Sequence[str], photos: Sequence[Path], *, folder: Path) -> list[str]:
+    """Describe photos that are no files."""
     missing = [name for name, photo in zip(names, photos, strict=True) if not photo.is_file()]
-    twice = [name for name, n in Counter(names).items() if n > 1]
-    return [
-        *(f"data frame: '{name}' is not a file in {folder}" for name in missing),
-        *(f"data frame: '{name}' is in more than one row" for name in twice),
-    ]
+    if len(missing) < 2 or len(missing) < len(names):
+        return [f"data frame: '{name}' is not a file in {folder}" for name in missing]
+    problems = list[str]()
+    problems.append(
+        f"data frame: none of {len(names)} photos is a file in {folder}: {list_some(names, most=3)}; set"
+        " folder= to where their paths begin, and photo_column= unless the index is their paths"
+    )
+    return problems
 
 
 def _read_targets(frame: "pd.DataFrame", columns: Sequence[str]) -> tuple[FloatArray, list[str]]:
-    """Return targets [n_photos, n_labels], and a problem for each cell that is none."""
+    """Return targets [n_photos, n_labels], and a problem for each column with a cell that is none."""
     targets, problems = np.full((len(frame), len(columns)), np.nan), list[str]()
     for position, column in enumerate(columns):
-        for row, value in enumerate(frame[column].tolist()):
-            target = _target(value)
-            if target is None:
-                problems.append(
-                    f"data frame, row {frame.index[row]}, column '{column}': given {value!r}, expected 1, 0,"
-                    " True, False or a missing value; name the columns of labels with label_columns=[...]"
-                )
-            else:
-                targets[row, position] = target
+        values = frame[column].tolist()
+        read = [_target(value) for value in values]
+        wrong = [row for row, target in enumerate(read) if target is None]
+        if wrong:
+            more = f" (and {count(len(wrong) - 1, 'more row')} of this column)" if wrong[1:] else ""
+            problems.append(
+                f"data frame, row {frame.index[wrong[0]]}, column '{column}': given {values[wrong[0]]!r},"
+                f" expected 1, 0, True, False or a missing value{more}"
+            )
+        else:
+            targets[:, position] = read
+    if problems:
+        problems.append("pass label_columns= and photo_column= if not all other columns are labels")
     return targets, problems
 
 
@@ -250,8 +369,3 @@ def _target(value: Any) -> float | None:
     if isinstance(value, bool | int | float | np.number | np.bool) and value in (0, 1):
         return float(value)
     return None
-
-
-def _shortened(problems: Sequence[str]) -> list[str]:
-    more = [f"and {len(problems) - _MOST_PROBLEMS} more problems"] if problems[_MOST_PROBLEMS:] else []
-    return [*problems[:_MOST_PROBLEMS], *more]

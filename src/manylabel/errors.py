@@ -153,6 +153,40 @@ def nothing_read(failures: Sequence[PhotoError], *, purpose: str = "") -> str:
     return f"not one photo can be read{purpose}; the first problems:\n{problems}"
 
 
+def kind_of(value: object) -> str:
+    """Name the type of a value, of an array its numbers and shape as well.
+
+    Examples:
+        >>> kind_of("a.jpg"), kind_of(None)
+        ('str', 'None')
+    """
+    name = "None" if value is None else type(value).__name__
+    dtype, shape = getattr(value, "dtype", None), getattr(value, "shape", None)
+    return name if dtype is None or shape is None else f"{name} of {dtype} {[*shape]}"
+
+
+def check_choice(name: str, given: object, known: Sequence[str]) -> None:
+    """Check that a fixed choice is one of those that exist.
+
+    Args:
+        name: The argument.
+        given: Its value.
+        known: The values that it may have.
+
+    Raises:
+        ConfigError: It has another one.
+
+    Examples:
+        >>> check_choice("device", "gpu", ["cpu", "cuda"])
+        Traceback (most recent call last):
+        ...
+        manylabel.errors.ConfigError: device: given 'gpu', expected one of 'cpu', 'cuda'; did you mean 'cpu'?
+    """
+    if given not in known:
+        hint = did_you_mean(str(given), known)
+        raise ConfigError(f"{name}: given {given!r}, expected one of {', '.join(map(repr, known))}{hint}")
+
+
 def did_you_mean(given: str, known: Sequence[str]) -> str:
     """Suggest the closest known name.
 
@@ -169,5 +203,5 @@ def did_you_mean(given: str, known: Sequence[str]) -> str:
         >>> did_you_mean("xyz", ["beach", "boat"])
         ''
     """
-    close = get_close_matches(given, known, n=1)
+    close = get_close_matches(str(given), known, n=1)  # what a caller from Python gives may be anything
     return f"; did you mean '{close[0]}'?" if close else ""

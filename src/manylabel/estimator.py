@@ -4,6 +4,7 @@ In:  photos (files, Pillow images or arrays) and an indicator matrix or lists of
 Out: an estimator with ``predict``, ``predict_proba``, ``classes_`` and ``thresholds_``.
 """
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,9 +19,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from manylabel.config import DEFAULT_BACKBONE, HeadName, ModelConfig, RunConfig, TuneName
 from manylabel.constraints import decide_with_constraints, parse_constraints
-from manylabel.data.decoding import as_photo
 from manylabel.data.duplicates import find_duplicates
 from manylabel.data.formats.label_names import find_unusable_names
+from manylabel.data.given_photos import as_photo, list_given
 from manylabel.errors import TableError, needs_extra
 from manylabel.io.cache import default_cache
 from manylabel.recipes import apply_settings, check_config
@@ -109,7 +110,8 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             from manylabel.training.cross_validation import Experiment
             from manylabel.training.trial import run_trial
 
-        names, targets = read_targets(y, n_photos=len(X))
+        photos = _list_photos(X)
+        names, targets = read_targets(y, n_photos=len(photos))
         check_learnable(names, targets)
         config = self._config()
         [(start, provenance)] = build_initial_classifiers(
@@ -119,12 +121,12 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             seed=config.seed,
         )
         none = np.empty(0, dtype=np.int64)
-        store = _read_photos(X, side_px=start.preprocessing.side_px)
+        store = _read_photos(photos, side_px=start.preprocessing.side_px)
         groups = find_duplicates(store.fingerprints).groups
         experiment = Experiment(
             store=store,
             targets=targets,
-            split=Split(train=np.arange(len(X)), val=none, test=none, groups=groups),
+            split=Split(train=np.arange(len(photos)), val=none, test=none, groups=groups),
             config=settings_for(provenance, config),
             constraints=parse_constraints(**asdict(config.constraints), labels=[str(name) for name in names]),
             cache=default_cache(),
@@ -144,7 +146,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             TableError: A photo cannot be read.
         """
         check_is_fitted(self)
-        store = _read_photos(X, side_px=self.predictor_.side_px)
+        store = _read_photos(_list_photos(X), side_px=self.predictor_.side_px)
         return self.predictor_.predict_proba([store[row] for row in range(len(store))])
 
     def predict(self, X: Photos) -> IntArray:
@@ -235,8 +237,11 @@ def check_learnable(names: NDArray[Any], targets: FloatArray) -> None:
         TableError: A name cannot be shown or written, or nothing can be learned of a label.
     """
     unusable = find_unusable_names(map(str, names), where="y")
+    twice = [name for name, n in Counter(map(str, names)).items() if n > 1]
     if unusable:
         raise TableError(unusable)
+    if twice:
+        raise TableError([f"y: more than one column is called '{name}'" for name in twice])
     never = [str(name) for name, column in zip(names, targets.T, strict=True) if not (column == 1).any()]
     if never:
         raise TableError(
@@ -244,9 +249,11 @@ def check_learnable(names: NDArray[Any], targets: FloatArray) -> None:
         )
 
 
-def _as_matrix(y: Labels) -> tuple[NDArray[Any], FloatArray]:
+def _as_matrix(y: Any) -> tuple[NDArray[Any], FloatArray]:
     if hasattr(y, "columns"):
-        return np.asarray(y.columns), np.asarray(y, dtype=np.float64)
+        return np.asarray(y.columns), y.to_numpy(dtype=np.float64, na_value=np.nan)
+    if getattr(y, "dtype", None) == np.object_ and hasattr(y, "tolist"):
+        return _as_matrix(y.tolist())  # lists of labels in a column of a data frame or an array
     is_listed = isinstance(y, Sequence) and all(isinstance(row, set | frozenset | list | tuple) for row in y)
     if isinstance(y, Sequence) and is_listed and _has_text(y):
         binarizer = MultiLabelBinarizer()
@@ -261,15 +268,19 @@ def _has_text(y: Sequence[Any]) -> bool:
     return any(isinstance(item, str) for row in y for item in row) or not any(len(row) for row in y)
 
 
+def _list_photos(X: Photos) -> list[Any]:
+    if isinstance(X, str | Path | Image.Image):
+        raise TableError(["X: expected a list of photos; put a single photo into a list: [photo]"])
+    return list_given(X, name="X")
+
+
 def _read_photos(photos: Photos, *, side_px: int) -> "PhotoStore":
     from manylabel.training.photo_store import read_store, store_of_images
 
-    if isinstance(photos, str | Path | Image.Image):
-        raise TableError(["X: expected a list of photos; put a single photo into a list: [photo]"])
     if all(isinstance(photo, str | Path) for photo in photos):
         store, _, failures = read_store([Path(str(photo)) for photo in photos], side_px=side_px)
         if failures:
             raise TableError([str(failure) for failure in failures[:20]])
         return store
-    images = [as_photo(photo, where=f"X[{row}]") for row, photo in enumerate(photos)]
+    images = [as_photo(photo, where=f"X[{row}]", side_px=side_px) for row, photo in enumerate(photos)]
     return store_of_images(images, side_px=side_px)

@@ -5,7 +5,10 @@ Out: the settings of a run.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Literal, TypedDict
+
+import numpy as np
 
 from manylabel.config import (
     DeviceName,
@@ -22,7 +25,7 @@ from manylabel.config import (
     TuneName,
 )
 from manylabel.errors import ConfigError, did_you_mean
-from manylabel.recipes import all_settings, replace_settings
+from manylabel.recipes import all_settings, get_setting, replace_settings
 
 
 class RunSettings(TypedDict, total=False):
@@ -33,13 +36,14 @@ class RunSettings(TypedDict, total=False):
     """
 
     seed: int
+    overwrite: bool
     test_fraction: float
     folds: int
     val_fraction: float
     head: HeadName
     init: InitName
     fallback: Literal["error", "random"]
-    weights: Sequence[str]
+    weights: Sequence[str | Path] | str | Path
     side_px: int
     fit: FitName
     orientation: OrientationName
@@ -77,29 +81,55 @@ class RunSettings(TypedDict, total=False):
     inner_folds: bool
     learning_curve: bool
     tta: int
-    exclusive: Sequence[str]
-    implies: Sequence[str]
-    at_least_one: Sequence[str]
+    exclusive: Sequence[str] | str
+    implies: Sequence[str] | str
+    at_least_one: Sequence[str] | str
 
 
 def settings_from_keywords(config: RunConfig, keywords: Mapping[str, object]) -> RunConfig:
     """Change settings by keywords.
 
+    Args:
+        config: The settings to change.
+        keywords: Values by name, as in ``RunSettings``; a list of one text may be given as the text.
+
     Raises:
         ConfigError: A keyword or a value is wrong; every problem.
 
     Examples:
-        >>> settings_from_keywords(RunConfig(), {"epochs": 5, "tta": 4}).training.epochs
-        5
+        >>> changed = settings_from_keywords(RunConfig(), {"epochs": 5, "exclusive": "day|night"})
+        >>> changed.training.epochs, changed.constraints.exclusive
+        (5, ('day|night',))
     """
     keys = {key.rpartition(".")[2]: key for key in all_settings()}
-    unknown = [name for name in keywords if name not in keys]
-    if unknown:
-        known = sorted(keys)
-        raise ConfigError(
-            [
-                f"no setting '{name}'{did_you_mean(name, known) or '; settings: ' + ', '.join(known)}"
-                for name in unknown
-            ]
-        )
-    return replace_settings(config, {keys.get(name, name): value for name, value in keywords.items()})
+    known = sorted(RunSettings.__annotations__)
+    problems = []
+    for name in keywords:
+        if name not in known and keys.get(name, "").startswith("data."):
+            problems.append(f"'{name}' says how labels are read; pass it to Dataset.read")
+        elif name not in known:
+            hint = did_you_mean(name, known) or f"; settings: {', '.join(known)}"
+            problems.append(f"no setting '{name}'{hint}")
+    if problems:
+        raise ConfigError("\n".join(problems))
+    values = {keys[name]: _plain(value) for name, value in keywords.items()}
+    lists = {key for key in values if isinstance(get_setting(RunConfig(), key), tuple)}
+    return replace_settings(
+        config,
+        {
+            key: (value,) if key in lists and isinstance(value, str) else value
+            for key, value in values.items()
+        },
+    )
+
+
+def _plain(value: object) -> object:
+    """Return numbers of numpy as those of Python, and paths as text."""
+    match value:
+        case np.generic():
+            return value.item()
+        case Path():
+            return str(value)
+        case list() | tuple():
+            return [*map(_plain, value)]
+    return value

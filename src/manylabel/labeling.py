@@ -7,7 +7,9 @@ Out: the photos that would teach the model most, the most useful first.
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,19 +18,23 @@ from manylabel.config import DataConfig, DeviceName
 from manylabel.data.evaluation_set import find_learned
 from manylabel.data.find import describe_misnamed, find_files
 from manylabel.data.formats import read_table_as
-from manylabel.errors import ConfigError, InputError, PhotoError, needs_extra
+from manylabel.data.wording import count
+from manylabel.errors import ConfigError, InputError, PhotoError, kind_of, needs_extra
 from manylabel.io.csv_text import CsvWriter, label_columns
 from manylabel.io.files import printable, write_output
 from manylabel.review.active_learning import choose_to_label, mean_entropy
 from manylabel.types import FloatArray, IntArray, LabelTable, ProgressCallback, Scores, ignore_progress
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _PROBLEMS_SHOWN = 10
 _UNSURE = 0.4
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Suggestions:
-    """Hold the photos that are most worth labeling next.
+    """The photos that are most worth labeling next.
 
     Attributes:
         scores: What the bundle says about them, the most useful photo first.
@@ -43,6 +49,29 @@ class Suggestions:
     n_unlabeled: int
     notes: tuple[str, ...]
     failures: tuple[PhotoError, ...]
+
+    def __len__(self) -> int:
+        """Return the number of photos."""
+        return len(self.scores.names)
+
+    def __repr__(self) -> str:
+        """Describe the suggestions in one line."""
+        return f"Suggestions({count(len(self), 'photo')} of {self.n_unlabeled:,} unlabeled)"
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return a row per photo by name, the most useful first: its uncertainty and its probabilities."""
+        import pandas as pd
+
+        index = pd.Index(self.scores.names, name="photo")
+        uncertainty = pd.DataFrame({"uncertainty": self.uncertainty}, index=index)
+        return uncertainty.join(
+            pd.DataFrame(self.scores.values, index=index, columns=list(self.scores.labels))
+        )
+
+    def _repr_html_(self) -> str:
+        """Show the notes and the photos in a notebook."""
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        return f"{notes}{self.to_frame().to_html(float_format='{:.2f}'.format)}"
 
     def unsure_labels(self, row: int, *, most: int = 3) -> list[str]:
         """Return the labels whose scores of one photo lie between 10 and 90 %, those nearest to 0.5 first."""
@@ -63,7 +92,7 @@ def suggest(  # noqa: PLR0913 - a wish of the user each
 ) -> Suggestions:
     """Choose photos that stand for many others whose labels the model does not know.
 
-    How they are chosen stands at ``evaluation.suggestions.choose_to_label``.
+    How they are chosen: ``review.active_learning.choose_to_label``.
 
     Args:
         bundle: Folder that training wrote.
@@ -74,14 +103,15 @@ def suggest(  # noqa: PLR0913 - a wish of the user each
         n: How many photos to suggest, at least 1.
         form: How the table is read; its paths are not used.
         device: Where to compute.
-        on_progress: Hears of progress.
+        on_progress: Called with the progress.
 
     Raises:
         InputError: The bundle, the folder or the table cannot be used, or no unlabeled photo can be read.
         MissingExtraError: torch is not installed.
     """
-    if n < 1:
-        raise ConfigError(f"n: given {n}, expected at least 1")
+    _check_number(n)
+    if not isinstance(photos, Path | str):
+        raise InputError(f"photos: given {kind_of(photos)}, expected a folder")
     with needs_extra("Suggesting photos", "train"):
         from manylabel.engines.frozen import score_with_features  # not at the top: an extra, slow
 
@@ -120,6 +150,11 @@ def suggest(  # noqa: PLR0913 - a wish of the user each
         notes=tuple(notes),
         failures=seen.failures,
     )
+
+
+def _check_number(n: object) -> None:
+    if not isinstance(n, int | np.integer) or n < 1:
+        raise ConfigError(f"n: given {n!r}, expected a whole number, at least 1")
 
 
 def write_suggestions(path: Path, suggestions: Suggestions) -> None:

@@ -5,7 +5,7 @@ Out: ``Model``, which predicts, evaluates, explains, suggests, exports, saves an
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -15,20 +15,20 @@ import numpy as np
 from PIL import Image
 
 from manylabel.apply import Evaluation, evaluate_table, find_given_photos, predict_paths
-from manylabel.bundle.folder import Bundle, read_bundle
+from manylabel.bundle.folder import Bundle, read_bundle, replace_thresholds
 from manylabel.bundle.tables import ThresholdSource, change_thresholds
 from manylabel.config import DeviceName, EngineName, PrecisionName
 from manylabel.constraints import decide_with_constraints
-from manylabel.data.decoding import as_photo
 from manylabel.data.evaluation_set import PartChoice, choose_evaluation_photos, find_learned
+from manylabel.data.given_photos import as_photo, list_given, list_given_files
 from manylabel.data.split import SPLIT_FILE
-from manylabel.dataset import Dataset
+from manylabel.dataset import Dataset, table_of
 from manylabel.engines.base import PixelPredictor
-from manylabel.engines.model_files import BUNDLE_FILES
+from manylabel.engines.model_files import BUNDLE_FILES, OWN_FILES
 from manylabel.engines.openvino import SplitModel, Workload, workload_of
-from manylabel.engines.registry import EngineOptions, open_bundle, open_split_model
+from manylabel.engines.registry import EngineOptions, find_engine, open_bundle, open_split_model
 from manylabel.engines.stream import Predictions, join_predictions
-from manylabel.errors import needs_extra
+from manylabel.errors import BundleError, ConfigError, InputError, kind_of, needs_extra
 from manylabel.explanation.explained import Explanations
 from manylabel.explanation.run import explain_paths
 from manylabel.io.folders import new_folder
@@ -39,6 +39,8 @@ from manylabel.types import FloatArray, ProgressCallback, Scores, Thresholds, ig
 
 if TYPE_CHECKING:
     from manylabel.exporters.parity import Exported
+
+_PROBLEMS_SHOWN = 10
 
 Photo = Path | str | Image.Image | np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 """A photo file, a Pillow image, or a uint8 array [height, width, 3]."""
@@ -67,6 +69,9 @@ class Model:
         precision: PrecisionName = "auto",
         keep: object = None,
     ) -> None:
+        if not isinstance(bundle, Bundle):
+            raise BundleError(f"Model: given {kind_of(bundle)}, expected a Bundle; Model.load opens a folder")
+        find_engine(engine)
         self._bundle = bundle
         self._engine = engine
         self._options = EngineOptions(device=device, precision=precision)
@@ -123,32 +128,41 @@ class Model:
 
     def predict(
         self,
-        photos: Sequence[Photo] | Photo,
+        photos: Dataset | Iterable[Photo] | Photo,
         *,
         on_progress: ProgressCallback = ignore_progress,
     ) -> Predictions:
         """Predict labels, with probabilities.
 
         Args:
-            photos: Files and folders, or Pillow images and uint8 arrays [height, width, 3].
+            photos: Files and folders; or Pillow images and uint8 arrays [height, width, 3]; or a dataset.
+                A file that is given twice is scored twice, unless a folder is given as well.
             on_progress: Called with the progress.
+
+        Returns:
+            Predictions for the photos that can be read; ``failures`` lists the others.
 
         Raises:
             InputError: No photo can be read.
         """
-        given = [photos] if isinstance(photos, Path | str | Image.Image | np.ndarray) else list(photos)
-        files = [photo for photo in given if isinstance(photo, Path | str)]
-        if len(files) == len(given):
-            paths, names = find_given_photos(files[0] if len(files) == 1 else files)
-            predictor = self._predictor(workload_of(len(paths)))
-            parts = predict_paths(predictor, paths, names=names, on_progress=on_progress)
-            return join_predictions(list(parts))
-        return self._predict_images(
-            [as_photo(photo, where=f"photos[{row}]") for row, photo in enumerate(given)]
-        )
+        if isinstance(photos, Dataset):
+            return self._predict_files(photos.table.photos, photos.table.names, on_progress=on_progress)
+        given = list_given(photos)
+        if all(isinstance(photo, Path | str) for photo in given):
+            paths, names = find_given_photos(given, keeps_repeated=True)
+            return self._predict_files(paths, names, on_progress=on_progress)
+        return self._predict_images(given)
 
-    def _predict_images(self, images: Sequence[Image.Image]) -> Predictions:
-        predictor = self._predictor(workload_of(len(images)))
+    def _predict_files(
+        self, paths: Sequence[Path], names: Sequence[str], *, on_progress: ProgressCallback
+    ) -> Predictions:
+        predictor = self._predictor(workload_of(len(paths)))
+        return join_predictions(list(predict_paths(predictor, paths, names=names, on_progress=on_progress)))
+
+    def _predict_images(self, given: Sequence[object]) -> Predictions:
+        predictor = self._predictor(workload_of(len(given)))
+        side_px = predictor.preprocessing.side_px
+        images = [as_photo(photo, where=f"photos[{row}]", side_px=side_px) for row, photo in enumerate(given)]
         values = predictor.predict_proba(images)
         return Predictions(
             scores=Scores(names=tuple(map(str, range(len(images)))), labels=predictor.labels, values=values),
@@ -159,9 +173,25 @@ class Model:
             failure_rows=np.empty(0, dtype=np.int64),
         )
 
-    def predict_proba(self, photos: Sequence[Photo] | Photo) -> FloatArray:
-        """Return probabilities [n_photos, n_labels]; arguments and errors as for ``predict``."""
-        return self.predict(photos).scores.values
+    def predict_proba(self, photos: Dataset | Iterable[Photo] | Photo) -> FloatArray:
+        """Return probabilities [n_photos, n_labels], a row for each photo.
+
+        Args:
+            photos: As for ``predict``.
+
+        Raises:
+            InputError: A photo cannot be read; ``predict`` leaves it out.
+        """
+        predictions = self.predict(photos)
+        failures = predictions.failures
+        if failures:
+            problems = "\n".join(map(str, failures[:_PROBLEMS_SHOWN]))
+            n_photos = len(predictions) + len(failures)
+            raise InputError(
+                f"{len(failures)} of {n_photos} photos cannot be read, so they have no row; predict"
+                f" leaves them out and lists them as failures:\n{problems}"
+            )
+        return predictions.scores.values
 
     def evaluate(
         self,
@@ -182,8 +212,9 @@ class Model:
         Raises:
             InputError: The dataset shares no label with the model, or no photo can be read.
         """
-        learned = find_learned(self.folder, data.table.names, folder=data.folder)
-        table = choose_evaluation_photos(data.table, part, learned=learned)
+        given = table_of(data, name="data")
+        learned = find_learned(self.folder, given.names, folder=data.folder)
+        table = choose_evaluation_photos(given, part, learned=learned)
         predictor = self._predictor(workload_of(table.n_photos))
         return evaluate_table(predictor, table, folder=self.folder, on_progress=on_progress)
 
@@ -209,9 +240,9 @@ class Model:
         """
         return explain_paths(
             self._bundle,
-            [photos] if isinstance(photos, Path | str) else photos,
-            labels=labels,
-            among=None if among is None else among.table,
+            list_given_files(photos),
+            labels=[labels] if isinstance(labels, str) else labels,
+            among=None if among is None else table_of(among, name="among"),
             model=self._split_model,
             open_engine=self._predictor,
             on_progress=on_progress,
@@ -240,7 +271,7 @@ class Model:
         Raises:
             InputError: There is no unlabeled photo.
         """
-        table = None if labeled is None else labeled.table
+        table = None if labeled is None else table_of(labeled, name="labeled")
         return suggest(self.folder, photos, table, n=n, device=self._options.device, on_progress=on_progress)
 
     def set_thresholds(self, thresholds: Mapping[str, float] | ThresholdSource | str) -> None:
@@ -276,9 +307,15 @@ class Model:
             photos: Folder of typical photos; int8 requires it.
             labels: Table of their labels, to measure what int8 costs.
             on_progress: Called with the progress.
+
+        Raises:
+            ConfigError: There is no such format, or thresholds were changed and not saved.
+            InputError: The photos or labels cannot be used.
+            MissingExtraError: A library is not installed.
         """
         from manylabel.exporters.registry import export
 
+        self._check_saved()
         exported = export(self.folder, to, photos=photos, labels=labels, on_progress=on_progress)
         self._open.clear()
         return exported
@@ -296,9 +333,6 @@ class Model:
         Raises:
             OutputError: The folder is taken, or cannot be written to.
         """
-        from manylabel.bundle.folder import replace_thresholds
-        from manylabel.pretrained import OWN_FILES
-
         with new_folder(Path(folder), replaces=OWN_FILES if overwrite else None) as partial:
             for name in (*BUNDLE_FILES, SPLIT_FILE):
                 source, target = self.folder / name, partial / name
@@ -318,10 +352,22 @@ class Model:
         Args:
             repository: USER/NAME; it is made where it is missing.
             is_private: Whether a new repository can be seen by its owner alone.
-        """
-        from manylabel.pretrained import push
 
+        Raises:
+            ConfigError: Thresholds were changed and not saved.
+            InputError: The hub refuses.
+            MissingExtraError: torch or the hub's library is not installed.
+        """
+        with needs_extra("Copying to the hub", "train"):
+            from manylabel.pretrained import push
+
+        self._check_saved()
         return push(self.folder, repository, is_private=is_private)
+
+    def _check_saved(self) -> None:
+        """Check that the folder has the thresholds of the model."""
+        if not np.array_equal(read_bundle(self.folder).thresholds.values, self._bundle.thresholds.values):
+            raise ConfigError("thresholds: changed and not saved; call model.save(FOLDER) first")
 
     def _predictor(self, workload: Workload) -> PixelPredictor:
         """Return the open engine for a number of photos."""
@@ -329,6 +375,11 @@ class Model:
             options = replace(self._options, workload=workload)
             self._open[workload] = open_bundle(self._bundle, self._engine, options)
         return self._open[workload]
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leave the open engines behind: a copy opens its own."""
+        closed = {"_open": dict[Workload, PixelPredictor]()}
+        return {name: value for name, value in self.__dict__.items() if name != "_split_model"} | closed
 
     def __repr__(self) -> str:
         """Name the backbone, the labels and the folder."""

@@ -4,21 +4,17 @@ In:  a classifier, or the name of a folder or of a repository on the hub.
 Out: a bundle: config.json, weights.safetensors and the rest, as ``bundle`` describes it.
 """
 
-import re
 from pathlib import Path
 
 from manylabel.bundle.folder import Bundle, BundleConfig, read_bundle, write_bundle
 from manylabel.config import HeadName
-from manylabel.engines.model_files import BUNDLE_FILES
+from manylabel.engines.model_files import BUNDLE_FILES, OWN_FILES
 from manylabel.engines.torch import TorchPredictor, save_weights
 from manylabel.errors import BundleError, InputError, needs_extra
 from manylabel.io.folders import new_folder
 from manylabel.report.card import CARD_HEAD
 from manylabel.report.markdown import as_markdown
 from manylabel.types import Thresholds
-
-OWN_FILES = re.compile("|".join(map(re.escape, BUNDLE_FILES)))
-"""Nothing else is replaced."""
 
 _CARD = (
     CARD_HEAD

@@ -121,9 +121,9 @@ def parse_objective(text: str) -> ThresholdObjective:
     """
     name, _, given = text.partition("=")
     objectives: dict[str, Callable[[], ThresholdObjective]] = {
-        "precision": lambda: ThresholdObjective(method="precision", target=float(given)),
-        "recall": lambda: ThresholdObjective(method="recall", target=float(given)),
-        "f-beta": lambda: ThresholdObjective(method="f1", beta=float(given)),
+        "precision": lambda: ThresholdObjective(method="precision", target=_as_number(given)),
+        "recall": lambda: ThresholdObjective(method="recall", target=_as_number(given)),
+        "f-beta": lambda: ThresholdObjective(method="f1", beta=_as_number(given)),
         "cost": lambda: _costs(given),
         "f1": lambda: _without_number("f1", given),
         "accuracy": lambda: _without_number("accuracy", given),
@@ -139,11 +139,18 @@ def parse_objective(text: str) -> ThresholdObjective:
         raise ConfigError(f"thresholds for '{text}': {error}; expected e.g. {_OBJECTIVES}") from error
 
 
+def _as_number(given: str) -> float:
+    try:
+        return float(given)
+    except ValueError:
+        raise ValueError(f"'{given}' is no number") from None
+
+
 def _costs(given: str) -> ThresholdObjective:
     false, mark, missed = given.partition(":")
     if not mark:
         raise ValueError("a cost is FALSE:MISSED")
-    return ThresholdObjective(method="cost", cost_false=float(false), cost_missed=float(missed))
+    return ThresholdObjective(method="cost", cost_false=_as_number(false), cost_missed=_as_number(missed))
 
 
 def _without_number(method: str, given: str) -> ThresholdObjective:

@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from manylabel.bundle.tables import (
@@ -85,6 +87,27 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
         "threshold a=b=nan: 'nan' is not a number from 0 to 1",
         "threshold moon=0.5: unknown label 'moon'; known labels: sea, sky, a=b, Hồ Gươm",
     ]
+
+
+@pytest.mark.parametrize("given", [0.5, None, [0.5, 0.4], np.array([0.5, 0.4])])
+def test_thresholds_without_labels_are_told(given: Any) -> None:
+    with pytest.raises(ConfigError, match=r"thresholds: given .*, expected numbers by label"):
+        change_thresholds(THRESHOLDS, LABELS, given)
+
+
+def test_a_series_gives_thresholds_and_a_number_no_label() -> None:
+    series: Any = pd.Series({"a=b": 0.25})
+    assert change_thresholds(THRESHOLDS, LABELS, series).values[1] == 0.25
+    wrong: Any = {1: 0.5}
+    with pytest.raises(ConfigError, match="unknown label '1'"):
+        change_thresholds(THRESHOLDS, LABELS, wrong)
+
+
+def test_a_decimal_comma_among_commas_is_told(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(f"label,threshold\n{LABELS[1]},0,9\n", encoding="utf-8")
+
+    with pytest.raises(ConfigError, match=r"t\.csv, line 2: '0,9' is not a number from 0 to 1"):
+        change_thresholds(THRESHOLDS, LABELS, tmp_path / "t.csv")
 
 
 @pytest.mark.parametrize(

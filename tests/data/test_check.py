@@ -165,6 +165,17 @@ def test_many_rare_labels_share_a_sentence() -> None:
     assert len(finding.labels) == 12
 
 
+def test_findings_are_a_frame_lines_and_a_table() -> None:
+    found = Check(findings=(Finding(level="note", kind="one_label", text="label '<b>'", photos=(1,)),))
+    assert len(found) == 1
+    assert repr(found) == "Check(1 finding)\nnote: label '<b>'"
+    assert found.to_frame().to_dict("records") == [
+        {"level": "note", "kind": "one_label", "text": "label '<b>'"}
+    ]
+    assert "<td>label &#x27;&lt;b&gt;&#x27;</td>" in found._repr_html_()
+    assert found.move_rows([0, 5]).findings[0].photos == (5,)
+
+
 def test_unknown_cells_do_not_count_as_photos_of_a_label() -> None:
     column = rare(3)
     column[20:] = np.nan

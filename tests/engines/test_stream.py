@@ -109,6 +109,13 @@ def test_labels_are_named_the_most_probable_first(paths: list[Path]) -> None:
     assert predictions.labels_of(1) == ["red", "blue"]
 
 
+def test_predictions_are_frames_and_one_line(paths: list[Path]) -> None:
+    said = predict_files(ColorPredictor(), paths, names=[path.name for path in paths])
+    assert repr(said) == "Predictions(38 photos, 2 labels, 2 unreadable)"
+    assert said.to_frame().index.tolist() == list(said.names)
+    np.testing.assert_array_equal(said.to_frame("decisions"), said.decisions)
+
+
 def test_photos_none_of_which_can_be_read_give_no_scores(paths: list[Path]) -> None:
     predictor = ColorPredictor()
     predictions = predict([paths[3], paths[33]], predictor)

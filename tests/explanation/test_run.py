@@ -113,7 +113,7 @@ def test_what_cannot_be_explained_is_told(
     with pytest.raises(InputError, match="not one photo can be read"):
         explain(shapes_bundle, [tmp_path / "bad.jpg"])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"no photo found in .*empty"):
+    with pytest.raises(InputError, match=r"photos: no photo in .*empty"):
         explain(shapes_bundle, [tmp_path / "empty"])
     with pytest.raises(ConfigError, match="has no label 'circl'; did you mean 'circle'"):
         explain(shapes_bundle, shapes_table.photos, labels=["circl"])

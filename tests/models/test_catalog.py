@@ -75,6 +75,10 @@ def test_patterns_choose_and_nothing_is_listed_twice() -> None:
     ]
 
 
+def test_one_pattern_may_be_a_text() -> None:
+    assert list_models("vit_b_1*") == list_models(["vit_b_1*"])
+
+
 def test_timm_is_listed_where_it_is_asked_for() -> None:
     infos = list_models(["timm/test_vit*"])
     assert "timm/test_vit" in [info.name for info in infos]

@@ -165,7 +165,8 @@ def test_no_hub_in_reach_names_the_file_and_the_ways_out(caches: Path) -> None:
         'weights="FILE"\n'
         "  3. use a backbone whose weights come with the installation: efficientnet_lite0\n"
         "  4. start from random weights, which need many more photos, for a trial: --init random "
-        '--tune head, in Python tune="head", settings=["model.init=random"]'
+        '--tune head, in Python init="random", tune="head" '
+        '(MultiLabelClassifier: settings=["model.init=random"])'
     )
 
 

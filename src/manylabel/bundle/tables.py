@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from manylabel.errors import BundleError, ConfigError, did_you_mean, visible
+from manylabel.errors import BundleError, ConfigError, did_you_mean, kind_of, visible
 from manylabel.io.csv_text import CsvWriter, allow_long_cells, unguard
 from manylabel.io.files import write_output
 from manylabel.trials import Trial
@@ -97,8 +97,7 @@ def change_thresholds(
         >>> new.values, new.changes
         (array([0.5, 0.9]), ('thresholds were given: sea 0.9 (0.4 in the bundle)',))
     """
-    sources = [given] if isinstance(given, Mapping | Path | str) else given
-    found, problems = _collect(sources, labels)
+    found, problems = _collect(_list_sources(given), labels)
     if problems:
         raise ConfigError("\n".join(map(visible, problems)))
     values = np.array(
@@ -148,7 +147,7 @@ def _collect(sources: Sequence[ThresholdSource], labels: Sequence[str]) -> tuple
             if label not in known:
                 hint = did_you_mean(label, labels)
                 start = f"{hint} Known labels" if hint else "; known labels"
-                problems.append(f"{where}: unknown label '{_shorten(label)}'{start}: {_join(labels)}")
+                problems.append(f"{where}: unknown label '{_shorten(str(label))}'{start}: {_join(labels)}")
             elif label in seen:
                 problems.append(f"{where}: label '{label}' already has a threshold")
             elif value is None:
@@ -157,6 +156,20 @@ def _collect(sources: Sequence[ThresholdSource], labels: Sequence[str]) -> tuple
                 found[label] = value
             seen.add(label)
     return found, problems
+
+
+def _list_sources(given: object) -> Sequence[ThresholdSource]:
+    """Return thresholds, files of them, or several of them as a list."""
+    if isinstance(given, Mapping | Path | str):
+        return [given]
+    if isinstance(given, list | tuple) and all(isinstance(source, Mapping | Path | str) for source in given):
+        return given
+    if hasattr(given, "items"):  # a series of pandas
+        return [dict(given.items())]
+    raise ConfigError(
+        f"thresholds: given {kind_of(given)}, expected numbers by label, such as {{'boat': 0.7}}, a CSV file"
+        " of them, or from Model.set_thresholds an objective such as 'precision=0.9'"
+    )
 
 
 def _entries(source: ThresholdSource, labels: Collection[str]) -> Iterator[_Entry]:
@@ -180,6 +193,8 @@ def _entries(source: ThresholdSource, labels: Collection[str]) -> Iterator[_Entr
         for cells in lines:
             if any(cell.strip() for cell in cells):
                 label, value = (cells[column] if column < len(cells) else "" for column in columns)
+                if any(cell.strip() for cell in cells[len(heading) :]):
+                    value = delimiter.join(cells[columns[1] :])  # a decimal comma in a file of commas
                 label = unguard(label) if unguard(label) in labels else label
                 number = value if delimiter == "," else value.replace(",", ".")
                 yield f"{source}, line {lines.line_num}", label, number

@@ -6,9 +6,10 @@ Out: a ``Check``: findings in plain sentences, the most important first.
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from html import escape
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -22,9 +23,13 @@ from manylabel.data.duplicates import fingerprint
 from manylabel.data.formats import read_table_as
 from manylabel.data.photos import convert_photos
 from manylabel.data.split import find_lost_parts, given_split, make_split
+from manylabel.data.wording import count
 from manylabel.errors import ConfigError, PhotoError, TableError, nothing_read
 from manylabel.io.files import write_output
 from manylabel.types import LabelTable, Progress, ProgressCallback, Split, ignore_progress
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "Check",
@@ -42,7 +47,7 @@ _SIDE_PX = 224
 _LEVELS: tuple[Level, ...] = get_args(Level)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Check:
     """The findings of a check.
 
@@ -55,6 +60,46 @@ class Check:
     def of_level(self, level: Level) -> tuple[Finding, ...]:
         """Return the findings of one level."""
         return tuple(finding for finding in self.findings if finding.level == level)
+
+    def move_rows(self, rows: Sequence[int]) -> "Check":
+        """Return the findings with other row numbers.
+
+        Args:
+            rows: The new number by the old one [n_photos].
+        """
+        return Check(
+            findings=tuple(
+                replace(
+                    finding,
+                    photos=tuple(rows[row] for row in finding.photos),
+                    cells=tuple((rows[row], column) for row, column in finding.cells),
+                )
+                for finding in self.findings
+            )
+        )
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return a row per finding: level, kind and text."""
+        import pandas as pd
+
+        return pd.DataFrame(to_rows(self), columns=["level", "kind", "text"])
+
+    def __len__(self) -> int:
+        """Return the number of findings."""
+        return len(self.findings)
+
+    def __repr__(self) -> str:
+        """List the findings, one per line."""
+        return "\n".join(
+            [f"Check({count(len(self), 'finding')})", *(": ".join(row[::2]) for row in to_rows(self))]
+        )
+
+    def _repr_html_(self) -> str:
+        """Show the findings in a notebook."""
+        rows = (
+            f"<tr><td>{escape(level)}</td><td>{escape(text)}</td></tr>" for level, _, text in to_rows(self)
+        )
+        return f"<table>{''.join(rows)}</table>"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -106,10 +151,14 @@ def check_read_table(
     constraints: ConstraintsConfig | None = None,
     split: SplitConfig | None = None,
     seed: int = 0,
+    finds_refused: bool = True,
     on_progress: ProgressCallback = ignore_progress,
 ) -> CheckedTable:
-    """Read the photos of a table, and check them and their labels; arguments and errors as for ``check``."""
-    refused = find_refused(table)
+    """Read the photos of a table, and check them and their labels; arguments and errors as for ``check``.
+
+    With ``finds_refused``, labels that no photo carries are errors: training would not read them from files.
+    """
+    refused = find_refused(table) if finds_refused else []
     parsed = None if constraints is None else parse_constraints(**asdict(constraints), labels=table.labels)
     answers = []
     for n_done, answer in enumerate(convert_photos(table.photos, fingerprint, side_px=_SIDE_PX), start=1):

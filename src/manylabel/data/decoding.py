@@ -20,8 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from manylabel.errors import TableError
-
 _LOGGER = logging.getLogger("PIL")
 
 
@@ -235,29 +233,6 @@ def to_rgb(photo: Image.Image, *, factor: int = 1) -> Image.Image:
         flat = _lay_on_white(band) if photo.has_transparency_data else band.convert("RGB")
         rgb.paste(flat if factor == 1 else flat.reduce(factor), (0, top // factor))
     return rgb
-
-
-def as_photo(photo: object, *, where: str) -> Image.Image:
-    """Return a Pillow image or an array as an RGB photo.
-
-    Args:
-        photo: A Pillow image of any mode, or a uint8 array [height, width, 3] or [height, width].
-        where: Its name in errors.
-
-    Raises:
-        TableError: It is neither.
-
-    Examples:
-        >>> as_photo(np.zeros((4, 6, 3), dtype=np.uint8), where="photos[0]").size
-        (6, 4)
-    """
-    if isinstance(photo, Image.Image):
-        return to_rgb(photo)
-    if isinstance(photo, np.ndarray) and photo.dtype == np.uint8:
-        with suppress(TypeError, ValueError):
-            return to_rgb(Image.fromarray(photo))
-    expected = "expected a Pillow image or a uint8 array [height, width, 3]"
-    raise TableError([f"{where}: {expected}; files and images cannot be mixed"])
 
 
 def _lay_on_white(photo: Image.Image) -> Image.Image:

@@ -17,7 +17,7 @@ from manylabel.bundle.folder import check_listed
 from manylabel.data.formats.matching import PhotoIndex
 from manylabel.data.split import KNOWN_COLUMN, SPLIT_FILE
 from manylabel.data.wording import list_some
-from manylabel.errors import BundleError, TableError
+from manylabel.errors import BundleError, TableError, check_choice
 from manylabel.io.csv_text import allow_long_cells, unguard
 from manylabel.io.files import printable
 from manylabel.io.untrusted_files import check_plain
@@ -75,8 +75,11 @@ def choose_evaluation_photos(
         These photos; the last note tells which they are, why, and whether the numbers are too optimistic.
 
     Raises:
-        TableError: The part has no photo.
+        ConfigError: There is no such part.
+        TableError: It has no photo.
     """
+    if part is not None:
+        check_choice("part", part, [*_PARTS, "all"])
     known = {} if learned is None else learned
     wished = "test" if part is None and "test" in table.parts else part
     if wished is None:
@@ -114,7 +117,7 @@ def _choose_untrained(
         )
     return rows, (
         f"evaluated on the {len(rows)} of {table.n_photos} photos that the model was not trained on, "
-        f"going by their names ({kinds}); --part all evaluates on all"
+        f"going by their names ({kinds}); --part all, in Python part='all', evaluates on all"
     )
 
 
@@ -127,7 +130,8 @@ def _rows_of(table: LabelTable, part: Part, learned: Mapping[int, Part]) -> tupl
         raise TableError(
             [
                 f"{table.source}: no photo is marked '{part}', and none is known to have been a "
-                f"{_WORDS[part]} photo when this model was trained; --part all takes all photos"
+                f"{_WORDS[part]} photo when this model was trained; --part all, in Python part='all', takes "
+                "all photos"
             ]
         )
     where = f"that the table marks '{part}'" if is_own else "of this model's training, going by their names"

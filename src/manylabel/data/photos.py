@@ -34,7 +34,7 @@ _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 _TIFF_PREFIXES = {b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"}
 
 # What the decoders are known to raise for damaged files. MemoryError: a few bytes can promise a huge photo.
-_DECODER_ERRORS = (
+DECODER_ERRORS = (
     ArithmeticError,
     AttributeError,
     EOFError,
@@ -199,7 +199,7 @@ def _read_size(path: Path) -> tuple[int, int]:
     try:
         with path.open("rb") as file, quiet_pillow:
             return _open(file, path).size
-    except (PhotoError, *_DECODER_ERRORS):
+    except (PhotoError, *DECODER_ERRORS):
         return 0, 0
 
 
@@ -236,7 +236,7 @@ def _read(file: IO[bytes], *, path: Path, side_px: int | None, max_pixels: int |
                 raise PhotoError(path, f"it has more than {max_pixels / 1e6:g} million pixels")
             _check_shape(photo, file, path)
             return _decode(photo, side_px, path=path)
-        except _DECODER_ERRORS as error:
+        except DECODER_ERRORS as error:
             raise PhotoError(path, _explain(error)) from error
 
 
@@ -268,7 +268,7 @@ def _open(file: IO[bytes], path: Path) -> Image.Image:
         if prefix[4:8] == b"ftyp" and prefix[8:12] in _HEIC_BRANDS:
             return _open_heic(file, path)
         if prefix[:4] in _TIFF_PREFIXES:
-            with suppress(*_DECODER_ERRORS):
+            with suppress(*DECODER_ERRORS):
                 return ByteTiff(file, path)
         raise PhotoError(path, _explain_unidentified(prefix)) from error
     return ByteTiff(file, path) if is_misread(photo) else photo
@@ -301,25 +301,25 @@ def _decode(photo: Image.Image, side_px: int | None, *, path: Path) -> Image.Ima
         photo.load()
         # The same reduction for the other formats: a photo gives the same size whatever it was saved as.
         is_whole = side_px is not None and photo.size == full_size
-        rgb = to_rgb(photo, factor=_reduction(full_size, side_px) if is_whole and side_px else 1)
-        return _turn_upright(rgb, photo)
+        rgb = to_rgb(photo, factor=choose_reduction(full_size, side_px) if is_whole and side_px else 1)
+        return turn_upright(rgb, photo)
 
 
-def _turn_upright(rgb: Image.Image, photo: Image.Image) -> Image.Image:
+def turn_upright(rgb: Image.Image, photo: Image.Image) -> Image.Image:
     """Turn a picture as its photo says; where that is damaged, the picture stays as it lies in the file."""
     orientation = 1
-    with suppress(*_DECODER_ERRORS):
+    with suppress(*DECODER_ERRORS):
         orientation = photo.getexif().get(ExifTags.Base.Orientation, 1)
     method = _UPRIGHT.get(orientation)
     return rgb if method is None else rgb.transpose(method)
 
 
-def _reduction(size: tuple[int, int], side_px: int) -> int:
+def choose_reduction(size: tuple[int, int], side_px: int) -> int:
     """Return the largest of 8, 4, 2, 1 that leaves both sides at least ``side_px`` long, else 1.
 
     Examples:
-        >>> _reduction((4000, 3000), 400), _reduction((4000, 3000), 224), _reduction((100, 50), 224)
-        (4, 8, 1)
+        >>> choose_reduction((4000, 3000), 400), choose_reduction((100, 50), 224)
+        (4, 1)
     """
     factor = _LARGEST_JPEG_REDUCTION
     while factor > 1 and min(size) // side_px < factor:

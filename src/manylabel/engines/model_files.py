@@ -32,6 +32,7 @@ from manylabel.bundle.folder import (
     Bundle,
 )
 from manylabel.bundle.onnx_file import ONNX_FILE, is_made_from, read_onnx
+from manylabel.data.split import SPLIT_FILE
 from manylabel.engines.openvino_models import import_openvino, read_model
 from manylabel.errors import BundleError, OutputError, needs_extra
 from manylabel.io.cache import (
@@ -57,7 +58,7 @@ OPENVINO_FOLDER, INT8_FOLDER = "openvino", "int8"
 _FORMAT_VERSION = 2
 _CHECKED_FILES = (MODEL_FILE, NUMBERS_FILE)
 _ENGINE_FILES = (*_CHECKED_FILES, ONNX_FILE, FACTS_FILE)
-_OWN_FILES = re.compile("|".join(map(re.escape, _ENGINE_FILES)))
+_EXPORTED_FILES = re.compile("|".join(map(re.escape, _ENGINE_FILES)))
 _logger = logging.getLogger(__name__)
 
 BUNDLE_FILES = (
@@ -66,6 +67,9 @@ BUNDLE_FILES = (
     *(f"{folder}/{name}" for folder in (OPENVINO_FOLDER, INT8_FOLDER) for name in _ENGINE_FILES),
 )
 """Every file that a bundle may have, its exports included."""
+
+OWN_FILES = re.compile("|".join(map(re.escape, (*BUNDLE_FILES, SPLIT_FILE))))
+"""What overwriting a bundle replaces: nothing else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,7 +211,7 @@ def new_engine(folder: Path) -> Iterator[Path]:
     Raises:
         OutputError: The folder is something else, or cannot be written to.
     """
-    with new_folder(folder, replaces=_OWN_FILES) as unfinished:
+    with new_folder(folder, replaces=_EXPORTED_FILES) as unfinished:
         yield unfinished
 
 

@@ -13,7 +13,7 @@ from ctypes.util import find_library
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from manylabel.config import DeviceName, EngineName, PrecisionName
 from manylabel.errors import (
@@ -21,6 +21,7 @@ from manylabel.errors import (
     ConfigError,
     EngineError,
     MissingExtraError,
+    check_choice,
     did_you_mean,
     needs_extra,
 )
@@ -45,11 +46,19 @@ class EngineOptions:
         device: Where to compute.
         precision: What to compute in.
         workload: How many photos come.
+
+    Raises:
+        ConfigError: There is no such device or precision.
     """
 
     device: DeviceName = "auto"
     precision: PrecisionName = "auto"
     workload: "Workload" = "any"
+
+    def __post_init__(self) -> None:
+        """Check what was chosen."""
+        check_choice("device", self.device, get_args(DeviceName))
+        check_choice("precision", self.precision, get_args(PrecisionName))
 
 
 @dataclass(frozen=True, kw_only=True)

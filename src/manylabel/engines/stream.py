@@ -12,13 +12,14 @@ from functools import partial
 from html import escape
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from manylabel.constraints import decide_with_constraints
 from manylabel.data.photos import convert_photos
+from manylabel.data.wording import count
 from manylabel.engines.base import Finish, PixelPredictor, run_batches
 from manylabel.errors import PhotoError
 from manylabel.preprocess import PixelArray, Preprocessing, resize_views
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Predictions:
     """The predictions of a model for some photos.
 
@@ -48,17 +49,41 @@ class Predictions:
     failures: tuple[PhotoError, ...]
     failure_rows: IntArray
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The photo names, one per row."""
+        return self.scores.names
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The label names, one per column."""
+        return self.scores.labels
+
+    def __len__(self) -> int:
+        """Return the number of photos that could be read."""
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        """Describe the predictions in one line."""
+        lost = f", {len(self.failures):,} unreadable" if self.failures else ""
+        return f"Predictions({count(len(self), 'photo')}, {count(len(self.labels), 'label')}{lost})"
+
     def labels_of(self, row: int) -> list[str]:
         """Return the labels that the model gives to one photo, the most probable first."""
         order = np.argsort(-self.scores.values[row])
         return [self.scores.labels[column] for column in order if self.decisions[row, column]]
 
-    def to_frame(self) -> "pd.DataFrame":
-        """Return the probabilities, a row per photo by name and a column per label."""
+    def to_frame(self, values: Literal["probabilities", "decisions"] = "probabilities") -> "pd.DataFrame":
+        """Return a row per photo by name and a column per label.
+
+        Args:
+            values: The probabilities, or the decisions: True where the model gives the label.
+        """
         import pandas as pd
 
-        index = pd.Index(self.scores.names, name="photo")
-        return pd.DataFrame(self.scores.values, index=index, columns=list(self.scores.labels))
+        index = pd.Index(self.names, name="photo")
+        cells = self.decisions if values == "decisions" else self.scores.values
+        return pd.DataFrame(cells, index=index, columns=list(self.labels))
 
     def _repr_html_(self) -> str:
         """Show probabilities in a notebook, those of given labels in bold."""

@@ -4,6 +4,7 @@ In:  nothing; ``explain`` makes them.
 Out: a value per photo, with its heat maps and the most similar photos; they show themselves in a notebook.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from manylabel.data.photos import data_uri, to_jpeg
+from manylabel.data.wording import count
 from manylabel.errors import PhotoError
 from manylabel.explanation.overlay import draw_overlay
 from manylabel.preprocess import Box
@@ -74,7 +76,7 @@ class Explanation:
     neighbors: tuple[Neighbor, ...]
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Explanations:
     """The explanations of some photos.
 
@@ -85,6 +87,19 @@ class Explanations:
 
     photos: tuple[Explanation, ...]
     failures: tuple[PhotoError, ...]
+
+    def __len__(self) -> int:
+        """Return the number of photos."""
+        return len(self.photos)
+
+    def __iter__(self) -> Iterator[Explanation]:
+        """Iterate over the photos."""
+        return iter(self.photos)
+
+    def __repr__(self) -> str:
+        """Describe the explanations in one line."""
+        n_maps = sum(len(explained.labels) for explained in self.photos)
+        return f"Explanations({count(len(self), 'photo')}, {count(n_maps, 'heat map')})"
 
     def _repr_html_(self) -> str:
         """Show the heat maps in a notebook."""

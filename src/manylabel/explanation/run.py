@@ -120,7 +120,8 @@ def explain_paths(  # noqa: PLR0913 - the parts of an open model
     for note in describe_misnamed(list(folders.items())):
         _logger.warning("%s", note)
     if not paths:
-        raise InputError(f"no photo found in {', '.join(map(str, photos)) or 'nothing'}")
+        where = f"no photo in {', '.join(map(str, photos))}" if photos else "given none"
+        raise InputError(f"photos: {where}, expected photo files or a folder of them")
     columns = _columns_of(labels, bundle)
     if model is None:
         raise EngineError(f"{bundle.folder}: this model has no patch grid inside, so it has no heat maps")

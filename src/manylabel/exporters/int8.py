@@ -98,7 +98,9 @@ def export_int8(job: ExportJob) -> Exported:
     """
     check_installed()
     if job.photos is None:
-        raise ConfigError("8-bit integers need --photos DIR: a folder of photos like those to be scored")
+        raise ConfigError(
+            "8-bit integers need --photos DIR, in Python photos=: a folder of photos like those to be scored"
+        )
     bundle = job.bundle
     table = None
     if job.labels is not None:

@@ -79,6 +79,7 @@ def list_models(
         >>> [info.name for info in list_models(["vit_b*"])]
         ['vit_b_16', 'vit_b_32']
     """
+    patterns = [patterns] if isinstance(patterns, str) else patterns
     if (head is None) != (n_labels is None):
         raise ConfigError(
             "to count the parameters of a whole classifier, give both a head and a number of labels"

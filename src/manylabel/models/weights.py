@@ -161,7 +161,7 @@ def _ways_out(name: str, official: OfficialFile | None, packaged: PackagedFile |
         ways += [
             f"use a backbone whose weights come with the installation: {DEFAULT_BACKBONE}",
             "start from random weights, which need many more photos, for a trial: --init random --tune head, "
-            'in Python tune="head", settings=["model.init=random"]',
+            'in Python init="random", tune="head" (MultiLabelClassifier: settings=["model.init=random"])',
         ]
     numbered = [f"\n  {number}. {way}" for number, way in enumerate(ways, start=1)]
     return f"{name}: {reason}. Ways out:{''.join(numbered)}"
