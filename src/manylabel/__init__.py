@@ -10,6 +10,7 @@ from manylabel.waiting import rest_soon
 
 if TYPE_CHECKING:
     from manylabel.apply import evaluate, predict, predict_batches
+    from manylabel.cluster.scoring import predict_parts
     from manylabel.comparison import Comparison, compare, train
     from manylabel.config import (
         AugmentationConfig,
@@ -90,6 +91,7 @@ __all__ = [
     "load_recipe",
     "predict",
     "predict_batches",
+    "predict_parts",
     "read_table",
     "register_backbone",
     "serve",
@@ -135,6 +137,7 @@ _HOMES = {
     "load_recipe": "manylabel.recipes",
     "predict": "manylabel.apply",
     "predict_batches": "manylabel.apply",
+    "predict_parts": "manylabel.cluster.scoring",
     "read_table": "manylabel.data.formats",
     "register_backbone": "manylabel.models.backbones",
     "serve": "manylabel.serving.app",

@@ -22,6 +22,8 @@ from manylabel.data.duplicates import group_duplicates
 from manylabel.data.evaluation_set import PartChoice, align_targets, choose_evaluation_photos, find_learned
 from manylabel.data.find import describe_misnamed, find_files
 from manylabel.data.formats import read_table_as
+from manylabel.data.photo_list import Photo, is_photo_list, open_photo_list
+from manylabel.data.remote import RemotePhoto
 from manylabel.data.wording import count
 from manylabel.engines.base import PixelPredictor
 from manylabel.engines.openvino import workload_of
@@ -107,6 +109,7 @@ def predict(  # noqa: PLR0913 - a wish of the user each
     device: DeviceName = "auto",
     precision: PrecisionName = "auto",
     thresholds: ThresholdSource | Sequence[ThresholdSource] | None = None,
+    photo_column: str | None = None,
     on_progress: ProgressCallback = ignore_progress,
 ) -> Predictions:
     """Score photos with a bundle; arguments and errors as for ``predict_batches``, all scores at once."""
@@ -117,6 +120,7 @@ def predict(  # noqa: PLR0913 - a wish of the user each
         device=device,
         precision=precision,
         thresholds=thresholds,
+        photo_column=photo_column,
         on_progress=on_progress,
     )
     return join_predictions(list(parts))
@@ -130,19 +134,22 @@ def predict_batches(  # noqa: PLR0913 - a wish of the user each
     device: DeviceName = "auto",
     precision: PrecisionName = "auto",
     thresholds: ThresholdSource | Sequence[ThresholdSource] | None = None,
+    photo_column: str | None = None,
     on_progress: ProgressCallback = ignore_progress,
 ) -> Generator[Predictions, None, None]:
     """Score photos with a bundle, a few at a time; memory stays small, however many they are.
 
     Args:
         bundle: Folder that training wrote.
-        photos: Photo files and folders; folders are searched with their subfolders.
+        photos: Photo files and folders, which are searched with their subfolders, and lists of photos: text
+            files with a path or address per line, CSV and Parquet files with a column of them.
         engine: What computes: "auto" takes OpenVINO on a CPU, else torch.
         device: Where to compute.
         precision: Number type of the forward pass.
         thresholds: Thresholds of some labels in place of those of the bundle: a mapping from labels to
             numbers from 0 to 1, a CSV file with the columns label and threshold, or several of them, of
             which the later ones win.
+        photo_column: Column of the photos in a list; not given: it is found by its name.
         on_progress: Called with the progress.
 
     Yields:
@@ -152,7 +159,7 @@ def predict_batches(  # noqa: PLR0913 - a wish of the user each
         InputError: The bundle or a threshold cannot be used, or there is no photo that can be read.
         MissingExtraError: The engine is not installed.
     """
-    paths, names = find_given_photos(photos)
+    paths, names = find_given_photos(photos, column=photo_column)
     predictor = open_predictor(
         Path(bundle),
         engine=engine,
@@ -167,13 +174,14 @@ def predict_batches(  # noqa: PLR0913 - a wish of the user each
 
 
 def find_given_photos(
-    photos: Sequence[Path | str] | Path | str, *, keeps_repeated: bool = False
-) -> tuple[list[Path], list[str]]:
+    photos: Sequence[Path | str] | Path | str, *, keeps_repeated: bool = False, column: str | None = None
+) -> tuple[list[Photo], list[str]]:
     """Return photo files, each once, and what to call them.
 
     Args:
-        photos: Files and folders; folders are searched with their subfolders.
-        keeps_repeated: Whether a file that is given twice stays twice, where no folder is given.
+        photos: Files, folders, which are searched with their subfolders, and lists of photos.
+        keeps_repeated: Whether a file that is given twice stays twice, where no folder or list is given.
+        column: Column of the photos in a list.
 
     Raises:
         InputError: There is no photo.
@@ -183,9 +191,9 @@ def find_given_photos(
         what = "an empty name" if given else "none"
         raise InputError(f"photos: given {what}, expected photo files or a folder of them")
     files = [Path(path) for path in given]
-    if keeps_repeated and not any(path.is_dir() for path in files):
-        return files, [printable(path.as_posix()) for path in files]
-    paths, names, misnamed = _list_photos(files)
+    if keeps_repeated and not any(path.is_dir() or is_photo_list(path) for path in files):
+        return [*files], [printable(path.as_posix()) for path in files]
+    paths, names, misnamed = _list_photos(files, column)
     if not paths:
         where = ", ".join(map(str, given))
         raise InputError(
@@ -198,7 +206,7 @@ def find_given_photos(
 
 def predict_paths(
     predictor: PixelPredictor,
-    paths: Sequence[Path],
+    paths: Sequence[Photo],
     *,
     names: Sequence[str],
     on_progress: ProgressCallback = ignore_progress,
@@ -334,9 +342,7 @@ def write_evaluation(path: Path, evaluation: Evaluation) -> None:
         },
         "labels": per_label,
         "notes": evaluation.notes,
-        "unreadable": [
-            {"image": str(failure.path), "error": failure.reason} for failure in evaluation.failures
-        ],
+        "unreadable": [{"image": failure.name, "error": failure.reason} for failure in evaluation.failures],
     }
     write_output(path, (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode())
 
@@ -349,12 +355,12 @@ def _number(value: float) -> float | None:
     return None if np.isnan(value) else round(float(value), 6)
 
 
-def _list_photos(given: Sequence[Path]) -> tuple[list[Path], list[str], list[str]]:
+def _list_photos(given: Sequence[Path], column: str | None) -> tuple[list[Photo], list[str], list[str]]:
     """Return the files, each once, and what to call them: as given, or relative to the only given folder.
 
     Also what to say of photos in the folders that are not taken for photos.
     """
-    named = dict[str, tuple[Path, str]]()
+    named = dict[str, tuple[Photo, str]]()
     folders = {path: find_files(path) for path in given if path.is_dir()}
     for path in given:
         if path in folders:
@@ -362,14 +368,21 @@ def _list_photos(given: Sequence[Path]) -> tuple[list[Path], list[str], list[str
                 below = file.relative_to(path)
                 whole = below if len(given) == 1 else path / below
                 named.setdefault(_place(file), (file, whole.as_posix()))
+        elif is_photo_list(path):
+            photos = open_photo_list(path, column=column)
+            for name in photos.names():
+                photo = photos.find(name)
+                named.setdefault(_place(photo), (photo, name))
         else:
             named.setdefault(_place(path), (path, path.as_posix()))
     paths = [path for path, _ in named.values()]
     return paths, [printable(name) for _, name in named.values()], describe_misnamed(list(folders.items()))
 
 
-def _place(path: Path) -> str:
+def _place(path: Photo) -> str:
     """Return the same text for the same place, whatever its path goes through."""
+    if isinstance(path, RemotePhoto):
+        return path.url
     return os.path.abspath(path)  # noqa: PTH100 - links stay what they are called
 
 

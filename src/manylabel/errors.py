@@ -53,14 +53,15 @@ class PhotoError(InputError):
     """A photo that cannot be read.
 
     Args:
-        path: The file.
+        path: The file, or its address.
         reason: Why it cannot be read, as the end of a sentence.
     """
 
-    def __init__(self, path: Path, reason: str) -> None:
+    def __init__(self, path: Path | str, reason: str) -> None:
         """Keep file and reason, for lists of unreadable photos."""
         super().__init__(f"{visible(str(path))}: {reason}")
-        self.path = path
+        self.path = Path(path)
+        self.name = str(path)
         self.reason = reason
 
 

@@ -241,12 +241,11 @@ def test_photos_that_do_not_exist_are_told(run: Run, shapes_bundle: Path) -> Non
     assert "gone: there is no such file" in answer.said
 
 
-@pytest.mark.parametrize("name", ["said.txt", "said"])
-def test_an_unknown_form_is_told_before_the_work(name: str, run: Run, shapes_bundle: Path) -> None:
-    answer = run("predict", shapes_bundle, "gone", "--out", name)
+def test_an_unknown_form_is_told_before_the_work(run: Run, shapes_bundle: Path) -> None:
+    answer = run("predict", shapes_bundle, "gone", "--out", "said.txt")
 
     assert answer.code == 2
-    assert f"{name}: unknown ending" in answer.said
+    assert "said.txt: unknown file extension" in answer.said
 
 
 def test_thresholds_are_given_to_predict_and_evaluate(
@@ -401,7 +400,7 @@ def test_the_cache_is_shown_in_80_columns_and_cleared(
     lines = shown.stdout.splitlines()
     assert shown.code == 0
     assert lines[2] == f"Used:   {n_bytes} B, 2 entries"
-    assert lines[3].split() == ["Network", "Photos", "Views", "What", "Size", "Last", "used"]
+    assert lines[3].split() == ["Model", "Photos", "Views", "What", "Size", "Last", "used"]
     assert max(map(len, lines[3:])) <= 80
     assert ["?", "?", "?", "?", "7", "B"] in [line.split()[:6] for line in lines]
     assert "123456" in shown.stdout
@@ -655,3 +654,54 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     """Return the rows of a file."""
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def test_predictions_go_into_a_folder_in_parts(run: Run, images: Path, shapes_bundle: Path) -> None:
+    command = [
+        "predict",
+        shapes_bundle,
+        images,
+        "--out",
+        "scores",
+        "--part-size",
+        "20",
+        "--part-format",
+        ".jsonl",
+    ]
+    answer = run(*command, "--shard", "1/2")
+    assert answer.code == 0
+    assert "Written now: 1 part with 20 photos" in answer.stdout
+    assert "Complete: 1 of 2 parts in scores" in answer.stdout
+    again = run(*command)
+    assert "Written now: 1 part with 12 photos" in again.stdout
+    assert "Complete: 2 of 2 parts in scores" in again.stdout
+    (images / "31.png").write_bytes(b"no photo")
+    third = run(*command[:4], "other", "--part-size", "1", "--part-format", ".jsonl")
+    assert third.code == 2
+    assert "Complete: 31 of 32 parts in other" in third.stdout
+    assert "error: other: 1 of 32 parts were not written" in third.said
+
+
+def test_a_list_of_photos_is_predicted(run: Run, images: Path, shapes_bundle: Path) -> None:
+    (images / "list.csv").write_text("number,photo\n1,03.png\n2,01.png\n", encoding="utf-8")
+    answer = run("predict", shapes_bundle, images / "list.csv", "--out", "scores.csv")
+    assert answer.code == 0
+    rows = Path("scores.csv").read_text(encoding="utf-8").splitlines()
+    assert [row.partition(",")[0] for row in rows] == ["image", "03.png", "01.png"]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--shard", "1/2"], "--shard: only for a folder of files; give one with --out FOLDER"),
+        (["--out", "a", "--out", "b.csv"], "--out a: is a folder; give no other --out with it"),
+        (["--out", "a", "--excel"], "--out a: is a folder; --excel is for a single CSV file"),
+        (["more.jpg", "--out", "a"], "--out a: is a folder, which takes one folder or list of photos"),
+    ],
+)
+def test_options_that_do_not_go_together_are_told(
+    run: Run, images: Path, shapes_bundle: Path, options: list[str], problem: str
+) -> None:
+    answer = run("predict", shapes_bundle, images, *options)
+    assert answer.code == 2
+    assert f"error: {problem}" in answer.said

@@ -1,9 +1,10 @@
 """``manylabel predict``: predict the labels of photos.
 
-In:  a bundle, photos.
-Out: labels on the screen, and in files if some are given.
+In:  a bundle; photos, or lists of them.
+Out: labels on the screen, and in files if some are given; or files of a part each in a folder.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -12,22 +13,34 @@ import typer
 from manylabel.cli import options
 from manylabel.cli.console import show_line
 from manylabel.cli.progress import show_progress
-from manylabel.cli.screen import Said
-from manylabel.exporters.predictions.registry import FORMATS, open_prediction_files
+from manylabel.cli.screen import Said, show_parts
+from manylabel.errors import ConfigError
+from manylabel.exporters.predictions.registry import (
+    FORMATS,
+    PART_ENDINGS,
+    PART_SIZE,
+    open_prediction_files,
+)
 
 
 def predict(
     bundle: options.Bundle,
     photos: Annotated[
         list[Path],
-        typer.Argument(help="Photos, or folders to search for photos.", metavar="PHOTO", show_default=False),
+        typer.Argument(
+            help="Photos, folders to search for photos, or lists of photos: a text file with a path or "
+            "address per line, a CSV or Parquet file with a column of them.",
+            metavar="PHOTO",
+            show_default=False,
+        ),
     ],
     *,
     out: Annotated[
         list[Path] | None,
         typer.Option(
-            help=f"Also write the predictions to this file, ending in {', '.join(FORMATS)}; may be repeated.",
-            metavar="FILE",
+            help=f"Also write the predictions to this file, ending in {', '.join(FORMATS)}; may be repeated. "
+            "Or to this folder, in files of --part-size photos: the same command goes on after a stop.",
+            metavar="FILE|FOLDER",
         ),
     ] = None,
     excel: Annotated[
@@ -37,6 +50,42 @@ def predict(
             help="Write .csv so that Excel reads accented letters correctly; not needed for .xlsx.",
         ),
     ] = False,
+    photo_column: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of the photos in a list. Not given: image, photo, path, ..., or the only column.",
+            metavar="NAME",
+        ),
+    ] = None,
+    part_size: Annotated[
+        int | None,
+        typer.Option(help=f"Photos per file of a folder. Not given: {PART_SIZE}.", metavar="N", min=1),
+    ] = None,
+    part_format: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Ending of the files of a folder: {', '.join(PART_ENDINGS)}. Not given: {PART_ENDINGS[0]}.",
+            metavar="ENDING",
+        ),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            help="Write only a share of the files of a folder, e.g. 3/16; the other shares can be written at "
+            "the same time, on any machine that shares the folder.",
+            metavar="K/N",
+        ),
+    ] = None,
+    max_unreadable: Annotated[
+        float | None,
+        typer.Option(
+            help="Highest share of unreadable photos per file of a folder, e.g. 0.05; a file with more is "
+            "not written. Not given: 1.",
+            metavar="SHARE",
+            min=0.0,
+            max=1.0,
+        ),
+    ] = None,
     engine: options.Engine = None,
     device: options.Device = None,
     precision: options.Precision = None,
@@ -47,17 +96,49 @@ def predict(
 
     Photos that cannot be read are listed and skipped.
     """
-    from manylabel.apply import predict_batches as run  # slow to import; --help does not need it
+    files, changed = out or [], options.read_threshold_options(thresholds, threshold)
+    folder = _find_folder(files, photos, is_for_excel=excel)
+    if folder is not None:
+        from manylabel.cluster.scoring import predict_parts  # slow to import; --help does not need it
 
-    files, said = out or [], Said()
+        with show_progress() as on_progress:
+            summary = predict_parts(
+                bundle,
+                photos[0],
+                folder,
+                ending=part_format or PART_ENDINGS[0],
+                part_size=part_size or PART_SIZE,
+                shard=shard or "1/1",
+                max_unreadable=1.0 if max_unreadable is None else max_unreadable,
+                photo_column=photo_column,
+                engine=engine or "auto",
+                device=device or "auto",
+                precision=precision or "auto",
+                thresholds=changed,
+                on_progress=on_progress,
+            )
+        show_parts(summary)
+        return
+    _refuse_given(
+        {
+            "--part-size": part_size,
+            "--part-format": part_format,
+            "--shard": shard,
+            "--max-unreadable": max_unreadable,
+        }
+    )
+    from manylabel.apply import predict_batches  # as above
+
+    said = Said()
     with show_progress() as on_progress, open_prediction_files(files, is_for_excel=excel) as write:
-        parts = run(
+        parts = predict_batches(
             bundle,
             photos,
+            photo_column=photo_column,
             engine=engine or "auto",
             device=device or "auto",
             precision=precision or "auto",
-            thresholds=options.read_threshold_options(thresholds, threshold),
+            thresholds=changed,
             on_progress=on_progress,
         )
         for part in parts:
@@ -66,3 +147,33 @@ def predict(
     said.show(is_written=bool(files))
     for file in files:
         show_line(f"Predictions: {file}")
+
+
+def _refuse_given(options_of_folders: Mapping[str, object]) -> None:
+    """Refuse options that only make sense for a folder of files.
+
+    Raises:
+        ConfigError: One was given.
+    """
+    given = [name for name, value in options_of_folders.items() if value is not None]
+    if given:
+        raise ConfigError(f"{', '.join(given)}: only for a folder of files; give one with --out FOLDER")
+
+
+def _find_folder(files: list[Path], photos: list[Path], *, is_for_excel: bool) -> Path | None:
+    """Return the folder to write to; None where files are given.
+
+    Raises:
+        ConfigError: It is given together with something that does not go with it.
+    """
+    folders = [file for file in files if file.is_dir() or not file.suffix]
+    if not folders:
+        return None
+    folder = folders[0]
+    if len(files) > 1:
+        raise ConfigError(f"--out {folder}: is a folder; give no other --out with it")
+    if len(photos) > 1:
+        raise ConfigError(f"--out {folder}: is a folder, which takes one folder or list of photos")
+    if is_for_excel:
+        raise ConfigError(f"--out {folder}: is a folder; --excel is for a single CSV file")
+    return folder

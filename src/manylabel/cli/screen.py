@@ -24,6 +24,7 @@ from manylabel.errors import PhotoError
 
 if TYPE_CHECKING:
     from manylabel.apply import Evaluation
+    from manylabel.cluster.scoring import PartsSummary
     from manylabel.engines.stream import Predictions
     from manylabel.exporters.parity import Comparison, Exported
     from manylabel.io.cache import CacheContents
@@ -282,6 +283,23 @@ class Said:
         if self._n_failures > len(self._failures):
             n_more = self._n_failures - len(self._failures)
             show_warning(f"and {n_more} more that cannot be read{hint}")
+
+
+def show_parts(summary: "PartsSummary") -> None:
+    """Print what scoring in parts has done.
+
+    Raises:
+        InputError: Parts were not written.
+    """
+    from manylabel.report.text.wording import n_things
+
+    unreadable = f", {summary.n_unreadable:,} of them unreadable" if summary.n_unreadable else ""
+    photos = f"{n_things(summary.n_photos, 'photo')}{unreadable}"
+    show_line(f"Written now: {n_things(summary.n_new, 'part')} with {photos}")
+    if summary.n_elsewhere:
+        show_line(f"Being written by other processes: {n_things(summary.n_elsewhere, 'part')}")
+    show_line(f"Complete: {summary.n_complete:,} of {n_things(summary.n_parts, 'part')} in {summary.folder}")
+    summary.check()
 
 
 def show_failures(failures: Sequence[PhotoError]) -> None:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from manylabel.data.decoding import DECODING, estimate_bytes, quiet_pillow, to_rgb
+from manylabel.data.remote import RemotePhoto
 from manylabel.data.tiff import ByteTiff, is_misread
 from manylabel.errors import PhotoError
 
@@ -128,7 +129,7 @@ def open_photo_bytes(
 
 
 def read_photos(
-    paths: Sequence[Path], *, side_px: int | None, n_threads: int | None = None
+    paths: Sequence[Path | RemotePhoto], *, side_px: int | None, n_threads: int | None = None
 ) -> Generator[Image.Image | PhotoError, None, None]:
     """Read many photos in order, a few of them ahead in threads.
 
@@ -146,7 +147,7 @@ def read_photos(
 
 
 def convert_photos(
-    paths: Sequence[Path],
+    paths: Sequence[Path | RemotePhoto],
     convert: Callable[[Image.Image], T],
     *,
     side_px: int | None,
@@ -158,7 +159,7 @@ def convert_photos(
     Reading stops when the generator is closed or forgotten.
 
     Args:
-        paths: The files.
+        paths: The files, or their addresses.
         convert: What to make of a photo, e.g. its pixels at the size that a model sees.
         side_px: As in ``open_photo``.
         n_threads: Photos to work on at the same time, at least 1. Not given: one per processor.
@@ -203,12 +204,17 @@ def _read_size(path: Path) -> tuple[int, int]:
         return 0, 0
 
 
-def _try_to_convert(path: Path, convert: Callable[[Image.Image], T], side_px: int | None) -> T | PhotoError:
+def _try_to_convert(
+    path: Path | RemotePhoto, convert: Callable[[Image.Image], T], side_px: int | None
+) -> T | PhotoError:
     try:
-        photo = open_photo(path, side_px=side_px)
+        if isinstance(path, RemotePhoto):
+            photo = open_photo_bytes(path.read(), name=path.url, side_px=side_px)
+        else:
+            photo = open_photo(path, side_px=side_px)
     except PhotoError as error:
         # A fresh error: the caught one would keep a half-decoded photo alive through its traceback.
-        return PhotoError(error.path, error.reason)
+        return PhotoError(error.name, error.reason)
     return convert(photo)
 
 

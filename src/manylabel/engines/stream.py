@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from manylabel.constraints import decide_with_constraints
 from manylabel.data.photos import convert_photos
+from manylabel.data.remote import RemotePhoto
 from manylabel.data.wording import count
 from manylabel.engines.base import Finish, PixelPredictor, run_batches
 from manylabel.errors import PhotoError
@@ -109,7 +110,7 @@ class Predictions:
 
 def predict_files(
     predictor: PixelPredictor,
-    paths: Sequence[Path],
+    paths: Sequence[Path | RemotePhoto],
     *,
     names: Sequence[str],
     on_progress: ProgressCallback = ignore_progress,
@@ -139,7 +140,7 @@ def join_predictions(parts: Sequence[Predictions]) -> Predictions:
 
 def stream_files(
     predictor: PixelPredictor,
-    paths: Sequence[Path],
+    paths: Sequence[Path | RemotePhoto],
     *,
     names: Sequence[str],
     on_progress: ProgressCallback = ignore_progress,
@@ -212,13 +213,13 @@ class FilePart:
     def named_failures(self, names: Sequence[str]) -> tuple[PhotoError, ...]:
         """Return the errors with the names that the user knows the files by."""
         return tuple(
-            PhotoError(Path(names[row]), error.reason)
+            PhotoError(names[row], error.reason)
             for row, error in zip(self.failure_rows, self.failures, strict=True)
         )
 
 
 def read_parts(
-    paths: Sequence[Path], preprocessing: Preprocessing, *, size: int, n_ahead: int
+    paths: Sequence[Path | RemotePhoto], preprocessing: Preprocessing, *, size: int, n_ahead: int
 ) -> Generator[FilePart, None, None]:
     """Yield the files in parts of ``size``; ``n_ahead`` photos are read ahead, in threads."""
     read = convert_photos(

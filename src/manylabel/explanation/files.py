@@ -48,7 +48,7 @@ def write_explanations(folder: Path, explanations: Explanations, *, overwrite: b
             _write_photo(unfinished, number, photo)
             for number, photo in enumerate(explanations.photos, start=1)
         ]
-        failures = [f"{printable(str(failure.path))}: {failure.reason}" for failure in explanations.failures]
+        failures = [f"{printable(failure.name)}: {failure.reason}" for failure in explanations.failures]
         page = _template().render(photos=described, failures=failures, scale=scale_colors())
         (unfinished / "index.html").write_text(page, encoding="utf-8")
 

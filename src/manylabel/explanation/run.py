@@ -138,7 +138,7 @@ def explain_paths(  # noqa: PLR0913 - the parts of an open model
             maps, shown = _explain_file(model, path, bundle.config.preprocessing)
         except PhotoError as error:
             # A fresh error: the caught one would keep a half-decoded photo alive through its traceback.
-            failures.append(PhotoError(error.path, error.reason))
+            failures.append(PhotoError(error.name, error.reason))
         else:
             explained.append(
                 Explanation(

@@ -279,6 +279,15 @@ def remove_abandoned_files(target: Path) -> list[Path]:
     return alive
 
 
+def is_being_written(target: Path) -> bool:
+    """Tell whether a process is writing a file; false if the disk has no locks."""
+    for path in find_half_written(target, ending="tmp"):
+        with suppress(OSError, NotImplementedError), path.open("rb") as file:
+            if not try_to_lock(file):
+                return True
+    return False
+
+
 def remove_abandoned(path: Path) -> None:
     """Remove and log what a killed process left."""
     if path.is_dir() and not path.is_symlink():

@@ -189,7 +189,7 @@ class ServedBundle:
             photo = self._read(upload)
         except PhotoError as error:
             # A fresh error: the caught one would keep a half-decoded photo alive through its traceback.
-            return PhotoError(error.path, error.reason)
+            return PhotoError(error.name, error.reason)
         views = resize_views(photo, self._predictor.preprocessing)
         if add_preview is not None:
             photo.thumbnail((_PREVIEW_PX, _PREVIEW_PX), Image.Resampling.LANCZOS)

@@ -56,7 +56,7 @@ class CsvRows:
             self._has_heading = True
         for answer in predictions.in_order():
             if isinstance(answer, PhotoError):
-                self._csv.write_row([str(answer.path), "", answer.reason, *[""] * len(scores.labels)])
+                self._csv.write_row([answer.name, "", answer.reason, *[""] * len(scores.labels)])
             else:
                 values = (f"{score:.6f}" for score in scores.values[answer])
                 labels = ";".join(predictions.labels_of(answer))
@@ -92,7 +92,7 @@ class ExcelRows:
             if self._sheet is None or self._n_rows == _MAX_SHEET_ROWS:
                 self._start_sheet(scores.labels)
             if isinstance(answer, PhotoError):
-                self._append([str(answer.path), "", answer.reason], ())
+                self._append([answer.name, "", answer.reason], ())
             else:
                 labels = ";".join(predictions.labels_of(answer))
                 self._append(
@@ -190,7 +190,7 @@ def _to_arrow(predictions: "Predictions") -> Any:
 
 def _to_row(predictions: "Predictions", answer: int | PhotoError) -> dict[str, Any]:
     if isinstance(answer, PhotoError):
-        return {"image": str(answer.path), "error": answer.reason}
+        return {"image": answer.name, "error": answer.reason}
     scores = predictions.scores
     return {
         "image": scores.names[answer],

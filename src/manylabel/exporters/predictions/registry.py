@@ -85,6 +85,12 @@ FORMATS = {
 }
 """The formats by ending, in the order in which the command line lists them."""
 
+PART_ENDINGS = (".parquet", ".csv", ".jsonl")
+"""The formats whose files can be put together row by row, for predictions in parts."""
+
+PART_SIZE = 10_000
+"""Photos per part."""
+
 
 @contextmanager
 def open_prediction_files(

@@ -1,0 +1,255 @@
+"""List photos without keeping all of their names in memory.
+
+In:  a folder; or a list: a text file with a line per photo, a CSV or Parquet file with a column of photos.
+Out: their names in a fixed order, one after the other, and the file or address of each.
+"""
+
+import csv
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from manylabel.data.find import is_photo_name
+from manylabel.data.remote import RemotePhoto, check_remote, is_remote
+from manylabel.errors import InputError, did_you_mean, needs_extra
+from manylabel.io.csv_text import allow_long_cells, unguard
+from manylabel.io.files import file_sha256
+
+LIST_ENDINGS = (".txt", ".csv", ".tsv", ".parquet")
+PHOTO_COLUMNS = ("image", "photo", "path", "file", "filename", "file_name", "url", "name")
+"""Names of the column of photos, in lower case; the first one that a list has is taken."""
+
+Photo = Path | RemotePhoto
+
+
+class PhotoList(Protocol):
+    """Photos in a fixed order."""
+
+    def names(self) -> Iterator[str]:
+        """Yield what to call each photo; the same names in the same order at every call."""
+
+    def find(self, name: str) -> Photo:
+        """Return where a photo is."""
+
+    def describe(self) -> dict[str, str]:
+        """Describe the list, so that another one can be told apart."""
+
+
+def is_photo_list(path: Path) -> bool:
+    """Tell whether a path is a list of photos, and neither a photo nor a folder.
+
+    Examples:
+        >>> is_photo_list(Path("photos.csv")), is_photo_list(Path("a.jpg"))
+        (True, False)
+    """
+    return path.suffix.lower() in LIST_ENDINGS and not path.is_dir()
+
+
+def open_photo_list(path: Path, *, column: str | None = None) -> PhotoList:
+    """Open a folder or a list of photos.
+
+    Args:
+        path: A folder, or a file that ends in one of ``LIST_ENDINGS``. Relative paths in a list start from
+            the folder of the list.
+        column: Column of a CSV or Parquet file; not given: the first of ``PHOTO_COLUMNS``, else the only one.
+
+    Raises:
+        InputError: It does not exist, is no list, has no such column, or holds no photo.
+        MissingExtraError: A library that the list needs is not installed.
+    """
+    if path.is_dir():
+        photos: PhotoList = PhotoFolder(path)
+    elif not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    elif is_photo_list(path):
+        photos = PhotoListFile(path, column=column)
+    else:
+        known = ", ".join(LIST_ENDINGS)
+        raise InputError(f"{path}: expected a folder of photos, or a list of them that ends in {known}")
+    first = next(photos.names(), None)
+    if first is None:
+        raise InputError(f"{path}: no photo found in it")
+    _check_first(photos.find(first), path)
+    return photos
+
+
+def _check_first(photo: Photo, path: Path) -> None:
+    """Refuse a list whose paths start from another folder than its own."""
+    if isinstance(photo, RemotePhoto):
+        check_remote(photo)
+    elif not path.is_dir() and not _exists(photo):
+        given = Path(os.path.relpath(photo, path.parent))
+        other = f" ({given} does)" if _exists(given) else ""
+        raise InputError(
+            f"{path}: its first photo, {photo}, does not exist{other}; relative paths start from the folder "
+            "of the list"
+        )
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # e.g. a name that is too long
+        return False
+
+
+class PhotoFolder:
+    """The photos of a folder and its subfolders, by their endings, in the order of ``find_photos``.
+
+    Hidden files and folders are skipped. A link to a folder is followed if it leads out of this folder; every
+    folder is visited once.
+
+    Args:
+        folder: The folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def names(self) -> Iterator[str]:
+        """Yield the paths below the folder; only the names in one folder at a time are in memory."""
+        yield from self._walk(self._folder, "", root=self._folder.resolve(), seen=set())
+
+    def _walk(self, folder: Path, prefix: str, *, root: Path, seen: set[tuple[int, int]]) -> Iterator[str]:
+        identity = folder.stat()
+        if (identity.st_dev, identity.st_ino) in seen:
+            return
+        seen.add((identity.st_dev, identity.st_ino))
+        for name, is_folder, is_link in _list_entries(folder):
+            if not is_folder:
+                yield prefix + name
+            elif not (is_link and (folder / name).resolve().is_relative_to(root)):
+                yield from self._walk(folder / name, f"{prefix}{name}/", root=root, seen=seen)
+
+    def find(self, name: str) -> Path:
+        """Return the file of a photo."""
+        return self._folder / name
+
+    def describe(self) -> dict[str, str]:
+        """Name the kind of list; its photos are compared part by part."""
+        return {"kind": "folder"}
+
+
+def _list_entries(folder: Path) -> list[tuple[str, bool, bool]]:
+    """List the photos and folders in a folder: name, whether it is a folder, whether it is a link; sorted."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [
+                (entry.name, is_folder, entry.is_symlink())
+                for entry in entries
+                if not entry.name.startswith(".")
+                and ((is_folder := _is_folder(entry)) or (is_photo_name(entry.name) and _is_file(entry)))
+            ]
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be listed: {error.strerror}") from error
+    return sorted(found)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is a folder; a link that leads to itself is none."""
+    return Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir()
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    return Path(entry.path).is_file() if entry.is_symlink() else entry.is_file()
+
+
+class PhotoListFile:
+    """The photos of a text, CSV or Parquet file, row by row, each as often as it is listed.
+
+    Args:
+        path: The file.
+        column: Column of the photos; not given: it is found by its name.
+
+    Raises:
+        InputError: There is no such column.
+    """
+
+    def __init__(self, path: Path, *, column: str | None = None) -> None:
+        self._path = path
+        self._column = column
+
+    def names(self) -> Iterator[str]:
+        """Yield paths and addresses as they are written, empty lines left out."""
+        try:
+            for name in self._cells():
+                if name.strip():
+                    yield name.strip()
+        except csv.Error as error:
+            raise InputError(f"{self._path}: is not a CSV file: {error}") from error
+        except UnicodeDecodeError as error:
+            raise InputError(f"{self._path}: is not UTF-8 text: {error.reason}") from error
+        except OSError as error:
+            raise InputError(f"{self._path}: cannot be read: {error.strerror or error}") from error
+
+    def _cells(self) -> Iterator[str]:
+        match self._path.suffix.lower():
+            case ".parquet":
+                yield from self._parquet_cells()
+            case ".csv" | ".tsv":
+                yield from self._csv_cells()
+            case _:
+                with self._path.open(encoding="utf-8-sig") as lines:
+                    yield from lines
+
+    def _csv_cells(self) -> Iterator[str]:
+        allow_long_cells()
+        with self._path.open(encoding="utf-8-sig", newline="") as file:
+            line = file.readline()
+            file.seek(0)
+            rows = csv.reader(file, delimiter=max(",;\t", key=line.count))
+            first = next(rows, [])
+            with_photo = [number for number, cell in enumerate(first) if _is_photo(cell)]
+            if with_photo and self._column is None:
+                number = with_photo[0]
+                yield unguard(first[number])  # a list without column names
+            else:
+                number = first.index(self._find_column(first))
+            for row in rows:
+                if row and number >= len(row):
+                    raise InputError(
+                        f"{self._path}, line {rows.line_num}: {len(row)} cells, expected {number + 1} or more"
+                    )
+                yield unguard(row[number]) if row else ""
+
+    def _parquet_cells(self) -> Iterator[str]:
+        with needs_extra("Reading Parquet files", "parquet"):
+            from pyarrow import ArrowInvalid
+            from pyarrow.parquet import ParquetFile
+        try:
+            with ParquetFile(self._path) as file:
+                column = self._find_column(file.schema_arrow.names)
+                for batch in file.iter_batches(columns=[column]):
+                    yield from ("" if cell is None else str(cell) for cell in batch.column(0).to_pylist())
+        except ArrowInvalid as error:
+            raise InputError(f"{self._path}: is not a Parquet file: {error}") from error
+
+    def _find_column(self, columns: list[str]) -> str:
+        if self._column is not None:
+            if self._column in columns:
+                return self._column
+            hint = did_you_mean(self._column, columns) or f"; columns: {', '.join(columns) or 'none'}"
+            raise InputError(f"{self._path}: has no column '{self._column}'{hint}")
+        by_name = {column.strip().lower(): column for column in reversed(columns)}
+        for name in PHOTO_COLUMNS:
+            if name in by_name:
+                return by_name[name]
+        if len(columns) == 1:
+            return columns[0]
+        raise InputError(
+            f"{self._path}: which column holds the photos? Give it with --photo-column; columns: "
+            f"{', '.join(columns) or 'none'}"
+        )
+
+    def find(self, name: str) -> Photo:
+        """Return the file of a photo, or its address."""
+        return RemotePhoto(name) if is_remote(name) else self._path.parent / name
+
+    def describe(self) -> dict[str, str]:
+        """Return the hash of the file."""
+        return {"kind": "list", "sha256": file_sha256(self._path)}
+
+
+def _is_photo(cell: str) -> bool:
+    return is_remote(cell) or is_photo_name(cell)

@@ -1,0 +1,344 @@
+"""Parts are made once, go on after a kill, and never mix two models, lists or settings."""
+
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from manylabel.apply import predict
+from manylabel.cluster import manifest as manifest_module
+from manylabel.cluster import scoring
+from manylabel.cluster.parts import PartScorer, Shard
+from manylabel.cluster.scoring import PartsSummary, hold_shard, predict_parts
+from manylabel.errors import BundleError, ConfigError, InputError, OutputError
+from manylabel.exporters.predictions.formats import CsvRows
+
+N_PHOTOS = 32
+READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+    ".parquet": pd.read_parquet,
+    ".csv": pd.read_csv,
+    ".jsonl": lambda path: pd.read_json(path, lines=True),
+}
+
+
+@pytest.fixture
+def images(shapes_folder: Path) -> Path:
+    """Return a folder of 32 photos."""
+    return shapes_folder / "images"
+
+
+@pytest.fixture
+def score(shapes_bundle: Path, images: Path, tmp_path: Path) -> Callable[..., PartsSummary]:
+    """Return ``predict_parts`` for those photos, in CSV files of 10."""
+
+    def run(**changes: Any) -> PartsSummary:
+        settings = {
+            "bundle": shapes_bundle, "photos": images, "out": tmp_path / "scores",
+            "ending": ".csv", "part_size": 10, "precision": "fp32", **changes,
+        }  # fmt: skip
+        return predict_parts(**settings)
+
+    return run
+
+
+def read_files(folder: Path) -> dict[str, bytes]:
+    """Return the content of every file below a folder, locks aside."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".lock")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize("ending", READERS)
+def test_the_parts_together_are_the_predictions(
+    score: Callable[..., PartsSummary], shapes_bundle: Path, images: Path, tmp_path: Path, ending: str
+) -> None:
+    summary = score(ending=ending)
+    assert (summary.n_parts, summary.n_complete, summary.n_new, summary.n_photos) == (4, 4, 4, N_PHOTOS)
+    parts = sorted((tmp_path / "scores").glob(f"part-*{ending}"))
+    assert [path.stem for path in parts] == [f"part-{number:05d}" for number in range(4)]
+    frame = pd.concat(map(READERS[ending], parts), ignore_index=True)
+    expected = predict(shapes_bundle, images, precision="fp32")
+    assert list(frame["image"]) == list(expected.scores.names)
+    if ending != ".jsonl":
+        scores = frame[list(expected.scores.labels)].to_numpy()
+        np.testing.assert_allclose(scores, expected.scores.values, atol=1e-5)
+
+
+def test_a_second_call_makes_nothing_anew(score: Callable[..., PartsSummary], tmp_path: Path) -> None:
+    score()
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "scores").glob("part-*")}
+    again = score()
+    assert (again.n_parts, again.n_complete, again.n_new, again.n_photos) == (4, 4, 0, 0)
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "scores").glob("part-*")}
+
+
+@pytest.mark.parametrize("lost", ["part-00002.csv", "_parts/part-00002.json"])
+def test_only_what_is_missing_is_made_and_it_is_the_same(
+    score: Callable[..., PartsSummary], tmp_path: Path, lost: str
+) -> None:
+    score()
+    before = read_files(tmp_path / "scores")
+    (tmp_path / "scores" / lost).unlink()
+    again = score()
+    assert (again.n_complete, again.n_new, again.n_photos) == (4, 1, 10)
+    assert read_files(tmp_path / "scores") == before
+
+
+def test_a_part_that_was_cut_off_is_made_again(score: Callable[..., PartsSummary], tmp_path: Path) -> None:
+    score()
+    part = tmp_path / "scores" / "part-00001.csv"
+    whole = part.read_bytes()
+    part.write_bytes(whole[:-10])
+    assert score().n_new == 1
+    assert part.read_bytes() == whole
+
+
+def test_shares_together_make_what_one_call_makes(score: Callable[..., PartsSummary], tmp_path: Path) -> None:
+    score()
+    for number in (3, 1, 2):
+        shared = score(out=tmp_path / "shared", shard=f"{number}/3")
+    assert (shared.n_complete, shared.n_new) == (4, 1)
+    assert read_files(tmp_path / "shared") == read_files(tmp_path / "scores")
+
+
+CHANGES: dict[str, tuple[dict[str, Any], str]] = {
+    "part_size": ({"part_size": 11}, r"settings\.part_size: 10 then, 11 now"),
+    "ending": ({"ending": ".jsonl"}, r"settings\.format: \.csv then, \.jsonl now"),
+    "threshold": ({"thresholds": {"circle": 0.75}}, r"settings\.threshold of circle: 0\.\d+ then, 0\.75 now"),
+    "engine": ({"engine": "torch"}, r"settings\.engine: OpenVINO, fp32 then, torch, fp32 now"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_another_setting_is_refused_by_name(
+    score: Callable[..., PartsSummary], tmp_path: Path, change: str
+) -> None:
+    score(shard="1/4")
+    before = read_files(tmp_path / "scores")
+    changes, difference = CHANGES[change]
+    with pytest.raises(OutputError, match=f"was begun with something else:\n  {difference}\nRepeat"):
+        score(**changes)
+    assert read_files(tmp_path / "scores") == before
+
+
+def test_another_bundle_or_version_is_refused_by_name(
+    score: Callable[..., PartsSummary], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score(shard="1/4")
+    path = tmp_path / "scores" / "manifest.json"
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    kept["bundle"]["weights.safetensors"] = "0" * 64
+    kept["versions"]["openvino"] = "1.0"
+    path.write_text(json.dumps(kept), encoding="utf-8")
+    with pytest.raises(OutputError) as told:
+        score()
+    assert "bundle.weights.safetensors: 0000" in str(told.value)
+    assert "versions.openvino: 1.0 then, " in str(told.value)
+    monkeypatch.setattr(manifest_module, "__version__", "9.9")
+    with pytest.raises(OutputError, match=r"versions\.manylabel: .* then, 9\.9 now"):
+        score()
+
+
+def test_a_photo_that_was_added_is_noticed(
+    score: Callable[..., PartsSummary], images: Path, tmp_path: Path
+) -> None:
+    score()
+    shutil.copy(images / "00.png", images / "00b.png")
+    with pytest.raises(
+        OutputError, match=r"part-00000\.csv: was made from other photos: the list has changed"
+    ):
+        score()
+    (images / "00b.png").unlink()
+    for number in range(30, 32):
+        (images / f"{number}.png").unlink()
+    with pytest.raises(
+        OutputError, match=r"part-00003\.csv: was made from a longer list: this one has 3 parts"
+    ):
+        score()
+
+
+def test_a_list_that_was_edited_is_noticed(
+    score: Callable[..., PartsSummary], images: Path, tmp_path: Path
+) -> None:
+    photos = images / "list.txt"
+    photos.write_text("00.png\n01.png\n", encoding="utf-8")
+    assert score(photos=photos).n_photos == 2
+    photos.write_text("00.png\n02.png\n", encoding="utf-8")
+    with pytest.raises(OutputError, match=r"photos\.sha256: [0-9a-f]{64} then"):
+        score(photos=photos)
+
+
+def test_rows_keep_the_order_of_the_list_with_errors_between(
+    score: Callable[..., PartsSummary], images: Path, tmp_path: Path
+) -> None:
+    names = ["05.png", "no.png", "03.png", "memory://none.png", "05.png"]
+    photos = images / "list.csv"
+    photos.write_text("\n".join(["image", *names]), encoding="utf-8")
+    summary = score(photos=photos, part_size=3)
+    assert (summary.n_photos, summary.n_unreadable) == (5, 2)
+    frame = pd.concat(map(pd.read_csv, sorted((tmp_path / "scores").glob("part-*.csv"))), ignore_index=True)
+    assert list(frame["image"]) == names
+    assert list(frame["error"].fillna("")) == ["", "there is no such file", "", "there is no such file", ""]
+    assert frame["circle"].isna().tolist() == [False, True, False, True, False]
+
+
+def test_a_part_with_too_many_unreadable_photos_is_not_written_and_the_others_are(
+    score: Callable[..., PartsSummary], images: Path, tmp_path: Path
+) -> None:
+    good = (images / "12.png").read_bytes()
+    for number in (11, 12):
+        (images / f"{number}.png").write_bytes(b"no photo")
+    summary = score(max_unreadable=0.1)
+    assert (summary.n_complete, list(summary.failures)) == (3, ["part-00001.csv"])
+    assert not (tmp_path / "scores/part-00001.csv").exists()
+    problem = (
+        r"1 of 4 parts were not written; .*\npart-00001\.csv: 2 of 10 photos cannot be read, the limit is"
+    )
+    with pytest.raises(InputError, match=problem):
+        summary.check()
+    (images / "12.png").write_bytes(good)
+    again = score(max_unreadable=0.1)
+    assert (again.n_complete, again.n_new, again.n_unreadable) == (4, 1, 1)
+    again.check()
+
+
+def test_a_part_of_which_nothing_can_be_read_is_not_written(
+    score: Callable[..., PartsSummary], images: Path, tmp_path: Path
+) -> None:
+    for number in range(10, 20):
+        (images / f"{number}.png").write_bytes(b"no photo")
+    assert "not one photo can be read" in score().failures["part-00001.csv"]
+    assert not (tmp_path / "scores/part-00001.csv").exists()
+
+
+def test_a_full_disk_leaves_complete_parts_and_no_other(
+    score: Callable[..., PartsSummary], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score(out=tmp_path / "whole")
+    write, n_calls = CsvRows.write, [0]
+
+    def write_until_full(self: CsvRows, predictions: Any) -> None:
+        n_calls[0] += 1
+        if n_calls[0] == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(self, predictions)
+
+    monkeypatch.setattr(CsvRows, "write", write_until_full)
+    with pytest.raises(OutputError, match=r"part-0000\d\.csv: cannot be written: No space left on device"):
+        score()
+    monkeypatch.undo()
+    left = read_files(tmp_path / "scores")
+    assert left.items() < read_files(tmp_path / "whole").items()
+    assert score().n_new == 4 - len([name for name in left if name.startswith("part-")])
+    assert read_files(tmp_path / "scores") == read_files(tmp_path / "whole")
+
+
+def test_a_second_process_is_told_and_may_join(score: Callable[..., PartsSummary], tmp_path: Path) -> None:
+    with hold_shard(tmp_path / "scores", Shard()):
+        begun = (
+            rf"process {os.getpid()}, which began on \d{{4}}-\d\d-\d\d at [\d:]+, is making these parts; wait"
+        )
+        with pytest.raises(OutputError, match=f"{begun} for it, or join it with a share of the parts"):
+            score()
+        assert score(shard="2/2").n_new == 2
+    assert score().n_new == 2
+
+
+def test_a_part_that_another_process_is_writing_is_left_to_it(
+    score: Callable[..., PartsSummary], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scoring, "is_being_written", lambda path: path.name == "part-00001.csv")
+    summary = score()
+    assert (summary.n_complete, summary.n_elsewhere, summary.n_new) == (3, 1, 3)
+
+
+def test_a_folder_with_other_files_is_refused(score: Callable[..., PartsSummary], tmp_path: Path) -> None:
+    (tmp_path / "scores").mkdir()
+    (tmp_path / "scores" / "thesis.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(OutputError, match=r"contains other files, e\.g\. thesis\.txt; choose another folder"):
+        score()
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"ending": ".xlsx"}, r"ending: given '\.xlsx', expected one of \.parquet, \.csv, \.jsonl"),
+        ({"part_size": 0}, "part_size: given 0, expected at least 1"),
+        ({"max_unreadable": 1.5}, "max_unreadable: given 1.5, expected a share from 0 to 1"),
+        ({"shard": "5/4"}, "shard: given 5/4"),
+    ],
+)
+def test_a_wrong_setting_is_told_before_anything_is_made(
+    score: Callable[..., PartsSummary], tmp_path: Path, changes: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        score(**changes)
+    assert not (tmp_path / "scores").exists()
+
+
+def test_a_folder_that_is_no_bundle_is_told(score: Callable[..., PartsSummary], tmp_path: Path) -> None:
+    with pytest.raises(BundleError):
+        score(bundle=tmp_path)
+    assert not (tmp_path / "scores").exists()
+
+
+def test_progress_is_told_part_by_part(score: Callable[..., PartsSummary]) -> None:
+    told = list[tuple[str, int, int]]()
+    score(on_progress=lambda progress: told.append((progress.stage, progress.done, progress.total)))
+    assert [one for one in told if one[1] == one[2]] == [
+        ("part 00000", 10, 10), ("part 00001", 10, 10), ("part 00002", 10, 10), ("part 00003", 2, 2),
+    ]  # fmt: skip
+
+
+def test_memory_holds_the_names_of_one_part(
+    score: Callable[..., PartsSummary], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[int]()
+    score_part = PartScorer.score
+
+    def count(self: PartScorer, part: Any) -> Any:
+        asked.append(len(part.names))
+        return score_part(self, replace(part))
+
+    monkeypatch.setattr(PartScorer, "score", count)
+    score()
+    assert asked == [10, 10, 10, 2]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no kill -9")
+def test_a_killed_process_leaves_complete_parts_and_the_next_one_completes_them(
+    score: Callable[..., PartsSummary], shapes_bundle: Path, images: Path, tmp_path: Path
+) -> None:
+    whole = score(out=tmp_path / "whole", part_size=1)
+    command = [
+        sys.executable, "-m", "manylabel", "predict", str(shapes_bundle), str(images), "--out",
+        str(tmp_path / "scores"), "--part-size", "1", "--part-format", ".csv", "--precision", "fp32",
+    ]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        wait_for(lambda: len([*(tmp_path / "scores").glob("part-*.csv")]) >= 3)
+        process.send_signal(signal.SIGKILL)
+    left = read_files(tmp_path / "scores")
+    again = score(part_size=1)
+    assert 0 < again.n_new < whole.n_parts
+    assert read_files(tmp_path / "scores") == read_files(tmp_path / "whole")
+    complete = {f"part-{number:05d}" for number in range(whole.n_parts - again.n_new)}
+    assert {Path(name).stem for name in left if name.startswith("_parts/part-")} == complete
+
+
+def wait_for(is_done: Callable[[], bool], *, seconds: float = 120) -> None:
+    """Wait until something has happened."""
+    end = time.monotonic() + seconds
+    while not is_done():
+        assert time.monotonic() < end
+        time.sleep(0.002)

@@ -1,0 +1,164 @@
+"""Photos are listed in one order, lazily, from folders and from lists of all kinds."""
+
+import csv
+import os
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from manylabel.data.find import find_photos
+from manylabel.data.photo_list import PhotoFolder, open_photo_list
+from manylabel.data.remote import RemotePhoto
+from manylabel.errors import InputError
+
+NAMES = ["b.jpg", "a/2.JPG", "a/1.png", "a.png", "a/deeper/3.jpg", ".hidden/4.jpg", "notes.txt", "Z.jpg"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with photos in subfolders, and with other files."""
+    for name in NAMES:
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path / "photos"
+
+
+def test_a_folder_is_listed_as_a_search_finds_it(folder: Path) -> None:
+    names = list(open_photo_list(folder).names())
+    assert names == ["Z.jpg", "a/1.png", "a/2.JPG", "a/deeper/3.jpg", "a.png", "b.jpg"]
+    assert [folder / name for name in names] == list(find_photos(folder))
+
+
+def test_links_inside_a_folder_are_skipped_and_others_followed_once(folder: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "5.jpg").touch()
+    (outside / "back").symlink_to(folder)
+    for name, target in {"c": outside, "d": outside, "e": folder / "a", "loop": folder / "loop"}.items():
+        (folder / name).symlink_to(target)
+    (folder / "gone.jpg").symlink_to(folder / "nothing.jpg")
+    names = list(PhotoFolder(folder).names())
+    assert "c/5.jpg" in names
+    assert not [name for name in names if name.startswith(("d/", "e/", "loop", "gone"))]
+    assert len(names) == 7
+
+
+def test_the_first_photo_comes_before_later_folders_are_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scandir, read = os.scandir, list[str]()
+
+    def note(path: Path) -> Any:
+        read.append(path.name)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", note)
+    names = PhotoFolder(folder).names()
+    assert next(names) == "Z.jpg"
+    assert read == ["photos"]
+    list(names)
+    assert read == ["photos", "a", "deeper"]
+
+
+LISTS = {
+    "lines.txt": "Z.jpg\n\na/1.png\r\n",
+    "bom.txt": "\ufeffZ.jpg\na/1.png",
+    "named.csv": "label,Image\nsea,Z.jpg\n\nlake,a/1.png\n",
+    "only.csv": "picture\nZ.jpg\na/1.png\n",
+    "bare.csv": "Z.jpg\na/1.png\n",
+    "bare_second.csv": "1,Z.jpg\n2,a/1.png\n",
+    "semicolons.csv": "nummer;photo\n1;Z.jpg\n2;a/1.png\n",
+    "tabs.tsv": "photo\tlabel\nZ.jpg\tsea\na/1.png\tlake\n",
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_is_read_whatever_it_is(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(LISTS[name].encode())
+    photos = open_photo_list(folder / name)
+    assert list(photos.names()) == ["Z.jpg", "a/1.png"]
+    assert photos.find("a/1.png") == folder / "a/1.png"
+
+
+def test_a_parquet_list_is_read(folder: Path) -> None:
+    table = pyarrow.table({"n": [1, 2, 3], "path": ["Z.jpg", None, "a/1.png"]})
+    parquet.write_table(table, folder / "list.parquet")
+    assert list(open_photo_list(folder / "list.parquet").names()) == ["Z.jpg", "a/1.png"]
+
+
+def test_a_column_may_be_chosen(folder: Path) -> None:
+    (folder / "list.csv").write_text("image,second\nb.jpg,Z.jpg\n", encoding="utf-8")
+    assert list(open_photo_list(folder / "list.csv", column="second").names()) == ["Z.jpg"]
+
+
+def test_an_apostrophe_that_keeps_spreadsheets_from_computing_is_no_part_of_a_name(folder: Path) -> None:
+    (folder / "=1.jpg").touch()
+    with (folder / "list.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["image"], ["'=1.jpg"]])
+    assert list(open_photo_list(folder / "list.csv").names()) == ["=1.jpg"]
+
+
+def test_addresses_and_paths_may_be_mixed(folder: Path) -> None:
+    (folder / "list.txt").write_text(f"memory://a.jpg\nb.jpg\n{folder}/Z.jpg\n", encoding="utf-8")
+    photos = open_photo_list(folder / "list.txt")
+    assert [photos.find(name) for name in photos.names()] == [
+        RemotePhoto("memory://a.jpg"), folder / "b.jpg", folder / "Z.jpg",
+    ]  # fmt: skip
+
+
+BAD = {
+    "empty.txt": ("\n \n", "no photo found in it"),
+    "unnamed.csv": (
+        "number,label\n1,sea\n",
+        "which column holds the photos.*--photo-column; columns: number, label",
+    ),
+    "short.csv": ("label,image\nsea,Z.jpg\nlake\n", "line 3: 1 cells, expected 2 or more"),
+    "latin.txt": ("Z.jpg\ncaf\udce9.jpg\n", "is not UTF-8 text"),
+    "long.csv": ("image\n" + "x" * 200_000, "its first photo, .*x, does not exist"),
+    "broken.parquet": ("no", "is not a Parquet file"),
+    "moved.txt": ("other/a.jpg\n", "its first photo, .*a.jpg, does not exist; relative paths start from"),
+    "list.docx": ("Z.jpg", r"expected a folder of photos, or a list .* \.txt, \.csv, \.tsv, \.parquet"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_wrong_with_a_list_is_told(folder: Path, name: str) -> None:
+    content, problem = BAD[name]
+    (folder / name).write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(InputError, match=f"{name}.*{problem}"):
+        list(open_photo_list(folder / name).names())
+
+
+def test_a_missing_column_is_told_with_the_closest_one(folder: Path) -> None:
+    (folder / "list.csv").write_text("image,label\nZ.jpg,sea\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"has no column 'imgae'; did you mean 'image'\?"):
+        open_photo_list(folder / "list.csv", column="imgae")
+    with pytest.raises(InputError, match="has no column 'x'; columns: image, label"):
+        open_photo_list(folder / "list.csv", column="x")
+
+
+def test_a_path_from_the_working_folder_is_explained(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists/list.txt").write_text("photos/b.jpg\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"does not exist \(photos/b\.jpg does\); relative"):
+        open_photo_list(Path("lists/list.txt"))
+
+
+def test_a_missing_list_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file or folder"):
+        open_photo_list(tmp_path / "nothing.csv")
+
+
+def test_a_list_is_known_again_by_its_content(folder: Path) -> None:
+    (folder / "list.txt").write_text("Z.jpg\n", encoding="utf-8")
+    before = open_photo_list(folder / "list.txt").describe()
+    (folder / "list.txt").write_text("b.jpg\n", encoding="utf-8")
+    assert before["kind"] == "list"
+    assert before != open_photo_list(folder / "list.txt").describe()

@@ -1,0 +1,81 @@
+"""Photos at addresses are read, and what hinders that is told."""
+
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from pathlib import Path
+
+import fsspec
+import pytest
+from PIL import Image
+
+from manylabel.data.photos import read_photos
+from manylabel.data.remote import RemotePhoto, check_remote, is_remote
+from manylabel.errors import MissingExtraError, PhotoError
+
+
+def to_png(color: str) -> bytes:
+    """Return a small photo of one color."""
+    file = BytesIO()
+    Image.new("RGB", (8, 6), color).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[str]:
+    """Serve a folder with one photo on this machine, and return its address."""
+    (tmp_path / "red.png").write_bytes(to_png("red"))
+    handler = partial(_Quiet, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *values: object) -> None:
+        """Log nothing."""
+
+
+def test_photos_are_read_from_memory_and_from_a_server(address: str) -> None:
+    with fsspec.open("memory://photos/blue.png", "wb") as file:
+        file.write(to_png("blue"))
+    given = [RemotePhoto("memory://photos/blue.png"), RemotePhoto(f"{address}/red.png")]
+    photos = [photo for photo in read_photos(given, side_px=None) if isinstance(photo, Image.Image)]
+    assert [photo.getpixel((0, 0)) for photo in photos] == [(0, 0, 255), (255, 0, 0)]
+
+
+def test_a_photo_that_is_not_there_is_told(address: str) -> None:
+    for url in ("memory://nothing.png", f"{address}/nothing.png"):
+        with pytest.raises(PhotoError, match="there is no such file") as told:
+            RemotePhoto(url).read()
+        assert told.value.name == url
+
+
+def test_a_server_that_does_not_answer_is_told() -> None:
+    with pytest.raises(PhotoError, match=r"http://127\.0\.0\.1:9/a\.jpg: cannot be reached: .*"):
+        RemotePhoto("http://127.0.0.1:9/a.jpg").read()
+
+
+def test_a_storage_that_is_not_known_is_told_before_anything_is_read() -> None:
+    with pytest.raises(PhotoError, match="no storage is known for nowhere:// addresses"):
+        check_remote(RemotePhoto("nowhere://a.jpg"))
+
+
+def test_a_missing_library_of_a_storage_is_told_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(scheme: str) -> None:
+        raise ImportError(f"Please install the library for {scheme}")
+
+    monkeypatch.setattr(fsspec, "get_filesystem_class", missing)
+    with pytest.raises(MissingExtraError, match=r"s3:// addresses \(Please install the library for s3\)"):
+        check_remote(RemotePhoto("s3://bucket/a.jpg"))
+
+
+def test_a_path_is_no_address() -> None:
+    assert not is_remote("C:/a.jpg")
+    assert not is_remote("C://a.jpg")
+    assert not is_remote("a/b.jpg")
+    assert is_remote("https://example.org/a.jpg")
