@@ -56,7 +56,7 @@ setup:  ## Install manylabel with everything needed to train and to develop
 	clear=; \
 	if [ -e $(STAMP) ] && ! { grep -qF '$(CURDIR) ' $(STAMP) && $(BIN)/python -c ''; }; then clear=--clear; fi; \
 	$(PYTHON) -m venv $$clear $(VENV) && echo '$(CURDIR) unfinished' > $(STAMP) \
-		&& $(BIN)/python -m pip install --progress-bar off --quiet -e '.[train,weights,int8,onnx,parquet,remote,dev]' \
+		&& $(BIN)/python -m pip install --progress-bar off --quiet -e '.[train,weights,int8,onnx,parquet,remote,ray,dev]' \
 			$(CONSTRAINTS:%=-c %) \
 		&& echo '$(STATE)' > $(STAMP)
 

@@ -268,7 +268,7 @@ def test_words_can_be_read_by_day_and_by_night(
 def test_another_network_scores_the_photos_anew(page: Any, shapes_table: LabelTable) -> None:
     drop(page, shapes_table.photos[0])
     with page.expect_request("**/predict?model=other"):
-        page.get_by_label("Network").select_option("other")
+        page.get_by_label("Model").select_option("other")
 
 
 def test_everything_is_reached_by_keyboard(page: Any) -> None:

@@ -6,7 +6,7 @@ Out: labels on the screen, and in files if some are given; or files of a part ea
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,7 @@ from manylabel.cli import options
 from manylabel.cli.console import show_line
 from manylabel.cli.progress import show_progress
 from manylabel.cli.screen import Said, show_parts
+from manylabel.config import DeviceName, EngineName, PrecisionName
 from manylabel.errors import ConfigError
 from manylabel.exporters.predictions.registry import (
     FORMATS,
@@ -21,6 +22,9 @@ from manylabel.exporters.predictions.registry import (
     PART_SIZE,
     open_prediction_files,
 )
+
+if TYPE_CHECKING:
+    from manylabel.bundle.tables import ThresholdSource
 
 
 def predict(
@@ -86,6 +90,22 @@ def predict(
             max=1.0,
         ),
     ] = None,
+    on: Annotated[
+        str,
+        typer.Option(
+            help="Where to write the files of a folder: here, or on the nodes of a Ray cluster, which share "
+            "the folder, the photos and the model.",
+            metavar="here|ray",
+        ),
+    ] = "here",
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of the cluster: HOST:PORT, or auto on one of its nodes. Not given: RAY_ADDRESS, or "
+            "this machine alone.",
+            metavar="ADDRESS",
+        ),
+    ] = None,
     engine: options.Engine = None,
     device: options.Device = None,
     precision: options.Precision = None,
@@ -115,6 +135,8 @@ def predict(
                 device=device or "auto",
                 precision=precision or "auto",
                 thresholds=changed,
+                on=on,
+                ray_address=ray_address,
                 on_progress=on_progress,
             )
         show_parts(summary)
@@ -125,20 +147,48 @@ def predict(
             "--part-format": part_format,
             "--shard": shard,
             "--max-unreadable": max_unreadable,
+            "--on": None if on == "here" else on,
+            "--ray-address": ray_address,
         }
     )
-    from manylabel.apply import predict_batches  # as above
+    _predict_files(
+        bundle,
+        photos,
+        files,
+        is_for_excel=excel,
+        photo_column=photo_column,
+        engine=engine or "auto",
+        device=device or "auto",
+        precision=precision or "auto",
+        thresholds=changed,
+    )
+
+
+def _predict_files(
+    bundle: Path,
+    photos: list[Path],
+    files: list[Path],
+    *,
+    is_for_excel: bool,
+    photo_column: str | None,
+    engine: EngineName,
+    device: DeviceName,
+    precision: PrecisionName,
+    thresholds: "list[ThresholdSource] | None",
+) -> None:
+    """Write predictions to files, and show the first of them."""
+    from manylabel.apply import predict_batches  # slow to import; --help does not need it
 
     said = Said()
-    with show_progress() as on_progress, open_prediction_files(files, is_for_excel=excel) as write:
+    with show_progress() as on_progress, open_prediction_files(files, is_for_excel=is_for_excel) as write:
         parts = predict_batches(
             bundle,
             photos,
             photo_column=photo_column,
-            engine=engine or "auto",
-            device=device or "auto",
-            precision=precision or "auto",
-            thresholds=changed,
+            engine=engine,
+            device=device,
+            precision=precision,
+            thresholds=thresholds,
             on_progress=on_progress,
         )
         for part in parts:

@@ -119,7 +119,7 @@ def keep_manifest(out: Path, manifest: Manifest) -> None:
         return
     except (OSError, ValueError) as error:
         raise OutputError(f"{path}: cannot be read: {error}; choose another folder") from error
-    if differences := _list_differences(kept, asdict(manifest)):
+    if differences := _compare(kept, asdict(manifest)):
         shown = "".join(f"\n  {difference}" for difference in differences)
         raise OutputError(
             f"{out}: was begun with something else:{shown}\nRepeat the command that began it, or choose "
@@ -139,8 +139,12 @@ def _check_empty(out: Path) -> None:
         raise OutputError(f"{out}: contains other files, e.g. {names[0]}; choose another folder")
 
 
-def _list_differences(kept: object, given: Mapping[str, object]) -> list[str]:
-    """Name every value that differs, as ``settings.part_size: 100 then, 200 now``."""
+def list_differences(first: Manifest, second: Manifest) -> list[str]:
+    """Name every value that differs, e.g. ``"settings.part_size: 100 then, 200 now"``."""
+    return _compare(asdict(first), asdict(second))
+
+
+def _compare(kept: object, given: Mapping[str, object]) -> list[str]:
     before, now = dict(_flatten(kept)), dict(_flatten(given))
     return [
         f"{key}: {before.get(key, 'nothing')} then, {now.get(key, 'nothing')} now"

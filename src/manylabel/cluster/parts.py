@@ -5,7 +5,6 @@ Out: parts, which a share may be taken of; the file and the record of each, comp
 """
 
 import hashlib
-import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -13,23 +12,24 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from manylabel.cluster.manifest import (
-    PartRecord,
-    read_record,
-    write_record,
-)
-from manylabel.data.photo_list import PhotoList
-from manylabel.engines.base import PixelPredictor
+from manylabel.bundle.tables import ThresholdSource
+from manylabel.cluster.manifest import Manifest, PartRecord, make_manifest, read_record, write_record
+from manylabel.config import DeviceName, EngineName, PrecisionName
+from manylabel.data.photo_list import PhotoList, open_photo_list
+from manylabel.engines.openvino import workload_of
+from manylabel.engines.registry import open_predictor
 from manylabel.engines.stream import stream_files
 from manylabel.errors import ConfigError, OutputError, PhotoError, nothing_read
 from manylabel.exporters.predictions.registry import (
+    PART_ENDINGS,
+    PART_SIZE,
+    find_format,
     open_prediction_files,
 )
 from manylabel.io.files import file_sha256, printable, writing
 from manylabel.types import Progress, ProgressCallback, ignore_progress
 
 _PROBLEMS_SHOWN = 3
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,31 +142,91 @@ def check_no_more(out: Path, *, n_parts: int, ending: str) -> None:
         )
 
 
-class PartScorer:
-    """What scores one part after another with an open engine.
+@dataclass(frozen=True, kw_only=True)
+class ScoringJob:
+    """What to score and how; it travels between processes.
 
-    Args:
-        predictor: The model.
-        photos: Where the photos are.
+    Attributes:
+        bundle: Folder of the model.
+        photos: The folder or list of photos.
         out: Folder of the parts.
-        max_unreadable: Share of the photos of a part that may be unreadable.
-        on_progress: Called with the progress of each part.
+        ending: What the parts are: one of ``PART_ENDINGS``.
+        part_size: Photos per part.
+        max_unreadable: Share of the photos of a part, 0 to 1, that may be unreadable.
+        photo_column: Column of a CSV or Parquet list; None: it is found by its name.
+        engine: What computes.
+        device: Where to compute.
+        precision: What to compute in.
+        thresholds: Thresholds of some labels in place of those of the bundle.
     """
 
-    def __init__(
-        self,
-        predictor: PixelPredictor,
-        photos: PhotoList,
-        out: Path,
-        *,
-        max_unreadable: float,
-        on_progress: ProgressCallback = ignore_progress,
-    ) -> None:
-        self._predictor = predictor
-        self._photos = photos
-        self._out = out
-        self._max_unreadable = max_unreadable
+    bundle: Path
+    photos: Path
+    out: Path
+    ending: str = PART_ENDINGS[0]
+    part_size: int = PART_SIZE
+    max_unreadable: float = 1.0
+    photo_column: str | None = None
+    engine: EngineName = "auto"
+    device: DeviceName = "auto"
+    precision: PrecisionName = "auto"
+    thresholds: ThresholdSource | Sequence[ThresholdSource] | None = None
+
+    def check(self) -> None:
+        """Check what can be checked without opening anything.
+
+        Raises:
+            ConfigError: A setting is out of its range.
+            MissingExtraError: A library that the format needs is not installed.
+        """
+        if self.ending not in PART_ENDINGS:
+            raise ConfigError(f"ending: given '{self.ending}', expected one of {', '.join(PART_ENDINGS)}")
+        if self.part_size < 1:
+            raise ConfigError(f"part_size: given {self.part_size}, expected at least 1")
+        if not 0 <= self.max_unreadable <= 1:
+            raise ConfigError(f"max_unreadable: given {self.max_unreadable}, expected a share from 0 to 1")
+        find_format(Path(f"part{self.ending}"))
+
+    def split(self) -> Iterator[Part]:
+        """Yield all parts; only the names of one are in memory."""
+        photos = open_photo_list(self.photos, column=self.photo_column)
+        return split_into_parts(photos, part_size=self.part_size, ending=self.ending)
+
+
+class PartScorer:
+    """What scores one part after another with an engine that stays open.
+
+    Args:
+        job: What to score and how.
+        on_progress: Called with the progress of each part.
+
+    Raises:
+        InputError: The model, the list or a setting cannot be used.
+        MissingExtraError: A library is not installed.
+    """
+
+    def __init__(self, job: ScoringJob, *, on_progress: ProgressCallback = ignore_progress) -> None:
+        self._job = job
         self._on_progress = on_progress
+        self._photos = open_photo_list(job.photos, column=job.photo_column)
+        self._predictor = open_predictor(
+            job.bundle,
+            engine=job.engine,
+            device=job.device,
+            precision=job.precision,
+            workload=workload_of(job.part_size),
+            thresholds=job.thresholds,
+        )
+
+    def describe(self) -> Manifest:
+        """Return what decides the bytes of the parts."""
+        return make_manifest(
+            self._job.bundle,
+            self._predictor,
+            self._photos,
+            part_size=self._job.part_size,
+            ending=self._job.ending,
+        )
 
     def score(self, part: Part) -> PartRecord | str:
         """Write a part and its record.
@@ -177,9 +237,9 @@ class PartScorer:
         Raises:
             OutputError: It cannot be written.
         """
-        failures = _Failures()
+        path, failures = self._job.out / part.file, _Failures()
         try:
-            with open_prediction_files([self._out / part.file]) as write:
+            with open_prediction_files([path]) as write:
                 for predictions in stream_files(
                     self._predictor,
                     [self._photos.find(name) for name in part.names],
@@ -188,10 +248,9 @@ class PartScorer:
                 ):
                     write(predictions)
                     failures.add(predictions.failures)
-                failures.check(len(part.names), max_unreadable=self._max_unreadable)
+                failures.check(len(part.names), max_unreadable=self._job.max_unreadable)
         except _TooManyUnreadable as error:
             return str(error)
-        path = self._out / part.file
         with writing(path):
             record = PartRecord(
                 file=part.file,
@@ -201,7 +260,7 @@ class PartScorer:
                 photos_sha256=part.photos_sha256,
                 sha256=file_sha256(path),
             )
-        write_record(self._out, record)
+        write_record(self._job.out, record)
         return record
 
 

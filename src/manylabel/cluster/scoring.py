@@ -7,27 +7,18 @@ Out: a file per part, a record of each, a manifest. What was complete before is 
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from manylabel.bundle.tables import ThresholdSource
-from manylabel.cluster.manifest import RECORDS_FOLDER, PartRecord, keep_manifest, make_manifest
-from manylabel.cluster.parts import (
-    Part,
-    PartScorer,
-    Shard,
-    check_no_more,
-    find_complete,
-    split_into_parts,
-)
+from manylabel.cluster.manifest import RECORDS_FOLDER, Manifest, PartRecord, keep_manifest
+from manylabel.cluster.parts import Part, PartScorer, ScoringJob, Shard, check_no_more, find_complete
 from manylabel.config import DeviceName, EngineName, PrecisionName
-from manylabel.data.photo_list import open_photo_list
-from manylabel.engines.openvino import workload_of
-from manylabel.engines.registry import open_predictor
-from manylabel.errors import ConfigError, InputError, OutputError
-from manylabel.exporters.predictions.registry import PART_ENDINGS, PART_SIZE, find_format
+from manylabel.errors import ConfigError, InputError, OutputError, needs_extra
+from manylabel.exporters.predictions.registry import PART_ENDINGS, PART_SIZE
 from manylabel.io.files import is_being_written, try_to_lock, writing
 from manylabel.types import ProgressCallback, ignore_progress
 
@@ -73,7 +64,7 @@ def predict_parts(  # noqa: PLR0913 - a wish of the user each
     photos: Path | str,
     out: Path | str,
     *,
-    ending: str = ".parquet",
+    ending: str = PART_ENDINGS[0],
     part_size: int = PART_SIZE,
     shard: Shard | str = "1/1",
     max_unreadable: float = 1.0,
@@ -82,6 +73,8 @@ def predict_parts(  # noqa: PLR0913 - a wish of the user each
     device: DeviceName = "auto",
     precision: PrecisionName = "auto",
     thresholds: ThresholdSource | Sequence[ThresholdSource] | None = None,
+    on: str = "here",
+    ray_address: str | None = None,
     on_progress: ProgressCallback = ignore_progress,
 ) -> PartsSummary:
     """Score photos in parts, and go on where an earlier call was stopped.
@@ -101,6 +94,9 @@ def predict_parts(  # noqa: PLR0913 - a wish of the user each
         device: Where to compute.
         precision: What to compute in.
         thresholds: As for ``predict_batches``.
+        on: "here" for this process; "ray" for every node of a Ray cluster.
+        ray_address: "auto" for the cluster that this machine belongs to, or HOST:PORT of one; not given: the
+            environment variable RAY_ADDRESS, else a cluster that is started on this machine and ended again.
         on_progress: Called with the progress of each part.
 
     Raises:
@@ -109,42 +105,69 @@ def predict_parts(  # noqa: PLR0913 - a wish of the user each
             part cannot be written.
         MissingExtraError: The engine, or a library for a list or a format, is not installed.
     """
-    out, share = Path(out), Shard.parse(shard) if isinstance(shard, str) else shard
-    _check_settings(ending=ending, part_size=part_size, max_unreadable=max_unreadable)
-    photo_list = open_photo_list(Path(photos), column=photo_column)
-    predictor = open_predictor(
-        Path(bundle),
+    job = ScoringJob(
+        bundle=Path(bundle),
+        photos=Path(photos),
+        out=Path(out),
+        ending=ending,
+        part_size=part_size,
+        max_unreadable=max_unreadable,
+        photo_column=photo_column,
         engine=engine,
         device=device,
         precision=precision,
-        workload=workload_of(part_size),
         thresholds=thresholds,
     )
-    manifest = make_manifest(Path(bundle), predictor, photo_list, part_size=part_size, ending=ending)
-    scorer = PartScorer(predictor, photo_list, out, max_unreadable=max_unreadable, on_progress=on_progress)
-    with hold_shard(out, share):
-        keep_manifest(out, manifest)
-        tally = _Tally(out)
-        for part in split_into_parts(photo_list, part_size=part_size, ending=ending):
-            tally.n_parts += 1
-            if find_complete(out, part) is not None:
-                tally.n_complete += 1
-            elif is_being_written(out / part.file):
-                tally.n_elsewhere += 1
-            elif share.has(part.number):
-                tally.add(part, scorer.score(part))
-        check_no_more(out, n_parts=tally.n_parts, ending=ending)
+    job.check()
+    share = Shard.parse(shard) if isinstance(shard, str) else shard
+    opening = _open_workers(job, on=on, ray_address=ray_address, on_progress=on_progress)
+    with opening as workers, hold_shard(job.out, share):
+        keep_manifest(job.out, workers.describe())
+        tally = _Tally(job.out)
+        for part, outcome in workers.score(tally.find_missing(job, share)):
+            tally.add(part, outcome)
+        check_no_more(job.out, n_parts=tally.n_parts, ending=ending)
     return tally.summary()
 
 
-def _check_settings(*, ending: str, part_size: int, max_unreadable: float) -> None:
-    if ending not in PART_ENDINGS:
-        raise ConfigError(f"ending: given '{ending}', expected one of {', '.join(PART_ENDINGS)}")
-    if part_size < 1:
-        raise ConfigError(f"part_size: given {part_size}, expected at least 1")
-    if not 0 <= max_unreadable <= 1:
-        raise ConfigError(f"max_unreadable: given {max_unreadable}, expected a share from 0 to 1")
-    find_format(Path(f"part{ending}"))
+class Workers(Protocol):
+    """What scores parts, here or elsewhere."""
+
+    def describe(self) -> Manifest:
+        """Return what decides the bytes of the parts."""
+
+    def score(self, parts: Iterator[Part]) -> Iterator[tuple[Part, PartRecord | str]]:
+        """Yield what became of each part: its record, or why it was not written; parts are read as needed."""
+
+
+class _Here:
+    """Scoring in this process."""
+
+    def __init__(self, scorer: PartScorer) -> None:
+        self._scorer = scorer
+
+    def describe(self) -> Manifest:
+        """Return what decides the bytes of the parts."""
+        return self._scorer.describe()
+
+    def score(self, parts: Iterator[Part]) -> Iterator[tuple[Part, PartRecord | str]]:
+        """Score part after part."""
+        for part in parts:
+            yield part, self._scorer.score(part)
+
+
+def _open_workers(
+    job: ScoringJob, *, on: str, ray_address: str | None, on_progress: ProgressCallback
+) -> AbstractContextManager[Workers]:
+    match on:
+        case "here":
+            return nullcontext(_Here(PartScorer(job, on_progress=on_progress)))
+        case "ray":
+            with needs_extra("Scoring on Ray", "ray"):
+                from manylabel.cluster.ray import ray_workers
+            return ray_workers(job, address=ray_address, on_progress=on_progress)
+        case _:
+            raise ConfigError(f"on: given '{on}', expected 'here' or 'ray'")
 
 
 @dataclass
@@ -159,6 +182,17 @@ class _Tally:
     n_photos: int = 0
     n_unreadable: int = 0
     failures: dict[str, str] = field(default_factory=dict)
+
+    def find_missing(self, job: ScoringJob, share: Shard) -> Iterator[Part]:
+        """Count all parts, and yield those of a share that nobody has made or is making."""
+        for part in job.split():
+            self.n_parts += 1
+            if find_complete(job.out, part) is not None:
+                self.n_complete += 1
+            elif is_being_written(job.out / part.file):
+                self.n_elsewhere += 1
+            elif share.has(part.number):
+                yield part
 
     def add(self, part: Part, outcome: PartRecord | str) -> None:
         """Count a part that was made, or note why it was not."""
