@@ -16,7 +16,7 @@ TAKES := about 5.5 GB and a few minutes
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 # A moved checkout counts as a change: the scripts of an environment carry its path.
-STATE := $(CURDIR) $(shell cat pyproject.toml $(CONSTRAINTS) | cksum)
+STATE := $(CURDIR) $(shell cat Makefile pyproject.toml $(CONSTRAINTS) | cksum)
 DEMO := runs/demo
 BENCH ?= all
 BENCH_VENV ?= benchmarks/.venv

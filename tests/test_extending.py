@@ -117,7 +117,7 @@ MINE: dict[str, Any] = {"names": ("two_layers",)}
     [
         (MINE, {"tune": "bit_by_bit"}),
         (MINE, {"tune": "head", "loss": "squared", "epochs": None}),
-        (MINE, {"tune": "top", "loss": "squared", "cut": "1"}),
+        (MINE, {"tune": "top", "loss": "squared", "split_layer": "1"}),
         (MINE, {"tune": "full"}),
         (MINE | {"head": "tanh"}, {"tune": "head"}),
     ],
@@ -139,7 +139,8 @@ def test_additions_are_trained_with(
 @pytest.mark.usefixtures("additions")
 @pytest.mark.parametrize("loss", ["focal", "asymmetric"])
 @pytest.mark.parametrize(
-    "tuning", [{"tune": "head", "epochs": None}, {"tune": "top", "cut": "1"}, {"tune": "full", "epochs": 8}]
+    "tuning",
+    [{"tune": "head", "epochs": None}, {"tune": "top", "split_layer": "1"}, {"tune": "full", "epochs": 8}],
 )
 def test_every_method_trains_under_every_loss(
     loss: str, tuning: dict[str, Any], shapes_table: LabelTable

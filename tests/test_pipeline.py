@@ -323,7 +323,7 @@ def test_overwriting_replaces_all_of_an_older_run(config: RunConfig) -> None:
 
 @pytest.mark.usefixtures("no_report")
 def test_a_cut_that_leaves_much_to_learn_is_told(config: RunConfig, caplog: pytest.LogCaptureFixture) -> None:
-    training = replace(config.training, tune="top", cut="features.3", epochs=1)
+    training = replace(config.training, tune="top", split_layer="features.3", epochs=1)
     with caplog.at_level(logging.WARNING):
         compare(replace(config, training=training))
 

@@ -333,17 +333,30 @@ def test_the_config_of_a_run_is_a_recipe(tmp_path: Path) -> None:
     assert load_recipe(str(path)) == config
 
 
+@pytest.mark.parametrize(
+    ("earlier", "today"),
+    [
+        ('[training]\ncut = "layer3"', TrainingConfig(split_layer="layer3")),
+        ("[training]\nlearned_share = 0.5", TrainingConfig(alpha=0.5)),
+    ],
+)
+def test_earlier_names_of_settings_are_read(earlier: str, today: TrainingConfig, tmp_path: Path) -> None:
+    (tmp_path / "earlier.toml").write_text(earlier, encoding="utf-8")
+    assert load_recipe(str(tmp_path / "earlier.toml")).training == today
+    assert apply_settings(RunConfig(), ["training.cut=layer3"]).training.split_layer == "layer3"
+
+
 def test_a_cut_without_tuning_the_top_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"training\.cut: given 'layer3', but training\.tune is full"):
-        check_config(RunConfig(training=TrainingConfig(tune="full", cut="layer3")))
+    with pytest.raises(
+        ConfigError, match=r"training\.split_layer: given 'layer3', but it needs training\.tune=top"
+    ):
+        check_config(RunConfig(training=TrainingConfig(tune="full", split_layer="layer3")))
 
 
 @pytest.mark.parametrize(
     "training",
-    [TrainingConfig(tune="head", learned_share=0.5), TrainingConfig(head_first=False, learned_share=0.5)],
+    [TrainingConfig(tune="head", alpha=0.5), TrainingConfig(head_first=False, alpha=0.5)],
 )
 def test_nothing_is_moved_back_towards_a_head_that_had_not_learned(training: TrainingConfig) -> None:
-    with pytest.raises(
-        ConfigError, match=r"training\.learned_share: given 0\.5, but it needs training\.tune=top"
-    ):
+    with pytest.raises(ConfigError, match=r"training\.alpha: given 0\.5, but it needs training\.tune=top"):
         check_config(RunConfig(training=training))

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from manylabel.results import RunResults
     from manylabel.serving.app import serve
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "AugmentationConfig",

@@ -150,7 +150,7 @@ class TrainingConfig:
     """What to train: the head (linear probing, on cached features of a frozen backbone); the top (the head
     and the last stages of the backbone, on cached activations); or the full model."""
 
-    cut: str | None = None
+    split_layer: str | None = None
     """With tune=top: the module of the backbone after which training starts, e.g. "layer3". Not given: the
     last stages, about 25 % of the backbone's multiplications, are trained. At the usual learning rates,
     starting much earlier scored worse than training the head alone."""
@@ -196,7 +196,7 @@ class TrainingConfig:
     """Whether to train the head on the frozen backbone before the top or the full model. Not given: only
     with pre-trained weights."""
 
-    learned_share: FractionOrOne | None = None
+    alpha: FractionOrOne | None = None
     """How far to interpolate from the weights before fine-tuning (0) to those after it (1). After head_first,
     less than 1 usually predicts new photos better. Not given: with tune=top after head_first, the best
     value on the validation photos, or 0.6 with fewer than 40 of them; otherwise 1. Models with random weights
@@ -270,7 +270,7 @@ class EvaluationConfig:
     by more than one standard error."""
 
     inner_folds: bool = True
-    """Whether to choose thresholds, calibration and training.learned_share by cross-validation within the
+    """Whether to choose thresholds, calibration and training.alpha by cross-validation within the
     training photos if there are neither validation photos nor folds: up to 5 extra fits, fewer once 2,000
     photos are scored; with tune=top up to 3, fewer once 300 are; with tune=full none."""
 
@@ -319,3 +319,11 @@ class RunConfig:
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     constraints: ConstraintsConfig = field(default_factory=ConstraintsConfig)
+
+
+EARLIER_NAMES = {
+    "rules": "constraints",
+    "training.cut": "training.split_layer",
+    "training.learned_share": "training.alpha",
+}
+"""Sections and settings that had another name in earlier versions, and their names of today."""

@@ -48,7 +48,7 @@ class RunSettings(TypedDict, total=False):
     fit: FitName
     orientation: OrientationName
     tune: TuneName
-    cut: str
+    split_layer: str
     epochs: int
     batch_size: int
     learning_rate: float
@@ -60,7 +60,7 @@ class RunSettings(TypedDict, total=False):
     patience: int
     freeze_batch_norm: bool
     head_first: bool
-    learned_share: float
+    alpha: float
     n_views: int
     loss: LossName
     pos_weight_cap: float

@@ -147,7 +147,7 @@ def prepare(
         if config.training.tune == "top":
             for start, _ in starts:
                 # Refused now where it cannot be cut.
-                warning = split_layer_warning(find_split_layer(start.backbone, config.training.cut))
+                warning = split_layer_warning(find_split_layer(start.backbone, config.training.split_layer))
                 if warning is not None:
                     _logger.warning("%s", warning)
     with clock.timed("reading photos"):

@@ -8,7 +8,6 @@ import ast
 import inspect
 import itertools
 import json
-import re
 import sys
 import textwrap
 import tomllib
@@ -23,11 +22,10 @@ from typing import Any, Literal, Union, cast, get_args, get_origin
 from msgspec import Meta, ValidationError, convert
 
 from manylabel import config as settings_module
-from manylabel.config import RunConfig
+from manylabel.config import EARLIER_NAMES, RunConfig
 from manylabel.errors import ConfigError, did_you_mean
 
 _COMMENT_WIDTH = 100
-_EARLIER_NAME = re.compile(r"^rules(?=\.|$)")
 _EXPECTED = {
     bool: "true or false",
     int: "a whole number",
@@ -105,12 +103,16 @@ def config_from_toml(text: str, *, base: RunConfig | None = None, where: str = "
         raise ConfigError(f"{where}: is not valid TOML: {error}") from error
     values: dict[str, object] = {}
     for key, value in document.items():
-        section = _EARLIER_NAME.sub("constraints", key)
-        is_section = section in sections() and isinstance(value, dict)
-        values |= (
-            {f"{section}.{name}": inner for name, inner in value.items()} if is_section else {key: value}
-        )
+        if _today(key) in sections() and isinstance(value, dict):
+            values |= {_today(f"{key}.{name}"): inner for name, inner in value.items()}
+        else:
+            values[key] = value
     return _replace(base if base is not None else RunConfig(), values, where=f"{where}: ")
+
+
+def _today(key: str) -> str:
+    section = key.partition(".")[0]
+    return EARLIER_NAMES.get(key) or EARLIER_NAMES.get(section, section) + key.removeprefix(section)
 
 
 def apply_settings(config: RunConfig, settings: Sequence[str]) -> RunConfig:
@@ -136,7 +138,7 @@ def apply_settings(config: RunConfig, settings: Sequence[str]) -> RunConfig:
             problems.append(f"--set {setting}: expected KEY=VALUE, e.g. training.epochs=20")
             continue
         try:
-            name = _EARLIER_NAME.sub("constraints", key.strip())
+            name = _today(key.strip())
             config = _replace(config, {name: _parse(name, text)}, where=f"--set {setting}: ")
         except ConfigError as error:
             problems.append(str(error))
@@ -186,15 +188,14 @@ def check_config(config: RunConfig) -> None:
     """
     _replace(config, {key: get_setting(config, key) for key in all_settings()})
     training, problems = config.training, []
-    if training.cut is not None and training.tune != "top":
+    if training.split_layer is not None and training.tune != "top":
         problems.append(
-            f"training.cut: given '{training.cut}', but training.tune is {training.tune}; it needs "
-            "training.tune=top"
+            f"training.split_layer: given '{training.split_layer}', but it needs training.tune=top"
         )
-    if training.learned_share is not None and (training.tune == "head" or training.head_first is False):
+    if training.alpha is not None and (training.tune == "head" or training.head_first is False):
         problems.append(
-            f"training.learned_share: given {training.learned_share:g}, but it needs training.tune=top or "
-            "full, and training.head_first; leave it out"
+            f"training.alpha: given {training.alpha:g}, but it needs training.tune=top or full, and "
+            "training.head_first; leave it out"
         )
     _raise_all(problems)
 

@@ -171,7 +171,7 @@ class Trial:
         stage_seconds: Wall time of each stage of this trial.
         step_seconds: Where the time of all training steps went; empty where none were taken.
         logit_scale: Factor of the logits after the fit.
-        learned_share: Alpha of the interpolation between the weights before and after fine-tuning, in [0, 1].
+        alpha: Alpha of the interpolation between the weights before and after fine-tuning, in [0, 1].
         calibration_set: Predictions for the photos that calibration and thresholds were chosen on; None
             without such photos.
         is_calibrated: Whether the probabilities were calibrated after training.
@@ -203,7 +203,7 @@ class Trial:
     stage_seconds: dict[str, float]
     step_seconds: dict[str, float] = field(default_factory=dict)
     logit_scale: float = 1.0
-    learned_share: float = 1.0
+    alpha: float = 1.0
     calibration_set: CalibrationSet | None = None
     is_calibrated: bool = False
     calibration: CalibrationGain | None = None

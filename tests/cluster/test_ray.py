@@ -45,7 +45,7 @@ def cluster() -> Iterator[Any]:
         yield made
     finally:
         ray.shutdown()
-        made.shutdown()  # type: ignore[no-untyped-call]
+        made.shutdown()
 
 
 def on_ray(bundle: Path, photos: Path, out: Path, **changes: Any) -> Any:

@@ -125,7 +125,7 @@ def test_a_cut_that_leaves_much_to_learn_asks_for_care() -> None:
 
     assert warning is not None
     assert re.search(
-        r"training.cut: \d\d% of the model's .* above 'features.3', by default about 25%", warning
+        r"training.split_layer: \d\d% of the model's .* above 'features.3', by default about 25%", warning
     )
     assert split_layer_warning(find_split_layer(backbone)) is None
 

@@ -25,7 +25,7 @@ from manylabel.types import FloatArray, IntArray, LabelTable, Split, ignore_prog
 OFFICIAL = Provenance(init="official", note="official weights tiny.pth", sha256="0")
 NONE: IntArray = np.empty(0, dtype=np.int64)
 HOLD_OUT = Split(train=np.arange(24), val=NONE, test=np.arange(24, 32))
-TOP: dict[str, Any] = {"tune": "top", "cut": "2", "head_first": True}
+TOP: dict[str, Any] = {"tune": "top", "split_layer": "2", "head_first": True}
 
 Run = Callable[..., TrainedModel]
 
@@ -79,7 +79,7 @@ def test_where_fits_cost_much_or_are_not_wanted_nothing_is_chosen(
     assert (told.out_of_fold, told.calibration_set) == (None, None)
     assert (told.thresholds.values == 0.5).all()
     assert told.calibration is None
-    assert told.learned_share == (DEFAULT_ALPHA if training["tune"] == "top" else 1.0)
+    assert told.alpha == (DEFAULT_ALPHA if training["tune"] == "top" else 1.0)
 
 
 def test_fits_of_inner_folds_stop_once_enough_photos_have_a_score(
@@ -124,7 +124,7 @@ def test_out_of_fold_scores_choose_how_much_of_the_top_is_kept(
     monkeypatch.setattr(decision_rule, "_MIN_PHOTOS", 15)
     told = run(training=TOP).trial
 
-    assert [told.learned_share] == shares
+    assert [told.alpha] == shares
 
 
 @pytest.mark.parametrize("is_hidden", [False, True])
@@ -137,7 +137,7 @@ def test_few_or_unknown_validation_photos_leave_the_usual_share(
 
     told = run(training=TOP, split=with_val, targets=targets).trial
 
-    assert told.learned_share == DEFAULT_ALPHA
+    assert told.alpha == DEFAULT_ALPHA
     assert told.calibration_set is not None
     assert told.calibration_set.origin == "the validation photos"
 
@@ -158,7 +158,7 @@ def test_folds_and_early_stopping_keep_the_network_that_the_folds_chose(
     monkeypatch.setattr(held_out, "learn_policy", remember)
     told = run(training={**TOP, "patience": 1}, split=replace(HOLD_OUT, folds=folds)).trial
 
-    assert variants == [(len(ALPHAS), told.learned_share)]
+    assert variants == [(len(ALPHAS), told.alpha)]
 
 
 @pytest.mark.parametrize("n_groups", [1, 3])

@@ -12,7 +12,7 @@ from manylabel.training.methods import METHODS, fill_defaults
 from manylabel.training.methods.base import fill_for_initial, loop_settings
 
 # Their absence has a meaning of its own.
-MAY_STAY_OPEN = {"cut", "patience", "freeze_batch_norm", "head_first", "learned_share"}
+MAY_STAY_OPEN = {"split_layer", "patience", "freeze_batch_norm", "head_first", "alpha"}
 
 
 LOOP_ONLY = {"epochs", "batch_size", "learning_rate", "body_learning_rate", "ema_decay", "weight_decay"}
@@ -72,14 +72,14 @@ def test_filling_in_twice_changes_nothing() -> None:
         (TrainingConfig(tune="top", head_first=False), True, 1.0),
         (TrainingConfig(tune="top"), False, 1.0),
         (TrainingConfig(tune="full"), True, 1.0),
-        (TrainingConfig(tune="full", learned_share=0.25), True, 0.25),
-        (TrainingConfig(tune="full", learned_share=0.25), False, 1.0),
+        (TrainingConfig(tune="full", alpha=0.25), True, 0.25),
+        (TrainingConfig(tune="full", alpha=0.25), False, 1.0),
     ],
 )
 def test_only_pretrained_weights_are_interpolated_back(
     training: TrainingConfig, is_pretrained: bool, share: float | None
 ) -> None:
-    assert fill_for_initial(training, is_pretrained=is_pretrained).learned_share == share
+    assert fill_for_initial(training, is_pretrained=is_pretrained).alpha == share
 
 
 def test_the_loop_gets_what_was_set() -> None:

@@ -35,8 +35,8 @@ NONE: IntArray = np.empty(0, dtype=np.int64)
 SOLVED: dict[str, Any] = {"tune": "head", "epochs": None, "batch_size": None}
 TUNINGS: tuple[dict[str, Any], ...] = (
     {"tune": "head"},
-    {"tune": "top", "cut": "2", "head_first": False},
-    {"tune": "top", "cut": "2", "head_first": True},
+    {"tune": "top", "split_layer": "2", "head_first": False},
+    {"tune": "top", "split_layer": "2", "head_first": True},
     SOLVED,
     {"tune": "full", "head_first": False},
     {"tune": "full", "head_first": True},

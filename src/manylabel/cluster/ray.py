@@ -231,7 +231,7 @@ class RayWorkers:
 
     def _start_workers(self) -> None:
         """Start the workers that nodes lack."""
-        for node in ray.nodes():  # type: ignore[no-untyped-call]
+        for node in ray.nodes():
             node_id = str(node["NodeID"])
             if not node["Alive"]:
                 del self._n_workers[node_id]

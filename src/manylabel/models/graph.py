@@ -260,7 +260,7 @@ def split_layer_warning(layer: SplitLayer) -> str | None:
     if layer.share_above <= _MUCH:
         return None
     return (
-        f"training.cut: {layer.share_above:.0%} of the model's multiplications lie above "
+        f"training.split_layer: {layer.share_above:.0%} of the model's multiplications lie above "
         f"'{layer.name}', by default about {_TARGET_SHARE:.0%}; with few photos, fine-tuning that much "
         "can do worse than a head alone (--tune head): compare the two"
     )
@@ -318,7 +318,7 @@ def _find_split_layer(trace: Trace, name: str | None) -> SplitLayer:
         known = ", ".join(layer.name for layer in near[:8])
         hint = did_you_mean(name, list(layers))
         raise ConfigError(
-            f"training.cut: {network} cannot be split behind '{name}'{hint or ';'} "
+            f"training.split_layer: {network} cannot be split behind '{name}'{hint or ';'} "
             f"possible, among others: {known}"
         )
     return layers[name]

@@ -129,7 +129,7 @@ def collect_model(
         weight_decay=trial.weight_decay,
         fold_weight_decays=trial.fold_weight_decays,
         logit_scale=trial.logit_scale,
-        alpha=trial.learned_share,
+        alpha=trial.alpha,
         metrics=measured.evaluated.metrics,
         per_label=measured.evaluated.per_label,
         n_positive=measured.evaluated.n_positive,

@@ -98,7 +98,7 @@ def run_trial(initial: Classifier, provenance: Provenance, experiment: Experimen
         fold_weight_decays=tuple(fit.weight_decay for fit in fits[:-1]),
         history=tuple(epoch for fit in fits for epoch in fit.history),
         logit_scale=final.logit_scale,
-        learned_share=final.alpha,
+        alpha=final.alpha,
         test=test,
         out_of_fold=out_of_fold,
         training_seconds=_seconds_of_a_fit(method, fits, experiment),

@@ -51,7 +51,14 @@ def method_of(
 ) -> PartialFineTuning:
     """Return a method of what lies above a cut, in full precision on the CPU, some settings changed."""
     training = TrainingConfig(
-        tune="top", cut="2", epochs=3, n_views=2, batch_size=8, precision="fp32", device="cpu", engine="torch"
+        tune="top",
+        split_layer="2",
+        epochs=3,
+        n_views=2,
+        batch_size=8,
+        precision="fp32",
+        device="cpu",
+        engine="torch",
     )
     task = TrainingTask(
         initial=classifier,
@@ -135,8 +142,8 @@ def test_the_head_starts_as_the_head_alone_would_learn_or_at_the_prior(
 def test_a_share_of_what_was_learned_is_kept(
     tiny_classifier: Classifier, store: PhotoStore, shapes_table: LabelTable, feature_cache: Path
 ) -> None:
-    def weights(learned_share: float) -> dict[str, Tensor]:
-        method = method_of(tiny_classifier, store, shapes_table, feature_cache, learned_share=learned_share)
+    def weights(alpha: float) -> dict[str, Tensor]:
+        method = method_of(tiny_classifier, store, shapes_table, feature_cache, alpha=alpha)
         fit = method.fit(FitRows(train=TRAIN, watched=NONE, val=NONE))
         return fit.classifier.state_dict()
 
@@ -164,8 +171,8 @@ def test_the_same_seed_trains_the_same_network_and_folds_differ(
 def test_a_cut_that_does_not_exist_is_told(
     tiny_classifier: Classifier, store: PhotoStore, shapes_table: LabelTable, feature_cache: Path
 ) -> None:
-    with pytest.raises(ConfigError, match=r"training\.cut: tiny cannot be split behind 'layer9'"):
-        method_of(tiny_classifier, store, shapes_table, feature_cache, cut="layer9")
+    with pytest.raises(ConfigError, match=r"training\.split_layer: tiny cannot be split behind 'layer9'"):
+        method_of(tiny_classifier, store, shapes_table, feature_cache, split_layer="layer9")
 
 
 @pytest.mark.parametrize(("is_cross_validated", "n_views_of_training"), [(True, 3 + 1), (False, 1 + 1)])
@@ -196,7 +203,7 @@ def test_how_much_is_kept_stays_open_unless_it_was_given(
     rows = FitRows(train=TRAIN, watched=NONE, val=val)
     learn = partial(method_of, tiny_classifier, store, shapes_table, feature_cache)
 
-    open_fit, given = learn().fit(rows), learn(learned_share=0.3).fit(rows)
+    open_fit, given = learn().fit(rows), learn(alpha=0.3).fit(rows)
 
     assert open_fit.alpha == DEFAULT_ALPHA
     assert open_fit.interpolation is not None
@@ -217,7 +224,7 @@ def test_a_head_that_is_not_solved_learns_first_with_its_own_decay(
 
     monkeypatch.setattr(LinearProbe, "train", remember)
     store = read_store(shapes_table.photos, side_px=32)[0]
-    method = method_of(classifier, store, shapes_table, feature_cache, cut=None)
+    method = method_of(classifier, store, shapes_table, feature_cache, split_layer=None)
     fit = method.fit(FitRows(train=TRAIN, watched=NONE, val=NONE))
 
     assert decays == [METHODS["head"].defaults.weight_decay]

@@ -177,12 +177,12 @@ def fill_for_initial(training: TrainingConfig, *, is_pretrained: bool) -> Traini
     """
     freeze, head_first = training.freeze_batch_norm, training.head_first
     head_first = is_pretrained if head_first is None else head_first
-    alpha = training.learned_share if head_first else 1.0
+    alpha = training.alpha if head_first else 1.0
     return replace(
         training,
         freeze_batch_norm=is_pretrained if freeze is None else freeze,
         head_first=head_first,
-        learned_share=1.0 if alpha is None and training.tune != "top" else alpha,
+        alpha=1.0 if alpha is None and training.tune != "top" else alpha,
     )
 
 
@@ -351,7 +351,7 @@ class TrainingMethod(ABC):
         """Train ``module``, the classifier or a part of it, and undo the weights of the loss."""
         started = time.perf_counter()
         task = self.task
-        alpha = task.training.learned_share
+        alpha = task.training.alpha
         interpolation = None if alpha == 1 else Interpolation(module)
         settings = loop_settings(task.training, precision=self.precision)
         pos_weight = self.pos_weight(rows)

@@ -92,7 +92,7 @@ class PartialFineTuning(TrainingMethod):
         """Compute the activations of all photos."""
         super().__init__(task, train_rows=train_rows, other_rows=other_rows)
         initial = task.initial.to(self.device).to(memory_format=torch.channels_last).eval()
-        self._split = split_backbone(initial.backbone, task.training.cut)
+        self._split = split_backbone(initial.backbone, task.training.split_layer)
         part = FrozenPart(initial, self.engine_plan(), split=self._split)
         n_views, n_augmented = initial.preprocessing.n_views, given(task.training.n_views) - 1
         # A photo that is in the training photos of every fit is never scored in more than one view.
