@@ -22,8 +22,8 @@ from manylabel.data.duplicates import group_duplicates
 from manylabel.data.evaluation_set import PartChoice, align_targets, choose_evaluation_photos, find_learned
 from manylabel.data.find import describe_misnamed, find_files
 from manylabel.data.formats import read_table_as
-from manylabel.data.photo_list import Photo, is_photo_list, open_photo_list
-from manylabel.data.remote import RemotePhoto
+from manylabel.data.photo_list import is_photo_list, open_photo_list
+from manylabel.data.remote import Photo
 from manylabel.data.wording import count
 from manylabel.engines.base import PixelPredictor
 from manylabel.engines.openvino import workload_of
@@ -176,7 +176,7 @@ def predict_batches(  # noqa: PLR0913 - a wish of the user each
 def find_given_photos(
     photos: Sequence[Path | str] | Path | str, *, keeps_repeated: bool = False, column: str | None = None
 ) -> tuple[list[Photo], list[str]]:
-    """Return photo files, each once, and what to call them.
+    """Return photo files, each once but for those of lists, and what to call them.
 
     Args:
         photos: Files, folders, which are searched with their subfolders, and lists of photos.
@@ -370,19 +370,16 @@ def _list_photos(given: Sequence[Path], column: str | None) -> tuple[list[Photo]
                 named.setdefault(_place(file), (file, whole.as_posix()))
         elif is_photo_list(path):
             photos = open_photo_list(path, column=column)
-            for name in photos.names():
-                photo = photos.find(name)
-                named.setdefault(_place(photo), (photo, name))
+            for row, name in enumerate(photos.names()):  # each as often as it is listed
+                named[f"{path}\0{row}"] = photos.find(name), name
         else:
             named.setdefault(_place(path), (path, path.as_posix()))
     paths = [path for path, _ in named.values()]
     return paths, [printable(name) for _, name in named.values()], describe_misnamed(list(folders.items()))
 
 
-def _place(path: Photo) -> str:
+def _place(path: Path) -> str:
     """Return the same text for the same place, whatever its path goes through."""
-    if isinstance(path, RemotePhoto):
-        return path.url
     return os.path.abspath(path)  # noqa: PTH100 - links stay what they are called
 
 

@@ -21,7 +21,7 @@ from manylabel.config import DeviceName, EngineName, PrecisionName
 from manylabel.constraints import decide_with_constraints
 from manylabel.data.evaluation_set import PartChoice, choose_evaluation_photos, find_learned
 from manylabel.data.given_photos import as_photo, list_given, list_given_files
-from manylabel.data.remote import RemotePhoto
+from manylabel.data.remote import Photo as PhotoFile
 from manylabel.data.split import SPLIT_FILE
 from manylabel.dataset import Dataset, table_of
 from manylabel.engines.base import PixelPredictor
@@ -155,7 +155,7 @@ class Model:
         return self._predict_images(given)
 
     def _predict_files(
-        self, paths: Sequence[Path | RemotePhoto], names: Sequence[str], *, on_progress: ProgressCallback
+        self, paths: Sequence[PhotoFile], names: Sequence[str], *, on_progress: ProgressCallback
     ) -> Predictions:
         predictor = self._predictor(workload_of(len(paths)))
         return join_predictions(list(predict_paths(predictor, paths, names=names, on_progress=on_progress)))

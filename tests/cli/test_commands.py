@@ -670,16 +670,18 @@ def test_predictions_go_into_a_folder_in_parts(run: Run, images: Path, shapes_bu
     ]
     answer = run(*command, "--shard", "1/2")
     assert answer.code == 0
-    assert "Written now: 1 part with 20 photos" in answer.stdout
-    assert "Complete: 1 of 2 parts in scores" in answer.stdout
+    assert "Written now: 1 part" in answer.stdout
+    assert "Complete: 1 of 2 parts in scores, with 20 photos" in answer.stdout
     again = run(*command)
-    assert "Written now: 1 part with 12 photos" in again.stdout
-    assert "Complete: 2 of 2 parts in scores" in again.stdout
+    assert "Written now: 1 part" in again.stdout
+    assert "Complete: 2 of 2 parts in scores, with 32 photos" in again.stdout
     (images / "31.png").write_bytes(b"no photo")
-    third = run(*command[:4], "other", "--part-size", "1", "--part-format", ".jsonl")
+    third = run(
+        *command[:4], "other", "--part-size", "2", "--part-format", "jsonl", "--max-unreadable", "0.4"
+    )
     assert third.code == 2
-    assert "Complete: 31 of 32 parts in other" in third.stdout
-    assert "error: other: 1 of 32 parts were not written" in third.said
+    assert "Complete: 15 of 16 parts in other" in third.stdout
+    assert "error: other: 1 of 16 parts were not written" in third.said
 
 
 def test_a_list_of_photos_is_predicted(run: Run, images: Path, shapes_bundle: Path) -> None:
@@ -695,6 +697,7 @@ def test_a_list_of_photos_is_predicted(run: Run, images: Path, shapes_bundle: Pa
     [
         (["--shard", "1/2"], "--shard: only for a folder of files; give one with --out FOLDER"),
         (["--out", "a", "--out", "b.csv"], "--out a: is a folder; give no other --out with it"),
+        (["--out", "a", "--ray-address", "auto"], "--ray-address: only with --on ray"),
         (["--out", "a", "--excel"], "--out a: is a folder; --excel is for a single CSV file"),
         (["more.jpg", "--out", "a"], "--out a: is a folder, which takes one folder or list of photos"),
     ],

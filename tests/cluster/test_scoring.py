@@ -7,9 +7,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,14 @@ import pytest
 
 from manylabel.apply import predict
 from manylabel.cluster import manifest as manifest_module
-from manylabel.cluster import scoring
-from manylabel.cluster.parts import PartScorer, Shard
+from manylabel.cluster import parts as parts_module
+from manylabel.cluster.manifest import Manifest, keep_manifest
+from manylabel.cluster.parts import Part, PartScorer, Shard
 from manylabel.cluster.scoring import PartsSummary, hold_shard, predict_parts
+from manylabel.data.photo_list import PhotoFolder
 from manylabel.errors import BundleError, ConfigError, InputError, OutputError
 from manylabel.exporters.predictions.formats import CsvRows
+from manylabel.io.files import new_file
 
 N_PHOTOS = 32
 READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
@@ -46,7 +50,7 @@ def score(shapes_bundle: Path, images: Path, tmp_path: Path) -> Callable[..., Pa
     def run(**changes: Any) -> PartsSummary:
         settings = {
             "bundle": shapes_bundle, "photos": images, "out": tmp_path / "scores",
-            "ending": ".csv", "part_size": 10, "precision": "fp32", **changes,
+            "part_format": ".csv", "part_size": 10, "precision": "fp32", **changes,
         }  # fmt: skip
         return predict_parts(**settings)
 
@@ -63,7 +67,7 @@ def read_files(folder: Path) -> dict[str, bytes]:
 def test_the_parts_together_are_the_predictions(
     score: Callable[..., PartsSummary], shapes_bundle: Path, images: Path, tmp_path: Path, ending: str
 ) -> None:
-    summary = score(ending=ending)
+    summary = score(part_format=ending)
     assert (summary.n_parts, summary.n_complete, summary.n_new, summary.n_photos) == (4, 4, 4, N_PHOTOS)
     parts = sorted((tmp_path / "scores").glob(f"part-*{ending}"))
     assert [path.stem for path in parts] == [f"part-{number:05d}" for number in range(4)]
@@ -79,7 +83,7 @@ def test_a_second_call_makes_nothing_anew(score: Callable[..., PartsSummary], tm
     score()
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "scores").glob("part-*")}
     again = score()
-    assert (again.n_parts, again.n_complete, again.n_new, again.n_photos) == (4, 4, 0, 0)
+    assert (again.n_parts, again.n_complete, again.n_new, again.n_photos) == (4, 4, 0, N_PHOTOS)
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "scores").glob("part-*")}
 
 
@@ -91,7 +95,7 @@ def test_only_what_is_missing_is_made_and_it_is_the_same(
     before = read_files(tmp_path / "scores")
     (tmp_path / "scores" / lost).unlink()
     again = score()
-    assert (again.n_complete, again.n_new, again.n_photos) == (4, 1, 10)
+    assert (again.n_complete, again.n_new, again.n_photos) == (4, 1, N_PHOTOS)
     assert read_files(tmp_path / "scores") == before
 
 
@@ -114,7 +118,8 @@ def test_shares_together_make_what_one_call_makes(score: Callable[..., PartsSumm
 
 CHANGES: dict[str, tuple[dict[str, Any], str]] = {
     "part_size": ({"part_size": 11}, r"settings\.part_size: 10 then, 11 now"),
-    "ending": ({"ending": ".jsonl"}, r"settings\.format: \.csv then, \.jsonl now"),
+    "part_format": ({"part_format": ".jsonl"}, r"settings\.part_format: \.csv then, \.jsonl now"),
+    "device": ({"device": "cpu"}, r"settings\.device: auto then, cpu now"),
     "threshold": ({"thresholds": {"circle": 0.75}}, r"settings\.threshold of circle: 0\.\d+ then, 0\.75 now"),
     "engine": ({"engine": "torch"}, r"settings\.engine: OpenVINO, fp32 then, torch, fp32 now"),
 }
@@ -127,7 +132,9 @@ def test_another_setting_is_refused_by_name(
     score(shard="1/4")
     before = read_files(tmp_path / "scores")
     changes, difference = CHANGES[change]
-    with pytest.raises(OutputError, match=f"was begun with something else:\n  {difference}\nRepeat"):
+    with pytest.raises(
+        OutputError, match=f"holds predictions made with other inputs or settings:\n  {difference}"
+    ):
         score(**changes)
     assert read_files(tmp_path / "scores") == before
 
@@ -162,9 +169,7 @@ def test_a_photo_that_was_added_is_noticed(
     (images / "00b.png").unlink()
     for number in range(30, 32):
         (images / f"{number}.png").unlink()
-    with pytest.raises(
-        OutputError, match=r"part-00003\.csv: was made from a longer list: this one has 3 parts"
-    ):
+    with pytest.raises(OutputError, match=r"part-00003 was made from a longer list: this one has 3 parts"):
         score()
 
 
@@ -213,13 +218,64 @@ def test_a_part_with_too_many_unreadable_photos_is_not_written_and_the_others_ar
     again.check()
 
 
-def test_a_part_of_which_nothing_can_be_read_is_not_written(
-    score: Callable[..., PartsSummary], images: Path, tmp_path: Path
+@pytest.mark.parametrize(("fewest", "n_complete"), [(10, 3), (11, 4)])
+def test_a_large_part_of_which_nothing_can_be_read_is_not_written(
+    score: Callable[..., PartsSummary],
+    images: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fewest: int,
+    n_complete: int,
 ) -> None:
+    monkeypatch.setattr(parts_module, "_FEWEST_WITHOUT_ANY", fewest)
     for number in range(10, 20):
         (images / f"{number}.png").write_bytes(b"no photo")
-    assert "not one photo can be read" in score().failures["part-00001.csv"]
-    assert not (tmp_path / "scores/part-00001.csv").exists()
+    summary = score()
+    assert summary.n_complete == n_complete
+    assert len(summary.failures) == 4 - n_complete
+    assert all("not one photo can be read" in reason for reason in summary.failures.values())
+
+
+@pytest.mark.parametrize("n_unreadable", [29, 57, 58])
+def test_the_limit_of_unreadable_photos_may_be_reached(n_unreadable: int) -> None:
+    failures = parts_module._Failures(n=n_unreadable)
+    failures.check(100, max_unreadable=n_unreadable / 100)
+
+
+def test_another_folder_with_the_same_names_is_refused(
+    score: Callable[..., PartsSummary], images: Path, tmp_path: Path
+) -> None:
+    score()
+    shutil.copytree(images, tmp_path / "copy")
+    with pytest.raises(OutputError, match=r"photos\.path: .*images then, .*copy now"):
+        score(photos=tmp_path / "copy")
+
+
+def test_leftovers_of_a_kill_at_the_first_moment_do_no_harm(
+    score: Callable[..., PartsSummary], tmp_path: Path
+) -> None:
+    (tmp_path / "scores" / "_parts").mkdir(parents=True)
+    (tmp_path / "scores" / ".manifest.json.123-abc.tmp").write_bytes(b"{")
+    assert score().n_complete == 4
+
+
+def test_processes_that_begin_at_once_agree_on_one_manifest(tmp_path: Path) -> None:
+    made = [
+        Manifest(bundle={}, photos={}, settings={"engine": f"engine {number}"}, versions={})
+        for number in range(8)
+    ]
+    barrier = threading.Barrier(8)
+
+    def begin(manifest: Manifest) -> bool:
+        barrier.wait()
+        try:
+            keep_manifest(tmp_path, manifest)
+        except OutputError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(begin, made)) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
 
 
 def test_a_full_disk_leaves_complete_parts_and_no_other(
@@ -246,21 +302,22 @@ def test_a_full_disk_leaves_complete_parts_and_no_other(
 
 def test_a_second_process_is_told_and_may_join(score: Callable[..., PartsSummary], tmp_path: Path) -> None:
     with hold_shard(tmp_path / "scores", Shard()):
-        begun = (
-            rf"process {os.getpid()}, which began on \d{{4}}-\d\d-\d\d at [\d:]+, is making these parts; wait"
-        )
-        with pytest.raises(OutputError, match=f"{begun} for it, or join it with a share of the parts"):
+        begun = rf"process {os.getpid()} on .*, which began on \d{{4}}-\d\d-\d\d at [\d:]+, is scoring this"
+        with pytest.raises(OutputError, match=f"{begun} shard; wait for it, or join it: --shard 2/2"):
             score()
         assert score(shard="2/2").n_new == 2
     assert score().n_new == 2
 
 
 def test_a_part_that_another_process_is_writing_is_left_to_it(
-    score: Callable[..., PartsSummary], monkeypatch: pytest.MonkeyPatch
+    score: Callable[..., PartsSummary], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(scoring, "is_being_written", lambda path: path.name == "part-00001.csv")
-    summary = score()
-    assert (summary.n_complete, summary.n_elsewhere, summary.n_new) == (3, 1, 3)
+    (tmp_path / "scores").mkdir()
+    with new_file(tmp_path / "scores/part-00001.csv"):
+        summary = score()
+        assert (summary.n_complete, summary.n_elsewhere, summary.n_new) == (3, 1, 3)
+    (tmp_path / "scores/part-00001.csv").unlink()
+    assert score().n_new == 1
 
 
 def test_a_folder_with_other_files_is_refused(score: Callable[..., PartsSummary], tmp_path: Path) -> None:
@@ -273,9 +330,9 @@ def test_a_folder_with_other_files_is_refused(score: Callable[..., PartsSummary]
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"ending": ".xlsx"}, r"ending: given '\.xlsx', expected one of \.parquet, \.csv, \.jsonl"),
+        ({"part_format": ".xlsx"}, r"part_format: given '\.xlsx', expected one of \.parquet, \.csv, \.jsonl"),
         ({"part_size": 0}, "part_size: given 0, expected at least 1"),
-        ({"max_unreadable": 1.5}, "max_unreadable: given 1.5, expected a share from 0 to 1"),
+        ({"max_unreadable": 1.5}, "max_unreadable: given 1.5, expected a fraction from 0 to 1"),
         ({"shard": "5/4"}, "shard: given 5/4"),
     ],
 )
@@ -304,16 +361,23 @@ def test_progress_is_told_part_by_part(score: Callable[..., PartsSummary]) -> No
 def test_memory_holds_the_names_of_one_part(
     score: Callable[..., PartsSummary], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = list[int]()
-    score_part = PartScorer.score
+    listed, at_first_part = [0], list[int]()
+    names, score_part = PhotoFolder.names, PartScorer.score
 
-    def count(self: PartScorer, part: Any) -> Any:
-        asked.append(len(part.names))
-        return score_part(self, replace(part))
+    def count(self: PhotoFolder) -> Iterator[str]:
+        listed[0] = 0
+        for name in names(self):
+            listed[0] += 1
+            yield name
 
-    monkeypatch.setattr(PartScorer, "score", count)
+    def note(self: PartScorer, part: Part) -> Any:
+        at_first_part.append(listed[0])
+        return score_part(self, part)
+
+    monkeypatch.setattr(PhotoFolder, "names", count)
+    monkeypatch.setattr(PartScorer, "score", note)
     score()
-    assert asked == [10, 10, 10, 2]
+    assert at_first_part == [10, 20, 30, 32]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no kill -9")
@@ -323,7 +387,7 @@ def test_a_killed_process_leaves_complete_parts_and_the_next_one_completes_them(
     whole = score(out=tmp_path / "whole", part_size=1)
     command = [
         sys.executable, "-m", "manylabel", "predict", str(shapes_bundle), str(images), "--out",
-        str(tmp_path / "scores"), "--part-size", "1", "--part-format", ".csv", "--precision", "fp32",
+        str(tmp_path / "scores"), "--part-size", "1", "--part-format", "csv", "--precision", "fp32",
     ]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         wait_for(lambda: len([*(tmp_path / "scores").glob("part-*.csv")]) >= 3)

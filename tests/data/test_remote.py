@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from manylabel.data.photos import read_photos
-from manylabel.data.remote import RemotePhoto, check_remote, is_remote
-from manylabel.errors import MissingExtraError, PhotoError
+from manylabel.data.remote import RemotePhoto, check_scheme, is_remote
+from manylabel.errors import InputError, MissingExtraError, PhotoError
 
 
 def to_png(color: str) -> bytes:
@@ -55,23 +55,48 @@ def test_a_photo_that_is_not_there_is_told(address: str) -> None:
         assert told.value.name == url
 
 
-def test_a_server_that_does_not_answer_is_told() -> None:
+def test_a_server_that_does_not_answer_is_asked_again_and_then_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = list[float]()
+    monkeypatch.setattr("time.sleep", waits.append)
     with pytest.raises(PhotoError, match=r"http://127\.0\.0\.1:9/a\.jpg: cannot be reached: .*"):
         RemotePhoto("http://127.0.0.1:9/a.jpg").read()
+    assert waits == [0.5, 2.0]
 
 
-def test_a_storage_that_is_not_known_is_told_before_anything_is_read() -> None:
-    with pytest.raises(PhotoError, match="no storage is known for nowhere:// addresses"):
-        check_remote(RemotePhoto("nowhere://a.jpg"))
+def test_a_photo_that_comes_at_the_second_attempt_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    errors = [TimeoutError("slow")]
+
+    def answer(self: RemotePhoto) -> bytes:
+        if errors:
+            raise errors.pop()
+        return b"photo"
+
+    monkeypatch.setattr(RemotePhoto, "_read", answer)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    assert RemotePhoto("memory://a.jpg").read() == b"photo"
+
+
+def test_a_damaged_photo_keeps_its_address() -> None:
+    with fsspec.open("memory://photos/bad.png", "wb") as file:
+        file.write(b"no photo")
+    (problem,) = read_photos([RemotePhoto("memory://photos/bad.png")], side_px=None)
+    assert isinstance(problem, PhotoError)
+    assert problem.name == "memory://photos/bad.png"
+
+
+def test_a_storage_that_is_not_known_is_told() -> None:
+    with pytest.raises(InputError, match="nowhere://: no storage is known for such addresses"):
+        check_scheme("nowhere")
 
 
 def test_a_missing_library_of_a_storage_is_told_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(scheme: str) -> None:
         raise ImportError(f"Please install the library for {scheme}")
 
+    check_scheme.cache_clear()
     monkeypatch.setattr(fsspec, "get_filesystem_class", missing)
     with pytest.raises(MissingExtraError, match=r"s3:// addresses \(Please install the library for s3\)"):
-        check_remote(RemotePhoto("s3://bucket/a.jpg"))
+        RemotePhoto("s3://bucket/a.jpg").read()
 
 
 def test_a_path_is_no_address() -> None:

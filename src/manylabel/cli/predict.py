@@ -68,24 +68,24 @@ def predict(
     part_format: Annotated[
         str | None,
         typer.Option(
-            help=f"Ending of the files of a folder: {', '.join(PART_ENDINGS)}. Not given: {PART_ENDINGS[0]}.",
-            metavar="ENDING",
+            help=f"Format of the files of a folder: {', '.join(PART_ENDINGS)}. Not given: {PART_ENDINGS[0]}.",
+            metavar="FORMAT",
         ),
     ] = None,
     shard: Annotated[
         str | None,
         typer.Option(
-            help="Write only a share of the files of a folder, e.g. 3/16; the other shares can be written at "
-            "the same time, on any machine that shares the folder.",
+            help="Write only one of N shards of the files of a folder, e.g. 3/16; the others can be written "
+            "at the same time, on any machine that shares the folder.",
             metavar="K/N",
         ),
     ] = None,
     max_unreadable: Annotated[
         float | None,
         typer.Option(
-            help="Highest share of unreadable photos per file of a folder, e.g. 0.05; a file with more is "
-            "not written. Not given: 1.",
-            metavar="SHARE",
+            help="Highest fraction of unreadable photos per file of a folder, e.g. 0.05; a file with more is "
+            "not written. Not given: 1. A file of 100 photos needs one that can be read.",
+            metavar="FRACTION",
             min=0.0,
             max=1.0,
         ),
@@ -118,6 +118,8 @@ def predict(
     """
     files, changed = out or [], options.read_threshold_options(thresholds, threshold)
     folder = _find_folder(files, photos, is_for_excel=excel)
+    if ray_address is not None and on != "ray":
+        raise ConfigError("--ray-address: only with --on ray")
     if folder is not None:
         from manylabel.cluster.scoring import predict_parts  # slow to import; --help does not need it
 
@@ -126,9 +128,9 @@ def predict(
                 bundle,
                 photos[0],
                 folder,
-                ending=part_format or PART_ENDINGS[0],
+                part_format=PART_ENDINGS[0] if part_format is None else f".{part_format.lstrip('.')}",
                 part_size=part_size or PART_SIZE,
-                shard=shard or "1/1",
+                shard="1/1" if shard is None else shard,
                 max_unreadable=1.0 if max_unreadable is None else max_unreadable,
                 photo_column=photo_column,
                 engine=engine or "auto",

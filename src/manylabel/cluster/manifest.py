@@ -1,42 +1,46 @@
 """What a folder of scores was made from, so that nothing else is mixed into it.
 
 In:  a bundle, its open engine, a list of photos, the settings.
-Out: ``manifest.json``, or an error that names what differs if the folder was begun with something else; a
-     record of every complete part.
+Out: ``manifest.json``, or an error that names what differs if the folder has another one; a record of every
+     complete part.
 """
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from manylabel import __version__
-from manylabel.bundle.folder import NETWORK_FILES, read_hashes
+from manylabel.bundle.folder import NETWORK_FILES, hash_file, read_hashes
+from manylabel.bundle.onnx_file import ONNX_FILE
 from manylabel.data.photo_list import PhotoList
 from manylabel.engines.base import PixelPredictor
+from manylabel.engines.model_files import FACTS_FILE, INT8_FOLDER
 from manylabel.errors import OutputError
-from manylabel.io.files import write_atomically, write_output, writing
+from manylabel.io.files import write_atomically, write_new, writing
 
 MANIFEST_FILE = "manifest.json"
 RECORDS_FOLDER = "_parts"
 _FORMAT_VERSION = 1
-_LIBRARIES = ("numpy", "onnxruntime", "openvino", "pillow", "torch")
-"""The libraries whose versions may change a score in its last digits."""
+_OF_ENGINES = {"OpenVINO": "openvino", "ONNX Runtime": "onnxruntime", "torch": "torch"}
+"""The library of an engine, whose version may change a probability in its last digits."""
+
+_OF_EXPORTS = {"OpenVINO, int8": f"{INT8_FOLDER}/{FACTS_FILE}", "ONNX Runtime": ONNX_FILE}
+"""A file that tells the exported model of an engine from another one of the same bundle."""
 
 Values = Mapping[str, str | int | float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What decides the bytes of every part.
+    """The inputs and settings that decide the bytes of every part.
 
     Attributes:
         bundle: SHA-256 of the files of the model.
-        photos: Kind of the list, and the SHA-256 of its file.
-        settings: Engine, file format, size of the parts, the threshold of each label.
+        photos: The folder, or the list with its SHA-256 and number of photos.
+        settings: Engine, device, file format, size of the parts, the threshold of each label.
         versions: manylabel, Python and the libraries that compute.
         format_version: Version of this file.
     """
@@ -50,7 +54,7 @@ class Manifest:
 
 @dataclass(frozen=True, kw_only=True)
 class PartRecord:
-    """A part that is complete.
+    """A complete part.
 
     Attributes:
         file: Its file.
@@ -70,7 +74,13 @@ class PartRecord:
 
 
 def make_manifest(
-    folder: Path, predictor: PixelPredictor, photos: PhotoList, *, part_size: int, ending: str
+    folder: Path,
+    predictor: PixelPredictor,
+    photos: PhotoList,
+    *,
+    part_size: int,
+    part_format: str,
+    device: str,
 ) -> Manifest:
     """Describe what parts are made from.
 
@@ -79,77 +89,102 @@ def make_manifest(
         predictor: Its open engine.
         photos: The list of photos.
         part_size: Photos per part.
-        ending: The ending of a part's file.
+        part_format: The ending of a part's file.
+        device: The device that was asked for.
     """
     hashes = read_hashes(folder)
+    exports = [name for engine, name in _OF_EXPORTS.items() if predictor.engine.startswith(engine)]
     thresholds = zip(predictor.labels, predictor.thresholds.values.tolist(), strict=True)
     return Manifest(
-        bundle={name: str(hashes.get(name)) for name in NETWORK_FILES},
+        bundle={
+            **{name: str(hashes.get(name)) for name in NETWORK_FILES},
+            **{name: hash_file(folder / name) for name in exports},
+        },
         photos=photos.describe(),
         settings={
             "engine": predictor.engine,
-            "format": ending,
+            "device": device,
+            "part_format": part_format,
             "part_size": part_size,
             **{f"threshold of {label}": value for label, value in thresholds},
         },
         versions={
             "manylabel": __version__,
             "python": platform.python_version(),
-            **{name: version(name) for name in _LIBRARIES if find_spec(_module(name)) is not None},
+            **dict(_list_versions(predictor.engine, part_format)),
         },
     )
 
 
-def _module(distribution: str) -> str:
-    return {"pillow": "PIL"}.get(distribution, distribution)
+def _list_versions(engine: str, part_format: str) -> Iterator[tuple[str, str]]:
+    """Yield the versions of the libraries that read, compute and write."""
+    libraries = ["numpy", "pillow", _OF_ENGINES[engine.partition(",")[0]]]
+    for name in [*libraries, "pyarrow"] if part_format == ".parquet" else libraries:
+        try:
+            yield name, version(name)
+        except PackageNotFoundError:
+            yield name, "of a build with another name"
 
 
 def keep_manifest(out: Path, manifest: Manifest) -> None:
-    """Write the manifest of a new folder, or compare it with that of a folder that was begun.
+    """Write the manifest of a new folder; compare it with that of a folder that has one.
+
+    Of several processes that begin a folder at once, one writes it, and all compare.
 
     Raises:
-        OutputError: The folder was made from something else, or holds files but no manifest.
+        OutputError: The folder was made from something else, or cannot be written to.
     """
     path = out / MANIFEST_FILE
+    if not path.exists():
+        with writing(path):
+            write_new(path, _to_json(asdict(manifest)))
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        _check_empty(out)
-        write_output(path, _to_json(asdict(manifest)))
-        return
     except (OSError, ValueError) as error:
-        raise OutputError(f"{path}: cannot be read: {error}; choose another folder") from error
-    if differences := _compare(kept, asdict(manifest)):
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise OutputError(f"{path}: cannot be read: {reason}; choose another folder") from error
+    if differences := _compare(kept, asdict(manifest), texts=("then", "now")):
         shown = "".join(f"\n  {difference}" for difference in differences)
         raise OutputError(
-            f"{out}: was begun with something else:{shown}\nRepeat the command that began it, or choose "
-            "another folder"
+            f"{out}: holds predictions made with other inputs or settings:{shown}\nRepeat the command that "
+            "made them, or choose another folder"
         )
 
 
-def _check_empty(out: Path) -> None:
-    """Refuse a folder with files of somebody else."""
+def check_own(out: Path) -> None:
+    """Check that a folder is new or has a manifest, before anything is written to it.
+
+    Raises:
+        OutputError: It holds other files, or cannot be listed.
+    """
     try:
-        names = sorted(path.name for path in out.iterdir() if path.name != RECORDS_FOLDER)
+        names = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
     except FileNotFoundError:
         return
     except OSError as error:
         raise OutputError(f"{out}: cannot be written to: {error.strerror}; choose another folder") from error
-    if names:
-        raise OutputError(f"{out}: contains other files, e.g. {names[0]}; choose another folder")
+    others = [name for name in names if name != RECORDS_FOLDER]
+    if others and MANIFEST_FILE not in others:
+        raise OutputError(f"{out}: contains other files, e.g. {others[0]}; choose another folder")
 
 
-def list_differences(first: Manifest, second: Manifest) -> list[str]:
-    """Name every value that differs, e.g. ``"settings.part_size: 100 then, 200 now"``."""
-    return _compare(asdict(first), asdict(second))
+def list_differences(first: Manifest, second: Manifest, *, texts: tuple[str, str]) -> list[str]:
+    """Name every value that differs, e.g. ``"settings.part_size: 100 then, 200 now"``.
+
+    Args:
+        first: A manifest.
+        second: Another one.
+        texts: What to call the two, e.g. ``("then", "now")``.
+    """
+    return _compare(asdict(first), asdict(second), texts=texts)
 
 
-def _compare(kept: object, given: Mapping[str, object]) -> list[str]:
-    before, now = dict(_flatten(kept)), dict(_flatten(given))
+def _compare(first: object, second: object, *, texts: tuple[str, str]) -> list[str]:
+    before, after = dict(_flatten(first)), dict(_flatten(second))
     return [
-        f"{key}: {before.get(key, 'nothing')} then, {now.get(key, 'nothing')} now"
-        for key in {**before, **now}
-        if before.get(key) != now.get(key)
+        f"{key}: {before.get(key, 'nothing')} {texts[0]}, {after.get(key, 'nothing')} {texts[1]}"
+        for key in {**before, **after}
+        if before.get(key) != after.get(key)
     ]
 
 

@@ -5,7 +5,7 @@ Out: parts, which a share may be taken of; the file and the record of each, comp
 """
 
 import hashlib
-import os
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,14 @@ from itertools import islice
 from pathlib import Path
 
 from manylabel.bundle.tables import ThresholdSource
-from manylabel.cluster.manifest import Manifest, PartRecord, make_manifest, read_record, write_record
+from manylabel.cluster.manifest import (
+    RECORDS_FOLDER,
+    Manifest,
+    PartRecord,
+    make_manifest,
+    read_record,
+    write_record,
+)
 from manylabel.config import DeviceName, EngineName, PrecisionName
 from manylabel.data.photo_list import PhotoList, open_photo_list
 from manylabel.engines.openvino import workload_of
@@ -26,19 +33,23 @@ from manylabel.exporters.predictions.registry import (
     find_format,
     open_prediction_files,
 )
-from manylabel.io.files import file_sha256, printable, writing
+from manylabel.io.files import file_sha256, is_being_written, printable, writing
 from manylabel.types import Progress, ProgressCallback, ignore_progress
 
 _PROBLEMS_SHOWN = 3
+_FEWEST_WITHOUT_ANY = 100
+"""Photos of a part that cannot all be unreadable by chance: their disk is gone."""
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """A share of the parts: of every ``n`` parts, one.
+    """A share of the parts: one of every ``n``.
 
     Attributes:
-        number: Which share, from 1.
-        n: How many shares there are.
+        number: Which one, from 1.
+        n: How many shards there are.
     """
 
     number: int = 1
@@ -91,7 +102,7 @@ class Part:
     @property
     def photos_sha256(self) -> str:
         """Return the SHA-256 of the names."""
-        return hashlib.sha256(b"\0".join(map(os.fsencode, self.names))).hexdigest()
+        return hashlib.sha256("\0".join(self.names).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def split_into_parts(photos: PhotoList, *, part_size: int, ending: str) -> Iterator[Part]:
@@ -128,31 +139,32 @@ def find_complete(out: Path, part: Part) -> PartRecord | None:
     return record
 
 
-def check_no_more(out: Path, *, n_parts: int, ending: str) -> None:
+def check_no_more(out: Path, *, n_parts: int) -> None:
     """Check that no part of a longer list is left.
 
     Raises:
         OutputError: There is one.
     """
-    following = name_part(n_parts, ending)
-    if read_record(out, following) is not None:
-        raise OutputError(
-            f"{out / following}: was made from a longer list: this one has {n_parts} parts; choose another "
-            "folder"
-        )
+    last = name_part(n_parts - 1, "")
+    for record in sorted((out / RECORDS_FOLDER).glob("part-*.json")):
+        if (len(record.stem), record.stem) > (len(last), last):
+            raise OutputError(
+                f"{out}: {record.stem} was made from a longer list: this one has {n_parts} parts; choose "
+                "another folder"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringJob:
-    """What to score and how; it travels between processes.
+    """The settings of a scoring job; it travels between processes.
 
     Attributes:
         bundle: Folder of the model.
         photos: The folder or list of photos.
         out: Folder of the parts.
-        ending: What the parts are: one of ``PART_ENDINGS``.
+        part_format: The ending of a part's file, one of ``PART_ENDINGS``.
         part_size: Photos per part.
-        max_unreadable: Share of the photos of a part, 0 to 1, that may be unreadable.
+        max_unreadable: Fraction of the photos of a part, 0 to 1, that may be unreadable.
         photo_column: Column of a CSV or Parquet list; None: it is found by its name.
         engine: What computes.
         device: Where to compute.
@@ -163,7 +175,7 @@ class ScoringJob:
     bundle: Path
     photos: Path
     out: Path
-    ending: str = PART_ENDINGS[0]
+    part_format: str = PART_ENDINGS[0]
     part_size: int = PART_SIZE
     max_unreadable: float = 1.0
     photo_column: str | None = None
@@ -179,22 +191,23 @@ class ScoringJob:
             ConfigError: A setting is out of its range.
             MissingExtraError: A library that the format needs is not installed.
         """
-        if self.ending not in PART_ENDINGS:
-            raise ConfigError(f"ending: given '{self.ending}', expected one of {', '.join(PART_ENDINGS)}")
+        if self.part_format not in PART_ENDINGS:
+            given, known = self.part_format, ", ".join(PART_ENDINGS)
+            raise ConfigError(f"part_format: given '{given}', expected one of {known}")
         if self.part_size < 1:
             raise ConfigError(f"part_size: given {self.part_size}, expected at least 1")
         if not 0 <= self.max_unreadable <= 1:
-            raise ConfigError(f"max_unreadable: given {self.max_unreadable}, expected a share from 0 to 1")
-        find_format(Path(f"part{self.ending}"))
+            raise ConfigError(f"max_unreadable: given {self.max_unreadable}, expected a fraction from 0 to 1")
+        find_format(Path(f"part{self.part_format}"))
 
     def split(self) -> Iterator[Part]:
         """Yield all parts; only the names of one are in memory."""
         photos = open_photo_list(self.photos, column=self.photo_column)
-        return split_into_parts(photos, part_size=self.part_size, ending=self.ending)
+        return split_into_parts(photos, part_size=self.part_size, ending=self.part_format)
 
 
 class PartScorer:
-    """What scores one part after another with an engine that stays open.
+    """An open model that scores one part after another.
 
     Args:
         job: What to score and how.
@@ -217,6 +230,8 @@ class PartScorer:
             workload=workload_of(job.part_size),
             thresholds=job.thresholds,
         )
+        for change in self._predictor.thresholds.changes:
+            _logger.info("%s", change)
 
     def describe(self) -> Manifest:
         """Return what decides the bytes of the parts."""
@@ -225,14 +240,15 @@ class PartScorer:
             self._predictor,
             self._photos,
             part_size=self._job.part_size,
-            ending=self._job.ending,
+            part_format=self._job.part_format,
+            device=self._job.device,
         )
 
-    def score(self, part: Part) -> PartRecord | str:
+    def score(self, part: Part) -> PartRecord | str | None:
         """Write a part and its record.
 
         Returns:
-            The record; or why the part was not written.
+            The record; or why the part was not written; or None if another process is writing it.
 
         Raises:
             OutputError: It cannot be written.
@@ -251,6 +267,10 @@ class PartScorer:
                 failures.check(len(part.names), max_unreadable=self._job.max_unreadable)
         except _TooManyUnreadable as error:
             return str(error)
+        except OutputError:
+            if is_being_written(path):
+                return None
+            raise
         with writing(path):
             record = PartRecord(
                 file=part.file,
@@ -261,6 +281,7 @@ class PartScorer:
                 sha256=file_sha256(path),
             )
         write_record(self._job.out, record)
+        _logger.info("%s: %d photos, %d of them unreadable", part.file, record.n_photos, record.n_unreadable)
         return record
 
 
@@ -271,7 +292,7 @@ def _of_part(part: Part, progress: Progress) -> Progress:
 
 
 class _TooManyUnreadable(Exception):
-    """More photos of a part are unreadable than may be."""
+    """Too many unreadable photos in a part."""
 
 
 @dataclass
@@ -293,9 +314,9 @@ class _Failures:
 
     def check(self, n_photos: int, *, max_unreadable: float) -> None:
         """Raise ``_TooManyUnreadable`` where they are too many."""
-        if self.n == n_photos:
+        if self.n == n_photos >= _FEWEST_WITHOUT_ANY:
             raise _TooManyUnreadable(nothing_read(self.first))
-        if self.n > max_unreadable * n_photos:
+        if self.n / n_photos > max_unreadable:
             shown = "\n".join(map(str, self.first))
             raise _TooManyUnreadable(
                 f"{self.n} of {n_photos} photos cannot be read, the limit is {100 * max_unreadable:g} %; "

@@ -6,7 +6,8 @@ Out: a file per part, a record of each, a manifest. What was complete before is 
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+import socket
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,30 +15,47 @@ from pathlib import Path
 from typing import Protocol
 
 from manylabel.bundle.tables import ThresholdSource
-from manylabel.cluster.manifest import RECORDS_FOLDER, Manifest, PartRecord, keep_manifest
-from manylabel.cluster.parts import Part, PartScorer, ScoringJob, Shard, check_no_more, find_complete
+from manylabel.cluster.manifest import (
+    MANIFEST_FILE,
+    RECORDS_FOLDER,
+    Manifest,
+    PartRecord,
+    check_own,
+    keep_manifest,
+    read_record,
+)
+from manylabel.cluster.parts import (
+    Part,
+    PartScorer,
+    ScoringJob,
+    Shard,
+    check_no_more,
+    find_complete,
+    name_part,
+)
 from manylabel.config import DeviceName, EngineName, PrecisionName
 from manylabel.errors import ConfigError, InputError, OutputError, needs_extra
 from manylabel.exporters.predictions.registry import PART_ENDINGS, PART_SIZE
-from manylabel.io.files import is_being_written, try_to_lock, writing
+from manylabel.io.files import is_being_written, remove_empty, try_to_lock, writing
 from manylabel.types import ProgressCallback, ignore_progress
 
+_REASONS_SHOWN = 10
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PartsSummary:
-    """What scoring in parts has done.
+    """The outcome of scoring in parts.
 
     Attributes:
         folder: Folder of the parts.
         n_parts: Parts of the whole list.
-        n_complete: Those that are complete, whoever made them.
-        n_elsewhere: Those that another process is making.
-        n_new: Those that were made this time.
-        n_photos: Photos that were scored this time.
+        n_complete: Those that are complete, whoever wrote them.
+        n_elsewhere: Those that another process is writing.
+        n_new: Those that were written by this call.
+        n_photos: Photos in the complete parts.
         n_unreadable: How many of them could not be read.
-        failures: Why a part was not made, by its file.
+        failures: Why a part was not written, by its file.
     """
 
     folder: Path
@@ -47,15 +65,17 @@ class PartsSummary:
     n_new: int
     n_photos: int
     n_unreadable: int
-    failures: dict[str, str]
+    failures: Mapping[str, str]
 
     def check(self) -> None:
-        """Raise an InputError where parts were not made."""
+        """Raise an InputError if parts were not written."""
         if self.failures:
-            reasons = "\n".join(f"{file}: {reason}" for file, reason in self.failures.items())
+            reasons = [f"{file}: {reason}" for file, reason in self.failures.items()]
+            n_more = len(reasons) - _REASONS_SHOWN
+            more = [f"and {n_more} more"] if n_more > 0 else []
             raise InputError(
-                f"{self.folder}: {len(self.failures)} of {self.n_parts} parts were not written; the same "
-                f"command writes them once their photos can be read\n{reasons}"
+                f"{self.folder}: {len(reasons)} of {self.n_parts} parts were not written; the same command "
+                "tries them again\n" + "\n".join([*reasons[:_REASONS_SHOWN], *more])
             )
 
 
@@ -64,7 +84,7 @@ def predict_parts(  # noqa: PLR0913 - a wish of the user each
     photos: Path | str,
     out: Path | str,
     *,
-    ending: str = PART_ENDINGS[0],
+    part_format: str = PART_ENDINGS[0],
     part_size: int = PART_SIZE,
     shard: Shard | str = "1/1",
     max_unreadable: float = 1.0,
@@ -83,12 +103,12 @@ def predict_parts(  # noqa: PLR0913 - a wish of the user each
         bundle: Folder that training wrote.
         photos: A folder, or a list of photos: a text file with a line per photo, or a CSV or Parquet file.
         out: Folder of the parts; one that was begun is completed.
-        ending: What the parts are: one of ``PART_ENDINGS``.
+        part_format: The ending of a part's file: ``".parquet"``, ``".csv"`` or ``".jsonl"``.
         part_size: Photos per part.
-        shard: Which share of the parts to make, e.g. ``"3/16"``; calls for other shares may run at the same
-            time, on any machine that shares the folder.
-        max_unreadable: Share of the photos of a part, 0 to 1, that may be unreadable; a part with more is not
-            written, nor is one without a photo that can be read.
+        shard: Which of the parts to write, e.g. ``"3/16"``; calls for other shards may run at the same time,
+            on any machine that shares the folder.
+        max_unreadable: Fraction of the photos of a part, 0 to 1, that may be unreadable; a part with more is
+            not written, nor is one of 100 photos or more of which none can be read.
         photo_column: Column of a CSV or Parquet list; not given: it is found by its name.
         engine: What computes: "auto" takes OpenVINO on a CPU, else torch.
         device: Where to compute.
@@ -101,15 +121,15 @@ def predict_parts(  # noqa: PLR0913 - a wish of the user each
 
     Raises:
         InputError: The bundle, the list or a setting cannot be used.
-        OutputError: The folder was begun with something else, another process is making the same parts, or a
-            part cannot be written.
+        OutputError: The folder holds predictions made with other inputs or settings, another process is
+            scoring the same shard, or a part cannot be written.
         MissingExtraError: The engine, or a library for a list or a format, is not installed.
     """
     job = ScoringJob(
         bundle=Path(bundle),
         photos=Path(photos),
         out=Path(out),
-        ending=ending,
+        part_format=part_format,
         part_size=part_size,
         max_unreadable=max_unreadable,
         photo_column=photo_column,
@@ -119,29 +139,29 @@ def predict_parts(  # noqa: PLR0913 - a wish of the user each
         thresholds=thresholds,
     )
     job.check()
-    share = Shard.parse(shard) if isinstance(shard, str) else shard
-    opening = _open_workers(job, on=on, ray_address=ray_address, on_progress=on_progress)
-    with opening as workers, hold_shard(job.out, share):
+    wanted = Shard.parse(shard) if isinstance(shard, str) else shard
+    check_own(job.out)
+    with hold_shard(job.out, wanted), _open_workers(job, on, ray_address, on_progress) as workers:
         keep_manifest(job.out, workers.describe())
-        tally = _Tally(job.out)
-        for part, outcome in workers.score(tally.find_missing(job, share)):
+        tally = _Tally()
+        for part, outcome in workers.score(tally.find_missing(job, wanted)):
             tally.add(part, outcome)
-        check_no_more(job.out, n_parts=tally.n_parts, ending=ending)
-    return tally.summary()
+        check_no_more(job.out, n_parts=tally.n_parts)
+    return tally.summarize(job)
 
 
 class Workers(Protocol):
-    """What scores parts, here or elsewhere."""
+    """A pool of workers that score parts."""
 
     def describe(self) -> Manifest:
         """Return what decides the bytes of the parts."""
 
-    def score(self, parts: Iterator[Part]) -> Iterator[tuple[Part, PartRecord | str]]:
-        """Yield what became of each part: its record, or why it was not written; parts are read as needed."""
+    def score(self, parts: Iterator[Part]) -> Iterator[tuple[Part, PartRecord | str | None]]:
+        """Yield the outcome of each part, as ``PartScorer.score``; parts are taken as needed."""
 
 
 class _Here:
-    """Scoring in this process."""
+    """A single worker: this process."""
 
     def __init__(self, scorer: PartScorer) -> None:
         self._scorer = scorer
@@ -150,14 +170,14 @@ class _Here:
         """Return what decides the bytes of the parts."""
         return self._scorer.describe()
 
-    def score(self, parts: Iterator[Part]) -> Iterator[tuple[Part, PartRecord | str]]:
+    def score(self, parts: Iterator[Part]) -> Iterator[tuple[Part, PartRecord | str | None]]:
         """Score part after part."""
         for part in parts:
             yield part, self._scorer.score(part)
 
 
 def _open_workers(
-    job: ScoringJob, *, on: str, ray_address: str | None, on_progress: ProgressCallback
+    job: ScoringJob, on: str, ray_address: str | None, on_progress: ProgressCallback
 ) -> AbstractContextManager[Workers]:
     match on:
         case "here":
@@ -172,55 +192,59 @@ def _open_workers(
 
 @dataclass
 class _Tally:
-    """What was done so far; attributes as in ``PartsSummary``."""
+    """Running counts for the summary; attributes as in ``PartsSummary``."""
 
-    folder: Path
     n_parts: int = 0
-    n_complete: int = 0
-    n_elsewhere: int = 0
     n_new: int = 0
-    n_photos: int = 0
-    n_unreadable: int = 0
     failures: dict[str, str] = field(default_factory=dict)
 
-    def find_missing(self, job: ScoringJob, share: Shard) -> Iterator[Part]:
-        """Count all parts, and yield those of a share that nobody has made or is making."""
+    def find_missing(self, job: ScoringJob, shard: Shard) -> Iterator[Part]:
+        """Count all parts, and yield those of a shard that no process has written or is writing."""
         for part in job.split():
             self.n_parts += 1
-            if find_complete(job.out, part) is not None:
-                self.n_complete += 1
-            elif is_being_written(job.out / part.file):
-                self.n_elsewhere += 1
-            elif share.has(part.number):
+            is_busy = shard.has(part.number) and is_being_written(job.out / part.file)
+            if find_complete(job.out, part) is None and shard.has(part.number) and not is_busy:
                 yield part
 
-    def add(self, part: Part, outcome: PartRecord | str) -> None:
-        """Count a part that was made, or note why it was not."""
-        if isinstance(outcome, str):
-            self.failures[part.file] = outcome
-            _logger.warning("%s: not written: %s", part.file, outcome)
-        else:
-            self.n_complete += 1
-            self.n_new += 1
-            self.n_photos += outcome.n_photos
-            self.n_unreadable += outcome.n_unreadable
+    def add(self, part: Part, outcome: PartRecord | str | None) -> None:
+        """Count a part that was written, or note why it was not."""
+        match outcome:
+            case str():
+                self.failures[part.file] = outcome
+                _logger.warning("%s: not written: %s", part.file, outcome.splitlines()[0])
+            case PartRecord():
+                self.n_new += 1
 
-    def summary(self) -> PartsSummary:
-        """Return what was done."""
-        return PartsSummary(**vars(self))
+    def summarize(self, job: ScoringJob) -> PartsSummary:
+        """Count what is there now: other processes may have written parts meanwhile."""
+        files = [name_part(number, job.part_format) for number in range(self.n_parts)]
+        records = {file: read_record(job.out, file) for file in files}
+        complete = [record for record in records.values() if record is not None]
+        missing = [file for file, record in records.items() if record is None]
+        return PartsSummary(
+            folder=job.out,
+            n_parts=self.n_parts,
+            n_complete=len(complete),
+            n_elsewhere=sum(is_being_written(job.out / file) for file in missing),
+            n_new=self.n_new,
+            n_photos=sum(record.n_photos for record in complete),
+            n_unreadable=sum(record.n_unreadable for record in complete),
+            failures=self.failures,
+        )
 
 
 @contextmanager
 def hold_shard(out: Path, shard: Shard) -> Iterator[None]:
-    """Keep other processes from making the same share of the parts.
+    """Keep other processes from scoring the same shard.
 
-    Where the disk has no locks that end with a process, nothing is locked: two processes then do the same
-    work twice, and write the same parts.
+    If the disk has no locks that end with a process, nothing is locked: two processes then do the same work
+    twice, and write the same parts. If nothing was begun in the block, no folder is left.
 
     Raises:
         OutputError: Another process has it.
     """
     lock = out / RECORDS_FOLDER / f".{shard.number}-of-{shard.n}.lock"
+    new_folders = [folder for folder in lock.parents if not folder.exists()]
     with writing(out):
         lock.parent.mkdir(parents=True, exist_ok=True)
         file = lock.open("a+b")
@@ -231,11 +255,16 @@ def hold_shard(out: Path, shard: Shard) -> Iterator[None]:
             is_ours = True
         if not is_ours:
             file.seek(0)
-            raise OutputError(
-                f"{out}: {file.read().decode(errors='replace') or 'another process'} is making these parts; "
-                "wait for it, or join it with a share of the parts, e.g. --shard 2/2"
-            )
+            who = file.read().decode(errors="replace") or "another process"
+            join = ", or join it: --shard 2/2" if shard.n == 1 else ""
+            raise OutputError(f"{out}: {who} is scoring this shard; wait for it{join}")
+        process, begun = f"process {os.getpid()} on {socket.gethostname()}", datetime.now()
         file.truncate(0)
-        file.write(f"process {os.getpid()}, which began on {datetime.now():%Y-%m-%d at %H:%M:%S},".encode())
+        file.write(f"{process}, which began on {begun:%Y-%m-%d at %H:%M:%S},".encode())
         file.flush()
-        yield
+        try:
+            yield
+        finally:
+            if not (out / MANIFEST_FILE).exists():
+                lock.unlink(missing_ok=True)
+                remove_empty(new_folders)

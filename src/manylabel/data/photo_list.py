@@ -6,12 +6,14 @@ Out: their names in a fixed order, one after the other, and the file or address 
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 from manylabel.data.find import is_photo_name
-from manylabel.data.remote import RemotePhoto, check_remote, is_remote
+from manylabel.data.remote import Photo, RemotePhoto, check_scheme, is_remote
 from manylabel.errors import InputError, did_you_mean, needs_extra
 from manylabel.io.csv_text import allow_long_cells, unguard
 from manylabel.io.files import file_sha256
@@ -20,7 +22,7 @@ LIST_ENDINGS = (".txt", ".csv", ".tsv", ".parquet")
 PHOTO_COLUMNS = ("image", "photo", "path", "file", "filename", "file_name", "url", "name")
 """Names of the column of photos, in lower case; the first one that a list has is taken."""
 
-Photo = Path | RemotePhoto
+_N_LOOKED_AT = 100
 
 
 class PhotoList(Protocol):
@@ -32,7 +34,7 @@ class PhotoList(Protocol):
     def find(self, name: str) -> Photo:
         """Return where a photo is."""
 
-    def describe(self) -> dict[str, str]:
+    def describe(self) -> dict[str, str | int]:
         """Describe the list, so that another one can be told apart."""
 
 
@@ -67,30 +69,30 @@ def open_photo_list(path: Path, *, column: str | None = None) -> PhotoList:
     else:
         known = ", ".join(LIST_ENDINGS)
         raise InputError(f"{path}: expected a folder of photos, or a list of them that ends in {known}")
-    first = next(photos.names(), None)
-    if first is None:
+    first = list(islice(photos.names(), _N_LOOKED_AT))
+    if not first:
         raise InputError(f"{path}: no photo found in it")
-    _check_first(photos.find(first), path)
+    _check_first([photos.find(name) for name in first], path)
     return photos
 
 
-def _check_first(photo: Photo, path: Path) -> None:
+def _check_first(photos: Sequence[Photo], path: Path) -> None:
     """Refuse a list whose paths start from another folder than its own."""
-    if isinstance(photo, RemotePhoto):
-        check_remote(photo)
-    elif not path.is_dir() and not _exists(photo):
-        given = Path(os.path.relpath(photo, path.parent))
-        other = f" ({given} does)" if _exists(given) else ""
+    files = [photo for photo in photos if isinstance(photo, Path)]
+    for photo in photos:
+        if isinstance(photo, RemotePhoto):
+            check_scheme(photo.scheme)
+    if len(files) == len(photos) and not any(map(_exists, files)):
         raise InputError(
-            f"{path}: its first photo, {photo}, does not exist{other}; relative paths start from the folder "
-            "of the list"
+            f"{path}: none of its first {len(files)} photos exists, e.g. {files[0]}; relative paths start "
+            "from the folder of the list"
         )
 
 
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # e.g. a name that is too long
+    except (OSError, ValueError):  # e.g. a name that is too long
         return False
 
 
@@ -119,31 +121,44 @@ class PhotoFolder:
         for name, is_folder, is_link in _list_entries(folder):
             if not is_folder:
                 yield prefix + name
-            elif not (is_link and (folder / name).resolve().is_relative_to(root)):
+            elif not (is_link and _is_visible_below(root, (folder / name).resolve())):
                 yield from self._walk(folder / name, f"{prefix}{name}/", root=root, seen=seen)
 
     def find(self, name: str) -> Path:
         """Return the file of a photo."""
         return self._folder / name
 
-    def describe(self) -> dict[str, str]:
-        """Name the kind of list; its photos are compared part by part."""
-        return {"kind": "folder"}
+    def describe(self) -> dict[str, str | int]:
+        """Return the folder; its photos are compared part by part."""
+        return {"kind": "folder", "path": self._folder.absolute().as_posix()}
+
+
+def _is_visible_below(root: Path, folder: Path) -> bool:
+    """Tell whether a folder is listed under its own name as well."""
+    return folder.is_relative_to(root) and not any(
+        name.startswith(".") for name in folder.relative_to(root).parts
+    )
+
+
+@contextmanager
+def _listing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be listed: {error.strerror}") from error
 
 
 def _list_entries(folder: Path) -> list[tuple[str, bool, bool]]:
     """List the photos and folders in a folder: name, whether it is a folder, whether it is a link; sorted."""
-    try:
-        with os.scandir(folder) as entries:
-            found = [
-                (entry.name, is_folder, entry.is_symlink())
-                for entry in entries
-                if not entry.name.startswith(".")
-                and ((is_folder := _is_folder(entry)) or (is_photo_name(entry.name) and _is_file(entry)))
-            ]
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be listed: {error.strerror}") from error
-    return sorted(found)
+    with _listing(folder), os.scandir(folder) as entries:
+        found = [
+            (entry.name, is_folder, entry.is_symlink())
+            for entry in entries
+            if not entry.name.startswith(".")
+            and ((is_folder := _is_folder(entry)) or (is_photo_name(entry.name) and _is_file(entry)))
+        ]
+    found.sort()
+    return found
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -175,7 +190,7 @@ class PhotoListFile:
         try:
             for name in self._cells():
                 if name.strip():
-                    yield name.strip()
+                    yield name
         except csv.Error as error:
             raise InputError(f"{self._path}: is not a CSV file: {error}") from error
         except UnicodeDecodeError as error:
@@ -190,8 +205,9 @@ class PhotoListFile:
             case ".csv" | ".tsv":
                 yield from self._csv_cells()
             case _:
-                with self._path.open(encoding="utf-8-sig") as lines:
-                    yield from lines
+                # Names on disk need not be UTF-8; surrogates stand for other bytes, as in paths.
+                with self._path.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
+                    yield from (line.rstrip("\r\n") for line in lines)
 
     def _csv_cells(self) -> Iterator[str]:
         allow_long_cells()
@@ -215,14 +231,20 @@ class PhotoListFile:
 
     def _parquet_cells(self) -> Iterator[str]:
         with needs_extra("Reading Parquet files", "parquet"):
-            from pyarrow import ArrowInvalid
+            from pyarrow import ArrowException, types
             from pyarrow.parquet import ParquetFile
         try:
             with ParquetFile(self._path) as file:
                 column = self._find_column(file.schema_arrow.names)
+                kind = file.schema_arrow.field(column).type
+                if not (types.is_string(kind) or types.is_large_string(kind)):
+                    raise InputError(
+                        f"{self._path}: column '{column}' holds {kind}, expected text; give another one with "
+                        "--photo-column"
+                    )
                 for batch in file.iter_batches(columns=[column]):
-                    yield from ("" if cell is None else str(cell) for cell in batch.column(0).to_pylist())
-        except ArrowInvalid as error:
+                    yield from ("" if cell is None else cell for cell in batch.column(0).to_pylist())
+        except ArrowException as error:
             raise InputError(f"{self._path}: is not a Parquet file: {error}") from error
 
     def _find_column(self, columns: list[str]) -> str:
@@ -246,9 +268,14 @@ class PhotoListFile:
         """Return the file of a photo, or its address."""
         return RemotePhoto(name) if is_remote(name) else self._path.parent / name
 
-    def describe(self) -> dict[str, str]:
-        """Return the hash of the file."""
-        return {"kind": "list", "sha256": file_sha256(self._path)}
+    def describe(self) -> dict[str, str | int]:
+        """Return the file, its hash and the number of its photos; all of it is read once."""
+        return {
+            "kind": "list",
+            "path": self._path.absolute().as_posix(),
+            "sha256": file_sha256(self._path),
+            "n_photos": sum(1 for _ in self.names()),
+        }
 
 
 def _is_photo(cell: str) -> bool:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from manylabel.data.decoding import DECODING, estimate_bytes, quiet_pillow, to_rgb
-from manylabel.data.remote import RemotePhoto
+from manylabel.data.remote import Photo, RemotePhoto
 from manylabel.data.tiff import ByteTiff, is_misread
 from manylabel.errors import PhotoError
 
@@ -129,7 +129,7 @@ def open_photo_bytes(
 
 
 def read_photos(
-    paths: Sequence[Path | RemotePhoto], *, side_px: int | None, n_threads: int | None = None
+    paths: Sequence[Photo], *, side_px: int | None, n_threads: int | None = None
 ) -> Generator[Image.Image | PhotoError, None, None]:
     """Read many photos in order, a few of them ahead in threads.
 
@@ -147,7 +147,7 @@ def read_photos(
 
 
 def convert_photos(
-    paths: Sequence[Path | RemotePhoto],
+    paths: Sequence[Photo],
     convert: Callable[[Image.Image], T],
     *,
     side_px: int | None,
@@ -204,9 +204,7 @@ def _read_size(path: Path) -> tuple[int, int]:
         return 0, 0
 
 
-def _try_to_convert(
-    path: Path | RemotePhoto, convert: Callable[[Image.Image], T], side_px: int | None
-) -> T | PhotoError:
+def _try_to_convert(path: Photo, convert: Callable[[Image.Image], T], side_px: int | None) -> T | PhotoError:
     try:
         if isinstance(path, RemotePhoto):
             photo = open_photo_bytes(path.read(), name=path.url, side_px=side_px)
@@ -214,7 +212,7 @@ def _try_to_convert(
             photo = open_photo(path, side_px=side_px)
     except PhotoError as error:
         # A fresh error: the caught one would keep a half-decoded photo alive through its traceback.
-        return PhotoError(error.name, error.reason)
+        return PhotoError(path.url if isinstance(path, RemotePhoto) else path, error.reason)
     return convert(photo)
 
 

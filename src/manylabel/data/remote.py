@@ -4,9 +4,15 @@ In:  an address that fsspec knows, such as s3://bucket/a.jpg, gs://..., hf://...
 Out: the bytes of the photo, or a ``PhotoError`` that says why it cannot be read.
 """
 
+import time
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
-from manylabel.errors import MissingExtraError, PhotoError, needs_extra
+from manylabel.errors import InputError, MissingExtraError, PhotoError, needs_extra
+
+_N_ATTEMPTS = 3
+_SECONDS_BEFORE_RETRY = 0.5
 
 
 @dataclass(frozen=True)
@@ -30,15 +36,24 @@ class RemotePhoto:
         Raises:
             PhotoError: It is missing, or its storage does not answer.
         """
+        check_scheme(self.scheme)
+        for n_left in reversed(range(_N_ATTEMPTS)):
+            try:
+                return self._read()
+            except FileNotFoundError as error:
+                raise PhotoError(self.url, "there is no such file") from error
+            except Exception as error:  # every storage has errors of its own
+                if not n_left:
+                    reason = str(error) or type(error).__name__
+                    raise PhotoError(self.url, f"cannot be reached: {reason}") from error
+                time.sleep(_SECONDS_BEFORE_RETRY * (_N_ATTEMPTS - n_left) ** 2)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _read(self) -> bytes:
         import fsspec  # not at the top: few photos need it
 
-        try:
-            storage, path = fsspec.url_to_fs(self.url)
-            return bytes(storage.cat_file(path))
-        except FileNotFoundError as error:
-            raise PhotoError(self.url, "there is no such file") from error
-        except Exception as error:  # every storage has errors of its own
-            raise PhotoError(self.url, f"cannot be reached: {str(error) or type(error).__name__}") from error
+        storage, path = fsspec.url_to_fs(self.url)
+        return bytes(storage.cat_file(path))
 
 
 def is_remote(name: str) -> bool:
@@ -52,18 +67,26 @@ def is_remote(name: str) -> bool:
     return bool(separator) and len(scheme) > 1 and scheme.replace("+", "").replace("-", "").isalnum()
 
 
-def check_remote(photo: RemotePhoto) -> None:
-    """Check, before any photo is read, that this machine can reach addresses of its kind.
+@cache
+def check_scheme(scheme: str) -> None:
+    """Check that this machine can read addresses of a kind.
+
+    Args:
+        scheme: How they are reached, e.g. ``"s3"``.
 
     Raises:
         MissingExtraError: fsspec, or the library of that storage, is not installed.
-        PhotoError: No storage is known by that name.
+        InputError: No storage is known by that name.
     """
     with needs_extra("Reading photos from addresses", "remote"):
         import fsspec
     try:
-        fsspec.get_filesystem_class(photo.scheme)
+        fsspec.get_filesystem_class(scheme)
     except ImportError as error:
-        raise MissingExtraError(f"Reading {photo.scheme}:// addresses ({error})", "remote") from error
+        raise MissingExtraError(f"Reading {scheme}:// addresses ({error})", "remote") from error
     except ValueError as error:
-        raise PhotoError(photo.url, f"no storage is known for {photo.scheme}:// addresses") from error
+        raise InputError(f"{scheme}://: no storage is known for such addresses") from error
+
+
+Photo = Path | RemotePhoto
+"""A photo file, or the address of one."""

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from html import escape
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from manylabel.constraints import decide_with_constraints
 from manylabel.data.photos import convert_photos
-from manylabel.data.remote import RemotePhoto
+from manylabel.data.remote import Photo
 from manylabel.data.wording import count
 from manylabel.engines.base import Finish, PixelPredictor, run_batches
 from manylabel.errors import PhotoError
@@ -110,7 +109,7 @@ class Predictions:
 
 def predict_files(
     predictor: PixelPredictor,
-    paths: Sequence[Path | RemotePhoto],
+    paths: Sequence[Photo],
     *,
     names: Sequence[str],
     on_progress: ProgressCallback = ignore_progress,
@@ -140,7 +139,7 @@ def join_predictions(parts: Sequence[Predictions]) -> Predictions:
 
 def stream_files(
     predictor: PixelPredictor,
-    paths: Sequence[Path | RemotePhoto],
+    paths: Sequence[Photo],
     *,
     names: Sequence[str],
     on_progress: ProgressCallback = ignore_progress,
@@ -219,7 +218,7 @@ class FilePart:
 
 
 def read_parts(
-    paths: Sequence[Path | RemotePhoto], preprocessing: Preprocessing, *, size: int, n_ahead: int
+    paths: Sequence[Photo], preprocessing: Preprocessing, *, size: int, n_ahead: int
 ) -> Generator[FilePart, None, None]:
     """Yield the files in parts of ``size``; ``n_ahead`` photos are read ahead, in threads."""
     read = convert_photos(

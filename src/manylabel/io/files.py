@@ -135,12 +135,13 @@ def _open_temporary(target: Path) -> tuple[Path, BinaryIO]:
     """Open a locked file beside another one, so that no process considers it abandoned."""
     while True:
         temporary = name_half_written(target, ending="tmp")
-        file = temporary.open("xb")
+        file, is_ours = temporary.open("xb"), True
         with suppress(NotImplementedError):
-            try_to_lock(file)
-        if is_still_at(temporary, file):
+            is_ours = try_to_lock(file)
+        if is_ours and is_still_at(temporary, file):
             return temporary, file
-        file.close()  # removed as abandoned before it was locked
+        file.close()  # taken for abandoned before it was locked
+        temporary.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -155,6 +156,33 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     with new_file(path, is_alone=False) as file:
         file.write(content)
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file unless there is one; if several processes do so at once, one of them wins.
+
+    Args:
+        path: The file to make; its folder exists.
+        content: All of it.
+
+    Raises:
+        OSError: The disk is full or the folder is not writable; no temporary file is left.
+    """
+    temporary = name_half_written(path, ending="tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            sync_file(file)
+        try:
+            os.link(temporary, path)  # never replaces a file, on NFS neither
+        except FileExistsError:
+            return
+        except OSError:  # a disk without hard links
+            if not path.exists():
+                temporary.replace(path)
+        sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def file_sha256(path: Path) -> str:
@@ -220,6 +248,8 @@ def remove_empty(folders: Iterable[Path]) -> None:
 def try_to_lock(file: IO[bytes] | FileIO) -> bool:
     """Lock an open file until it is closed or the process ends.
 
+    It has to be open for writing: on NFS, others cannot be locked (flock(2)).
+
     Returns:
         False if another process has locked it.
 
@@ -271,7 +301,7 @@ def remove_abandoned_files(target: Path) -> list[Path]:
     """
     alive = []
     for path in find_half_written(target, ending="tmp"):
-        with suppress(OSError, NotImplementedError), path.open("rb") as file:
+        with suppress(OSError, NotImplementedError), path.open("r+b") as file:
             if not try_to_lock(file):
                 alive.append(path)
             elif is_still_at(path, file):
@@ -282,7 +312,7 @@ def remove_abandoned_files(target: Path) -> list[Path]:
 def is_being_written(target: Path) -> bool:
     """Tell whether a process is writing a file; false if the disk has no locks."""
     for path in find_half_written(target, ending="tmp"):
-        with suppress(OSError, NotImplementedError), path.open("rb") as file:
+        with suppress(OSError, NotImplementedError), path.open("r+b") as file:
             if not try_to_lock(file):
                 return True
     return False

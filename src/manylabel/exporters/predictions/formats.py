@@ -8,6 +8,7 @@ import io
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -156,6 +157,12 @@ class ParquetRows:
         self._write_group()
         if self._writer is not None:
             self._writer.close()
+
+    def abandon(self) -> None:
+        """Close a table that will not be kept, while its file is open; after ``close`` this does nothing."""
+        if self._writer is not None:
+            with suppress(OSError):  # the disk may be full
+                self._writer.close()
 
     def _write_group(self) -> None:
         import pyarrow  # not at the top: an extra

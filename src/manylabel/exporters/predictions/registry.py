@@ -126,7 +126,7 @@ def open_prediction_files(
             with writing(path):
                 writer = entry.open(stack.enter_context(_new_file(path)))
             writers[path] = writer
-            if isinstance(writer, ExcelRows):
+            if isinstance(writer, ExcelRows | ParquetRows):
                 stack.callback(writer.abandon)
 
         def write(predictions: "Predictions") -> None:
