@@ -131,7 +131,7 @@ def test_no_photo_at_all_is_told(shapes_bundle: Path, tmp_path: Path) -> None:
 
 
 def test_photos_none_of_which_can_be_read_are_told(shapes_bundle: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"not one photo can be read; [^$]*gone.png: there is no such file"):
+    with pytest.raises(InputError, match=r"no photo can be read; [^$]*gone.png: there is no such file"):
         predict(shapes_bundle, tmp_path / "gone.png")
 
 
@@ -220,7 +220,7 @@ def test_an_evaluation_of_photos_none_of_which_can_be_read_is_told(
     for photo in (shapes_folder / "images").iterdir():
         photo.write_bytes(b"no photo")
 
-    with pytest.raises(InputError, match="not one photo can be read; the first problems:"):
+    with pytest.raises(InputError, match="no photo can be read; the first problems:"):
         evaluate(shapes_bundle, shapes_folder / "images", shapes_folder / "labels.csv")
 
 

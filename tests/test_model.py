@@ -89,7 +89,7 @@ def test_probabilities_of_an_unreadable_photo_are_refused(
 ) -> None:
     (tmp_path / "bad.png").write_bytes(b"no photo")
     given = [data.table.photos[0], tmp_path / "bad.png", data.table.photos[1]]
-    with pytest.raises(InputError, match="1 of 3 photos cannot be read, so they have no row") as caught:
+    with pytest.raises(InputError, match="1 of 3 photos cannot be read and would have no row") as caught:
         model.predict_proba(given)
     assert "bad.png: it is not a photo" in str(caught.value)
     predictions = model.predict(given)
@@ -248,10 +248,10 @@ def test_what_is_no_dataset_is_told(model: ml.Model, given: Any) -> None:
 
 def test_wrong_arguments_of_training_are_told(data: ml.Dataset) -> None:
     wrong: list[tuple[dict[str, Any], str]] = [
-        ({"backbone": ["resnet50"]}, "backbone: given list, expected a name; compare takes several"),
+        ({"backbone": ["resnet50"]}, "backbone: given list, expected a name; to train several, use compare"),
         ({"config": "quick"}, "config: given str, expected a RunConfig, e.g. load_recipe"),
-        ({"label_columns": ["circle"]}, "'label_columns' says how labels are read; pass it to Dataset.read"),
-        ({"names": ["resnet50"]}, "no setting 'names'; settings: at_least_one"),
+        ({"label_columns": ["circle"]}, "'label_columns' is an option of Dataset.read, not of training"),
+        ({"names": ["resnet50"]}, "no setting 'names'; settings: alpha"),
     ]
     for arguments, problem in wrong:
         with pytest.raises(ConfigError, match=problem):

@@ -207,7 +207,7 @@ def test_photos_none_of_which_can_be_read_are_told(config: RunConfig, shapes_fol
     for photo in (shapes_folder / "images").iterdir():
         photo.write_bytes(b"no photo")
 
-    with pytest.raises(TableError, match="not one photo can be read; the first problems:"):
+    with pytest.raises(TableError, match="no photo can be read; the first problems:"):
         train(config)
 
 

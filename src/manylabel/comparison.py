@@ -113,7 +113,9 @@ def train(
     """
     table = table_of(data, name="data")
     if not isinstance(backbone, str):
-        raise ConfigError(f"backbone: given {kind_of(backbone)}, expected a name; compare takes several")
+        raise ConfigError(
+            f"backbone: given {kind_of(backbone)}, expected a name; to train several, use compare"
+        )
     keep = None if out is not None else _TemporaryFolder()
     target = keep.path / "model" if keep is not None else Path(out or "")
     chosen = _config([backbone], target, config, settings)

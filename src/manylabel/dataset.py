@@ -356,7 +356,7 @@ def _read_targets(frame: "pd.DataFrame", columns: Sequence[str]) -> tuple[FloatA
         else:
             targets[:, position] = read
     if problems:
-        problems.append("pass label_columns= and photo_column= if not all other columns are labels")
+        problems.append("if some of these columns are not labels, set label_columns= to those that are")
     return targets, problems
 
 

@@ -151,7 +151,7 @@ def nothing_read(failures: Sequence[PhotoError], *, purpose: str = "") -> str:
         purpose: The purpose of reading, e.g. ``" to calibrate"``.
     """
     problems = "\n".join(map(str, failures[:_PROBLEMS_SHOWN]))
-    return f"not one photo can be read{purpose}; the first problems:\n{problems}"
+    return f"no photo can be read{purpose}; the first problems:\n{problems}"
 
 
 def kind_of(value: object) -> str:

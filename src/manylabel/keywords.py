@@ -106,7 +106,7 @@ def settings_from_keywords(config: RunConfig, keywords: Mapping[str, object]) ->
     problems = []
     for name in keywords:
         if name not in known and keys.get(name, "").startswith("data."):
-            problems.append(f"'{name}' says how labels are read; pass it to Dataset.read")
+            problems.append(f"'{name}' is an option of Dataset.read, not of training")
         elif name not in known:
             hint = did_you_mean(name, known) or f"; settings: {', '.join(known)}"
             problems.append(f"no setting '{name}'{hint}")

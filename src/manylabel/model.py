@@ -189,8 +189,8 @@ class Model:
             problems = "\n".join(map(str, failures[:_PROBLEMS_SHOWN]))
             n_photos = len(predictions) + len(failures)
             raise InputError(
-                f"{len(failures)} of {n_photos} photos cannot be read, so they have no row; predict"
-                f" leaves them out and lists them as failures:\n{problems}"
+                f"{len(failures)} of {n_photos} photos cannot be read and would have no row; predict skips"
+                f" them and lists them in .failures. The first problems:\n{problems}"
             )
         return predictions.scores.values
 

@@ -670,10 +670,10 @@ def test_predictions_go_into_a_folder_in_parts(run: Run, images: Path, shapes_bu
     ]
     answer = run(*command, "--shard", "1/2")
     assert answer.code == 0
-    assert "Written now: 1 part" in answer.stdout
+    assert "Written by this run: 1 part" in answer.stdout
     assert "Complete: 1 of 2 parts in scores, with 20 photos" in answer.stdout
     again = run(*command)
-    assert "Written now: 1 part" in again.stdout
+    assert "Written by this run: 1 part" in again.stdout
     assert "Complete: 2 of 2 parts in scores, with 32 photos" in again.stdout
     (images / "31.png").write_bytes(b"no photo")
     third = run(
@@ -681,7 +681,7 @@ def test_predictions_go_into_a_folder_in_parts(run: Run, images: Path, shapes_bu
     )
     assert third.code == 2
     assert "Complete: 15 of 16 parts in other" in third.stdout
-    assert "error: other: 1 of 16 parts were not written" in third.said
+    assert "error: other: 1 of 16 parts not written" in third.said
 
 
 def test_a_list_of_photos_is_predicted(run: Run, images: Path, shapes_bundle: Path) -> None:
@@ -695,11 +695,11 @@ def test_a_list_of_photos_is_predicted(run: Run, images: Path, shapes_bundle: Pa
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        (["--shard", "1/2"], "--shard: only for a folder of files; give one with --out FOLDER"),
+        (["--shard", "1/2"], "--shard: only with --out FOLDER"),
         (["--out", "a", "--out", "b.csv"], "--out a: is a folder; give no other --out with it"),
-        (["--out", "a", "--ray-address", "auto"], "--ray-address: only with --on ray"),
-        (["--out", "a", "--excel"], "--out a: is a folder; --excel is for a single CSV file"),
-        (["more.jpg", "--out", "a"], "--out a: is a folder, which takes one folder or list of photos"),
+        (["--out", "a", "--ray-address", "auto"], "--ray-address needs --on ray"),
+        (["--out", "a", "--excel"], "--out a: is a folder; --excel does not work with it"),
+        (["more.jpg", "--out", "a"], "--out a: takes exactly one PHOTO: a folder or a list"),
     ],
 )
 def test_options_that_do_not_go_together_are_told(

@@ -31,13 +31,13 @@ def test_every_part_belongs_to_one_share(n: int, part: int) -> None:
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1/0"])
 def test_a_share_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match=f"shard: given {text}, expected 1/"):
+    with pytest.raises(ConfigError, match=f"shard: given '{text}', expected K/N, K from 1 to N"):
         Shard.parse(text)
 
 
 @pytest.mark.parametrize("text", ["", "3", "a/b", "1/2/3", "-1/2"])
 def test_a_text_that_is_no_share_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"expected a number of a total, e\.g\. 3/16"):
+    with pytest.raises(ConfigError, match=r"expected K/N, e\.g\. 3/16"):
         Shard.parse(text)
 
 

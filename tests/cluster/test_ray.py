@@ -54,7 +54,9 @@ def on_ray(bundle: Path, photos: Path, out: Path, **changes: Any) -> Any:
 
 
 def test_the_client_of_ray_is_refused(shapes_bundle: Path, images: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"ray://node:10001 is for Ray Client.*run this command on a node"):
+    with pytest.raises(
+        ConfigError, match=r"'ray://node:10001' is a Ray Client address.*run this command on a node"
+    ):
         on_ray(shapes_bundle, images, tmp_path / "scores", ray_address="ray://node:10001")
     assert not (tmp_path / "scores").exists()
 
@@ -75,7 +77,7 @@ def test_a_missing_ray_is_told_with_the_command_that_installs_it(
 
 def test_a_node_without_the_folder_says_so(shapes_bundle: Path, images: Path, tmp_path: Path) -> None:
     job = ScoringJob(bundle=shapes_bundle, photos=images, out=tmp_path / "elsewhere")
-    assert cluster_module._Worker(job, ".token").open() == f"does not share {tmp_path / 'elsewhere'}"
+    assert cluster_module._Worker(job, ".token").open() == (f"{tmp_path / 'elsewhere'} is not shared with it")
 
 
 def test_a_node_without_a_library_says_so(
@@ -133,7 +135,7 @@ def test_lost_processes_and_nodes_cost_their_parts_alone(
     summary = on_ray(shapes_bundle, images, tmp_path / "cluster", part_size=1)
     losing.join()
     assert (summary.n_complete, summary.failures) == (32, {})
-    assert "done again: its process or node was lost" in caplog.text
+    assert "retrying: its process or node was lost" in caplog.text
     assert read_files(tmp_path / "cluster") == read_files(tmp_path / "alone")
 
 
@@ -153,7 +155,7 @@ def test_a_part_that_fails_three_times_is_reported_and_the_others_are_finished(
     assert re.match(
         r"failed 3 times: .*part-00003\.csv: cannot be written", summary.failures["part-00003.csv"]
     )
-    assert caplog.text.count("part-00003.csv: done again") == 2
+    assert caplog.text.count("part-00003.csv: retrying") == 2
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "127.0.0.1:none"])

@@ -111,18 +111,18 @@ def test_addresses_and_paths_may_be_mixed(folder: Path) -> None:
 
 
 BAD = {
-    "empty.txt": ("\n \n", "no photo found in it"),
+    "empty.txt": ("\n \n", "contains no photos"),
     "unnamed.csv": (
         "number,label\n1,sea\n",
-        "which column holds the photos.*--photo-column; columns: number, label",
+        "cannot tell which column has the photos; set --photo-column. Columns: number, label",
     ),
     "short.csv": ("label,image\nsea,Z.jpg\nlake\n", "line 3: 1 cells, expected 2 or more"),
     "latin.csv": ("Z.jpg\ncaf\udce9.jpg\n", "is not UTF-8 text"),
-    "long.csv": ("image\n" + "x" * 200_000, "none of its first 1 photos exists, e.g. .*x"),
+    "long.csv": ("image\n" + "x" * 200_000, "none of the first 1 paths exist, e.g. .*x"),
     "broken.parquet": ("no", "is not a Parquet file"),
     "moved.txt": (
         "other/a.jpg\n",
-        "none of its first 1 photos exists, e.g. .*a.jpg; relative paths start from",
+        "none of the first 1 paths exist, e.g. .*a.jpg; relative paths start from",
     ),
     "list.docx": ("Z.jpg", r"expected a folder of photos, or a list .* \.txt, \.csv, \.tsv, \.parquet"),
 }
@@ -167,7 +167,7 @@ def test_blanks_are_part_of_a_name(folder: Path) -> None:
 
 def test_a_parquet_column_that_is_no_text_is_told(folder: Path) -> None:
     parquet.write_table(pyarrow.table({"image": [{"bytes": b"x"}]}), folder / "list.parquet")
-    with pytest.raises(InputError, match=r"column 'image' holds struct<bytes: binary>, expected text"):
+    with pytest.raises(InputError, match=r"column 'image' contains struct<bytes: binary>, expected text"):
         open_photo_list(folder / "list.parquet")
 
 

@@ -110,7 +110,7 @@ def test_what_cannot_be_explained_is_told(
     (tmp_path / "bad.jpg").write_bytes(b"no photo")
     explained = explain(shapes_bundle, [tmp_path / "bad.jpg", shapes_table.photos[0]])
     assert [failure.path.name for failure in explained.failures] == ["bad.jpg"]
-    with pytest.raises(InputError, match="not one photo can be read"):
+    with pytest.raises(InputError, match="no photo can be read"):
         explain(shapes_bundle, [tmp_path / "bad.jpg"])
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"photos: no photo in .*empty"):

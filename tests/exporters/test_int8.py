@@ -406,7 +406,7 @@ def test_no_photos_are_told(copied: Path, tmp_path: Path) -> None:
 
     for number in range(25):
         (tmp_path / "empty" / f"{number}.jpg").write_bytes(b"no photo")
-    with pytest.raises(InputError, match="not one photo can be read to calibrate"):
+    with pytest.raises(InputError, match="no photo can be read to calibrate"):
         export(copied, "int8", photos=tmp_path / "empty")
 
 

@@ -32,8 +32,8 @@ def predict(
     photos: Annotated[
         list[Path],
         typer.Argument(
-            help="Photos, folders to search for photos, or lists of photos: a text file with a path or "
-            "address per line, a CSV or Parquet file with a column of them.",
+            help="Photos, folders of photos, or lists of photos: a text file with a path or URL per line, or "
+            "a CSV, TSV or Parquet file with a column of them.",
             metavar="PHOTO",
             show_default=False,
         ),
@@ -42,8 +42,8 @@ def predict(
     out: Annotated[
         list[Path] | None,
         typer.Option(
-            help=f"Also write the predictions to this file, ending in {', '.join(FORMATS)}; may be repeated. "
-            "Or to this folder, in files of --part-size photos: the same command goes on after a stop.",
+            help=f"Write the predictions to this file, ending in {', '.join(FORMATS)}; may be repeated. Or "
+            "to this folder, in parts; run the same command again to resume.",
             metavar="FILE|FOLDER",
         ),
     ] = None,
@@ -57,34 +57,36 @@ def predict(
     photo_column: Annotated[
         str | None,
         typer.Option(
-            help="Column of the photos in a list. Not given: image, photo, path, ..., or the only column.",
+            help="Column of the photos in a list. Default: image, photo, path, ..., or the only column.",
             metavar="NAME",
         ),
     ] = None,
     part_size: Annotated[
         int | None,
-        typer.Option(help=f"Photos per file of a folder. Not given: {PART_SIZE}.", metavar="N", min=1),
+        typer.Option(
+            help=f"Photos per part. Default: {PART_SIZE}. Only with --out FOLDER.", metavar="N", min=1
+        ),
     ] = None,
     part_format: Annotated[
         str | None,
         typer.Option(
-            help=f"Format of the files of a folder: {', '.join(PART_ENDINGS)}. Not given: {PART_ENDINGS[0]}.",
+            help="Format of the parts: parquet, csv or jsonl. Default: parquet.",
             metavar="FORMAT",
         ),
     ] = None,
     shard: Annotated[
         str | None,
         typer.Option(
-            help="Write only one of N shards of the files of a folder, e.g. 3/16; the others can be written "
-            "at the same time, on any machine that shares the folder.",
+            help="Write only every Nth part, starting with part K, e.g. 3/16. Other shards can run at the "
+            "same time on any machine that shares the folder.",
             metavar="K/N",
         ),
     ] = None,
     max_unreadable: Annotated[
         float | None,
         typer.Option(
-            help="Highest fraction of unreadable photos per file of a folder, e.g. 0.05; a file with more is "
-            "not written. Not given: 1. A file of 100 photos needs one that can be read.",
+            help="Highest fraction of unreadable photos in a part, e.g. 0.05; a part with more is not "
+            "written. Default: 1. A part of 100 or more photos is never written if none can be read.",
             metavar="FRACTION",
             min=0.0,
             max=1.0,
@@ -93,15 +95,15 @@ def predict(
     on: Annotated[
         str,
         typer.Option(
-            help="Where to write the files of a folder: here, or on the nodes of a Ray cluster, which share "
-            "the folder, the photos and the model.",
+            help="Where to score: here, or on all nodes of a Ray cluster that share the folder, the photos "
+            "and the model.",
             metavar="here|ray",
         ),
     ] = "here",
     ray_address: Annotated[
         str | None,
         typer.Option(
-            help="Address of the cluster: HOST:PORT, or auto on one of its nodes. Not given: RAY_ADDRESS, or "
+            help="Address of the cluster: HOST:PORT, or auto on one of its nodes. Default: RAY_ADDRESS, or "
             "this machine alone.",
             metavar="ADDRESS",
         ),
@@ -114,12 +116,12 @@ def predict(
 ) -> None:
     """Predict the labels of photos, with probabilities.
 
-    Photos that cannot be read are listed and skipped.
+    Unreadable photos get no labels; output files give the reason.
     """
     files, changed = out or [], options.read_threshold_options(thresholds, threshold)
     folder = _find_folder(files, photos, is_for_excel=excel)
     if ray_address is not None and on != "ray":
-        raise ConfigError("--ray-address: only with --on ray")
+        raise ConfigError("--ray-address needs --on ray")
     if folder is not None:
         from manylabel.cluster.scoring import predict_parts  # slow to import; --help does not need it
 
@@ -209,7 +211,7 @@ def _refuse_given(options_of_folders: Mapping[str, object]) -> None:
     """
     given = [name for name, value in options_of_folders.items() if value is not None]
     if given:
-        raise ConfigError(f"{', '.join(given)}: only for a folder of files; give one with --out FOLDER")
+        raise ConfigError(f"{', '.join(given)}: only with --out FOLDER")
 
 
 def _find_folder(files: list[Path], photos: list[Path], *, is_for_excel: bool) -> Path | None:
@@ -225,7 +227,7 @@ def _find_folder(files: list[Path], photos: list[Path], *, is_for_excel: bool) -
     if len(files) > 1:
         raise ConfigError(f"--out {folder}: is a folder; give no other --out with it")
     if len(photos) > 1:
-        raise ConfigError(f"--out {folder}: is a folder, which takes one folder or list of photos")
+        raise ConfigError(f"--out {folder}: takes exactly one PHOTO: a folder or a list")
     if is_for_excel:
-        raise ConfigError(f"--out {folder}: is a folder; --excel is for a single CSV file")
+        raise ConfigError(f"--out {folder}: is a folder; --excel does not work with it")
     return folder

@@ -293,9 +293,9 @@ def show_parts(summary: "PartsSummary") -> None:
     """
     from manylabel.report.text.wording import n_things
 
-    show_line(f"Written now: {n_things(summary.n_new, 'part')}")
+    show_line(f"Written by this run: {n_things(summary.n_new, 'part')}")
     if summary.n_elsewhere:
-        show_line(f"Being written by other processes: {n_things(summary.n_elsewhere, 'part')}")
+        show_line(f"In progress in other processes: {n_things(summary.n_elsewhere, 'part')}")
     unreadable = f", {summary.n_unreadable:,} of them unreadable" if summary.n_unreadable else ""
     show_line(
         f"Complete: {summary.n_complete:,} of {n_things(summary.n_parts, 'part')} in {summary.folder}, with "

@@ -123,7 +123,7 @@ def _list_versions(engine: str, part_format: str) -> Iterator[tuple[str, str]]:
         try:
             yield name, version(name)
         except PackageNotFoundError:
-            yield name, "of a build with another name"
+            yield name, "unknown"
 
 
 def keep_manifest(out: Path, manifest: Manifest) -> None:
@@ -146,8 +146,8 @@ def keep_manifest(out: Path, manifest: Manifest) -> None:
     if differences := _compare(kept, asdict(manifest), texts=("then", "now")):
         shown = "".join(f"\n  {difference}" for difference in differences)
         raise OutputError(
-            f"{out}: holds predictions made with other inputs or settings:{shown}\nRepeat the command that "
-            "made them, or choose another folder"
+            f"{out}: contains predictions made with other inputs or settings:{shown}\nUse the same inputs "
+            "and settings, or choose another output folder"
         )
 
 
@@ -162,14 +162,14 @@ def check_own(out: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise OutputError(f"{out}: cannot be written to: {error.strerror}; choose another folder") from error
+        raise OutputError(f"{out}: cannot be listed: {error.strerror}; choose another folder") from error
     others = [name for name in names if name != RECORDS_FOLDER]
     if others and MANIFEST_FILE not in others:
         raise OutputError(f"{out}: contains other files, e.g. {others[0]}; choose another folder")
 
 
 def list_differences(first: Manifest, second: Manifest, *, texts: tuple[str, str]) -> list[str]:
-    """Name every value that differs, e.g. ``"settings.part_size: 100 then, 200 now"``.
+    """Name every value that differs, e.g. ``"settings.part_size: then '100', now '200'"``.
 
     Args:
         first: A manifest.
@@ -182,10 +182,14 @@ def list_differences(first: Manifest, second: Manifest, *, texts: tuple[str, str
 def _compare(first: object, second: object, *, texts: tuple[str, str]) -> list[str]:
     before, after = dict(_flatten(first)), dict(_flatten(second))
     return [
-        f"{key}: {before.get(key, 'nothing')} {texts[0]}, {after.get(key, 'nothing')} {texts[1]}"
+        f"{key}: {texts[0]} {_shown(before.get(key))}, {texts[1]} {_shown(after.get(key))}"
         for key in {**before, **after}
         if before.get(key) != after.get(key)
     ]
+
+
+def _shown(value: object) -> str:
+    return "not set" if value is None else f"'{value}'"
 
 
 def _flatten(values: object, prefix: str = "") -> list[tuple[str, object]]:
@@ -222,7 +226,7 @@ def read_record(out: Path, file: str) -> PartRecord | None:
     except FileNotFoundError:
         return None
     except (OSError, TypeError, ValueError) as error:
-        raise OutputError(f"{path}: is damaged: {error}; remove it, and its part is made again") from error
+        raise OutputError(f"{path}: is damaged: {error}; delete it, and the part is scored again") from error
     return record if n_bytes == record.n_bytes else None
 
 

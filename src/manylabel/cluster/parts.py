@@ -1,7 +1,7 @@
 """Parts of a list of photos, and the scoring of one.
 
 In:  a list of photos, an open engine.
-Out: parts, which a share may be taken of; the file and the record of each, complete or absent.
+Out: parts, which shards may be taken of; the file and the record of each, complete or absent.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """A share of the parts: one of every ``n``.
+    """One of every ``n`` parts.
 
     Attributes:
         number: Which one, from 1.
@@ -58,14 +58,14 @@ class Shard:
     def __post_init__(self) -> None:
         """Check the numbers."""
         if not 1 <= self.number <= self.n:
-            raise ConfigError(f"shard: given {self}, expected 1/{self.n} to {self.n}/{self.n}")
+            raise ConfigError(f"shard: given '{self}', expected K/N, K from 1 to N, e.g. 3/16")
 
     @classmethod
     def parse(cls, text: str) -> "Shard":
-        """Read a share from text.
+        """Read a shard from text.
 
         Raises:
-            ConfigError: The text is no share.
+            ConfigError: The text is not K/N.
 
         Examples:
             >>> Shard.parse("3/16").has(2), Shard.parse("3/16").has(3)
@@ -73,15 +73,15 @@ class Shard:
         """
         found = re.fullmatch(r"\s*(\d+)\s*/\s*(\d+)\s*", text)
         if found is None:
-            raise ConfigError(f"shard: given '{text}', expected a number of a total, e.g. 3/16")
+            raise ConfigError(f"shard: given '{text}', expected K/N, e.g. 3/16")
         return cls(number=int(found[1]), n=int(found[2]))
 
     def has(self, part: int) -> bool:
-        """Tell whether a part, counted from 0, belongs to this share."""
+        """Tell whether a part, counted from 0, belongs to this shard."""
         return part % self.n == self.number - 1
 
     def __str__(self) -> str:
-        """Return the share as it is given."""
+        """Return the shard as it is given."""
         return f"{self.number}/{self.n}"
 
 
@@ -132,9 +132,9 @@ def find_complete(out: Path, part: Part) -> PartRecord | None:
     record = read_record(out, part.file)
     if record is not None and record.photos_sha256 != part.photos_sha256:
         raise OutputError(
-            f"{out / part.file}: was made from other photos: the list has changed since ({record.n_photos} "
-            f"photos then, {len(part.names)} now, from {printable(part.names[0])} to "
-            f"{printable(part.names[-1])}); choose another folder"
+            f"{out / part.file}: the photos have changed since this part was written: it had "
+            f"{record.n_photos} photos, and now has {len(part.names)}, from {printable(part.names[0])} to "
+            f"{printable(part.names[-1])}. Restore the photos, or choose another output folder"
         )
     return record
 
@@ -149,8 +149,8 @@ def check_no_more(out: Path, *, n_parts: int) -> None:
     for record in sorted((out / RECORDS_FOLDER).glob("part-*.json")):
         if (len(record.stem), record.stem) > (len(last), last):
             raise OutputError(
-                f"{out}: {record.stem} was made from a longer list: this one has {n_parts} parts; choose "
-                "another folder"
+                f"{out}: contains {record.stem}, but the photos now fill only {n_parts} parts; photos were "
+                "removed. Restore them, or choose another output folder"
             )
 
 
@@ -295,6 +295,11 @@ class _TooManyUnreadable(Exception):
     """Too many unreadable photos in a part."""
 
 
+def first_problem(reason: str) -> str:
+    """Return the first line of the reason why a part was not written, for the log."""
+    return reason.splitlines()[0].removesuffix("; the first problems:")
+
+
 @dataclass
 class _Failures:
     """The photos of a part that cannot be read.
@@ -319,6 +324,6 @@ class _Failures:
         if self.n / n_photos > max_unreadable:
             shown = "\n".join(map(str, self.first))
             raise _TooManyUnreadable(
-                f"{self.n} of {n_photos} photos cannot be read, the limit is {100 * max_unreadable:g} %; "
-                f"the first problems:\n{shown}"
+                f"{self.n} of {n_photos} photos are unreadable, more than max_unreadable allows "
+                f"({100 * max_unreadable:g} %)\n{shown}"
             )

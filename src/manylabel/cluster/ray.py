@@ -25,7 +25,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from manylabel.bundle.folder import read_bundle
 from manylabel.bundle.tables import change_thresholds
 from manylabel.cluster.manifest import RECORDS_FOLDER, Manifest, PartRecord, list_differences
-from manylabel.cluster.parts import Part, PartScorer, ScoringJob
+from manylabel.cluster.parts import Part, PartScorer, ScoringJob, first_problem
 from manylabel.engines.registry import find_engine
 from manylabel.errors import ConfigError, InputError, ManylabelError, OutputError
 from manylabel.io.files import writing
@@ -77,8 +77,8 @@ def _check_address(address: str) -> None:
     """
     if address.startswith("ray://"):
         raise ConfigError(
-            f"ray address: {address} is for Ray Client, through which lost parts could not be done again; "
-            "run this command on a node of the cluster with --ray-address auto"
+            f"ray_address: '{address}' is a Ray Client address. Ray Client cannot retry lost parts; run this "
+            "command on a node of the cluster with --ray-address auto"
         )
     host, separator, port = address.rpartition(":")
     if not separator:
@@ -86,7 +86,7 @@ def _check_address(address: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_SECONDS_TO_ANSWER).close()
     except (OSError, OverflowError, ValueError) as error:
-        raise ConfigError(f"ray address: no cluster answers at '{address}': {error}") from error
+        raise ConfigError(f"ray_address: no cluster answers at '{address}': {error}") from error
 
 
 def _connect(address: str) -> None:
@@ -94,7 +94,7 @@ def _connect(address: str) -> None:
     try:
         ray.init(address=address, logging_level=logging.WARNING, log_to_driver=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise ConfigError(f"ray address: no cluster can be joined at '{address}': {error}") from error
+        raise ConfigError(f"ray_address: no cluster can be joined at '{address}': {error}") from error
 
 
 def _make_portable(job: ScoringJob) -> ScoringJob:
@@ -125,7 +125,7 @@ class _Worker:
     def open(self) -> Manifest | str:
         """Open the job once; return what its parts are made from, or what hinders it."""
         if not (self._job.out / RECORDS_FOLDER / self._token).exists():
-            return f"does not share {self._job.out}"
+            return f"{self._job.out} is not shared with it"
         try:
             self._scorer = self._scorer or PartScorer(self._job)
             return self._scorer.describe()
@@ -182,9 +182,9 @@ class RayWorkers:
             ended, _ = ray.wait([*self._opening], timeout=_SECONDS_BETWEEN_LOOKS)
             problems += filter(None, map(self._finish_opening, ended))
             if not ended:
-                _logger.info("Ray: %d workers are not ready yet", len(self._opening))
+                _logger.info("Ray: waiting for %d workers to start", len(self._opening))
         if problems or not self._idle:
-            raise InputError("\n".join(problems) or "Ray: no node has a free processor")
+            raise InputError("\n".join(problems) or "Ray: no node of the cluster offers a CPU or GPU")
 
     def describe(self) -> Manifest:
         """Return what decides the bytes of the parts, which is the same on every node."""
@@ -208,7 +208,7 @@ class RayWorkers:
                 if isinstance(outcome, _Failure):
                     n_failures[part.number] += 1
                     if n_failures[part.number] < _MOST_ATTEMPTS:
-                        _logger.warning("%s: done again: %s", part.file, outcome.reason.splitlines()[0])
+                        _logger.warning("%s: retrying: %s", part.file, first_problem(outcome.reason))
                         again.append(part)
                         continue
                 n_done += 1
@@ -221,12 +221,12 @@ class RayWorkers:
         self._start_workers()
         waited = [*self._running, *self._opening]
         if not waited:
-            raise OutputError("Ray: every node of the cluster was lost; the same command goes on")
+            raise OutputError("Ray: all nodes of the cluster were lost; run the same command again to resume")
         ended, _ = ray.wait(waited, timeout=_SECONDS_BETWEEN_LOOKS)
         for reference in ended:
             if reference in self._opening:
                 if problem := self._finish_opening(reference):
-                    _logger.warning("left out: %s", problem)
+                    _logger.warning("skipping %s", problem)
             else:
                 handle, part = self._running.pop(reference)
                 yield part, self._outcome(reference, handle)
@@ -252,7 +252,7 @@ class RayWorkers:
         else:
             self._n_lost[handle.node_id] = _MOST_ATTEMPTS
             self._n_workers[handle.node_id] -= 1
-            _logger.warning("left out: node %s: %d parts in a row failed", handle.node, _MOST_ATTEMPTS)
+            _logger.warning("skipping node %s: it failed %d parts in a row", handle.node, _MOST_ATTEMPTS)
 
     def _forget(self, handle: _Handle) -> None:
         """Drop a worker, and ask the idle ones of its node again: they may be lost with it."""
@@ -284,7 +284,7 @@ class RayWorkers:
         except RayError as error:
             self._n_workers[handle.node_id] -= 1
             self._n_lost[handle.node_id] += 1
-            return f"node {handle.node}: no worker: {_last_line(error)}"
+            return f"node {handle.node}: could not start: {_last_line(error)}"
         if isinstance(manifest, str):
             return f"node {handle.node}: {manifest}"
         self._manifest = self._manifest or (handle.node, manifest)

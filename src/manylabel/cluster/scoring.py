@@ -1,6 +1,6 @@
 """Score any number of photos in parts, and go on where an earlier call was stopped.
 
-In:  a bundle, a folder or list of photos, the folder to write to; perhaps which share of the parts to make.
+In:  a bundle, a folder or list of photos, the folder to write to; perhaps which shard of the parts.
 Out: a file per part, a record of each, a manifest. What was complete before is left as it is.
 """
 
@@ -31,6 +31,7 @@ from manylabel.cluster.parts import (
     Shard,
     check_no_more,
     find_complete,
+    first_problem,
     name_part,
 )
 from manylabel.config import DeviceName, EngineName, PrecisionName
@@ -74,8 +75,8 @@ class PartsSummary:
             n_more = len(reasons) - _REASONS_SHOWN
             more = [f"and {n_more} more"] if n_more > 0 else []
             raise InputError(
-                f"{self.folder}: {len(reasons)} of {self.n_parts} parts were not written; the same command "
-                "tries them again\n" + "\n".join([*reasons[:_REASONS_SHOWN], *more])
+                f"{self.folder}: {len(reasons)} of {self.n_parts} parts not written; run the same command to "
+                "try again\n" + "\n".join([*reasons[:_REASONS_SHOWN], *more])
             )
 
 
@@ -211,7 +212,7 @@ class _Tally:
         match outcome:
             case str():
                 self.failures[part.file] = outcome
-                _logger.warning("%s: not written: %s", part.file, outcome.splitlines()[0])
+                _logger.warning("%s: not written: %s", part.file, first_problem(outcome))
             case PartRecord():
                 self.n_new += 1
 
@@ -256,8 +257,8 @@ def hold_shard(out: Path, shard: Shard) -> Iterator[None]:
         if not is_ours:
             file.seek(0)
             who = file.read().decode(errors="replace") or "another process"
-            join = ", or join it: --shard 2/2" if shard.n == 1 else ""
-            raise OutputError(f"{out}: {who} is scoring this shard; wait for it{join}")
+            join = ", or help: --shard 2/2" if shard.n == 1 else ""
+            raise OutputError(f"{out}: {who} is scoring this shard. Wait until it ends{join}")
         process, begun = f"process {os.getpid()} on {socket.gethostname()}", datetime.now()
         file.truncate(0)
         file.write(f"{process}, which began on {begun:%Y-%m-%d at %H:%M:%S},".encode())

@@ -68,10 +68,10 @@ def open_photo_list(path: Path, *, column: str | None = None) -> PhotoList:
         photos = PhotoListFile(path, column=column)
     else:
         known = ", ".join(LIST_ENDINGS)
-        raise InputError(f"{path}: expected a folder of photos, or a list of them that ends in {known}")
+        raise InputError(f"{path}: expected a folder of photos, or a list of photos ending in {known}")
     first = list(islice(photos.names(), _N_LOOKED_AT))
     if not first:
-        raise InputError(f"{path}: no photo found in it")
+        raise InputError(f"{path}: contains no photos")
     _check_first([photos.find(name) for name in first], path)
     return photos
 
@@ -84,8 +84,8 @@ def _check_first(photos: Sequence[Photo], path: Path) -> None:
             check_scheme(photo.scheme)
     if len(files) == len(photos) and not any(map(_exists, files)):
         raise InputError(
-            f"{path}: none of its first {len(files)} photos exists, e.g. {files[0]}; relative paths start "
-            "from the folder of the list"
+            f"{path}: none of the first {len(files)} paths exist, e.g. {files[0]}; relative paths start from "
+            "the folder of the list"
         )
 
 
@@ -194,7 +194,7 @@ class PhotoListFile:
         except csv.Error as error:
             raise InputError(f"{self._path}: is not a CSV file: {error}") from error
         except UnicodeDecodeError as error:
-            raise InputError(f"{self._path}: is not UTF-8 text: {error.reason}") from error
+            raise InputError(f"{self._path}: is not UTF-8 text: {error.reason}; save it as UTF-8") from error
         except OSError as error:
             raise InputError(f"{self._path}: cannot be read: {error.strerror or error}") from error
 
@@ -239,8 +239,8 @@ class PhotoListFile:
                 kind = file.schema_arrow.field(column).type
                 if not (types.is_string(kind) or types.is_large_string(kind)):
                     raise InputError(
-                        f"{self._path}: column '{column}' holds {kind}, expected text; give another one with "
-                        "--photo-column"
+                        f"{self._path}: column '{column}' contains {kind}, expected text; choose another one "
+                        "with --photo-column"
                     )
                 for batch in file.iter_batches(columns=[column]):
                     yield from ("" if cell is None else cell for cell in batch.column(0).to_pylist())
@@ -260,7 +260,7 @@ class PhotoListFile:
         if len(columns) == 1:
             return columns[0]
         raise InputError(
-            f"{self._path}: which column holds the photos? Give it with --photo-column; columns: "
+            f"{self._path}: cannot tell which column has the photos; set --photo-column. Columns: "
             f"{', '.join(columns) or 'none'}"
         )
 

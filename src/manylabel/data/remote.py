@@ -1,6 +1,6 @@
 """Read photos that are not on this machine.
 
-In:  an address that fsspec knows, such as s3://bucket/a.jpg, gs://..., hf://... or https://...
+In:  a URL that fsspec knows, such as s3://bucket/a.jpg, gs://..., hf://... or https://...
 Out: the bytes of the photo, or a ``PhotoError`` that says why it cannot be read.
 """
 
@@ -17,10 +17,10 @@ _SECONDS_BEFORE_RETRY = 0.5
 
 @dataclass(frozen=True)
 class RemotePhoto:
-    """A photo at an address.
+    """A photo at a URL.
 
     Attributes:
-        url: The address.
+        url: The URL.
     """
 
     url: str
@@ -45,7 +45,7 @@ class RemotePhoto:
             except Exception as error:  # every storage has errors of its own
                 if not n_left:
                     reason = str(error) or type(error).__name__
-                    raise PhotoError(self.url, f"cannot be reached: {reason}") from error
+                    raise PhotoError(self.url, f"cannot be downloaded: {reason}") from error
                 time.sleep(_SECONDS_BEFORE_RETRY * (_N_ATTEMPTS - n_left) ** 2)
         raise AssertionError("the last attempt returns or raises")
 
@@ -57,7 +57,7 @@ class RemotePhoto:
 
 
 def is_remote(name: str) -> bool:
-    """Tell whether a name is an address and not the path of a file.
+    """Tell whether a name is a URL and not the path of a file.
 
     Examples:
         >>> is_remote("s3://bucket/a.jpg"), is_remote("2024/a.jpg"), is_remote("C:/a.jpg")
@@ -69,24 +69,26 @@ def is_remote(name: str) -> bool:
 
 @cache
 def check_scheme(scheme: str) -> None:
-    """Check that this machine can read addresses of a kind.
+    """Check that this machine can read URLs of a kind.
 
     Args:
         scheme: How they are reached, e.g. ``"s3"``.
 
     Raises:
-        MissingExtraError: fsspec, or the library of that storage, is not installed.
-        InputError: No storage is known by that name.
+        MissingExtraError: fsspec, or what it needs for HTTP, is not installed.
+        InputError: The protocol is unknown, or its library is not installed.
     """
-    with needs_extra("Reading photos from addresses", "remote"):
+    with needs_extra("Reading photos from URLs", "remote"):
         import fsspec
     try:
         fsspec.get_filesystem_class(scheme)
     except ImportError as error:
-        raise MissingExtraError(f"Reading {scheme}:// addresses ({error})", "remote") from error
+        if scheme in ("http", "https"):
+            raise MissingExtraError("Reading photos from URLs", "remote") from error
+        raise InputError(f"{scheme}:// URLs need another library: {error}") from error
     except ValueError as error:
-        raise InputError(f"{scheme}://: no storage is known for such addresses") from error
+        raise InputError(f"{scheme}:// URLs are not supported; fsspec does not know this protocol") from error
 
 
 Photo = Path | RemotePhoto
-"""A photo file, or the address of one."""
+"""A photo file, or the URL of one."""

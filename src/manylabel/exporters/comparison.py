@@ -78,7 +78,7 @@ def compare_engines(
         rows = predictions.rows
         if not len(rows):
             raise InputError(
-                f"not one photo can be read to evaluate; the first problem: {predictions.failures[0]}"
+                f"no photo can be read to evaluate; the first problem: {predictions.failures[0]}"
             )
         metrics[name] = measure(targets[rows], predictions.scores.values, predictions.decisions)
         evaluated.append((predictions.scores.values, predictions.decisions))
