@@ -167,6 +167,7 @@ class RayWorkers:
         self._manifest: tuple[str, Manifest] | None = None
         self._n_workers = Counter[str]()  # by node
         self._n_lost = Counter[str]()  # by node: ended before they had opened the job
+        self._last_loss = "Ray: no node of the cluster offers a CPU or GPU"
         self._n_strikes = Counter[str]()  # by node: failures since its last success
         self._opening = dict[Any, _Handle]()
         self._idle = deque[_Handle]()
@@ -181,10 +182,11 @@ class RayWorkers:
         while self._opening and (not self._idle or time.monotonic() < end):
             ended, _ = ray.wait([*self._opening], timeout=_SECONDS_BETWEEN_LOOKS)
             problems += filter(None, map(self._finish_opening, ended))
+            self._start_workers()  # again, where one was lost
             if not ended:
                 _logger.info("Ray: waiting for %d workers to start", len(self._opening))
         if problems or not self._idle:
-            raise InputError("\n".join(problems) or "Ray: no node of the cluster offers a CPU or GPU")
+            raise InputError("\n".join(problems) or self._last_loss)
 
     def describe(self) -> Manifest:
         """Return what decides the bytes of the parts, which is the same on every node."""
@@ -284,7 +286,9 @@ class RayWorkers:
         except RayError as error:
             self._n_workers[handle.node_id] -= 1
             self._n_lost[handle.node_id] += 1
-            return f"node {handle.node}: could not start: {_last_line(error)}"
+            self._last_loss = f"node {handle.node}: could not start: {_last_line(error)}"
+            _logger.warning("%s", self._last_loss)
+            return None
         if isinstance(manifest, str):
             return f"node {handle.node}: {manifest}"
         self._manifest = self._manifest or (handle.node, manifest)
