@@ -167,7 +167,7 @@ class RayWorkers:
         self._manifest: tuple[str, Manifest] | None = None
         self._n_workers = Counter[str]()  # by node
         self._n_lost = Counter[str]()  # by node: ended before they had opened the job
-        self._last_loss = "Ray: no node of the cluster offers a CPU or GPU"
+        self._last_loss = ""  # why the last worker ended before it had opened the job
         self._n_strikes = Counter[str]()  # by node: failures since its last success
         self._opening = dict[Any, _Handle]()
         self._idle = deque[_Handle]()
@@ -186,7 +186,9 @@ class RayWorkers:
             if not ended:
                 _logger.info("Ray: waiting for %d workers to start", len(self._opening))
         if problems or not self._idle:
-            raise InputError("\n".join(problems) or self._last_loss)
+            raise InputError(
+                "\n".join(problems) or self._last_loss or "Ray: no node of the cluster offers a CPU or GPU"
+            )
 
     def describe(self) -> Manifest:
         """Return what decides the bytes of the parts, which is the same on every node."""
