@@ -37,7 +37,7 @@ from manylabel.cluster.parts import (
 from manylabel.config import DeviceName, EngineName, PrecisionName
 from manylabel.errors import ConfigError, InputError, OutputError, needs_extra
 from manylabel.exporters.predictions.registry import PART_ENDINGS, PART_SIZE
-from manylabel.io.files import is_being_written, remove_empty, try_to_lock, writing
+from manylabel.io.files import is_being_written, list_being_written, remove_empty, try_to_lock, writing
 from manylabel.types import ProgressCallback, ignore_progress
 
 _REASONS_SHOWN = 10
@@ -203,8 +203,10 @@ class _Tally:
         """Count all parts, and yield those of a shard that no process has written or is writing."""
         for part in job.split():
             self.n_parts += 1
-            is_busy = shard.has(part.number) and is_being_written(job.out / part.file)
-            if find_complete(job.out, part) is None and shard.has(part.number) and not is_busy:
+            if find_complete(job.out, part) is not None or not shard.has(part.number):
+                continue
+            # Once more at the end: another process may have written it meanwhile.
+            if not is_being_written(job.out / part.file) and find_complete(job.out, part) is None:
                 yield part
 
     def add(self, part: Part, outcome: PartRecord | str | None) -> None:
@@ -226,7 +228,7 @@ class _Tally:
             folder=job.out,
             n_parts=self.n_parts,
             n_complete=len(complete),
-            n_elsewhere=sum(is_being_written(job.out / file) for file in missing),
+            n_elsewhere=len(list_being_written(job.out).intersection(missing)),
             n_new=self.n_new,
             n_photos=sum(record.n_photos for record in complete),
             n_unreadable=sum(record.n_unreadable for record in complete),

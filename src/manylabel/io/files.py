@@ -311,11 +311,18 @@ def remove_abandoned_files(target: Path) -> list[Path]:
 
 def is_being_written(target: Path) -> bool:
     """Tell whether a process is writing a file; false if the disk has no locks."""
-    for path in find_half_written(target, ending="tmp"):
+    return target.name in list_being_written(target.parent)
+
+
+def list_being_written(folder: Path) -> set[str]:
+    """Name the files of a folder that processes are writing; none if the disk has no locks."""
+    names = set[str]()
+    for path in folder.glob(".*.tmp"):
+        found = LEFT_BEHIND.fullmatch(path.name)
         with suppress(OSError, NotImplementedError), path.open("r+b") as file:
-            if not try_to_lock(file):
-                return True
-    return False
+            if found is not None and not try_to_lock(file):
+                names.add(found[2])
+    return names
 
 
 def remove_abandoned(path: Path) -> None:
