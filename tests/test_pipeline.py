@@ -33,6 +33,7 @@ from manylabel.preparation import read_all_photos, read_labels
 from manylabel.recipes import load_recipe
 from manylabel.report.trial_files import file_name
 from manylabel.results import RunResults
+from manylabel.training.methods import Fit, FitRows, LinearProbe
 from manylabel.training.photo_store import read_store
 from manylabel.training.trial import run_trial
 from manylabel.trials import Trial
@@ -358,6 +359,84 @@ def test_a_run_that_is_stopped_between_two_networks_leaves_nothing(
         compare(config)
 
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.fixture
+def fitted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int | None]]:
+    """Return a list of the model and the fold of every fit that is going to be trained."""
+    heard, fit = list[tuple[str, int | None]](), LinearProbe.fit
+
+    def listen(method: LinearProbe, rows: FitRows) -> Fit:
+        heard.append((method.task.initial.backbone.name, rows.fold))
+        return fit(method, rows)
+
+    monkeypatch.setattr(LinearProbe, "fit", listen)
+    return heard
+
+
+@pytest.mark.usefixtures("no_report")
+@pytest.mark.parametrize("is_fresh", [False, True])
+def test_an_interrupted_comparison_is_resumed(
+    is_fresh: bool,
+    config: RunConfig,
+    fitted: list[tuple[str, int | None]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    names = ("squeezenet1_1", "squeezenet1_0")
+    config = replace(
+        config,
+        model=replace(config.model, names=names),
+        split=SplitConfig(folds=2),
+        training=replace(config.training, tune="head"),
+    )
+    expected = compare(replace(config, out=str(tmp_path / "expected"))).out
+    all_fits = [(name, fold) for name in names for fold in (0, 1, None)]
+    assert fitted == all_fits
+    with monkeypatch.context() as patch:
+        fit = LinearProbe.fit
+
+        def stop_at_the_fifth(method: LinearProbe, rows: FitRows) -> Fit:
+            if len(fitted) == 6 + 4:
+                raise KeyboardInterrupt
+            return fit(method, rows)
+
+        patch.setattr(LinearProbe, "fit", stop_at_the_fifth)
+        with pytest.raises(KeyboardInterrupt):
+            compare(config)
+    fitted.clear()
+
+    found = compare(replace(config, fresh=is_fresh)).out
+
+    assert fitted == (all_fits if is_fresh else all_fits[4:])
+    ours, theirs = (
+        {
+            name: content
+            for name, content in contents(folder).items()
+            if name.endswith((".csv", ".safetensors")) and name != "table.csv"
+        }
+        for folder in (found, expected)
+    )
+    assert len(ours) > 10
+    assert ours == theirs
+    assert "fresh = false" in (found / "config.toml").read_text(encoding="utf-8")
+    fitted.clear()
+    compare(replace(config, overwrite=True))
+    assert fitted == all_fits  # nothing is kept of a run that is complete
+
+
+@pytest.mark.usefixtures("no_report")
+def test_a_run_into_a_temporary_folder_keeps_no_fits(
+    config: RunConfig, monkeypatch: pytest.MonkeyPatch, feature_cache: Path
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "write_trial", stop)
+    for is_temporary in (True, False):
+        with pytest.raises(KeyboardInterrupt):
+            compare(config, is_temporary=is_temporary)
+        assert (feature_cache / "unfinished").exists() == (not is_temporary)
 
 
 @pytest.mark.usefixtures("no_report")

@@ -43,6 +43,7 @@ from manylabel.pipeline import train
 from manylabel.preparation import RunClock, prepare
 from manylabel.results import RunResults
 from manylabel.review.label_issues import find_label_issues
+from manylabel.training.finished_fits import FinishedFits
 from manylabel.training.trial import run_trial
 from manylabel.trials import EvaluatedPhotos, Trial
 from manylabel.types import FloatArray, IntArray, ignore_progress
@@ -277,7 +278,8 @@ def test_the_report_is_the_same_whatever_is_said_of_unknown_cells(
     made = clock.run_info(run.config)
     monkeypatch.setattr(RunClock, "run_info", lambda clock, config: made)  # one time for both
     [(start, provenance)] = run.starts
-    trial = run_trial(start, provenance, run.experiment(start, provenance, on_progress=ignore_progress)).trial
+    experiment = run.experiment(start, provenance, fits=FinishedFits(), on_progress=ignore_progress)
+    trial = run_trial(start, provenance, experiment).trial
     assert np.isnan(run.table.targets[trial.evaluated.rows]).any()
 
     told, others = (

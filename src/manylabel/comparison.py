@@ -122,7 +122,7 @@ def train(
     with needs_extra("Training", "train"):
         from manylabel.pipeline import train as run
 
-    result = run(chosen, table=table, on_progress=on_progress)
+    result = run(chosen, table=table, on_progress=on_progress, is_temporary=keep is not None)
     return Model(read_bundle(result.out), keep=keep)
 
 
@@ -156,7 +156,7 @@ def compare(
     with needs_extra("Training", "train"):
         from manylabel.pipeline import compare as run
 
-    result = run(chosen, table=table, on_progress=on_progress)
+    result = run(chosen, table=table, on_progress=on_progress, is_temporary=keep is not None)
     return Comparison(folder=result.out, results=result.results, keep=keep)
 
 

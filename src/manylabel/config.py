@@ -309,6 +309,9 @@ class RunConfig:
     """Replace an earlier run in `out` once the new one is complete. A folder with other files is never
     replaced."""
 
+    fresh: bool = False
+    """Train everything anew, even if an interrupted run of the same `out` had finished some of it."""
+
     seed: Seed = 0
     """Seed of every random choice; the same seed gives the same scores on the same machine."""
 

@@ -37,6 +37,7 @@ class RunSettings(TypedDict, total=False):
 
     seed: int
     overwrite: bool
+    fresh: bool
     test_fraction: float
     folds: int
     val_fraction: float

@@ -11,7 +11,9 @@ from pathlib import Path
 from manylabel.config import RunConfig
 from manylabel.data.split import SPLIT_FILE, write_split
 from manylabel.errors import ConfigError
+from manylabel.io.cache import default_cache
 from manylabel.io.files import write_atomically
+from manylabel.io.unfinished import FinishedWork
 from manylabel.preparation import RunClock, prepare
 from manylabel.recipes import config_to_toml
 from manylabel.report.html import write_report
@@ -25,6 +27,7 @@ from manylabel.run_folder import (
     open_output,
     write_model_bundle,
 )
+from manylabel.training.finished_fits import FinishedFits
 from manylabel.training.trial import run_trial
 from manylabel.types import LabelTable, Progress, ProgressCallback, ignore_progress
 
@@ -49,6 +52,7 @@ def compare(
     command: Sequence[str] = (),
     recipe: str = "",
     on_progress: ProgressCallback = ignore_progress,
+    is_temporary: bool = False,
 ) -> RunResult:
     """Train models on the same photos, evaluate them on the same photos, write a report.
 
@@ -58,6 +62,8 @@ def compare(
         command: The words of the command, for the report.
         recipe: Name of the recipe that the settings started from, for the report.
         on_progress: Called with the progress.
+        is_temporary: Whether no later run will fill the same folder. Otherwise finished fits are kept until
+            the run is complete: if it is interrupted, the next one with the same settings uses them.
 
     Returns:
         Where the run directory lies, and its results.
@@ -68,14 +74,19 @@ def compare(
             ``NAME-unfinished``, or where the disk is full, on another one that has room.
     """
     clock = RunClock(command=command, recipe=recipe)
-    with open_output(config) as folder, keep_finished_models(folder, Path(config.out)):
+    out = Path(config.out)
+    work = FinishedWork(out, cache=None if is_temporary else default_cache())
+    with work, open_output(config) as folder, keep_finished_models(folder, out):
         run = prepare(config, table=table, clock=clock, on_progress=on_progress)
-        check_room_for_models(folder, run, out=Path(config.out))
+        check_room_for_models(folder, run, out=out)
         write_split(folder / SPLIT_FILE, run.table, run.split)
+        finished = work.open(is_fresh=config.fresh)
         trials = []
         for n_done, (start, provenance) in enumerate(run.starts):
             on_progress(Progress("model", "trial", n_done, len(run.starts), is_of_all=True))
-            experiment = run.experiment(start, provenance, on_progress=on_progress)
+            experiment = run.experiment(
+                start, provenance, fits=FinishedFits(finished), on_progress=on_progress
+            )
             trained = run_trial(start, provenance, experiment)
             write_model_bundle(folder / "models" / file_name(trained.trial.model), trained, run, clock=clock)
             write_trial(folder, trained.trial, run.table)
@@ -86,10 +97,10 @@ def compare(
             results, run.table, out=folder, heat_maps=draw_heat_maps(results, run.table, folder=folder)
         )
         write_label_issues(folder, best_trial(trials, results), run.table)
-        # Whoever runs these settings again decides anew whether something may be replaced.
-        settings = config_to_toml(replace(run.config, overwrite=False))
+        # Whoever runs these settings again decides anew about what is there.
+        settings = config_to_toml(replace(run.config, overwrite=False, fresh=False))
         write_atomically(folder / "config.toml", settings.encode())
-    return RunResult(out=Path(config.out), results=results)
+    return RunResult(out=out, results=results)
 
 
 def train(
@@ -99,6 +110,7 @@ def train(
     command: Sequence[str] = (),
     recipe: str = "",
     on_progress: ProgressCallback = ignore_progress,
+    is_temporary: bool = False,
 ) -> RunResult:
     """Train one model, evaluate it, write it as a bundle.
 
@@ -108,6 +120,7 @@ def train(
         command: The words of the command, for the bundle's results.
         recipe: Name of the recipe that the settings started from.
         on_progress: Called with the progress.
+        is_temporary: As for ``compare``.
 
     Returns:
         Where the bundle lies, and its results.
@@ -118,12 +131,15 @@ def train(
     if len(config.model.names) != 1:
         raise ConfigError(f"model.names: train takes one model, not {len(config.model.names)}; see compare")
     clock = RunClock(command=command, recipe=recipe)
-    with open_output(config) as folder, keep_finished_models(folder, Path(config.out)):
+    out = Path(config.out)
+    work = FinishedWork(out, cache=None if is_temporary else default_cache())
+    with work, open_output(config) as folder, keep_finished_models(folder, out):
         run = prepare(config, table=table, clock=clock, on_progress=on_progress)
-        check_room_for_models(folder, run, out=Path(config.out))
+        check_room_for_models(folder, run, out=out)
         write_split(folder / SPLIT_FILE, run.table, run.split)
         start, provenance = run.starts[0]
-        experiment = run.experiment(start, provenance, on_progress=on_progress)
+        fits = FinishedFits(work.open(is_fresh=config.fresh))
+        experiment = run.experiment(start, provenance, fits=fits, on_progress=on_progress)
         trained = run_trial(start, provenance, experiment)
         results = write_model_bundle(folder, trained, run, clock=clock)
-    return RunResult(out=Path(config.out), results=results)
+    return RunResult(out=out, results=results)

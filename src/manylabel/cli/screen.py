@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from manylabel.engines.stream import Predictions
     from manylabel.exporters.parity import Comparison, Exported
     from manylabel.io.cache import CacheContents
+    from manylabel.io.unfinished import UnfinishedRun
     from manylabel.labeling import Suggestions
     from manylabel.metrics.bootstrap import Interval
     from manylabel.models.catalog import ModelInfo
@@ -333,7 +334,9 @@ def show_cache(contents: "CacheContents") -> None:
     """Print where the cache lies, how full it is, and what it holds."""
     show_line(f"Folder: {contents.folder}")
     show_line(f"Limit:  {format_bytes(contents.limit_bytes)}")
-    show_line(f"Used:   {format_bytes(contents.n_bytes)}, {format_entries(len(contents.entries))}")
+    n_entries = len(contents.entries) + len(contents.unfinished)
+    show_line(f"Used:   {format_bytes(contents.n_bytes)}, {format_entries(n_entries)}")
+    _show_unfinished(contents.unfinished)
     if not contents.entries:
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -353,6 +356,17 @@ def show_cache(contents: "CacheContents") -> None:
             f"{datetime.fromtimestamp(entry.last_used):%Y-%m-%d %H:%M}",
         )
     stdout.print(table)
+
+
+def _show_unfinished(runs: "Sequence[UnfinishedRun]") -> None:
+    """Print which runs are unfinished, and what can be done about them."""
+    for run in runs:
+        state = "running" if run.is_running else "interrupted more than a week ago"
+        state = state if run.is_running or run.is_old else "interrupted"
+        size = f"{run.n_fits} finished fits, {format_bytes(run.n_bytes)}"
+        show_line(f"Unfinished run: {_or_unknown(run.out)} ({state}; {size})")
+    if any(not run.is_running for run in runs):
+        show_line("The same command resumes an interrupted run; manylabel cache --clear removes it.")
 
 
 def _or_unknown(value: object) -> str:

@@ -1,4 +1,4 @@
-"""The cache of features and converted models: its folder, contents and limit.
+"""The cache of features, converted models and unfinished runs: its folder, contents and limit.
 
 In:  MANYLABEL_CACHE (the folder) and MANYLABEL_CACHE_GB (its limit); what training and prediction wrote.
 Out: paths, a listing, fewer files.
@@ -25,6 +25,7 @@ from platformdirs import user_cache_path
 
 from manylabel.errors import ConfigError, OutputError
 from manylabel.io.files import is_locked
+from manylabel.io.unfinished import RUNS_FOLDER, UnfinishedRun, list_unfinished
 
 _DEFAULT_LIMIT_GB = 20.0
 _BYTES_PER_GB = 10**9
@@ -73,16 +74,18 @@ class CacheContents:
         folder: Its folder.
         limit_bytes: The size above which the least recently used files are removed.
         entries: The entries, most recently used first.
+        unfinished: The runs that were interrupted or are running, most recently used first.
     """
 
     folder: Path
     limit_bytes: int
     entries: tuple[CacheEntry, ...]
+    unfinished: tuple[UnfinishedRun, ...] = ()
 
     @property
     def n_bytes(self) -> int:
-        """Return the size of all entries together."""
-        return sum(entry.n_bytes for entry in self.entries)
+        """Return the size of everything together."""
+        return sum(entry.n_bytes for entry in self.entries) + sum(run.n_bytes for run in self.unfinished)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +94,7 @@ class ClearedCache:
 
     Attributes:
         folder: Folder of the cache.
-        n_entries: Number of sets of features and converted models that were removed.
+        n_entries: Number of sets of features, converted models and interrupted runs that were removed.
         n_bytes: Bytes that were freed.
     """
 
@@ -196,7 +199,10 @@ def make_room(newest: Path, *, limit_bytes: int) -> None:
     """
     folder = newest.parent.parent
     _remove_left_behind(folder)
-    found = sorted(_found(folder), key=lambda known: (known[2].st_mtime_ns, known[0].name))
+    interrupted = [run for run in list_unfinished(folder) if not run.is_running]
+    found = [(run.folder, run.n_bytes, run.last_used) for run in interrupted]
+    found += [(path, size, stat.st_mtime) for path, size, stat in _found(folder)]
+    found.sort(key=lambda known: (known[2], known[0].name))
     n_bytes, n_removed = sum(size for _, size, _ in found), 0
     for path, size, _ in found:
         if n_bytes <= limit_bytes:
@@ -220,10 +226,6 @@ def list_cache(folder: Path | None = None) -> CacheContents:
 
     Raises:
         ConfigError: MANYLABEL_CACHE_GB is not a positive number.
-
-    Examples:
-        >>> list_cache(Path("nothing/here")).n_bytes
-        0
     """
     folder = default_cache() if folder is None else folder
     entries = [_describe(*found) for found in _found(folder)]
@@ -231,13 +233,15 @@ def list_cache(folder: Path | None = None) -> CacheContents:
         folder=folder,
         limit_bytes=cache_limit_bytes(),
         entries=tuple(sorted(entries, key=lambda entry: (-entry.last_used, entry.path.name))),
+        unfinished=tuple(sorted(list_unfinished(folder), key=lambda run: -run.last_used)),
     )
 
 
 def clear_cache(folder: Path | None = None) -> ClearedCache:
-    """Remove all features and converted models from the cache, and no other files.
+    """Remove all features, converted models and interrupted runs from the cache, and no other files.
 
-    Runs in progress continue: they keep what they have read, and write again what they need.
+    Runs in progress continue: they keep what they have read, and write again what they need. Of interrupted
+    runs, the half-written folders beside their outputs are removed too.
 
     Args:
         folder: Folder of the cache; ``default_cache()`` if not given.
@@ -248,19 +252,22 @@ def clear_cache(folder: Path | None = None) -> ClearedCache:
     folder = default_cache() if folder is None else folder
     entries = [(path, size) for path, size, _ in _found(folder)]
     left_behind = [(path, stat.st_size) for path, stat in _left_behind(folder)]
+    interrupted = [run for run in list_unfinished(folder) if not run.is_running]
+    of_runs = [(path, 0) for run in interrupted for path in run.left_behind]
+    of_runs += [(run.folder, run.n_bytes) for run in interrupted]
     problems, n_bytes = [], 0
-    for path, size in [*entries, *left_behind]:
+    for path, size in [*entries, *left_behind, *of_runs]:
         error = _remove(path)
         if error is None:
             n_bytes += size
         else:
             problems.append(f"{path}: cannot be removed: {error.strerror or error}")
-    for name in (_FEATURES_FOLDER, _ENGINES_FOLDER):
+    for name in (_FEATURES_FOLDER, _ENGINES_FOLDER, RUNS_FOLDER):
         with suppress(OSError):
             (folder / name).rmdir()
     if problems:
         raise OutputError("\n".join(problems))
-    return ClearedCache(folder=folder, n_entries=len(entries), n_bytes=n_bytes)
+    return ClearedCache(folder=folder, n_entries=len(entries) + len(interrupted), n_bytes=n_bytes)
 
 
 def keep_elsewhere(fill: Callable[[Path], None], *, name: str) -> Path | None:

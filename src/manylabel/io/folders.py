@@ -21,6 +21,7 @@ from manylabel.io.files import (
     describe_writer,
     find_half_written,
     is_full,
+    is_locked,
     is_still_at,
     make_parents,
     name_half_written,
@@ -127,7 +128,7 @@ def _alone(path: Path, target: Path) -> Iterator[None]:
     Raises:
         OutputError: Another process is writing it.
     """
-    lock = target.with_name(f".{target.name}.lock")
+    lock = _lock_of(target)
     while True:
         with writing(path):
             file = lock.open("ab")
@@ -155,6 +156,24 @@ def _alone(path: Path, target: Path) -> Iterator[None]:
     finally:
         lock.unlink(missing_ok=True)
         file.close()
+
+
+def _lock_of(target: Path) -> Path:
+    return target.with_name(f".{target.name}.lock")
+
+
+def find_abandoned(path: Path) -> list[Path]:
+    """List the half-written folders of killed processes; none if the disk has no locks.
+
+    Args:
+        path: The folder that they were to become.
+    """
+    target = path.resolve()
+    try:
+        is_abandoned = not is_locked(_lock_of(target))
+    except OSError:
+        return []
+    return find_half_written(target, ending="partial") if is_abandoned else []
 
 
 def _finish_replacing(target: Path) -> None:

@@ -7,7 +7,8 @@ Out: out-of-fold scores; the decision policy of the model that is kept, and how 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import assert_never
 
@@ -24,6 +25,7 @@ from manylabel.decisions.policy import (
     learn_policy,
 )
 from manylabel.decisions.thresholds import ThresholdObjective
+from manylabel.training.finished_fits import FinishedFits, FoldFit
 from manylabel.training.methods import Fit, FitRows, TrainingMethod
 from manylabel.training.methods.interpolation import ALPHAS, DEFAULT_ALPHA
 from manylabel.training.photo_store import PhotoStore
@@ -63,6 +65,7 @@ class Experiment:
         cache: Folder of the feature cache; None for no cache.
         on_progress: Called with the progress.
         constraints: Constraints that decisions follow; None without constraints.
+        fits: What an interrupted run had finished of the model; by default nothing is read or kept.
     """
 
     store: PhotoStore
@@ -72,6 +75,7 @@ class Experiment:
     cache: Path | None
     on_progress: ProgressCallback
     constraints: LabelConstraints | None = None
+    fits: FinishedFits = field(default_factory=FinishedFits)
 
     @property
     def scores_training_photos(self) -> bool:
@@ -149,22 +153,27 @@ def cross_validate(
     """Score the photos of each fold by a fit that did not see them; None without folds."""
     if not folds:
         return None
-    train, fits, scores = experiment.split.train, list[Fit](), list[FloatArray]()
-    for number, held_out in enumerate(folds):
-        rows = experiment.fit_rows(np.setdiff1d(train, held_out), held_out, fold=number)
-        fit = method.fit(rows)
-        scores.append(_score_variants(method, fit, held_out))
-        # Only losses and seconds are read later: the weights of every fold would fill the memory.
-        initial = method.task.initial
-        fits.append(replace(fit, classifier=initial, module=initial, interpolation=None))
+    of_folds = [fit_fold(method, held_out, experiment, fold=number) for number, held_out in enumerate(folds)]
     scored = np.concatenate(folds)
     order = np.argsort(scored)
     return CrossValidation(
-        fits=tuple(fits),
+        fits=tuple(of_fold.fit for of_fold in of_folds),
         rows=scored[order],
-        scores=np.concatenate(scores, axis=1)[:, order],
+        scores=np.concatenate([of_fold.scores for of_fold in of_folds], axis=1)[:, order],
         folds=tuple(folds),
     )
+
+
+def fit_fold(method: TrainingMethod, held_out: IntArray, experiment: Experiment, *, fold: int) -> FoldFit:
+    """Train on all training photos but those of a fold, and score these."""
+    rows = experiment.fit_rows(np.setdiff1d(experiment.split.train, held_out), held_out, fold=fold)
+    return experiment.fits.fold(method, rows, score=partial(_score_variants, method, rows=held_out))
+
+
+def fit_final(method: TrainingMethod, experiment: Experiment) -> Fit:
+    """Train on all training photos."""
+    split = experiment.split
+    return experiment.fits.final(method, experiment.fit_rows(split.train, split.test, fold=None))
 
 
 def _score_variants(method: TrainingMethod, fit: Fit, rows: IntArray) -> FloatArray:

@@ -65,15 +65,20 @@ class FrozenPart:
     @cached_property
     def weights_hash(self) -> str:
         """Return the SHA-256 of the weights that decide the values."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self._module.network.state_dict().items()):
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().numpy().data)
-        return digest.hexdigest()
+        return weights_sha256(self._module.network)
 
     def run(self, batches: Iterator[PixelArray]) -> Iterator[NDArray[np.float32]]:
         """Yield values of batches of pixels [batch, side_px, side_px, 3]."""
         return self._frozen.run(batches)
+
+
+def weights_sha256(module: nn.Module) -> str:
+    """Return the SHA-256 of the weights and buffers of a module, with their names."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
 
 
 class _PixelsIn(nn.Module):

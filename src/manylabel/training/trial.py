@@ -26,6 +26,7 @@ from manylabel.training.cross_validation import (
     choose_folds,
     cross_validate,
     evaluate_folds,
+    fit_final,
     learn_decision_policy,
 )
 from manylabel.training.learning_curve import measure_learning_curve
@@ -71,7 +72,7 @@ def run_trial(initial: Classifier, provenance: Provenance, experiment: Experimen
     with _timed(stages, "cross-validation"):
         cv = cross_validate(method, choose_folds(method, experiment), experiment)
     with _timed(stages, "training"):
-        final = method.fit(experiment.fit_rows(experiment.split.train, experiment.split.test, fold=None))
+        final = fit_final(method, experiment)
     with _timed(stages, "calibration and thresholds"):
         policy, calibration_set = learn_decision_policy(method, final, cv, experiment)
         final, thresholds = _apply_policy(final, policy), _thresholds_of(policy, initial)

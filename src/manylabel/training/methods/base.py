@@ -269,6 +269,10 @@ class TrainingMethod(ABC):
         """Train a fresh model."""
 
     @abstractmethod
+    def untrained(self) -> tuple[Classifier, nn.Module]:
+        """Return a fresh model and the part of it that ``fit`` trains."""
+
+    @abstractmethod
     def outputs(self, module: nn.Module, rows: IntArray, *, n_views: int) -> Iterator[Tensor]:
         """Yield logits [batch, n_labels] of a trained module, averaged over the views of a photo."""
 
@@ -276,7 +280,8 @@ class TrainingMethod(ABC):
         """Return features of photos [n_rows, n_features] before training; None where they are not known."""
         return None
 
-    def _add_seconds(self, what: str, seconds: float) -> None:
+    def add_seconds(self, what: str, seconds: float) -> None:
+        """Count the wall time of steps of a kind."""
         self.step_seconds[what] = self.step_seconds.get(what, 0.0) + seconds
 
     def scores(self, fit: Fit, rows: IntArray) -> FloatArray:
@@ -321,11 +326,8 @@ class TrainingMethod(ABC):
     def engine_plan(self) -> EnginePlan:
         """Choose the engine that runs the frozen part of the model."""
         training = self.task.training
-        return plan_engine(
-            training.engine,
-            device=self.device,
-            precision=choose_precision(training.precision, self.device),
-        )
+        precision = choose_precision(training.precision, self.device)
+        return plan_engine(training.engine, device=self.device, precision=precision)
 
     def frozen_features(
         self, part: FrozenPart, rows: IntArray, stage: str, *, n_plain: int, n_augmented: int
@@ -365,7 +367,7 @@ class TrainingMethod(ABC):
             else None,
             validation=None if task.training.patience is None else validation,
             on_epoch=lambda n_done: task.on_step(rows.stage, n_done, settings.epochs),
-            on_time=self._add_seconds,
+            on_time=self.add_seconds,
         )
         with torch.random.fork_rng():
             torch.manual_seed(int(np.random.SeedSequence(self.seeds(rows)).generate_state(1)[0]))

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from manylabel.models.classifier import Classifier
 from manylabel.models.device import infer
 from manylabel.training.batches import PhotoBatches, as_tensor, evaluation_batches
 from manylabel.training.methods.base import (
@@ -65,7 +66,7 @@ class FullFineTuning(TrainingMethod):
     def fit(self, rows: FitRows) -> Fit:
         """Train a copy of the whole model."""
         task = self.task
-        classifier = copy.deepcopy(task.initial).to(self.device).to(memory_format=torch.channels_last)
+        classifier, _ = self.untrained()
         batches = PhotoBatches(
             store=task.store,
             rows=rows.train,
@@ -83,6 +84,11 @@ class FullFineTuning(TrainingMethod):
         head_seconds = time.perf_counter() - started
         fit = self.train(classifier, classifier, batches, rows)
         return replace(fit, seconds=fit.seconds + head_seconds)
+
+    def untrained(self) -> tuple[Classifier, nn.Module]:
+        """Return a copy of the model, all of which is trained."""
+        classifier = copy.deepcopy(self.task.initial).to(self.device).to(memory_format=torch.channels_last)
+        return classifier, classifier
 
     def backbone_features(self, rows: IntArray) -> FloatArray | None:
         """Return features of photos before training [n_rows, n_features], if they are known."""

@@ -21,6 +21,10 @@ ALPHAS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 class Interpolation:
     """The weights of a module before and after its training.
 
+    Attributes:
+        before: Weights before training, by name.
+        after: Weights after it.
+
     Args:
         module: The module that is going to be trained; its head fits its other weights already.
     """
@@ -28,8 +32,19 @@ class Interpolation:
     def __init__(self, module: nn.Module) -> None:
         """Copy the weights before training."""
         self._module = module
-        self._before: Mapping[str, Tensor] = copy.deepcopy(module.state_dict())
-        self._after = self._before
+        self.before: Mapping[str, Tensor] = copy.deepcopy(module.state_dict())
+        self.after = self.before
+
+    @classmethod
+    def between(
+        cls, module: nn.Module, *, before: Mapping[str, Tensor], after: Mapping[str, Tensor]
+    ) -> "Interpolation":
+        """Return the interpolation of a module that was trained earlier, from its weights then."""
+        module.load_state_dict(dict(before))
+        found = cls(module)
+        module.load_state_dict(dict(after))
+        found.after = copy.deepcopy(module.state_dict())
+        return found
 
     def finish(self, change: Callable[[], None]) -> None:
         """Copy the weights after training; the module keeps them.
@@ -38,19 +53,19 @@ class Interpolation:
             change: Applied to the module before and after training, e.g. undoing the weights of the loss.
         """
         trained = copy.deepcopy(self._module.state_dict())
-        self._module.load_state_dict(dict(self._before))
+        self._module.load_state_dict(dict(self.before))
         change()
-        self._before = copy.deepcopy(self._module.state_dict())
+        self.before = copy.deepcopy(self._module.state_dict())
         self._module.load_state_dict(trained)
         change()
-        self._after = copy.deepcopy(self._module.state_dict())
+        self.after = copy.deepcopy(self._module.state_dict())
 
     @torch.no_grad()
     def set_alpha(self, alpha: float) -> None:
         """Set the weights of the module: 0 is before training, 1 after it."""
         for name, value in self._module.state_dict().items():
             value.copy_(
-                torch.lerp(self._before[name], self._after[name], alpha)
+                torch.lerp(self.before[name], self.after[name], alpha)
                 if value.is_floating_point()
-                else self._after[name]
+                else self.after[name]
             )

@@ -149,13 +149,18 @@ class LinearProbe(TrainingMethod):
 
     def fit(self, rows: FitRows) -> Fit:
         """Train a fresh head."""
-        initial, views = self.task.initial, self._views[self._row_of_photo[rows.train]]
-        classifier = Classifier(
-            backbone=initial.backbone, head=copy.deepcopy(initial.head), labels=initial.labels
-        )
-        classifier.to(self.device)
+        views = self._views[self._row_of_photo[rows.train]]
+        classifier, _ = self.untrained()
         classifier.standardize_features(views.flatten(end_dim=1))
         return self._solve(classifier, views, rows) if self._is_solved else self._loop(classifier, rows)
+
+    def untrained(self) -> tuple[Classifier, nn.Module]:
+        """Return a model with a fresh head, and that head."""
+        initial = self.task.initial
+        classifier = Classifier(
+            backbone=initial.backbone, head=copy.deepcopy(initial.head), labels=initial.labels
+        ).to(self.device)
+        return classifier, classifier.head
 
     def _loop(self, classifier: Classifier, rows: FitRows) -> Fit:
         """Train a head in the loop."""

@@ -128,7 +128,7 @@ class PartialFineTuning(TrainingMethod):
         """Train a copy of the part above the split layer."""
         task = self.task
         started = time.perf_counter()
-        classifier, top = self._copy()
+        classifier, top = self.untrained()
         if self._linear_probe is not None:
             train_head_first(classifier, self._linear_probe, rows)
         else:
@@ -148,7 +148,7 @@ class PartialFineTuning(TrainingMethod):
         fit = self.train(classifier, top, batches, rows)
         return replace(fit, seconds=fit.seconds + head_seconds)
 
-    def _copy(self) -> tuple[Classifier, Top]:
+    def untrained(self) -> tuple[Classifier, Top]:
         """Return a copy of the model, and its part above the split layer; the part below is not copied."""
         initial = self.task.initial
         below = [*self._split.below.parameters(), *self._split.below.buffers()]

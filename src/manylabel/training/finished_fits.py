@@ -1,0 +1,256 @@
+"""Keep every finished fit until its run is complete, so that an interrupted run does not train it again.
+
+In:  a training method, the photos of a fit, a folder.
+Out: the fit, the same bit for bit whether it was just trained or read; a file per fit, complete or absent.
+
+A file is found by a key of everything that decides the fit: pixels, targets, initial weights, settings, seed,
+versions, kind of processor. What has another key is another file.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import PIL
+import timm
+import torch
+import torchvision
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from manylabel import __version__
+from manylabel.io.files import write_atomically
+from manylabel.io.unfinished import FIT_ENDING
+from manylabel.models.classifier import Classifier
+from manylabel.training.features import weights_sha256
+from manylabel.training.methods import Fit, FitRows, TrainingMethod
+from manylabel.training.methods.interpolation import Interpolation
+from manylabel.trials import Epoch
+from manylabel.types import FloatArray
+
+_FORMAT_VERSION = 1
+_DIGEST_BYTES = 32
+_NUMBERS, _SCORES = "numbers", "scores"
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FoldFit:
+    """The fit of a fold, without its weights, and what it made of the photos that it held out.
+
+    Attributes:
+        fit: The fit; its classifier and module are the initial ones.
+        scores: Probabilities [n_variants, n_held_out, n_labels].
+    """
+
+    fit: Fit
+    scores: FloatArray
+
+
+class FinishedFits:
+    """The finished fits of a model.
+
+    Attributes:
+        n_read: Number of fits that an interrupted run had finished.
+
+    Args:
+        folder: Where they are kept; None keeps none.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+        self._decides: str | None = None
+        self.n_read = 0
+
+    def fold(self, method: TrainingMethod, rows: FitRows, *, score: Callable[[Fit], FloatArray]) -> FoldFit:
+        """Return the fit of a fold.
+
+        Args:
+            method: Trains it.
+            rows: The photos of the fold.
+            score: Scores the held-out photos [n_variants, n_held_out, n_labels].
+        """
+        initial = method.task.initial
+        path = self._path(method, rows)
+        if (stored := self._read(path, method)) is not None:
+            return FoldFit(fit=stored.restore(initial, initial), scores=stored.tensors[_SCORES].numpy())
+        before = dict(method.step_seconds)
+        fit = method.fit(rows)
+        scores = score(fit)
+        self._write(path, {_SCORES: torch.from_numpy(scores)}, _numbers_of(fit, method, before=before))
+        # Only losses and seconds are read later: the weights of every fold would fill the memory.
+        return FoldFit(
+            fit=replace(fit, classifier=initial, module=initial, interpolation=None), scores=scores
+        )
+
+    def final(self, method: TrainingMethod, rows: FitRows) -> Fit:
+        """Return the fit that is kept, with its weights.
+
+        Args:
+            method: Trains it.
+            rows: Its photos.
+        """
+        path = self._path(method, rows)
+        if (stored := self._read(path, method)) is not None:
+            return stored.restore(*method.untrained())
+        before = dict(method.step_seconds)
+        fit = method.fit(rows)
+        self._write(path, _weights_of(fit), _numbers_of(fit, method, before=before))
+        return fit
+
+    def _path(self, method: TrainingMethod, rows: FitRows) -> Path | None:
+        """Return the file of a fit; None where none are kept."""
+        if self._folder is None:
+            return None
+        if self._decides is None:
+            self._decides = _sha256(json.dumps(_describe_task(method), sort_keys=True).encode())
+        photos = [_sha256(part.tobytes()) for part in (rows.train, rows.watched, rows.val)]
+        key = _sha256(json.dumps([self._decides, photos, rows.fold]).encode())
+        return self._folder / f"{key}{FIT_ENDING}"
+
+    def _read(self, path: Path | None, method: TrainingMethod) -> "_StoredFit | None":
+        """Read a fit; a damaged file is removed with a warning."""
+        if path is None:
+            return None
+        try:
+            content = path.read_bytes()
+            if hashlib.sha256(content[_DIGEST_BYTES:]).digest() != content[:_DIGEST_BYTES]:
+                raise ValueError("its checksum is wrong")
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            _logger.warning("%s cannot be used (%s); its fit is trained again", path.name, error)
+            with suppress(OSError):
+                path.unlink()
+            return None
+        tensors = load(content[_DIGEST_BYTES:])
+        numbers = msgspec.convert(json.loads(tensors.pop(_NUMBERS).numpy().tobytes()), type=_Numbers)
+        for what, seconds in numbers.step_seconds.items():
+            method.add_seconds(what, seconds)
+        self.n_read += 1
+        return _StoredFit(numbers=numbers, tensors=tensors)
+
+    def _write(self, path: Path | None, tensors: Mapping[str, Tensor], numbers: "_Numbers") -> None:
+        """Write a fit; a full disk costs a warning, not the run."""
+        if path is None:
+            return
+        text = bytearray(json.dumps(asdict(numbers)).encode())
+        content = save({**tensors, _NUMBERS: torch.frombuffer(text, dtype=torch.uint8)})
+        try:
+            write_atomically(path, hashlib.sha256(content).digest() + content)
+        except OSError as error:
+            self._folder = None
+            _logger.warning("if this run is interrupted, it cannot be resumed: %s", error)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Numbers:
+    """The fields of a fit besides its weights, and the seconds of its steps by kind."""
+
+    pos_weight: tuple[float, ...]
+    weight_decay: float
+    history: tuple[Epoch, ...]
+    seconds: float
+    logit_scale: float
+    alpha: float
+    step_seconds: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _StoredFit:
+    """The content of a file: numbers, and weights or scores by name."""
+
+    numbers: _Numbers
+    tensors: Mapping[str, Tensor]
+
+    def restore(self, classifier: Classifier, module: nn.Module) -> Fit:
+        """Return the fit, its weights put into the module if the file has any."""
+        numbers = self.numbers
+        weights, before, after = (self._group(name) for name in ("weights", "before", "after"))
+        interpolation = None
+        if weights:
+            module.load_state_dict(weights)
+        if before:
+            interpolation = Interpolation.between(module, before=before, after=after)
+            interpolation.set_alpha(numbers.alpha)
+        return Fit(
+            classifier=classifier,
+            module=module,
+            pos_weight=np.array(numbers.pos_weight),
+            weight_decay=numbers.weight_decay,
+            history=numbers.history,
+            seconds=numbers.seconds,
+            logit_scale=numbers.logit_scale,
+            alpha=numbers.alpha,
+            interpolation=interpolation,
+        )
+
+    def _group(self, name: str) -> dict[str, Tensor]:
+        prefix = f"{name}."
+        return {
+            key.removeprefix(prefix): value for key, value in self.tensors.items() if key.startswith(prefix)
+        }
+
+
+def _weights_of(fit: Fit) -> dict[str, Tensor]:
+    """Return the weights of a fit; those before and after training where validation photos choose between."""
+    groups: dict[str, Mapping[str, Tensor]] = {"weights": fit.module.state_dict()}
+    if fit.interpolation is not None:
+        groups = {"before": fit.interpolation.before, "after": fit.interpolation.after}
+    return {
+        f"{group}.{name}": tensor.detach().cpu().contiguous().clone()  # some modules share tensors
+        for group, tensors in groups.items()
+        for name, tensor in tensors.items()
+    }
+
+
+def _numbers_of(fit: Fit, method: TrainingMethod, *, before: Mapping[str, float]) -> _Numbers:
+    spent = method.step_seconds
+    return _Numbers(
+        pos_weight=tuple(fit.pos_weight.tolist()),
+        weight_decay=float(fit.weight_decay),
+        history=fit.history,
+        seconds=fit.seconds,
+        logit_scale=float(fit.logit_scale),
+        alpha=float(fit.alpha),
+        step_seconds={what: seconds - before.get(what, 0.0) for what, seconds in spent.items()},
+    )
+
+
+def _describe_task(method: TrainingMethod) -> dict[str, object]:
+    """Return what decides the fits of a method, beside their photos."""
+    task, plan = method.task, method.engine_plan()
+    initial, groups = task.initial, task.groups
+    is_cuda = method.device.type == "cuda"
+    return {
+        "format": _FORMAT_VERSION,
+        "method": method.name,
+        "backbone": initial.backbone.name,
+        "labels": initial.labels,
+        "preprocessing": initial.preprocessing.to_dict(),
+        "weights": weights_sha256(initial),
+        "photos": task.store.hashes,
+        "targets": _sha256(task.targets.tobytes()),
+        "groups": None if groups is None else _sha256(groups.tobytes()),
+        "settings": [asdict(task.training), asdict(task.augmentation), task.seed, task.is_cross_validated],
+        "engine": [plan.name, plan.version, plan.device.type, str(plan.precision)],
+        "device": [
+            method.device.type,
+            str(method.precision),
+            torch.cuda.get_device_name(method.device) if is_cuda else torch.backends.cpu.get_cpu_capability(),
+        ],
+        "versions": [
+            *(__version__, torch.__version__, torchvision.__version__, timm.__version__),
+            *(np.__version__, PIL.__version__),
+        ],
+    }
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
