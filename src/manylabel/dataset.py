@@ -174,7 +174,7 @@ class Dataset:
         import pandas as pd
 
         index = pd.Index(self.table.names, name="photo")
-        return pd.DataFrame(self.table.targets, index=index, columns=list(self.labels))
+        return pd.DataFrame(self.table.targets.copy(), index=index, columns=list(self.labels))
 
     def check(self, *, seed: int = 0, on_progress: ProgressCallback = ignore_progress) -> Check:
         """Look for problems of photos and labels, as ``train`` does first.

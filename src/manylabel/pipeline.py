@@ -4,7 +4,7 @@ In:  the settings of a run.
 Out: a run directory, or one bundle.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from manylabel.errors import ConfigError
 from manylabel.io.cache import default_cache
 from manylabel.io.files import write_atomically
 from manylabel.io.unfinished import FinishedWork
-from manylabel.preparation import RunClock, prepare
+from manylabel.preparation import PreparedRun, RunClock, prepare
 from manylabel.recipes import config_to_toml
 from manylabel.report.html import write_report
 from manylabel.report.trial_files import file_name, write_label_issues, write_trial
@@ -45,7 +45,7 @@ class RunResult:
     results: RunResults
 
 
-def compare(
+def compare(  # noqa: PLR0913 - what a run needs, and who watches it
     config: RunConfig,
     *,
     table: LabelTable | None = None,
@@ -53,6 +53,7 @@ def compare(
     recipe: str = "",
     on_progress: ProgressCallback = ignore_progress,
     is_temporary: bool = False,
+    train_elsewhere: Callable[[PreparedRun, Path], None] | None = None,
 ) -> RunResult:
     """Train models on the same photos, evaluate them on the same photos, write a report.
 
@@ -64,6 +65,8 @@ def compare(
         on_progress: Called with the progress.
         is_temporary: Whether no later run will fill the same folder. Otherwise finished fits are kept until
             the run is complete: if it is interrupted, the next one with the same settings uses them.
+        train_elsewhere: Called with the run and the folder of finished fits before the first model is
+            trained; what it puts there is not trained here.
 
     Returns:
         Where the run directory lies, and its results.
@@ -81,6 +84,8 @@ def compare(
         check_room_for_models(folder, run, out=out)
         write_split(folder / SPLIT_FILE, run.table, run.split)
         finished = work.open(is_fresh=config.fresh)
+        if train_elsewhere is not None and finished is not None:
+            train_elsewhere(run, finished)
         trials = []
         for n_done, (start, provenance) in enumerate(run.starts):
             on_progress(Progress("model", "trial", n_done, len(run.starts), is_of_all=True))

@@ -114,6 +114,12 @@ def test_predictions_are_frames_and_one_line(paths: list[Path]) -> None:
     assert repr(said) == "Predictions(38 photos, 2 labels, 2 unreadable)"
     assert said.to_frame().index.tolist() == list(said.names)
     np.testing.assert_array_equal(said.to_frame("decisions"), said.decisions)
+    for values in ("probabilities", "decisions"):
+        before = said.scores.values.copy(), said.decisions.copy()
+        frame = said.to_frame(values)
+        frame.iloc[0] = frame.iloc[-1].to_numpy()  # the caller's own, with older versions of pandas too
+        np.testing.assert_array_equal(said.scores.values, before[0])
+        np.testing.assert_array_equal(said.decisions, before[1])
 
 
 def test_photos_none_of_which_can_be_read_give_no_scores(paths: list[Path]) -> None:

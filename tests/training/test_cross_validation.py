@@ -85,7 +85,8 @@ def test_where_fits_cost_much_or_are_not_wanted_nothing_is_chosen(
 def test_fits_of_inner_folds_stop_once_enough_photos_have_a_score(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(PartialFineTuning, "inner_folds", InnerFolds(n_folds=4, n_photos=8))
+    folds = InnerFolds(n_folds=4, n_photos=8)
+    monkeypatch.setattr(PartialFineTuning, "inner_folds", lambda initial: folds)
     told = run(training=TOP).trial
 
     assert told.calibration_set is not None

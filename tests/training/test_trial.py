@@ -24,7 +24,7 @@ from manylabel.training.methods import FitRows, LinearProbe
 from manylabel.training.methods import linear_probe as head
 from manylabel.training.methods.interpolation import ALPHAS, DEFAULT_ALPHA
 from manylabel.training.photo_store import PhotoStore, read_store, store_of_images
-from manylabel.training.trial import TrainedModel, run_trial, seconds_per_photo
+from manylabel.training.trial import TrainedModel, build_method, build_task, run_trial, seconds_per_photo
 from manylabel.training.weight_decay import DECAYS, DEFAULT_DECAY
 from manylabel.trials import EvaluatedPhotos
 from manylabel.types import FloatArray, IntArray, LabelTable, Progress, Split, ignore_progress
@@ -559,7 +559,7 @@ def test_no_photos_have_no_scores(
         cache=None,
         on_progress=ignore_progress,
     )
-    method = trial._build_method(tiny_classifier, RANDOM, experiment)
+    method = build_method(build_task(tiny_classifier, RANDOM, experiment), experiment)
     fit = method.fit(FitRows(train=HOLD_OUT.train, watched=NONE, val=NONE))
 
     assert method.scores(fit, NONE).shape == (0, 3)

@@ -5,16 +5,21 @@ Out: one table on the screen, a run directory.
 """
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from manylabel.cli.console import show_line
-from manylabel.cli.options import Labels, Photos, TrainingOptions, trains
+from manylabel.cli.options import Labels, Photos, RayAddress, TrainingOptions, trains
 from manylabel.cli.progress import show_progress
 from manylabel.cli.screen import show_results
-from manylabel.errors import needs_extra
+from manylabel.errors import ConfigError, needs_extra
+
+if TYPE_CHECKING:
+    from manylabel.pipeline import RunResult
 
 
 @trains
@@ -35,6 +40,14 @@ def compare(
             show_default=False,
         ),
     ] = None,
+    on: Annotated[
+        str,
+        typer.Option(
+            help="Where to train: here, or on all nodes of a Ray cluster that share the photos.",
+            metavar="here|ray",
+        ),
+    ] = "here",
+    ray_address: RayAddress = None,
     options: TrainingOptions,
 ) -> None:
     """Train models on the same photos, compare them and write a report.
@@ -43,9 +56,25 @@ def compare(
     the loss of every epoch, and each trained model as a bundle.
     """
     config = options.configure(photos, labels, models=models, out=out)
-    with needs_extra("Training", "train"):
-        from manylabel.pipeline import compare as run
+    run = _find_comparison(on, ray_address)
     with show_progress() as on_progress:
         result = run(config, command=sys.argv, recipe=options.recipe, on_progress=on_progress)
     show_results(result.results)
     show_line(f"Report: {result.out / 'report.html'}")
+
+
+def _find_comparison(on: str, ray_address: str | None) -> "Callable[..., RunResult]":
+    """Return the function that compares here or on a cluster."""
+    if ray_address is not None and on != "ray":
+        raise ConfigError("--ray-address needs --on ray")
+    with needs_extra("Training", "train"):
+        from manylabel.pipeline import compare as here
+    match on:
+        case "here":
+            return here
+        case "ray":
+            with needs_extra("Training on Ray", "ray"):
+                from manylabel.cluster.ray_training import compare_on_ray
+            return partial(compare_on_ray, address=ray_address)
+        case _:
+            raise ConfigError(f"--on: given '{on}', expected 'here' or 'ray'")

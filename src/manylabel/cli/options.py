@@ -102,6 +102,15 @@ ThresholdsFile = Annotated[
         show_default=False,
     ),
 ]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        help="Address of the cluster: HOST:PORT, or auto on one of its nodes. Default: RAY_ADDRESS, or this "
+        "machine alone.",
+        metavar="ADDRESS",
+    ),
+]
 
 
 def _parameter(key: str, metavar: str | None = None) -> inspect.Parameter:

@@ -100,14 +100,7 @@ def predict(
             metavar="here|ray",
         ),
     ] = "here",
-    ray_address: Annotated[
-        str | None,
-        typer.Option(
-            help="Address of the cluster: HOST:PORT, or auto on one of its nodes. Default: RAY_ADDRESS, or "
-            "this machine alone.",
-            metavar="ADDRESS",
-        ),
-    ] = None,
+    ray_address: options.RayAddress = None,
     engine: options.Engine = None,
     device: options.Device = None,
     precision: options.Precision = None,

@@ -143,7 +143,7 @@ def keep_manifest(out: Path, manifest: Manifest) -> None:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise OutputError(f"{path}: cannot be read: {reason}; choose another folder") from error
-    if differences := _compare(kept, asdict(manifest), texts=("then", "now")):
+    if differences := list_differences(kept, manifest, texts=("then", "now")):
         shown = "".join(f"\n  {difference}" for difference in differences)
         raise OutputError(
             f"{out}: contains predictions made with other inputs or settings:{shown}\nUse the same inputs "
@@ -168,18 +168,14 @@ def check_own(out: Path) -> None:
         raise OutputError(f"{out}: contains other files, e.g. {others[0]}; choose another folder")
 
 
-def list_differences(first: Manifest, second: Manifest, *, texts: tuple[str, str]) -> list[str]:
+def list_differences(first: object, second: object, *, texts: tuple[str, str]) -> list[str]:
     """Name every value that differs, e.g. ``"settings.part_size: then '100', now '200'"``.
 
     Args:
-        first: A manifest.
+        first: A manifest, or nested mappings.
         second: Another one.
         texts: What to call the two, e.g. ``("then", "now")``.
     """
-    return _compare(asdict(first), asdict(second), texts=texts)
-
-
-def _compare(first: object, second: object, *, texts: tuple[str, str]) -> list[str]:
     before, after = dict(_flatten(first)), dict(_flatten(second))
     return [
         f"{key}: {texts[0]} {_shown(before.get(key))}, {texts[1]} {_shown(after.get(key))}"
@@ -193,6 +189,8 @@ def _shown(value: object) -> str:
 
 
 def _flatten(values: object, prefix: str = "") -> list[tuple[str, object]]:
+    if isinstance(values, Manifest):
+        values = asdict(values)
     if not isinstance(values, Mapping):
         return [(prefix, values)]
     return [

@@ -99,6 +99,10 @@ class Part:
     file: str
     names: tuple[str, ...]
 
+    def __str__(self) -> str:
+        """Return the name of the file."""
+        return self.file
+
     @property
     def photos_sha256(self) -> str:
         """Return the SHA-256 of the names."""

@@ -1,10 +1,9 @@
-"""Score parts on the nodes of a Ray cluster.
+"""Do tasks on the nodes of a Ray cluster.
 
-In:  what to score and how, parts; perhaps the address of a cluster.
-Out: what became of each part. The names of photos travel, photos never do: every node reads them, and
-     writes the parts, itself.
+In:  a job that every node can open, tasks; perhaps the address of a cluster.
+Out: the outcome of each task. The names of photos travel, photos never do: every node reads them itself.
 
-A part whose node or process was lost is done again elsewhere; one that fails three times is reported.
+A task whose node or process was lost is done again elsewhere; one that fails three times is reported.
 """
 
 import logging
@@ -12,23 +11,18 @@ import os
 import socket
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any
-from uuid import uuid4
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 import ray
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from manylabel.bundle.folder import read_bundle
-from manylabel.bundle.tables import change_thresholds
-from manylabel.cluster.manifest import RECORDS_FOLDER, Manifest, PartRecord, list_differences
-from manylabel.cluster.parts import Part, PartScorer, ScoringJob, first_problem
-from manylabel.engines.registry import find_engine
+from manylabel.cluster.manifest import list_differences
+from manylabel.cluster.parts import first_problem
 from manylabel.errors import ConfigError, InputError, ManylabelError, OutputError
-from manylabel.io.files import writing
 from manylabel.types import Progress, ProgressCallback
 
 _MOST_ATTEMPTS = 3
@@ -37,34 +31,55 @@ _SECONDS_TO_OPEN = 60.0
 _SECONDS_TO_ANSWER = 10.0
 _logger = logging.getLogger(__name__)
 
+TaskT = TypeVar("TaskT")
+OutcomeT = TypeVar("OutcomeT")
+_GivenT = TypeVar("_GivenT", contravariant=True)
+_FoundT = TypeVar("_FoundT", covariant=True)
+
+
+class OpenJob(Protocol[_GivenT, _FoundT]):
+    """A job on a node, ready for its tasks."""
+
+    def describe(self) -> object:
+        """Return what decides the outcome of every task: a dataclass or a mapping, the same on every node."""
+
+    def run(self, task: _GivenT) -> _FoundT | str:
+        """Do a task; return its outcome, or why there is none."""
+
+
+class Job(Protocol[_GivenT, _FoundT]):
+    """Work for the nodes of a cluster; it travels to them."""
+
+    @property
+    def uses_gpus(self) -> bool:
+        """Tell whether it computes on GPUs where a node has some."""
+
+    def open(self) -> OpenJob[_GivenT, _FoundT]:
+        """Open the job on a node.
+
+        Raises:
+            ManylabelError: The node cannot do it.
+        """
+
 
 @contextmanager
-def ray_workers(
-    job: ScoringJob, *, address: str | None = None, on_progress: ProgressCallback
-) -> Iterator["RayWorkers"]:
-    """Open a worker on every node, or on every GPU of a node that has some.
+def joined_cluster(address: str | None) -> Iterator[None]:
+    """Join a Ray cluster, unless this process belongs to one already.
 
     Args:
-        job: What to score and how.
         address: "auto", HOST:PORT, or None for RAY_ADDRESS, else for a cluster of this machine alone.
-        on_progress: Called with the number of parts done.
 
     Raises:
         ConfigError: The address cannot be used.
-        InputError: A node cannot open the job.
     """
     chosen = address or os.environ.get("RAY_ADDRESS") or "local"
     _check_address(chosen)
     is_ours = not ray.is_initialized()
     if is_ours:
         _connect(chosen)
-    token = job.out / RECORDS_FOLDER / f".{uuid4().hex}"
     try:
-        with writing(job.out):
-            token.touch()
-        yield RayWorkers(_make_portable(job), token=token.name, on_progress=on_progress)
+        yield
     finally:
-        token.unlink(missing_ok=True)
         if is_ours:
             ray.shutdown()
 
@@ -77,7 +92,7 @@ def _check_address(address: str) -> None:
     """
     if address.startswith("ray://"):
         raise ConfigError(
-            f"ray_address: '{address}' is a Ray Client address. Ray Client cannot retry lost parts; run this "
+            f"ray_address: '{address}' is a Ray Client address. Ray Client cannot retry lost tasks; run this "
             "command on a node of the cluster with --ray-address auto"
         )
     host, separator, port = address.rpartition(":")
@@ -97,46 +112,26 @@ def _connect(address: str) -> None:
         raise ConfigError(f"ray_address: no cluster can be joined at '{address}': {error}") from error
 
 
-def _make_portable(job: ScoringJob) -> ScoringJob:
-    """Return a job that does not depend on the working folder or on files of this machine alone."""
-    thresholds = job.thresholds
-    if thresholds is not None:
-        bundle = read_bundle(job.bundle)
-        labels = bundle.config.labels
-        changed = change_thresholds(bundle.thresholds, labels, thresholds).values.tolist()
-        thresholds = dict(zip(labels, changed, strict=True))
-    return replace(
-        job,
-        bundle=job.bundle.absolute(),
-        photos=job.photos.absolute(),
-        out=job.out.absolute(),
-        thresholds=thresholds,
-    )
-
-
 class _Worker:
-    """A process of a node that scores parts; it opens the model once."""
+    """A process of a node that does tasks; it opens the job once."""
 
-    def __init__(self, job: ScoringJob, token: str) -> None:
+    def __init__(self, job: Job[Any, Any]) -> None:
         self._job = job
-        self._token = token
-        self._scorer: PartScorer | None = None
+        self._opened: OpenJob[Any, Any] | None = None
 
-    def open(self) -> Manifest | str:
-        """Open the job once; return what its parts are made from, or what hinders it."""
-        if not (self._job.out / RECORDS_FOLDER / self._token).exists():
-            return f"{self._job.out} is not shared with it"
+    def open(self) -> object:
+        """Open the job once; return what decides the outcome of its tasks, or ``_Failure``."""
         try:
-            self._scorer = self._scorer or PartScorer(self._job)
-            return self._scorer.describe()
+            self._opened = self._opened or self._job.open()
+            return self._opened.describe()
         except ManylabelError as error:
-            return str(error)
+            return _Failure(str(error))
 
-    def score(self, part: Part) -> PartRecord | str | None:
-        """Write a part and its record."""
-        if self._scorer is None:
+    def run(self, task: Any) -> Any:
+        """Do a task."""
+        if self._opened is None:
             raise RuntimeError("open() comes first")
-        return self._scorer.score(part)
+        return self._opened.run(task)
 
 
 @dataclass(frozen=True)
@@ -148,30 +143,45 @@ class _Handle:
     actor: Any
 
 
-class RayWorkers:
+@dataclass(frozen=True)
+class _Failure:
+    """Why a task must be done again, or a node cannot open the job."""
+
+    reason: str
+
+
+class RayWorkers(Generic[TaskT, OutcomeT]):
     """Workers on all nodes; nodes that come later get theirs, those that go are left out.
 
     Args:
-        job: What to score and how; see ``_make_portable``.
-        token: A file in the folder of the parts that nodes which share it can see.
-        on_progress: Called with the number of parts done.
+        job: What to do. Each node gets a worker, or one per GPU if the job uses them.
+        what: What its tasks are called in progress, e.g. "parts".
+        on_progress: Called with the number of tasks done.
+        expected: What decides the outcomes according to the driver; None takes the first node's word.
 
     Raises:
-        InputError: A node cannot open the job, or would score differently.
+        InputError: A node cannot open the job, or its outcomes would differ.
     """
 
-    def __init__(self, job: ScoringJob, *, token: str, on_progress: ProgressCallback) -> None:
+    def __init__(
+        self,
+        job: Job[TaskT, OutcomeT],
+        *,
+        what: str,
+        on_progress: ProgressCallback,
+        expected: object = None,
+    ) -> None:
         self._job = job
-        self._token = token
+        self._what = what
         self._on_progress = on_progress
-        self._manifest: tuple[str, Manifest] | None = None
+        self._described = None if expected is None else ("this machine", expected)
         self._n_workers = Counter[str]()  # by node
         self._n_lost = Counter[str]()  # by node: ended before they had opened the job
         self._last_loss = ""  # why the last worker ended before it had opened the job
         self._n_strikes = Counter[str]()  # by node: failures since its last success
         self._opening = dict[Any, _Handle]()
         self._idle = deque[_Handle]()
-        self._running = dict[Any, tuple[_Handle, Part]]()
+        self._running = dict[Any, tuple[_Handle, TaskT]]()
         self._wait_for_first()
 
     def _wait_for_first(self) -> None:
@@ -190,38 +200,46 @@ class RayWorkers:
                 "\n".join(problems) or self._last_loss or "Ray: no node of the cluster offers a CPU or GPU"
             )
 
-    def describe(self) -> Manifest:
-        """Return what decides the bytes of the parts, which is the same on every node."""
-        assert self._manifest is not None
-        return self._manifest[1]
+    def describe(self) -> object:
+        """Return what decides the outcome of every task, which is the same on every node."""
+        assert self._described is not None
+        return self._described[1]
 
-    def score(self, parts: Iterator[Part]) -> Iterator[tuple[Part, PartRecord | str | None]]:
-        """Yield the outcome of each part, in the order in which they end."""
-        again, n_failures, n_done, is_listed = deque[Part](), Counter[int](), 0, False
+    def run(
+        self, take: Callable[[str], TaskT | None], *, n_tasks: int | None = None
+    ) -> Iterator[tuple[TaskT, OutcomeT | str]]:
+        """Yield the outcome of each task, in the order in which they end; a text says why there is none.
+
+        Args:
+            take: Returns the next task for a node of that ID; None if there are no more.
+            n_tasks: How many tasks there are, for progress; None if that is not known.
+        """
+        again, n_failures, n_done, is_empty = deque[TaskT](), Counter[str](), 0, False
         while True:
-            while self._idle and (again or not is_listed):
-                part = again.popleft() if again else next(parts, None)
-                if part is None:
-                    is_listed = True
+            while self._idle and (again or not is_empty):
+                handle = self._idle[0]
+                task = again.popleft() if again else take(handle.node_id)
+                if task is None:
+                    is_empty = True
                 else:
-                    handle = self._idle.popleft()
-                    self._running[handle.actor.score.remote(part)] = handle, part
-            if is_listed and not self._running and not again:
+                    self._idle.popleft()
+                    self._running[handle.actor.run.remote(task)] = handle, task
+            if is_empty and not self._running and not again:
                 return
-            for part, outcome in self._wait():
+            for task, outcome in self._wait():
                 if isinstance(outcome, _Failure):
-                    n_failures[part.number] += 1
-                    if n_failures[part.number] < _MOST_ATTEMPTS:
-                        _logger.warning("%s: retrying: %s", part.file, first_problem(outcome.reason))
-                        again.append(part)
+                    n_failures[str(task)] += 1
+                    if n_failures[str(task)] < _MOST_ATTEMPTS:
+                        _logger.warning("%s: retrying: %s", task, first_problem(outcome.reason))
+                        again.append(task)
                         continue
                 n_done += 1
-                total = n_done + len(again) + len(self._running)
-                self._on_progress(Progress(subject="parts", stage="scoring", done=n_done, total=total))
-                yield part, outcome.describe() if isinstance(outcome, _Failure) else outcome
+                total = n_done + len(again) + len(self._running) if n_tasks is None else n_tasks
+                self._on_progress(Progress(subject=self._what, stage="on Ray", done=n_done, total=total))
+                yield task, _describe(outcome) if isinstance(outcome, _Failure) else outcome
 
-    def _wait(self) -> Iterator[tuple[Part, "PartRecord | _Failure | None"]]:
-        """Wait for parts to end and for workers to open; look for nodes that came or went."""
+    def _wait(self) -> Iterator[tuple[TaskT, OutcomeT | _Failure]]:
+        """Wait for tasks to end and for workers to open; look for nodes that came or went."""
         self._start_workers()
         waited = [*self._running, *self._opening]
         if not waited:
@@ -232,12 +250,12 @@ class RayWorkers:
                 if problem := self._finish_opening(reference):
                     _logger.warning("skipping %s", problem)
             else:
-                handle, part = self._running.pop(reference)
-                yield part, self._outcome(reference, handle)
+                handle, task = self._running.pop(reference)
+                yield task, self._outcome(reference, handle)
 
-    def _outcome(self, reference: Any, handle: _Handle) -> "PartRecord | _Failure | None":
+    def _outcome(self, reference: Any, handle: _Handle) -> OutcomeT | _Failure:
         try:
-            outcome: PartRecord | str | None = ray.get(reference)
+            outcome: OutcomeT | str = ray.get(reference)
         except RayTaskError as error:
             self._release(handle, is_well=False)
             return _Failure(_last_line(error))
@@ -248,7 +266,7 @@ class RayWorkers:
         return _Failure(outcome) if isinstance(outcome, str) else outcome
 
     def _release(self, handle: _Handle, *, is_well: bool) -> None:
-        """Give a worker its next part; leave out a node that fails again and again while others do not."""
+        """Give a worker its next task; leave out a node that fails again and again while others do not."""
         self._n_strikes[handle.node_id] = 0 if is_well else self._n_strikes[handle.node_id] + 1
         has_others = any(n > 0 for node, n in self._n_workers.items() if node != handle.node_id)
         if self._n_strikes[handle.node_id] < _MOST_ATTEMPTS or not has_others:
@@ -256,7 +274,9 @@ class RayWorkers:
         else:
             self._n_lost[handle.node_id] = _MOST_ATTEMPTS
             self._n_workers[handle.node_id] -= 1
-            _logger.warning("skipping node %s: it failed %d parts in a row", handle.node, _MOST_ATTEMPTS)
+            _logger.warning(
+                "skipping node %s: it failed %d %s in a row", handle.node, _MOST_ATTEMPTS, self._what
+            )
 
     def _forget(self, handle: _Handle) -> None:
         """Drop a worker, and ask the idle ones of its node again: they may be lost with it."""
@@ -274,9 +294,9 @@ class RayWorkers:
                 continue
             if self._n_lost[node_id] >= _MOST_ATTEMPTS:
                 continue
-            n_wanted, options = _plan_workers(node, self._job)
+            n_wanted, options = _plan_workers(node, uses_gpus=self._job.uses_gpus)
             for _ in range(n_wanted - self._n_workers[node_id]):
-                actor: Any = ray.remote(_Worker).options(**options).remote(self._job, self._token)
+                actor: Any = ray.remote(_Worker).options(**options).remote(self._job)
                 self._opening[actor.open.remote()] = _Handle(node_id, name, actor)
                 self._n_workers[node_id] += 1
 
@@ -284,33 +304,27 @@ class RayWorkers:
         """Take a worker in; or return why it cannot be used, and leave it out."""
         handle = self._opening.pop(reference)
         try:
-            manifest: Manifest | str = ray.get(reference)
+            described: object = ray.get(reference)
         except RayError as error:
             self._n_workers[handle.node_id] -= 1
             self._n_lost[handle.node_id] += 1
             self._last_loss = f"node {handle.node}: could not start: {_last_line(error)}"
             _logger.warning("%s", self._last_loss)
             return None
-        if isinstance(manifest, str):
-            return f"node {handle.node}: {manifest}"
-        self._manifest = self._manifest or (handle.node, manifest)
-        texts = f"on {self._manifest[0]}", f"on {handle.node}"
-        if differences := list_differences(self._manifest[1], manifest, texts=texts):
+        if isinstance(described, _Failure):
+            return f"node {handle.node}: {described.reason}"
+        self._described = self._described or (handle.node, described)
+        texts = f"on {self._described[0]}", f"on {handle.node}"
+        if differences := list_differences(self._described[1], described, texts=texts):
             shown = "".join(f"\n  {difference}" for difference in differences)
-            return f"node {handle.node}: would score differently:{shown}"
+            return f"node {handle.node}: would compute something else:{shown}"
         self._idle.append(handle)
         return None
 
 
-@dataclass(frozen=True)
-class _Failure:
-    """The reason why a part must be scored again."""
-
-    reason: str
-
-    def describe(self) -> str:
-        """Describe the last of all attempts."""
-        return f"failed {_MOST_ATTEMPTS} times: {self.reason}"
+def _describe(failure: _Failure) -> str:
+    """Describe the last of all attempts."""
+    return f"failed {_MOST_ATTEMPTS} times: {failure.reason}"
 
 
 def _last_line(error: RayError) -> str:
@@ -318,10 +332,10 @@ def _last_line(error: RayError) -> str:
     return text.splitlines()[-1] if text else type(error).__name__
 
 
-def _plan_workers(node: Mapping[str, Any], job: ScoringJob) -> tuple[int, dict[str, Any]]:
+def _plan_workers(node: Mapping[str, Any], *, uses_gpus: bool) -> tuple[int, dict[str, Any]]:
     """Return how many workers a node gets, and what each takes: all processors, or a share per GPU."""
     n_cpus, n_gpus = (int(node["Resources"].get(name, 0)) for name in ("CPU", "GPU"))
-    has_gpus = n_gpus > 0 and job.device != "cpu" and not find_engine(job.engine).is_cpu_only
+    has_gpus = n_gpus > 0 and uses_gpus
     n_workers = n_gpus if has_gpus else min(1, n_cpus)
     return n_workers, {
         "num_cpus": n_cpus // max(1, n_workers),

@@ -185,7 +185,7 @@ def _open_workers(
             return nullcontext(_Here(PartScorer(job, on_progress=on_progress)))
         case "ray":
             with needs_extra("Scoring on Ray", "ray"):
-                from manylabel.cluster.ray import ray_workers
+                from manylabel.cluster.ray_scoring import ray_workers
             return ray_workers(job, address=ray_address, on_progress=on_progress)
         case _:
             raise ConfigError(f"on: given '{on}', expected 'here' or 'ray'")

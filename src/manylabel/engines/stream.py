@@ -83,7 +83,7 @@ class Predictions:
 
         index = pd.Index(self.names, name="photo")
         cells = self.decisions if values == "decisions" else self.scores.values
-        return pd.DataFrame(cells, index=index, columns=list(self.labels))
+        return pd.DataFrame(cells.copy(), index=index, columns=list(self.labels))
 
     def _repr_html_(self) -> str:
         """Show probabilities in a notebook, those of given labels in bold."""

@@ -26,7 +26,7 @@ from manylabel.decisions.policy import (
 )
 from manylabel.decisions.thresholds import ThresholdObjective
 from manylabel.training.finished_fits import FinishedFits, FoldFit
-from manylabel.training.methods import Fit, FitRows, TrainingMethod
+from manylabel.training.methods import METHODS, Fit, FitRows, TrainingMethod, TrainingTask
 from manylabel.training.methods.interpolation import ALPHAS, DEFAULT_ALPHA
 from manylabel.training.photo_store import PhotoStore
 from manylabel.trials import CalibrationSet, EvaluatedPhotos
@@ -86,7 +86,15 @@ class Experiment:
         """Return the group of near-duplicates of each of some photos; None without near-duplicates."""
         return None if self.split.groups is None else self.split.groups[rows]
 
-    def fit_rows(self, train: IntArray, watched: IntArray, *, fold: int | None) -> FitRows:
+    def fold_rows(self, held_out: IntArray, *, fold: int) -> FitRows:
+        """Return the photos of the fit of a fold, which holds some out."""
+        return self._fit_rows(np.setdiff1d(self.split.train, held_out), held_out, fold=fold)
+
+    def final_rows(self) -> FitRows:
+        """Return the photos of the fit that is kept."""
+        return self._fit_rows(self.split.train, self.split.test, fold=None)
+
+    def _fit_rows(self, train: IntArray, watched: IntArray, *, fold: int | None) -> FitRows:
         """Return the photos of a fit; early stopping may take some of its training photos.
 
         Args:
@@ -128,14 +136,15 @@ class CrossValidation:
         return _held_out(self.rows, self.scores, folds, experiment)
 
 
-def choose_folds(method: TrainingMethod, experiment: Experiment) -> tuple[IntArray, ...]:
+def choose_folds(task: TrainingTask, experiment: Experiment) -> tuple[IntArray, ...]:
     """Return the photos that each fit of a cross-validation holds out.
 
     These are the folds of the split. Without any, and without validation photos, they are inner folds: as
     many as it takes to score the photos that the method needs.
     """
     split, train = experiment.split, experiment.split.train
-    inner = method.inner_folds if experiment.config.evaluation.inner_folds else None
+    inner = METHODS[task.training.tune].inner_folds(task.initial)
+    inner = inner if experiment.config.evaluation.inner_folds else None
     if split.folds or len(split.val) >= _MIN_VAL or inner is None or len(train) < _MIN_PHOTOS:
         return split.folds
     groups = experiment.groups_of(train)
@@ -166,14 +175,8 @@ def cross_validate(
 
 def fit_fold(method: TrainingMethod, held_out: IntArray, experiment: Experiment, *, fold: int) -> FoldFit:
     """Train on all training photos but those of a fold, and score these."""
-    rows = experiment.fit_rows(np.setdiff1d(experiment.split.train, held_out), held_out, fold=fold)
+    rows = experiment.fold_rows(held_out, fold=fold)
     return experiment.fits.fold(method, rows, score=partial(_score_variants, method, rows=held_out))
-
-
-def fit_final(method: TrainingMethod, experiment: Experiment) -> Fit:
-    """Train on all training photos."""
-    split = experiment.split
-    return experiment.fits.final(method, experiment.fit_rows(split.train, split.test, fold=None))
 
 
 def _score_variants(method: TrainingMethod, fit: Fit, rows: IntArray) -> FloatArray:

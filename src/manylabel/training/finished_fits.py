@@ -25,11 +25,13 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from manylabel import __version__
+from manylabel.engines.frozen import plan_engine
 from manylabel.io.files import write_atomically
 from manylabel.io.unfinished import FIT_ENDING
 from manylabel.models.classifier import Classifier
+from manylabel.models.device import choose_device, choose_precision
 from manylabel.training.features import weights_sha256
-from manylabel.training.methods import Fit, FitRows, TrainingMethod
+from manylabel.training.methods import Fit, FitRows, TrainingMethod, TrainingTask
 from manylabel.training.methods.interpolation import Interpolation
 from manylabel.trials import Epoch
 from manylabel.types import FloatArray
@@ -77,7 +79,7 @@ class FinishedFits:
             score: Scores the held-out photos [n_variants, n_held_out, n_labels].
         """
         initial = method.task.initial
-        path = self._path(method, rows)
+        path = self.path(method.task, rows)
         if (stored := self._read(path, method)) is not None:
             return FoldFit(fit=stored.restore(initial, initial), scores=stored.tensors[_SCORES].numpy())
         before = dict(method.step_seconds)
@@ -96,7 +98,7 @@ class FinishedFits:
             method: Trains it.
             rows: Its photos.
         """
-        path = self._path(method, rows)
+        path = self.path(method.task, rows)
         if (stored := self._read(path, method)) is not None:
             return stored.restore(*method.untrained())
         before = dict(method.step_seconds)
@@ -104,12 +106,17 @@ class FinishedFits:
         self._write(path, _weights_of(fit), _numbers_of(fit, method, before=before))
         return fit
 
-    def _path(self, method: TrainingMethod, rows: FitRows) -> Path | None:
-        """Return the file of a fit; None where none are kept."""
+    def path(self, task: TrainingTask, rows: FitRows) -> Path | None:
+        """Return the file of a fit, which need not exist; None where none are kept.
+
+        Args:
+            task: The task of the model.
+            rows: The photos of the fit.
+        """
         if self._folder is None:
             return None
         if self._decides is None:
-            self._decides = _sha256(json.dumps(_describe_task(method), sort_keys=True).encode())
+            self._decides = _sha256(json.dumps(describe_task(task), sort_keys=True).encode())
         photos = [_sha256(part.tobytes()) for part in (rows.train, rows.watched, rows.val)]
         key = _sha256(json.dumps([self._decides, photos, rows.fold]).encode())
         return self._folder / f"{key}{FIT_ENDING}"
@@ -223,32 +230,40 @@ def _numbers_of(fit: Fit, method: TrainingMethod, *, before: Mapping[str, float]
     )
 
 
-def _describe_task(method: TrainingMethod) -> dict[str, object]:
-    """Return what decides the fits of a method, beside their photos."""
-    task, plan = method.task, method.engine_plan()
-    initial, groups = task.initial, task.groups
-    is_cuda = method.device.type == "cuda"
+def describe_task(task: TrainingTask) -> dict[str, object]:
+    """Return everything that decides the fits of a model, apart from which photos each is trained on."""
+    training, initial, groups = task.training, task.initial, task.groups
+    device = choose_device(training.device)
+    precision = choose_precision(training.precision, device)
+    engine = plan_engine(training.engine, device=device, precision=precision)
+    is_cuda = device.type == "cuda"
     return {
-        "format": _FORMAT_VERSION,
-        "method": method.name,
         "backbone": initial.backbone.name,
-        "labels": initial.labels,
+        "labels": [*initial.labels],
         "preprocessing": initial.preprocessing.to_dict(),
         "weights": weights_sha256(initial),
-        "photos": task.store.hashes,
+        "photos": _sha256("".join(task.store.hashes).encode()),
         "targets": _sha256(task.targets.tobytes()),
         "groups": None if groups is None else _sha256(groups.tobytes()),
-        "settings": [asdict(task.training), asdict(task.augmentation), task.seed, task.is_cross_validated],
-        "engine": [plan.name, plan.version, plan.device.type, str(plan.precision)],
-        "device": [
-            method.device.type,
-            str(method.precision),
-            torch.cuda.get_device_name(method.device) if is_cuda else torch.backends.cpu.get_cpu_capability(),
-        ],
-        "versions": [
-            *(__version__, torch.__version__, torchvision.__version__, timm.__version__),
-            *(np.__version__, PIL.__version__),
-        ],
+        "training": asdict(training),
+        "augmentation": asdict(task.augmentation),
+        "seed": task.seed,
+        "is_cross_validated": task.is_cross_validated,
+        "engine": [engine.name, engine.version, engine.device.type, str(engine.precision)],
+        "precision": str(precision),
+        "device": device.type,
+        "processor": torch.cuda.get_device_name(device)
+        if is_cuda
+        else torch.backends.cpu.get_cpu_capability(),
+        "versions": {
+            "format of fits": _FORMAT_VERSION,
+            "manylabel": __version__,
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+            "timm": timm.__version__,
+            "numpy": np.__version__,
+            "pillow": PIL.__version__,
+        },
     }
 
 

@@ -26,7 +26,6 @@ from manylabel.training.cross_validation import (
     choose_folds,
     cross_validate,
     evaluate_folds,
-    fit_final,
     learn_decision_policy,
 )
 from manylabel.training.learning_curve import measure_learning_curve
@@ -68,11 +67,12 @@ def run_trial(initial: Classifier, provenance: Provenance, experiment: Experimen
     """
     config, stages = experiment.config, dict[str, float]()
     with _timed(stages, "features"):
-        method = _build_method(initial, provenance, experiment)
+        task = build_task(initial, provenance, experiment)
+        method = build_method(task, experiment)
     with _timed(stages, "cross-validation"):
-        cv = cross_validate(method, choose_folds(method, experiment), experiment)
+        cv = cross_validate(method, choose_folds(task, experiment), experiment)
     with _timed(stages, "training"):
-        final = fit_final(method, experiment)
+        final = experiment.fits.final(method, experiment.final_rows())
     with _timed(stages, "calibration and thresholds"):
         policy, calibration_set = learn_decision_policy(method, final, cv, experiment)
         final, thresholds = _apply_policy(final, policy), _thresholds_of(policy, initial)
@@ -157,12 +157,19 @@ def seconds_per_photo(predictor: TorchPredictor, store: PhotoStore) -> float:
     return min(seconds[_N_WARM_UP_PHOTOS:])
 
 
-def _build_method(initial: Classifier, provenance: Provenance, experiment: Experiment) -> TrainingMethod:
-    config, split, on_progress = experiment.config, experiment.split, experiment.on_progress
+def build_task(initial: Classifier, provenance: Provenance, experiment: Experiment) -> TrainingTask:
+    """Return the input of the training method of a model.
+
+    Args:
+        initial: The model before training.
+        provenance: Where its weights came from.
+        experiment: What all models of the run share.
+    """
+    config, on_progress = experiment.config, experiment.on_progress
     filled = fill_defaults(config.training, head=config.model.head)
     training = fill_for_initial(filled, is_pretrained=provenance.init in PRETRAINED)
     name = initial.backbone.name
-    task = TrainingTask(
+    return TrainingTask(
         initial=initial,
         store=experiment.store,
         targets=experiment.targets,
@@ -171,13 +178,18 @@ def _build_method(initial: Classifier, provenance: Provenance, experiment: Exper
         seed=config.seed,
         is_cross_validated=experiment.scores_training_photos,
         cache=experiment.cache,
-        groups=split.groups,
+        groups=experiment.split.groups,
         on_step=lambda stage, done, total: on_progress(
             Progress(subject=name, stage=stage, done=done, total=total)
         ),
     )
+
+
+def build_method(task: TrainingTask, experiment: Experiment) -> TrainingMethod:
+    """Return the training method of a model, with the features of all photos."""
+    split = experiment.split
     others = np.concatenate([split.val, split.test])
-    return METHODS[training.tune](task, train_rows=split.train, other_rows=others)
+    return METHODS[task.training.tune](task, train_rows=split.train, other_rows=others)
 
 
 def _apply_policy(final: Fit, policy: DecisionPolicy | None) -> Fit:

@@ -235,7 +235,6 @@ class TrainingMethod(ABC):
         title: The method in words.
         help: What is trained, and on what, in one sentence.
         defaults: Its default settings.
-        inner_folds: The further fits where neither folds nor validation photos were asked for; None for none.
         prepared_seconds: Wall time of what all fits share, e.g. computing features.
         step_seconds: Wall time of all steps of all fits by kind; empty where no step was taken.
 
@@ -249,7 +248,6 @@ class TrainingMethod(ABC):
     title: ClassVar[str]
     help: ClassVar[str]
     defaults: ClassVar[TrainingDefaults]
-    inner_folds: InnerFolds | None
     prepared_seconds = 0.0
 
     def __init__(self, task: TrainingTask, *, train_rows: IntArray, other_rows: IntArray) -> None:
@@ -263,6 +261,11 @@ class TrainingMethod(ABC):
     def fill_defaults(cls, training: TrainingConfig, *, head: HeadName) -> TrainingConfig:
         """Fill in the settings that were not given for this method and a head."""
         return cls.defaults.fill(training)
+
+    @classmethod
+    @abstractmethod
+    def inner_folds(cls, initial: Classifier) -> InnerFolds | None:
+        """Return the extra fits where neither folds nor validation photos were asked for; None for none."""
 
     @abstractmethod
     def fit(self, rows: FitRows) -> Fit:
@@ -361,10 +364,9 @@ class TrainingMethod(ABC):
         watched = rows.thin_watched()
         validation = partial(self.mean_loss, rows=rows.val, loss=loss) if len(rows.val) else None
         watching = Stopwatch()
+        measure = watching.around(partial(self.mean_loss, rows=watched, loss=loss))
         watch = Watch(
-            held_out=watching.around(partial(self.mean_loss, rows=watched, loss=loss))
-            if len(watched)
-            else None,
+            held_out=measure if len(watched) else None,
             validation=None if task.training.patience is None else validation,
             on_epoch=lambda n_done: task.on_step(rows.stage, n_done, settings.epochs),
             on_time=self.add_seconds,

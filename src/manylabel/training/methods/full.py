@@ -51,7 +51,6 @@ class FullFineTuning(TrainingMethod):
         n_views=1,
         loss="weighted_bce",
     )
-    inner_folds = None
 
     def __init__(self, task: TrainingTask, *, train_rows: IntArray, other_rows: IntArray) -> None:
         """Compute the features of a head that is trained first."""
@@ -62,6 +61,11 @@ class FullFineTuning(TrainingMethod):
                 head_first_task(task), train_rows=train_rows, other_rows=other_rows
             )
             self.prepared_seconds = self._linear_probe.prepared_seconds
+
+    @classmethod
+    def inner_folds(cls, initial: Classifier) -> None:
+        """Return no folds: each would train the whole model once more."""
+        return
 
     def fit(self, rows: FitRows) -> Fit:
         """Train a copy of the whole model."""

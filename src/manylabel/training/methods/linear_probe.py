@@ -36,6 +36,7 @@ from manylabel.training.methods.base import (
     SLOW_FOLDS,
     Fit,
     FitRows,
+    InnerFolds,
     TrainingDefaults,
     TrainingMethod,
     TrainingTask,
@@ -110,9 +111,7 @@ class LinearProbe(TrainingMethod):
         """Compute the features of all photos, unless they are known."""
         super().__init__(task, train_rows=train_rows, other_rows=other_rows)
         self._decay = decay if task.training.weight_decay is None else task.training.weight_decay
-        # Heads of the study have up to 25 million parameters: a few more fits of those do matter.
-        self._is_small = sum(parameter.numel() for parameter in task.initial.head.parameters()) < _SMALL_HEAD
-        self.inner_folds = QUICK_FOLDS if self._is_small else SLOW_FOLDS
+        self._is_small = _is_small(task.initial)
         # Features are a few numbers per photo: bf16 would lose digits and gain no time.
         self.precision = torch.float32
         if features is None:
@@ -132,6 +131,11 @@ class LinearProbe(TrainingMethod):
         """Fill in the settings that were not given; a solved head has no settings of the loop."""
         is_solved = head == "linear" and not needs_loop(training)
         return (_SOLVED_DEFAULTS if is_solved else cls.defaults).fill(training)
+
+    @classmethod
+    def inner_folds(cls, initial: Classifier) -> InnerFolds:
+        """Return fewer folds for the large heads of the study."""
+        return QUICK_FOLDS if _is_small(initial) else SLOW_FOLDS
 
     def _compute(self, train_rows: IntArray, other_rows: IntArray) -> tuple[Tensor, Tensor]:
         """Return all views of the training photos, and the evaluation views of all photos."""
@@ -223,6 +227,11 @@ class LinearProbe(TrainingMethod):
         """Yield logits [batch, n_labels], averaged over views."""
         views = self._plain[self._row_of_photo[rows], :n_views]  # [n_rows, n_views, n_features]
         yield module(views.flatten(end_dim=1)).unflatten(0, views.shape[:2]).mean(dim=1)
+
+
+def _is_small(initial: Classifier) -> bool:
+    """Tell whether a head is small; those of the study have up to 25 million parameters."""
+    return sum(parameter.numel() for parameter in initial.head.parameters()) < _SMALL_HEAD
 
 
 class _Recorder:

@@ -24,6 +24,7 @@ from manylabel.training.methods.base import (
     SLOW_FOLDS,
     Fit,
     FitRows,
+    InnerFolds,
     TrainingDefaults,
     TrainingMethod,
     TrainingTask,
@@ -86,7 +87,6 @@ class PartialFineTuning(TrainingMethod):
         n_views=8,
         loss="bce",
     )
-    inner_folds = SLOW_FOLDS
 
     def __init__(self, task: TrainingTask, *, train_rows: IntArray, other_rows: IntArray) -> None:
         """Compute the activations of all photos."""
@@ -123,6 +123,11 @@ class PartialFineTuning(TrainingMethod):
                 decay=_HEAD_FIRST_DECAY,
             )
             self.prepared_seconds += time.perf_counter() - started
+
+    @classmethod
+    def inner_folds(cls, initial: Classifier) -> InnerFolds:
+        """Return few folds: a fit is slow."""
+        return SLOW_FOLDS
 
     def fit(self, rows: FitRows) -> Fit:
         """Train a copy of the part above the split layer."""

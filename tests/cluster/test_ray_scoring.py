@@ -21,7 +21,8 @@ from manylabel.errors import ConfigError, MissingExtraError, OutputError
 from tests.cluster.test_scoring import read_files
 
 ray = pytest.importorskip("ray")
-cluster_module = pytest.importorskip("manylabel.cluster.ray")
+pool = pytest.importorskip("manylabel.cluster.ray")
+scoring = pytest.importorskip("manylabel.cluster.ray_scoring")
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of Ray itself
 
 
@@ -53,6 +54,12 @@ def on_ray(bundle: Path, photos: Path, out: Path, **changes: Any) -> Any:
     return predict_parts(bundle, photos, out, **settings)
 
 
+def open_on_a_node(job: ScoringJob) -> str:
+    """Return why a node cannot open a job."""
+    failure = pool._Worker(scoring.SharedScoring(job=job, token=".token")).open()
+    return str(failure.reason)
+
+
 def test_the_client_of_ray_is_refused(shapes_bundle: Path, images: Path, tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"'ray://node:10001' is a Ray Client address.*run this command on a node"
@@ -69,6 +76,7 @@ def test_another_place_to_score_is_refused(shapes_bundle: Path, images: Path, tm
 def test_a_missing_ray_is_told_with_the_command_that_installs_it(
     shapes_bundle: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delitem(sys.modules, "manylabel.cluster.ray_scoring")
     monkeypatch.delitem(sys.modules, "manylabel.cluster.ray")
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r"Scoring on Ray needs .* pip install '\.\[ray\]'"):
@@ -77,7 +85,8 @@ def test_a_missing_ray_is_told_with_the_command_that_installs_it(
 
 def test_a_node_without_the_folder_says_so(shapes_bundle: Path, images: Path, tmp_path: Path) -> None:
     job = ScoringJob(bundle=shapes_bundle, photos=images, out=tmp_path / "elsewhere")
-    assert cluster_module._Worker(job, ".token").open() == (f"{tmp_path / 'elsewhere'} is not shared with it")
+    opened = open_on_a_node(job)
+    assert opened == f"{tmp_path / 'elsewhere'} is not shared with it"
 
 
 def test_a_node_without_a_library_says_so(
@@ -88,8 +97,7 @@ def test_a_node_without_a_library_says_so(
     entry = replace(ENGINES["openvino"], is_installed=lambda: False)
     monkeypatch.setitem(ENGINES, "openvino", entry)
     (tmp_path / "scores/_parts/.token").touch()
-    problem = cluster_module._Worker(job, ".token").open()
-    assert "The engine 'openvino' needs more than the base install" in str(problem)
+    assert "The engine 'openvino' needs more than the base install" in open_on_a_node(job)
 
 
 def test_a_job_for_other_machines_has_whole_paths_and_no_files_of_thresholds(
@@ -98,7 +106,7 @@ def test_a_job_for_other_machines_has_whole_paths_and_no_files_of_thresholds(
     monkeypatch.chdir(tmp_path)
     Path("mine.csv").write_text("label,threshold\ncircle,0.25\n", encoding="utf-8")
     job = ScoringJob(bundle=shapes_bundle, photos=images, out=Path("scores"), thresholds=Path("mine.csv"))
-    sent = cluster_module._make_portable(job)
+    sent = scoring._make_portable(job)
     assert sent.out == tmp_path / "scores"
     assert isinstance(sent.thresholds, dict)
     assert set(sent.thresholds) == {"circle", "square", "triangle"}

@@ -1,0 +1,273 @@
+"""Train the fits of a comparison on the nodes of a Ray cluster.
+
+In:  the settings of a comparison; perhaps the address of a cluster.
+Out: the run directory that one machine would write. A task is one fit: of a model on a fold, or on all
+     training photos.
+
+Every node reads the photos and computes features itself, or finds them in the cache where it is shared. The
+finished fits travel to this machine, which evaluates the models and writes the run as ever: what no node
+could train, it trains itself.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from manylabel.cluster.ray import RayWorkers, joined_cluster
+from manylabel.config import RunConfig
+from manylabel.errors import ConfigError, InputError, TableError
+from manylabel.io.files import write_atomically
+from manylabel.pipeline import RunResult, compare
+from manylabel.preparation import PreparedRun, RunClock, prepare
+from manylabel.training.cross_validation import Experiment, choose_folds, fit_fold
+from manylabel.training.finished_fits import FinishedFits, describe_task
+from manylabel.training.methods import FitRows, TrainingMethod, TrainingTask
+from manylabel.training.trial import build_method, build_task
+from manylabel.types import IntArray, LabelTable, ProgressCallback, ignore_progress
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FitTask:
+    """One fit of a comparison.
+
+    Attributes:
+        model: Name of the backbone.
+        fold: Number of the fold; None for the fit on all training photos.
+    """
+
+    model: str
+    fold: int | None
+
+    def __str__(self) -> str:
+        """Name the fit."""
+        return self.model if self.fold is None else f"{self.model}, fold {self.fold + 1}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedFit:
+    """A file of ``FinishedFits``.
+
+    Attributes:
+        file: Its name.
+        content: Its bytes.
+    """
+
+    file: str
+    content: bytes
+
+
+def compare_on_ray(
+    config: RunConfig,
+    *,
+    address: str | None = None,
+    table: LabelTable | None = None,
+    command: Sequence[str] = (),
+    recipe: str = "",
+    on_progress: ProgressCallback = ignore_progress,
+) -> RunResult:
+    """Compare models as ``pipeline.compare``, each fit trained on a node of a Ray cluster.
+
+    Args:
+        config: The settings; all nodes must see the photos under the same path.
+        address: "auto" for the cluster that this machine belongs to, or HOST:PORT of one; None: the
+            environment variable RAY_ADDRESS, else a cluster that is started on this machine and ended again.
+        table: As for ``compare``.
+        command: As for ``compare``.
+        recipe: As for ``compare``.
+        on_progress: Called with the progress.
+
+    Raises:
+        ConfigError: The address cannot be used.
+        InputError: As for ``compare``; or a node lacks photos or libraries, or would compute something else.
+    """
+    with joined_cluster(address):
+        return compare(
+            config,
+            table=table,
+            command=command,
+            recipe=recipe,
+            on_progress=on_progress,
+            train_elsewhere=partial(_train_on_nodes, on_progress=on_progress),
+        )
+
+
+def _train_on_nodes(run: PreparedRun, folder: Path, *, on_progress: ProgressCallback) -> None:
+    """Train all fits that are not finished yet, and put them into the folder of finished fits."""
+    models = [PlannedModel.plan(run, number, folder=folder) for number in range(len(run.starts))]
+    missing = {model.name: tasks for model in models if (tasks := model.missing())}
+    if not missing:
+        return
+    job = TrainingJob.of(run)
+    described = {model.name: describe_task(model.task) for model in models}
+    workers = RayWorkers[FitTask, FinishedFit](job, what="fits", on_progress=on_progress, expected=described)
+    paths = {model.name: model.path for model in models}
+    n_tasks = sum(map(len, missing.values()))
+    for task, outcome in workers.run(_Queue(missing).take, n_tasks=n_tasks):
+        if isinstance(outcome, str):
+            _logger.warning("%s: trained on this machine instead: %s", task, outcome)
+            continue
+        path = paths[task.model](task.fold)
+        if outcome.file != path.name:
+            raise ConfigError(f"Ray: {task}: a node trained on other photos than this machine would")
+        write_atomically(path, outcome.content)
+
+
+def _make_portable(config: RunConfig) -> RunConfig:
+    """Return settings that do not depend on the working folder."""
+
+    def absolute(given: str) -> str:
+        return str(Path(given).absolute()) if given else given
+
+    weights = []
+    for given in config.model.weights:
+        name, equals, file = given.rpartition("=")
+        weights.append(f"{name}{equals}{absolute(file)}")
+    data = replace(config.data, photos=absolute(config.data.photos))
+    return replace(config, data=data, model=replace(config.model, weights=tuple(weights)))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PlannedModel:
+    """The fits of a model.
+
+    Attributes:
+        name: Name of the backbone.
+        task: The input of its training method.
+        experiment: What all models of the run share.
+        folds: Rows that each fit of the cross-validation holds out.
+    """
+
+    name: str
+    task: TrainingTask
+    experiment: Experiment
+    folds: tuple[IntArray, ...]
+
+    @classmethod
+    def plan(cls, run: PreparedRun, number: int, *, folder: Path) -> "PlannedModel":
+        """List the fits of one of the models of a run, whose finished ones are in a folder."""
+        start, provenance = run.starts[number]
+        fits = FinishedFits(folder)
+        experiment = run.experiment(start, provenance, fits=fits, on_progress=ignore_progress)
+        task = build_task(start, provenance, experiment)
+        return cls(
+            name=start.backbone.name, task=task, experiment=experiment, folds=choose_folds(task, experiment)
+        )
+
+    def rows(self, fold: int | None) -> FitRows:
+        """Return the photos of a fit."""
+        if fold is None:
+            return self.experiment.final_rows()
+        return self.experiment.fold_rows(self.folds[fold], fold=fold)
+
+    def path(self, fold: int | None) -> Path:
+        """Return the file of a fit, which need not exist."""
+        path = self.experiment.fits.path(self.task, self.rows(fold))
+        assert path is not None, "the folder of finished fits was given"
+        return path
+
+    def missing(self) -> list[FitTask]:
+        """List the fits that are not finished."""
+        folds = [*range(len(self.folds)), None]
+        return [FitTask(self.name, fold) for fold in folds if not self.path(fold).exists()]
+
+
+@dataclass
+class _Queue:
+    """Fits to train, by model: a node stays with its model, whose features it has, while that has fits."""
+
+    left: dict[str, list[FitTask]]
+    model_of: dict[str, str] = field(default_factory=dict)  # by node
+
+    def take(self, node: str) -> FitTask | None:
+        """Return the next fit for a node."""
+        model = self.model_of.get(node, "")
+        if not self.left.get(model):
+            busy = set(self.model_of.values())
+            waiting = {name: len(tasks) for name, tasks in self.left.items() if tasks}
+            if not waiting:
+                return None
+            model = max(waiting, key=lambda name: (name not in busy, waiting[name]))
+            self.model_of[node] = model
+        return self.left[model].pop(0)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TrainingJob:
+    """The comparison of a run; it travels to the nodes.
+
+    Attributes:
+        config: Its settings, with absolute paths.
+        table: The photos and their labels.
+        n_threads: Threads that the driver computes with: sums depend on their number in the last digit.
+    """
+
+    config: RunConfig
+    table: LabelTable
+    n_threads: int
+
+    @classmethod
+    def of(cls, run: PreparedRun) -> "TrainingJob":
+        """Return the comparison of a run, as any node can open it that sees the same photos."""
+        photos = tuple(path.absolute() for path in run.table.photos)
+        return cls(
+            config=_make_portable(run.config),
+            table=replace(run.table, photos=photos),
+            n_threads=torch.get_num_threads(),
+        )
+
+    @property
+    def uses_gpus(self) -> bool:
+        """Tell whether it computes on GPUs where a node has some."""
+        return self.config.training.device not in ("cpu", "mps")
+
+    def open(self) -> "OpenTraining":
+        """Read the photos and build the models on a node."""
+        torch.set_num_threads(self.n_threads)
+        clock = RunClock(command=(), recipe="")
+        try:
+            run = prepare(self.config, table=self.table, clock=clock, on_progress=ignore_progress)
+        except TableError as error:
+            raise InputError(f"{error}\nAll nodes must see the photos under the same path.") from error
+        return OpenTraining(run)
+
+
+class OpenTraining:
+    """The photos and models of a node."""
+
+    def __init__(self, run: PreparedRun) -> None:
+        self._folder = TemporaryDirectory(prefix="manylabel-fits-")
+        folder = Path(self._folder.name)
+        models = [PlannedModel.plan(run, number, folder=folder) for number in range(len(run.starts))]
+        self._models = {model.name: model for model in models}
+        self._methods = defaultdict[str, TrainingMethod | None](lambda: None)
+
+    def describe(self) -> dict[str, dict[str, object]]:
+        """Return what decides the fits of every model."""
+        return {name: describe_task(model.task) for name, model in self._models.items()}
+
+    def run(self, task: FitTask) -> FinishedFit | str:
+        """Train a fit."""
+        model = self._models[task.model]
+        if self._methods[task.model] is None:
+            self._methods.clear()  # the features of one model at a time
+            self._methods[task.model] = build_method(model.task, model.experiment)
+        method = self._methods[task.model]
+        assert method is not None
+        if task.fold is None:
+            model.experiment.fits.final(method, model.rows(None))
+        else:
+            fit_fold(method, model.folds[task.fold], model.experiment, fold=task.fold)
+        path = model.path(task.fold)
+        content = path.read_bytes()
+        with suppress(OSError):
+            path.unlink()
+        return FinishedFit(file=path.name, content=content)
