@@ -171,7 +171,7 @@ class PlannedModel:
     def path(self, fold: int | None) -> Path:
         """Return the file of a fit, which need not exist."""
         path = self.experiment.fits.path(self.task, self.rows(fold))
-        assert path is not None, "the folder of finished fits was given"
+        assert path is not None, "fits are kept in a folder"
         return path
 
     def missing(self) -> list[FitTask]:

@@ -67,10 +67,9 @@ def run_trial(initial: Classifier, provenance: Provenance, experiment: Experimen
     """
     config, stages = experiment.config, dict[str, float]()
     with _timed(stages, "features"):
-        task = build_task(initial, provenance, experiment)
-        method = build_method(task, experiment)
+        method = build_method(build_task(initial, provenance, experiment), experiment)
     with _timed(stages, "cross-validation"):
-        cv = cross_validate(method, choose_folds(task, experiment), experiment)
+        cv = cross_validate(method, choose_folds(method.task, experiment), experiment)
     with _timed(stages, "training"):
         final = experiment.fits.final(method, experiment.final_rows())
     with _timed(stages, "calibration and thresholds"):
