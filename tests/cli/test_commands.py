@@ -248,6 +248,7 @@ def test_an_unknown_form_is_told_before_the_work(run: Run, shapes_bundle: Path) 
 
     assert answer.code == 2
     assert "said.txt: unknown file extension" in answer.said
+    assert "For a folder of parts, choose a name without a dot, or make the folder first" in answer.said
 
 
 def test_thresholds_are_given_to_predict_and_evaluate(

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,15 @@ def test_a_link_into_a_hidden_folder_is_followed(folder: Path) -> None:
     (folder / "linked").symlink_to(folder / ".hidden")
     assert "linked/4.jpg" in PhotoFolder(folder).names()
     assert folder / "linked/4.jpg" in find_photos(folder)
+
+
+def test_a_folder_that_vanishes_while_it_is_listed_is_told(folder: Path) -> None:
+    names = PhotoFolder(folder).names()
+    assert next(names) == "Z.jpg"
+    shutil.rmtree(folder / "a")
+
+    with pytest.raises(InputError, match=r"photos/a: cannot be listed: No such file or directory"):
+        list(names)
 
 
 def test_a_missing_list_is_told(tmp_path: Path) -> None:

@@ -15,11 +15,12 @@ from manylabel.cli.console import show_line
 from manylabel.cli.progress import show_progress
 from manylabel.cli.screen import Said, show_parts
 from manylabel.config import DeviceName, EngineName, PrecisionName
-from manylabel.errors import ConfigError
+from manylabel.errors import ConfigError, OutputError
 from manylabel.exporters.predictions.registry import (
     FORMATS,
     PART_ENDINGS,
     PART_SIZE,
+    find_format,
     open_prediction_files,
 )
 
@@ -207,6 +208,21 @@ def _refuse_given(options_of_folders: Mapping[str, object]) -> None:
         raise ConfigError(f"{', '.join(given)}: only with --out FOLDER")
 
 
+def _check_endings(files: list[Path]) -> None:
+    """Check the endings of files to write.
+
+    Raises:
+        OutputError: One is unknown; perhaps a new folder is meant.
+    """
+    for file in files:
+        try:
+            find_format(file)
+        except OutputError as error:
+            raise OutputError(
+                f"{error}. For a folder of parts, choose a name without a dot, or make the folder first"
+            ) from error
+
+
 def _find_folder(files: list[Path], photos: list[Path], *, is_for_excel: bool) -> Path | None:
     """Return the folder to write to; None where files are given.
 
@@ -215,6 +231,7 @@ def _find_folder(files: list[Path], photos: list[Path], *, is_for_excel: bool) -
     """
     folders = [file for file in files if file.is_dir() or not file.suffix]
     if not folders:
+        _check_endings(files)
         return None
     folder = folders[0]
     if len(files) > 1:

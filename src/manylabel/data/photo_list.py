@@ -114,7 +114,8 @@ class PhotoFolder:
         yield from self._walk(self._folder, "", root=self._folder.resolve(), seen=set())
 
     def _walk(self, folder: Path, prefix: str, *, root: Path, seen: set[tuple[int, int]]) -> Iterator[str]:
-        identity = folder.stat()
+        with _listing(folder):
+            identity = folder.stat()
         if (identity.st_dev, identity.st_ino) in seen:
             return
         seen.add((identity.st_dev, identity.st_ino))
