@@ -310,7 +310,7 @@ class RunConfig:
     replaced."""
 
     fresh: bool = False
-    """Train everything anew, even if an interrupted run of the same `out` had finished some of it."""
+    """Train everything again, even if an interrupted run with the same `out` finished some of it."""
 
     seed: Seed = 0
     """Seed of every random choice; the same seed gives the same scores on the same machine."""

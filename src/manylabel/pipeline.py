@@ -10,7 +10,7 @@ from pathlib import Path
 
 from manylabel.config import RunConfig
 from manylabel.data.split import SPLIT_FILE, write_split
-from manylabel.errors import ConfigError
+from manylabel.errors import ConfigError, OutputError
 from manylabel.io.cache import default_cache
 from manylabel.io.files import write_atomically
 from manylabel.io.unfinished import FinishedWork
@@ -45,7 +45,7 @@ class RunResult:
     results: RunResults
 
 
-def compare(  # noqa: PLR0913 - what a run needs, and who watches it
+def compare(  # noqa: PLR0913 - independent settings
     config: RunConfig,
     *,
     table: LabelTable | None = None,
@@ -63,10 +63,10 @@ def compare(  # noqa: PLR0913 - what a run needs, and who watches it
         command: The words of the command, for the report.
         recipe: Name of the recipe that the settings started from, for the report.
         on_progress: Called with the progress.
-        is_temporary: Whether no later run will fill the same folder. Otherwise finished fits are kept until
-            the run is complete: if it is interrupted, the next one with the same settings uses them.
-        train_elsewhere: Called with the run and the folder of finished fits before the first model is
-            trained; what it puts there is not trained here.
+        is_temporary: Whether the output folder is temporary, so that the run cannot be resumed. Otherwise
+            finished fits are kept until the run is complete; after an interruption, the next run uses them.
+        train_elsewhere: Trains fits before the first model is trained here, and puts them into the folder of
+            finished fits.
 
     Returns:
         Where the run directory lies, and its results.
@@ -84,7 +84,9 @@ def compare(  # noqa: PLR0913 - what a run needs, and who watches it
         check_room_for_models(folder, run, out=out)
         write_split(folder / SPLIT_FILE, run.table, run.split)
         finished = work.open(is_fresh=config.fresh)
-        if train_elsewhere is not None and finished is not None:
+        if train_elsewhere is not None:
+            if finished is None:
+                raise OutputError("fits from other machines need the cache; set MANYLABEL_CACHE to a folder")
             train_elsewhere(run, finished)
         trials = []
         for n_done, (start, provenance) in enumerate(run.starts):
@@ -102,7 +104,7 @@ def compare(  # noqa: PLR0913 - what a run needs, and who watches it
             results, run.table, out=folder, heat_maps=draw_heat_maps(results, run.table, folder=folder)
         )
         write_label_issues(folder, best_trial(trials, results), run.table)
-        # Whoever runs these settings again decides anew about what is there.
+        # A later run with these settings must ask again to replace or discard earlier work.
         settings = config_to_toml(replace(run.config, overwrite=False, fresh=False))
         write_atomically(folder / "config.toml", settings.encode())
     return RunResult(out=out, results=results)

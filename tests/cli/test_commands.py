@@ -431,8 +431,8 @@ def test_unfinished_runs_are_shown_and_cleared(run: Run, feature_cache: Path, tm
         ("new", "interrupted"),
         ("running", "running"),
     ):
-        assert f"Unfinished run: {tmp_path / name} ({state}; 1 finished fits, " in shown
-    assert "The same command resumes an interrupted run; manylabel cache --clear removes it." in shown
+        assert f"Unfinished run: {tmp_path / name} ({state}; 1 finished fit, " in shown
+    assert "Repeat the command of an interrupted run to resume it; --clear removes all of them." in shown
     assert "2 entries removed" in run("cache", "--clear").stdout
     assert [folder is not None and folder.exists() for folder in folders] == [False, False, True]
     works[2].__exit__(None, None, None)

@@ -92,7 +92,7 @@ def test_a_node_without_the_photos_says_so(run: PreparedRun) -> None:
     assert failure.reason.endswith("\nAll nodes must see the photos under the same path.")
 
 
-def test_a_node_with_another_version_differs_by_name(
+def test_a_different_library_version_on_a_node_is_named(
     run: PreparedRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = training.TrainingJob.of(run).open().describe()
@@ -114,7 +114,7 @@ def test_a_job_for_other_machines_has_whole_paths(
         config=replace(
             config,
             data=replace(config.data, photos="images"),
-            model=replace(config.model, weights=("squeezenet1_1=w.pth", "v.pth")),
+            model=replace(config.model, weights=("squeezenet1_1=run=3/w.pth", "squeezenet1_0=v.pth")),
         ),
         table=replace(run.table, photos=tuple(path.relative_to(shapes_folder) for path in run.table.photos)),
     )
@@ -124,8 +124,8 @@ def test_a_job_for_other_machines_has_whole_paths(
     assert job.table.photos == run.table.photos
     assert job.config.data.photos == str(shapes_folder / "images")
     assert job.config.model.weights == (
-        f"squeezenet1_1={shapes_folder / 'w.pth'}",
-        str(shapes_folder / "v.pth"),
+        f"squeezenet1_1={shapes_folder / 'run=3/w.pth'}",
+        f"squeezenet1_0={shapes_folder / 'v.pth'}",
     )
 
 
@@ -166,7 +166,7 @@ def cluster() -> Iterator[Any]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("is_disturbed", [False, True])
-def test_three_nodes_compare_as_one_machine(
+def test_three_nodes_give_the_results_of_one_machine(
     is_disturbed: bool, cluster: Any, config: RunConfig, tmp_path: Path, feature_cache: Path
 ) -> None:
     here = compare(replace(config, out=str(tmp_path / "here"))).out
@@ -187,7 +187,7 @@ def test_three_nodes_compare_as_one_machine(
 
 
 @pytest.mark.slow
-def test_what_nodes_fail_at_is_trained_here(
+def test_fits_that_fail_on_nodes_are_trained_on_this_machine(
     cluster: Any, config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     class Failing(training.TrainingJob):  # type: ignore[misc, name-defined]
@@ -201,7 +201,7 @@ def test_what_nodes_fail_at_is_trained_here(
 
     there = training.compare_on_ray(config).out
 
-    assert "squeezenet1_1, fold 1: trained on this machine instead: failed 3 times: no room" in caplog.text
+    assert "squeezenet1_1, fold 1: failed 3 times: no room; this machine will train it" in caplog.text
     assert numbers(there) == numbers(here)
 
 

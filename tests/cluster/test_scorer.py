@@ -1,6 +1,7 @@
 """A model as a function from batch to batch."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from PIL import Image
 
 from manylabel import Model
 from manylabel.cluster import Scorer
+from manylabel.cluster import scorer as scorer_module
+from manylabel.engines.registry import open_predictor
 from manylabel.errors import BundleError, InputError, TableError
 
 LABELS = ["circle", "square", "triangle"]
@@ -83,13 +86,15 @@ def test_a_used_scorer_travels_without_its_model(shapes_bundle: Path, paths: lis
     )
 
 
-def test_a_batch_without_photos_is_refused_by_its_columns(shapes_bundle: Path) -> None:
+def test_unusable_batches_and_models_are_refused(shapes_bundle: Path) -> None:
     with pytest.raises(
         InputError, match=r"no column 'path' \(paths\) or 'image' \(pixels\); its columns: file"
     ):
         Scorer(shapes_bundle)({"file": np.array(["a.jpg"])})
     with pytest.raises(TableError, match=r"image\[0\]"):
         Scorer(shapes_bundle)({"image": np.array([1.5])})
+    with pytest.raises(InputError, match="has the column 'labels', which the result needs"):
+        Scorer(shapes_bundle)({"path": np.array([], dtype=str), "labels": np.array([], dtype=str)})
     with pytest.raises(BundleError):
         Scorer(shapes_bundle / "elsewhere")({"path": np.array(["a.jpg"])})
 
@@ -100,6 +105,23 @@ def test_frames_of_pandas_are_batches(shapes_bundle: Path, paths: list[str]) -> 
     scored = pd.DataFrame(Scorer(shapes_bundle)(frame))  # as with Spark and Dask
 
     assert scored.columns.tolist() == ["path", "labels", "error", *LABELS]
+
+
+def test_threads_open_one_model(
+    shapes_bundle: Path, paths: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, open_once = list[str](), open_predictor
+
+    def note(*given: Any, **options: Any) -> Any:
+        opened.append(options["workload"])
+        return open_once(*given, **options)
+
+    monkeypatch.setattr(scorer_module, "open_predictor", note)
+    scorer = Scorer(shapes_bundle)
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(scorer, [{"path": np.array(paths)}] * 4))
+
+    assert opened == ["many"]
 
 
 @pytest.mark.slow

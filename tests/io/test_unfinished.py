@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from manylabel.io import unfinished
 from manylabel.io.cache import clear_cache, feature_path, list_cache, make_room
 from manylabel.io.unfinished import FinishedWork, UnfinishedRun, list_unfinished
 
@@ -15,7 +16,7 @@ DAY = 24 * 60 * 60
 
 
 class Killed(Exception):
-    """Stands for whatever ends a run."""
+    """A stand-in for whatever ends a run."""
 
 
 def interrupt(out: Path, cache: Path, *, n_fits: int = 2, age: float = 0.0) -> Path:
@@ -60,7 +61,7 @@ def test_a_run_that_ends_well_leaves_no_folder(tmp_path: Path) -> None:
 def test_an_interrupted_run_is_found_by_its_output(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     caplog.set_level(logging.INFO)
     interrupt(tmp_path / "run", tmp_path / "cache")
-    assert "2 finished fits are kept; the same command resumes the run" in caplog.text
+    assert "kept 2 finished fits; run the same command again to resume" in caplog.text
 
     with FinishedWork(tmp_path / "other", cache=tmp_path / "cache") as work:
         folder = work.open(is_fresh=False)
@@ -70,7 +71,7 @@ def test_an_interrupted_run_is_found_by_its_output(caplog: pytest.LogCaptureFixt
         folder = work.open(is_fresh=False)
         assert folder is not None
         assert sorted(path.name for path in folder.iterdir()) == ["0.fit", "1.fit", "run.json"]
-    assert "resuming an interrupted run: of its 2 finished fits" in caplog.text
+    assert "resuming an interrupted run with 2 finished fits" in caplog.text
 
 
 def test_a_fresh_run_forgets_what_was_finished(tmp_path: Path) -> None:
@@ -111,6 +112,36 @@ def test_a_cache_that_cannot_be_written_to_costs_a_warning(
     assert list(list_unfinished(tmp_path / "cache")) == []
 
 
+def test_a_folder_in_use_is_left_to_its_process(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    with FinishedWork(tmp_path / "run", cache=tmp_path / "cache") as work:
+        folder = work.open(is_fresh=False)
+        assert folder is not None
+        (folder / "1.fit").write_bytes(b"1")
+        with FinishedWork(tmp_path / "run", cache=tmp_path / "cache") as second:
+            assert second.open(is_fresh=True) is None
+        assert (folder / "1.fit").exists()
+    assert "another process is using" in caplog.text
+
+
+def test_what_is_no_folder_of_a_run_is_passed_over(tmp_path: Path) -> None:
+    interrupt(tmp_path / "run", tmp_path)
+    (tmp_path / "unfinished" / ("a" * 64)).write_bytes(b"a file")
+
+    assert only(tmp_path).out == tmp_path / "run"
+
+
+def test_without_locks_a_run_counts_as_interrupted_after_a_week(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = interrupt(tmp_path / "run", tmp_path)
+    monkeypatch.setattr(unfinished, "is_locked", lambda path: True)  # as it answers then
+    assert only(tmp_path).is_running
+
+    os.utime(folder, (time.time() - 8 * DAY, time.time() - 8 * DAY))
+
+    assert only(tmp_path).is_old
+
+
 def test_unfinished_runs_are_listed_with_what_they_left(tmp_path: Path) -> None:
     out, cache = tmp_path / "runs" / "run", tmp_path / "cache"
     folder = interrupt(out, cache, age=8 * DAY)
@@ -120,7 +151,8 @@ def test_unfinished_runs_are_listed_with_what_they_left(tmp_path: Path) -> None:
 
     assert (run.folder, run.out, run.n_fits) == (folder, out, 2)
     assert run.left_behind == (partial,)
-    assert run.n_bytes == 1000 + 200 + (folder / "run.json").stat().st_size
+    assert run.n_bytes == 200 + (folder / "run.json").stat().st_size
+    assert run.n_bytes_left == 1000
     assert run.is_old
     assert not run.is_running
     contents = list_cache(cache)
@@ -143,7 +175,7 @@ def test_what_an_interrupted_run_left_is_cleared(tmp_path: Path) -> None:
     interrupt(out, cache)
     partial = leave_behind(out)
     (out.parent / ".run.json").write_bytes(b"of the user")
-    n_bytes = only(cache).n_bytes
+    n_bytes = only(cache).n_bytes + only(cache).n_bytes_left
 
     cleared = clear_cache(cache)
 
@@ -153,7 +185,7 @@ def test_what_an_interrupted_run_left_is_cleared(tmp_path: Path) -> None:
     assert list(cache.iterdir()) == []
 
 
-def test_a_running_run_is_not_cleared(tmp_path: Path) -> None:
+def test_a_run_in_progress_is_not_cleared(tmp_path: Path) -> None:
     with FinishedWork(tmp_path / "run", cache=tmp_path / "cache") as work:
         folder = work.open(is_fresh=False)
         partial = leave_behind(tmp_path / "run")
@@ -164,8 +196,10 @@ def test_a_running_run_is_not_cleared(tmp_path: Path) -> None:
         assert partial.exists()
 
 
-def test_interrupted_runs_give_way_when_the_cache_is_full(tmp_path: Path) -> None:
+def test_a_full_cache_drops_the_oldest_interrupted_run(tmp_path: Path) -> None:
     older = interrupt(tmp_path / "older", tmp_path, age=2 * DAY)
+    leaving = interrupt(tmp_path / "leaving", tmp_path, age=3 * DAY)
+    leave_behind(tmp_path / "leaving")  # stays listed until it is cleared
     newer = interrupt(tmp_path / "newer", tmp_path, age=1 * DAY)
     features = feature_path(tmp_path, "a" * 64)
     features.parent.mkdir()
@@ -174,4 +208,5 @@ def test_interrupted_runs_give_way_when_the_cache_is_full(tmp_path: Path) -> Non
     make_room(features, limit_bytes=1000)
 
     assert not older.exists()
+    assert leaving.exists()
     assert newer.exists()

@@ -134,8 +134,8 @@ def test_a_run_trains_the_fits_that_are_missing(
         assert torch.equal(values, expected.classifier.state_dict()[name]), name
 
 
-def brighter(store: PhotoStore) -> PhotoStore:
-    """Return the same photos, the first of them changed in one pixel."""
+def with_another_hash(store: PhotoStore) -> PhotoStore:
+    """Return the same photos, the first one with another hash."""
     changed = PhotoStore(side_px=store.side_px)
     for row in range(len(store)):
         known = store.fingerprints[row]
@@ -144,9 +144,21 @@ def brighter(store: PhotoStore) -> PhotoStore:
 
 
 @pytest.mark.parametrize(
-    "name", ["seed", "augmentation", "training", "targets", "store", "split", "weights", "version"]
+    "name",
+    [
+        "seed",
+        "augmentation",
+        "training",
+        "targets",
+        "store",
+        "split",
+        "weights",
+        "version",
+        "threads",
+        "module",
+    ],
 )
-def test_a_fit_of_anything_else_is_not_read(
+def test_a_fit_with_any_other_input_is_not_read(  # noqa: C901 - a case per input
     name: str,
     run: Run,
     store: PhotoStore,
@@ -168,11 +180,15 @@ def test_a_fit_of_anything_else_is_not_read(
             changes["targets"] = shapes_table.targets.copy()
             changes["targets"][0, 0] = np.nan
         case "store":
-            changes["store"] = brighter(store)
+            changes["store"] = with_another_hash(store)
         case "split":
             changes["split"] = Split(train=np.arange(1, 24), val=NONE, test=np.arange(24, 32))
         case "weights":
             tiny_classifier.scale_output(2.0)
+        case "threads":
+            monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
+        case "module":
+            setattr(tiny_classifier.head[0], "has_unit_length", False)  # noqa: B010 - not in the type
         case "version":
             monkeypatch.setattr(torch, "__version__", "9.9")
     again = FinishedFits(fits_folder)
@@ -195,7 +211,7 @@ def test_a_damaged_file_is_replaced_with_a_warning(
 
     found = run(again, SOLVED)
 
-    assert f"{path.name} cannot be used (its checksum is wrong)" in caplog.text
+    assert f"{path.name} cannot be used (wrong checksum)" in caplog.text
     assert again.n_read == N_FITS["head"] - 1
     assert found.trial.history == expected.trial.history
     third = FinishedFits(fits_folder)
@@ -214,6 +230,6 @@ def test_a_full_disk_costs_one_warning(
     with caplog.at_level(logging.WARNING):
         trained = run(FinishedFits(fits_folder), SOLVED)
 
-    assert caplog.text.count("it cannot be resumed: [Errno 28]") == 1
+    assert caplog.text.count("no more finished fits of this model can be kept") == 1
     assert list(fits_folder.iterdir()) == []
     assert asdict(trained.trial.history[0])["fold"] == 0

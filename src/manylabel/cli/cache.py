@@ -14,7 +14,9 @@ from manylabel.cli.screen import format_bytes, format_entries, show_cache
 
 def cache(
     *,
-    clear: Annotated[bool, typer.Option("--clear", help="Remove everything from the cache.")] = False,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Remove everything from the cache, except runs in progress.")
+    ] = False,
 ) -> None:
     """Show or clear the cache of features, converted models and unfinished runs.
 

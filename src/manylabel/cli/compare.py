@@ -43,7 +43,8 @@ def compare(
     on: Annotated[
         str,
         typer.Option(
-            help="Where to train: here, or on all nodes of a Ray cluster that share the photos.",
+            help="Where to train: on this machine (here), or on the nodes of a Ray cluster (ray), which must "
+            "all see the photos under the same path.",
             metavar="here|ray",
         ),
     ] = "here",

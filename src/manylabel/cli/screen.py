@@ -20,6 +20,7 @@ from manylabel.cli.console import (
     show_warning,
     stdout,
 )
+from manylabel.data.wording import count
 from manylabel.errors import PhotoError
 
 if TYPE_CHECKING:
@@ -361,12 +362,12 @@ def show_cache(contents: "CacheContents") -> None:
 def _show_unfinished(runs: "Sequence[UnfinishedRun]") -> None:
     """Print which runs are unfinished, and what can be done about them."""
     for run in runs:
-        state = "running" if run.is_running else "interrupted more than a week ago"
-        state = state if run.is_running or run.is_old else "interrupted"
-        size = f"{run.n_fits} finished fits, {format_bytes(run.n_bytes)}"
+        interrupted = "interrupted more than a week ago" if run.is_old else "interrupted"
+        state = "running" if run.is_running else interrupted
+        size = f"{count(run.n_fits, 'finished fit')}, {format_bytes(run.n_bytes + run.n_bytes_left)}"
         show_line(f"Unfinished run: {_or_unknown(run.out)} ({state}; {size})")
     if any(not run.is_running for run in runs):
-        show_line("The same command resumes an interrupted run; manylabel cache --clear removes it.")
+        show_line("Repeat the command of an interrupted run to resume it; --clear removes all of them.")
 
 
 def _or_unknown(value: object) -> str:

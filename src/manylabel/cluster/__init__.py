@@ -1,3 +1,3 @@
-"""Scoring of any number of photos, in parts, on one or several machines."""
+"""Scoring and training on one or several machines."""
 
 from manylabel.cluster.scorer import Scorer as Scorer

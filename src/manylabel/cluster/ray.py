@@ -1,9 +1,9 @@
-"""Do tasks on the nodes of a Ray cluster.
+"""Run tasks on the nodes of a Ray cluster.
 
 In:  a job that every node can open, tasks; perhaps the address of a cluster.
 Out: the outcome of each task. The names of photos travel, photos never do: every node reads them itself.
 
-A task whose node or process was lost is done again elsewhere; one that fails three times is reported.
+A task whose node or process was lost is run again; one that fails three times is reported.
 """
 
 import logging
@@ -44,11 +44,11 @@ class OpenJob(Protocol[_GivenT, _FoundT]):
         """Return what decides the outcome of every task: a dataclass or a mapping, the same on every node."""
 
     def run(self, task: _GivenT) -> _FoundT | str:
-        """Do a task; return its outcome, or why there is none."""
+        """Run a task; return its outcome, or why there is none."""
 
 
 class Job(Protocol[_GivenT, _FoundT]):
-    """Work for the nodes of a cluster; it travels to them."""
+    """Work for the nodes of a cluster, to which it is sent."""
 
     @property
     def uses_gpus(self) -> bool:
@@ -113,7 +113,7 @@ def _connect(address: str) -> None:
 
 
 class _Worker:
-    """A process of a node that does tasks; it opens the job once."""
+    """A process of a node that runs tasks; it opens the job once."""
 
     def __init__(self, job: Job[Any, Any]) -> None:
         self._job = job
@@ -128,7 +128,7 @@ class _Worker:
             return _Failure(str(error))
 
     def run(self, task: Any) -> Any:
-        """Do a task."""
+        """Run a task."""
         if self._opened is None:
             raise RuntimeError("open() comes first")
         return self._opened.run(task)
@@ -145,7 +145,7 @@ class _Handle:
 
 @dataclass(frozen=True)
 class _Failure:
-    """Why a task must be done again, or a node cannot open the job."""
+    """The reason why a task must be run again, or why a node cannot open the job."""
 
     reason: str
 
@@ -157,7 +157,7 @@ class RayWorkers(Generic[TaskT, OutcomeT]):
         job: What to do. Each node gets a worker, or one per GPU if the job uses them.
         what: What its tasks are called in progress, e.g. "parts".
         on_progress: Called with the number of tasks done.
-        expected: What decides the outcomes according to the driver; None takes the first node's word.
+        expected: What decides the outcomes on the driver; None expects what the first node describes.
 
     Raises:
         InputError: A node cannot open the job, or its outcomes would differ.
@@ -208,10 +208,10 @@ class RayWorkers(Generic[TaskT, OutcomeT]):
     def run(
         self, take: Callable[[str], TaskT | None], *, n_tasks: int | None = None
     ) -> Iterator[tuple[TaskT, OutcomeT | str]]:
-        """Yield the outcome of each task, in the order in which they end; a text says why there is none.
+        """Yield the outcome of each task, in the order in which they end, or why it failed.
 
         Args:
-            take: Returns the next task for a node of that ID; None if there are no more.
+            take: Called with the ID of a node; returns its next task, or None if no tasks are left.
             n_tasks: How many tasks there are, for progress; None if that is not known.
         """
         again, n_failures, n_done, is_empty = deque[TaskT](), Counter[str](), 0, False
@@ -275,7 +275,7 @@ class RayWorkers(Generic[TaskT, OutcomeT]):
             self._n_lost[handle.node_id] = _MOST_ATTEMPTS
             self._n_workers[handle.node_id] -= 1
             _logger.warning(
-                "skipping node %s: it failed %d %s in a row", handle.node, _MOST_ATTEMPTS, self._what
+                "skipping node %s: %d %s failed on it in a row", handle.node, _MOST_ATTEMPTS, self._what
             )
 
     def _forget(self, handle: _Handle) -> None:
@@ -317,7 +317,7 @@ class RayWorkers(Generic[TaskT, OutcomeT]):
         texts = f"on {self._described[0]}", f"on {handle.node}"
         if differences := list_differences(self._described[1], described, texts=texts):
             shown = "".join(f"\n  {difference}" for difference in differences)
-            return f"node {handle.node}: would compute something else:{shown}"
+            return f"node {handle.node}: would compute different results:{shown}"
         self._idle.append(handle)
         return None
 

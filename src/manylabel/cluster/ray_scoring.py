@@ -43,7 +43,7 @@ def ray_workers(
 
 @contextmanager
 def _new_token(out: Path) -> Iterator[str]:
-    """Put a file into a folder, by which nodes tell that they share it; return its name."""
+    """Create a file by which nodes recognize a shared folder; yield its name."""
     token = out / RECORDS_FOLDER / f".{uuid4().hex}"
     try:
         with writing(out):
@@ -76,7 +76,7 @@ class SharedScoring:
 
     Attributes:
         job: The job.
-        token: Name of a file in the folder that nodes which share it can see.
+        token: Name of a file that only nodes sharing the folder can see.
     """
 
     job: ScoringJob

@@ -4,15 +4,14 @@ In:  the settings of a comparison; perhaps the address of a cluster.
 Out: the run directory that one machine would write. A task is one fit: of a model on a fold, or on all
      training photos.
 
-Every node reads the photos and computes features itself, or finds them in the cache where it is shared. The
-finished fits travel to this machine, which evaluates the models and writes the run as ever: what no node
-could train, it trains itself.
+Every node reads the photos and computes features itself, or finds them in the cache if it is shared. This
+machine receives the finished fits, evaluates the models and writes the run as usual. It trains the fits that
+failed on the nodes.
 """
 
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -22,8 +21,9 @@ import torch
 
 from manylabel.cluster.ray import RayWorkers, joined_cluster
 from manylabel.config import RunConfig
-from manylabel.errors import ConfigError, InputError, TableError
+from manylabel.errors import InputError, OutputError, TableError
 from manylabel.io.files import write_atomically
+from manylabel.models.classifier import weights_files
 from manylabel.pipeline import RunResult, compare
 from manylabel.preparation import PreparedRun, RunClock, prepare
 from manylabel.training.cross_validation import Experiment, choose_folds, fit_fold
@@ -49,7 +49,7 @@ class FitTask:
 
     def __str__(self) -> str:
         """Name the fit."""
-        return self.model if self.fold is None else f"{self.model}, fold {self.fold + 1}"
+        return f"{self.model}, {'final fit' if self.fold is None else f'fold {self.fold + 1}'}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,12 +74,12 @@ def compare_on_ray(
     recipe: str = "",
     on_progress: ProgressCallback = ignore_progress,
 ) -> RunResult:
-    """Compare models as ``pipeline.compare``, each fit trained on a node of a Ray cluster.
+    """Compare models like ``pipeline.compare``, but train each fit on a node of a Ray cluster.
 
     Args:
         config: The settings; all nodes must see the photos under the same path.
         address: "auto" for the cluster that this machine belongs to, or HOST:PORT of one; None: the
-            environment variable RAY_ADDRESS, else a cluster that is started on this machine and ended again.
+            environment variable RAY_ADDRESS, else a new cluster on this machine, which is stopped at the end.
         table: As for ``compare``.
         command: As for ``compare``.
         recipe: As for ``compare``.
@@ -87,7 +87,7 @@ def compare_on_ray(
 
     Raises:
         ConfigError: The address cannot be used.
-        InputError: As for ``compare``; or a node lacks photos or libraries, or would compute something else.
+        InputError: As for ``compare``; or a node lacks photos or libraries, or its results would differ.
     """
     with joined_cluster(address):
         return compare(
@@ -113,11 +113,14 @@ def _train_on_nodes(run: PreparedRun, folder: Path, *, on_progress: ProgressCall
     n_tasks = sum(map(len, missing.values()))
     for task, outcome in workers.run(_Queue(missing).take, n_tasks=n_tasks):
         if isinstance(outcome, str):
-            _logger.warning("%s: trained on this machine instead: %s", task, outcome)
+            _logger.warning("%s: %s; this machine will train it", task, outcome)
             continue
         path = paths[task.model](task.fold)
         if outcome.file != path.name:
-            raise ConfigError(f"Ray: {task}: a node trained on other photos than this machine would")
+            raise InputError(
+                f"Ray: {task}: a node trained on different photos than this machine expected; check that all "
+                "nodes see the same files"
+            )
         write_atomically(path, outcome.content)
 
 
@@ -127,12 +130,9 @@ def _make_portable(config: RunConfig) -> RunConfig:
     def absolute(given: str) -> str:
         return str(Path(given).absolute()) if given else given
 
-    weights = []
-    for given in config.model.weights:
-        name, equals, file = given.rpartition("=")
-        weights.append(f"{name}{equals}{absolute(file)}")
+    weights = tuple(f"{name}={file.absolute()}" for name, file in weights_files(config.model).items())
     data = replace(config.data, photos=absolute(config.data.photos))
-    return replace(config, data=data, model=replace(config.model, weights=tuple(weights)))
+    return replace(config, data=data, model=replace(config.model, weights=weights))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -153,7 +153,7 @@ class PlannedModel:
 
     @classmethod
     def plan(cls, run: PreparedRun, number: int, *, folder: Path) -> "PlannedModel":
-        """List the fits of one of the models of a run, whose finished ones are in a folder."""
+        """Plan the fits of one model of a run."""
         start, provenance = run.starts[number]
         fits = FinishedFits(folder)
         experiment = run.experiment(start, provenance, fits=fits, on_progress=ignore_progress)
@@ -202,12 +202,12 @@ class _Queue:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TrainingJob:
-    """The comparison of a run; it travels to the nodes.
+    """The comparison of a run, as it is sent to the nodes.
 
     Attributes:
         config: Its settings, with absolute paths.
         table: The photos and their labels.
-        n_threads: Threads that the driver computes with: sums depend on their number in the last digit.
+        n_threads: Threads of the driver: nodes use as many, because the last digits of sums depend on it.
     """
 
     config: RunConfig
@@ -216,7 +216,7 @@ class TrainingJob:
 
     @classmethod
     def of(cls, run: PreparedRun) -> "TrainingJob":
-        """Return the comparison of a run, as any node can open it that sees the same photos."""
+        """Return the comparison of a run in a form that any node with the same photos can open."""
         photos = tuple(path.absolute() for path in run.table.photos)
         return cls(
             config=_make_portable(run.config),
@@ -254,7 +254,7 @@ class OpenTraining:
         """Return what decides the fits of every model."""
         return {name: describe_task(model.task) for name, model in self._models.items()}
 
-    def run(self, task: FitTask) -> FinishedFit | str:
+    def run(self, task: FitTask) -> FinishedFit:
         """Train a fit."""
         model = self._models[task.model]
         if self._methods[task.model] is None:
@@ -262,12 +262,14 @@ class OpenTraining:
             self._methods[task.model] = build_method(model.task, model.experiment)
         method = self._methods[task.model]
         assert method is not None
+        path = model.path(task.fold)
         if task.fold is None:
             model.experiment.fits.final(method, model.rows(None))
         else:
             fit_fold(method, model.folds[task.fold], model.experiment, fold=task.fold)
-        path = model.path(task.fold)
-        content = path.read_bytes()
-        with suppress(OSError):
+        try:
+            content = path.read_bytes()
             path.unlink()
+        except OSError as error:
+            raise OutputError(f"{path.parent}: cannot keep the fit: {error.strerror or error}") from error
         return FinishedFit(file=path.name, content=content)

@@ -6,6 +6,7 @@ Out: the batch with columns for labels and probabilities.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,6 @@ from manylabel.constraints import decide_with_constraints
 from manylabel.data.given_photos import as_photo
 from manylabel.data.remote import Photo, RemotePhoto, is_remote
 from manylabel.engines.base import PixelPredictor
-from manylabel.engines.openvino import workload_of
 from manylabel.engines.registry import open_predictor
 from manylabel.engines.stream import stream_files
 from manylabel.errors import InputError
@@ -32,9 +32,9 @@ _LABELS, _ERROR = "labels", "error"
 
 
 class Scorer:
-    """A trained model as a function from batch to batch, as Ray Data, Spark and Dask call it.
+    """A trained model that Ray Data, Spark and Dask call on batches.
 
-    It can be pickled: only its settings travel, and every process opens the model at its first batch.
+    Only its settings are pickled; every process opens the model when it scores its first batch.
 
     Args:
         bundle: Folder of the model, which every machine sees under the same path.
@@ -46,7 +46,7 @@ class Scorer:
         thresholds: As for ``predict_batches``.
     """
 
-    def __init__(  # noqa: PLR0913 - a wish of the user each
+    def __init__(  # noqa: PLR0913 - independent settings
         self,
         bundle: Path | str,
         *,
@@ -57,7 +57,7 @@ class Scorer:
         precision: PrecisionName = "auto",
         thresholds: ThresholdSource | Sequence[ThresholdSource] | None = None,
     ) -> None:
-        """Open nothing yet."""
+        """Store the settings."""
         self._bundle = Path(bundle).absolute()
         self._path_column, self._image_column = path_column, image_column
         self._engine: EngineName = engine
@@ -65,22 +65,24 @@ class Scorer:
         self._precision: PrecisionName = precision
         self._thresholds = thresholds
         self._predictor: PixelPredictor | None = None
+        self._lock = Lock()
 
     def __call__(self, batch: "Mapping[str, ArrayLike] | pd.DataFrame") -> dict[str, NDArray[Any]]:
         """Score a batch.
 
         Args:
-            batch: Columns of one length [n_photos], or a data frame: paths or URLs, or uint8 pixels
+            batch: Columns of equal length [n_photos], or a data frame: paths or URLs, or uint8 pixels
                 [height, width, 3] each.
 
         Returns:
-            The columns of the batch but for pixels; ``labels``, joined by ``;``, the most probable first;
-            ``error``, why a photo cannot be read, else empty; a column of probabilities per label, NaN where
-            a photo cannot be read. A label that is called like another column is ``"NAME (score)"``.
+            The columns of the batch, except the pixels; ``labels``, the predicted labels, joined by ``;``,
+            the most probable first; ``error``, why a photo cannot be read, else empty; a column of
+            probabilities per label, NaN if a photo cannot be read. If a label has the name of another
+            column, its probabilities are in ``"NAME (score)"``.
 
         Raises:
             InputError: The batch has neither column, or the model cannot be opened.
-            TableError: A cell of pixels holds none.
+            TableError: A cell of the pixel column holds no image.
         """
         has_pixels = self._image_column in batch
         if not has_pixels and self._path_column not in batch:
@@ -89,11 +91,15 @@ class Scorer:
                 f"(pixels); its columns: {', '.join(map(str, batch)) or 'none'}"
             )
         cells = [*np.asarray(batch[self._image_column if has_pixels else self._path_column])]
-        predictor = self._opened(len(cells))
+        predictor = self._opened()
         values, errors = (_score_images if has_pixels else _score_files)(predictor, cells)
         decided = decide_with_constraints(predictor.constraints, np.nan_to_num(values), predictor.thresholds)
         decided &= ~np.isnan(values)
-        kept = {name: np.asarray(batch[name]) for name in map(str, batch) if name != self._image_column}
+        kept = {str(name): np.asarray(column) for name, column in batch.items() if name != self._image_column}
+        if taken := [name for name in (_LABELS, _ERROR) if name in kept]:
+            raise InputError(
+                f"Scorer: the batch has the column '{taken[0]}', which the result needs; rename or drop it"
+            )
         columns = label_columns(predictor.labels, others=[*kept, _LABELS, _ERROR])
         return {
             **kept,
@@ -104,28 +110,35 @@ class Scorer:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The label names.
+        """Return the label names.
 
         Raises:
             BundleError: There is no such model.
         """
         return read_bundle(self._bundle).config.labels
 
-    def _opened(self, n_photos: int) -> PixelPredictor:
-        if self._predictor is None:
-            self._predictor = open_predictor(
-                self._bundle,
-                engine=self._engine,
-                device=self._device,
-                precision=self._precision,
-                workload=workload_of(n_photos),
-                thresholds=self._thresholds,
-            )
-        return self._predictor
+    def _opened(self) -> PixelPredictor:
+        """Return the open model; threads of one process share it."""
+        with self._lock:
+            if self._predictor is None:
+                self._predictor = open_predictor(
+                    self._bundle,
+                    engine=self._engine,
+                    device=self._device,
+                    precision=self._precision,
+                    workload="many",
+                    thresholds=self._thresholds,
+                )
+            return self._predictor
 
     def __getstate__(self) -> dict[str, object]:
-        """Return the settings alone: an open model does not travel."""
-        return {**self.__dict__, "_predictor": None}
+        """Return only the settings; the open model is not pickled."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_predictor", "_lock")}
+
+    def __setstate__(self, settings: dict[str, object]) -> None:
+        """Take the settings; the model is not open yet."""
+        self.__dict__.update(settings)
+        self._predictor, self._lock = None, Lock()
 
 
 def _score_images(predictor: PixelPredictor, cells: Sequence[object]) -> tuple[FloatArray, list[str]]:
@@ -151,7 +164,7 @@ def _score_files(predictor: PixelPredictor, cells: Sequence[object]) -> tuple[Fl
 
 
 def _names(labels: Sequence[str], values: FloatArray, decided: NDArray[np.bool_]) -> NDArray[Any]:
-    """Return the given labels of each photo, joined, the most probable first [n_photos]."""
+    """Return the predicted labels of each photo, joined by ``;``, the most probable first [n_photos]."""
     order = np.argsort(-values, axis=1)
     return np.array(
         [

@@ -199,7 +199,7 @@ def make_room(newest: Path, *, limit_bytes: int) -> None:
     """
     folder = newest.parent.parent
     _remove_left_behind(folder)
-    interrupted = [run for run in list_unfinished(folder) if not run.is_running]
+    interrupted = [run for run in list_unfinished(folder) if not run.is_running and not run.left_behind]
     found = [(run.folder, run.n_bytes, run.last_used) for run in interrupted]
     found += [(path, size, stat.st_mtime) for path, size, stat in _found(folder)]
     found.sort(key=lambda known: (known[2], known[0].name))
@@ -238,10 +238,10 @@ def list_cache(folder: Path | None = None) -> CacheContents:
 
 
 def clear_cache(folder: Path | None = None) -> ClearedCache:
-    """Remove all features, converted models and interrupted runs from the cache, and no other files.
+    """Remove all features, converted models and interrupted runs from the cache.
 
-    Runs in progress continue: they keep what they have read, and write again what they need. Of interrupted
-    runs, the half-written folders beside their outputs are removed too.
+    Also remove the half-written folders that killed runs left beside their outputs, and no other files. Runs
+    in progress continue: they keep what they have read, and write again what they need.
 
     Args:
         folder: Folder of the cache; ``default_cache()`` if not given.
@@ -254,7 +254,7 @@ def clear_cache(folder: Path | None = None) -> ClearedCache:
     left_behind = [(path, stat.st_size) for path, stat in _left_behind(folder)]
     interrupted = [run for run in list_unfinished(folder) if not run.is_running]
     of_runs = [(path, 0) for run in interrupted for path in run.left_behind]
-    of_runs += [(run.folder, run.n_bytes) for run in interrupted]
+    of_runs += [(run.folder, run.n_bytes + run.n_bytes_left) for run in interrupted]
     problems, n_bytes = [], 0
     for path, size in [*entries, *left_behind, *of_runs]:
         error = _remove(path)

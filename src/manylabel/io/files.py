@@ -275,7 +275,7 @@ def is_locked(path: Path) -> bool:
     Raises:
         OSError: The file cannot be opened.
     """
-    with path.open("rb") as file:
+    with path.open("r+b") as file:  # NFS locks no others
         try:
             return not try_to_lock(file)
         except NotImplementedError:

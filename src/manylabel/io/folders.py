@@ -163,10 +163,10 @@ def _lock_of(target: Path) -> Path:
 
 
 def find_abandoned(path: Path) -> list[Path]:
-    """List the half-written folders of killed processes; none if the disk has no locks.
+    """List the half-written folders of killed processes; none if the file system has no locks.
 
     Args:
-        path: The folder that they were to become.
+        path: The folder that the processes were writing.
     """
     target = path.resolve()
     try:

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +37,8 @@ class UnfinishedRun:
         folder: Its folder in the cache.
         out: The folder that it was to fill; None if that is unknown.
         n_fits: Number of finished fits.
-        n_bytes: Size on disk, with what it left beside ``out``.
+        n_bytes: Size of that folder.
+        n_bytes_left: Size of what it left beside ``out``.
         last_used: Seconds since the epoch when it last finished something.
         left_behind: Half-written folders beside ``out``.
         is_running: Whether a process is still working on it.
@@ -47,6 +48,7 @@ class UnfinishedRun:
     out: Path | None
     n_fits: int
     n_bytes: int
+    n_bytes_left: int
     last_used: float
     left_behind: tuple[Path, ...]
     is_running: bool
@@ -60,15 +62,15 @@ class UnfinishedRun:
 class FinishedWork:
     """The folder in the cache where a run keeps what it has finished.
 
-    A context around the run: if it ends well, or had finished nothing, the folder is removed.
+    A context manager: it removes the folder if the run succeeds or has finished no fit.
 
     Args:
-        out: The folder that the run fills; the next run that fills the same one can go on.
+        out: The folder that the run fills. A later run with the same ``out`` resumes.
         cache: Folder of the cache; None keeps nothing.
     """
 
     def __init__(self, out: Path, *, cache: Path | None) -> None:
-        """Touch nothing: another process may be working on the same run."""
+        """Name the folder, but do not create it: another process may be working on the same run."""
         self._out = out.resolve()
         name = hashlib.sha256(os.fsencode(self._out)).hexdigest()
         self._folder = None if cache is None else cache / RUNS_FOLDER / name
@@ -86,22 +88,25 @@ class FinishedWork:
         if folder is None:
             return None
         try:
-            if is_fresh and folder.exists():
-                shutil.rmtree(folder)
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = (folder / _RUN_FILE).open("wb")
-            with suppress(NotImplementedError):
-                try_to_lock(self._file)  # tells others that the run goes on
-            self._file.write(json.dumps({"out": str(self._out)}).encode())
-            self._file.flush()
+            file = (folder / _RUN_FILE).open("ab")
+            if not _is_free(file):  # another machine with the same cache and a folder of the same path
+                file.close()
+                raise BlockingIOError(f"another process is using {folder}")
+            self._file = file
+            for fit in folder.glob(f"*{FIT_ENDING}") if is_fresh else ():
+                fit.unlink()
+            file.truncate(0)
+            file.write(json.dumps({"out": str(self._out)}).encode())
+            file.flush()
         except OSError as error:
             _logger.warning("if this run is interrupted, it cannot be resumed: %s", error)
             return None
         if n_fits := _count_fits(folder):
             _logger.info(
-                "resuming an interrupted run: of its %d finished fits, those of the same photos and settings "
-                "are used; --fresh trains them again",
-                n_fits,
+                "resuming an interrupted run with %s; those with the same photos and settings are reused "
+                "(--fresh trains everything again)",
+                _describe_number(n_fits),
             )
         return folder
 
@@ -115,12 +120,28 @@ class FinishedWork:
         if folder is None or self._file is None:
             return
         if kind is not None and (n_fits := _count_fits(folder)):
-            _logger.info("%d finished fits are kept; the same command resumes the run", n_fits)
+            _logger.info("kept %s; run the same command again to resume", _describe_number(n_fits))
         else:
             shutil.rmtree(folder, ignore_errors=True)
             with suppress(OSError):
                 folder.parent.rmdir()
         self._file.close()
+
+
+def _is_free(file: IO[bytes]) -> bool:
+    """Lock a file, which tells others that the run goes on; return False if another process has locked it."""
+    try:
+        return try_to_lock(file)
+    except NotImplementedError:
+        return True
+
+
+def _describe_number(n_fits: int) -> str:
+    return f"{n_fits} finished fit{'' if n_fits == 1 else 's'}"
+
+
+def _size_of(files: Iterable[Path]) -> int:
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _count_fits(folder: Path) -> int:
@@ -139,23 +160,26 @@ def list_unfinished(cache: Path) -> Iterator[UnfinishedRun]:
         return
     for folder in folders:
         if _RUN_FOLDER.fullmatch(folder.name):
-            with suppress(FileNotFoundError):  # the run ended just now
+            with suppress(OSError):  # the run ended just now, or the folder is of another user
                 yield _describe(folder)
 
 
 def _describe(folder: Path) -> UnfinishedRun:
     out, run_file = None, folder / _RUN_FILE
-    is_running = run_file.exists() and is_locked(run_file)
+    last_used = folder.stat().st_mtime
+    # Without locks nobody can tell, except that a run finishes something in a week.
+    is_running = run_file.exists() and is_locked(run_file) and time.time() - last_used < _SECONDS_PER_WEEK
     with suppress(OSError, ValueError, KeyError, TypeError):
         out = Path(json.loads(run_file.read_bytes())["out"])
     left_behind = () if out is None or is_running else tuple(find_abandoned(out))
-    files = [*folder.iterdir(), *(file for left in left_behind for file in left.rglob("*"))]
+    files = [*folder.iterdir()]
     return UnfinishedRun(
         folder=folder,
         out=out,
         n_fits=sum(file.suffix == FIT_ENDING for file in files),
-        n_bytes=sum(file.stat().st_size for file in files if file.is_file()),
-        last_used=folder.stat().st_mtime,
+        n_bytes=_size_of(files),
+        n_bytes_left=sum(_size_of(left.rglob("*")) for left in left_behind),
+        last_used=last_used,
         left_behind=left_behind,
         is_running=is_running,
     )

@@ -65,7 +65,7 @@ class Experiment:
         cache: Folder of the feature cache; None for no cache.
         on_progress: Called with the progress.
         constraints: Constraints that decisions follow; None without constraints.
-        fits: What an interrupted run had finished of the model; by default nothing is read or kept.
+        fits: The finished fits of one model, kept so that a run can be resumed; by default none.
     """
 
     store: PhotoStore
@@ -87,11 +87,11 @@ class Experiment:
         return None if self.split.groups is None else self.split.groups[rows]
 
     def fold_rows(self, held_out: IntArray, *, fold: int) -> FitRows:
-        """Return the photos of the fit of a fold, which holds some out."""
+        """Return the photos of the fit of a fold, without the held-out ones."""
         return self._fit_rows(np.setdiff1d(self.split.train, held_out), held_out, fold=fold)
 
     def final_rows(self) -> FitRows:
-        """Return the photos of the fit that is kept."""
+        """Return the photos of the final fit."""
         return self._fit_rows(self.split.train, self.split.test, fold=None)
 
     def _fit_rows(self, train: IntArray, watched: IntArray, *, fold: int | None) -> FitRows:
@@ -174,7 +174,7 @@ def cross_validate(
 
 
 def fit_fold(method: TrainingMethod, held_out: IntArray, experiment: Experiment, *, fold: int) -> FoldFit:
-    """Train on all training photos but those of a fold, and score these."""
+    """Train on all training photos except those of a fold, and score the held-out photos."""
     rows = experiment.fold_rows(held_out, fold=fold)
     return experiment.fits.fold(method, rows, score=partial(_score_variants, method, rows=held_out))
 

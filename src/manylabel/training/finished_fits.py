@@ -4,12 +4,14 @@ In:  a training method, the photos of a fit, a folder.
 Out: the fit, the same bit for bit whether it was just trained or read; a file per fit, complete or absent.
 
 A file is found by a key of everything that decides the fit: pixels, targets, initial weights, settings, seed,
-versions, kind of processor. What has another key is another file.
+versions, kind of processor. If any of these changes, so does the name of the file.
 """
 
 import hashlib
 import json
 import logging
+import platform
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -38,13 +40,14 @@ from manylabel.types import FloatArray
 
 _FORMAT_VERSION = 1
 _DIGEST_BYTES = 32
+_ADDRESS = re.compile(" at 0x[0-9a-f]+")
 _NUMBERS, _SCORES = "numbers", "scores"
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FoldFit:
-    """The fit of a fold, without its weights, and what it made of the photos that it held out.
+    """The fit of a fold, without its weights, and its probabilities for the held-out photos.
 
     Attributes:
         fit: The fit; its classifier and module are the initial ones.
@@ -59,7 +62,7 @@ class FinishedFits:
     """The finished fits of a model.
 
     Attributes:
-        n_read: Number of fits that an interrupted run had finished.
+        n_read: Number of fits read from files instead of trained.
 
     Args:
         folder: Where they are kept; None keeps none.
@@ -71,11 +74,11 @@ class FinishedFits:
         self.n_read = 0
 
     def fold(self, method: TrainingMethod, rows: FitRows, *, score: Callable[[Fit], FloatArray]) -> FoldFit:
-        """Return the fit of a fold.
+        """Read the fit of a fold, or train it.
 
         Args:
             method: Trains it.
-            rows: The photos of the fold.
+            rows: The photos of the fit.
             score: Scores the held-out photos [n_variants, n_held_out, n_labels].
         """
         initial = method.task.initial
@@ -92,7 +95,7 @@ class FinishedFits:
         )
 
     def final(self, method: TrainingMethod, rows: FitRows) -> Fit:
-        """Return the fit that is kept, with its weights.
+        """Read the final fit with its weights, or train it.
 
         Args:
             method: Trains it.
@@ -128,11 +131,11 @@ class FinishedFits:
         try:
             content = path.read_bytes()
             if hashlib.sha256(content[_DIGEST_BYTES:]).digest() != content[:_DIGEST_BYTES]:
-                raise ValueError("its checksum is wrong")
+                raise ValueError("wrong checksum")
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            _logger.warning("%s cannot be used (%s); its fit is trained again", path.name, error)
+            _logger.warning("the finished fit %s cannot be used (%s) and is trained again", path.name, error)
             with suppress(OSError):
                 path.unlink()
             return None
@@ -144,7 +147,7 @@ class FinishedFits:
         return _StoredFit(numbers=numbers, tensors=tensors)
 
     def _write(self, path: Path | None, tensors: Mapping[str, Tensor], numbers: "_Numbers") -> None:
-        """Write a fit; a full disk costs a warning, not the run."""
+        """Write a fit; warn and continue if the disk is full."""
         if path is None:
             return
         text = bytearray(json.dumps(asdict(numbers)).encode())
@@ -153,7 +156,10 @@ class FinishedFits:
             write_atomically(path, hashlib.sha256(content).digest() + content)
         except OSError as error:
             self._folder = None
-            _logger.warning("if this run is interrupted, it cannot be resumed: %s", error)
+            _logger.warning(
+                "no more finished fits of this model can be kept, so a resumed run trains them again: %s",
+                error,
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +183,7 @@ class _StoredFit:
     tensors: Mapping[str, Tensor]
 
     def restore(self, classifier: Classifier, module: nn.Module) -> Fit:
-        """Return the fit, its weights put into the module if the file has any."""
+        """Load the weights into the module, if the file has any, and return the fit."""
         numbers = self.numbers
         weights, before, after = (self._group(name) for name in ("weights", "before", "after"))
         interpolation = None
@@ -206,7 +212,7 @@ class _StoredFit:
 
 
 def _weights_of(fit: Fit) -> dict[str, Tensor]:
-    """Return the weights of a fit; those before and after training where validation photos choose between."""
+    """Return the weights of a fit, or those before and after it if validation photos choose between them."""
     groups: dict[str, Mapping[str, Tensor]] = {"weights": fit.module.state_dict()}
     if fit.interpolation is not None:
         groups = {"before": fit.interpolation.before, "after": fit.interpolation.after}
@@ -239,6 +245,8 @@ def describe_task(task: TrainingTask) -> dict[str, object]:
     is_cuda = device.type == "cuda"
     return {
         "backbone": initial.backbone.name,
+        "modules": _sha256(_ADDRESS.sub("", repr(initial)).encode()),
+        "head": [*map(repr, initial.head), getattr(initial.head[0], "has_unit_length", None)],
         "labels": [*initial.labels],
         "preprocessing": initial.preprocessing.to_dict(),
         "weights": weights_sha256(initial),
@@ -252,9 +260,8 @@ def describe_task(task: TrainingTask) -> dict[str, object]:
         "engine": [engine.name, engine.version, engine.device.type, str(engine.precision)],
         "precision": str(precision),
         "device": device.type,
-        "processor": torch.cuda.get_device_name(device)
-        if is_cuda
-        else torch.backends.cpu.get_cpu_capability(),
+        "processor": torch.cuda.get_device_name(device) if is_cuda else _describe_cpu(),
+        "n_threads": torch.get_num_threads(),  # sums depend on it in their last digits
         "versions": {
             "format of fits": _FORMAT_VERSION,
             "manylabel": __version__,
@@ -265,6 +272,15 @@ def describe_task(task: TrainingTask) -> dict[str, object]:
             "pillow": PIL.__version__,
         },
     }
+
+
+def _describe_cpu() -> str:
+    """Return the model of the processor, where the system tells it, and its instructions."""
+    name = platform.processor()
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def _sha256(content: bytes) -> str:

@@ -185,7 +185,7 @@ def build_task(initial: Classifier, provenance: Provenance, experiment: Experime
 
 
 def build_method(task: TrainingTask, experiment: Experiment) -> TrainingMethod:
-    """Return the training method of a model, with the features of all photos."""
+    """Create the training method of a model; this computes the features of all photos."""
     split = experiment.split
     others = np.concatenate([split.val, split.test])
     return METHODS[task.training.tune](task, train_rows=split.train, other_rows=others)

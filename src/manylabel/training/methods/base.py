@@ -265,7 +265,7 @@ class TrainingMethod(ABC):
     @classmethod
     @abstractmethod
     def inner_folds(cls, initial: Classifier) -> InnerFolds | None:
-        """Return the extra fits where neither folds nor validation photos were asked for; None for none."""
+        """Return the folds to use if the user asked for neither folds nor validation photos, or None."""
 
     @abstractmethod
     def fit(self, rows: FitRows) -> Fit:
@@ -284,7 +284,7 @@ class TrainingMethod(ABC):
         return None
 
     def add_seconds(self, what: str, seconds: float) -> None:
-        """Count the wall time of steps of a kind."""
+        """Add to the wall time of one kind of step."""
         self.step_seconds[what] = self.step_seconds.get(what, 0.0) + seconds
 
     def scores(self, fit: Fit, rows: IntArray) -> FloatArray:

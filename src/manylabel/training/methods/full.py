@@ -90,7 +90,7 @@ class FullFineTuning(TrainingMethod):
         return replace(fit, seconds=fit.seconds + head_seconds)
 
     def untrained(self) -> tuple[Classifier, nn.Module]:
-        """Return a copy of the model, all of which is trained."""
+        """Return an untrained copy of the model, twice: ``fit`` trains all of it."""
         classifier = copy.deepcopy(self.task.initial).to(self.device).to(memory_format=torch.channels_last)
         return classifier, classifier
 

@@ -39,7 +39,7 @@ class Interpolation:
     def between(
         cls, module: nn.Module, *, before: Mapping[str, Tensor], after: Mapping[str, Tensor]
     ) -> "Interpolation":
-        """Return the interpolation of a module that was trained earlier, from its weights then."""
+        """Restore the interpolation of a trained module from its weights before and after training."""
         module.load_state_dict(dict(before))
         found = cls(module)
         module.load_state_dict(dict(after))

@@ -134,7 +134,7 @@ class LinearProbe(TrainingMethod):
 
     @classmethod
     def inner_folds(cls, initial: Classifier) -> InnerFolds:
-        """Return fewer folds for the large heads of the study."""
+        """Return fewer folds for large heads, whose fits are slow."""
         return QUICK_FOLDS if _is_small(initial) else SLOW_FOLDS
 
     def _compute(self, train_rows: IntArray, other_rows: IntArray) -> tuple[Tensor, Tensor]:
@@ -230,7 +230,7 @@ class LinearProbe(TrainingMethod):
 
 
 def _is_small(initial: Classifier) -> bool:
-    """Tell whether a head is small; those of the study have up to 25 million parameters."""
+    """Tell whether a head is small: the largest have 25 million parameters."""
     return sum(parameter.numel() for parameter in initial.head.parameters()) < _SMALL_HEAD
 
 
