@@ -8,7 +8,7 @@ Out: ``manifest.json``, or an error that names what differs if the folder has an
 import json
 import platform
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -172,7 +172,7 @@ def list_differences(first: object, second: object, *, texts: tuple[str, str]) -
     """Name every value that differs, e.g. ``"settings.part_size: then '100', now '200'"``.
 
     Args:
-        first: A manifest, or nested mappings.
+        first: A dataclass or nested mappings, e.g. a manifest.
         second: Another one.
         texts: What to call the two, e.g. ``("then", "now")``.
     """
@@ -189,7 +189,7 @@ def _shown(value: object) -> str:
 
 
 def _flatten(values: object, prefix: str = "") -> list[tuple[str, object]]:
-    if isinstance(values, Manifest):
+    if is_dataclass(values) and not isinstance(values, type):
         values = asdict(values)
     if not isinstance(values, Mapping):
         return [(prefix, values)]

@@ -10,7 +10,6 @@ failed on the nodes.
 """
 
 import logging
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -248,7 +247,7 @@ class OpenTraining:
         folder = Path(self._folder.name)
         models = [PlannedModel.plan(run, number, folder=folder) for number in range(len(run.starts))]
         self._models = {model.name: model for model in models}
-        self._methods = defaultdict[str, TrainingMethod | None](lambda: None)
+        self._method: tuple[str, TrainingMethod] | None = None  # of one model at a time: it has the features
 
     def describe(self) -> dict[str, dict[str, object]]:
         """Return what decides the fits of every model."""
@@ -257,11 +256,10 @@ class OpenTraining:
     def run(self, task: FitTask) -> FinishedFit:
         """Train a fit."""
         model = self._models[task.model]
-        if self._methods[task.model] is None:
-            self._methods.clear()  # the features of one model at a time
-            self._methods[task.model] = build_method(model.task, model.experiment)
-        method = self._methods[task.model]
-        assert method is not None
+        if self._method is None or self._method[0] != task.model:
+            self._method = None
+            self._method = task.model, build_method(model.task, model.experiment)
+        _, method = self._method
         path = model.path(task.fold)
         if task.fold is None:
             model.experiment.fits.final(method, model.rows(None))

@@ -103,10 +103,13 @@ class FinishedFits:
         """
         path = self.path(method.task, rows)
         if (stored := self._read(path, method)) is not None:
-            return stored.restore(*method.untrained())
-        before = dict(method.step_seconds)
-        fit = method.fit(rows)
-        self._write(path, _weights_of(fit), _numbers_of(fit, method, before=before))
+            fit = stored.restore(*method.untrained())
+        else:
+            before = dict(method.step_seconds)
+            fit = method.fit(rows)
+            self._write(path, _weights_of(fit), _numbers_of(fit, method, before=before))
+        if self.n_read:
+            _logger.info("%s: reused %d finished fits", method.task.initial.backbone.name, self.n_read)
         return fit
 
     def path(self, task: TrainingTask, rows: FitRows) -> Path | None:
