@@ -18,6 +18,15 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
+def untimed_contents(folder: Path) -> dict[str, bytes]:
+    """Return the files of a run that hold neither times nor dates."""
+    return {
+        name: content
+        for name, content in contents(folder).items()
+        if Path(name).suffix in {".csv", ".safetensors"} and name != "table.csv"
+    }
+
+
 @contextmanager
 def written_elsewhere(program: str, place: Path) -> Iterator[subprocess.Popen[str]]:
     """Run a program that prints "writing" once it has begun to write a place, and does not end."""
