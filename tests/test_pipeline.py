@@ -38,7 +38,7 @@ from manylabel.training.photo_store import read_store
 from manylabel.training.trial import run_trial
 from manylabel.trials import Trial
 from manylabel.types import LabelTable, Progress
-from tests.writing import contents
+from tests.writing import contents, untimed_contents
 
 Files = dict[str, bytes]
 
@@ -409,14 +409,7 @@ def test_an_interrupted_comparison_is_resumed(
     found = compare(replace(config, fresh=is_fresh)).out
 
     assert fitted == (all_fits if is_fresh else all_fits[4:])
-    ours, theirs = (
-        {
-            name: content
-            for name, content in contents(folder).items()
-            if name.endswith((".csv", ".safetensors")) and name != "table.csv"
-        }
-        for folder in (found, expected)
-    )
+    ours, theirs = untimed_contents(found), untimed_contents(expected)
     assert len(ours) > 10
     assert ours == theirs
     assert "fresh = false" in (found / "config.toml").read_text(encoding="utf-8")

@@ -9,22 +9,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from manylabel.config import RunConfig
-from manylabel.data.split import SPLIT_FILE, write_split
 from manylabel.errors import ConfigError, OutputError
-from manylabel.io.cache import default_cache
 from manylabel.io.files import write_atomically
-from manylabel.io.unfinished import FinishedWork
-from manylabel.preparation import PreparedRun, RunClock, prepare
+from manylabel.preparation import PreparedRun, RunClock
 from manylabel.recipes import config_to_toml
 from manylabel.report.html import write_report
 from manylabel.report.trial_files import file_name, write_label_issues, write_trial
 from manylabel.results import RunResults
 from manylabel.run_folder import (
+    begin_run,
     best_trial,
-    check_room_for_models,
     draw_heat_maps,
-    keep_finished_models,
-    open_output,
     write_model_bundle,
 )
 from manylabel.training.finished_fits import FinishedFits
@@ -77,13 +72,8 @@ def compare(  # noqa: PLR0913 - independent settings
             ``NAME-unfinished``, or where the disk is full, on another one that has room.
     """
     clock = RunClock(command=command, recipe=recipe)
-    out = Path(config.out)
-    work = FinishedWork(out, cache=None if is_temporary else default_cache())
-    with work, open_output(config) as folder, keep_finished_models(folder, out):
-        run = prepare(config, table=table, clock=clock, on_progress=on_progress)
-        check_room_for_models(folder, run, out=out)
-        write_split(folder / SPLIT_FILE, run.table, run.split)
-        finished = work.open(is_fresh=config.fresh)
+    begun = begin_run(config, table=table, clock=clock, on_progress=on_progress, is_temporary=is_temporary)
+    with begun as (folder, run, finished):
         if train_elsewhere is not None:
             if finished is None:
                 raise OutputError("fits from other machines need the cache; set MANYLABEL_CACHE to a folder")
@@ -107,7 +97,7 @@ def compare(  # noqa: PLR0913 - independent settings
         # A later run with these settings must ask again to replace or discard earlier work.
         settings = config_to_toml(replace(run.config, overwrite=False, fresh=False))
         write_atomically(folder / "config.toml", settings.encode())
-    return RunResult(out=out, results=results)
+    return RunResult(out=Path(config.out), results=results)
 
 
 def train(
@@ -138,15 +128,10 @@ def train(
     if len(config.model.names) != 1:
         raise ConfigError(f"model.names: train takes one model, not {len(config.model.names)}; see compare")
     clock = RunClock(command=command, recipe=recipe)
-    out = Path(config.out)
-    work = FinishedWork(out, cache=None if is_temporary else default_cache())
-    with work, open_output(config) as folder, keep_finished_models(folder, out):
-        run = prepare(config, table=table, clock=clock, on_progress=on_progress)
-        check_room_for_models(folder, run, out=out)
-        write_split(folder / SPLIT_FILE, run.table, run.split)
+    begun = begin_run(config, table=table, clock=clock, on_progress=on_progress, is_temporary=is_temporary)
+    with begun as (folder, run, finished):
         start, provenance = run.starts[0]
-        fits = FinishedFits(work.open(is_fresh=config.fresh))
-        experiment = run.experiment(start, provenance, fits=fits, on_progress=on_progress)
+        experiment = run.experiment(start, provenance, fits=FinishedFits(finished), on_progress=on_progress)
         trained = run_trial(start, provenance, experiment)
         results = write_model_bundle(folder, trained, run, clock=clock)
-    return RunResult(out=out, results=results)
+    return RunResult(out=Path(config.out), results=results)

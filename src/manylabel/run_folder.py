@@ -14,21 +14,23 @@ from pathlib import Path
 from manylabel.bundle.folder import BundleConfig, read_bundle, write_bundle
 from manylabel.bundle.tables import gather_out_of_fold
 from manylabel.config import RunConfig
-from manylabel.data.split import SPLIT_FILE
+from manylabel.data.split import SPLIT_FILE, write_split
 from manylabel.engines.model_files import BUNDLE_FILES
 from manylabel.engines.torch import TorchSplitModel, load_classifier, save_weights
 from manylabel.explanation.occlusion import explain_mistakes
+from manylabel.io.cache import default_cache
 from manylabel.io.files import check_room, writing
 from manylabel.io.folders import check_apart, keep_unfinished, new_folder
+from manylabel.io.unfinished import FinishedWork
 from manylabel.models.classifier import weights_files
 from manylabel.models.split_model import locate
-from manylabel.preparation import PreparedRun, RunClock
+from manylabel.preparation import PreparedRun, RunClock, prepare
 from manylabel.report.card import model_card
 from manylabel.report.trial_files import LABEL_ISSUES_FILE, file_name
 from manylabel.results import RESULTS_FILE, RunResults
 from manylabel.training.trial import TrainedModel
 from manylabel.trials import Trial
-from manylabel.types import LabelTable
+from manylabel.types import LabelTable, ProgressCallback
 
 _logger = logging.getLogger(__name__)
 
@@ -38,6 +40,39 @@ _OWN_FILES = re.compile(
     rf"|(predictions|history)/[^/]+\.csv|models/[^/]+/({_BUNDLE_FILES})"
 )
 """Matches what runs and bundles consist of: nothing else is ever replaced."""
+
+
+@contextmanager
+def begin_run(
+    config: RunConfig,
+    *,
+    table: LabelTable | None,
+    clock: RunClock,
+    on_progress: ProgressCallback,
+    is_temporary: bool,
+) -> Iterator[tuple[Path, PreparedRun, Path | None]]:
+    """Take the output folder, prepare everything, and complete the folder at the end.
+
+    Args:
+        config: The settings.
+        table: Photos and labels that were read already.
+        clock: Times the stages.
+        on_progress: Called with the progress.
+        is_temporary: Whether the output folder is temporary, so that the run cannot be resumed.
+
+    Yields:
+        The folder to fill; the run; the folder of finished fits, None if none can be kept.
+
+    Raises:
+        InputError: Something in the settings, the table, the photos or the weights cannot be used.
+    """
+    out = Path(config.out)
+    work = FinishedWork(out, cache=None if is_temporary else default_cache())
+    with work, open_output(config) as folder, keep_finished_models(folder, out):
+        run = prepare(config, table=table, clock=clock, on_progress=on_progress)
+        check_room_for_models(folder, run, out=out)
+        write_split(folder / SPLIT_FILE, run.table, run.split)
+        yield folder, run, work.open(is_fresh=config.fresh)
 
 
 def open_output(config: RunConfig) -> AbstractContextManager[Path]:

@@ -7,7 +7,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from manylabel.cluster.parts import ScoringJob
 from manylabel.cluster.scoring import predict_parts
 from manylabel.engines.registry import ENGINES
 from manylabel.errors import ConfigError, MissingExtraError, OutputError
+from tests.cluster.conftest import find_workers
 from tests.cluster.test_scoring import read_files
 
 ray = pytest.importorskip("ray")
@@ -30,22 +30,6 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # those of Ray itself
 def images(shapes_folder: Path) -> Path:
     """Return a folder of 32 photos."""
     return shapes_folder / "images"
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """Start three nodes on this machine, and join them."""
-    from ray.cluster_utils import Cluster
-
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    try:
-        made.add_node(num_cpus=1)
-        made.add_node(num_cpus=1)
-        ray.init(address=made.address, log_to_driver=False)
-        yield made
-    finally:
-        ray.shutdown()
-        made.shutdown()
 
 
 def on_ray(bundle: Path, photos: Path, out: Path, **changes: Any) -> Any:
@@ -179,16 +163,3 @@ def wait_for_parts(out: Path, n: int) -> None:
     """Wait until some parts are complete."""
     while len([*out.glob("part-*.csv")]) < n:
         time.sleep(0.005)
-
-
-def find_workers() -> list[int]:
-    """Return the processes that score."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            title = (folder / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if title.startswith(b"ray::_Worker"):
-            found.append(int(folder.name))
-    return found

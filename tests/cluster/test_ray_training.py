@@ -4,7 +4,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,10 @@ from manylabel import pipeline
 from manylabel.config import DataConfig, ModelConfig, RunConfig, SplitConfig, TrainingConfig
 from manylabel.pipeline import compare
 from manylabel.preparation import PreparedRun, RunClock, prepare
+from manylabel.training.finished_fits import describe_task
 from manylabel.types import ignore_progress
-from tests.writing import contents
+from tests.cluster.conftest import find_workers
+from tests.writing import untimed_contents
 
 ray = pytest.importorskip("ray")
 pool = pytest.importorskip("manylabel.cluster.ray")
@@ -50,23 +51,13 @@ def run(config: RunConfig) -> PreparedRun:
     return prepare(config, clock=RunClock(command=(), recipe=""), on_progress=ignore_progress)
 
 
-def numbers(folder: Path) -> dict[str, bytes]:
-    """Return the files that hold no times."""
-    files = contents(folder)
-    return {
-        name: content
-        for name, content in files.items()
-        if name.endswith((".csv", ".safetensors")) and name != "table.csv"
-    }
-
-
 def test_a_node_trains_what_one_machine_trains(config: RunConfig, run: PreparedRun, tmp_path: Path) -> None:
     node, trained = training.TrainingJob.of(run).open(), list[Any]()
 
     def train(run: PreparedRun, folder: Path) -> None:
         for number in range(len(NAMES)):
             model = training.PlannedModel.plan(run, number, folder=folder)
-            assert node.describe()[model.name] == training.describe_task(model.task)
+            assert node.describe()[model.name] == describe_task(model.task)
             for task in model.missing():
                 found = node.run(task)
                 assert found.file == model.path(task.fold).name
@@ -78,8 +69,8 @@ def test_a_node_trains_what_one_machine_trains(config: RunConfig, run: PreparedR
     here = compare(replace(config, out=str(tmp_path / "here"))).out
 
     assert trained == [training.FitTask(name, fold) for name in NAMES for fold in (0, 1, None)]
-    assert len(numbers(here)) > 10
-    assert numbers(there) == numbers(here)
+    assert len(untimed_contents(here)) > 10
+    assert untimed_contents(there) == untimed_contents(here)
 
 
 def test_a_node_without_the_photos_says_so(run: PreparedRun) -> None:
@@ -148,22 +139,6 @@ def test_an_idle_node_helps_with_the_model_that_has_most_left() -> None:
     assert str(queue.take("second")) == "b, fold 2"
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """Start three nodes on this machine, and join them."""
-    from ray.cluster_utils import Cluster
-
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    try:
-        made.add_node(num_cpus=1)
-        made.add_node(num_cpus=1)
-        ray.init(address=made.address, log_to_driver=False)
-        yield made
-    finally:
-        ray.shutdown()
-        made.shutdown()
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("is_disturbed", [False, True])
 def test_three_nodes_give_the_results_of_one_machine(
@@ -183,7 +158,7 @@ def test_three_nodes_give_the_results_of_one_machine(
     there = training.compare_on_ray(config).out
     losing.join()
 
-    assert numbers(there) == numbers(here)
+    assert untimed_contents(there) == untimed_contents(here)
 
 
 @pytest.mark.slow
@@ -202,7 +177,7 @@ def test_fits_that_fail_on_nodes_are_trained_on_this_machine(
     there = training.compare_on_ray(config).out
 
     assert "squeezenet1_1, fold 1: failed 3 times: no room; this machine will train it" in caplog.text
-    assert numbers(there) == numbers(here)
+    assert untimed_contents(there) == untimed_contents(here)
 
 
 def wait_for_a_fit(cache: Path) -> None:
@@ -210,16 +185,3 @@ def wait_for_a_fit(cache: Path) -> None:
     end = time.monotonic() + 120
     while not [*cache.glob("unfinished/*/*.fit")] and time.monotonic() < end:
         time.sleep(0.005)
-
-
-def find_workers() -> list[int]:
-    """Return the processes that train."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            title = (folder / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if title.startswith(b"ray::_Worker"):
-            found.append(int(folder.name))
-    return found

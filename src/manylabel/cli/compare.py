@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from manylabel.cli.console import show_line
-from manylabel.cli.options import Labels, Photos, RayAddress, TrainingOptions, trains
+from manylabel.cli.options import Labels, Photos, RayAddress, TrainingOptions, check_ray_address, trains
 from manylabel.cli.progress import show_progress
 from manylabel.cli.screen import show_results
 from manylabel.errors import ConfigError, needs_extra
@@ -66,8 +66,7 @@ def compare(
 
 def _find_comparison(on: str, ray_address: str | None) -> "Callable[..., RunResult]":
     """Return the function that compares here or on a cluster."""
-    if ray_address is not None and on != "ray":
-        raise ConfigError("--ray-address needs --on ray")
+    check_ray_address(ray_address, on=on)
     with needs_extra("Training", "train"):
         from manylabel.pipeline import compare as here
     match on:

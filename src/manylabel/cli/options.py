@@ -276,6 +276,16 @@ def _split_names(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(name.strip() for text in texts for name in text.split(",") if name.strip())
 
 
+def check_ray_address(address: str | None, *, on: str) -> None:
+    """Check that an address of a cluster is given only where one is used.
+
+    Raises:
+        ConfigError: It is given without --on ray.
+    """
+    if address is not None and on != "ray":
+        raise ConfigError("--ray-address needs --on ray")
+
+
 def check_ending(out: Path | None, ending: str) -> None:
     """Check the ending of a file to write, if one is given.
 

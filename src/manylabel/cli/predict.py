@@ -114,8 +114,7 @@ def predict(
     """
     files, changed = out or [], options.read_threshold_options(thresholds, threshold)
     folder = _find_folder(files, photos, is_for_excel=excel)
-    if ray_address is not None and on != "ray":
-        raise ConfigError("--ray-address needs --on ray")
+    options.check_ray_address(ray_address, on=on)
     if folder is not None:
         from manylabel.cluster.scoring import predict_parts  # slow to import; --help does not need it
 

@@ -294,9 +294,14 @@ class RayWorkers(Generic[TaskT, OutcomeT]):
                 continue
             if self._n_lost[node_id] >= _MOST_ATTEMPTS:
                 continue
-            n_wanted, options = _plan_workers(node, uses_gpus=self._job.uses_gpus)
+            n_wanted, n_cpus, n_gpus = _plan_workers(node["Resources"], uses_gpus=self._job.uses_gpus)
+            create = ray.remote(_Worker).options(
+                num_cpus=n_cpus,
+                num_gpus=n_gpus,
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node_id=node_id, soft=False),
+            )
             for _ in range(n_wanted - self._n_workers[node_id]):
-                actor: Any = ray.remote(_Worker).options(**options).remote(self._job)
+                actor: Any = create.remote(self._job)
                 self._opening[actor.open.remote()] = _Handle(node_id, name, actor)
                 self._n_workers[node_id] += 1
 
@@ -332,13 +337,12 @@ def _last_line(error: RayError) -> str:
     return text.splitlines()[-1] if text else type(error).__name__
 
 
-def _plan_workers(node: Mapping[str, Any], *, uses_gpus: bool) -> tuple[int, dict[str, Any]]:
-    """Return how many workers a node gets, and what each takes: all processors, or a share per GPU."""
-    n_cpus, n_gpus = (int(node["Resources"].get(name, 0)) for name in ("CPU", "GPU"))
+def _plan_workers(resources: Mapping[str, float], *, uses_gpus: bool) -> tuple[int, int, int]:
+    """Return how many workers a node gets, and how many processors and GPUs each takes.
+
+    One worker gets all processors; if GPUs are used, each gets a worker with its share of the processors.
+    """
+    n_cpus, n_gpus = (int(resources.get(name, 0)) for name in ("CPU", "GPU"))
     has_gpus = n_gpus > 0 and uses_gpus
     n_workers = n_gpus if has_gpus else min(1, n_cpus)
-    return n_workers, {
-        "num_cpus": n_cpus // max(1, n_workers),
-        "num_gpus": int(has_gpus),
-        "scheduling_strategy": NodeAffinitySchedulingStrategy(node_id=str(node["NodeID"]), soft=False),
-    }
+    return n_workers, n_cpus // max(1, n_workers), int(has_gpus)

@@ -10,7 +10,7 @@ failed on the nodes.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from manylabel.models.classifier import weights_files
 from manylabel.pipeline import RunResult, compare
 from manylabel.preparation import PreparedRun, RunClock, prepare
 from manylabel.training.cross_validation import Experiment, choose_folds, fit_fold
-from manylabel.training.finished_fits import FinishedFits, describe_task
+from manylabel.training.finished_fits import FinishedFits
 from manylabel.training.methods import FitRows, TrainingMethod, TrainingTask
 from manylabel.training.trial import build_method, build_task
 from manylabel.types import IntArray, LabelTable, ProgressCallback, ignore_progress
@@ -101,20 +101,19 @@ def compare_on_ray(
 
 def _train_on_nodes(run: PreparedRun, folder: Path, *, on_progress: ProgressCallback) -> None:
     """Train all fits that are not finished yet, and put them into the folder of finished fits."""
-    models = [PlannedModel.plan(run, number, folder=folder) for number in range(len(run.starts))]
-    missing = {model.name: tasks for model in models if (tasks := model.missing())}
+    models = plan_models(run, folder=folder)
+    missing = {name: tasks for name, model in models.items() if (tasks := model.missing())}
     if not missing:
         return
     job = TrainingJob.of(run)
-    described = {model.name: describe_task(model.task) for model in models}
+    described = describe_models(models)
     workers = RayWorkers[FitTask, FinishedFit](job, what="fits", on_progress=on_progress, expected=described)
-    paths = {model.name: model.path for model in models}
     n_tasks = sum(map(len, missing.values()))
     for task, outcome in workers.run(_Queue(missing).take, n_tasks=n_tasks):
         if isinstance(outcome, str):
             _logger.warning("%s: %s; this machine will train it", task, outcome)
             continue
-        path = paths[task.model](task.fold)
+        path = models[task.model].path(task.fold)
         if outcome.file != path.name:
             raise InputError(
                 f"Ray: {task}: a node trained on different photos than this machine expected; check that all "
@@ -139,13 +138,11 @@ class PlannedModel:
     """The fits of a model.
 
     Attributes:
-        name: Name of the backbone.
         task: The input of its training method.
         experiment: What all models of the run share.
         folds: Rows that each fit of the cross-validation holds out.
     """
 
-    name: str
     task: TrainingTask
     experiment: Experiment
     folds: tuple[IntArray, ...]
@@ -157,9 +154,12 @@ class PlannedModel:
         fits = FinishedFits(folder)
         experiment = run.experiment(start, provenance, fits=fits, on_progress=ignore_progress)
         task = build_task(start, provenance, experiment)
-        return cls(
-            name=start.backbone.name, task=task, experiment=experiment, folds=choose_folds(task, experiment)
-        )
+        return cls(task=task, experiment=experiment, folds=choose_folds(task, experiment))
+
+    @property
+    def name(self) -> str:
+        """Return the name of the backbone."""
+        return self.task.initial.backbone.name
 
     def rows(self, fold: int | None) -> FitRows:
         """Return the photos of a fit."""
@@ -177,6 +177,22 @@ class PlannedModel:
         """List the fits that are not finished."""
         folds = [*range(len(self.folds)), None]
         return [FitTask(self.name, fold) for fold in folds if not self.path(fold).exists()]
+
+
+def plan_models(run: PreparedRun, *, folder: Path) -> dict[str, PlannedModel]:
+    """Plan the fits of every model of a run, by the name of its backbone.
+
+    Args:
+        run: The run.
+        folder: Where finished fits are kept.
+    """
+    models = [PlannedModel.plan(run, number, folder=folder) for number in range(len(run.starts))]
+    return {model.name: model for model in models}
+
+
+def describe_models(models: Mapping[str, PlannedModel]) -> dict[str, dict[str, object]]:
+    """Return what decides the fits of every model, which is the same on every node."""
+    return {name: model.experiment.fits.describe(model.task) for name, model in models.items()}
 
 
 @dataclass
@@ -244,14 +260,12 @@ class OpenTraining:
 
     def __init__(self, run: PreparedRun) -> None:
         self._folder = TemporaryDirectory(prefix="manylabel-fits-")
-        folder = Path(self._folder.name)
-        models = [PlannedModel.plan(run, number, folder=folder) for number in range(len(run.starts))]
-        self._models = {model.name: model for model in models}
+        self._models = plan_models(run, folder=Path(self._folder.name))
         self._method: tuple[str, TrainingMethod] | None = None  # of one model at a time: it has the features
 
     def describe(self) -> dict[str, dict[str, object]]:
         """Return what decides the fits of every model."""
-        return {name: describe_task(model.task) for name, model in self._models.items()}
+        return describe_models(self._models)
 
     def run(self, task: FitTask) -> FinishedFit:
         """Train a fit."""

@@ -37,7 +37,7 @@ from manylabel.cluster.parts import (
 from manylabel.config import DeviceName, EngineName, PrecisionName
 from manylabel.errors import ConfigError, InputError, OutputError, needs_extra
 from manylabel.exporters.predictions.registry import PART_ENDINGS, PART_SIZE
-from manylabel.io.files import is_being_written, list_being_written, remove_empty, try_to_lock, writing
+from manylabel.io.files import is_being_written, list_being_written, lock_if_possible, remove_empty, writing
 from manylabel.types import ProgressCallback, ignore_progress
 
 _REASONS_SHOWN = 10
@@ -252,11 +252,7 @@ def hold_shard(out: Path, shard: Shard) -> Iterator[None]:
         lock.parent.mkdir(parents=True, exist_ok=True)
         file = lock.open("a+b")
     with file:
-        try:
-            is_ours = try_to_lock(file)
-        except NotImplementedError:
-            is_ours = True
-        if not is_ours:
+        if not lock_if_possible(file):
             file.seek(0)
             who = file.read().decode(errors="replace") or "another process"
             join = ", or help: --shard 2/2" if shard.n == 1 else ""

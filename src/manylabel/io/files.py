@@ -135,10 +135,8 @@ def _open_temporary(target: Path) -> tuple[Path, BinaryIO]:
     """Open a locked file beside another one, so that no process considers it abandoned."""
     while True:
         temporary = name_half_written(target, ending="tmp")
-        file, is_ours = temporary.open("xb"), True
-        with suppress(NotImplementedError):
-            is_ours = try_to_lock(file)
-        if is_ours and is_still_at(temporary, file):
+        file = temporary.open("xb")
+        if lock_if_possible(file) and is_still_at(temporary, file):
             return temporary, file
         file.close()  # taken for abandoned before it was locked
         temporary.unlink(missing_ok=True)
@@ -267,6 +265,14 @@ def try_to_lock(file: IO[bytes] | FileIO) -> bool:
             raise NotImplementedError(str(error)) from error
         raise
     return True
+
+
+def lock_if_possible(file: IO[bytes] | FileIO) -> bool:
+    """Lock an open file as ``try_to_lock``; true as well if the disk has no locks."""
+    try:
+        return try_to_lock(file)
+    except NotImplementedError:
+        return True
 
 
 def is_locked(path: Path) -> bool:

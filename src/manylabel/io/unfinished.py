@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from manylabel.io.files import is_locked, try_to_lock
+from manylabel.io.files import is_locked, lock_if_possible
 from manylabel.io.folders import find_abandoned
 
 FIT_ENDING = ".fit"
@@ -38,7 +38,6 @@ class UnfinishedRun:
         out: The folder that it was to fill; None if that is unknown.
         n_fits: Number of finished fits.
         n_bytes: Size of that folder.
-        n_bytes_left: Size of what it left beside ``out``.
         last_used: Seconds since the epoch when it last finished something.
         left_behind: Half-written folders beside ``out``.
         is_running: Whether a process is still working on it.
@@ -48,10 +47,14 @@ class UnfinishedRun:
     out: Path | None
     n_fits: int
     n_bytes: int
-    n_bytes_left: int
     last_used: float
     left_behind: tuple[Path, ...]
     is_running: bool
+
+    @property
+    def n_bytes_left(self) -> int:
+        """Return the size of what it left beside ``out``."""
+        return sum(_size_of(left.rglob("*")) for left in self.left_behind)
 
     @property
     def is_old(self) -> bool:
@@ -90,7 +93,9 @@ class FinishedWork:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             file = (folder / _RUN_FILE).open("ab")
-            if not _is_free(file):  # another machine with the same cache and a folder of the same path
+            if not lock_if_possible(
+                file
+            ):  # another machine with the same cache and a folder of the same path
                 file.close()
                 raise BlockingIOError(f"another process is using {folder}")
             self._file = file
@@ -126,14 +131,6 @@ class FinishedWork:
             with suppress(OSError):
                 folder.parent.rmdir()
         self._file.close()
-
-
-def _is_free(file: IO[bytes]) -> bool:
-    """Lock a file, which tells others that the run goes on; return False if another process has locked it."""
-    try:
-        return try_to_lock(file)
-    except NotImplementedError:
-        return True
 
 
 def _describe_number(n_fits: int) -> str:
@@ -178,7 +175,6 @@ def _describe(folder: Path) -> UnfinishedRun:
         out=out,
         n_fits=sum(file.suffix == FIT_ENDING for file in files),
         n_bytes=_size_of(files),
-        n_bytes_left=sum(_size_of(left.rglob("*")) for left in left_behind),
         last_used=last_used,
         left_behind=left_behind,
         is_running=is_running,

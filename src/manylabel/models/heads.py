@@ -74,6 +74,10 @@ class Standardize(nn.Module):
         self.register_buffer("mean", torch.zeros(n_features))
         self.register_buffer("std", torch.ones(()))
 
+    def extra_repr(self) -> str:
+        """Describe what is neither a parameter nor a buffer."""
+        return f"has_unit_length={self.has_unit_length}"
+
     @torch.no_grad()
     def measure(self, features: Tensor) -> None:
         """Take mean and standard deviation from features [n, n_features] of training photos.

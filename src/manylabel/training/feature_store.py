@@ -29,7 +29,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from manylabel.errors import OutputError
 from manylabel.io.cache import cache_limit_bytes, details_path, make_room, mark_used
-from manylabel.io.files import is_locked, try_to_lock
+from manylabel.io.files import is_locked, lock_if_possible
 
 FeatureArray = NDArray[np.floating]
 
@@ -234,8 +234,7 @@ class FeatureWriter:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = io.FileIO(self._partial, "x+")
-            with suppress(NotImplementedError):
-                try_to_lock(self._file)  # tells others that it is not left behind
+            lock_if_possible(self._file)  # tells others that it is not left behind
             # Not through a map of the file: a full disk would end the process, not raise an error.
             _write(self._file, self._header)
         except OSError as error:

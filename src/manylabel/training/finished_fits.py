@@ -70,7 +70,7 @@ class FinishedFits:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
-        self._decides: str | None = None
+        self._described: dict[str, object] | None = None
         self.n_read = 0
 
     def fold(self, method: TrainingMethod, rows: FitRows, *, score: Callable[[Fit], FloatArray]) -> FoldFit:
@@ -112,6 +112,11 @@ class FinishedFits:
             _logger.info("%s: reused %d finished fits", method.task.initial.backbone.name, self.n_read)
         return fit
 
+    def describe(self, task: TrainingTask) -> dict[str, object]:
+        """Return what decides the fits of the model, as ``describe_task``; computed once."""
+        self._described = self._described or describe_task(task)
+        return self._described
+
     def path(self, task: TrainingTask, rows: FitRows) -> Path | None:
         """Return the file of a fit, which need not exist; None where none are kept.
 
@@ -121,10 +126,9 @@ class FinishedFits:
         """
         if self._folder is None:
             return None
-        if self._decides is None:
-            self._decides = _sha256(json.dumps(describe_task(task), sort_keys=True).encode())
+        decides = _sha256(json.dumps(self.describe(task), sort_keys=True).encode())
         photos = [_sha256(part.tobytes()) for part in (rows.train, rows.watched, rows.val)]
-        key = _sha256(json.dumps([self._decides, photos, rows.fold]).encode())
+        key = _sha256(json.dumps([decides, photos, rows.fold]).encode())
         return self._folder / f"{key}{FIT_ENDING}"
 
     def _read(self, path: Path | None, method: TrainingMethod) -> "_StoredFit | None":
@@ -249,7 +253,6 @@ def describe_task(task: TrainingTask) -> dict[str, object]:
     return {
         "backbone": initial.backbone.name,
         "modules": _sha256(_ADDRESS.sub("", repr(initial)).encode()),
-        "head": [*map(repr, initial.head), getattr(initial.head[0], "has_unit_length", None)],
         "labels": [*initial.labels],
         "preprocessing": initial.preprocessing.to_dict(),
         "weights": weights_sha256(initial),
