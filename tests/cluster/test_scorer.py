@@ -99,6 +99,22 @@ def test_unusable_batches_and_models_are_refused(shapes_bundle: Path) -> None:
         Scorer(shapes_bundle / "elsewhere")({"path": np.array(["a.jpg"])})
 
 
+@pytest.mark.parametrize("batch", ["a.jpg", ["a.jpg"], Path("a.jpg")])
+def test_a_batch_without_columns_is_refused(batch: Any, shapes_bundle: Path) -> None:
+    with pytest.raises(InputError, match=r"Scorer: given \w+, expected a mapping of columns or a data frame"):
+        Scorer(shapes_bundle)(batch)
+
+
+def test_rows_without_a_path_say_so(shapes_bundle: Path, paths: list[str]) -> None:
+    cells = np.array([None, paths[0], np.nan, "", paths[1]], dtype=object)
+    scored = Scorer(shapes_bundle)({"path": cells})
+    assert scored["error"].tolist() == ["it has no path", "", "it has no path", "it has no path", ""]
+    alone = Scorer(shapes_bundle)({"path": paths[:2]})
+    np.testing.assert_array_equal(
+        scored["circle"], [np.nan, alone["circle"][0], np.nan, np.nan, alone["circle"][1]]
+    )
+
+
 def test_frames_of_pandas_are_batches(shapes_bundle: Path, paths: list[str]) -> None:
     frame = pd.DataFrame({"path": paths})
 

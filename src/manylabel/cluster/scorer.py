@@ -84,6 +84,11 @@ class Scorer:
             InputError: The batch has neither column, or the model cannot be opened.
             TableError: A cell of the pixel column holds no image.
         """
+        if not isinstance(batch, Mapping) and not hasattr(batch, "columns"):
+            raise InputError(
+                f"Scorer: given {type(batch).__name__}, expected a mapping of columns or a data frame, e.g. "
+                f"{{'{self._path_column}': ['a.jpg']}}"
+            )
         has_pixels = self._image_column in batch
         if not has_pixels and self._path_column not in batch:
             raise InputError(
@@ -154,12 +159,15 @@ def _score_images(predictor: PixelPredictor, cells: Sequence[object]) -> tuple[F
 def _score_files(predictor: PixelPredictor, cells: Sequence[object]) -> tuple[FloatArray, list[str]]:
     """Return probabilities [n_photos, n_labels], and why a photo is unreadable; its row is NaN."""
     values, errors = np.full((len(cells), len(predictor.labels)), np.nan), [""] * len(cells)
-    names = [*map(str, cells)]
+    rows = [row for row, cell in enumerate(cells) if isinstance(cell, str | Path) and str(cell).strip()]
+    for row in {*range(len(cells))}.difference(rows):
+        errors[row] = "it has no path"
+    names = [str(cells[row]) for row in rows]
     photos: list[Photo] = [RemotePhoto(name) if is_remote(name) else Path(name) for name in names]
     for predictions in stream_files(predictor, photos, names=names):
-        values[predictions.rows] = predictions.scores.values
+        values[[rows[row] for row in predictions.rows.tolist()]] = predictions.scores.values
         for row, failure in zip(predictions.failure_rows.tolist(), predictions.failures, strict=True):
-            errors[row] = failure.reason
+            errors[rows[row]] = failure.reason
     return values, errors
 
 
