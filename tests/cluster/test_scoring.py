@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from manylabel.data.photo_list import PhotoFolder
 from manylabel.errors import BundleError, ConfigError, InputError, OutputError
 from manylabel.exporters.predictions.formats import CsvRows
 from manylabel.io.files import new_file
+from manylabel.types import Progress
 
 N_PHOTOS = 32
 READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
@@ -354,9 +356,40 @@ def test_a_folder_that_is_no_bundle_is_told(score: Callable[..., PartsSummary], 
 def test_progress_is_told_part_by_part(score: Callable[..., PartsSummary]) -> None:
     told = list[tuple[str, int, int]]()
     score(on_progress=lambda progress: told.append((progress.stage, progress.done, progress.total)))
-    assert [one for one in told if one[1] == one[2]] == [
+    assert [one for one in told if one[0] and one[1] == one[2]] == [
         ("part 00000", 10, 10), ("part 00001", 10, 10), ("part 00002", 10, 10), ("part 00003", 2, 2),
     ]  # fmt: skip
+
+
+def test_progress_counts_only_the_missing_parts(score: Callable[..., PartsSummary]) -> None:
+    told = list[Progress]()
+    score(shard="1/2")
+    score(on_progress=told.append)
+    whole = [one for one in told if one.is_of_all]
+    assert [(one.done, one.total) for one in whole] in ([(1, 2), (2, 2)], [(2, 2)])  # counted in a thread
+    assert {one.subject for one in whole} == {"part"}
+
+
+def test_a_stopped_run_tells_how_many_parts_are_complete(
+    score: Callable[..., PartsSummary], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    score_part = PartScorer.score
+
+    def stop(self: PartScorer, part: Part) -> Any:
+        if part.number == 2:
+            raise KeyboardInterrupt
+        return score_part(self, part)
+
+    monkeypatch.setattr(PartScorer, "score", stop)
+    caplog.set_level("INFO")
+    with pytest.raises(KeyboardInterrupt):
+        score()
+    assert caplog.messages[-1] == "2 parts complete; run the same command again to resume"
+    monkeypatch.undo()
+    caplog.clear()
+    caplog.set_level("INFO")
+    assert score().n_new == 2
+    assert "2 parts already complete, not scored again" in caplog.messages
 
 
 def test_memory_holds_the_names_of_one_part(
@@ -366,6 +399,9 @@ def test_memory_holds_the_names_of_one_part(
     names, score_part = PhotoFolder.names, PartScorer.score
 
     def count(self: PhotoFolder) -> Iterator[str]:
+        if current_thread() is not main_thread():  # it counts the parts for the progress
+            yield from names(self)
+            return
         listed[0] = 0
         for name in names(self):
             listed[0] += 1

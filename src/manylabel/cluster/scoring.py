@@ -8,11 +8,12 @@ import logging
 import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from threading import Thread
+from typing import Protocol, Self
 
 from manylabel.bundle.tables import ThresholdSource
 from manylabel.cluster.manifest import (
@@ -21,6 +22,7 @@ from manylabel.cluster.manifest import (
     Manifest,
     PartRecord,
     check_own,
+    count_records,
     keep_manifest,
     read_record,
 )
@@ -35,10 +37,11 @@ from manylabel.cluster.parts import (
     name_part,
 )
 from manylabel.config import DeviceName, EngineName, PrecisionName
-from manylabel.errors import ConfigError, InputError, OutputError, needs_extra
+from manylabel.data.wording import count
+from manylabel.errors import ConfigError, InputError, ManylabelError, OutputError, needs_extra
 from manylabel.exporters.predictions.registry import PART_ENDINGS, PART_SIZE
 from manylabel.io.files import is_being_written, list_being_written, lock_if_possible, remove_empty, writing
-from manylabel.types import ProgressCallback, ignore_progress
+from manylabel.types import Progress, ProgressCallback, ignore_progress
 
 _REASONS_SHOWN = 10
 _logger = logging.getLogger(__name__)
@@ -145,10 +148,66 @@ def predict_parts(  # noqa: PLR0913 - a wish of the user each
     with hold_shard(job.out, wanted), _open_workers(job, on, ray_address, on_progress) as workers:
         keep_manifest(job.out, workers.describe())
         tally = _Tally()
-        for part, outcome in workers.score(tally.find_missing(job, wanted)):
-            tally.add(part, outcome)
+        with _log_resuming(job.out), _CountedParts(job, wanted) as missing:
+            for part, outcome in workers.score(tally.find_missing(job, wanted)):
+                tally.add(part, outcome)
+                missing.report(tally, on_progress)
         check_no_more(job.out, n_parts=tally.n_parts)
     return tally.summarize(job)
+
+
+@contextmanager
+def _log_resuming(out: Path) -> Iterator[None]:
+    """Log how many parts are complete, before scoring and where it is interrupted."""
+    if n_before := count_records(out):
+        _logger.info("%s already complete, not scored again", count(n_before, "part"))
+    try:
+        yield
+    except KeyboardInterrupt:
+        _logger.info("%s complete; run the same command again to resume", count(count_records(out), "part"))
+        raise
+
+
+class _CountedParts:
+    """The number of missing parts of a shard, counted in the background: millions of files take a while.
+
+    A context manager, which ends the counting.
+
+    Args:
+        job: What to score.
+        shard: The parts to count.
+    """
+
+    def __init__(self, job: ScoringJob, shard: Shard) -> None:
+        self._job, self._shard = job, shard
+        self._n: int | None = None
+        self._is_ended = False
+        self._thread = Thread(target=self._count, daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin to count."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop counting."""
+        self._is_ended = True
+        self._thread.join()
+
+    def _count(self) -> None:
+        n = 0
+        with suppress(ManylabelError):  # who scores the parts raises it
+            for part in self._job.split():
+                if self._is_ended:
+                    return
+                n += self._shard.has(part.number) and find_complete(self._job.out, part) is None
+            self._n = n
+
+    def report(self, tally: "_Tally", on_progress: ProgressCallback) -> None:
+        """Report how many of the parts are done, once all are counted."""
+        if self._n is not None:
+            done = min(tally.n_done, self._n)
+            on_progress(Progress(subject="part", stage="", done=done, total=self._n, is_of_all=True))
 
 
 class Workers(Protocol):
@@ -193,10 +252,11 @@ def _open_workers(
 
 @dataclass
 class _Tally:
-    """Running counts for the summary; attributes as in ``PartsSummary``."""
+    """Running counts for the summary; attributes as in ``PartsSummary``, and the parts that were tried."""
 
     n_parts: int = 0
     n_new: int = 0
+    n_done: int = 0
     failures: dict[str, str] = field(default_factory=dict)
 
     def find_missing(self, job: ScoringJob, shard: Shard) -> Iterator[Part]:
@@ -211,6 +271,7 @@ class _Tally:
 
     def add(self, part: Part, outcome: PartRecord | str | None) -> None:
         """Count a part that was written, or note why it was not."""
+        self.n_done += 1
         match outcome:
             case str():
                 self.failures[part.file] = outcome
