@@ -194,7 +194,7 @@ def test_a_taken_folder_stays_as_it_is(tmp_path: Path) -> None:
     write_atomically(tmp_path / "run" / "old.txt", b"old")
 
     with (
-        pytest.raises(OutputError, match=r"run: already exists; choose another folder, .* \(--overwrite, "),
+        pytest.raises(OutputError, match=r"run: already exists; choose another folder, .* with --overwrite "),
         new_folder(tmp_path / "run", replaces=None),
     ):
         pytest.fail("the block must not run")

@@ -24,7 +24,8 @@ from typing import Any
 from platformdirs import user_cache_path
 
 from manylabel.errors import ConfigError, OutputError
-from manylabel.io.files import is_locked
+from manylabel.io.files import is_locked, remove_empty
+from manylabel.io.folders import remove_abandoned_lock
 from manylabel.io.unfinished import RUNS_FOLDER, UnfinishedRun, list_unfinished
 
 _DEFAULT_LIMIT_GB = 20.0
@@ -262,9 +263,9 @@ def clear_cache(folder: Path | None = None) -> ClearedCache:
             n_bytes += size
         else:
             problems.append(f"{path}: cannot be removed: {error.strerror or error}")
-    for name in (_FEATURES_FOLDER, _ENGINES_FOLDER, RUNS_FOLDER):
-        with suppress(OSError):
-            (folder / name).rmdir()
+    for out in [run.out for run in interrupted if run.out is not None]:
+        remove_abandoned_lock(out)
+    remove_empty(folder / name for name in (_FEATURES_FOLDER, _ENGINES_FOLDER, RUNS_FOLDER))
     if problems:
         raise OutputError("\n".join(problems))
     return ClearedCache(folder=folder, n_entries=len(entries) + len(interrupted), n_bytes=n_bytes)

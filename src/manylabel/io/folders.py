@@ -176,6 +176,18 @@ def find_abandoned(path: Path) -> list[Path]:
     return find_half_written(target, ending="partial") if is_abandoned else []
 
 
+def remove_abandoned_lock(path: Path) -> None:
+    """Remove the lock that a killed process left, if no other process uses it.
+
+    Args:
+        path: The folder that the process was writing.
+    """
+    lock = _lock_of(path.resolve())
+    with suppress(OSError):
+        if not is_locked(lock):
+            lock.unlink()
+
+
 def _finish_replacing(target: Path) -> None:
     """Finish the work of a process that was killed between the two renames of ``_put``."""
     old = _old(target)
@@ -299,7 +311,8 @@ def check_free(path: Path, *, replaces: re.Pattern[str] | None) -> None:
         return
     if replaces is None:
         raise OutputError(
-            f"{path}: already exists; choose another folder, or replace it (--overwrite, overwrite=True)"
+            f"{path}: already exists; choose another folder, or replace it with --overwrite (in Python: "
+            "overwrite=True)"
         )
     foreign = _foreign_files(path, replaces)
     if foreign:

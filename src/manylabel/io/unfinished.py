@@ -109,8 +109,8 @@ class FinishedWork:
             return None
         if n_fits := _count_fits(folder):
             _logger.info(
-                "resuming an interrupted run with %s; those with the same photos and settings are reused "
-                "(--fresh trains everything again)",
+                "an interrupted run left %s; those with the same photos and settings are used again "
+                "(--fresh trains everything)",
                 _describe_number(n_fits),
             )
         return folder
