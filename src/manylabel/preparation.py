@@ -144,7 +144,7 @@ def prepare(
         table = read_labels(config) if table is None else table
     _logger.info("labels: %s", table.source)
     for note in table.notes:
-        _logger.info("note: %s", note)
+        _logger.info("Note: %s", note)
     constraints = parse_constraints(**asdict(config.constraints), labels=table.labels)
     split_table(table, config)  # what cannot be split is told now, not after all photos were read
     with clock.timed("building models"):
@@ -206,10 +206,11 @@ def split_and_check(
     # Photos that cannot be read were told one by one when they were read.
     warnings = [finding for finding in check.of_level("warning") if finding.kind != "unreadable"]
     for finding in warnings[:_WARNINGS_SHOWN]:
-        _logger.warning("check: %s", finding.text)
+        _logger.warning("warning: %s", finding.text)
     if len(warnings) > _WARNINGS_SHOWN:
         _logger.warning(
-            "check: and %d more warnings; see the report, or manylabel check", len(warnings) - _WARNINGS_SHOWN
+            "and %d more warnings; the report and `manylabel check` list all",
+            len(warnings) - _WARNINGS_SHOWN,
         )
     return split, check
 

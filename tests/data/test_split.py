@@ -437,7 +437,7 @@ def test_every_problem_is_told_with_its_line(tmp_path: Path) -> None:
     )
     assert problems_of(path, draw_table(7)) == [
         ", line 3: photo 'trip/000.jpg' has a line already",
-        ", line 4: unknown part 'tset'; did you mean 'test'?; expected train, val, test",
+        ", line 4: unknown part 'tset'; expected train, val, test; did you mean 'test'?",
         ", line 5: fold '0' of part 'test'; expected 0, 1, ... with train, else nothing",
         ", line 6: fold 'one' of part 'train'; expected 0, 1, ... with train, else nothing",
         ", line 7: fold '99999999999999999999' of part 'train'; expected 0, 1, ... with train, else nothing",

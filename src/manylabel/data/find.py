@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from manylabel.data.wording import count, list_some
-from manylabel.errors import InputError, visible
+from manylabel.errors import InputError, did_you_mean, visible
 from manylabel.io.files import printable
 
 PHOTO_EXTENSIONS = frozenset(
@@ -71,9 +71,7 @@ def find_files(folder: Path) -> FoundFiles:
     Raises:
         InputError: As for ``find_photos``.
     """
-    if not folder.is_dir():
-        is_what = "is a file, expected a folder of photos" if folder.exists() else "no such folder"
-        raise InputError(f"{folder}: {is_what}")
+    check_folder(folder)
     photos, others, folders = list[Path](), list[Path](), list[Path]()
     waiting, seen = deque([folder]), set[tuple[int, int]]()
     while waiting:
@@ -95,6 +93,17 @@ def find_files(folder: Path) -> FoundFiles:
     return FoundFiles(photos=_sort(photos), others=_sort(others), folders=_sort(folders[1:]))
 
 
+def check_folder(folder: Path) -> None:
+    """Check that a folder of photos exists.
+
+    Raises:
+        InputError: It does not, or is a file.
+    """
+    if not folder.is_dir():
+        is_what = "is a file, expected a folder of photos" if folder.exists() else "no such folder"
+        raise InputError(f"{folder}: {is_what}")
+
+
 def _sort(paths: list[Path]) -> tuple[Path, ...]:
     return tuple(sorted(paths, key=lambda path: path.parts))
 
@@ -108,6 +117,12 @@ def is_photo_name(name: str) -> bool:
     """
     stem, _, ending = name.rpartition(".")
     return bool(stem) and f".{ending.lower()}" in PHOTO_EXTENSIONS
+
+
+def missing_file(path: Path) -> str:
+    """Describe a file or folder that does not exist, with the most similar name."""
+    neighbors = [entry.name for entry in list_visible(path.parent)] if path.parent.is_dir() else []
+    return f"{path}: no such file or folder{did_you_mean(path.name, neighbors)}"
 
 
 def list_visible(folder: Path) -> list[Path]:

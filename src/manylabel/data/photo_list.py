@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from manylabel.data.find import is_photo_name
+from manylabel.data.find import is_photo_name, missing_file
 from manylabel.data.remote import Photo, RemotePhoto, check_scheme, is_remote
 from manylabel.errors import InputError, did_you_mean, needs_extra
 from manylabel.io.csv_text import allow_long_cells, unguard
@@ -63,7 +63,7 @@ def open_photo_list(path: Path, *, column: str | None = None) -> PhotoList:
     if path.is_dir():
         photos: PhotoList = PhotoFolder(path)
     elif not path.exists():
-        raise InputError(f"{path}: no such file or folder")
+        raise InputError(missing_file(path))
     elif is_photo_list(path):
         photos = PhotoListFile(path, column=column)
     else:

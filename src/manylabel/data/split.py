@@ -291,7 +291,7 @@ def _parse_lines(lines: Iterable[tuple[int, dict[str, str]]], *, table: LabelTab
         elif name in rows:
             problem = f"photo '{name}' has a line already"
         elif part and part not in _PARTS:
-            problem = f"unknown part '{part}'{did_you_mean(part, _PARTS)}; expected {', '.join(_PARTS)}"
+            problem = f"unknown part '{part}'; expected {', '.join(_PARTS)}{did_you_mean(part, _PARTS)}"
         elif fold not in folds or (fold and part != "train"):
             problem = f"fold '{fold}' of part '{part}'; expected 0, 1, ... with train, else nothing"
         else:

@@ -327,7 +327,7 @@ def weights_files(model: ModelConfig) -> dict[str, Path]:
             files[names[0]] = Path(given)
         elif equals:
             raise ConfigError(
-                f"model.weights: '{given}' names no model of this run{did_you_mean(name, names)} "
+                f"model.weights: '{given}' names no model of this run{did_you_mean(name, names) or '.'} "
                 f"The models are: {', '.join(names)}"
             )
         else:

@@ -99,8 +99,8 @@ def test_problems_of_cvat_images_are_told(tmp_path: Path) -> None:
         read_table(None, photos=folder)
     assert caught.value.problems == (
         "annotations.xml, image 4: the name of a label is empty",
-        "annotations.xml, image 4: unknown subset 'trian'; did you mean 'train'?; "
-        "expected train, val or test",
+        "annotations.xml, image 4: unknown subset 'trian'; expected train, val or test; "
+        "did you mean 'train'?",
         "annotations.xml, image 5: the image has no name",
     )
 

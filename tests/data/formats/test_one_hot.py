@@ -119,8 +119,8 @@ def test_the_split_is_read(tmp_path: Path) -> None:
 
 def test_an_unknown_part_of_the_split_is_told(tmp_path: Path) -> None:
     assert problems(tmp_path, "image,a,split\na.jpg,1,trian\nb.jpg,0,test\n") == (
-        "labels.csv, line 2: unknown part of the split 'trian'; did you mean 'train'?; "
-        "expected train, val or test",
+        "labels.csv, line 2: unknown part of the split 'trian'; expected train, val or test; "
+        "did you mean 'train'?",
     )
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from manylabel.data.find import list_visible
-from manylabel.errors import TableError, did_you_mean
+from manylabel.data.find import missing_file
+from manylabel.errors import TableError
 from manylabel.io.files import printable
 from manylabel.types import Part
 
@@ -215,12 +215,6 @@ def read_bytes(path: Path, *, title: str | None = None) -> bytes:
         raise TableError([missing_file(path)]) from error
     except OSError as error:
         raise TableError([f"{title or path}: cannot be read: {error.strerror}"]) from error
-
-
-def missing_file(path: Path) -> str:
-    """Describe a file or folder that does not exist, with the most similar name."""
-    neighbors = [entry.name for entry in list_visible(path.parent)] if path.parent.is_dir() else []
-    return f"{path}: no such file or folder{did_you_mean(path.name, neighbors)}"
 
 
 def read_text(path: Path, *, title: str | None = None) -> tuple[str, tuple[str, ...]]:

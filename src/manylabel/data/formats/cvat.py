@@ -92,7 +92,7 @@ def _read_subset(text: str, *, where: str, problems: list[str]) -> Part | None:
     part = read_part(text)
     if part is None:
         hint = did_you_mean(text.lower(), list(PART_WORDS))
-        problems.append(f"{where}: unknown subset '{text}'{hint}; expected train, val or test")
+        problems.append(f"{where}: unknown subset '{text}'; expected train, val or test{hint}")
     return part
 
 

@@ -10,10 +10,10 @@ table; a folder of them, or of files with any other ending, is recognized by ``f
 from pathlib import Path
 from typing import Any
 
-from manylabel.data.find import find_files, list_visible
+from manylabel.data.find import find_files, list_visible, missing_file
 from manylabel.data.formats.base import LabelFormat, LabelSource, PartFile, list_part_files, list_wanted_files
 from manylabel.data.formats.coco import COCO
-from manylabel.data.formats.contents import first_objects, missing_file, read_json, read_xml
+from manylabel.data.formats.contents import first_objects, read_json, read_xml
 from manylabel.data.formats.create_ml import CREATE_ML
 from manylabel.data.formats.cvat import CVAT
 from manylabel.data.formats.delimited import DELIMITED
@@ -73,7 +73,7 @@ def find_format(name: str) -> LabelFormat:
     """
     if name not in FORMATS:
         hint = did_you_mean(name, ("auto", *FORMATS))
-        raise ConfigError(f"format: unknown format '{name}'{hint}; known: auto, {list_formats()}")
+        raise ConfigError(f"format: unknown format '{name}'; known: auto, {list_formats()}{hint}")
     return FORMATS[name]
 
 

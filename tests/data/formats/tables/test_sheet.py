@@ -201,7 +201,7 @@ def test_the_sheet_can_be_said(tmp_path: Path) -> None:
     path = write_sheets(tmp_path / "labels.xlsx")
     said = LabelSource(path=path, config=DataConfig(sheet="autumn"))
     assert read_sheet(path, source=said).header == ("image", "autumn")
-    with pytest.raises(ConfigError, match="no sheet 'autum'; did you mean 'autumn'"):
+    with pytest.raises(ConfigError, match=r"no sheet 'autum'; it has .*; did you mean 'autumn'"):
         read_sheet(path, source=LabelSource(path=path, config=DataConfig(sheet="autum")))
 
 

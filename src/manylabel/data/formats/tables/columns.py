@@ -156,7 +156,7 @@ def read_line_part(line: Line, columns: Columns, *, problems: list[str]) -> Part
     if part is None:
         hint = did_you_mean(text.lower(), list(PART_WORDS))
         problems.append(
-            f"{line.where}: unknown part of the split '{text}'{hint}; expected train, val or test"
+            f"{line.where}: unknown part of the split '{text}'; expected train, val or test{hint}"
         )
     return part
 

@@ -40,8 +40,8 @@ def number_of(name: str, sheet: Sheet, *, option: str) -> int:
     if plain.count(plain_name(name)) == 1:
         return plain.index(plain_name(name))
     raise ConfigError(
-        f"{option}: {sheet.where} has no column '{name}'{did_you_mean(name, sheet.header)}; "
-        f"it has {list_some(sheet.header, most=20)}"
+        f"{option}: {sheet.where} has no column '{name}'; it has "
+        f"{list_some(sheet.header, most=20)}{did_you_mean(name, sheet.header)}"
     )
 
 

@@ -125,8 +125,8 @@ def _read_grid(path: Path, *, title: str, source: LabelSource) -> Grid:
     if source.config.sheet is not None:
         if source.config.sheet not in names:
             raise ConfigError(
-                f"sheet: {title} has no sheet '{source.config.sheet}'"
-                f"{did_you_mean(source.config.sheet, names)}; it has {list_some(names)}"
+                f"sheet: {title} has no sheet '{source.config.sheet}'; it has "
+                f"{list_some(names)}{did_you_mean(source.config.sheet, names)}"
             )
         return grids[names.index(source.config.sheet)]
     chosen = next((grid for grid in grids if _locate_photos(grid, source) is not None), grids[0])
