@@ -303,7 +303,7 @@ def test_a_taken_place_is_told_before_anything_is_read(config: RunConfig) -> Non
     out.mkdir(parents=True)
     (out / "report.html").write_text("an older run", encoding="utf-8")
 
-    with pytest.raises(OutputError, match=r"run: already exists; .* \(--overwrite, "):
+    with pytest.raises(OutputError, match=r"run: already exists; .* with --overwrite "):
         compare(lose_the_folder(config))
 
     assert contents(out.parent) == {"run/report.html": b"an older run"}

@@ -210,7 +210,10 @@ def test_a_taken_place_stays_as_it_is_unless_it_is_to_be_replaced(
 
     refused = run(*command)
     assert refused.code == 2
-    assert "run: already exists; choose another folder, or replace it (--overwrite, " in refused.said
+    assert (
+        "run: already exists; choose another folder, or replace it with --overwrite (in Python: "
+        in refused.said
+    )
     assert contents(Path()) == {"run/history/older.csv": b"an older run"}
 
     assert run(*command, "--overwrite").code == 0
@@ -240,7 +243,7 @@ def test_photos_that_do_not_exist_are_told(run: Run, shapes_bundle: Path) -> Non
     answer = run("predict", shapes_bundle, "gone")
 
     assert answer.code == 2
-    assert "gone: there is no such file" in answer.said
+    assert "gone: no such file or folder" in answer.said
 
 
 def test_an_unknown_form_is_told_before_the_work(run: Run, shapes_bundle: Path) -> None:
@@ -249,6 +252,77 @@ def test_an_unknown_form_is_told_before_the_work(run: Run, shapes_bundle: Path) 
     assert answer.code == 2
     assert "said.txt: unknown file extension" in answer.said
     assert "For a folder of parts, choose a name without a dot, or make the folder first" in answer.said
+
+
+@pytest.mark.parametrize(
+    ("words", "out"),
+    [
+        (("predict", "BUNDLE", "IMAGES"), "said.csv"),
+        (("evaluate", "BUNDLE", "IMAGES", "LABELS", "--part", "all"), "metrics.json"),
+        (("suggest", "BUNDLE", "NEW"), "next.csv"),
+        (("check", "IMAGES", "LABELS"), "findings.json"),
+        (("thresholds", "BUNDLE"), "careful.csv"),
+    ],
+)
+def test_a_file_that_exists_is_only_replaced_on_request(
+    words: tuple[str, ...], out: str, run: Run, images: Path, labels: Path, shapes_bundle: Path
+) -> None:
+    Path("new").mkdir()
+    shutil.copy(images / "00.png", "new/new.png")
+    given = {"BUNDLE": shapes_bundle, "IMAGES": images, "LABELS": labels, "NEW": Path("new")}
+    command = [given.get(word, word) for word in words]
+    Path(out).write_text("mine", encoding="utf-8")
+
+    refused = run(*command, "--out", out)
+    assert refused.code == 2
+    assert refused.said == f"error: {out}: already exists; choose another file, or replace it (--overwrite)"
+    assert Path(out).read_text(encoding="utf-8") == "mine"
+
+    assert run(*command, "--out", out, "--overwrite").code == 0
+    assert Path(out).read_text(encoding="utf-8") != "mine"
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_an_input_is_never_replaced(
+    command: str, run: Run, images: Path, labels: Path, shapes_bundle: Path
+) -> None:
+    table = Path("labels.csv") if command == "predict" else Path("labels.json")
+    table.write_bytes(labels.read_bytes())
+    inputs = [table] if command == "predict" else [images, table]
+
+    answer = run(command, shapes_bundle, *inputs, "--out", table, "--overwrite")
+
+    assert answer.code == 2
+    assert f"{table}: is read by this command; choose another file" in answer.said
+    assert table.read_bytes() == labels.read_bytes()
+
+
+@pytest.mark.parametrize("command", ["train", "compare"])
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("gone", "LABELS"), "gone: no such folder"),
+        (("IMAGES", "gone.csv"), "gone.csv: no such file or folder"),
+        (("IMAGES", "LABELS", "--out", "taken"), "taken: already exists"),
+    ],
+)
+def test_wrong_paths_are_reported_before_torch_is_loaded(
+    command: str, words: tuple[str, ...], problem: str, run: Run, images: Path, labels: Path
+) -> None:
+    Path("taken").mkdir()
+    Path("taken", "notes.txt").touch()
+    given = {"IMAGES": images, "LABELS": labels}
+    program = (
+        "import sys; from manylabel.cli.main import main\ntry: main()\nfinally: print('torch' in sys.modules)"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program, command, *(str(given.get(word, word)) for word in words)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (answer.returncode, answer.stdout) == (2, "False\n")
+    assert answer.stderr.startswith(f"error: {problem}")
 
 
 def test_thresholds_are_given_to_predict_and_evaluate(
@@ -668,7 +742,7 @@ def test_all_decisions_of_a_run_and_of_its_bundle_obey_the_constraints(
     predicted = run("predict", "constrained/models/squeezenet1_1", images, "--out", "said.csv")
 
     assert (constrained.code, free.code, predicted.code) == (0, 0, 0)
-    assert "check: constraint 'circle | square | triangle'" in constrained.said
+    assert "warning: constraint 'circle | square | triangle'" in constrained.said
     own, without = (read_csv(Path(name, "predictions/squeezenet1_1.csv")) for name in ("constrained", "free"))
     assert {row["part"] for row in own} == {"test", "out-of-fold"}
     for decided in ([row["predicted"] for row in own], [row["labels"] for row in read_csv(Path("said.csv"))]):

@@ -16,8 +16,9 @@ import signal, sys, time
 from types import SimpleNamespace
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had it ignored
 def score(*args, **options):
-    time.sleep(float(sys.argv.pop()))
+    time.sleep(seconds)
     return []
+seconds = float(sys.argv.pop())
 sys.modules["manylabel.apply"] = SimpleNamespace(predict_batches=score)
 from manylabel.cli.main import main
 main()

@@ -32,6 +32,7 @@ def check(
     out: Annotated[
         Path | None, typer.Option(help="Also write the findings to this .json file.", metavar="FILE")
     ] = None,
+    overwrite: options.Overwrite = False,
     form: DataConfig,
     recipe: Annotated[
         str,
@@ -50,11 +51,11 @@ def check(
     ] = None,
 ) -> None:
     """Check photos and labels for problems before training."""
+    options.check_file(out, ending=".json", overwrite=overwrite, inputs=[labels])
+    config = configure(recipe, set_ or [])
     from manylabel.data.check import check as run  # slow to import; --help does not need it
     from manylabel.data.check import write_check
 
-    options.check_ending(out, ".json")
-    config = configure(recipe, set_ or [])
     with show_progress() as on_progress:
         checked = run(
             photos,

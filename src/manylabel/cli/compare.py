@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from manylabel.cli.console import show_line
-from manylabel.cli.options import Labels, Photos, RayAddress, TrainingOptions, check_ray_address, trains
+from manylabel.cli.options import (
+    Labels,
+    Photos,
+    RayAddress,
+    TrainingOptions,
+    check_ray_address,
+    check_run,
+    trains,
+)
 from manylabel.cli.progress import show_progress
 from manylabel.cli.screen import show_results
 from manylabel.errors import ConfigError, needs_extra
@@ -56,7 +64,9 @@ def compare(
     Prints one table and writes the run directory: report.html, table.csv, results.json, plots, predictions,
     the loss of every epoch, and each trained model as a bundle.
     """
+    check_ray_address(ray_address, on=on)
     config = options.configure(photos, labels, models=models, out=out)
+    check_run(config)
     run = _find_comparison(on, ray_address)
     with show_progress() as on_progress:
         result = run(config, command=sys.argv, recipe=options.recipe, on_progress=on_progress)
@@ -66,7 +76,6 @@ def compare(
 
 def _find_comparison(on: str, ray_address: str | None) -> "Callable[..., RunResult]":
     """Return the function that compares here or on a cluster."""
-    check_ray_address(ray_address, on=on)
     with needs_extra("Training", "train"):
         from manylabel.pipeline import compare as here
     match on:

@@ -5,7 +5,7 @@ Out: metrics on the screen, and in a file if one is given.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import typer
 
@@ -15,6 +15,8 @@ from manylabel.cli.progress import show_progress
 from manylabel.cli.screen import show_evaluation
 from manylabel.config import DataConfig
 
+_PartName = Literal["train", "val", "test", "all"]
+
 
 @options.reads_table
 def evaluate(
@@ -23,11 +25,13 @@ def evaluate(
     labels: options.Labels = None,
     *,
     part: Annotated[
-        Literal["train", "val", "test", "all"] | None,
-        typer.Option(
+        _PartName | None,
+        options.one_of(
+            get_args(_PartName),
+            "--part",
             help="Photos to evaluate on: a part of the table's own split, or of the split that the model was "
             "trained with; all uses every photo. Not given: the table's test part if it has one, otherwise "
-            "the photos that the model was not trained on, matched by name."
+            "the photos that the model was not trained on, matched by name.",
         ),
     ] = None,
     engine: options.Engine = None,
@@ -37,13 +41,14 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Also write the metrics to this .json file.", metavar="FILE")
     ] = None,
+    overwrite: options.Overwrite = False,
     form: DataConfig,
 ) -> None:
     """Evaluate a model on labeled photos."""
+    options.check_file(out, ending=".json", overwrite=overwrite, inputs=[labels, thresholds])
     from manylabel.apply import evaluate as run  # slow to import; --help does not need it
     from manylabel.apply import write_evaluation
 
-    options.check_ending(out, ".json")
     with show_progress() as on_progress:
         evaluation = run(
             bundle,

@@ -58,6 +58,7 @@ def explain(
     form: DataConfig,
 ) -> None:
     """Show which parts of a photo led to each label."""
+    options.check_exist([*photos, *([labels] if labels else [])])
     # Slow to import; --help does not need them.
     from manylabel.explanation.files import check_output, write_explanations
     from manylabel.explanation.run import explain as run

@@ -5,18 +5,21 @@ Out: the settings of a run, how a table of labels is read, thresholds.
 """
 
 import inspect
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, get_args, get_origin
 
 import typer
 from typer.core import TyperCommand, TyperOption
 
 from manylabel.config import DeviceName, HeadName, PrecisionName, RunConfig
+from manylabel.data.find import check_folder, missing_file
 from manylabel.engines.registry import ENGINES
-from manylabel.errors import ConfigError, OutputError
+from manylabel.errors import ConfigError, InputError, OutputError, did_you_mean
+from manylabel.io.folders import check_free
 from manylabel.recipes import all_settings, apply_settings, load_recipe, replace_settings, without_none
 
 if TYPE_CHECKING:
@@ -40,14 +43,20 @@ def _help(key: str) -> str:
 
 def of_registry(entries: Mapping[str, Entry], *flags: str, help: str) -> Any:  # noqa: A002 - as typer calls it
     """Make an option whose values are the names of a registry, each with its own help."""
+    each = "; ".join(f"{name}: {entry.help}" for name, entry in entries.items())
+    return one_of(tuple(entries), *flags, help=f"{help}. {each}.")
 
-    def check(value: str | None) -> str | None:
-        if value is not None and value not in entries:
-            raise typer.BadParameter(f"'{value}' is not one of {', '.join(map(repr, entries))}.")
+
+def one_of(names: Sequence[str], *flags: str, help: str) -> Any:  # noqa: A002 - as typer calls it
+    """Make an option whose values are some names."""
+
+    def parse(value: str) -> str:
+        if value not in names:
+            known = ", ".join(names)
+            raise typer.BadParameter(f"'{value}' is not one of {known}{did_you_mean(value, names) or '.'}")
         return value
 
-    each = "; ".join(f"{name}: {entry.help}" for name, entry in entries.items())
-    return typer.Option(*flags, help=f"{help}. {each}.", metavar=f"<{'|'.join(entries)}>", callback=check)
+    return typer.Option(*flags, help=help, metavar=f"<{'|'.join(names)}>", parser=parse, show_default=False)
 
 
 Photos = Annotated[Path, typer.Argument(help=_help("data.photos"), metavar="PHOTOS", show_default=False)]
@@ -72,12 +81,13 @@ class TableCommand(TyperCommand):
         return super().get_help(ctx)
 
 
-Head = Annotated[HeadName | None, typer.Option("--head", help=_help("model.head"))]
-Device = Annotated[DeviceName | None, typer.Option("--device", help=_help("training.device"))]
+Head = Annotated[HeadName | None, one_of(get_args(HeadName), "--head", help=_help("model.head"))]
+Device = Annotated[DeviceName | None, one_of(get_args(DeviceName), "--device", help=_help("training.device"))]
 Engine = Annotated[str | None, of_registry(ENGINES, "--engine", help="Engine that runs the model")]
 Precision = Annotated[
     PrecisionName | None,
-    typer.Option(
+    one_of(
+        get_args(PrecisionName),
         "--precision",
         help="Precision of the computation. auto: bf16 if the processor supports it, which is faster; "
         "probabilities typically change by 0.01, rarely by 0.1.",
@@ -102,6 +112,7 @@ ThresholdsFile = Annotated[
         show_default=False,
     ),
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file of --out that exists.")]
 RayAddress = Annotated[
     str | None,
     typer.Option(
@@ -119,9 +130,11 @@ def _parameter(key: str, metavar: str | None = None) -> inspect.Parameter:
     kind = without_none(setting.kind)
     kind = getattr(kind, "__origin__", kind) if get_origin(kind) is Annotated else kind
     kind = list[str] if get_origin(kind) is tuple else kind
-    option = typer.Option(
-        f"--{name.replace('_', '-')}", help=setting.help, metavar=metavar, show_default=False
-    )
+    flag = f"--{name.replace('_', '-')}"
+    if get_origin(kind) is Literal:
+        option = one_of(get_args(kind), flag, help=setting.help)
+    else:
+        option = typer.Option(flag, help=setting.help, metavar=metavar, show_default=False)
     return _keyword(name, Annotated[kind | None, option])
 
 
@@ -286,14 +299,65 @@ def check_ray_address(address: str | None, *, on: str) -> None:
         raise ConfigError("--ray-address needs --on ray")
 
 
-def check_ending(out: Path | None, ending: str) -> None:
-    """Check the ending of a file to write, if one is given.
+def check_run(config: RunConfig) -> None:
+    """Check the paths of a run before torch is loaded, which takes seconds.
 
     Raises:
-        OutputError: It is another one.
+        InputError: The photos or the table do not exist, or the output folder does.
     """
-    if out is not None and out.suffix.lower() != ending:
+    check_folder(Path(config.data.photos))
+    check_exist([Path(config.data.labels)] if config.data.labels else [])
+    if not config.overwrite:
+        check_free(Path(config.out), replaces=None)
+
+
+def check_exist(paths: Sequence[Path]) -> None:
+    """Check that everything named on the command line exists, before any work.
+
+    Raises:
+        InputError: Something is missing; one line each.
+    """
+    if missing := [path for path in paths if not os.path.lexists(path)]:
+        raise InputError("\n".join(map(missing_file, missing)))
+
+
+def check_file(out: Path | None, *, ending: str, overwrite: bool, inputs: Sequence[Path | None] = ()) -> None:
+    """Check a file to write, if one is given, before any work.
+
+    Args:
+        out: The file.
+        ending: Its extension.
+        overwrite: Whether it may replace another one.
+        inputs: As for ``check_replaceable``.
+
+    Raises:
+        OutputError: It has another extension, or as ``check_replaceable``.
+    """
+    if out is None:
+        return
+    if out.suffix.lower() != ending:
         raise OutputError(f"{out}: unknown file extension '{out.suffix}'; known: {ending}")
+    check_replaceable(out, overwrite=overwrite, inputs=inputs)
+
+
+def check_replaceable(out: Path, *, overwrite: bool, inputs: Sequence[Path | None] = ()) -> None:
+    """Check that writing a file replaces nothing against the user's will.
+
+    Args:
+        out: The file.
+        overwrite: Whether it may replace another one.
+        inputs: Files that the command reads, and folders of such files.
+
+    Raises:
+        OutputError: It exists and may not be replaced, or is an input.
+    """
+    if not out.is_file():
+        return
+    for given in inputs:
+        if given is not None and out.resolve() == given.resolve():
+            raise OutputError(f"{out}: is read by this command; choose another file")
+    if not overwrite:
+        raise OutputError(f"{out}: already exists; choose another file, or replace it (--overwrite)")
 
 
 def read_threshold_options(

@@ -48,6 +48,7 @@ def predict(
             metavar="FILE|FOLDER",
         ),
     ] = None,
+    overwrite: options.Overwrite = False,
     excel: Annotated[
         bool,
         typer.Option(
@@ -113,8 +114,9 @@ def predict(
     Unreadable photos get no labels; output files give the reason.
     """
     files, changed = out or [], options.read_threshold_options(thresholds, threshold)
-    folder = _find_folder(files, photos, is_for_excel=excel)
     options.check_ray_address(ray_address, on=on)
+    folder = _find_folder(files, photos, is_for_excel=excel, overwrite=overwrite)
+    options.check_exist(photos)
     if folder is not None:
         from manylabel.cluster.scoring import predict_parts  # slow to import; --help does not need it
 
@@ -148,6 +150,8 @@ def predict(
             "--ray-address": ray_address,
         }
     )
+    for file in files:
+        options.check_replaceable(file, overwrite=overwrite, inputs=[*photos, thresholds])
     _predict_files(
         bundle,
         photos,
@@ -222,7 +226,9 @@ def _check_endings(files: list[Path]) -> None:
             ) from error
 
 
-def _find_folder(files: list[Path], photos: list[Path], *, is_for_excel: bool) -> Path | None:
+def _find_folder(
+    files: list[Path], photos: list[Path], *, is_for_excel: bool, overwrite: bool
+) -> Path | None:
     """Return the folder to write to; None where files are given.
 
     Raises:
@@ -239,4 +245,8 @@ def _find_folder(files: list[Path], photos: list[Path], *, is_for_excel: bool) -
         raise ConfigError(f"--out {folder}: takes exactly one PHOTO: a folder or a list")
     if is_for_excel:
         raise ConfigError(f"--out {folder}: is a folder; --excel does not work with it")
+    if overwrite:
+        raise ConfigError(
+            f"--out {folder}: is a folder; --overwrite does not work with it. Remove it to start again"
+        )
     return folder

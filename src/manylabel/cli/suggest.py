@@ -35,14 +35,15 @@ def suggest(
         Path | None,
         typer.Option(help="Also write them, with all probabilities, to this .csv file.", metavar="FILE"),
     ] = None,
+    overwrite: options.Overwrite = False,
     device: options.Device = None,
     form: DataConfig,
 ) -> None:
     """List the photos most worth labeling next: the model is unsure about them, and they are typical."""
+    options.check_file(out, ending=".csv", overwrite=overwrite, inputs=[labels])
     from manylabel.labeling import suggest as run  # slow to import; --help does not need it
     from manylabel.labeling import write_suggestions
 
-    options.check_ending(out, ".csv")
     with show_progress() as on_progress:
         suggestions = run(
             bundle, photos, labels, n=n, form=form, device=device or "auto", on_progress=on_progress

@@ -40,8 +40,10 @@ def thresholds(
             help="Write the thresholds to this .csv file, for the option --thresholds.", metavar="FILE"
         ),
     ] = None,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Show the decision thresholds of a model, or choose new ones."""
+    options.check_file(out, ending=".csv", overwrite=overwrite)
     from manylabel.bundle.folder import read_bundle  # slow to import; --help does not need it
     from manylabel.thresholds import (
         choose_new_thresholds,
@@ -50,7 +52,6 @@ def thresholds(
         save_thresholds,
     )
 
-    options.check_ending(out, ".csv")
     if objective is None:
         if write:
             raise ConfigError("--write needs --for, e.g. --for precision=0.9 --write")

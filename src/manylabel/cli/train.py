@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from manylabel.cli.console import show_line
-from manylabel.cli.options import Labels, Photos, TrainingOptions, trains
+from manylabel.cli.options import Labels, Photos, TrainingOptions, check_run, trains
 from manylabel.cli.progress import show_progress
 from manylabel.cli.screen import show_results
 from manylabel.config import DEFAULT_BACKBONE, RunConfig
@@ -40,10 +40,14 @@ def train(
 
     All other commands use bundles. A fifth of the photos is held out as the test set, unless the table marks
     one. With --folds, the model is trained on all photos and evaluated by cross-validation.
+
+    Without --folds and validation photos, calibration and thresholds are learned by cross-validation within
+    the training photos, which takes three to five more fits (--set evaluation.inner_folds=false: none).
     """
     config = options.configure(photos, labels, models=model, out=out)
     if out is None and config.out == RunConfig().out:
         config = replace(config, out="bundle")
+    check_run(config)
     with needs_extra("Training", "train"):
         from manylabel.pipeline import train as run
     with show_progress() as on_progress:
