@@ -30,6 +30,7 @@ from manylabel.report.collect import collect_results
 from manylabel.report.run_info import gather_run_info
 from manylabel.results import Loss, RunInfo, RunResults
 from manylabel.training.cross_validation import Experiment, threshold_objective
+from manylabel.training.distributed import check_processes
 from manylabel.training.finished_fits import FinishedFits
 from manylabel.training.methods import fill_defaults
 from manylabel.training.photo_store import PhotoStore, read_store
@@ -137,6 +138,7 @@ def prepare(
     a photo is read.
     """
     check_config(config)
+    check_processes(config.training.tune)
     choose_device(config.training.device)
     cache_limit_bytes()
     config = replace(config, training=fill_defaults(config.training, head=config.model.head))

@@ -7,6 +7,7 @@ Out: bundles in it; on a failure, what was finished beside it.
 import logging
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -25,12 +26,14 @@ from manylabel.io.unfinished import FinishedWork
 from manylabel.models.classifier import weights_files
 from manylabel.models.split_model import locate
 from manylabel.preparation import PreparedRun, RunClock, prepare
+from manylabel.processes import process_number
 from manylabel.report.card import model_card
 from manylabel.report.trial_files import LABEL_ISSUES_FILE, file_name
 from manylabel.results import RESULTS_FILE, RunResults
+from manylabel.training.distributed import wait_for_all
 from manylabel.training.trial import TrainedModel
 from manylabel.trials import Trial
-from manylabel.types import LabelTable, ProgressCallback
+from manylabel.types import LabelTable, ProgressCallback, ignore_progress
 
 _logger = logging.getLogger(__name__)
 
@@ -60,12 +63,21 @@ def begin_run(
         on_progress: Called with the progress.
         is_temporary: Whether the output folder is temporary, so that the run cannot be resumed.
 
+    If several processes train together, only the first writes the output folder; the others fill a temporary
+    one, and wait until it is complete.
+
     Yields:
         The folder to fill; the run; the folder of finished fits, None if none can be kept.
 
     Raises:
         InputError: Something in the settings, the table, the photos or the weights cannot be used.
     """
+    if process_number() > 0:
+        with tempfile.TemporaryDirectory() as temporary:
+            run = prepare(config, table=table, clock=clock, on_progress=ignore_progress)
+            yield Path(temporary), run, None
+        wait_for_all()
+        return
     out = Path(config.out)
     work = FinishedWork(out, cache=None if is_temporary else default_cache())
     with work, open_output(config) as folder, keep_finished_models(folder, out):
@@ -73,6 +85,7 @@ def begin_run(
         check_room_for_models(folder, run, out=out)
         write_split(folder / SPLIT_FILE, run.table, run.split)
         yield folder, run, work.open(is_fresh=config.fresh)
+    wait_for_all()
 
 
 def open_output(config: RunConfig) -> AbstractContextManager[Path]:

@@ -44,6 +44,11 @@ def allow_any_text() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def mute() -> None:
+    """Print no more: another process that trains with this one says the same."""
+    stdout.quiet = stderr.quiet = True
+
+
 class VisibleFormatter(logging.Formatter):
     """A format of log lines: a message is one line, whatever is in it."""
 

@@ -18,9 +18,10 @@ from typing import Any
 import typer
 
 from manylabel import __version__
-from manylabel.cli.console import allow_any_text, show_error
+from manylabel.cli.console import allow_any_text, mute, show_error
 from manylabel.cli.options import TableCommand
 from manylabel.errors import ManylabelError, visible
+from manylabel.processes import process_number
 
 COMMANDS = (
     "check",
@@ -140,6 +141,8 @@ def show_out_of_memory(error: BaseException) -> None:
 def main() -> None:
     """Run the command line."""
     allow_any_text()
+    if process_number() > 0:
+        mute()
     try:
         with terminable():
             app()

@@ -11,10 +11,12 @@ from contextlib import AbstractContextManager, contextmanager
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor, nn
 
 from manylabel.config import DeviceName, PrecisionName
 from manylabel.errors import ConfigError
+from manylabel.processes import count_processes
 
 
 def open_accelerator(device: DeviceName) -> Accelerator:
@@ -31,7 +33,10 @@ def open_accelerator(device: DeviceName) -> Accelerator:
     """
     # accelerate keeps the first choice of a process: another one would be refused or ignored.
     AcceleratorState._reset_state(reset_partial_state=True)
-    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="no")
+    is_cpu = device == "cpu" or (count_processes() > 1 and not torch.cuda.is_available())
+    # Then some parameters, such as those of GoogLeNet's auxiliary heads, may take no part in the output.
+    in_parallel = DistributedDataParallelKwargs(static_graph=True)
+    accelerator = Accelerator(cpu=is_cpu, mixed_precision="no", kwargs_handlers=[in_parallel])
     if device not in ("auto", accelerator.device.type):
         raise ConfigError(
             f"training.device: '{device}' was asked for, this machine offers '{accelerator.device.type}'; "

@@ -35,6 +35,7 @@ from manylabel.preprocess import (
     resize_views,
     turn,
 )
+from manylabel.training.distributed import own_part
 from manylabel.training.photo_store import PhotoStore
 from manylabel.types import FloatArray, IntArray
 
@@ -110,9 +111,13 @@ class PhotoBatches:
         return -(-len(self.rows) // self.batch_size)
 
     def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield pixels [batch, side_px, side_px, 3], uint8, and targets [batch, n_labels]."""
+        """Yield pixels [batch, side_px, side_px, 3], uint8, and targets [batch, n_labels].
+
+        If several processes train together, each yields its part of every batch.
+        """
         seeds = self.rng.integers(2**63, size=len(self.rows))
         batches = np.array_split(self.rng.permutation(len(self.rows)), self.n_batches)
+        batches = [own_part(batch) for batch in batches]
         rendered = prefetch(
             [[(index, seeds[index]) for index in batch] for batch in batches], render=self._render
         )

@@ -32,6 +32,8 @@ from manylabel.io.files import write_atomically
 from manylabel.io.unfinished import FIT_ENDING
 from manylabel.models.classifier import Classifier
 from manylabel.models.device import choose_device, choose_precision
+from manylabel.processes import count_processes
+from manylabel.training.distributed import bytes_from_first
 from manylabel.training.features import weights_sha256
 from manylabel.training.methods import Fit, FitRows, TrainingMethod, TrainingTask
 from manylabel.training.methods.interpolation import Interpolation
@@ -132,21 +134,11 @@ class FinishedFits:
         return self._folder / f"{key}{FIT_ENDING}"
 
     def _read(self, path: Path | None, method: TrainingMethod) -> "_StoredFit | None":
-        """Read a fit; a damaged file is removed with a warning."""
-        if path is None:
+        """Read a fit; processes that train together read that of the first one."""
+        content = bytes_from_first(_read_checked(path))
+        if content is None:
             return None
-        try:
-            content = path.read_bytes()
-            if hashlib.sha256(content[_DIGEST_BYTES:]).digest() != content[:_DIGEST_BYTES]:
-                raise ValueError("wrong checksum")
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as error:
-            _logger.warning("the finished fit %s cannot be used (%s) and is trained again", path.name, error)
-            with suppress(OSError):
-                path.unlink()
-            return None
-        tensors = load(content[_DIGEST_BYTES:])
+        tensors = load(content)
         numbers = msgspec.convert(json.loads(tensors.pop(_NUMBERS).numpy().tobytes()), type=_Numbers)
         for what, seconds in numbers.step_seconds.items():
             method.add_seconds(what, seconds)
@@ -167,6 +159,24 @@ class FinishedFits:
                 "no more finished fits of this model can be kept, so a resumed run trains them again: %s",
                 error,
             )
+
+
+def _read_checked(path: Path | None) -> bytes | None:
+    """Return the content of a file without its checksum; a damaged file is removed with a warning."""
+    if path is None:
+        return None
+    try:
+        content = path.read_bytes()
+        if hashlib.sha256(content[_DIGEST_BYTES:]).digest() != content[:_DIGEST_BYTES]:
+            raise ValueError("wrong checksum")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        _logger.warning("the finished fit %s cannot be used (%s) and is trained again", path.name, error)
+        with suppress(OSError):
+            path.unlink()
+        return None
+    return content[_DIGEST_BYTES:]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,6 +277,7 @@ def describe_task(task: TrainingTask) -> dict[str, object]:
         "precision": str(precision),
         "device": device.type,
         "processor": torch.cuda.get_device_name(device) if is_cuda else _describe_cpu(),
+        "n_processes": count_processes(),
         "n_threads": torch.get_num_threads(),  # sums depend on it in their last digits
         "versions": {
             "format of fits": _FORMAT_VERSION,

@@ -21,6 +21,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from manylabel.config import ScheduleName
 from manylabel.errors import ConfigError
 from manylabel.models.device import autocast
+from manylabel.training.distributed import copy_from_first, sum_all
 from manylabel.training.losses import Loss
 from manylabel.trials import Epoch
 
@@ -131,6 +132,7 @@ def train_loop(
         if watch.validation is not None and best.is_over(state.average, watch.validation, settings.patience):
             break
     module.load_state_dict(state.average.state_dict() if watch.validation is None else best.weights)
+    copy_from_first(module)  # batch norm statistics are those of the photos of each process
     module.eval()
     return tuple(history)
 
@@ -151,7 +153,8 @@ class _State:
         groups = parameter_groups(module, settings)
         optimizer = torch.optim.AdamW(groups, fused=accelerator.device.type in ("cpu", "cuda"))
         factor = learning_rate_factor(settings, n_steps=settings.epochs * n_batches)
-        self.module, self.optimizer = accelerator.prepare(module, optimizer)
+        self.module = module
+        self.forward, self.optimizer = accelerator.prepare(module, optimizer)
         self.schedule = LambdaLR(optimizer, factor)
         # Without averaging, the average is the module itself: nothing is copied.
         self.average = copy.deepcopy(module) if settings.ema_decay > 0 else module
@@ -182,20 +185,37 @@ class _State:
                     layer.eval()
         started = time.perf_counter()
         with autocast(device, self.settings.precision):
-            logits = self.module(inputs.to(device))
-        loss = self.loss(logits, targets.to(device))
+            logits = self.forward(inputs.to(device))
+        targets = targets.to(device)
+        loss, share = self._of_all(self.loss(logits, targets), targets)
         half_way = time.perf_counter()
         self.on_time("forward pass", half_way - started)
-        self.accelerator.backward(loss)
+        self.accelerator.backward(share)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.schedule.step()
         self.n_steps += 1
         self._move_average()
-        value = float(loss.detach())
+        value = float(loss)
         # An accelerator computes while Python continues; this line waits for it.
         self.on_time("backward pass", time.perf_counter() - half_way)
         return value
+
+    def _of_all(self, own: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean loss of the known cells of all processes, and the part of it to differentiate here.
+
+        Gradients are averaged over the processes, so the mean of the parts is the mean loss.
+
+        Args:
+            own: Mean loss of the known cells of this process.
+            targets: Targets of this process [batch, n_labels].
+        """
+        n_processes = self.accelerator.num_processes
+        if n_processes == 1:
+            return own.detach(), own
+        n_known = (~targets.isnan()).sum().to(own.dtype)
+        total, n_all = sum_all(torch.stack([own.detach() * n_known, n_known])).unbind()
+        return total / n_all.clamp(min=1), own * (n_known * n_processes / n_all.clamp(min=1))
 
     @torch.no_grad()
     def _move_average(self) -> None:

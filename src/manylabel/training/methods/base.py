@@ -21,6 +21,7 @@ from manylabel.engines.frozen import EnginePlan, plan_engine
 from manylabel.models.classifier import Classifier
 from manylabel.models.device import choose_device, choose_precision, open_accelerator
 from manylabel.training.batches import as_tensor
+from manylabel.training.distributed import own_seed
 from manylabel.training.feature_store import FrozenFeatures
 from manylabel.training.features import FeatureSettings, FrozenPart, frozen_features
 from manylabel.training.loop import Batches, HeldOutLoss, LoopSettings, Watch, train_loop
@@ -109,8 +110,7 @@ class Fit:
         seconds: Wall time of the fit.
         logit_scale: Factor that the logits were multiplied by afterwards.
         alpha: Share of the change by training that was kept, in [0, 1].
-        interpolation: Weights before and after training where alpha is the default and validation photos
-            may still choose another; None where alpha was given.
+        interpolation: Weights before and after training if validation photos may choose alpha, else None.
     """
 
     classifier: Classifier
@@ -372,7 +372,7 @@ class TrainingMethod(ABC):
             on_time=self.add_seconds,
         )
         with torch.random.fork_rng():
-            torch.manual_seed(int(np.random.SeedSequence(self.seeds(rows)).generate_state(1)[0]))
+            torch.manual_seed(own_seed(self.seeds(rows)))
             history = train_loop(
                 module,
                 batches,

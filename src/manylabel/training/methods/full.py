@@ -13,9 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from manylabel.errors import ConfigError
 from manylabel.models.classifier import Classifier
 from manylabel.models.device import infer
+from manylabel.processes import count_processes
 from manylabel.training.batches import PhotoBatches, as_tensor, evaluation_batches
+from manylabel.training.distributed import copy_from_first, gather_rows, own_part
 from manylabel.training.methods.base import (
     Fit,
     FitRows,
@@ -80,11 +83,18 @@ class FullFineTuning(TrainingMethod):
             batch_size=given(task.training.batch_size),
             rng=np.random.default_rng(self.seeds(rows)),
         )
+        smallest = len(rows.train) // batches.n_batches
+        if smallest < count_processes():
+            raise ConfigError(
+                f"training.batch_size: batches of {smallest} cannot be divided among {count_processes()} "
+                "processes; use larger batches or fewer processes"
+            )
         started = time.perf_counter()
         if self._linear_probe is not None:
             train_head_first(classifier, self._linear_probe, rows)
         else:
             classifier.set_prior_bias(task.targets[rows.train], pos_weight=self.pos_weight(rows))
+        copy_from_first(classifier)
         head_seconds = time.perf_counter() - started
         fit = self.train(classifier, classifier, batches, rows)
         return replace(fit, seconds=fit.seconds + head_seconds)
@@ -100,6 +110,14 @@ class FullFineTuning(TrainingMethod):
 
     def outputs(self, module: nn.Module, rows: IntArray, *, n_views: int) -> Iterator[Tensor]:
         """Yield logits [batch, n_labels], averaged over views."""
+        if count_processes() == 1:
+            yield from self._own_outputs(module, rows, n_views=n_views)
+            return
+        none = torch.empty((0, self.task.targets.shape[1]), device=self.device)
+        own = torch.cat([none, *self._own_outputs(module, own_part(rows), n_views=n_views)])
+        yield gather_rows(own, n_rows=len(rows))
+
+    def _own_outputs(self, module: nn.Module, rows: IntArray, *, n_views: int) -> Iterator[Tensor]:
         preprocessing = replace(self.task.initial.preprocessing, n_views=n_views)
         for pixels in evaluation_batches(self.task.store, rows, preprocessing):
             outputs = infer(module, pixels, device=self.device, precision=self.precision)
