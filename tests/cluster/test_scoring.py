@@ -118,6 +118,27 @@ def test_shares_together_make_what_one_call_makes(score: Callable[..., PartsSumm
     assert read_files(tmp_path / "shared") == read_files(tmp_path / "scores")
 
 
+@pytest.mark.parametrize("days", [-1, 1])
+def test_a_clock_that_is_off_by_a_day_does_no_harm(
+    score: Callable[..., PartsSummary], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    score()
+    shared, seconds = tmp_path / "shared", days * 86_400
+    now, now_ns = time.time, time.time_ns
+    monkeypatch.setattr(time, "time", lambda: now() + seconds)
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns() + seconds * 10**9)
+    score(out=shared, shard="1/2")
+    for path in shared.rglob("*"):
+        if path.is_file():
+            os.utime(path, (now() + seconds, now() + seconds))
+    left = shared / f".part-00001.csv.123-{time.time_ns():x}.tmp"  # of a process that was killed
+    left.write_bytes(b"half")
+    monkeypatch.undo()
+
+    assert score(out=shared).n_new == 2
+    assert read_files(shared) == read_files(tmp_path / "scores")
+
+
 CHANGES: dict[str, tuple[dict[str, Any], str]] = {
     "part_size": ({"part_size": 11}, r"settings\.part_size: then '10', now '11'"),
     "part_format": ({"part_format": ".jsonl"}, r"settings\.part_format: then '\.csv', now '\.jsonl'"),
