@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import busy, growth, latency, page, serving, start, study, throughput, training
+from benchmarks import busy, growth, latency, page, scale, serving, start, study, throughput, training
 from benchmarks.cases import ROOT, Case, Settings, select, shown
 from benchmarks.machine import describe_machine, gather_versions
 from benchmarks.results import Setup, add_run, read_records, runs_done, write_records
@@ -29,6 +29,7 @@ PARTS: dict[str, Callable[[Settings], list[Case]]] = {
     "serving": serving.list_cases,
     "start": start.list_cases,
     "busy": busy.list_cases,
+    "scale": scale.list_cases,
 }
 
 FILTERS = {
@@ -74,6 +75,7 @@ def main() -> None:
             run_part(part, cases, settings, repeats=given.repeats, is_dry=given.list)
     if not given.list:
         page.write_page(settings.results, page=given.page)
+        page.write_scale_page(settings.results, page=given.page.with_name("scale.md"))
         say(f"{given.page}")
 
 
@@ -122,7 +124,8 @@ def run_part(part: str, cases: list[Case], settings: Settings, *, repeats: int, 
 
 def tidy(path: Path, known: list[Case], *, again: list[Case]) -> None:
     """Take off the file what is no case any more, and the cases that are to be run again."""
-    kept = [dict(case.key) for case in known if case not in again]
+    forgotten = [dict(case.key) for case in again]
+    kept = [key for case in known if (key := dict(case.key)) not in forgotten]
     write_records(path, [record for record in read_records(path) if record["key"] in kept])
 
 

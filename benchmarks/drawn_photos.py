@@ -31,7 +31,7 @@ def make_phone_photos(folder: Path, photos: Sequence[Path], *, n_photos: int = N
     if folder.exists():
         return
     rng = np.random.default_rng(0)
-    with _new_folder(folder) as partial:
+    with new_folder(folder) as partial:
         for number in range(n_photos):
             mosaic = _mosaic([photos[row] for row in rng.integers(len(photos), size=200)])
             mosaic.save(partial / f"{number:03d}.jpg", quality=_QUALITY)
@@ -52,7 +52,7 @@ def make_table(folder: Path, sample: Path, *, n_photos: int) -> None:
     with (sample / "labels.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     with (
-        _new_folder(folder) as partial,
+        new_folder(folder) as partial,
         (partial / "labels.csv").open("w", newline="", encoding="utf-8") as file,
     ):
         (partial / "images").mkdir()
@@ -90,7 +90,7 @@ def _mosaic(paths: list[Path]) -> Image.Image:
 
 
 @contextmanager
-def _new_folder(folder: Path) -> Iterator[Path]:
+def new_folder(folder: Path) -> Iterator[Path]:
     """Fill a folder that appears only when it is complete."""
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)

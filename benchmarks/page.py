@@ -13,6 +13,7 @@ from benchmarks.cases import ROOT
 from benchmarks.goals import Line, Records, find, judge_goals
 from benchmarks.plot import draw_plot
 from benchmarks.results import read_records
+from benchmarks.scale_page import write_scale
 from benchmarks.tables import (
     busy_table,
     goals_table,
@@ -69,6 +70,12 @@ def write_page(results: Path, *, notes: Path = NOTES, page: Path = PAGE) -> None
     if has_plot:
         draw_plot(page.parent / PLOT, records)
     page.write_text(render(records, words, has_plot=has_plot), encoding="utf-8")
+
+
+def write_scale_page(results: Path, *, page: Path, notes: Path = NOTES) -> None:
+    """Write what was measured into docs/scale.md."""
+    records = {"scale": read_records(results / "scale.json")}
+    write_scale(page, records, tomllib.loads(notes.read_text(encoding="utf-8")))
 
 
 def render(records: Records, notes: Mapping[str, Any], *, has_plot: bool) -> str:

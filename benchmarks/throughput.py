@@ -65,23 +65,29 @@ def prepare(settings: Settings) -> None:
     make_bundle(settings, NETWORK)
 
 
-def make_bundle(settings: Settings, network: str) -> None:
-    """Make a bundle to score with, where it is not there yet: what it learned does not matter here."""
+def make_bundle(settings: Settings, network: str, *words: str) -> None:
+    """Make a bundle to score with, where it is not there yet: what it learned does not matter here.
+
+    Args:
+        settings: Where everything lies.
+        network: The network.
+        words: More options of the training.
+    """
     bundle = bundle_of(settings, network)
     if bundle.exists():
         return
     is_known = network in NETWORKS
     start = weights_option(settings, NETWORKS[network]) if is_known else ("--init", "random")
     labels = labels_of(settings, "scenes_160")
-    command = manylabel_command(
+    training = manylabel_command(
         settings,
         *("train", str(photos_of(settings, "scenes_160")), str(labels), "--model", network),
-        *(*start, "--recipe", "quick", "--set", "training.n_views=1", "--out", str(bundle)),
+        *(*start, "--recipe", "quick", "--set", "training.n_views=1", *words, "--out", str(bundle)),
     )
     environment = {**os.environ, **manylabel_environment(str(settings.work / "cache"))}
     # Exported: whoever uses it needs neither torch nor a conversion.
-    for words in (command, manylabel_command(settings, "export", str(bundle), "--to", "openvino")):
-        subprocess.run(words, cwd=ROOT, env=environment, check=True, stdout=sys.stderr)
+    for command in (training, manylabel_command(settings, "export", str(bundle), "--to", "openvino")):
+        subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=sys.stderr)
 
 
 def small_photos(settings: Settings) -> Path:

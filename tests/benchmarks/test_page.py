@@ -5,10 +5,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from benchmarks import page
-from benchmarks.cases import ROOT
+from benchmarks import page, scale
+from benchmarks.cases import ROOT, Values
 from benchmarks.page import write_page
-from benchmarks.results import read_records
+from benchmarks.results import read_records, write_records
+from benchmarks.scale_page import BEGIN, END, render_scale
 from benchmarks.study import JUDGED_VARIANT
 from tests.benchmarks.conftest import PARTS, TRAINING, records_of, trained
 
@@ -102,6 +103,73 @@ def test_growth_is_ordered_by_the_number_of_photos(results: Path, tmp_path: Path
 
     assert page.index("| 200 | 20 | 100.0 | 1.00 |") < page.index("| 2,000 | 60 | 30.0 | 2.00 |")
     assert PARTS["growth"][0]["key"] == {"size": "2000"}
+
+
+SCALE_NOTES = """
+[scale]
+ways = "Ways."
+million = "A million."
+nodes = "Nodes."
+paper = "On paper."
+first = "First."
+"""
+
+
+def scored(per_second: float, **more: float) -> Values:
+    """Return what a run of the part "scale" gives."""
+    moments = {f"mib_{number:02d}": 100.0 + number for number in range(20)}
+    rates = {"photos_per_second": per_second, "early_per_second": 1000.0, "late_per_second": 2000.0}
+    sizes = {"bytes_per_row": 50.0, "list_bytes_per_row": 40.0, "digest": 7.0}
+    return {**moments, **rates, **sizes, "scoring_seconds": 600.0, "peak_mib": 512.0, **more}
+
+
+def test_the_page_about_scale_compares_with_one_process(tmp_path: Path) -> None:
+    again = {"again_seconds": 2.0, "n_parts": 100.0, "bytes_per_record": 300.0}
+    records = records_of(
+        ({"work": scale.ONE_FILE}, scored(200.0)),
+        ({"work": scale.IN_PARTS}, scored(190.0)),
+        ({"work": scale.TWO_WORKERS}, scored(100.0, digest=8.0)),
+        ({"work": f"{scale.MILLION}, {scale.IN_PARTS}"}, scored(1500.0, **again)),
+        ({"work": "compare, nodes: 1"}, {"comparison_seconds": 90.0, "digest": 1.0}),
+        ({"work": "compare, nodes: 2"}, {"comparison_seconds": 60.0, "digest": 1.0}),
+    )
+    write_records(tmp_path / "results" / "scale.json", records)
+    notes = tmp_path / "notes.toml"
+    notes.write_text(SCALE_NOTES, encoding="utf-8")
+    document = tmp_path / "docs" / "scale.md"
+    document.parent.mkdir()
+    document.write_text(f"# Scale\n\n{BEGIN}\nold\n{END}\n\n## Python\n", encoding="utf-8")
+
+    page.write_scale_page(tmp_path / "results", page=document, notes=notes)
+
+    written = document.read_text(encoding="utf-8")
+    assert written.startswith("# Scale\n")
+    assert written.endswith(f"{END}\n\n## Python\n")
+    assert "old" not in written
+    assert "| one process, in parts | 190 | 95 % | 0.50 | yes |" in written
+    assert "| Ray, two nodes | 100 | 50 % | 0.50 | no |" in written
+    assert "| Ray, three nodes | - | - | - | - |" in written
+    assert "| one process, in parts | 10.0 | 10.0 | 5.0 | 101 | 118 |" in written
+    assert "| 2 | 60 | 1.50 | yes |" in written
+    assert "| photos per second | 152,000 |" in written  # 190 x 100 nodes x 16 cores / 2
+    assert "| minutes to find all parts complete | 33 |" in written  # 100,000 parts x 0.02 s
+    assert (document.parent / "images" / "scale.png").is_file()
+
+
+def test_a_page_without_marks_or_results_stays_as_it_is(tmp_path: Path) -> None:
+    document = tmp_path / "scale.md"
+    document.write_text("mine", encoding="utf-8")
+    page.write_scale_page(tmp_path, page=document)
+    page.write_scale_page(tmp_path, page=tmp_path / "other.md")
+    assert document.read_text(encoding="utf-8") == "mine"
+    assert not (tmp_path / "other.md").exists()
+
+
+def test_the_page_about_scale_says_what_the_results_say() -> None:
+    records = {"scale": read_records(ROOT / "benchmarks" / "results" / "scale.json")}
+    notes = tomllib.loads(page.NOTES.read_text(encoding="utf-8"))
+    written = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+    assert f"{BEGIN}\n\n{render_scale(records, notes)}\n\n{END}" in written
 
 
 def test_the_page_of_the_docs_says_what_the_results_say() -> None:

@@ -1,8 +1,11 @@
 """Results are merged case by case and run by run."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from benchmarks.__main__ import tidy
+from benchmarks.cases import Case
 from benchmarks.results import add_run, find_record, read_records, runs_done, write_records
 from tests.benchmarks.conftest import SETUP, case, records_of
 
@@ -44,3 +47,16 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
     assert read_records(path) == []
     write_records(path, records)
     assert read_records(path) == records
+
+
+def test_again_forgets_the_runs_of_the_chosen_cases_alone(tmp_path: Path) -> None:
+    path = tmp_path / "growth.json"
+    write_records(path, records_of(({"size": "1"}, {"seconds": 1.0}), ({"size": "2"}, {"seconds": 2.0})))
+
+    def listed() -> list[Case]:
+        """Return new cases, as the parts list them."""
+        return [replace(case(size=size), prepare=partial(print, size)) for size in ("1", "2")]
+
+    tidy(path, listed(), again=listed()[:1])
+
+    assert [record["key"] for record in read_records(path)] == [{"size": "2"}]

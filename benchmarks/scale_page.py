@@ -1,0 +1,178 @@
+"""Show part (i) in docs/scale.md: rates, memory over time, nodes, and what they mean for a large cluster.
+
+In:  records of the part "scale", the words of benchmarks/notes.toml.
+Out: the section "Measured" of the page, between two marks, and its plot.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from benchmarks.goals import Records, find
+from benchmarks.results import Record
+from benchmarks.scale import IN_PARTS, MILLION, NODES, ONE_FILE, ROWS_PER_PART, WAYS
+from benchmarks.tables import MISSING, table, versions_list
+
+BEGIN, END = "<!-- Written by make bench -->", "<!-- End of what make bench writes -->"
+PLOT = "images/scale.png"
+
+_NODES, _CORES_PER_NODE, _CORES_MEASURED = 100, 16, 2
+_PHOTOS = 1_000_000_000
+_MIB_PER_GIB = 1024
+
+
+def write_scale(page: Path, records: Records, notes: Mapping[str, Any]) -> None:
+    """Replace the measured section of a page, if there is one; draw its plot beside the page."""
+    if not page.is_file() or not records.get("scale"):
+        return
+    text = page.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        return
+    section = render_scale(records, notes)
+    page.write_text(f"{before}{BEGIN}\n\n{section}\n\n{END}{after}", encoding="utf-8")
+    draw_memory(page.parent / PLOT, records)
+
+
+def render_scale(records: Records, notes: Mapping[str, Any]) -> str:
+    """Return the section."""
+    words = notes["scale"]
+    blocks = [
+        words["ways"],
+        ways_table(records),
+        words["million"],
+        million_table(records),
+        f"![Memory while a million photos are scored]({PLOT})",
+        words["nodes"],
+        nodes_table(records),
+        words["paper"],
+        paper_table(records),
+        words["first"],
+        versions_list({"scale": records["scale"]}),
+    ]
+    return "\n\n".join(block.strip() for block in blocks)
+
+
+def ways_table(records: Records) -> str:
+    """Show photos per second of every way to score."""
+    first = _values(records, ONE_FILE)
+    rows = []
+    for way in WAYS:
+        values = _values(records, way)
+        if values is None or first is None:
+            rows.append([way, *[MISSING] * 4])
+            continue
+        share = values["photos_per_second"] / first["photos_per_second"]
+        rows.append(
+            [
+                way,
+                f"{values['photos_per_second']:.0f}",
+                f"{100 * share:.0f} %",
+                _memory(values["peak_mib"]),
+                "yes" if values["digest"] == first["digest"] else "no",
+            ]
+        )
+    return table(["Way", "photos/s", "of one process", "peak memory, GiB", "same rows"], rows)
+
+
+def million_table(records: Records) -> str:
+    """Show whether rates and memory stay the same over a million rows."""
+    rows = []
+    for record in _million(records):
+        values = record["medians"]
+        moments = _moments(values)
+        rows.append(
+            [
+                record["key"]["work"].removeprefix(f"{MILLION}, "),
+                f"{values['scoring_seconds'] / 60:.1f}",
+                f"{ROWS_PER_PART / values['early_per_second']:.1f}",
+                f"{ROWS_PER_PART / values['late_per_second']:.1f}",
+                f"{moments[1]:.0f}",
+                f"{moments[-2]:.0f}",
+            ]
+        )
+    header = ["Way", "minutes", "s per part, early", "s per part, late", "MiB, early", "MiB, late"]
+    return table(header, rows)
+
+
+def nodes_table(records: Records) -> str:
+    """Show how long a comparison takes on some nodes."""
+    measured = {n: _values(records, f"compare, nodes: {n}") for n in NODES}
+    first = measured[NODES[0]]
+    rows = []
+    for n_nodes, values in measured.items():
+        if values is None or first is None:
+            rows.append([n_nodes, *[MISSING] * 3])
+            continue
+        seconds = values["comparison_seconds"]
+        same = "yes" if values["digest"] == first["digest"] else "no"
+        rows.append([n_nodes, f"{seconds:.0f}", f"{first['comparison_seconds'] / seconds:.2f}", same])
+    return table(["Nodes", "seconds", "times as fast", "same predictions"], rows)
+
+
+def paper_table(records: Records) -> str:
+    """Compute what a large cluster would need, from what was measured."""
+    scored, million = _values(records, IN_PARTS), _values(records, f"{MILLION}, {IN_PARTS}")
+    if scored is None or million is None:
+        return ""
+    n_parts, bytes_per_name = _PHOTOS / ROWS_PER_PART, million["list_bytes_per_row"]
+    rate = scored["photos_per_second"] * _NODES * _CORES_PER_NODE / _CORES_MEASURED
+    seconds_per_listed_part = million["again_seconds"] / million["n_parts"]
+    rows = [
+        ["photos per second", f"{rate:,.0f}"],
+        ["hours", f"{_PHOTOS / rate / 3600:.1f}"],
+        ["node hours", f"{_PHOTOS / rate / 3600 * _NODES:,.0f}"],
+        ["parts", f"{n_parts:,.0f}"],
+        ["list of photos, GB", f"{_PHOTOS * bytes_per_name / 1e9:.0f}"],
+        ["predictions as CSV, GB", f"{_PHOTOS * million['bytes_per_row'] / 1e9:.0f}"],
+        ["records of the parts, MB", f"{n_parts * million['bytes_per_record'] / 1e6:.0f}"],
+        [
+            "names in the object store, MB",
+            f"{_NODES * ROWS_PER_PART * bytes_per_name / 1e6:.0f}",
+        ],
+        ["parts per second that nodes take", f"{rate / ROWS_PER_PART:.2f}"],
+        ["parts per second that the driver lists and checks", f"{1 / seconds_per_listed_part:.0f}"],
+        ["minutes to find all parts complete", f"{n_parts * seconds_per_listed_part / 60:.0f}"],
+    ]
+    return table([f"{_NODES} nodes of {_CORES_PER_NODE} cores, {_PHOTOS:,} photos", "computed"], rows)
+
+
+def draw_memory(path: Path, records: Records) -> None:
+    """Draw memory over the time of a million rows."""
+    with mpl.rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
+        figure = Figure(figsize=(6.5, 3.0), layout="constrained")
+        axes = figure.subplots()
+        for record in _million(records):
+            values = record["medians"]
+            moments = _moments(values)
+            minutes = [
+                values["scoring_seconds"] / 60 * number / (len(moments) - 1) for number in range(len(moments))
+            ]
+            axes.plot(minutes, moments, label=record["key"]["work"].removeprefix(f"{MILLION}, "))
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("minutes")
+        axes.set_ylabel("memory of all processes, MiB")
+        axes.legend(frameon=False)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=130, facecolor="white")
+
+
+def _million(records: Records) -> list[Record]:
+    return [record for record in find(records, "scale") if record["key"]["work"].startswith(MILLION)]
+
+
+def _moments(values: Mapping[str, float]) -> Sequence[float]:
+    return [value for name, value in sorted(values.items()) if name.startswith("mib_")]
+
+
+def _values(records: Records, work: str) -> Mapping[str, float] | None:
+    found = find(records, "scale", work=work)
+    return found[0]["medians"] if found else None
+
+
+def _memory(mib: float) -> str:
+    return f"{mib / _MIB_PER_GIB:.2f}"
