@@ -9,9 +9,12 @@ import multiprocessing
 import os
 import random
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -30,6 +33,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="processes are forked
 _LOADED = ["manylabel.pipeline", "manylabel.apply", "manylabel.exporters.registry", "manylabel.cli.main"]
 
 FEW, MANY = 2, 30
+N_CLUSTER_KILLS = 20
 
 
 def cases(*names: str) -> list[ParameterSet]:
@@ -197,3 +201,75 @@ def test_an_export_that_is_killed_leaves_a_bundle_that_works(
             "holds the hashes",
         }
     assert hidden(tmp_path) == []
+
+
+def find_family(pid: int) -> list[int]:
+    """Return a process and all that it has started, directly or not."""
+    parents = dict[int, int]()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            fields = (
+                (folder / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            )
+            parents[int(folder.name)] = int(fields[1])
+    family = [pid]
+    for member in family:  # it grows meanwhile
+        family += [child for child, parent in parents.items() if parent == member]
+    return family
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the processes of Ray in /proc")
+def test_any_process_of_a_cluster_may_be_killed(
+    shapes_bundle: Path, shapes_folder: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("ray")
+    chance, out, photos = random.Random(1), tmp_path / "scores", tmp_path / "photos.txt"
+    names = [f"{path}\n" for path in sorted((shapes_folder / "images").iterdir())]
+    photos.write_text("".join(names) * N_CLUSTER_KILLS, encoding="utf-8")
+
+    def start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
+        options = ("--part-size", "2", "--part-format", "csv", "--precision", "fp32", *words)
+        return subprocess.Popen(
+            [
+                *(sys.executable, "-m", "manylabel", "predict", str(shapes_bundle)),
+                *(str(photos), "--out", str(folder), *options),
+            ],
+            env={**os.environ, "MANYLABEL_CACHE": str(tmp_path / "cache")},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def read_parts(folder: Path) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in folder.glob("part-*")}
+
+    assert start(tmp_path / "expected").wait(timeout=300) == 0
+    expected = read_parts(tmp_path / "expected")
+    began = time.monotonic()
+    assert start(tmp_path / "quiet", "--on", "ray").wait(timeout=300) == 0
+    seconds = time.monotonic() - began
+    assert read_parts(tmp_path / "quiet") == expected
+
+    n_kept = 0
+    for _ in range(N_CLUSTER_KILLS):
+        n_before = len(read_parts(out))
+        n_kept += n_before
+        driver = start(out, "--on", "ray")
+        with suppress(subprocess.TimeoutExpired):
+            driver.wait(timeout=seconds * chance.uniform(0.3, 1))  # before, no worker is there yet
+        with suppress(ProcessLookupError):
+            os.kill(chance.choice(find_family(driver.pid)), signal.SIGKILL)
+        try:
+            driver.wait(timeout=120)
+        except subprocess.TimeoutExpired:  # Ray itself waits for minutes where its own processes are gone
+            driver.kill()
+            driver.wait(timeout=60)
+        parts = read_parts(out)
+        assert len(parts) >= n_before
+        assert parts.items() <= expected.items()
+        if len(parts) == len(expected):
+            shutil.rmtree(out)
+    assert n_kept > 0
+    assert start(out).wait(timeout=300) == 0
+    assert read_parts(out) == expected
+    assert [path for path in out.rglob("*.tmp") if path.is_file()] == []
