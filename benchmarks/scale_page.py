@@ -153,7 +153,7 @@ def draw_memory(path: Path, records: Records) -> None:
                 values["scoring_seconds"] / 60 * number / (len(moments) - 1) for number in range(len(moments))
             ]
             axes.plot(minutes, moments, label=record["key"]["work"].removeprefix(f"{MILLION}, "))
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.3 * axes.get_ylim()[1])
         axes.set_xlabel("minutes")
         axes.set_ylabel("memory of all processes, MiB")
         axes.legend(frameon=False)

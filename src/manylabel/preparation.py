@@ -211,7 +211,7 @@ def split_and_check(
         _logger.warning("warning: %s", finding.text)
     if len(warnings) > _WARNINGS_SHOWN:
         _logger.warning(
-            "and %d more warnings; the report and `manylabel check` list all",
+            "and %d more warnings; `manylabel check` lists all",
             len(warnings) - _WARNINGS_SHOWN,
         )
     return split, check

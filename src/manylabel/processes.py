@@ -9,7 +9,9 @@ import os
 
 def count_processes() -> int:
     """Count the processes that train together; 1 for a process of its own."""
-    return int(os.environ["WORLD_SIZE"]) if "LOCAL_RANK" in os.environ else 1
+    # A scheduler may set some of them for other reasons.
+    is_launched = all(name in os.environ for name in ("LOCAL_RANK", "RANK", "WORLD_SIZE"))
+    return int(os.environ["WORLD_SIZE"]) if is_launched else 1
 
 
 def process_number() -> int:

@@ -56,15 +56,15 @@ def begin_run(
 ) -> Iterator[tuple[Path, PreparedRun, Path | None]]:
     """Take the output folder, prepare everything, and complete the folder at the end.
 
+    If several processes train together, only the first writes the output folder; the others fill a temporary
+    one, and wait until it is complete.
+
     Args:
         config: The settings.
         table: Photos and labels that were read already.
         clock: Times the stages.
         on_progress: Called with the progress.
         is_temporary: Whether the output folder is temporary, so that the run cannot be resumed.
-
-    If several processes train together, only the first writes the output folder; the others fill a temporary
-    one, and wait until it is complete.
 
     Yields:
         The folder to fill; the run; the folder of finished fits, None if none can be kept.

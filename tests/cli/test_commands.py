@@ -275,7 +275,9 @@ def test_a_file_that_exists_is_only_replaced_on_request(
 
     refused = run(*command, "--out", out)
     assert refused.code == 2
-    assert refused.said == f"error: {out}: already exists; choose another file, or replace it (--overwrite)"
+    assert (
+        refused.said == f"error: {out}: already exists; choose another file, or replace it with --overwrite"
+    )
     assert Path(out).read_text(encoding="utf-8") == "mine"
 
     assert run(*command, "--out", out, "--overwrite").code == 0
@@ -295,6 +297,17 @@ def test_an_input_is_never_replaced(
     assert answer.code == 2
     assert f"{table}: is read by this command; choose another file" in answer.said
     assert table.read_bytes() == labels.read_bytes()
+
+
+def test_a_file_of_the_model_is_never_replaced(run: Run, images: Path, shapes_bundle: Path) -> None:
+    bundle = Path(shutil.copytree(shapes_bundle, "bundle"))
+    before = contents(bundle)
+
+    answer = run("predict", bundle, images, "--out", bundle / "out_of_fold.csv", "--overwrite")
+
+    assert answer.code == 2
+    assert "bundle/out_of_fold.csv: is in the folder of the model; choose another file" in answer.said
+    assert contents(bundle) == before
 
 
 @pytest.mark.parametrize("command", ["train", "compare"])

@@ -141,3 +141,16 @@ def test_an_error_of_ours_is_one_sentence(
 ) -> None:
     assert end_with(EngineError("no way"), monkeypatch) == 2
     assert capsys.readouterr().err == "error: no way\n"
+
+
+def test_commands_that_do_not_train_are_refused_in_several_processes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["manylabel", "predict", "bundle", "photos"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    said = "error: manylabel predict runs in one process; start it without accelerate launch or torchrun"
+    assert " ".join(capsys.readouterr().err.split()) == said

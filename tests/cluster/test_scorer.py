@@ -108,7 +108,7 @@ def test_a_batch_without_columns_is_refused(batch: Any, shapes_bundle: Path) -> 
 def test_rows_without_a_path_say_so(shapes_bundle: Path, paths: list[str]) -> None:
     cells = np.array([None, paths[0], np.nan, "", paths[1]], dtype=object)
     scored = Scorer(shapes_bundle)({"path": cells})
-    assert scored["error"].tolist() == ["it has no path", "", "it has no path", "it has no path", ""]
+    assert scored["error"].tolist() == ["the path is empty", "", "the path is empty", "the path is empty", ""]
     alone = Scorer(shapes_bundle)({"path": paths[:2]})
     np.testing.assert_array_equal(
         scored["circle"], [np.nan, alone["circle"][0], np.nan, np.nan, alone["circle"][1]]

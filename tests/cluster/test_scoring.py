@@ -405,12 +405,12 @@ def test_a_stopped_run_tells_how_many_parts_are_complete(
     caplog.set_level("INFO")
     with pytest.raises(KeyboardInterrupt):
         score()
-    assert caplog.messages[-1] == "2 parts complete; run the same command again to resume"
+    assert caplog.messages[-1] == "2 parts in the folder complete; run the same command again to resume"
     monkeypatch.undo()
     caplog.clear()
     caplog.set_level("INFO")
     assert score().n_new == 2
-    assert "2 parts already complete, not scored again" in caplog.messages
+    assert "2 parts in the folder already complete, not scored again" in caplog.messages
 
 
 def test_memory_holds_the_names_of_one_part(

@@ -25,6 +25,7 @@ from manylabel.cli.options import (
 from manylabel.cli.progress import show_progress
 from manylabel.cli.screen import show_results
 from manylabel.errors import ConfigError, needs_extra
+from manylabel.processes import count_processes
 
 if TYPE_CHECKING:
     from manylabel.pipeline import RunResult
@@ -82,6 +83,8 @@ def _find_comparison(on: str, ray_address: str | None) -> "Callable[..., RunResu
         case "here":
             return here
         case "ray":
+            if count_processes() > 1:
+                raise ConfigError("--on ray: start manylabel without accelerate launch or torchrun")
             with needs_extra("Training on Ray", "ray"):
                 from manylabel.cluster.ray_training import compare_on_ray
             return partial(compare_on_ray, address=ray_address)

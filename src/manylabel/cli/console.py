@@ -49,6 +49,11 @@ def mute() -> None:
     stdout.quiet = stderr.quiet = True
 
 
+def unmute_errors() -> None:
+    """Print errors again: this process alone has one."""
+    stderr.quiet = False
+
+
 class VisibleFormatter(logging.Formatter):
     """A format of log lines: a message is one line, whatever is in it."""
 

@@ -45,7 +45,7 @@ def evaluate(
     form: DataConfig,
 ) -> None:
     """Evaluate a model on labeled photos."""
-    options.check_file(out, ending=".json", overwrite=overwrite, inputs=[labels, thresholds])
+    options.check_file(out, ending=".json", overwrite=overwrite, inputs=[labels, thresholds], bundle=bundle)
     from manylabel.apply import evaluate as run  # slow to import; --help does not need it
     from manylabel.apply import write_evaluation
 

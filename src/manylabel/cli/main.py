@@ -18,10 +18,10 @@ from typing import Any
 import typer
 
 from manylabel import __version__
-from manylabel.cli.console import allow_any_text, mute, show_error
+from manylabel.cli.console import allow_any_text, mute, show_error, unmute_errors
 from manylabel.cli.options import TableCommand
-from manylabel.errors import ManylabelError, visible
-from manylabel.processes import process_number
+from manylabel.errors import ConfigError, ManylabelError, OutputError, visible
+from manylabel.processes import count_processes, process_number
 
 COMMANDS = (
     "check",
@@ -40,6 +40,8 @@ COMMANDS = (
     "cache",
 )
 """The commands, in the order of ``--help``: each a function in the module of the same name."""
+
+_IN_SEVERAL_PROCESSES = ("compare", "train")
 
 app = typer.Typer(
     help="Train and compare multi-label image classifiers from a folder of photos and a table of labels.",
@@ -71,6 +73,11 @@ def stoppable(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
+        if count_processes() > 1 and command.__name__ not in _IN_SEVERAL_PROCESSES:
+            raise ConfigError(
+                f"manylabel {command.__name__} runs in one process; start it without accelerate launch or "
+                "torchrun"
+            )
         try:
             command(*args, **kwargs)
         except KeyboardInterrupt as error:
@@ -147,9 +154,12 @@ def main() -> None:
         with terminable():
             app()
     except ManylabelError as error:
+        if isinstance(error, OutputError):
+            unmute_errors()
         show_error(str(error))
         sys.exit(2)
     except (MemoryError, OSError, RuntimeError) as error:
+        unmute_errors()
         if is_out_of_memory(error):
             show_out_of_memory(error)
             sys.exit(2)

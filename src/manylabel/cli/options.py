@@ -112,7 +112,7 @@ ThresholdsFile = Annotated[
         show_default=False,
     ),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file of --out that exists.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file of --out if it exists.")]
 RayAddress = Annotated[
     str | None,
     typer.Option(
@@ -303,7 +303,8 @@ def check_run(config: RunConfig) -> None:
     """Check the paths of a run before torch is loaded, which takes seconds.
 
     Raises:
-        InputError: The photos or the table do not exist, or the output folder does.
+        InputError: The photos or the table do not exist.
+        OutputError: The output folder exists and may not be replaced.
     """
     check_folder(Path(config.data.photos))
     check_exist([Path(config.data.labels)] if config.data.labels else [])
@@ -321,7 +322,14 @@ def check_exist(paths: Sequence[Path]) -> None:
         raise InputError("\n".join(map(missing_file, missing)))
 
 
-def check_file(out: Path | None, *, ending: str, overwrite: bool, inputs: Sequence[Path | None] = ()) -> None:
+def check_file(
+    out: Path | None,
+    *,
+    ending: str,
+    overwrite: bool,
+    inputs: Sequence[Path | None] = (),
+    bundle: Path | None = None,
+) -> None:
     """Check a file to write, if one is given, before any work.
 
     Args:
@@ -329,6 +337,7 @@ def check_file(out: Path | None, *, ending: str, overwrite: bool, inputs: Sequen
         ending: Its extension.
         overwrite: Whether it may replace another one.
         inputs: As for ``check_replaceable``.
+        bundle: As for ``check_replaceable``.
 
     Raises:
         OutputError: It has another extension, or as ``check_replaceable``.
@@ -337,27 +346,31 @@ def check_file(out: Path | None, *, ending: str, overwrite: bool, inputs: Sequen
         return
     if out.suffix.lower() != ending:
         raise OutputError(f"{out}: unknown file extension '{out.suffix}'; known: {ending}")
-    check_replaceable(out, overwrite=overwrite, inputs=inputs)
+    check_replaceable(out, overwrite=overwrite, inputs=inputs, bundle=bundle)
 
 
-def check_replaceable(out: Path, *, overwrite: bool, inputs: Sequence[Path | None] = ()) -> None:
+def check_replaceable(
+    out: Path, *, overwrite: bool, inputs: Sequence[Path | None] = (), bundle: Path | None = None
+) -> None:
     """Check that writing a file replaces nothing against the user's will.
 
     Args:
         out: The file.
         overwrite: Whether it may replace another one.
-        inputs: Files that the command reads, and folders of such files.
+        inputs: Files that the command reads.
+        bundle: The model that it uses.
 
     Raises:
-        OutputError: It exists and may not be replaced, or is an input.
+        OutputError: It exists and may not be replaced, is an input, or lies in the bundle.
     """
     if not out.is_file():
         return
-    for given in inputs:
-        if given is not None and out.resolve() == given.resolve():
-            raise OutputError(f"{out}: is read by this command; choose another file")
+    if any(given is not None and out.resolve() == given.resolve() for given in inputs):
+        raise OutputError(f"{out}: is read by this command; choose another file")
+    if bundle is not None and out.resolve().is_relative_to(bundle.resolve()):
+        raise OutputError(f"{out}: is in the folder of the model; choose another file")
     if not overwrite:
-        raise OutputError(f"{out}: already exists; choose another file, or replace it (--overwrite)")
+        raise OutputError(f"{out}: already exists; choose another file, or replace it with --overwrite")
 
 
 def read_threshold_options(

@@ -151,7 +151,7 @@ def predict(
         }
     )
     for file in files:
-        options.check_replaceable(file, overwrite=overwrite, inputs=[*photos, thresholds])
+        options.check_replaceable(file, overwrite=overwrite, inputs=[*photos, thresholds], bundle=bundle)
     _predict_files(
         bundle,
         photos,

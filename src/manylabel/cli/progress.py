@@ -60,13 +60,14 @@ class _Whole:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._began = self._part_began = 0.0
+        self._n_before = 0  # done at the first update
         self._progress: Progress | None = None
 
     def update(self, progress: Progress) -> None:
         """Begin the next part."""
         self._part_began = self._clock()
         if self._progress is None:
-            self._began = self._part_began
+            self._began, self._n_before = self._part_began, progress.done
         self._progress = progress
 
     def line(self) -> str:
@@ -77,11 +78,13 @@ class _Whole:
         if progress.done >= progress.total:
             return f"{progress.done} of {progress.total} {progress.subject}s done"
         part = f"{progress.subject} {progress.done + 1} of {progress.total}"
-        return f"{part}, {rough_time(self._seconds_left(progress))} left" if progress.done else part
+        if progress.done == self._n_before:
+            return part
+        return f"{part}, {rough_time(self._seconds_left(progress))} left"
 
     def _seconds_left(self, progress: Progress) -> float:
         """Expect of every part what the finished ones took on average."""
-        of_one = (self._part_began - self._began) / progress.done
+        of_one = (self._part_began - self._began) / (progress.done - self._n_before)
         of_this = max(0.0, of_one - (self._clock() - self._part_began))
         return of_this + of_one * (progress.total - progress.done - 1)
 

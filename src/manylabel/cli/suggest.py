@@ -40,7 +40,7 @@ def suggest(
     form: DataConfig,
 ) -> None:
     """List the photos most worth labeling next: the model is unsure about them, and they are typical."""
-    options.check_file(out, ending=".csv", overwrite=overwrite, inputs=[labels])
+    options.check_file(out, ending=".csv", overwrite=overwrite, inputs=[labels], bundle=bundle)
     from manylabel.labeling import suggest as run  # slow to import; --help does not need it
     from manylabel.labeling import write_suggestions
 

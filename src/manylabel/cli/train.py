@@ -42,7 +42,8 @@ def train(
     one. With --folds, the model is trained on all photos and evaluated by cross-validation.
 
     Without --folds and validation photos, calibration and thresholds are learned by cross-validation within
-    the training photos, which takes three to five more fits (--set evaluation.inner_folds=false: none).
+    the training photos, which takes up to five more fits (none with --set evaluation.inner_folds=false, and
+    none with --tune full).
     """
     config = options.configure(photos, labels, models=model, out=out)
     if out is None and config.out == RunConfig().out:

@@ -228,6 +228,11 @@ def read_record(out: Path, file: str) -> PartRecord | None:
     return record if n_bytes == record.n_bytes else None
 
 
+def list_records(out: Path, *, ending: str) -> set[str]:
+    """Name the files of the parts that were complete when they were written."""
+    return {f"{path.stem}{ending}" for path in (out / RECORDS_FOLDER).glob("*.json")}
+
+
 def count_records(out: Path) -> int:
     """Count the parts that were complete when they were written; none if the folder cannot be listed."""
     return sum(1 for _ in (out / RECORDS_FOLDER).glob("*.json"))

@@ -161,7 +161,7 @@ def _score_files(predictor: PixelPredictor, cells: Sequence[object]) -> tuple[Fl
     values, errors = np.full((len(cells), len(predictor.labels)), np.nan), [""] * len(cells)
     rows = [row for row, cell in enumerate(cells) if isinstance(cell, str | Path) and str(cell).strip()]
     for row in {*range(len(cells))}.difference(rows):
-        errors[row] = "it has no path"
+        errors[row] = "the path is empty"
     names = [str(cells[row]) for row in rows]
     photos: list[Photo] = [RemotePhoto(name) if is_remote(name) else Path(name) for name in names]
     for predictions in stream_files(predictor, photos, names=names):

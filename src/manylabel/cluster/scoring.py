@@ -24,6 +24,7 @@ from manylabel.cluster.manifest import (
     check_own,
     count_records,
     keep_manifest,
+    list_records,
     read_record,
 )
 from manylabel.cluster.parts import (
@@ -160,11 +161,12 @@ def predict_parts(  # noqa: PLR0913 - a wish of the user each
 def _log_resuming(out: Path) -> Iterator[None]:
     """Log how many parts are complete, before scoring and where it is interrupted."""
     if n_before := count_records(out):
-        _logger.info("%s already complete, not scored again", count(n_before, "part"))
+        _logger.info("%s in the folder already complete, not scored again", count(n_before, "part"))
     try:
         yield
     except KeyboardInterrupt:
-        _logger.info("%s complete; run the same command again to resume", count(count_records(out), "part"))
+        n_now = count(count_records(out), "part")
+        _logger.info("%s in the folder complete; run the same command again to resume", n_now)
         raise
 
 
@@ -180,6 +182,7 @@ class _CountedParts:
 
     def __init__(self, job: ScoringJob, shard: Shard) -> None:
         self._job, self._shard = job, shard
+        self._complete = list_records(job.out, ending=job.part_format)
         self._n: int | None = None
         self._is_ended = False
         self._thread = Thread(target=self._count, daemon=True)
@@ -200,7 +203,7 @@ class _CountedParts:
             for part in self._job.split():
                 if self._is_ended:
                     return
-                n += self._shard.has(part.number) and find_complete(self._job.out, part) is None
+                n += self._shard.has(part.number) and part.file not in self._complete
             self._n = n
 
     def report(self, tally: "_Tally", on_progress: ProgressCallback) -> None:

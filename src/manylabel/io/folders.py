@@ -183,8 +183,8 @@ def remove_abandoned_lock(path: Path) -> None:
         path: The folder that the process was writing.
     """
     lock = _lock_of(path.resolve())
-    with suppress(OSError):
-        if not is_locked(lock):
+    with suppress(OSError, NotImplementedError), lock.open("r+b") as file:
+        if try_to_lock(file) and is_still_at(lock, file):
             lock.unlink()
 
 

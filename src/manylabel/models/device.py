@@ -34,7 +34,7 @@ def open_accelerator(device: DeviceName) -> Accelerator:
     # accelerate keeps the first choice of a process: another one would be refused or ignored.
     AcceleratorState._reset_state(reset_partial_state=True)
     is_cpu = device == "cpu" or (count_processes() > 1 and not torch.cuda.is_available())
-    # Then some parameters, such as those of GoogLeNet's auxiliary heads, may take no part in the output.
+    # With a static graph, some parameters, e.g. those of auxiliary heads, may take no part in the output.
     in_parallel = DistributedDataParallelKwargs(static_graph=True)
     accelerator = Accelerator(cpu=is_cpu, mixed_precision="no", kwargs_handlers=[in_parallel])
     if device not in ("auto", accelerator.device.type):

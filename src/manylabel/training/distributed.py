@@ -25,7 +25,7 @@ def check_processes(tune: str) -> None:
     """Check that several processes have something to share.
 
     Raises:
-        ConfigError: They would all do the same.
+        ConfigError: The training method uses one process.
     """
     if count_processes() > 1 and tune != "full":
         raise ConfigError(

@@ -84,10 +84,11 @@ class FullFineTuning(TrainingMethod):
             rng=np.random.default_rng(self.seeds(rows)),
         )
         smallest = len(rows.train) // batches.n_batches
-        if smallest < count_processes():
+        least = 1 if given(task.training.freeze_batch_norm) else 2  # batch norm needs two values
+        if count_processes() > 1 and smallest < least * count_processes():
             raise ConfigError(
-                f"training.batch_size: batches of {smallest} cannot be divided among {count_processes()} "
-                "processes; use larger batches or fewer processes"
+                f"training.batch_size: batches of {smallest} photos cannot be divided among "
+                f"{count_processes()} processes; use larger batches or fewer processes"
             )
         started = time.perf_counter()
         if self._linear_probe is not None:
