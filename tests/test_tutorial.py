@@ -58,4 +58,4 @@ def test_every_command_of_the_tutorial_runs(empty_folder: Path) -> None:
             server.terminate()
             server.communicate()
     assert (empty_folder / "why" / "index.html").is_file()
-    assert len((empty_folder / "said.csv").read_text(encoding="utf-8").splitlines()) == 201
+    assert len((empty_folder / "predictions.csv").read_text(encoding="utf-8").splitlines()) == 201
