@@ -81,7 +81,7 @@ def ways_table(records: Records) -> str:
 
 def million_table(records: Records) -> str:
     """Show whether rates and memory stay the same over a million rows."""
-    rows = []
+    rows, first = [], _values(records, f"{MILLION}, {IN_PARTS}")
     for record in _million(records):
         values = record["medians"]
         moments = _moments(values)
@@ -93,9 +93,18 @@ def million_table(records: Records) -> str:
                 f"{ROWS_PER_PART / values['late_per_second']:.1f}",
                 f"{moments[1]:.0f}",
                 f"{moments[-2]:.0f}",
+                "yes" if first is not None and values["digest"] == first["digest"] else "no",
             ]
         )
-    header = ["Way", "minutes", "s per part, early", "s per part, late", "MiB, early", "MiB, late"]
+    header = [
+        "Way",
+        "minutes",
+        "s per part, early",
+        "s per part, late",
+        "MiB, early",
+        "MiB, late",
+        "same rows",
+    ]
     return table(header, rows)
 
 
