@@ -72,8 +72,8 @@ def ways_table(records: Records) -> str:
                 way,
                 f"{values['photos_per_second']:.0f}",
                 f"{100 * share:.0f} %",
-                _memory(values["peak_mib"]),
-                "yes" if values["digest"] == first["digest"] else "no",
+                f"{values['peak_mib'] / _MIB_PER_GIB:.2f}",
+                _is_same(values, first),
             ]
         )
     return table(["Way", "photos/s", "of one process", "peak memory, GiB", "same rows"], rows)
@@ -87,13 +87,13 @@ def million_table(records: Records) -> str:
         moments = _moments(values)
         rows.append(
             [
-                record["key"]["work"].removeprefix(f"{MILLION}, "),
+                _way_of(record),
                 f"{values['scoring_seconds'] / 60:.1f}",
                 f"{ROWS_PER_PART / values['early_per_second']:.1f}",
                 f"{ROWS_PER_PART / values['late_per_second']:.1f}",
                 f"{moments[1]:.0f}",
                 f"{moments[-2]:.0f}",
-                "yes" if first is not None and values["digest"] == first["digest"] else "no",
+                _is_same(values, first),
             ]
         )
     header = [
@@ -118,8 +118,8 @@ def nodes_table(records: Records) -> str:
             rows.append([n_nodes, *[MISSING] * 3])
             continue
         seconds = values["comparison_seconds"]
-        same = "yes" if values["digest"] == first["digest"] else "no"
-        rows.append([n_nodes, f"{seconds:.0f}", f"{first['comparison_seconds'] / seconds:.2f}", same])
+        times = first["comparison_seconds"] / seconds
+        rows.append([n_nodes, f"{seconds:.0f}", f"{times:.2f}", _is_same(values, first)])
     return table(["Nodes", "seconds", "times as fast", "same predictions"], rows)
 
 
@@ -161,7 +161,7 @@ def draw_memory(path: Path, records: Records) -> None:
             minutes = [
                 values["scoring_seconds"] / 60 * number / (len(moments) - 1) for number in range(len(moments))
             ]
-            axes.plot(minutes, moments, label=record["key"]["work"].removeprefix(f"{MILLION}, "))
+            axes.plot(minutes, moments, label=_way_of(record))
         axes.set_ylim(0, 1.3 * axes.get_ylim()[1])
         axes.set_xlabel("minutes")
         axes.set_ylabel("memory of all processes, MiB")
@@ -174,6 +174,15 @@ def _million(records: Records) -> list[Record]:
     return [record for record in find(records, "scale") if record["key"]["work"].startswith(MILLION)]
 
 
+def _way_of(record: Record) -> str:
+    return str(record["key"]["work"].removeprefix(f"{MILLION}, "))
+
+
+def _is_same(values: Mapping[str, float], first: Mapping[str, float] | None) -> str:
+    """Tell whether two runs gave the same predictions."""
+    return "yes" if first is not None and values["digest"] == first["digest"] else "no"
+
+
 def _moments(values: Mapping[str, float]) -> Sequence[float]:
     return [value for name, value in sorted(values.items()) if name.startswith("mib_")]
 
@@ -181,7 +190,3 @@ def _moments(values: Mapping[str, float]) -> Sequence[float]:
 def _values(records: Records, work: str) -> Mapping[str, float] | None:
     found = find(records, "scale", work=work)
     return found[0]["medians"] if found else None
-
-
-def _memory(mib: float) -> str:
-    return f"{mib / _MIB_PER_GIB:.2f}"

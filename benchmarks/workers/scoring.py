@@ -118,15 +118,20 @@ def watch_parts(scores: Path, part_size: int, timeline: Timeline, cluster: Any, 
     """Note how many parts are complete; lose nodes meanwhile."""
     n_lost, losing = 0, list[threading.Thread]()
     while not timeline.is_over.wait(_SECONDS_BETWEEN_LOOKS):
-        n_parts = sum(1 for _ in scores.glob("part-*.csv"))
+        n_parts = count_parts(scores)
         timeline.add(n_parts * part_size)
         if n_lost < n_to_lose and n_parts >= 3 * (n_lost + 1):
             losing.append(threading.Thread(target=cluster.lose, daemon=True))  # takes a while
             losing[-1].start()
             n_lost += 1
-    timeline.add(sum(1 for _ in scores.glob("part-*.csv")) * part_size)
+    timeline.add(count_parts(scores) * part_size)
     for thread in losing:
         thread.join()
+
+
+def count_parts(scores: Path) -> int:
+    """Count the parts that are complete."""
+    return sum(1 for _ in scores.glob("part-*.csv"))
 
 
 class Nodes:

@@ -68,16 +68,24 @@ class Terminated(KeyboardInterrupt):
     """A stop by the system, or by a terminal that was closed; it cleans up as Ctrl-C does."""
 
 
+def check_alone(name: str) -> None:
+    """Check that a command that runs in one process was not started in several.
+
+    Raises:
+        ConfigError: It was.
+    """
+    if count_processes() > 1 and name not in _IN_SEVERAL_PROCESSES:
+        raise ConfigError(
+            f"manylabel {name} runs in one process; start it without accelerate launch or torchrun"
+        )
+
+
 def stoppable(command: Callable[..., None]) -> Callable[..., None]:
     """Make Ctrl-C reach ``main``; typer would end the program silently, older versions with code 1."""
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
-        if count_processes() > 1 and command.__name__ not in _IN_SEVERAL_PROCESSES:
-            raise ConfigError(
-                f"manylabel {command.__name__} runs in one process; start it without accelerate launch or "
-                "torchrun"
-            )
+        check_alone(command.__name__)
         try:
             command(*args, **kwargs)
         except KeyboardInterrupt as error:

@@ -233,11 +233,6 @@ def list_records(out: Path, *, ending: str) -> set[str]:
     return {f"{path.stem}{ending}" for path in (out / RECORDS_FOLDER).glob("*.json")}
 
 
-def count_records(out: Path) -> int:
-    """Count the parts that were complete when they were written; none if the folder cannot be listed."""
-    return sum(1 for _ in (out / RECORDS_FOLDER).glob("*.json"))
-
-
 def _record_path(out: Path, file: str) -> Path:
     return out / RECORDS_FOLDER / f"{file.partition('.')[0]}.json"
 

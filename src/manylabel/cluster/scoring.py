@@ -7,7 +7,7 @@ Out: a file per part, a record of each, a manifest. What was complete before is 
 import logging
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,7 +22,6 @@ from manylabel.cluster.manifest import (
     Manifest,
     PartRecord,
     check_own,
-    count_records,
     keep_manifest,
     list_records,
     read_record,
@@ -148,8 +147,8 @@ def predict_parts(  # noqa: PLR0913 - a wish of the user each
     check_own(job.out)
     with hold_shard(job.out, wanted), _open_workers(job, on, ray_address, on_progress) as workers:
         keep_manifest(job.out, workers.describe())
-        tally = _Tally()
-        with _log_resuming(job.out), _CountedParts(job, wanted) as missing:
+        tally, complete = _Tally(), list_records(job.out, ending=job.part_format)
+        with _log_resuming(job, n_before=len(complete)), _CountedParts(job, wanted, complete) as missing:
             for part, outcome in workers.score(tally.find_missing(job, wanted)):
                 tally.add(part, outcome)
                 missing.report(tally, on_progress)
@@ -158,14 +157,14 @@ def predict_parts(  # noqa: PLR0913 - a wish of the user each
 
 
 @contextmanager
-def _log_resuming(out: Path) -> Iterator[None]:
+def _log_resuming(job: ScoringJob, *, n_before: int) -> Iterator[None]:
     """Log how many parts are complete, before scoring and where it is interrupted."""
-    if n_before := count_records(out):
+    if n_before:
         _logger.info("%s in the folder already complete, not scored again", count(n_before, "part"))
     try:
         yield
     except KeyboardInterrupt:
-        n_now = count(count_records(out), "part")
+        n_now = count(len(list_records(job.out, ending=job.part_format)), "part")
         _logger.info("%s in the folder complete; run the same command again to resume", n_now)
         raise
 
@@ -178,11 +177,11 @@ class _CountedParts:
     Args:
         job: What to score.
         shard: The parts to count.
+        complete: The files of the parts that are not missing.
     """
 
-    def __init__(self, job: ScoringJob, shard: Shard) -> None:
-        self._job, self._shard = job, shard
-        self._complete = list_records(job.out, ending=job.part_format)
+    def __init__(self, job: ScoringJob, shard: Shard, complete: Set[str]) -> None:
+        self._job, self._shard, self._complete = job, shard, complete
         self._n: int | None = None
         self._is_ended = False
         self._thread = Thread(target=self._count, daemon=True)
