@@ -1,6 +1,7 @@
 """Several processes train one model: it is the same as that of one process, and written once."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,13 @@ pipeline.train(config)
 """
 
 
+def find_port() -> int:
+    """Return a free port; older versions of accelerate do not find one themselves."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 def start(folder: Path, out: Path, *words: str, n_processes: int = 1) -> subprocess.CompletedProcess[str]:
     """Train in one or several processes."""
     script = folder / "train.py"
@@ -52,7 +60,14 @@ def start(folder: Path, out: Path, *words: str, n_processes: int = 1) -> subproc
     launcher = [sys.executable]
     if n_processes > 1:
         launch = ["accelerate.commands.accelerate_cli", "launch", "--multi_gpu"]
-        launcher += ["-m", *launch, "--num_processes", str(n_processes), "--main_process_port", "0"]
+        launcher += [
+            "-m",
+            *launch,
+            "--num_processes",
+            str(n_processes),
+            "--main_process_port",
+            str(find_port()),
+        ]
     return subprocess.run(
         [*launcher, str(script), str(folder), str(out), *words],
         capture_output=True,
