@@ -78,9 +78,9 @@ def manylabel_environment(cache: str = f"{OUT}/cache") -> dict[str, str]:
     return {"PYTHONPATH": path, "MANYLABEL_CACHE": cache}
 
 
-def worker_command(settings: Settings, worker: str, *words: str) -> list[str]:
-    """Return the words that run a module of ``benchmarks/workers``."""
-    return [str(settings.python), "-m", f"benchmarks.workers.{worker}", *words, "--out", OUT]
+def worker_command(settings: Settings, worker: str, *words: str, after: Sequence[str] = ()) -> list[str]:
+    """Return the words that run a module of ``benchmarks/workers``; ``after`` are the last ones."""
+    return [str(settings.python), "-m", f"benchmarks.workers.{worker}", *words, "--out", OUT, *after]
 
 
 def shown(command: Sequence[str], settings: Settings) -> str:

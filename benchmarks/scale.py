@@ -1,7 +1,7 @@
 """Part (i): many photos in parts, several workers, lost nodes.
 
 In:  real photos, and a million rows of small ones.
-Out: cases: predict in one process and on Ray; compare on one, two and three nodes.
+Out: cases: predict in one process and on Ray; compare on one, two and three nodes; commands that are killed.
 """
 
 from functools import partial
@@ -15,6 +15,7 @@ from benchmarks.drawn_photos import new_folder
 from benchmarks.study import sample_folder, write_sample_set
 from benchmarks.throughput import bundle_of, make_bundle, small_photos
 from benchmarks.workers.common import read_values
+from benchmarks.workers.killed import RUN
 from manylabel.data.find import find_photos
 
 NETWORK = "mobilenet_v2"
@@ -44,6 +45,23 @@ MILLION = f"{N_ROWS:,} rows"
 COMPARED = "squeezenet1_1,efficientnet_lite0,efficientnet_lite1,efficientnet_lite2"
 NODES = ("1", "2", "3")
 
+N_KILLS, N_PHOTOS_KILLED, PART_SIZE_KILLED = 20, 3_000, 100
+KILLED_TRAINING = (
+    *("--tune", "full", "--init", "random", "--device", "cpu", "--overwrite"),
+    *("--set", "model.side_px=64", "--set", "training.epochs=2"),
+)
+KILLED: dict[str, tuple[str, ...]] = {
+    "predict --out FOLDER": ("predict",),
+    "predict --out FOLDER --on ray": ("predict", "--on", "ray"),
+    "train --tune full": ("train", "--model", "efficientnet_lite0", *KILLED_TRAINING),
+    "compare --tune full --folds 3": (
+        *("compare", "--models", "squeezenet1_1,efficientnet_lite0", "--folds", "3"),
+        *KILLED_TRAINING,
+    ),
+    "export --to openvino": ("export", "--to", "openvino"),
+}
+"""Commands to kill, as they are shown, and their words without photos, labels and output."""
+
 
 def list_cases(settings: Settings) -> list[Case]:
     """List the ways to score, the million rows, and the numbers of nodes to compare on."""
@@ -62,7 +80,8 @@ def list_cases(settings: Settings) -> list[Case]:
         )
         for way in (IN_PARTS, TWO_WORKERS)
     ]
-    return [*scored, *million, *(_comparison(settings, n_nodes) for n_nodes in NODES)]
+    compared = [_comparison(settings, n_nodes) for n_nodes in NODES]
+    return [*scored, *million, *compared, *(_killed(settings, shown) for shown in KILLED)]
 
 
 def _scoring(
@@ -99,6 +118,36 @@ def _comparison(settings: Settings, n_nodes: str) -> Case:
     )
 
 
+def _killed(settings: Settings, shown: str) -> Case:
+    name, *options = KILLED[shown]
+    bundle, folder = bundle_of(settings, NETWORK), sample_folder(settings)
+    begin, words = list[str](), [name]
+    if name == "predict":
+        words += [str(bundle), str(_photo_list(settings, N_PHOTOS_KILLED)), "--out", RUN]
+        words += ["--part-size", str(PART_SIZE_KILLED), "--part-format", "csv", "--precision", "fp32"]
+    elif name == "export":
+        words, begin = [name, RUN], ["--from", str(bundle)]
+    else:
+        words += [str(folder / "images"), str(folder / "labels.csv"), "--out", RUN]
+    return Case(
+        key={"work": f"killed: {shown}"},
+        command=worker_command(
+            settings, "killed", "--kills", str(N_KILLS), *begin, after=("--", *words, *options)
+        ),
+        environment=manylabel_environment(),
+        read=read_values,
+        packages=PACKAGES,
+        prepare=partial(_prepare_killed, settings),
+    )
+
+
+def _prepare_killed(settings: Settings) -> None:
+    write_sample_set(settings)
+    make_bundle(settings, NETWORK)
+    photos = [path.absolute() for path in find_photos(small_photos(settings))]
+    _write_list(_photo_list(settings, N_PHOTOS_KILLED), photos, n_rows=N_PHOTOS_KILLED)
+
+
 def _prepare(settings: Settings, network: str) -> None:
     """Make the model and the lists."""
     make_bundle(settings, network, *(SMALL_SIDE if network == SMALL_NETWORK else ()))
@@ -121,8 +170,8 @@ def _write_list(path: Path, photos: list[Path], *, n_rows: int) -> None:
         path.write_text("".join(f"{photo}\n" for photo in rows), encoding="utf-8")
 
 
-def _photo_list(settings: Settings) -> Path:
-    return settings.work / f"photos-{N_PHOTOS}.txt"
+def _photo_list(settings: Settings, n_photos: int = N_PHOTOS) -> Path:
+    return settings.work / f"photos-{n_photos}.txt"
 
 
 def _row_list(settings: Settings) -> Path:

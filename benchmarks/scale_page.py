@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.goals import Records, find
 from benchmarks.results import Record
-from benchmarks.scale import IN_PARTS, MILLION, NODES, ONE_FILE, ROWS_PER_PART, WAYS
+from benchmarks.scale import IN_PARTS, KILLED, MILLION, NODES, ONE_FILE, ROWS_PER_PART, WAYS
 from benchmarks.tables import MISSING, table, versions_list
 
 BEGIN, END = "<!-- Written by make bench -->", "<!-- End of what make bench writes -->"
@@ -49,6 +49,8 @@ def render_scale(records: Records, notes: Mapping[str, Any]) -> str:
         f"![Memory while a million photos are scored]({PLOT})",
         words["nodes"],
         nodes_table(records),
+        words["killed"],
+        killed_table(records),
         words["paper"],
         paper_table(records),
         words["first"],
@@ -121,6 +123,30 @@ def nodes_table(records: Records) -> str:
         times = first["comparison_seconds"] / seconds
         rows.append([n_nodes, f"{seconds:.0f}", f"{times:.2f}", _is_same(values, first)])
     return table(["Nodes", "seconds", "times as fast", "same predictions"], rows)
+
+
+def killed_table(records: Records) -> str:
+    """Show what a killed run leaves for the next one."""
+    rows = []
+    for command in KILLED:
+        values = _values(records, f"killed: {command}")
+        if values is None:
+            rows.append([f"`{command}`", *[MISSING] * 5])
+            continue
+        before, resumed = values["killed_after_seconds"], values["resumed_seconds"]
+        saved = (values["undisturbed_seconds"] - resumed) / before
+        rows.append(
+            [
+                f"`{command}`",
+                f"{values['undisturbed_seconds']:.1f}",
+                f"{before:.1f}",
+                f"{resumed:.1f}",
+                f"{100 * saved:.0f} %",
+                f"{values['n_same']:.0f} of {values['n_kills']:.0f}",
+            ]
+        )
+    header = ["Command", "undisturbed, s", "killed after, s", "resumed, s", "saved", "same files"]
+    return table(header, rows)
 
 
 def paper_table(records: Records) -> str:
