@@ -94,6 +94,23 @@ def test_an_empty_cell_says_that_no_label_applies(tmp_path: Path) -> None:
     assert table.targets.tolist() == [[1], [0]]
 
 
+def test_a_column_lists_labels_that_nobody_has_decided_on(tmp_path: Path) -> None:
+    text = "image,labels,Unknown labels\na.jpg,beach;boat,\nb.jpg,no,boat\nc.jpg,,boat;no\n"
+    table = read(tmp_path, text)
+    assert table.labels == ("beach", "boat", "no")
+    expected = [[1, 1, 0], [0, np.nan, 1], [0, np.nan, np.nan]]
+    assert np.array_equal(table.targets, expected, equal_nan=True)
+    assert not any("left out" in note for note in table.notes if "photos" not in note)
+
+
+def test_a_label_may_be_called_like_the_column_of_unknown_labels(tmp_path: Path) -> None:
+    for letter in "ab":
+        (tmp_path / f"{letter}.jpg").touch()
+    (tmp_path / "labels.csv").write_text("image,boat,unknown labels\na.jpg,1,0\nb.jpg,0,1\n")
+    table = read_table(tmp_path / "labels.csv", photos=tmp_path)
+    assert table.labels == ("boat", "unknown labels")
+
+
 def test_the_second_column_holds_the_labels_where_none_is_named_so(tmp_path: Path) -> None:
     assert read(tmp_path, "picture,what\na.jpg,x;y\nb.jpg,x\n").labels == ("x", "y")
 

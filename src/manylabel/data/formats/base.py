@@ -92,6 +92,7 @@ class RawTable:
         is_declared: The file lists its labels; labels that it does not list are unknown.
         is_catalogue: The list is longer than what is used (COCO has 80 categories): labels without photos are
             left out; in other tables they are a problem.
+        is_line_per_row: Each row is a line of the file, in its order.
         noted_joined: Labels that a note already reports as perhaps several in one.
         repair: What to do if two rows about one photo contradict each other, for the error.
         notes: Notes for the user that do not stop the run, one sentence each.
@@ -109,6 +110,7 @@ class RawTable:
     where: str
     is_declared: bool = False
     is_catalogue: bool = False
+    is_line_per_row: bool = False
     noted_joined: frozenset[str] = frozenset()
     repair: str = "keep one of them"
     notes: tuple[str, ...] = ()

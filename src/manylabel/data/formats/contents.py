@@ -5,7 +5,6 @@ Out: its text, the values of its JSON, the elements of its XML; TableError with 
      of these, or if XML declares a document type. A target, a part of the split, or a label for a word.
 """
 
-import codecs
 import json
 import math
 import re
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from manylabel.data.find import missing_file
+from manylabel.data.formats.text_files import read_bytes, read_text
 from manylabel.errors import TableError
 from manylabel.io.files import printable
 from manylabel.types import Part
@@ -194,65 +193,6 @@ def plain_name(name: str) -> str:
 
 _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def read_bytes(path: Path, *, title: str | None = None) -> bytes:
-    """Read a file.
-
-    Args:
-        path: The file.
-        title: What errors call it; not given: its path.
-
-    Raises:
-        TableError: It does not exist (a file with a similar name is suggested), is a folder, or may not be
-            read.
-    """
-    if path.is_dir():
-        raise TableError([f"{path}: is a folder, expected a file of labels"])
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise TableError([missing_file(path)]) from error
-    except OSError as error:
-        raise TableError([f"{title or path}: cannot be read: {error.strerror}"]) from error
-
-
-def read_text(path: Path, *, title: str | None = None) -> tuple[str, tuple[str, ...]]:
-    """Read a text file in the encodings that spreadsheets write.
-
-    Args:
-        path: The file.
-        title: What errors and notes call it; not given: its path.
-
-    Returns:
-        The text, and a note where it is not UTF-8.
-
-    Raises:
-        TableError: The file cannot be read, or is no text.
-    """
-    title = title or str(path)
-    content = read_bytes(path, title=title)
-    notes: tuple[str, ...] = ()
-    try:
-        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            text = content.decode("utf-16")
-        else:
-            text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        notes = (f"{title}: not UTF-8, read as Windows-1252; save it as UTF-8 if letters look wrong",)
-        text = _decode_windows(content, title=title)
-    if "\0" in text:
-        raise TableError([f"{title}: is not a text file"])
-    return text, notes
-
-
-def _decode_windows(content: bytes, *, title: str) -> str:
-    try:
-        return content.decode("cp1252")
-    except UnicodeDecodeError as error:
-        raise TableError(
-            [f"{title}: is not a text file, or in an encoding that is not read; save it as 'CSV UTF-8'"]
-        ) from error
 
 
 def read_json(path: Path, *, title: str | None = None) -> Any:

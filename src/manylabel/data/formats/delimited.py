@@ -2,7 +2,8 @@
 
 In:  CSV, TSV or XLSX: ``image,labels`` and ``a.jpg,beach;boat``; or ``image,label1,label2``; or several lines
      of one photo, each with one of its labels.
-Out: RawTable; labels sorted by name. An empty cell means that no label applies.
+Out: RawTable; labels sorted by name. An empty cell means that no label applies. A column ``unknown labels``
+     lists those that nobody has decided on.
 """
 
 import math
@@ -79,28 +80,31 @@ def read_delimited_sheet(sheet: Sheet, *, source: LabelSource) -> RawTable:
         raise TableError([_describe_vectors(sheet, columns, cells)])
     between = guess_delimiter(cells) if given is None else given
     problems = _find_lost_lists(sheet, columns, cells)
-    lists = [_read_labels(line, columns, delimiter=between, problems=problems) for line in sheet.lines]
+    lists = [_read_labels(line, columns.labels, delimiter=between, problems=problems) for line in sheet.lines]
     if given is None and not problems:
         problems += _find_own_labels(sheet, columns, lists, delimiter=between)
     lists, nothing_note = _empty_words(lists, sheet)
+    unknown = _read_unknown(sheet, columns, delimiter=between or ";", problems=problems)
     rows = [
         RawRow(
             names=spellings(read_photo_name(line, sheet, columns, problems=problems)),
             folder=source.folder,
             where=line.where,
             present=frozenset(labels),
+            unknown=frozenset(not_decided) - frozenset(labels),
             part=read_line_part(line, columns, problems=problems),
         )
-        for line, labels in zip(sheet.lines, lists, strict=True)
+        for line, labels, not_decided in zip(sheet.lines, lists, unknown, strict=True)
     ]
-    rows, long_notes = _join_lines(rows, sheet, columns, problems=problems)
+    joined, long_notes = _join_lines(rows, sheet, columns, problems=problems)
     names = ", ".join(sheet.header[number] for number in (columns.photo, *columns.labels))
     return RawTable(
-        rows=tuple(rows),
-        labels=collect_labels(rows),
+        rows=tuple(joined),
+        labels=collect_labels(joined),
         title=sheet.title,
         kind=f"delimited {sheet.kind} ({names}), {_describe(cells, between, columns)}",
         where=sheet.where,
+        is_line_per_row=joined is rows and len(columns.labels) == 1,
         notes=(
             *long_notes,
             *nothing_note,
@@ -114,9 +118,19 @@ def read_delimited_sheet(sheet: Sheet, *, source: LabelSource) -> RawTable:
     )
 
 
-def _read_labels(line: Line, columns: Columns, *, delimiter: str | None, problems: list[str]) -> list[str]:
+def _read_unknown(
+    sheet: Sheet, columns: Columns, *, delimiter: str | None, problems: list[str]
+) -> list[list[str]]:
+    """Return the labels of each line that nobody has decided on."""
+    numbers = () if columns.unknown is None else (columns.unknown,)
+    return [_read_labels(line, numbers, delimiter=delimiter, problems=problems) for line in sheet.lines]
+
+
+def _read_labels(
+    line: Line, columns: Sequence[int], *, delimiter: str | None, problems: list[str]
+) -> list[str]:
     labels: list[str] = []
-    for number in columns.labels:
+    for number in columns:
         try:
             labels += split_labels(line.cells[number], delimiter)
         except LabelCellError as error:
@@ -186,7 +200,7 @@ def _empty_words(lists: Sequence[list[str]], sheet: Sheet) -> tuple[list[list[st
 
 
 def _join_lines(
-    rows: Sequence[RawRow], sheet: Sheet, columns: Columns, *, problems: list[str]
+    rows: list[RawRow], sheet: Sheet, columns: Columns, *, problems: list[str]
 ) -> tuple[list[RawRow], list[str]]:
     """Join the lines of one photo where each holds one of its labels; elsewhere leave them as they are."""
     lines_of = Counter(row.names[0] for row in rows)
@@ -195,7 +209,7 @@ def _join_lines(
     truths = _read_truths(sheet, columns, problems=problems) if has_one_each else None
     is_long = has_one_each and n_repeated > _FEW_REPEATED * len(lines_of)
     if truths is None and not is_long:
-        return list(rows), []
+        return rows, []
     notes = []
     if n_repeated:
         notes.append(

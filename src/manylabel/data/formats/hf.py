@@ -19,11 +19,12 @@ from manylabel.data.formats.base import (
     join_tables,
     require_part_files,
 )
-from manylabel.data.formats.contents import LABELS_NAMES, PHOTO_NAMES, parse_json, plain_name, read_text
+from manylabel.data.formats.contents import LABELS_NAMES, PHOTO_NAMES, parse_json, plain_name
 from manylabel.data.formats.delimited import read_delimited_sheet
 from manylabel.data.formats.one_hot import read_one_hot_sheet
 from manylabel.data.formats.tables.columns import find_columns
 from manylabel.data.formats.tables.sheet import Line, Sheet, read_sheet
+from manylabel.data.formats.text_files import read_text
 from manylabel.errors import TableError
 
 JSON_LINES_EXTENSIONS = frozenset({".jsonl", ".ndjson", ".manifest"})
@@ -73,8 +74,12 @@ def _read_json_lines(file: PartFile) -> Sheet:
     records = [(where, _name_classes(record)) for where, record in records]
     header = tuple(dict.fromkeys(key for _, record in records for key in record if key.strip()))
     lines = [
-        Line(where=where, cells=_write_cells(record, header, where=where, problems=problems))
-        for where, record in records
+        Line(
+            where=where,
+            number=number,
+            cells=_write_cells(record, header, where=where, problems=problems),
+        )
+        for number, (where, record) in enumerate(records, start=1)
     ]
     return Sheet(
         title=file.title,

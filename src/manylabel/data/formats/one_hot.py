@@ -55,13 +55,7 @@ def read_one_hot_sheet(sheet: Sheet, *, source: LabelSource) -> RawTable:
     columns = find_columns(sheet, source, layout="one-hot")
     sheet, total_note = drop_totals(sheet, source, columns.photo)
     words = Counter(cell for number in columns.labels for cell in sheet.column(number))
-    target_by_word = {word: read_target(word) for word in words}
-    absent_marks = find_absent_marks(words)
-    target_by_word |= {word: 0.0 for word in words if word.strip().lower() in absent_marks}
-    mark_note = _describe_absent_marks(absent_marks, target_by_word, sheet)
-    blank, blank_note = _choose_blank(words, target_by_word, source.config.blank, sheet)
-    dash, dash_note = _choose_dash(words, target_by_word, sheet)
-    target_of = {word: _read_word(word, target_by_word, blank=blank, dash=dash) for word in words}
+    target_of, word_notes = read_words(words, blank=source.config.blank, title=sheet.title)
     problems = _find_strange_cells(sheet, columns)
     names = [sheet.header[number] for number in columns.labels]
     rows = []
@@ -85,24 +79,50 @@ def read_one_hot_sheet(sheet: Sheet, *, source: LabelSource) -> RawTable:
         kind=f"one-hot {sheet.kind} ({count(len(names), 'label')})",
         where=sheet.where,
         is_declared=True,
-        notes=(*mark_note, *blank_note, *dash_note, *total_note, *sheet.notes, *columns.notes),
+        is_line_per_row=True,
+        notes=(*word_notes, *total_note, *sheet.notes, *columns.notes),
         problems=(*sheet.problems, *columns.problems, *problems),
     )
 
 
+def read_words(
+    words: Counter[str], *, blank: BlankMeaning | None, title: str
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Find out what the words in the label columns of a table mean, each beside the others.
+
+    Args:
+        words: How many cells hold each word.
+        blank: What a blank cell means; None finds out.
+        title: What notes call the table.
+
+    Returns:
+        The target of every word, NaN where it is unknown or no such word; notes for the user.
+
+    Examples:
+        >>> read_words(Counter({"x": 3, "": 9}), blank=None, title="labels.csv")[0]
+        {'x': 1.0, '': 0.0}
+    """
+    target_by_word = {word: read_target(word) for word in words}
+    absent_marks = find_absent_marks(words)
+    target_by_word |= {word: 0.0 for word in words if word.strip().lower() in absent_marks}
+    mark_note = _describe_absent_marks(absent_marks, target_by_word, title)
+    blank_target, blank_note = _choose_blank(words, target_by_word, blank, title)
+    dash, dash_note = _choose_dash(words, target_by_word, title)
+    targets = {word: _read_word(word, target_by_word, blank=blank_target, dash=dash) for word in words}
+    return targets, (*mark_note, *blank_note, *dash_note)
+
+
 def _describe_absent_marks(
-    absent: frozenset[str], target_by_word: Mapping[str, float | None], sheet: Sheet
+    absent: frozenset[str], target_by_word: Mapping[str, float | None], title: str
 ) -> tuple[str, ...]:
     if not absent:
         return ()
     present = list_some(sorted(word for word, target in target_by_word.items() if target == 1), most=2)
-    return (
-        f"{sheet.title}: {list_some(sorted(absent))} is read as absent, as {present} marks what is present",
-    )
+    return (f"{title}: {list_some(sorted(absent))} is read as absent, as {present} marks what is present",)
 
 
 def _choose_blank(
-    words: Counter[str], target_by_word: Mapping[str, float | None], wanted: BlankMeaning | None, sheet: Sheet
+    words: Counter[str], target_by_word: Mapping[str, float | None], wanted: BlankMeaning | None, title: str
 ) -> tuple[float, tuple[str, ...]]:
     """Return what a blank cell means, and a note where that was guessed and matters."""
     if wanted is not None:
@@ -112,7 +132,7 @@ def _choose_blank(
     n_absent = sum(number for word, number in words.items() if target_by_word[word] == 0)
     if n_absent and n_blank > _FAR_MORE * n_absent:
         note = (
-            f"{sheet.title}: {n_blank:,} blank cells are read as unknown, because {count(n_absent, 'cell')} "
+            f"{title}: {n_blank:,} blank cells are read as unknown, because {count(n_absent, 'cell')} "
             "of labels say absent; if blank means absent, use --blank absent"
         )
         return math.nan, (note,)
@@ -120,7 +140,7 @@ def _choose_blank(
         return math.nan, ()
     shown = " or ".join(f"'{mark}'" for mark in sorted(marks)[:3])
     note = (
-        f"{sheet.title}: no cell marks a label as absent (marks found: {shown}), so "
+        f"{title}: no cell marks a label as absent (marks found: {shown}), so "
         f"{count(n_blank, 'blank cell')} {'is' if n_blank == 1 else 'are'} read as absent; "
         "if blank means 'not checked', use --blank unknown"
     )
@@ -128,7 +148,7 @@ def _choose_blank(
 
 
 def _choose_dash(
-    words: Counter[str], target_by_word: Mapping[str, float | None], sheet: Sheet
+    words: Counter[str], target_by_word: Mapping[str, float | None], title: str
 ) -> tuple[float, tuple[str, ...]]:
     """Return what a dash means: absent, unless another word says absent; and a note where there are any."""
     n_dashes = sum(words[dash] for dash in DASHES)
@@ -136,7 +156,7 @@ def _choose_dash(
         return math.nan, ()
     says_absent = any(word not in DASHES and target_by_word[word] == 0 for word in words)
     meaning = "unknown" if says_absent else "absent"
-    note = f"{sheet.title}: {count(n_dashes, 'cell')} of labels hold a dash, read as {meaning}"
+    note = f"{title}: {count(n_dashes, 'cell')} of labels hold a dash, read as {meaning}"
     return (math.nan if says_absent else 0.0), (note,)
 
 

@@ -57,12 +57,14 @@ class Named:
 
     Attributes:
         photos: Number of the photo per row of the table; None where there is not exactly one.
-        notes: Notes for the user, one sentence each.
+        notes: Notes for the user about names, one sentence each.
+        unnamed: A note about photos without a row, if there are any.
         problems: Reasons to stop the run, one sentence each.
     """
 
     photos: tuple[int | None, ...]
     notes: tuple[str, ...]
+    unnamed: tuple[str, ...]
     problems: tuple[str, ...]
 
 
@@ -92,7 +94,8 @@ def find_named_photos(
     refused = [] if is_skipped else _describe_missing(missing, folder, is_all=len(missing) == n_rows)
     return Named(
         photos=photos,
-        notes=(*skipped, *_describe_loose(raw, matches, folder), *_describe_unnamed(raw, photos, folder)),
+        notes=(*skipped, *_describe_loose(raw, matches, folder)),
+        unnamed=tuple(_describe_unnamed(raw, photos, folder)),
         problems=(*refused, *ambiguous),
     )
 

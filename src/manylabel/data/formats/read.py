@@ -15,7 +15,14 @@ import numpy as np
 
 from manylabel.config import BlankMeaning, DataConfig, MissingPhotos
 from manylabel.data.find import PHOTO_EXTENSIONS, describe_misnamed, find_files
-from manylabel.data.formats.base import LabelSource, RawRow, RawTable, find_part_level, read_folder_part
+from manylabel.data.formats.base import (
+    LabelFormat,
+    LabelSource,
+    RawRow,
+    RawTable,
+    find_part_level,
+    read_folder_part,
+)
 from manylabel.data.formats.label_names import (
     Purpose,
     choose_labels,
@@ -118,8 +125,30 @@ def read_table_as(
         photos: Folder of the photos.
         purpose: As ``read_table`` takes it.
     """
+    folder, source, misnamed = find_source(config, labels, photos=Path(photos))
+    label_format, source = find_label_format(source)
+    table = assemble_table(label_format.read(source), folder=folder, purpose=purpose, config=config)
+    return replace(table, notes=(*table.notes, *misnamed))
+
+
+def find_source(
+    config: DataConfig, labels: Path | str | None, *, photos: Path
+) -> tuple[PhotoFolder, LabelSource, list[str]]:
+    """Find the photos of a folder, and what their labels are read from.
+
+    Args:
+        config: How they are read; its paths are not used.
+        labels: A file, or a folder of annotation files; None asks the photo folder itself.
+        photos: Folder of the photos.
+
+    Returns:
+        The photos, the source of the labels, and notes about files that are called like photos.
+
+    Raises:
+        ConfigError: A setting is none.
+        InputError: The photo folder does not exist, or holds no photos.
+    """
     _check_options(config)
-    photos = Path(photos)
     found = find_files(photos)
     folder, misnamed = PhotoFolder(photos, found.photos), describe_misnamed([(photos, found)])
     if not folder.photos:
@@ -137,24 +166,28 @@ def read_table_as(
     near = path if path.is_dir() else path.parent
     find = cache(lambda name: folder.index.find(name, near=near).rows)  # asked for most cells, several times
     find_number = cache(lambda name: folder.index.find_number(name).rows)
-    source = LabelSource(path=path, config=config, find=find, find_number=find_number)
-    table = assemble_table(_read_raw(source, config.format), folder=folder, purpose=purpose, config=config)
-    return replace(table, notes=(*table.notes, *misnamed))
+    return folder, LabelSource(path=path, config=config, find=find, find_number=find_number), misnamed
 
 
-def _read_raw(source: LabelSource, name: str) -> RawTable:
-    if name == "auto":
+def find_label_format(source: LabelSource) -> tuple[LabelFormat, LabelSource]:
+    """Return the format of some labels, and the source of the file that has it.
+
+    Raises:
+        TableError: The path does not exist, or no format fits.
+        ConfigError: A delimiter is given that nothing would use.
+    """
+    if source.config.format == "auto":
         label_format, path = guess_format(source)
         source = replace(source, path=path)
     else:
-        label_format = find_format(name)
+        label_format = find_format(source.config.format)
     delimiter = source.config.delimiter
     if delimiter is not None and not label_format.takes_delimiter:
         raise ConfigError(
             f"delimiter: '{delimiter}' was given, but {source.path} is read as {label_format.name}, which "
             "has none; leave it out, or choose the format delimited"
         )
-    return label_format.read(source)
+    return label_format, source
 
 
 def _check_options(config: DataConfig) -> None:
@@ -216,7 +249,7 @@ def assemble_table(
         targets=merged.targets[:, kept],
         parts=parts,
         source=visible(raw.source),
-        notes=tuple(map(visible, (*raw.notes, *named.notes, *merged.notes, *notes))),
+        notes=tuple(map(visible, (*raw.notes, *named.notes, *named.unnamed, *merged.notes, *notes))),
     )
 
 

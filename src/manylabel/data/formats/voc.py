@@ -20,7 +20,8 @@ from manylabel.data.formats.base import (
     list_part_files,
     order_names,
 )
-from manylabel.data.formats.contents import clean_label, read_text, read_xml
+from manylabel.data.formats.contents import clean_label, read_xml
+from manylabel.data.formats.text_files import read_text
 from manylabel.data.wording import count, folder_title
 from manylabel.errors import TableError
 from manylabel.io.files import printable

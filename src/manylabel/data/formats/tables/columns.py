@@ -37,6 +37,9 @@ from manylabel.errors import ConfigError, TableError, did_you_mean
 from manylabel.types import Part
 
 FASTAI_NAME = "is_valid"
+UNKNOWN_NAME = "unknown labels"
+"""The column beside lists of labels that lists those nobody has decided on."""
+
 OTHER_COLUMNS = "to choose others, use --photo-column, --label-columns or --ignore"
 
 _NUMBER_WORDS = frozenset({"0", "1", "0.0", "1.0", "-1", "-1.0", "true", "false", "nan", "none"})
@@ -57,6 +60,7 @@ class Columns:
         is_fastai: That column is fastai's ``is_valid``.
         layout: How the label columns say labels.
         labels: Numbers of the label columns.
+        unknown: Number of the column that lists unknown labels.
         others: Numbers of the columns that are left out.
         notes: Notes for the user, one sentence each.
         problems: Reasons to stop the run, one sentence each.
@@ -68,6 +72,7 @@ class Columns:
     layout: Layout
     labels: tuple[int, ...]
     others: tuple[int, ...]
+    unknown: int | None = None
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
@@ -97,7 +102,9 @@ def find_columns(sheet: Sheet, source: LabelSource, *, layout: Layout | None = N
             "label; if another column names them, give it with --photo-column NAME"
         )
     parts = _find_parts(sheet, taken={photo, *ignored, *wanted})
-    free = [number for number in range(len(sheet.header)) if number not in {photo, *parts, *ignored}]
+    unknown = _find_unknown(sheet, taken={photo, *ignored, *wanted})
+    taken = {photo, *parts, *ignored, unknown}
+    free = [number for number in range(len(sheet.header)) if number not in taken]
     rest = [number for number in free if not _is_row_number(sheet, number)]
     if wanted:
         labels, kind, label_problems = wanted, layout or _layout_of(sheet, wanted), list[str]()
@@ -120,6 +127,7 @@ def find_columns(sheet: Sheet, source: LabelSource, *, layout: Layout | None = N
         layout=kind,
         labels=tuple(labels),
         others=tuple(others),
+        unknown=unknown,
         notes=tuple(_write_notes(sheet, others, is_fastai=is_fastai)),
         problems=(*photo_problems, *part_problems, *label_problems, *_find_unread_parts(sheet, others), *bad),
     )
@@ -168,6 +176,12 @@ def _find_parts(sheet: Sheet, *, taken: set[int]) -> list[int]:
         for number, name in enumerate(sheet.header)
         if plain_name(name) in names and number not in taken
     ]
+
+
+def _find_unknown(sheet: Sheet, *, taken: set[int]) -> int | None:
+    """Return the column of labels that nobody has decided on; one that holds 1 and 0 is a label itself."""
+    named = (n for n, name in enumerate(sheet.header) if plain_name(name) == plain_name(UNKNOWN_NAME))
+    return next((n for n in named if n not in taken and not _holds_numbers_only(sheet, [n])), None)
 
 
 def _describe_bad(sheet: Sheet, number: int) -> str:

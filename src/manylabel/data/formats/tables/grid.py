@@ -18,9 +18,9 @@ from pathlib import Path
 from xml.parsers.expat import ExpatError
 from zipfile import BadZipFile
 
-from manylabel.data.formats.contents import read_bytes, read_text
 from manylabel.data.formats.tables.workbook_cells import CellBudget, SheetCells
 from manylabel.data.formats.tables.workbook_parts import Package, SharedParts, read_shared_parts
+from manylabel.data.formats.text_files import read_bytes, read_text
 from manylabel.errors import TableError
 from manylabel.io.csv_text import allow_long_cells, unguard
 
@@ -46,6 +46,7 @@ class Grid:
         lines: Number of the line from 1, and its cells; blank lines are left out.
         bad: Why a cell cannot be used, by the number of its line and its column; such cells are blank.
         name: Name of the sheet, None for a text file.
+        separator: What parts the cells of a text file, None in a workbook.
         is_ragged: The cells are parted by blanks, so that a blank last one does not show.
         notes: Notes for the user, one sentence each.
         problems: Reasons to stop the run, one sentence each.
@@ -56,6 +57,7 @@ class Grid:
     lines: tuple[tuple[int, Cells], ...]
     bad: Mapping[tuple[int, int], str] = field(default_factory=dict)
     name: str | None = None
+    separator: str | None = None
     is_ragged: bool = False
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
@@ -91,6 +93,7 @@ def read_separated(path: Path, *, title: str, names_photo: NamesPhoto) -> Grid:
         kind="text with blanks between columns" if separator == BLANKS else SEPARATORS[separator],
         unit="line",
         lines=tuple(lines),
+        separator=separator,
         is_ragged=separator == BLANKS,
         notes=(*notes, *more_notes),
         problems=tuple(problems),

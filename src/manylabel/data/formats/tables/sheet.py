@@ -37,10 +37,12 @@ class Line:
 
     Attributes:
         where: Its location, e.g. ``"labels.csv, line 7"``.
+        number: The number of the line in the file, from 1.
         cells: One text per column of the sheet, without outer spaces.
     """
 
     where: str
+    number: int
     cells: tuple[str, ...]
 
 
@@ -54,6 +56,9 @@ class Sheet:
         where: Location of the column names, e.g. ``"labels.csv, line 1"``.
         header: Names of the columns, each once, none empty.
         lines: The lines below the column names.
+        columns: The number of each column in the file, from 0; empty where the file has no columns.
+        header_number: The number of the line of column names, from 1; None if no line names them.
+        separator: What parts the cells of a text file, None in a workbook.
         bad: Sentences about cells that cannot be used, by the number of their column.
         notes: Notes for the user, one sentence each.
         problems: Reasons to stop the run, one sentence each.
@@ -64,6 +69,9 @@ class Sheet:
     where: str
     header: tuple[str, ...]
     lines: tuple[Line, ...]
+    columns: tuple[int, ...] = ()
+    header_number: int | None = None
+    separator: str | None = None
     bad: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
@@ -102,6 +110,9 @@ def read_sheet(path: Path, *, title: str | None = None, source: LabelSource | No
         where=where,
         header=tuple(header[column] for column in kept),
         lines=tuple(_take(line, kept) for line in lines),
+        columns=tuple(kept),
+        header_number=None if [number] == [below for below, _ in grid.lines[1:2]] else number,
+        separator=grid.separator,
         bad=_place_bad_cells(grid, kept, title=title),
         notes=(*grid.notes, *notes, *column_notes),
         problems=(*grid.problems, *column_problems, *problems),
@@ -112,7 +123,7 @@ def _take(line: Line, columns: Sequence[int]) -> Line:
     """Return a line with some of its columns; the same one where it has no others, as it may be long."""
     if len(columns) == len(line.cells):
         return line
-    return Line(where=line.where, cells=tuple(line.cells[column] for column in columns))
+    return replace(line, cells=tuple(line.cells[column] for column in columns))
 
 
 def _read_grid(path: Path, *, title: str, source: LabelSource) -> Grid:
@@ -263,7 +274,7 @@ def _fit_lines(grid: Grid, *, title: str, width: int) -> tuple[list[Line], list[
                 f"{where}: {count(len(cells), 'cell')}, but {count(width, 'column')} named; {repair}"
             )
         else:
-            lines.append(Line(where=where, cells=cells[:width]))
+            lines.append(Line(where=where, number=number, cells=cells[:width]))
     return lines, problems
 
 
