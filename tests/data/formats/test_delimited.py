@@ -98,7 +98,7 @@ def test_a_column_lists_labels_that_nobody_has_decided_on(tmp_path: Path) -> Non
     text = "image,labels,Unknown labels\na.jpg,beach;boat,\nb.jpg,no,boat\nc.jpg,,boat;no\n"
     table = read(tmp_path, text)
     assert table.labels == ("beach", "boat", "no")
-    expected = [[1, 1, 0], [0, np.nan, 1], [0, np.nan, np.nan]]
+    expected = np.array([[1, 1, 0], [0, np.nan, 1], [0, np.nan, np.nan]])
     assert np.array_equal(table.targets, expected, equal_nan=True)
     assert not any("left out" in note for note in table.notes if "photos" not in note)
 

@@ -1,0 +1,196 @@
+"""A table with a column per label, changed cell by cell.
+
+In:  its lines, the columns of the labels, answers.
+Out: the same table with other marks, in the words that it uses: x and blank, yes and no, 1, 0 and ?. Where
+     these would be read as something else than they were meant, because they depend on each other, all of
+     them are written as 1, 0 and ?.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from manylabel.annotation.label_file import LabelFile, TableLines
+from manylabel.annotation.separated_text import TextLine
+from manylabel.config import BlankMeaning
+from manylabel.data.formats.base import Layout
+from manylabel.data.formats.label_names import clean_name
+from manylabel.data.formats.one_hot import read_words
+
+_PLAIN = {"1": "0", "yes": "no", "true": "false", "y": "n", "t": "f", "ja": "nein", "present": "absent"}
+_PRESENT, _ABSENT, _UNKNOWN = "1", "0", "?"
+
+
+class OneHotFile(LabelFile):
+    """A table with a column per label.
+
+    Args:
+        path: The file.
+        lines: Its lines.
+        columns: The column of each label.
+        blank: What a blank cell means, if the user has told.
+    """
+
+    layout: ClassVar[Layout] = "one-hot"
+
+    def __init__(
+        self,
+        path: Path,
+        lines: TableLines,
+        *,
+        columns: Mapping[str, int],
+        blank: BlankMeaning | None = None,
+    ) -> None:
+        super().__init__(path, lines)
+        self._columns = dict(columns)
+        self._waiting: list[
+            str
+        ] = []  # labels without a column, as readers do not know a column without answers
+        self._blank = blank
+        self._words = Counter(
+            self.cell(line, column) for line in lines.body for column in self._columns.values()
+        )
+        self._meaning, _ = read_words(self._words, blank=blank, title="")
+        self._choose_marks()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Return the labels, in the order of their columns."""
+        return (*sorted(self._columns, key=self._columns.__getitem__), *self._waiting)
+
+    def set(self, photo: int, label: str, target: float) -> None:
+        """Write the answer for a photo and a label."""
+        if label in self._waiting:
+            if math.isnan(target):
+                return
+            self._waiting.remove(label)
+            self._insert(label)
+        column = self._columns[label]
+        for line in self._answerable_lines(photo):
+            if not _is_same(self._meaning[self.cell(line, column)], target):
+                self._write(line, column, self._mark(target))
+        own = self._own.get(photo)
+        if own is not None and math.isnan(target) and self._says_nothing(own):
+            self._count(own, -1)
+            self.drop_own_line(photo)
+
+    def remember(self, label: str) -> float:
+        """Add a label as ``add``; all photos are unknown."""
+        self.add(label)
+        return math.nan
+
+    def add(self, label: str) -> None:
+        """Add a label; its column is written with the first answer."""
+        assert self.lines.header is not None
+        names = [clean_name(self.cell(self.lines.header, at)) for at in range(len(self.lines.header.cells))]
+        if label not in names:
+            self._waiting.append(label)
+            return
+        column = self._columns[label] = names.index(label)  # whose answers were all taken back
+        for line in self.lines.body:
+            word = self.cell(line, column)
+            self._words[word] += 1
+            self._meaning.setdefault(word, math.nan)
+
+    def _insert(self, label: str) -> None:
+        """Insert a column behind those of the other labels."""
+        column = max([self.lines.photo_column, *self._columns.values()]) + 1
+        self._columns = {name: at + (at >= column) for name, at in self._columns.items()}
+        body = set(self.lines.body)
+        for line in self.table_lines():
+            mark = label if line is self.lines.header else self._mark(math.nan) if line in body else ""
+            if len(line.cells) < column:
+                line.set(column, mark)
+            else:
+                line.insert(column, mark)
+        self._columns[label] = column
+        self._words[self._mark(math.nan)] += len(body)
+
+    def remove(self, label: str) -> None:
+        """Remove a label and its column."""
+        if label in self._waiting:
+            self._waiting.remove(label)
+            return
+        column = self._columns.pop(label)
+        for line in self.lines.body:
+            self._words[self.cell(line, column)] -= 1
+        for line in self.table_lines():
+            line.remove(column)
+        self._columns = {name: at - (at > column) for name, at in self._columns.items()}
+
+    def rename(self, label: str, to: str) -> None:
+        """Give a label another name."""
+        if label in self._waiting:
+            self._waiting[self._waiting.index(label)] = to
+            return
+        assert self.lines.header is not None
+        self.lines.header.set(self._columns[label], to)
+        self._columns = {to if name == label else name: at for name, at in self._columns.items()}
+
+    def finish(self) -> None:
+        """Write all marks as 1, 0 and ?, if one would be read as something else than it was meant."""
+        present = +self._words
+        meaning, _ = read_words(present, blank=self._blank, title="")
+        if all(_is_same(target, self._meaning[word]) for word, target in meaning.items()):
+            return
+        for line in self.lines.body:
+            for column in self._columns.values():
+                word = self.cell(line, column)
+                self._write(line, column, _plain_mark(self._meaning[word]))
+        self._blank = None
+        self._meaning, _ = read_words(+self._words, blank=None, title="")
+        self._choose_marks()
+
+    def _answerable_lines(self, photo: int) -> Sequence[TextLine]:
+        is_new = photo not in self._lines_of
+        lines = self.lines_about(photo)
+        if is_new:
+            for column in self._columns.values():
+                lines[0].set(column, self._mark(math.nan), is_mark=True)
+            self._count(lines[0], +1)
+        return lines
+
+    def _count(self, line: TextLine, step: int) -> None:
+        for column in self._columns.values():
+            self._words[self.cell(line, column)] += step
+
+    def _write(self, line: TextLine, column: int, mark: str) -> None:
+        self._words[self.cell(line, column)] -= 1
+        line.set(column, mark, is_mark=True)
+        self._words[mark] += 1
+
+    def _says_nothing(self, line: TextLine) -> bool:
+        return all(math.isnan(self._meaning[self.cell(line, at)]) for at in self._columns.values())
+
+    def _mark(self, target: float) -> str:
+        return self._marks[1] if target == 1 else self._marks[0] if target == 0 else self._marks[2]
+
+    def _choose_marks(self) -> None:
+        """Choose the words for absent, present and unknown: those that the table uses most."""
+        present = self._most_used(1.0) or _PRESENT
+        opposite = _PLAIN.get(present.lower(), _ABSENT)
+        opposite = opposite.upper() if present.isupper() else opposite
+        opposite = opposite.capitalize() if present.istitle() else opposite
+        absent, unknown = self._most_used(0.0), self._most_used(math.nan)
+        marks = (
+            opposite if absent is None else absent,
+            present,
+            _UNKNOWN if unknown is None else unknown,
+        )
+        self._marks = marks
+        for word, target in zip(marks, (0.0, 1.0, math.nan), strict=True):
+            self._meaning.setdefault(word, target)
+
+    def _most_used(self, target: float) -> str | None:
+        known = [word for word in +self._words if _is_same(self._meaning[word], target)]
+        return max(known, key=self._words.__getitem__, default=None)
+
+
+def _plain_mark(target: float) -> str:
+    return _PRESENT if target == 1 else _ABSENT if target == 0 else _UNKNOWN
+
+
+def _is_same(first: float, second: float) -> bool:
+    return first == second or (math.isnan(first) and math.isnan(second))

@@ -1,0 +1,235 @@
+"""Open the labels of a folder of photos, to change them.
+
+In:  a folder of photos, the labels that there are: any format that is read, or none.
+Out: the answers for every photo of the folder, and the file that they are written to: that of the user where
+     it is a CSV or TSV file with a column per label or a column of lists, else ``labels.csv`` beside it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from manylabel.annotation.delimited_file import DelimitedFile, ListColumns
+from manylabel.annotation.journal import journal_path
+from manylabel.annotation.label_file import LabelFile, TableLines
+from manylabel.annotation.one_hot_file import OneHotFile
+from manylabel.annotation.separated_text import SeparatedText, read_cell
+from manylabel.annotation.table_reading import ReadLabels, read_labels
+from manylabel.config import DataConfig
+from manylabel.data.formats.base import LabelFormat, LabelSource
+from manylabel.data.formats.label_names import clean_name
+from manylabel.data.formats.photo_names import PhotoFolder
+from manylabel.data.formats.read import find_label_format, find_source
+from manylabel.data.formats.tables.columns import find_columns
+from manylabel.data.formats.tables.grid import BLANKS, WORKBOOK_EXTENSIONS
+from manylabel.data.formats.tables.sheet import Sheet, read_sheet
+from manylabel.data.formats.text_files import decode_text
+from manylabel.errors import InputError
+from manylabel.io.files import file_sha256
+from manylabel.types import FloatArray, Part
+
+NEW_NAME = "labels.csv"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OpenedLabels:
+    """The labels of all photos of a folder, and the file that they are written to.
+
+    Attributes:
+        folder: The photos.
+        given: The file or folder of labels that was asked for; another one than the file to write if it is
+            of a format that is not written.
+        labels: The labels.
+        targets: Float array [n_photos, n_labels]: 1 present, 0 absent, NaN unknown.
+        parts: The given split, per photo.
+        disputed: Photos and labels of which the lines of the table say both; they are unknown.
+        file: The file to write.
+        sha256: Hash of that file, None if it does not exist.
+        source: How the file is read.
+        notes: Notes for the user, one sentence each.
+    """
+
+    folder: PhotoFolder
+    given: Path
+    labels: tuple[str, ...]
+    targets: FloatArray
+    parts: tuple[Part | None, ...]
+    disputed: tuple[tuple[int, str], ...]
+    file: LabelFile
+    sha256: str | None
+    source: LabelSource
+    notes: tuple[str, ...] = ()
+
+
+def open_labels(photos: Path, labels: Path | None, *, config: DataConfig) -> OpenedLabels:
+    """Open labels to change them.
+
+    Args:
+        photos: Folder of the photos.
+        labels: A file or folder of labels; a CSV file that does not exist is made. None takes
+            ``labels.csv`` in the folder of the photos.
+        config: How labels are read; its paths are not used.
+
+    Raises:
+        TableError: The labels cannot be read.
+        InputError: There are no photos, or another file has the name of the file to write.
+    """
+    path = photos / NEW_NAME if labels is None else labels
+    folder, source, misnamed = find_source(config, path, photos=photos)
+    is_new = not path.exists() and path.parent.is_dir() and path.suffix.lower() == ".csv"
+    if is_new or _has_no_photos(path):
+        return _open_empty(path, folder, source=source, notes=misnamed)
+    label_format, source = find_label_format(source)
+    read = read_labels(label_format, source, folder)
+    file = _open_file(label_format, source, read=read, names=folder.names)
+    if file is None:
+        return _open_beside(read, source.path, folder, source=source, notes=misnamed)
+    return OpenedLabels(
+        folder=folder,
+        given=source.path,
+        labels=read.labels,
+        targets=read.targets,
+        parts=read.parts,
+        disputed=read.disputed,
+        file=file,
+        sha256=file_sha256(source.path),
+        source=source,
+        notes=(*read.notes, *misnamed),
+    )
+
+
+def _has_no_photos(path: Path) -> bool:
+    """Tell whether a table that was written here has nothing but the names of its columns."""
+    if not (path.is_file() and journal_path(path).exists() and path.suffix.lower() == ".csv"):
+        return False
+    text, _ = decode_text(path.read_bytes(), title=path.name)
+    return len([line for line in text.splitlines() if line.strip()]) == 1
+
+
+def _open_empty(
+    path: Path, folder: PhotoFolder, *, source: LabelSource, notes: Sequence[str]
+) -> OpenedLabels:
+    content = path.read_bytes() if path.exists() else None
+    file = _new_file(path, folder, content=content)
+    return OpenedLabels(
+        folder=folder,
+        given=path,
+        labels=file.labels,
+        targets=np.full((len(folder.photos), len(file.labels)), np.nan),
+        parts=(None,) * len(folder.photos),
+        disputed=(),
+        file=file,
+        sha256=None if content is None else sha256(content).hexdigest(),
+        source=replace(source, config=DataConfig()),
+        notes=tuple(notes),
+    )
+
+
+def _new_file(path: Path, folder: PhotoFolder, *, content: bytes | None = None) -> OneHotFile:
+    """Return a table without photos."""
+    content = b"image\r\n" if content is None else content
+    decoded, encoding = decode_text(content, title=path.name)
+    text = SeparatedText(decoded, separator=",")
+    header = next(line for line in text.below(None) if any(map(str.strip, line.cells)))
+    lines = TableLines(
+        text=text,
+        separator=",",
+        encoding=encoding,
+        header=header,
+        body=[],
+        photos=[],
+        photo_column=0,
+        names=folder.names,
+    )
+    names = [clean_name(read_cell(cell, separator=",")) for cell in header.cells]
+    return OneHotFile(path, lines, columns={name: at for at, name in enumerate(names) if at and name})
+
+
+def _open_beside(
+    read: ReadLabels, given: Path, folder: PhotoFolder, *, source: LabelSource, notes: Sequence[str]
+) -> OpenedLabels:
+    """Open a table of its own for labels of a format that is not written."""
+    path = (given if given.is_dir() else given.parent) / NEW_NAME
+    if path.exists():
+        if not journal_path(path).exists():
+            raise InputError(
+                f"{path}: exists already, so the labels of {given.name} cannot be written there; "
+                f"give {path.name} instead, or move it"
+            )
+        return replace(open_labels(folder.path, path, config=DataConfig()), given=given)
+    opened = _open_empty(path, folder, source=source, notes=(*read.notes, *notes))
+    for label in read.labels:
+        opened.file.add(label)
+    for photo, column in np.argwhere(~np.isnan(read.targets)).tolist():
+        opened.file.set(photo, read.labels[column], float(read.targets[photo, column]))
+    return replace(
+        opened,
+        given=given,
+        labels=read.labels,
+        targets=read.targets,
+        parts=read.parts,
+        disputed=read.disputed,
+    )
+
+
+def _open_file(
+    label_format: LabelFormat,
+    source: LabelSource,
+    *,
+    read: ReadLabels,
+    names: tuple[str, ...],
+) -> LabelFile | None:
+    """Return the file that was read, if it can be changed cell by cell."""
+    layout = label_format.layout
+    if layout is None or not read.raw.is_line_per_row or source.path.suffix.lower() in WORKBOOK_EXTENSIONS:
+        return None
+    sheet = read_sheet(source.path, source=source)
+    columns = find_columns(sheet, source, layout=layout)
+    photo_column = sheet.columns[columns.photo]
+    lines = _find_lines(source.path, sheet, photos=read.rows, photo_column=photo_column, names=names)
+    if lines is None:
+        return None
+    if layout == "one-hot":
+        places = {clean_name(sheet.header[at]): sheet.columns[at] for at in columns.labels}
+        return OneHotFile(source.path, lines, columns=places, blank=source.config.blank)
+    return DelimitedFile(
+        source.path,
+        lines,
+        columns=ListColumns(
+            present=sheet.columns[columns.labels[0]],
+            unknown=None if columns.unknown is None else sheet.columns[columns.unknown],
+            delimiter=source.config.delimiter,
+        ),
+        labels=read.labels,
+        lists=[(row.present, row.unknown) for row in read.raw.rows],
+    )
+
+
+def _find_lines(
+    path: Path, sheet: Sheet, *, photos: Sequence[int | None], photo_column: int, names: tuple[str, ...]
+) -> TableLines | None:
+    """Find the lines of a sheet in its text; None where their cells cannot be told apart."""
+    if sheet.separator in (None, BLANKS):
+        return None
+    assert sheet.separator is not None
+    decoded, encoding = decode_text(path.read_bytes(), title=path.name)
+    used = sheet.lines[: len(photos)]
+    first = min([line.number for line in used] + ([sheet.header_number] if sheet.header_number else []))
+    try:
+        text = SeparatedText(decoded, separator=sheet.separator, n_above=first - 1)
+        by_number = text.lines()
+        return TableLines(
+            text=text,
+            separator=sheet.separator,
+            encoding=encoding,
+            header=None if sheet.header_number is None else by_number[sheet.header_number],
+            body=[by_number[line.number] for line in used],
+            photos=list(photos),
+            photo_column=photo_column,
+            names=names,
+        )
+    except (ValueError, KeyError):
+        return None

@@ -1,0 +1,146 @@
+"""Read labels to change them: contradictions are questions, and photos without labels wait for some.
+
+In:  the labels, the photos of a folder.
+Out: answers for all photos of the folder, known or not; or an error that a table, as it is about to be
+     written, would be read as something else than it means.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manylabel.data.formats.base import LabelFormat, LabelSource, Layout, RawTable
+from manylabel.data.formats.label_names import clean_labels, find_impossible_labels
+from manylabel.data.formats.photo_names import PhotoFolder, find_named_photos
+from manylabel.data.formats.read import fill_targets
+from manylabel.data.formats.registry import FORMATS
+from manylabel.data.formats.tables.columns import find_columns
+from manylabel.data.formats.tables.sheet import read_sheet
+from manylabel.data.wording import cap_problems
+from manylabel.errors import InputError, TableError
+from manylabel.types import FloatArray, Part
+
+_MOST_CHECKED = 200_000
+"""Answers of the largest table that is read again before it is written."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ReadLabels:
+    """The labels of all photos of a folder.
+
+    Attributes:
+        raw: What was read.
+        rows: The photo of each row, None where there is no such photo.
+        labels: The labels.
+        targets: Float array [n_photos, n_labels]: 1 present, 0 absent, NaN unknown.
+        parts: The given split, per photo.
+        disputed: Photos and labels of which the rows say both; they are unknown.
+        notes: Notes for the user, one sentence each.
+    """
+
+    raw: RawTable
+    rows: tuple[int | None, ...]
+    labels: tuple[str, ...]
+    targets: FloatArray
+    parts: tuple[Part | None, ...]
+    disputed: tuple[tuple[int, str], ...]
+    notes: tuple[str, ...]
+
+
+def read_labels(label_format: LabelFormat, source: LabelSource, folder: PhotoFolder) -> ReadLabels:
+    """Read the labels of all photos of a folder.
+
+    Raises:
+        TableError: They cannot be read.
+    """
+    raw = clean_labels(label_format.read(source))
+    named = find_named_photos(raw, folder, on_missing="skip")
+    if problems := cap_problems([raw.problems, named.problems, find_impossible_labels(raw)]):
+        raise TableError(problems)
+    absent, present = _merge(raw, named.photos, n_photos=len(folder.photos))
+    targets = np.where(present, 1.0, np.where(absent, 0.0, np.nan))
+    targets[absent & present] = np.nan
+    kept = [at for at in range(len(raw.labels)) if not raw.is_catalogue or present[:, at].any()]
+    parts: list[Part | None] = [None] * len(folder.photos)
+    for row, photo in zip(raw.rows, named.photos, strict=True):
+        if photo is not None:
+            parts[photo] = parts[photo] or row.part
+    return ReadLabels(
+        raw=raw,
+        rows=named.photos,
+        labels=tuple(raw.labels[at] for at in kept),
+        targets=targets[:, kept],
+        parts=tuple(parts),
+        disputed=tuple((photo, raw.labels[at]) for photo, at in np.argwhere(absent & present).tolist()),
+        notes=(*raw.notes, *named.notes),
+    )
+
+
+def check_reading(  # noqa: PLR0913 - what is read, and what it means
+    path: Path,
+    *,
+    title: str,
+    layout: Layout,
+    source: LabelSource,
+    folder: PhotoFolder,
+    labels: Sequence[str],
+    targets: FloatArray,
+) -> None:
+    """Check that a table is read as it was meant, unless it is very large.
+
+    Args:
+        path: The table.
+        title: What errors call it.
+        layout: How it says labels.
+        source: How it is read; its path is not used.
+        folder: The photos.
+        labels: All labels.
+        targets: What it means [n_photos, n_labels].
+
+    Raises:
+        InputError: It is read as something else.
+    """
+    if np.isnan(targets).all() or targets.size > _MOST_CHECKED:
+        return
+    source = replace(source, path=path)
+    try:
+        if source.config.format == "auto":
+            found = find_columns(read_sheet(path, title=title, source=source), source).layout
+            if found != layout:
+                raise _would_be_misread(title, "it looks like another format")
+        read = read_labels(next(one for one in FORMATS.values() if one.layout == layout), source, folder)
+    except TableError as error:
+        raise _would_be_misread(title, error.problems[0].replace(path.name, title)) from error
+    has_row = np.isin(np.arange(len(targets)), [row for row in read.rows if row is not None])
+    for column, label in enumerate(labels):
+        meant = targets[:, column]
+        got = read.targets[:, read.labels.index(label)] if label in read.labels else None
+        if got is None:
+            # No photo has it: nobody has decided, or a table of lists has no place where to name it.
+            is_same = np.isnan(meant).all() or (meant[has_row] == 0).all()
+        else:
+            is_same = np.array_equal(got, meant, equal_nan=True)
+        if not is_same:
+            raise _would_be_misread(title, f"label '{label}'")
+
+
+def _would_be_misread(title: str, why: str) -> InputError:
+    return InputError(
+        f"{title}: is not written, as it would be read otherwise ({why}); the journal has all changes"
+    )
+
+
+def _merge(
+    raw: RawTable, photos: Sequence[int | None], *, n_photos: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which labels some row calls absent and present, per photo."""
+    rows = fill_targets(raw)  # [n_rows, n_labels]
+    absent, present = (np.zeros((n_photos, len(raw.labels)), dtype=bool) for _ in range(2))
+    for row, photo in enumerate(photos):
+        if photo is not None:
+            absent[photo] |= rows[row] == 0
+            present[photo] |= rows[row] == 1
+    return absent, present

@@ -1,0 +1,51 @@
+"""Folders of photos that hold nothing, and tables of labels beside them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from manylabel.config import DataConfig
+from manylabel.data.formats.read import read_table_as
+from manylabel.types import LabelTable
+
+PHOTOS = ("a.jpg", "b.jpg", "c.jpg", "in/d.jpg")
+
+Read = Callable[..., LabelTable]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Return a folder with four photos; labels depend on their names only, so they are empty files."""
+    folder = tmp_path / "photos"
+    for name in PHOTOS:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+@pytest.fixture
+def write_table(tmp_path: Path) -> Callable[[str | bytes], Path]:
+    """Return what writes a table of labels."""
+
+    def write(content: str | bytes, name: str = "labels.csv") -> Path:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+@pytest.fixture
+def read_answers(photos: Path) -> Callable[..., dict[str, dict[str, float]]]:
+    """Return what reads a table as training does: targets by photo and label."""
+
+    def read(path: Path, config: DataConfig | None = None) -> dict[str, dict[str, float]]:
+        config = DataConfig() if config is None else config
+        table = read_table_as(config, path, photos=photos, purpose="checking")
+        return {
+            name: dict(zip(table.labels, targets, strict=True))
+            for name, targets in zip(table.names, table.targets.tolist(), strict=True)
+        }
+
+    return read

@@ -1,0 +1,283 @@
+"""Labels that people change: every change is kept, and the table follows."""
+
+import errno
+import math
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from manylabel.annotation.journal import SetLabel, Written, journal_path, read_journal
+from manylabel.annotation.label_store import Author, LabelStore
+from manylabel.annotation.replay import Conflict
+from manylabel.errors import ConfigError, InputError, OutputError
+
+ADA = Author(name="Ada", client="1", queue="all")
+TABLE = "image,beach,boat,note\na.jpg,1,0,hot\nb.jpg,0,1,\n"
+
+ReadAnswers = Callable[[Path], dict[str, dict[str, float]]]
+
+
+@pytest.fixture
+def table(write_table: Callable[[str], Path]) -> Path:
+    return write_table(TABLE)
+
+
+def kill(store: LabelStore) -> None:
+    """Leave everything on the disk as a killed process does: nothing more is written."""
+    store._write_table = lambda: None  # type: ignore[method-assign]
+    store.close()
+
+
+def test_changes_are_in_the_table_at_the_end(photos: Path, table: Path) -> None:
+    with LabelStore(photos, table) as store:
+        store.set(ADA, [("a.jpg", "boat", "present"), ("c.jpg", "beach", "absent")])
+        assert store.answers.answer("a.jpg", "boat") == "present"
+
+    assert table.read_text() == "image,beach,boat,note\na.jpg,1,1,hot\nb.jpg,0,1,\nc.jpg,0,?,\n"
+
+
+def test_the_table_is_written_while_people_go_on(photos: Path, table: Path) -> None:
+    with LabelStore(photos, table) as store:
+        store.set(ADA, [("a.jpg", "boat", "present")])
+        for _ in range(200):
+            if store.state().is_saved:
+                break
+            threading.Event().wait(0.05)
+        assert "a.jpg,1,1,hot" in table.read_text()
+
+
+def test_the_journal_tells_who_changed_what_where(photos: Path, table: Path) -> None:
+    with LabelStore(photos, table) as store:
+        store.set(ADA, [("a.jpg", "boat", "present")])
+
+    [change] = [entry for entry in read_journal(journal_path(table)) if isinstance(entry, SetLabel)]
+    assert (change.by, change.queue, change.photo, change.label) == ("Ada", "all", "a.jpg", "boat")
+    assert (change.before, change.after) == ("absent", "present")
+    assert change.time.endswith("Z")
+
+
+def test_changes_that_a_killed_process_had_not_written_are_made_again(
+    photos: Path, table: Path, read_answers: ReadAnswers
+) -> None:
+    store = LabelStore(photos, table)
+    store.set(ADA, [("a.jpg", "boat", "present")])
+    store.set(ADA, [("a.jpg", "boat", "absent"), ("c.jpg", "boat", "present")])
+    store.add_label(ADA, "lake")
+    store.set(ADA, [("c.jpg", "lake", "present")])
+    store.rename_label(ADA, "lake", "sea")
+    kill(store)
+    assert table.read_text() == TABLE
+
+    with LabelStore(photos, table) as again:
+        assert again.state().conflicts == ()
+
+    found = read_answers(table)
+    assert found["a.jpg"]["boat"] == 0
+    assert found["c.jpg"]["boat"] == found["c.jpg"]["sea"] == 1
+    assert math.isnan(found["c.jpg"]["beach"])
+
+
+def test_a_kill_between_journal_and_table_loses_nothing(photos: Path, table: Path) -> None:
+    """The journal tells of a table before it is there: one of both is found."""
+    store = LabelStore(photos, table)
+    store.set(ADA, [("a.jpg", "boat", "present")])
+    kill(store)
+    entries = read_journal(journal_path(table))
+    with LabelStore(photos, table):
+        pass
+    written = table.read_text()
+    table.write_text(TABLE)  # the kill came before the new table had its name
+    assert len(read_journal(journal_path(table))) > len(entries)
+
+    with LabelStore(photos, table) as again:
+        assert again.answers.answer("a.jpg", "boat") == "present"
+        assert again.state().conflicts == ()
+
+    assert table.read_text() == written
+
+
+def test_an_action_is_undone_by_the_browser_that_did_it(photos: Path, table: Path) -> None:
+    other = Author(name="Bo", client="2")
+    with LabelStore(photos, table) as store:
+        store.set(ADA, [("a.jpg", "boat", "present"), ("a.jpg", "beach", "absent")])
+        store.set(other, [("b.jpg", "beach", "present")])
+        store.set(other, [("a.jpg", "beach", "present")])
+
+        assert store.undo(ADA) == 1  # Bo has answered for the beach since then
+        assert store.undo(ADA) is None
+        assert store.undo(other) == 1
+        assert store.undo(other) == 1
+
+    assert table.read_text() == "image,beach,boat,note\na.jpg,0,0,hot\nb.jpg,0,1,\n"
+
+
+def test_labels_are_added_renamed_merged_and_all_of_it_undone(photos: Path, table: Path) -> None:
+    with LabelStore(photos, table) as store:
+        assert store.add_label(ADA, " lake\u200b ") == "lake"
+        store.set(ADA, [("a.jpg", "lake", "present")])
+        store.rename_label(ADA, "lake", "sea")
+        store.merge_label(ADA, "beach", "sea")
+        assert store.answers.labels == ["boat", "sea"]
+        assert store.answers.answer("a.jpg", "sea") == "present"
+        store.remove_label(ADA, "boat")
+        for _ in range(5):
+            assert store.undo(ADA)
+        assert store.undo(ADA) is None
+        assert sorted(store.answers.labels) == ["beach", "boat"]
+        assert store.answers.answer("a.jpg", "beach") == "present"
+        assert store.answers.answer("b.jpg", "boat") == "present"
+
+
+def test_a_table_that_someone_else_changed_is_never_overwritten(photos: Path, table: Path) -> None:
+    edited = TABLE.replace("b.jpg,0,1", "b.jpg,1,1").replace("a.jpg,1,0", "a.jpg,1,?")
+    with LabelStore(photos, table) as store:
+        table.write_text(edited)
+        store.set(ADA, [("a.jpg", "boat", "present"), ("c.jpg", "boat", "present")])
+        store._write_table()
+        assert table.read_text() == edited
+        assert store.state().is_changed_elsewhere
+
+        conflicts = store.reload()
+
+        assert conflicts == (Conflict(photo="a.jpg", label="boat", found="unknown", wanted="present"),)
+        assert store.answers.answer("b.jpg", "beach") == "present"
+        assert store.answers.answer("c.jpg", "boat") == "present"
+    assert "c.jpg,?,1," in table.read_text()
+    assert "b.jpg,1,1," in table.read_text()
+
+
+def test_a_table_that_was_changed_between_two_runs_is_read_as_it_is(photos: Path, table: Path) -> None:
+    with LabelStore(photos, table) as store:
+        store.set(ADA, [("a.jpg", "boat", "present")])
+    table.write_text(table.read_text().replace("a.jpg,1,1", "a.jpg,0,1"))
+
+    with LabelStore(photos, table) as again:
+        assert again.answers.answer("a.jpg", "beach") == "absent"
+        assert again.answers.answer("a.jpg", "boat") == "present"
+        assert again.state().conflicts == ()
+
+
+def test_a_deleted_table_is_written_again_from_the_journal(photos: Path) -> None:
+    with LabelStore(photos) as store:
+        store.add_label(ADA, "boat")
+        store.set(ADA, [("a.jpg", "boat", "present")])
+    (photos / "labels.csv").unlink()
+
+    with LabelStore(photos) as again:
+        assert again.answers.answer("a.jpg", "boat") == "present"
+
+    assert (photos / "labels.csv").read_text() == "image,boat\na.jpg,1\n"
+
+
+def test_labels_that_no_photo_has_are_known_after_a_restart(photos: Path, table: Path) -> None:
+    with LabelStore(photos, table) as store:
+        store.add_label(ADA, "lake")
+    with LabelStore(photos, table) as again:
+        assert again.answers.labels == ["beach", "boat", "lake"]
+        again.set(ADA, [("a.jpg", "lake", "absent")])
+
+    assert table.read_text().startswith("image,beach,boat,lake,note\na.jpg,1,0,0,hot\n")
+
+
+def test_a_label_that_is_absent_from_every_photo_of_a_list_stays(
+    photos: Path, write_table: Callable[[str], Path]
+) -> None:
+    table = write_table("image,labels\na.jpg,beach;boat\nb.jpg,beach\n")
+    with LabelStore(photos, table) as store:
+        store.set(ADA, [("a.jpg", "boat", "absent")])
+    assert table.read_text() == "image,labels\na.jpg,beach\nb.jpg,beach\n"
+
+    with LabelStore(photos, table) as again:
+        assert again.answers.answer("b.jpg", "boat") == "absent"
+        assert again.answers.answer("c.jpg", "boat") == "unknown"
+
+
+def test_a_change_that_cannot_be_kept_is_not_made(
+    photos: Path, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with LabelStore(photos, table) as store:
+        with monkeypatch.context() as patched:
+            patched.setattr("manylabel.annotation.journal.sync_file", fail)
+            with pytest.raises(OutputError, match="No space left"):
+                store.set(ADA, [("a.jpg", "boat", "present")])
+        assert store.answers.answer("a.jpg", "boat") == "absent"
+        assert store.undo(ADA) is None
+
+    assert table.read_text() == TABLE
+
+
+def test_a_table_that_cannot_be_written_is_told_and_written_later(
+    photos: Path, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with LabelStore(photos, table) as store:
+        store.set(ADA, [("a.jpg", "boat", "present")])
+        with pytest.raises(OutputError, match="the file is read-only"):
+            store._write_table()
+        assert table.read_text() == TABLE
+        assert not store.state().is_saved
+        monkeypatch.undo()
+
+    assert "a.jpg,1,1,hot" in table.read_text()
+
+
+def test_a_table_that_would_be_read_otherwise_is_not_written(
+    photos: Path, write_table: Callable[[str], Path]
+) -> None:
+    text = "Holiday 2024\nfile,beach,boat\na,yes,no\nb,yes,no\n"
+    table = write_table(text)
+    store = LabelStore(photos, table)
+    store.rename_label(ADA, "boat", "no")  # now the line of names looks like those below it
+    with pytest.raises(InputError, match=r"labels\.csv: is not written, as it would be read otherwise"):
+        store._write_table()
+    kill(store)
+
+    assert table.read_text() == text
+    assert [path.name for path in table.parent.iterdir() if path.name.endswith(".tmp")] == []
+
+
+def test_a_table_keeps_its_permissions(photos: Path, table: Path) -> None:
+    table.chmod(0o640)
+    with LabelStore(photos, table) as store:
+        store.set(ADA, [("a.jpg", "boat", "present")])
+
+    assert table.stat().st_mode & 0o777 == 0o640
+
+
+def test_two_processes_cannot_change_the_same_labels(photos: Path, table: Path) -> None:
+    with LabelStore(photos, table), pytest.raises(InputError, match="another process is changing"):
+        LabelStore(photos, table)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("boat", "there is a label 'boat' already"), ("\u200b ", "empty name"), ("", "empty name")],
+)
+def test_a_label_needs_a_name_of_its_own(name: str, message: str, photos: Path, table: Path) -> None:
+    with LabelStore(photos, table) as store, pytest.raises((InputError, ConfigError), match=message):
+        store.add_label(ADA, name)
+
+
+def test_many_threads_change_labels_at_once(photos: Path, table: Path, read_answers: ReadAnswers) -> None:
+    def work(name: str) -> None:
+        author = Author(client=name)
+        for number in range(20):
+            store.set(author, [(name, "boat", "present" if number % 2 else "absent")])
+
+    with LabelStore(photos, table) as store:
+        threads = [threading.Thread(target=work, args=(name,)) for name in store.answers.names]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert {row["boat"] for row in read_answers(table).values()} == {1.0}
+    entries = read_journal(journal_path(table))
+    assert sum(isinstance(entry, SetLabel) for entry in entries) in (79, 80)  # b.jpg has the boat already
+    assert isinstance(entries[0], Written)
