@@ -52,7 +52,6 @@ SENTENCES = {
     "estimator.py": 1,
     "explanation": 1,
     "exporters": 11,
-    "hash_list.py": 1,
     "io": 1,
     "labeling.py": 5,
     "model.py": 1,

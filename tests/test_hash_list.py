@@ -89,11 +89,19 @@ def test_a_damaged_file_is_named(name: str, bundle: Path) -> None:
         verify(bundle)
 
 
-@pytest.mark.parametrize("name", ["README.md", "model.onnx", "openvino/model.xml", "split.csv"])
-def test_a_missing_file_is_named(name: str, bundle: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("README.md", "train again"),
+        ("model.onnx", "export that form again"),
+        ("openvino/model.xml", "export that form again"),
+        ("split.csv", "train again"),
+    ],
+)
+def test_a_missing_file_is_named_with_what_helps(name: str, remedy: str, bundle: Path) -> None:
     (bundle / name).unlink()
 
-    with pytest.raises(BundleError, match=f"{name}: is missing"):
+    with pytest.raises(BundleError, match=f"{name}: is missing\nCopy the bundle again, or {remedy}"):
         verify(bundle)
 
 

@@ -10,7 +10,7 @@ from manylabel.apply import predict
 from manylabel.bundle.folder import find_out_of_fold, read_bundle
 from manylabel.bundle.tables import read_thresholds
 from manylabel.decisions.thresholds import ThresholdObjective
-from manylabel.errors import ConfigError
+from manylabel.errors import BundleError, ConfigError
 from manylabel.thresholds import (
     choose_new_thresholds,
     describe_source,
@@ -34,6 +34,13 @@ def test_a_bundle_keeps_what_chose_its_thresholds(shapes_bundle: Path, shapes_ta
     assert len(rows) >= 20
     np.testing.assert_array_equal(kept.targets, shapes_table.targets[rows])
     assert len(kept.fold_rows) == 5
+
+
+def test_out_of_fold_predictions_that_were_lost_are_told(bundle: Path) -> None:
+    (bundle / "out_of_fold.csv").unlink()
+
+    with pytest.raises(BundleError, match=r"out_of_fold\.csv: is missing; copy the bundle again"):
+        find_out_of_fold(read_bundle(bundle))
 
 
 def test_the_same_objective_chooses_the_same_thresholds(shapes_bundle: Path) -> None:

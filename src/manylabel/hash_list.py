@@ -36,6 +36,7 @@ beside a bundle is not listed."""
 
 _ALL_FILES = (*BUNDLE_FILES, SPLIT_FILE)
 _EDITABLE = (THRESHOLDS_FILE, CARD_FILE)
+_EXPORTS = (ONNX_FILE, OPENVINO_FOLDER, INT8_FOLDER)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -137,14 +138,23 @@ def _present(bundle: Bundle) -> Iterator[tuple[str, str]]:
 
 def _check_listed(folder: Path, listed: Mapping[str, object], present: Mapping[str, str]) -> None:
     """Refuse a bundle that lacks a file, or has another one in its place."""
-    missing = [f"{folder / name}: is missing" for name in listed if name not in present]
+    missing = [name for name in listed if name not in present]
     changed = [
-        f"{folder / name}: has changed since it was written"
+        name
         for name, sha256 in present.items()
         if name not in _EDITABLE and listed.get(name, sha256) != sha256
     ]
     if missing or changed:
-        raise BundleError("\n".join([*missing, *changed, "copy the bundle again, or export that form again"]))
+        are_exports = all(name.startswith(_EXPORTS) for name in (*missing, *changed))
+        raise BundleError(
+            "\n".join(
+                [
+                    *(f"{folder / name}: is missing" for name in missing),
+                    *(f"{folder / name}: has changed since it was written" for name in changed),
+                    f"Copy the bundle again, or {'export that form' if are_exports else 'train'} again",
+                ]
+            )
+        )
 
 
 def _state(name: str, sha256: str, listed: Mapping[str, object], bundle: Bundle) -> FileState:

@@ -411,6 +411,10 @@ def test_a_stopped_run_tells_how_many_parts_are_complete(
     caplog.set_level("INFO")
     assert score().n_new == 2
     assert "2 parts in the folder already complete, not scored again" in caplog.messages
+    next(score().folder.glob("part-*")).unlink()
+    caplog.clear()
+    assert score().n_new == 1
+    assert "3 parts in the folder already complete, not scored again" in caplog.messages
 
 
 def test_memory_holds_the_names_of_one_part(

@@ -461,7 +461,7 @@ def test_a_disk_that_fails_while_reading_is_an_error(tmp_path: Path, monkeypatch
 def test_too_many_pixels_are_an_error_before_any_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     data = encode(Image.new("RGB", (2000, 1001)), "PNG")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000_000)
-    assert reason_for(data) == "it has more than 2 million pixels, which is more than is read into memory"
+    assert reason_for(data) == "it has more than 2 million pixels"
 
 
 def test_many_pixels_are_read_without_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:

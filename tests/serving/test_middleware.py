@@ -1,5 +1,6 @@
 """Bodies that are too large, too slow or cut off, and requests that fail."""
 
+import asyncio
 import errno
 import logging
 import socket
@@ -13,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
+from starlette.types import Message, Receive, Scope, Send
 
 from manylabel.errors import EngineError
 from manylabel.serving.limits import ServeLimits
@@ -185,6 +187,27 @@ def test_what_fails_is_answered_in_words(
     assert answer.json()["detail"].startswith(said)
     (record,) = caplog.records
     assert record.name == "manylabel.serving.middleware"
+
+
+def test_a_request_that_the_end_of_the_server_interrupts_is_answered() -> None:
+    async def interrupted(scope: Scope, receive: Receive, send: Send) -> None:
+        raise asyncio.CancelledError
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    app = BoundedRequests(interrupted, limits=ServeLimits())
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(app(scope, receive, send))
+
+    assert sent[0]["status"] == 503
+    assert b"the server stops" in sent[1]["body"]
 
 
 @pytest.mark.parametrize("announced", ["\xb2", "9" * 5000, "-1", "x"])

@@ -239,6 +239,8 @@ def find_out_of_fold(bundle: Bundle) -> OutOfFold:
     path = bundle.folder / OUT_OF_FOLD_FILE
     check_listed(bundle.folder, OUT_OF_FOLD_FILE)
     if not path.is_file():
+        if OUT_OF_FOLD_FILE in bundle.facts["sha256"]:
+            raise BundleError(f"{path}: is missing; copy the bundle again, or train again")
         raise BundleError(
             f"{bundle.folder}: has no {OUT_OF_FOLD_FILE} to choose thresholds from: it is from an earlier "
             "version, or all photos were used for training; train again, e.g. with --folds 5, or give "

@@ -141,8 +141,10 @@ def keep_manifest(out: Path, manifest: Manifest) -> None:
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise OutputError(f"{path}: cannot be read: {reason}; choose another folder") from error
+        reason = error.strerror if isinstance(error, OSError) else f"it is damaged: {error}"
+        raise OutputError(
+            f"{path}: cannot be read: {reason}; restore it from a copy, or choose another folder"
+        ) from error
     if differences := list_differences(kept, manifest, texts=("then", "now")):
         shown = "".join(f"\n  {difference}" for difference in differences)
         raise OutputError(
@@ -229,8 +231,9 @@ def read_record(out: Path, file: str) -> PartRecord | None:
 
 
 def list_records(out: Path, *, ending: str) -> set[str]:
-    """Name the files of the parts that were complete when they were written."""
-    return {f"{path.stem}{ending}" for path in (out / RECORDS_FOLDER).glob("*.json")}
+    """Name the files of the parts that are there and were complete when they were written."""
+    there = {path.name for path in out.iterdir()} if out.is_dir() else set[str]()
+    return there & {f"{path.stem}{ending}" for path in (out / RECORDS_FOLDER).glob("*.json")}
 
 
 def _record_path(out: Path, file: str) -> Path:

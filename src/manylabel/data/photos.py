@@ -237,11 +237,11 @@ def _read(file: IO[bytes], *, path: Path, side_px: int | None, max_pixels: int |
         try:
             photo = _open(file, path)
             if max_pixels is not None and photo.width * photo.height > max_pixels:
-                raise PhotoError(path, f"it has more than {max_pixels / 1e6:g} million pixels")
+                raise PhotoError(path, _has_more_pixels(max_pixels))
             _check_shape(photo, file, path)
             return _decode(photo, side_px, path=path)
         except DECODER_ERRORS as error:
-            raise PhotoError(path, _explain(error)) from error
+            raise PhotoError(path, _explain(error, max_pixels=max_pixels)) from error
 
 
 def _check_shape(photo: Image.Image, file: IO[bytes], path: Path) -> None:
@@ -343,10 +343,14 @@ def _explain_unidentified(prefix: bytes) -> str:
     return f"it is not a photo in a known format ({', '.join(_FORMATS)}, HEIC)"
 
 
-def _explain(error: BaseException) -> str:
+def _has_more_pixels(most: int) -> str:
+    return f"it has more than {round(most / 1e6, 2):g} million pixels"
+
+
+def _explain(error: BaseException, *, max_pixels: int | None = None) -> str:
     if isinstance(error, Image.DecompressionBombError):
-        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6
-        return f"it has more than {most:.0f} million pixels, which is more than is read into memory"
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        return _has_more_pixels(most if max_pixels is None else min(most, max_pixels))
     if isinstance(error, MemoryError):
         return "its pixels do not fit into memory"
     if isinstance(error, OSError) and error.errno is not None:

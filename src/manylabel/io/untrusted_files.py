@@ -91,8 +91,11 @@ def read_json(path: Path) -> Any:
     """
     try:
         check_size(path)
+        text = path.read_text(encoding="utf-8")
+        if not text.strip():
+            raise ValueError("it is empty")
         return json.loads(
-            path.read_text(encoding="utf-8"),
+            text,
             parse_float=_read_float,
             parse_int=_read_whole,
             parse_constant=_refuse_number,

@@ -6,6 +6,7 @@ Out: a FastAPI app with the routes, the page at / and the description at /openap
 """
 
 import asyncio
+import errno
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exception_handlers import http_exception_handler
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from manylabel import __version__
@@ -35,6 +37,7 @@ _FOLDER = Path(__file__).parent / "static"
 _PAGE = "index.html"
 _KINDS = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _GET = ["GET", "HEAD"]
+_NO_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 # The page runs its own scripts and shows photos that it was given; nothing comes from elsewhere.
 _PAGE_HEADERS = {
@@ -107,7 +110,7 @@ def serve(  # noqa: PLR0913 - a wish of the operator each
             server.run(sockets=[taken])
         finally:
             if server.force_exit:
-                _logger.warning("stopped at once: requests that were under way got no answer")
+                _logger.warning("stopped at once: requests under way got 503, or no answer")
 
 
 def _is_no_cancellation(record: logging.LogRecord) -> bool:
@@ -132,8 +135,9 @@ def _take_port(host: str, port: int) -> socket.socket:
         taken.listen(2048)
     except OSError as error:
         taken.close()
+        other = "address" if isinstance(error, socket.gaierror) or error.errno in _NO_ADDRESS else "port"
         raise ConfigError(
-            f"cannot listen on {host}, port {port}: {error.strerror or error}; choose another port"
+            f"cannot listen on {host}, port {port}: {error.strerror or error}; choose another {other}"
         ) from error
     return taken
 
@@ -211,6 +215,7 @@ def create_app(
     app.add_middleware(BoundedRequests, limits=limits)
     app.add_middleware(NamedRequests, measures=state.measures)
     app.add_exception_handler(HTTPException, _explain_error)
+    app.add_exception_handler(RequestValidationError, _explain_value)
     for router in (open_router, guarded_router, read_static_files()):
         app.include_router(router)
     return app
@@ -225,6 +230,15 @@ async def _explain_error(request: Request, error: Exception) -> Response:
     elif error.detail == HTTPStatus.METHOD_NOT_ALLOWED.phrase:
         error.detail = f"{path} does not take {quoted(request.method)}; /openapi.json lists what it takes"
     return await http_exception_handler(request, error)
+
+
+async def _explain_value(request: Request, error: Exception) -> Response:
+    """Answer a wrong parameter with a sentence."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    name, given = quoted(str(first["loc"][-1])), quoted(str(first["input"]))
+    detail = f"parameter {name} is {given}: {first['msg'].removeprefix('Input ')}"
+    return await http_exception_handler(request, HTTPException(422, detail))
 
 
 class _StaticFile:

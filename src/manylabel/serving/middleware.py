@@ -115,6 +115,11 @@ class BoundedRequests:
                     await self._app(scope, body.receive, send_noticed)
         except ClientDisconnect:
             raise
+        except asyncio.CancelledError:  # the server stops at once
+            if not has_begun:
+                answer = Refusal(503, "the server stops; ask again later").answer()
+                await answer(scope, receive, send_noticed)
+            raise
         except Exception as error:  # noqa: BLE001 - every request has an answer
             # The error itself is not kept: through its trace it would keep the photos.
             answer = self._refuse(error).answer()

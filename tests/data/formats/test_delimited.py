@@ -94,6 +94,11 @@ def test_an_empty_cell_says_that_no_label_applies(tmp_path: Path) -> None:
     assert table.targets.tolist() == [[1], [0]]
 
 
+def test_a_control_character_in_a_cell_is_told(tmp_path: Path) -> None:
+    [problem] = problems(tmp_path, "image,labels\na.jpg,beach;\x1b[31mboat\nb.jpg,beach\n")
+    assert "holds a control character" in problem
+
+
 def test_a_column_lists_labels_that_nobody_has_decided_on(tmp_path: Path) -> None:
     text = "image,labels,Unknown labels\na.jpg,beach;boat,\nb.jpg,no,boat\nc.jpg,,boat;no\n"
     table = read(tmp_path, text)

@@ -10,6 +10,9 @@ from pathlib import Path
 from manylabel.data.find import missing_file
 from manylabel.errors import TableError
 
+OLD_EXCEL, ZIP = b"\xd0\xcf\x11\xe0", b"PK\x03\x04"
+"""How old workbooks and zip archives, among them .xlsx files, begin."""
+
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF16_LE: "utf-16-le",
@@ -75,6 +78,12 @@ def decode_text(content: bytes, *, title: str) -> tuple[str, str]:
     Raises:
         TableError: It is no text, or in an encoding that is not read.
     """
+    if content.startswith(OLD_EXCEL):
+        raise TableError([f"{title}: is an old workbook (.xls) under another name; save it as .xlsx or CSV"])
+    if content.startswith(ZIP):
+        raise TableError(
+            [f"{title}: is a zip archive under another name; if it is an Excel workbook, rename it to .xlsx"]
+        )
     encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
     try:
         text = content.removeprefix(_MARK_OF.get(encoding, b"")).decode(encoding)

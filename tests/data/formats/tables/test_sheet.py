@@ -255,6 +255,18 @@ def test_a_damaged_workbook_is_an_error(tmp_path: Path, content: bytes) -> None:
         sheet_of(tmp_path, content, name="labels.xlsx")
 
 
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", r"is an old workbook \(\.xls\) under another name"),
+        (b"PK\x03\x04\x14", r"is a zip archive under another name; .* rename it to \.xlsx"),
+    ],
+)
+def test_a_workbook_that_is_called_csv_is_told(tmp_path: Path, content: bytes, problem: str) -> None:
+    with pytest.raises(TableError, match=problem):
+        sheet_of(tmp_path, content, name="labels.csv")
+
+
 def test_a_missing_file_names_the_one_that_may_be_meant(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").touch()
     with pytest.raises(

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from manylabel.data.formats.contents import clean_label, read_target
+from manylabel.errors import visible
 from manylabel.io.csv_text import allow_long_cells
 
 DELIMITERS = ("\n", ";", "|", ",", "\N{FULLWIDTH SEMICOLON}", "、", "\N{FULLWIDTH COMMA}")
@@ -151,6 +152,8 @@ def split_labels(cell: str, delimiter: str | None) -> list[str]:
     named = [label for label in labels if label]
     broken = next((label for label in named if not _is_paired(label)), None)
     if broken is not None:
+        if visible(broken) != broken:
+            raise LabelCellError(f"'{cell}' holds a control character; type the labels again")
         raise LabelCellError(f"'{cell}' would make a label '{broken}' with an unpaired bracket or quote")
     return named
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from xml.parsers import expat
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
+from manylabel.data.formats.text_files import OLD_EXCEL, ZIP
 from manylabel.errors import TableError
 
 _PIECE_BYTES = 1 << 16
@@ -31,7 +32,6 @@ _MOST_NAMES = 10_000
 """Different names of tags and attributes in one part; the standard has a few hundred."""
 
 _DEEPEST = 64
-_OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 
 
 class PartReader:
@@ -93,11 +93,18 @@ class Package:
     """
 
     def __init__(self, content: bytes, *, title: str) -> None:
-        if content.startswith(_OLD_EXCEL):
+        if content.startswith(OLD_EXCEL):
             raise TableError(
                 [
                     f"{title}: is an old workbook (.xls) under another name, or protected with a password; "
                     "save it as .xlsx without a password"
+                ]
+            )
+        if not content.startswith(ZIP):
+            raise TableError(
+                [
+                    f"{title}: cannot be read as an Excel workbook: it does not begin like one; if it is "
+                    "CSV, rename it to .csv; if it was a workbook, copy it again"
                 ]
             )
         self.title = title
