@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from manylabel.annotation.author import Author
 from manylabel.annotation.journal import SetLabel, Written, journal_path, read_journal
-from manylabel.annotation.label_store import Author, LabelStore
+from manylabel.annotation.label_store import LabelStore
 from manylabel.annotation.replay import Conflict
 from manylabel.errors import ConfigError, InputError, OutputError
 

@@ -99,10 +99,11 @@ class DelimitedFile(LabelFile):
             if math.isnan(target):
                 unknown.add(label)
             self._changed.add(line)
-        own = self._own.get(photo)
-        if own is not None and self._unknown[own] == set(self._labels):
-            self._forget(own)
-            self.drop_own_line(photo)
+        if all(self._unknown[line] == set(self._labels) for line in self.lines_about(photo)):
+            columns = [self._column, *([] if self._unknown_column is None else [self._unknown_column])]
+            dropped = self.drop_line(photo, answers=columns)
+            if dropped is not None:
+                self._forget(dropped)
 
     def remember(self, label: str) -> float:
         """Add a label that no line lists, so that it is absent from all photos with a line."""

@@ -30,12 +30,14 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True, tag_field="change", omit
         by: Name of the person.
         queue: Where on the page it was made.
         action: Number of the action; all changes of one action are undone together.
+        undoes: Number of the action that this one undoes; 0 if it undoes none.
     """
 
     time: str = ""
     by: str = ""
     queue: str = ""
     action: int = 0
+    undoes: int = 0
 
 
 class SetLabel(_Entry, frozen=True, kw_only=True, tag="set"):

@@ -5,7 +5,7 @@ Out: the bytes of the changed file. Columns of others, order, separators, encodi
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
@@ -62,7 +62,6 @@ class LabelFile(ABC):
         for line, photo in zip(lines.body, lines.photos, strict=True):
             if photo is not None:
                 self._lines_of.setdefault(photo, []).append(line)
-        self._own: dict[int, TextLine] = {}  # lines that were added for photos that had none
         self._is_quoted = lines.header is not None and lines.header.is_quoted()
         self._spelling = find_spelling(self._written_names(), lines.names)
 
@@ -119,16 +118,26 @@ class LabelFile(ABC):
             lines.body.append(line)
             lines.photos.append(photo)
             self._lines_of[photo] = [line]
-            self._own[photo] = line
         return self._lines_of[photo]
 
-    def drop_own_line(self, photo: int) -> None:
-        """Remove the line that was added for a photo, if there is one."""
-        line = self._own.pop(photo, None)
-        if line is not None:
-            place = self.lines.body.index(line)
-            del self.lines.body[place], self.lines.photos[place], self._lines_of[photo]
-            self.lines.text.remove(line)
+    def drop_line(self, photo: int, *, answers: Collection[int]) -> TextLine | None:
+        """Remove the line about a photo, if it holds nothing but its name and answers; return it.
+
+        Args:
+            photo: Number of the photo; its answers are all unknown.
+            answers: Numbers of the columns that hold answers.
+        """
+        lines = self._lines_of.get(photo, [])
+        if len(lines) != 1 or self.lines.header is None:
+            return None
+        [line] = lines
+        others = {*range(len(line.cells))}.difference(answers, [self.lines.photo_column])
+        if any(self.cell(line, column) for column in others):
+            return None
+        place = self.lines.body.index(line)
+        del self.lines.body[place], self.lines.photos[place], self._lines_of[photo]
+        self.lines.text.remove(line)
+        return line
 
     def rows(self) -> list[int]:
         """Return the photos that have a line."""

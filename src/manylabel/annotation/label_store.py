@@ -16,6 +16,8 @@ from pathlib import Path
 import msgspec
 
 from manylabel.annotation.answers import Answers, invert
+from manylabel.annotation.author import Author
+from manylabel.annotation.history import find_last_action
 from manylabel.annotation.journal import (
     AddLabel,
     Answer,
@@ -29,7 +31,7 @@ from manylabel.annotation.journal import (
     journal_path,
     now,
 )
-from manylabel.annotation.open_labels import OpenedLabels, open_labels
+from manylabel.annotation.open_labels import OpenedLabels, open_labels, write_new_table
 from manylabel.annotation.replay import Conflict, replay, write_change
 from manylabel.annotation.table_reading import check_reading
 from manylabel.annotation.table_writing import hash_of, replace_table
@@ -41,21 +43,6 @@ _WRITE_SECONDS = 0.5
 """How long the table may wait for more changes."""
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Author:
-    """Who changes labels, and where.
-
-    Attributes:
-        name: Name of the person.
-        client: What tells browsers apart: each undoes its own actions.
-        queue: Where on the page the change is made.
-    """
-
-    name: str = ""
-    client: str = ""
-    queue: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +96,7 @@ class LabelStore:
         self._journal = Journal(journal_path(opened.file.path))
         if hash_of(opened.file.path) != opened.sha256:  # changed before the journal was locked
             opened = open_labels(photos, labels, config=self._config)
-        self._actions: dict[str, list[list[Change]]] = {}
+        self._actions: dict[str, list[tuple[int, list[Change]]]] = {}
         self._n_actions = max((entry.action for entry in self._journal.entries), default=0)
         self._problem: str | None = None
         self._is_changed_elsewhere = self._is_noted = False
@@ -228,11 +215,30 @@ class LabelStore:
             actions = self._actions.get(author.client, [])
             if not actions:
                 return None
-            changes = [invert(change) for change in reversed(actions[-1])]
-            possible = self._possible(changes)
-            self._write_journal(author, possible)
+            number, changes = actions[-1]
+            n_undone = self._undo(author, number, [invert(change) for change in reversed(changes)])
             actions.pop()
-            return len(possible)
+            return n_undone
+
+    def undo_last(self, author: Author) -> int | None:
+        """Undo the last action of all, as ``undo`` does that of a browser."""
+        with self._lock:
+            found = find_last_action(self._journal.entries)
+            return None if found is None else self._undo(author, *found)
+
+    def _undo(self, author: Author, number: int, changes: list[Change]) -> int:
+        possible = self._possible(changes)
+        self._write_journal(author, possible, undoes=number)
+        return len(possible)
+
+    def export(self, path: Path) -> None:
+        """Write all labels to another table, with a column per label.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        with self._lock:
+            write_new_table(path, self._reading[1], self.answers.labels, self.answers.targets)
 
     def reload(self) -> tuple[Conflict, ...]:
         """Read the table again, and make the changes again that it lacks.
@@ -259,14 +265,19 @@ class LabelStore:
     def _act(self, author: Author, changes: list[Change]) -> None:
         if changes:
             self._write_journal(author, changes)
-            self._actions.setdefault(author.client, []).append(changes)
+            self._actions.setdefault(author.client, []).append((self._n_actions, changes))
 
-    def _write_journal(self, author: Author, changes: list[Change]) -> None:
+    def _write_journal(self, author: Author, changes: list[Change], *, undoes: int = 0) -> None:
         """Make changes: first in the journal, then here."""
         self._n_actions += 1
         written = [
             msgspec.structs.replace(
-                change, time=now(), by=author.name, queue=author.queue, action=self._n_actions
+                change,
+                time=now(),
+                by=author.name,
+                queue=author.queue,
+                action=self._n_actions,
+                undoes=undoes,
             )
             for change in changes
         ]

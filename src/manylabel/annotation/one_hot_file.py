@@ -71,10 +71,10 @@ class OneHotFile(LabelFile):
         for line in self._answerable_lines(photo):
             if not _is_same(self._meaning[self.cell(line, column)], target):
                 self._write(line, column, self._mark(target))
-        own = self._own.get(photo)
-        if own is not None and math.isnan(target) and self._says_nothing(own):
-            self._count(own, -1)
-            self.drop_own_line(photo)
+        if math.isnan(target) and all(map(self._says_nothing, self.lines_about(photo))):
+            dropped = self.drop_line(photo, answers=self._columns.values())
+            if dropped is not None:
+                self._count(dropped, -1)
 
     def remember(self, label: str) -> float:
         """Add a label as ``add``; all photos are unknown."""

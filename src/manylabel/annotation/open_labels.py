@@ -28,7 +28,7 @@ from manylabel.data.formats.tables.grid import BLANKS, WORKBOOK_EXTENSIONS
 from manylabel.data.formats.tables.sheet import Sheet, read_sheet
 from manylabel.data.formats.text_files import decode_text
 from manylabel.errors import InputError
-from manylabel.io.files import file_sha256
+from manylabel.io.files import file_sha256, write_output
 from manylabel.types import FloatArray, Part
 
 NEW_NAME = "labels.csv"
@@ -161,10 +161,7 @@ def _open_beside(
             )
         return replace(open_labels(folder.path, path, config=DataConfig()), given=given)
     opened = _open_empty(path, folder, source=source, notes=(*read.notes, *notes))
-    for label in read.labels:
-        opened.file.add(label)
-    for photo, column in np.argwhere(~np.isnan(read.targets)).tolist():
-        opened.file.set(photo, read.labels[column], float(read.targets[photo, column]))
+    _fill(opened.file, read.labels, read.targets)
     return replace(
         opened,
         given=given,
@@ -173,6 +170,30 @@ def _open_beside(
         parts=read.parts,
         disputed=read.disputed,
     )
+
+
+def write_new_table(path: Path, folder: PhotoFolder, labels: Sequence[str], targets: FloatArray) -> None:
+    """Write labels to a table of its own, with a column per label and a line per photo with a known label.
+
+    Args:
+        path: The table.
+        folder: The photos.
+        labels: The labels.
+        targets: Float array [n_photos, n_labels]: 1 present, 0 absent, NaN unknown.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    file = _new_file(path, folder)
+    _fill(file, labels, targets)
+    write_output(path, file.content())
+
+
+def _fill(file: LabelFile, labels: Sequence[str], targets: FloatArray) -> None:
+    for label in labels:
+        file.add(label)
+    for photo, column in np.argwhere(~np.isnan(targets)).tolist():
+        file.set(photo, labels[column], float(targets[photo, column]))
 
 
 def _open_file(

@@ -1,0 +1,84 @@
+"""``manylabel labels``: what people changed on the labeling page.
+
+In:  photos, their labels, the journal beside them.
+Out: the changed labels on the screen; one action fewer; a new table of all labels.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from manylabel.cli import options
+from manylabel.cli.console import show_line, show_table
+from manylabel.config import DataConfig
+from manylabel.errors import ConfigError
+from manylabel.report.text.wording import n_things
+
+if TYPE_CHECKING:
+    from manylabel.annotation.label_store import LabelStore
+
+Action = Literal["diff", "undo", "export"]
+
+
+@options.reads_table
+def labels(
+    action: Annotated[
+        Action,
+        typer.Argument(
+            help="diff lists the labels that were changed, undo takes back the last action, export writes "
+            "all labels to a new table.",
+            metavar="diff|undo|export",
+            show_default=False,
+        ),
+    ],
+    photos: options.Photos,
+    labels: options.Labels = None,
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="With export: the .csv file to write.", metavar="FILE", show_default=False),
+    ] = None,
+    overwrite: options.Overwrite = False,
+    form: DataConfig,
+) -> None:
+    """Show, undo or export the changes in the journal of a table of labels."""
+    if action == "export" and out is None:
+        raise ConfigError("export needs --out FILE, e.g. --out labels-2.csv")
+    if action != "export" and out is not None:
+        raise ConfigError("--out is for export only")
+    options.check_file(out, ending=".csv", overwrite=overwrite, inputs=[labels])
+    from manylabel.annotation.label_store import LabelStore  # slow to import; --help does not need it
+    from manylabel.annotation.open_labels import open_labels
+
+    if action == "diff":
+        show_changed(open_labels(photos, labels, config=form).file.path)
+        return
+    with LabelStore(photos, labels, config=form) as store:
+        if out is None:
+            undo(store)
+        else:
+            store.export(out)
+            show_line(f"Written: {out}")
+
+
+def show_changed(table: Path) -> None:
+    """Show the answers that are other ones than before all changes."""
+    from manylabel.annotation.history import list_changed
+    from manylabel.annotation.journal import journal_path, read_journal
+
+    changed = list_changed(read_journal(journal_path(table)))
+    if changed:
+        rows = [[one.photo, one.label, one.before, one.after, one.by] for one in changed]
+        show_table(["Photo", "Label", "Before", "Now", "By"], rows)
+    n_photos = len({one.photo for one in changed})
+    labels = n_things(len(changed), "label")
+    show_line(f"{labels} of {n_things(n_photos, 'photo')} changed in {table}")
+
+
+def undo(store: "LabelStore") -> None:
+    """Undo the last action."""
+    from manylabel.annotation.author import Author, user_name
+
+    n_undone = store.undo_last(Author(name=user_name(), queue="command line"))
+    show_line("Nothing to undo." if n_undone is None else f"Undone: {n_things(n_undone, 'change')}")
