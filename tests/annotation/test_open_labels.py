@@ -238,3 +238,16 @@ def test_a_table_that_cannot_be_read_is_an_error_with_every_problem(
         open_labels(photos, table, config=DataConfig(format="one-hot"))
 
     assert len(raised.value.problems) == 2
+
+
+def test_columns_of_new_labels_are_in_the_order_in_which_they_were_added(
+    photos: Path, write_table: Callable[[str], Path]
+) -> None:
+    opened = open_labels(photos, write_table("image,boat,note\na.jpg,1,hot\nb.jpg,0,\n"), config=DataConfig())
+    for label in ("lake", "beach", "town"):
+        opened.file.add(label)
+
+    for label in ("town", "lake", "beach"):
+        opened.file.set(0, label, 1.0)
+
+    assert opened.file.content().startswith(b"image,boat,lake,beach,town,note\na.jpg,1,1,1,1,hot\n")

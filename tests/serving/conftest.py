@@ -24,9 +24,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from manylabel.serving.app import _take_port
 from manylabel.serving.limits import ServeLimits
-from manylabel.serving.listener import Server, make_server
+from manylabel.serving.listener import Server, make_server, take_port
 from manylabel.serving.middleware import BoundedRequests, NamedRequests
 from manylabel.serving.state import Measures
 
@@ -50,7 +49,7 @@ class Answer:
 @contextmanager
 def serving(app: ASGIApp, *, limits: ServeLimits | None = None) -> Iterator[tuple[Server, Address]]:
     """Serve an app from a thread of this process; yield the server with its host and port."""
-    taken = _take_port("127.0.0.1", 0)
+    taken = take_port("127.0.0.1", 0)
     address = taken.getsockname()[:2]
     server = make_server(app, limits=ServeLimits() if limits is None else limits)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]})

@@ -25,12 +25,12 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import logging, resource, signal, sys
 from manylabel.serving.listener import make_server
-from manylabel.serving.app import _take_port
+from manylabel.serving.listener import take_port
 from manylabel.serving.limits import ServeLimits
 from tests.serving.conftest import small_app
 logging.basicConfig(level=logging.INFO)
 signal.signal(signal.SIGHUP, {hang_up})
-taken = _take_port("127.0.0.1", 0)
+taken = take_port("127.0.0.1", 0)
 server = make_server(small_app(), limits=ServeLimits())
 {then}
 print(taken.getsockname()[1], flush=True)

@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 from manylabel.errors import ConfigError
-from manylabel.serving.app import _take_port, create_app, name_bundles, serve
+from manylabel.serving.app import create_app, name_bundles, serve
 from manylabel.serving.limits import ServeLimits
+from manylabel.serving.listener import take_port
 from manylabel.serving.served import ServedBundle
 from tests.serving.conftest import ask as answer_of
 from tests.serving.conftest import converted, listening, request_of, running
@@ -121,7 +122,7 @@ def test_a_folder_may_have_an_equals_sign_in_its_name(tmp_path: Path) -> None:
 
 
 def test_answers_do_not_wait_for_more_to_send() -> None:
-    with _take_port("127.0.0.1", 0) as taken:
+    with take_port("127.0.0.1", 0) as taken:
         # What asyncio looks at before it switches Nagle's algorithm off.
         assert taken.proto == socket.IPPROTO_TCP
 

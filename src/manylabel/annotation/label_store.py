@@ -8,7 +8,8 @@ Out: a change is in the journal, on the disk, before its method returns. The tab
 
 import logging
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -121,6 +122,12 @@ class LabelStore:
         """Return all lines of the journal."""
         with self._lock:
             return tuple(self._journal.entries)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Let nobody change anything meanwhile."""
+        with self._lock:
+            yield
 
     def state(self) -> FileState:
         """Tell whether the table is up to date."""

@@ -45,9 +45,9 @@ class OneHotFile(LabelFile):
     ) -> None:
         super().__init__(path, lines)
         self._columns = dict(columns)
-        self._waiting: list[
-            str
-        ] = []  # labels without a column, as readers do not know a column without answers
+        self._order = sorted(columns, key=self._columns.__getitem__)
+        # Labels without a column: readers do not recognize a column without answers.
+        self._waiting: list[str] = []
         self._blank = blank
         self._words = Counter(
             self.cell(line, column) for line in lines.body for column in self._columns.values()
@@ -58,7 +58,7 @@ class OneHotFile(LabelFile):
     @property
     def labels(self) -> tuple[str, ...]:
         """Return the labels, in the order of their columns."""
-        return (*sorted(self._columns, key=self._columns.__getitem__), *self._waiting)
+        return tuple(self._order)
 
     def set(self, photo: int, label: str, target: float) -> None:
         """Write the answer for a photo and a label."""
@@ -84,6 +84,7 @@ class OneHotFile(LabelFile):
     def add(self, label: str) -> None:
         """Add a label; its column is written with the first answer."""
         assert self.lines.header is not None
+        self._order.append(label)
         names = [clean_name(self.cell(self.lines.header, at)) for at in range(len(self.lines.header.cells))]
         if label not in names:
             self._waiting.append(label)
@@ -95,8 +96,11 @@ class OneHotFile(LabelFile):
             self._meaning.setdefault(word, math.nan)
 
     def _insert(self, label: str) -> None:
-        """Insert a column behind those of the other labels."""
-        column = max([self.lines.photo_column, *self._columns.values()]) + 1
+        """Insert a column behind those of the labels that were there before."""
+        place = self._order.index(label)
+        before = [self._columns[name] for name in self._order[:place] if name in self._columns]
+        after = min(self._columns.values(), default=self.lines.photo_column + 1)
+        column = max(before) + 1 if before else after
         self._columns = {name: at + (at >= column) for name, at in self._columns.items()}
         body = set(self.lines.body)
         for line in self.table_lines():
@@ -110,6 +114,7 @@ class OneHotFile(LabelFile):
 
     def remove(self, label: str) -> None:
         """Remove a label and its column."""
+        self._order.remove(label)
         if label in self._waiting:
             self._waiting.remove(label)
             return
@@ -122,6 +127,7 @@ class OneHotFile(LabelFile):
 
     def rename(self, label: str, to: str) -> None:
         """Give a label another name."""
+        self._order[self._order.index(label)] = to
         if label in self._waiting:
             self._waiting[self._waiting.index(label)] = to
             return

@@ -25,6 +25,7 @@ from manylabel.processes import count_processes, process_number
 
 COMMANDS = (
     "check",
+    "app",
     "labels",
     "compare",
     "train",

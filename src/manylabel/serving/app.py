@@ -6,47 +6,31 @@ Out: a FastAPI app with the routes, the page at / and the description at /openap
 """
 
 import asyncio
-import errno
 import logging
-import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from hashlib import sha256
-from http import HTTPStatus
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.exception_handlers import http_exception_handler
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
 
 from manylabel import __version__
 from manylabel.bundle.tables import ThresholdSource
 from manylabel.config import EngineName, PrecisionName
 from manylabel.errors import ConfigError
+from manylabel.serving.error_answers import answer_errors
 from manylabel.serving.hosts import AllowedHosts, KnownHosts, is_loopback
-from manylabel.serving.limits import ServeLimits, quoted
-from manylabel.serving.listener import make_server
+from manylabel.serving.limits import ServeLimits
+from manylabel.serving.listener import make_server, take_port
 from manylabel.serving.middleware import BoundedRequests, NamedRequests
 from manylabel.serving.routes import guarded_router, open_router
 from manylabel.serving.served import ServedBundle
 from manylabel.serving.state import ServerState
+from manylabel.serving.static_files import StaticFiles
 
 _logger = logging.getLogger(__name__)
 _FOLDER = Path(__file__).parent / "static"
 _PAGE = "index.html"
-_KINDS = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _GET = ["GET", "HEAD"]
-_NO_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-
-# The page runs its own scripts and shows photos that it was given; nothing comes from elsewhere.
-_PAGE_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
-        "form-action 'none'; frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "no-referrer",
-}
 
 
 def serve(  # noqa: PLR0913 - a wish of the operator each
@@ -87,7 +71,7 @@ def serve(  # noqa: PLR0913 - a wish of the operator each
     hosts = AllowedHosts(host, names=allow_hosts)
     folders = name_bundles(bundles)
     with ExitStack() as opened:
-        taken = opened.enter_context(_take_port(host, port))
+        taken = opened.enter_context(take_port(host, port))
         served = []
         for name, folder in folders.items():
             bundle = ServedBundle(
@@ -118,28 +102,6 @@ def _is_no_cancellation(record: logging.LogRecord) -> bool:
     raised = record.exc_info[1] if record.exc_info else None
     is_text = record.getMessage().rstrip().endswith(asyncio.CancelledError.__name__)  # a trace as text
     return not (is_text or isinstance(raised, asyncio.CancelledError))
-
-
-def _take_port(host: str, port: int) -> socket.socket:
-    """Bind the port before the bundles are opened, so that a port in use is an error at once.
-
-    Clients that connect meanwhile wait until they are.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named as TCP: else asyncio lets small packets wait for each other, 40 ms per answer (Nagle's algorithm).
-    taken = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind((host, port))
-        # Of two that share an address, the second one to listen would fail in the middle of the start.
-        taken.listen(2048)
-    except OSError as error:
-        taken.close()
-        other = "address" if isinstance(error, socket.gaierror) or error.errno in _NO_ADDRESS else "port"
-        raise ConfigError(
-            f"cannot listen on {host}, port {port}: {error.strerror or error}; choose another {other}"
-        ) from error
-    return taken
 
 
 def name_bundles(given: Sequence[Path | str]) -> dict[str, Path]:
@@ -214,65 +176,23 @@ def create_app(
     app.add_middleware(KnownHosts, hosts=AllowedHosts() if hosts is None else hosts)
     app.add_middleware(BoundedRequests, limits=limits)
     app.add_middleware(NamedRequests, measures=state.measures)
-    app.add_exception_handler(HTTPException, _explain_error)
-    app.add_exception_handler(RequestValidationError, _explain_value)
+    answer_errors(app)
     for router in (open_router, guarded_router, read_static_files()):
         app.include_router(router)
     return app
 
 
-async def _explain_error(request: Request, error: Exception) -> Response:
-    """Answer an error with a sentence, also where the framework has only the name of its status."""
-    assert isinstance(error, HTTPException)
-    path = quoted(request.scope["path"])
-    if error.detail == HTTPStatus.NOT_FOUND.phrase:
-        error.detail = f"nothing is served at {path}; /openapi.json lists what is"
-    elif error.detail == HTTPStatus.METHOD_NOT_ALLOWED.phrase:
-        error.detail = f"{path} does not take {quoted(request.method)}; /openapi.json lists what it takes"
-    return await http_exception_handler(request, error)
-
-
-async def _explain_value(request: Request, error: Exception) -> Response:
-    """Answer a wrong parameter with a sentence."""
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    name, given = quoted(str(first["loc"][-1])), quoted(str(first["input"]))
-    detail = f"parameter {name} is {given}: {first['msg'].removeprefix('Input ')}"
-    return await http_exception_handler(request, HTTPException(422, detail))
-
-
-class _StaticFile:
-    """A file in memory."""
-
-    def __init__(self, path: Path) -> None:
-        """Read it."""
-        self._content = path.read_bytes()
-        self._kind = _KINDS[path.suffix]
-        self._tag = f'"{sha256(self._content).hexdigest()[:20]}"'
-
-    def answer(self, request: Request) -> Response:
-        """Return the file, or that it has not changed."""
-        headers = {"ETag": self._tag, "Cache-Control": "no-cache"}
-        if self._tag in request.headers.get("if-none-match", ""):
-            return Response(status_code=304, headers=headers)
-        return Response(self._content, media_type=self._kind, headers=headers)
-
-
 def read_static_files() -> APIRouter:
     """Return what answers at / and below /static."""
     router = APIRouter(include_in_schema=False)
-    files = {path.name: _StaticFile(path) for path in _FOLDER.iterdir() if path.suffix in _KINDS}
+    files = StaticFiles(_FOLDER)
 
     @router.api_route("/", methods=_GET)
     async def page(request: Request) -> Response:
-        answer = files[_PAGE].answer(request)
-        answer.headers.update(_PAGE_HEADERS)
-        return answer
+        return files.page(_PAGE, request)
 
     @router.api_route("/static/{name}", methods=_GET)
     async def static_file(name: str, request: Request) -> Response:
-        if name not in files:
-            raise HTTPException(404, "the page has no such file")
-        return files[name].answer(request)
+        return files.answer(name, request)
 
     return router

@@ -9,6 +9,7 @@ connection, and when it stops, it resets what still waits in the kernel. uvicorn
 
 import asyncio
 import ctypes
+import errno
 import logging
 import signal
 import socket
@@ -24,6 +25,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from manylabel.errors import ConfigError
 from manylabel.serving.connections import CLOSES, BoundedProtocol, Connections, protocol_of
 from manylabel.serving.limits import ServeLimits
 
@@ -39,7 +41,30 @@ _GRACE_SECONDS = 1.0
 _MOST_SPARE = 64
 _SO_ATTACH_FILTER = 26
 _OTHER_FILES = 32
+_NO_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _logger = logging.getLogger(__name__)
+
+
+def take_port(host: str, port: int) -> socket.socket:
+    """Bind the port before the bundles are opened, so that a port in use is an error at once.
+
+    Clients that connect meanwhile wait until they are.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Named as TCP: else asyncio lets small packets wait for each other, 40 ms per answer (Nagle's algorithm).
+    taken = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind((host, port))
+        # Of two that share an address, the second one to listen would fail in the middle of the start.
+        taken.listen(2048)
+    except OSError as error:
+        taken.close()
+        other = "address" if isinstance(error, socket.gaierror) or error.errno in _NO_ADDRESS else "port"
+        raise ConfigError(
+            f"cannot listen on {host}, port {port}: {error.strerror or error}; choose another {other}"
+        ) from error
+    return taken
 
 
 def make_server(app: ASGIApp, *, limits: ServeLimits) -> "Server":

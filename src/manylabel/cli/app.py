@@ -1,0 +1,55 @@
+"""``manylabel app``: label photos in the browser.
+
+In:  photos, and their labels if there are any.
+Out: a page on this machine, until Ctrl-C; the table of labels.
+"""
+
+import logging
+import webbrowser
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from manylabel.cli import options
+from manylabel.cli.console import VisibleFormatter, show_line
+from manylabel.config import DataConfig
+
+
+@options.reads_table
+def app(
+    photos: options.Photos,
+    labels: options.Labels = None,
+    *,
+    as_: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            help="Your name, for the journal of changes; not given: that of the user of this machine.",
+            metavar="NAME",
+            show_default=False,
+        ),
+    ] = None,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 0,
+    browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
+    form: DataConfig,
+) -> None:
+    """Label photos in the browser.
+
+    The page is on this machine only, and needs no internet. Without LABELS, the labels are written to
+    labels.csv in the folder of the photos.
+    """
+    from manylabel.serving.labeling.app import label  # slow to import; --help does not need it
+
+    log = logging.StreamHandler()
+    log.setFormatter(VisibleFormatter("%(message)s"))
+    log.setLevel(logging.WARNING)
+    logging.basicConfig(level=logging.INFO, handlers=[log])
+
+    def start(address: str) -> None:
+        show_line(f"Label at {address} until Ctrl-C.")
+        if browser:
+            webbrowser.open(address)
+
+    with suppress(KeyboardInterrupt):  # the usual way to stop; the table is written first
+        label(photos, labels, config=form, author=as_, port=port, on_start=start)

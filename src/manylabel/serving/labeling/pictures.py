@@ -1,0 +1,76 @@
+"""Small pictures of photos, made once.
+
+In:  photo files.
+Out: JPEG files whose longer side has at most some pixels; those that were asked for last stay in memory.
+"""
+
+import threading
+from collections import OrderedDict
+from pathlib import Path
+
+from PIL import Image
+
+from manylabel.data.photos import open_photo, to_jpeg
+from manylabel.errors import PhotoError
+
+SIZES_PX = (320, 1600)
+"""Longer sides of the pictures: of a grid, and of one photo at a time."""
+
+_QUALITY = 85
+_MOST_BYTES = 128_000_000
+
+
+class Pictures:
+    """Small pictures of photos.
+
+    Args:
+        most_bytes: How many bytes of pictures stay in memory.
+    """
+
+    def __init__(self, *, most_bytes: int = _MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._kept: OrderedDict[tuple[Path, int, str], bytes] = OrderedDict()
+        self._n_bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, path: Path, *, side_px: int) -> bytes:
+        """Return the picture of a photo.
+
+        Args:
+            path: The photo.
+            side_px: Its longer side, one of ``SIZES_PX``; smaller photos stay as they are.
+
+        Raises:
+            PhotoError: The photo cannot be read.
+        """
+        key = (path, side_px, find_version(path))
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        picture = _draw(path, side_px=side_px)
+        with self._lock:
+            self._n_bytes += len(picture) - len(self._kept.get(key, b""))
+            self._kept[key] = picture
+            while self._n_bytes > self._most_bytes and len(self._kept) > 1:
+                self._n_bytes -= len(self._kept.popitem(last=False)[1])
+        return picture
+
+
+def find_version(path: Path) -> str:
+    """Return what changes whenever a file does.
+
+    Raises:
+        PhotoError: The file is gone.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise PhotoError(path, f"it cannot be read: {error.strerror or error}") from error
+    return f"{status.st_mtime_ns:x}-{status.st_size:x}"
+
+
+def _draw(path: Path, *, side_px: int) -> bytes:
+    photo = open_photo(path, side_px=side_px)
+    photo.thumbnail((side_px, side_px), Image.Resampling.LANCZOS)
+    return to_jpeg(photo, quality=_QUALITY)

@@ -1,0 +1,164 @@
+"""The questions and changes that the labeling page sends.
+
+In:  requests of the page, with its cookie.
+Out: labels, pictures, changes; every change is on the disk before its answer.
+
+    GET  /app/labels    all labels, or what changed since a revision
+    GET  /app/photos/N  a picture of a photo
+    POST /app/answers   answers for photos
+    POST /app/labels    a label added, renamed, merged or removed
+    POST /app/undo      the last action of this browser undone
+    POST /app/reload    the table read again
+"""
+
+from collections.abc import Callable
+from typing import Literal, TypeVar, assert_never
+
+import msgspec
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from manylabel.annotation.author import Author
+from manylabel.annotation.journal import Answer
+from manylabel.errors import InputError, OutputError, PhotoError
+from manylabel.report.run_info import hide_folders_in_sentence
+from manylabel.serving.labeling.pictures import SIZES_PX, find_version
+from manylabel.serving.labeling.state import LabelingState, State, check_cookie
+
+_JSON = "application/json"
+Kind = TypeVar("Kind")
+
+router = APIRouter(prefix="/app", dependencies=[Depends(check_cookie)], include_in_schema=False)
+
+
+class _Sent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What all changes have: the browser, and where on the page it was."""
+
+    client: str = ""
+    queue: str = ""
+
+
+class Answers(_Sent, frozen=True, kw_only=True):
+    """Answers for some photos: ``{"0": {"boat": "present"}}``, photos by their numbers."""
+
+    answers: dict[int, dict[str, Answer]]
+
+
+class LabelChange(_Sent, frozen=True, kw_only=True):
+    """A change of the labels."""
+
+    change: Literal["add", "rename", "merge", "remove"]
+    label: str
+    to: str = ""
+
+
+class Undo(_Sent, frozen=True, kw_only=True):
+    """A wish to undo."""
+
+
+@router.get("/labels")
+async def labels(state: State, since: int | None = None) -> Response:
+    """Return all labels, or what changed since a revision."""
+    return await _answer(state, since)
+
+
+@router.get("/photos/{row}")
+async def photo(state: State, row: int, request: Request, size: int = SIZES_PX[0]) -> Response:
+    """Return a picture of a photo."""
+    photos = state.store.photos
+    if size not in SIZES_PX or not 0 <= row < len(photos):
+        raise HTTPException(404, "there is no such picture")
+    try:
+        tag = f'"{find_version(photos[row])}"'
+        headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+        if tag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        picture = await run_in_threadpool(state.pictures.get, photos[row], side_px=size)
+    except PhotoError as error:
+        raise HTTPException(422, error.reason) from error
+    return Response(picture, media_type="image/jpeg", headers=headers)
+
+
+@router.post("/answers")
+async def set_answers(state: State, request: Request) -> Response:
+    """Give photos answers, all in one action."""
+    sent = await _read(request, Answers)
+    names = state.store.answers.names
+    if any(not 0 <= row < len(names) for row in sent.answers):
+        raise HTTPException(422, "there is no such photo")
+    changes = [
+        (names[row], label, answer) for row, given in sent.answers.items() for label, answer in given.items()
+    ]
+    return await _change(state, lambda: state.store.set(_author(state, sent), changes))
+
+
+@router.post("/labels")
+async def change_labels(state: State, request: Request) -> Response:
+    """Add, rename, merge or remove a label."""
+    sent = await _read(request, LabelChange)
+    author, store = _author(state, sent), state.store
+
+    def change() -> None:
+        match sent.change:
+            case "add":
+                store.add_label(author, sent.label)
+            case "rename":
+                store.rename_label(author, sent.label, sent.to)
+            case "merge":
+                store.merge_label(author, sent.label, sent.to)
+            case "remove":
+                store.remove_label(author, sent.label)
+            case _ as never:
+                assert_never(never)
+
+    return await _change(state, change)
+
+
+@router.post("/undo")
+async def undo(state: State, request: Request) -> Response:
+    """Undo the last action of this browser."""
+    sent = await _read(request, Undo)
+
+    def change() -> None:
+        if state.store.undo(_author(state, sent)) is None:
+            raise InputError("there is nothing to undo")
+
+    return await _change(state, change)
+
+
+@router.post("/reload")
+async def reload(state: State, request: Request) -> Response:
+    """Read the table again."""
+    await _read(request, Undo)
+    return await _change(state, lambda: state.store.reload())
+
+
+def _author(state: LabelingState, sent: _Sent) -> Author:
+    return Author(name=state.author, client=sent.client, queue=sent.queue)
+
+
+async def _read(request: Request, kind: type[Kind]) -> Kind:
+    """Read what was sent; only as JSON, which no form of another page can send."""
+    if request.headers.get("content-type", "").partition(";")[0].strip() != _JSON:
+        raise HTTPException(415, f"expected {_JSON}")
+    try:
+        return msgspec.json.decode(await request.body(), type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise HTTPException(422, f"this cannot be read: {error}") from error
+
+
+async def _change(state: LabelingState, change: Callable[[], object]) -> Response:
+    """Make a change; return what changed since the revision before it."""
+    before = state.store.answers.revision
+    try:
+        await run_in_threadpool(change)
+    except OutputError as error:
+        raise HTTPException(507, hide_folders_in_sentence(str(error))) from error
+    except InputError as error:
+        raise HTTPException(422, hide_folders_in_sentence(str(error))) from error
+    return await _answer(state, before)
+
+
+async def _answer(state: LabelingState, since: int | None) -> Response:
+    content = await run_in_threadpool(lambda: msgspec.json.encode(state.labels_since(since)))
+    return Response(content, media_type=_JSON)

@@ -1,0 +1,138 @@
+"""What all requests of the labeling page share.
+
+In:  the labels of a folder of photos, the token of the page.
+Out: permission to ask; the labels and photos as the page shows them, and what changed since it asked last.
+"""
+
+import hmac
+from typing import Annotated
+
+import msgspec
+import numpy as np
+from fastapi import Depends, HTTPException, Request
+
+from manylabel.annotation.label_store import LabelStore
+from manylabel.report.run_info import hide_folders_in_sentence
+from manylabel.serving.labeling.pictures import Pictures
+
+COOKIE = "manylabel"
+_MARKS = {1.0: "1", 0.0: "0"}
+_UNKNOWN = "?"
+
+
+class Conflict(msgspec.Struct, frozen=True, kw_only=True):
+    """A change that the table contradicts."""
+
+    photo: str
+    label: str
+    found: str
+    wanted: str
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """The table of labels on the disk.
+
+    Attributes:
+        name: Its name.
+        given: The name of the file that the labels were read from.
+        is_saved: It has all changes.
+        is_changed_elsewhere: Another program changed it, so it is not written until it is read again.
+        problem: Why it cannot be written, null if it can.
+        conflicts: Changes that the table contradicts.
+    """
+
+    name: str
+    given: str
+    is_saved: bool
+    is_changed_elsewhere: bool
+    problem: str | None
+    conflicts: list[Conflict]
+
+
+class Labels(msgspec.Struct, frozen=True, kw_only=True):
+    """All labels, or what changed since a revision.
+
+    Attributes:
+        revision: What to ask from next time.
+        labels: The labels.
+        names: The photos, by their numbers; empty if only changes were asked for.
+        answers: Of each photo that changed, by its number: a character per label, 1 present, 0 absent, ?
+            unknown.
+        notes: What the user should know, one sentence each.
+        table: The table on the disk.
+    """
+
+    revision: int
+    labels: list[str]
+    names: list[str]
+    answers: dict[int, str]
+    notes: list[str]
+    table: Table
+
+
+class LabelingState:
+    """What all requests share.
+
+    Args:
+        store: The labels.
+        author: Name of whoever labels.
+        token: What opens the page.
+    """
+
+    def __init__(self, store: LabelStore, *, author: str, token: str) -> None:
+        self.store = store
+        self.author = author
+        self.pictures = Pictures()
+        self._token = token
+
+    def admits(self, token: str) -> bool:
+        """Tell whether a token is right, in a time that does not reveal how much of it is."""
+        return hmac.compare_digest(token.encode(), self._token.encode())
+
+    def labels_since(self, revision: int | None) -> Labels:
+        """Return what changed since a revision; None returns everything."""
+        store = self.store
+        with store.locked():
+            answers, table = store.answers, store.state()
+            since = -1 if revision is None or answers.labels_revision > revision else revision
+            rows = np.flatnonzero(answers.revisions > since)
+            return Labels(
+                revision=answers.revision,
+                labels=list(answers.labels),
+                names=list(answers.names) if revision is None else [],
+                answers={
+                    row: "".join(_MARKS.get(target, _UNKNOWN) for target in answers.targets[row].tolist())
+                    for row in rows.tolist()
+                },
+                notes=[hide_folders_in_sentence(note) for note in store.notes],
+                table=Table(
+                    name=table.path.name,
+                    given=table.given.name,
+                    is_saved=table.is_saved,
+                    is_changed_elsewhere=table.is_changed_elsewhere,
+                    problem=None if table.problem is None else hide_folders_in_sentence(table.problem),
+                    conflicts=[
+                        Conflict(photo=one.photo, label=one.label, found=one.found, wanted=one.wanted)
+                        for one in table.conflicts
+                    ],
+                ),
+            )
+
+
+async def the_state(request: Request) -> LabelingState:
+    """Return what all requests of an app share."""
+    state: LabelingState = request.app.state.labeling
+    return state
+
+
+State = Annotated[LabelingState, Depends(the_state)]
+
+
+async def check_cookie(state: State, request: Request) -> None:
+    """Refuse requests of whoever did not open the page by its whole address.
+
+    Raises:
+        HTTPException: 401: the cookie is missing or wrong.
+    """
+    if not state.admits(request.cookies.get(COOKIE, "")):
+        raise HTTPException(401, "open the address that `manylabel app` shows in the terminal")

@@ -1,0 +1,100 @@
+"""A labeling page on this machine, of a few small photos."""
+
+import http.client
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from manylabel.annotation.label_store import LabelStore
+from manylabel.serving.labeling.app import create_labeling_app
+from manylabel.serving.labeling.state import COOKIE, LabelingState
+from tests.serving.conftest import listening
+
+TOKEN = "t0ken"
+NAMES = ("a.jpg", "b #1 100%.jpg", "c.jpg", "in/d.jpg")
+TABLE = "image,beach,boat\na.jpg,1,0\n"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the server answers."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    content: bytes
+
+    def json(self) -> Any:
+        """Return the values of its JSON."""
+        return json.loads(self.content)
+
+
+@dataclass
+class Client:
+    """A client that keeps the cookie of the page.
+
+    Attributes:
+        address: Host and port.
+        cookie: The cookie; empty before the page was opened.
+    """
+
+    address: tuple[str, int]
+    cookie: str = ""
+
+    def get(self, path: str, **headers: str) -> Answer:
+        """Ask for something."""
+        return self._send("GET", path, None, {name.replace("_", "-"): text for name, text in headers.items()})
+
+    def post(self, path: str, values: object, headers: Mapping[str, str] | None = None) -> Answer:
+        """Send values as JSON."""
+        headers = {"Content-Type": "application/json", **(headers or {})}
+        return self._send("POST", path, json.dumps(values).encode(), headers)
+
+    def _send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+        connection = http.client.HTTPConnection(*self.address, timeout=30)
+        connection.request(method, path, body, {"Cookie": self.cookie, **headers})
+        with connection.getresponse() as response:
+            answer = Answer(status=response.status, headers=response.headers, content=response.read())
+        connection.close()
+        self.cookie = answer.headers.get("Set-Cookie", self.cookie).partition(";")[0]
+        return answer
+
+
+@dataclass(frozen=True)
+class Labeling:
+    """A running page, and a client that has opened it."""
+
+    url: str
+    client: Client
+    store: LabelStore
+    photos: Path
+    table: Path
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Return a folder of small photos."""
+    chance, folder = np.random.default_rng(1), tmp_path / "photos"
+    for name in NAMES:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(chance.integers(0, 255, (60, 90, 3), dtype=np.uint8)).save(folder / name)
+    return folder
+
+
+@pytest.fixture
+def labeling(photos: Path, tmp_path: Path) -> Iterator[Labeling]:
+    """Serve the page."""
+    table = tmp_path / "labels.csv"
+    table.write_text(TABLE)
+    with LabelStore(photos, table) as store:
+        app = create_labeling_app(LabelingState(store, author="Ada", token=TOKEN))
+        with listening(app) as (host, port):
+            client = Client((host, port), cookie=f"{COOKIE}={TOKEN}")
+            yield Labeling(
+                url=f"http://{host}:{port}", client=client, store=store, photos=photos, table=table
+            )

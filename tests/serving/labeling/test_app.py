@@ -1,0 +1,192 @@
+"""Who may use the labeling page, and how people use it in a real browser."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from manylabel.data.formats import read_table
+from tests.serving.labeling.conftest import TABLE, TOKEN, Client, Labeling
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def test_the_address_with_the_token_opens_the_page_once(labeling: Labeling) -> None:
+    stranger = Client(labeling.client.address)
+    assert stranger.get("/app/labels").status == 401
+    assert stranger.get("/app/photos/0").status == 401
+    assert stranger.post("/app/undo", {}).status == 401
+    assert stranger.get("/?token=wrong").status == 200
+    refused = stranger.get("/app/labels")
+    assert refused.json()["detail"] == "open the address that `manylabel app` shows in the terminal"
+
+    opened = stranger.get(f"/?token={TOKEN}")
+
+    assert (opened.status, opened.headers["Location"]) == (303, "/")
+    assert "HttpOnly" in opened.headers["Set-Cookie"]
+    assert "SameSite=strict" in opened.headers["Set-Cookie"]
+    assert stranger.get("/app/labels").status == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 421),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Content-Type": "text/plain"}, 415),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+    ],
+)
+def test_no_other_page_can_change_labels(headers: dict[str, str], status: int, labeling: Labeling) -> None:
+    answer = labeling.client.post("/app/answers", {"answers": {"0": {"boat": "present"}}}, headers)
+
+    assert answer.status == status
+    assert labeling.store.answers.answer("a.jpg", "boat") == "absent"
+
+
+def test_every_answer_forbids_foreign_scripts(labeling: Labeling) -> None:
+    for path in ("/", "/app/labels", "/static/app/app.js", "/app/photos/0", "/none"):
+        headers = labeling.client.get(path).headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+
+
+def test_the_command_shows_its_address_and_saves_the_table(photos: Path) -> None:
+    words = [sys.executable, "-m", "manylabel", "app", str(photos), "--no-browser", "--as", "Bo"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().split()[2]
+        parts = urlsplit(address)
+        assert (parts.hostname, parts.path) == ("127.0.0.1", "/")
+        client = Client(("127.0.0.1", parts.port or 0))
+        client.get(f"/?{parts.query}")
+        client.post("/app/labels", {"change": "add", "label": "boat"})
+        client.post("/app/answers", {"answers": {"1": {"boat": "present"}}})
+        process.terminate()
+        process.wait(30)
+
+    assert (photos / "labels.csv").read_text() == "image,boat\nb #1 100%.jpg,1\n"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Start a browser of the system."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"there is no browser here: none of {', '.join(BROWSERS)}")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Any, labeling: Labeling) -> Iterator[Any]:
+    """Open the page; whatever its console complains about fails the test."""
+    page = browser.new_page(viewport={"width": 1100, "height": 900})
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(f"{labeling.url}/?token={TOKEN}")
+    page.wait_for_selector("#labels .answer")
+    yield page
+    page.close()
+    assert complaints == []
+
+
+def wait_for_answer(page: Any, text: str) -> None:
+    page.wait_for_selector(f"#status:has-text({text!r})")
+
+
+def test_photos_are_labeled_with_the_keyboard_alone(page: Any, labeling: Labeling) -> None:
+    assert page.url == f"{labeling.url}/"
+    assert page.locator("#name").inner_text() == "b #1 100%.jpg"  # a.jpg is labeled
+    page.keyboard.press("2")
+    wait_for_answer(page, "boat: present")
+    page.keyboard.press("Enter")
+    wait_for_answer(page, "b #1 100%.jpg: boat. 2 photos left.")
+    page.keyboard.press("n")
+    wait_for_answer(page, "c.jpg: none of the labels. 1 photo left.")
+    page.keyboard.press("u")
+    wait_for_answer(page, "Undone.")
+    assert page.locator("#name").inner_text() == "c.jpg"
+    page.keyboard.press("1")
+    wait_for_answer(page, "beach: present")
+    page.keyboard.press("Enter")
+    wait_for_answer(page, "c.jpg: beach. 1 photo left.")
+    page.keyboard.press("Enter")
+    wait_for_answer(page, "All photos are labeled.")
+    assert page.locator("#done").is_visible()
+    labeling.store.close()
+
+    table = read_table(labeling.table, photos=labeling.photos)
+    assert dict(zip(table.names, table.targets.tolist(), strict=True)) == {
+        "a.jpg": [1, 0],
+        "b #1 100%.jpg": [0, 1],
+        "c.jpg": [1, 0],
+        "in/d.jpg": [0, 0],
+    }
+
+
+def test_nothing_is_written_before_a_person_has_confirmed_it(page: Any, labeling: Labeling) -> None:
+    for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "s", "z"):
+        page.keyboard.press(key)
+    page.wait_for_timeout(300)
+
+    assert labeling.table.read_text() == TABLE
+    assert labeling.store.answers.revision == 0
+
+
+def test_screen_readers_hear_each_label_and_its_answer(page: Any) -> None:
+    button = page.locator("#labels .answer").first
+    assert button.get_attribute("aria-label") == "beach: not answered"
+    assert button.get_attribute("aria-pressed") == "mixed"
+    button.focus()
+    page.keyboard.press("Space")
+    wait_for_answer(page, "beach: present")
+    assert page.locator("#labels .answer:focus").get_attribute("aria-pressed") == "true"
+    page.keyboard.press("Shift+Digit1")
+    wait_for_answer(page, "beach: not answered")
+
+
+def test_labels_are_added_and_renamed_as_text_not_as_markup(page: Any) -> None:
+    name = '<img src=x onerror="alert(1)">'
+    page.keyboard.press("+")
+    page.keyboard.type(name)
+    page.keyboard.press("Enter")
+    wait_for_answer(page, "was added")
+    assert page.locator(".label-name").nth(2).inner_text() == name
+    page.locator("summary").nth(2).click()
+    page.locator("details[open] input").fill("boat")
+    page.locator("details[open] button[type=submit]").click()
+    wait_for_answer(page, "is now boat. U undoes it.")
+    assert page.locator(".label-name").all_inner_texts() == ["beach", "boat"]
+
+
+def test_two_browsers_see_the_changes_of_each_other(page: Any, browser: Any, labeling: Labeling) -> None:
+    other = browser.new_context().new_page()
+    other.goto(f"{labeling.url}/?token={TOKEN}")
+    other.wait_for_selector("#labels .answer")
+    page.keyboard.press("2")
+    wait_for_answer(page, "boat: present")
+
+    other.wait_for_selector(".answer.present:has-text('boat')")
+    other.keyboard.press("u")  # it has done nothing itself
+    other.wait_for_selector("#alert:has-text('nothing to undo')")
+    other.close()
+
+
+def test_a_photo_that_cannot_be_read_is_told(browser: Any, labeling: Labeling) -> None:
+    (labeling.photos / "b #1 100%.jpg").write_bytes(b"no photo")
+    page = browser.new_page()
+    page.goto(f"{labeling.url}/?token={TOKEN}")
+
+    page.wait_for_selector("#alert:has-text('b #1 100%.jpg cannot be shown: it is not a photo')")
+    page.close()
