@@ -10,7 +10,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from manylabel.annotation.author import Author
+from manylabel.annotation.label_store import LabelStore
 from manylabel.data.formats import read_table
+from manylabel.serving.labeling.app import create_labeling_app
+from manylabel.serving.labeling.state import LabelingState
+from tests.serving.conftest import listening
 from tests.serving.labeling.conftest import TABLE, TOKEN, Client, Labeling
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -190,3 +195,57 @@ def test_a_photo_that_cannot_be_read_is_told(browser: Any, labeling: Labeling) -
 
     page.wait_for_selector("#alert:has-text('b #1 100%.jpg cannot be shown: it is not a photo')")
     page.close()
+
+
+def test_many_photos_are_answered_in_the_grid(page: Any, labeling: Labeling) -> None:
+    page.keyboard.press("g")
+    page.wait_for_selector(".tile")
+    page.select_option("#grid-label", "boat")
+    assert page.locator(".tile").count() == 4
+    page.locator(".tile").nth(1).click()
+    wait_for_answer(page, "b #1 100%.jpg: boat present")
+    page.locator(".tile").nth(2).click(modifiers=["Shift"])
+    wait_for_answer(page, "2 photos: boat present")
+    page.keyboard.press("u")
+    wait_for_answer(page, "Undone.")
+    page.locator("#rest").click()
+    wait_for_answer(page, "2 photos: boat absent")
+    assert page.locator("#rest").inner_text() == "All photos here are answered"
+
+    answers = [labeling.store.answers.answer(name, "boat") for name in labeling.store.answers.names]
+    assert answers == ["absent", "present", "absent", "absent"]
+
+
+def test_the_grid_is_filtered_and_used_with_the_keyboard(page: Any) -> None:
+    page.locator("#open-grid").click()
+    page.select_option("#grid-state", "unknown")
+    assert page.locator(".tile").count() == 3
+    page.fill("#grid-text", "IN/")
+    assert page.locator(".tile").get_attribute("aria-label") == "in/d.jpg: beach not answered"
+    page.fill("#grid-text", "")
+    page.locator(".tile").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    wait_for_answer(page, "c.jpg: beach present")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "c.jpg: beach present"
+
+
+def test_only_the_tiles_that_are_seen_exist(browser: Any, tmp_path: Path) -> None:
+    photos = tmp_path / "many"
+    photos.mkdir()
+    for number in range(3000):
+        (photos / f"{number:04}.jpg").touch()
+    with LabelStore(photos) as store:
+        store.add_label(Author(), "boat")
+        app = create_labeling_app(LabelingState(store, author="", token=TOKEN))
+        with listening(app) as (host, port):
+            page = browser.new_page(viewport={"width": 1100, "height": 900})
+            page.goto(f"http://{host}:{port}/?token={TOKEN}")
+            page.wait_for_selector("#labels .answer")
+            page.keyboard.press("g")
+            page.wait_for_selector(".tile")
+            page.locator(".tile").first.focus()
+            page.keyboard.press("End")
+            page.wait_for_selector(".tile[aria-label^='2999.jpg']")
+            assert page.locator(".tile").count() < 150
+            page.close()

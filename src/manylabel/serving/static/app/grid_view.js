@@ -1,0 +1,177 @@
+// One label at a time over many photos. Only the tiles that are seen exist.
+
+import { pictureOf, setAnswers } from "./api.js";
+import { WORDS, byId, count } from "./shell.js";
+
+const SMALL_PX = 320;
+const GAP_PX = 8;
+const ROWS_BEYOND = 2; // lines of tiles above and below what is seen
+const PAUSE_MS = 60; // pictures that only pass by are not loaded
+
+export class GridView {
+  constructor(shell) {
+    this.shell = shell;
+    this.project = shell.project;
+    this.rows = []; // the photos of the grid, in their order; those that no longer fit the filter stay until it is set again
+    this.tiles = new Map();
+    this.current = 0; // place in the grid of the tile that has the focus
+    this.anchor = null; // place of the tile that was answered last
+    this.actions = {
+      ArrowLeft: () => this.focus(this.current - 1),
+      ArrowRight: () => this.focus(this.current + 1),
+      ArrowUp: () => this.focus(this.current - this.columns),
+      ArrowDown: () => this.focus(this.current + this.columns),
+      Home: () => this.focus(0),
+      End: () => this.focus(this.rows.length - 1),
+      "/": () => byId("grid-text").focus(),
+    };
+    for (const id of ["grid-label", "grid-state"]) byId(id).onchange = () => this.choose();
+    byId("grid-text").oninput = () => this.choose();
+    byId("grid-size").oninput = () => this.layOut();
+    byId("rest").onclick = () => this.answerRest();
+    byId("grid").onscroll = () => this.layOut();
+    new ResizeObserver(() => this.layOut()).observe(byId("grid"));
+  }
+
+  get label() {
+    return byId("grid-label").value;
+  }
+
+  begin() {
+    this.showChoices();
+    this.choose();
+  }
+
+  // --- which photos ---
+
+  choose() {
+    const { project } = this;
+    const [state, text] = [byId("grid-state").value, byId("grid-text").value.trim().toLowerCase()];
+    this.rows = [...project.names.keys()].filter(
+      (row) =>
+        (state === "any" || (this.label && project.answer(row, this.label) === state)) &&
+        project.names[row].toLowerCase().includes(text),
+    );
+    this.current = 0;
+    this.anchor = null;
+    byId("grid").scrollTop = 0;
+    for (const tile of this.tiles.values()) tile.remove();
+    this.tiles.clear();
+    this.show();
+  }
+
+  showChoices() {
+    const [list, before] = [byId("grid-label"), this.label];
+    list.replaceChildren(...this.project.labels.map((label) => new Option(label, label)));
+    list.value = this.project.labels.includes(before) ? before : (this.project.labels[0] ?? "");
+  }
+
+  // --- answers ---
+
+  answer(rows, answer) {
+    const { label, shell } = this;
+    if (!label || !rows.length) return;
+    const answers = Object.fromEntries(rows.map((row) => [row, { [label]: answer }]));
+    shell.change(() => setAnswers(answers, `grid of ${label}`), () => {
+      const what = rows.length === 1 ? this.project.names[rows[0]] : count(rows.length, "photo");
+      shell.say(`${what}: ${label} ${WORDS[answer]}. U undoes it.`);
+    });
+  }
+
+  // With Shift, all tiles from the one that was answered last get its answer.
+  toggle(place, isRange) {
+    const { project, label, rows } = this;
+    if (isRange && this.anchor !== null) {
+      const [first, last] = [Math.min(this.anchor, place), Math.max(this.anchor, place)];
+      this.answer(rows.slice(first, last + 1), project.answer(rows[this.anchor], label));
+    } else {
+      this.answer([rows[place]], project.answer(rows[place], label) === "present" ? "absent" : "present");
+    }
+    this.anchor = place;
+  }
+
+  answerRest() {
+    this.answer(this.rows.filter((row) => this.project.answer(row, this.label) === "unknown"), "absent");
+  }
+
+  keydown(key) {
+    if (!this.actions[key]) return false;
+    this.actions[key]();
+    return true;
+  }
+
+  // --- what is seen ---
+
+  show() {
+    const { project } = this;
+    if (byId("grid-label").length !== project.labels.length || !project.labels.includes(this.label)) this.showChoices();
+    if (this.rows.some((row) => row >= project.names.length)) this.choose();
+    const n = this.label ? this.rows.filter((row) => project.answer(row, this.label) === "unknown").length : 0;
+    byId("rest").disabled = n === 0;
+    byId("rest").textContent = n ? `The other ${count(n, "photo")}: absent` : "All photos here are answered";
+    byId("grid-count").textContent = this.label
+      ? `${count(this.rows.length, "photo")} here; ${this.label} on ${count(project.count(this.label, "present"), "photo")} of all.`
+      : "Add a label in the view of one photo first.";
+    this.layOut();
+  }
+
+  layOut() {
+    const grid = byId("grid");
+    const side = Number(byId("grid-size").value);
+    this.columns = Math.max(1, Math.floor((grid.clientWidth + GAP_PX) / (side + GAP_PX)));
+    const width = (grid.clientWidth + GAP_PX) / this.columns - GAP_PX;
+    const height = width * 0.75 + GAP_PX;
+    byId("grid-space").style.height = `${Math.ceil(this.rows.length / this.columns) * height}px`;
+    const first = Math.max(0, Math.floor(grid.scrollTop / height) - ROWS_BEYOND) * this.columns;
+    const last = (Math.ceil((grid.scrollTop + grid.clientHeight) / height) + ROWS_BEYOND) * this.columns;
+    const wanted = new Set();
+    for (let place = first; place < Math.min(last, this.rows.length); place += 1) {
+      wanted.add(place);
+      const [x, y] = [(place % this.columns) * (width + GAP_PX), Math.floor(place / this.columns) * height];
+      this.showTile(place, { transform: `translate(${x}px, ${y}px)`, width: `${width}px`, height: `${height - GAP_PX}px` });
+    }
+    for (const [place, tile] of this.tiles) {
+      if (wanted.has(place)) continue;
+      tile.remove();
+      this.tiles.delete(place);
+    }
+  }
+
+  showTile(place, style) {
+    const [row, { project, label }] = [this.rows[place], this];
+    const answer = label ? project.answer(row, label) : "unknown";
+    const tile = this.tiles.get(place) ?? this.makeTile(place, row);
+    Object.assign(tile.style, style);
+    tile.className = `tile ${answer}`;
+    tile.tabIndex = place === this.current ? 0 : -1;
+    tile.setAttribute("aria-pressed", { present: "true", absent: "false", unknown: "mixed" }[answer]);
+    tile.setAttribute("aria-label", `${project.names[row]}: ${label} ${WORDS[answer]}`);
+  }
+
+  makeTile(place, row) {
+    const tile = byId("tile").content.firstElementChild.cloneNode(true);
+    tile.title = this.project.names[row];
+    tile.onclick = (event) => {
+      this.current = place;
+      this.toggle(place, event.shiftKey);
+    };
+    this.tiles.set(place, tile);
+    byId("grid-space").append(tile);
+    setTimeout(() => {
+      if (tile.isConnected) tile.querySelector("img").src = pictureOf(row, SMALL_PX);
+    }, PAUSE_MS);
+    return tile;
+  }
+
+  focus(place) {
+    if (place < 0 || place >= this.rows.length) return;
+    this.current = place;
+    const grid = byId("grid");
+    const side = this.tiles.values().next().value?.offsetHeight ?? 0;
+    const top = Math.floor(place / this.columns) * (side + GAP_PX);
+    if (top < grid.scrollTop) grid.scrollTop = top;
+    if (top + side > grid.scrollTop + grid.clientHeight) grid.scrollTop = top + side - grid.clientHeight;
+    this.layOut();
+    this.tiles.get(place)?.focus();
+  }
+}

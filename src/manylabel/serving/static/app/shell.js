@@ -1,0 +1,66 @@
+// What all views share: the project, one change at a time, words for people.
+
+import { Project } from "./project.js";
+
+export const byId = (id) => document.getElementById(id);
+export const count = (n, thing) => `${n.toLocaleString("en")} ${thing}${n === 1 ? "" : "s"}`;
+export const WORDS = { present: "present", absent: "absent", unknown: "not answered" };
+
+export class Shell {
+  constructor() {
+    this.project = new Project();
+    this.view = null;
+    this.isBusy = false;
+  }
+
+  say(text) {
+    byId("status").textContent = text;
+  }
+
+  complain(text) {
+    byId("alert").hidden = !text;
+    byId("alert").textContent = text;
+  }
+
+  // Make one change; what it changed is shown before the next one is made.
+  async change(request, after = () => {}) {
+    if (this.isBusy) return;
+    this.isBusy = true;
+    try {
+      this.project.take(await request());
+      this.complain("");
+      after();
+      this.show();
+    } catch (error) {
+      this.complain(error.message);
+    } finally {
+      this.isBusy = false;
+    }
+  }
+
+  show() {
+    this.showTable();
+    this.view.show();
+  }
+
+  showTable() {
+    const { name, given, is_saved, is_changed_elsewhere, problem, conflicts } = this.project.table;
+    const beside = given === name ? "" : ` ${given} is not changed.`;
+    byId("table").textContent = `${is_saved ? "Saved in" : "Saving to"} ${name}.${beside}`;
+    byId("reload").hidden = !is_changed_elsewhere;
+    if (is_changed_elsewhere) {
+      this.complain(`${name} was changed by another program, so it is not written until you read it again.`);
+    } else if (problem) {
+      this.complain(`${problem}. Confirmed labels are kept beside it.`);
+    } else if (conflicts.length) {
+      const listed = conflicts.slice(0, 3).map(({ photo, label, found }) => `${photo}, ${label}: ${found}`);
+      const more = conflicts.length > listed.length ? ", and more" : "";
+      this.complain(`${count(conflicts.length, "answer")} made here contradict ${name}, which was kept: ${listed.join("; ")}${more}`);
+    }
+  }
+
+  leftInWords() {
+    const n = this.project.unlabeled().length;
+    return n ? `${count(n, "photo")} left.` : "All photos are labeled.";
+  }
+}
