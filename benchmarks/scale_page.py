@@ -49,8 +49,7 @@ def render_scale(records: Records, notes: Mapping[str, Any]) -> str:
         f"![Memory while a million photos are scored]({PLOT})",
         words["nodes"],
         nodes_table(records),
-        words["killed"],
-        killed_table(records),
+        *killed_blocks(records, words),
         words["paper"],
         paper_table(records),
         words["first"],
@@ -125,8 +124,10 @@ def nodes_table(records: Records) -> str:
     return table(["Nodes", "seconds", "times as fast", "same predictions"], rows)
 
 
-def killed_table(records: Records) -> str:
-    """Show what a killed run leaves for the next one."""
+def killed_blocks(records: Records, words: Mapping[str, str]) -> list[str]:
+    """Show what a killed run leaves for the next one; nothing before it was measured."""
+    if all(_values(records, f"killed: {command}") is None for command in KILLED):
+        return []
     rows = []
     for command in KILLED:
         values = _values(records, f"killed: {command}")
@@ -146,7 +147,7 @@ def killed_table(records: Records) -> str:
             ]
         )
     header = ["Command", "undisturbed, s", "killed after, s", "resumed, s", "saved", "same files"]
-    return table(header, rows)
+    return [words["killed"], table(header, rows)]
 
 
 def paper_table(records: Records) -> str:

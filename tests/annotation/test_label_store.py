@@ -282,3 +282,101 @@ def test_many_threads_change_labels_at_once(photos: Path, table: Path, read_answ
     entries = read_journal(journal_path(table))
     assert sum(isinstance(entry, SetLabel) for entry in entries) in (79, 80)  # b.jpg has the boat already
     assert isinstance(entries[0], Written)
+
+
+def test_changes_that_were_made_again_survive_another_kill(photos: Path, table: Path) -> None:
+    store = LabelStore(photos, table)
+    store.set(ADA, [("a.jpg", "boat", "present")])
+    kill(store)
+    table.write_text(TABLE.replace("b.jpg,0,1", "b.jpg,1,1"))
+    again = LabelStore(photos, table)
+    again.set(ADA, [("b.jpg", "boat", "absent")])
+    kill(again)
+
+    with LabelStore(photos, table) as last:
+        assert last.answers.answer("a.jpg", "boat") == "present"
+        assert last.answers.answer("b.jpg", "boat") == "absent"
+        assert last.answers.answer("b.jpg", "beach") == "present"
+
+
+def test_a_table_that_could_not_be_written_counts_as_missing_its_changes(
+    photos: Path, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    store = LabelStore(photos, table)
+    store.set(ADA, [("a.jpg", "boat", "present")])
+    for _ in range(3):
+        with pytest.raises(OutputError):
+            store._write_table()
+    assert (
+        sum(isinstance(entry, Written) for entry in store.entries) == 2
+    )  # the table before, and the attempt
+    kill(store)
+    monkeypatch.undo()
+    table.write_text(TABLE.replace("b.jpg,0,1", "b.jpg,1,1"))
+
+    with LabelStore(photos, table) as again:
+        assert again.answers.answer("a.jpg", "boat") == "present"
+
+
+def test_a_table_that_changes_while_it_is_written_is_not_overwritten(
+    photos: Path, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edited = TABLE.replace("b.jpg,0,1", "b.jpg,1,1")
+    with LabelStore(photos, table) as store:
+        monkeypatch.setattr(
+            "manylabel.annotation.label_store.check_reading", lambda *_, **__: table.write_text(edited)
+        )
+        store.set(ADA, [("a.jpg", "boat", "present")])
+        store._write_table()
+        assert store.state().is_changed_elsewhere
+        assert table.read_text() == edited
+
+
+@pytest.mark.parametrize("name", ["note", "image"])
+def test_a_label_is_never_called_like_another_column(name: str, photos: Path, table: Path) -> None:
+    with LabelStore(photos, table) as store:
+        with pytest.raises(InputError, match=f"has a column '{name}' that is no label"):
+            store.add_label(ADA, name)
+        with pytest.raises(InputError, match=f"has a column '{name}' that is no label"):
+            store.rename_label(ADA, "boat", name)
+
+    assert table.read_text() == TABLE
+
+
+@pytest.mark.parametrize(
+    "text", [TABLE + "gone.jpg,0,1,\n", "image,labels\na.jpg,beach\nb.jpg,boat\ngone.jpg,boat\n"]
+)
+def test_answers_about_photos_that_are_elsewhere_are_not_lost_with_a_label(
+    text: str, photos: Path, write_table: Callable[[str], Path]
+) -> None:
+    table = write_table(text)
+    with LabelStore(photos, table) as store:
+        with pytest.raises(InputError, match="answers for 'boat' on 1 photos that are not in the folder"):
+            store.remove_label(ADA, "boat")
+        with pytest.raises(InputError, match="they would be lost"):
+            store.merge_label(ADA, "boat", "beach")
+        store.rename_label(ADA, "boat", "ship")
+
+    assert table.read_text() == text.replace("boat", "ship")
+
+
+def test_opening_and_closing_writes_no_table(photos: Path, table: Path) -> None:
+    with LabelStore(photos), LabelStore(photos, table):
+        pass
+
+    assert not (photos / "labels.csv").exists()
+    assert table.read_text() == TABLE
+
+
+def test_a_table_without_any_known_answer_is_not_written(photos: Path, table: Path) -> None:
+    store = LabelStore(photos, table)
+    store.set(ADA, [(photo, label, "unknown") for photo in ("a.jpg", "b.jpg") for label in ("beach", "boat")])
+    with pytest.raises(InputError, match="no photo has an answer"):
+        store._write_table()
+    kill(store)
+
+    with LabelStore(photos, table) as again:
+        assert math.isnan(again.answers.targets[0, 0])
+        again.set(ADA, [("a.jpg", "boat", "present")])
+    assert table.read_text() == "image,beach,boat,note\na.jpg,?,1,hot\nb.jpg,?,?,\n"

@@ -9,9 +9,11 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from manylabel.annotation.journal import AddLabel, Answer, Change, RemoveLabel, RenameLabel, SetLabel
-from manylabel.errors import InputError
+from manylabel.data.formats.label_names import clean_name, find_unusable_names
+from manylabel.errors import ConfigError, InputError
 from manylabel.types import FloatArray, IntArray
 
+_LONGEST_NAME = 200
 _TARGET_OF: dict[Answer, float] = {"present": 1.0, "absent": 0.0, "unknown": np.nan}
 
 
@@ -179,3 +181,17 @@ def to_target(answer: Answer) -> float:
         0.0
     """
     return _TARGET_OF[answer]
+
+
+def clean_new_label(label: str) -> str:
+    """Return the name of a new label without what cannot be seen.
+
+    Raises:
+        ConfigError: It is empty, too long, or has characters that cannot be shown.
+    """
+    name = clean_name(label)
+    if len(name) > _LONGEST_NAME:
+        raise ConfigError(f"label: a name may have at most {_LONGEST_NAME} characters")
+    if problems := find_unusable_names([name], where="label"):
+        raise ConfigError(problems[0])
+    return name

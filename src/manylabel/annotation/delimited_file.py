@@ -100,8 +100,7 @@ class DelimitedFile(LabelFile):
                 unknown.add(label)
             self._changed.add(line)
         if all(self._unknown[line] == set(self._labels) for line in self.lines_about(photo)):
-            columns = [self._column, *([] if self._unknown_column is None else [self._unknown_column])]
-            dropped = self.drop_line(photo, answers=columns)
+            dropped = self.drop_own_line(photo)
             if dropped is not None:
                 self._forget(dropped)
 
@@ -109,6 +108,13 @@ class DelimitedFile(LabelFile):
         """Add a label that no line lists, so that it is absent from all photos with a line."""
         self._labels.append(label)
         return 0.0
+
+    def check_name(self, label: str) -> None:
+        """Allow every name: labels are no columns."""
+
+    def has_strangers(self, label: str) -> int:
+        """Count the lines about photos that are not in the folder and list a label."""
+        return sum(label in self._present[line] for line in self.strangers())
 
     def add(self, label: str) -> None:
         """Add a label, unknown for all photos."""

@@ -94,10 +94,12 @@ class Written(_Entry, frozen=True, kw_only=True, tag="written"):
     Attributes:
         sha256: Hash of the file.
         n_entries: How many lines of the journal, from its beginning, are in it.
+        is_done: It has its place; before that, a kill leaves the table before it.
     """
 
     sha256: str
     n_entries: int
+    is_done: bool = True
 
 
 Change = SetLabel | AddLabel | RemoveLabel | RenameLabel

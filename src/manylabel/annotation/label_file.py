@@ -5,7 +5,7 @@ Out: the bytes of the changed file. Columns of others, order, separators, encodi
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
@@ -13,6 +13,7 @@ from typing import ClassVar
 from manylabel.annotation.separated_text import SeparatedText, TextLine, read_cell
 from manylabel.data.formats.base import Layout
 from manylabel.data.formats.text_files import encode_text
+from manylabel.errors import InputError
 
 
 @dataclass(eq=False, kw_only=True)
@@ -62,6 +63,7 @@ class LabelFile(ABC):
         for line, photo in zip(lines.body, lines.photos, strict=True):
             if photo is not None:
                 self._lines_of.setdefault(photo, []).append(line)
+        self._own: dict[int, TextLine] = {}  # lines that were added for photos that had none
         self._is_quoted = lines.header is not None and lines.header.is_quoted()
         self._spelling = find_spelling(self._written_names(), lines.names)
 
@@ -92,6 +94,35 @@ class LabelFile(ABC):
         """Give a label another name."""
 
     @abstractmethod
+    def check_name(self, label: str) -> None:
+        """Check that a label can have a name.
+
+        Raises:
+            InputError: The table has another column of this name.
+        """
+
+    @abstractmethod
+    def has_strangers(self, label: str) -> int:
+        """Count the lines about photos that are not in the folder and have an answer for a label."""
+
+    def check_removable(self, label: str) -> None:
+        """Check that nothing but answers for photos of the folder is lost with a label.
+
+        Raises:
+            InputError: Lines about other photos have answers.
+        """
+        if n := self.has_strangers(label):
+            raise InputError(
+                f"{self.path.name} has answers for '{label}' on {n} photos that are not in the folder; "
+                "they would be lost. Rename the label instead, or remove these lines first"
+            )
+
+    def strangers(self) -> list[TextLine]:
+        """Return the lines about photos that are not in the folder."""
+        lines = self.lines
+        return [line for line, photo in zip(lines.body, lines.photos, strict=True) if photo is None]
+
+    @abstractmethod
     def finish(self) -> None:
         """Make sure that what was changed is read as it was meant."""
 
@@ -118,25 +149,16 @@ class LabelFile(ABC):
             lines.body.append(line)
             lines.photos.append(photo)
             self._lines_of[photo] = [line]
+            self._own[photo] = line
         return self._lines_of[photo]
 
-    def drop_line(self, photo: int, *, answers: Collection[int]) -> TextLine | None:
-        """Remove the line about a photo, if it holds nothing but its name and answers; return it.
-
-        Args:
-            photo: Number of the photo; its answers are all unknown.
-            answers: Numbers of the columns that hold answers.
-        """
-        lines = self._lines_of.get(photo, [])
-        if len(lines) != 1 or self.lines.header is None:
-            return None
-        [line] = lines
-        others = {*range(len(line.cells))}.difference(answers, [self.lines.photo_column])
-        if any(self.cell(line, column) for column in others):
-            return None
-        place = self.lines.body.index(line)
-        del self.lines.body[place], self.lines.photos[place], self._lines_of[photo]
-        self.lines.text.remove(line)
+    def drop_own_line(self, photo: int) -> TextLine | None:
+        """Remove the line that was added for a photo, if it was; return it."""
+        line = self._own.pop(photo, None)
+        if line is not None:
+            place = self.lines.body.index(line)
+            del self.lines.body[place], self.lines.photos[place], self._lines_of[photo]
+            self.lines.text.remove(line)
         return line
 
     def rows(self) -> list[int]:

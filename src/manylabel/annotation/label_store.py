@@ -10,13 +10,12 @@ import logging
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 import msgspec
 
-from manylabel.annotation.answers import Answers, invert
+from manylabel.annotation.answers import Answers, clean_new_label, invert
 from manylabel.annotation.author import Author
 from manylabel.annotation.history import find_last_action
 from manylabel.annotation.journal import (
@@ -35,36 +34,14 @@ from manylabel.annotation.journal import (
 from manylabel.annotation.open_labels import OpenedLabels, open_labels, write_new_table
 from manylabel.annotation.replay import Conflict, replay, write_change
 from manylabel.annotation.table_reading import check_reading
-from manylabel.annotation.table_writing import hash_of, replace_table
+from manylabel.annotation.table_writing import ChangedElsewhereError, FileState, hash_of, replace_table
 from manylabel.config import DataConfig
-from manylabel.data.formats.label_names import clean_name, find_unusable_names
-from manylabel.errors import ConfigError, InputError, ManylabelError
+from manylabel.errors import InputError, ManylabelError
 
 _WRITE_SECONDS = 0.5
 """How long the table may wait for more changes."""
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileState:
-    """Whether the table is up to date.
-
-    Attributes:
-        path: The table.
-        given: The file or folder of labels that was asked for; it is not changed if it is another one.
-        is_saved: All changes are in it.
-        is_changed_elsewhere: Another program has changed it, so it is not written until it is read again.
-        problem: Why it could not be written, None if it could.
-        conflicts: Changes that the table, as it was read last, contradicts.
-    """
-
-    path: Path
-    given: Path
-    is_saved: bool
-    is_changed_elsewhere: bool
-    problem: str | None
-    conflicts: tuple[Conflict, ...]
 
 
 class LabelStore:
@@ -74,9 +51,9 @@ class LabelStore:
 
     Attributes:
         photos: The photos.
+        names_revision: The revision at which the photos were listed last.
         answers: Their answers; changed only by the methods of this class.
         notes: Notes about the labels, one sentence each.
-        disputed: Photos and labels of which the lines of the table say both.
 
     Args:
         photos: Folder of the photos.
@@ -95,8 +72,6 @@ class LabelStore:
         self._lock = threading.RLock()
         opened = open_labels(photos, labels, config=self._config)
         self._journal = Journal(journal_path(opened.file.path))
-        if hash_of(opened.file.path) != opened.sha256:  # changed before the journal was locked
-            opened = open_labels(photos, labels, config=self._config)
         self._actions: dict[str, list[tuple[int, list[Change]]]] = {}
         self._n_actions = max((entry.action for entry in self._journal.entries), default=0)
         self._problem: str | None = None
@@ -104,6 +79,8 @@ class LabelStore:
         self._is_dirty = threading.Event()
         self._is_closing = threading.Event()
         try:
+            if hash_of(opened.file.path) != opened.sha256:  # changed before the journal was locked
+                opened = open_labels(photos, labels, config=self._config)
             self._take(opened)
         except BaseException:
             self._journal.close()
@@ -120,8 +97,7 @@ class LabelStore:
     @property
     def entries(self) -> Sequence[Entry]:
         """Return all lines of the journal."""
-        with self._lock:
-            return tuple(self._journal.entries)
+        return tuple(self._journal.entries)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -154,7 +130,8 @@ class LabelStore:
         """
         with self._lock:
             changes: list[Change] = []
-            for photo, label, after in answers:
+            last = {(photo, label): after for photo, label, after in answers}
+            for (photo, label), after in last.items():
                 changes += self.answers.set_changes(photo, [(label, after)])
             self._act(author, changes)
 
@@ -165,9 +142,10 @@ class LabelStore:
             InputError: There is such a label, or it has no usable name.
             OutputError: The journal cannot be written; nothing was changed.
         """
-        name = _clean(label)
+        name = clean_new_label(label)
         with self._lock:
             self.answers.check_new(name)
+            self._file.check_name(name)
             self._act(author, [AddLabel(label=name)])
         return name
 
@@ -178,10 +156,11 @@ class LabelStore:
             InputError: There is no such label, there is one of the new name, or that name is not usable.
             OutputError: The journal cannot be written; nothing was changed.
         """
-        name = _clean(to)
+        name = clean_new_label(to)
         with self._lock:
             self.answers.column(label)
             self.answers.check_new(name)
+            self._file.check_name(name)
             self._act(author, [RenameLabel(label=label, to=name)])
         return name
 
@@ -193,7 +172,9 @@ class LabelStore:
             OutputError: The journal cannot be written; nothing was changed.
         """
         with self._lock:
-            self._act(author, self.answers.merge_changes(label, into))
+            changes = self.answers.merge_changes(label, into)
+            self._file.check_removable(label)
+            self._act(author, changes)
 
     def remove_label(self, author: Author, label: str) -> None:
         """Remove a label and all of its answers.
@@ -204,6 +185,7 @@ class LabelStore:
         """
         with self._lock:
             self.answers.column(label)
+            self._file.check_removable(label)
             changes: list[Change] = []
             for name in self.answers.names:
                 changes += self.answers.set_changes(name, [(label, "unknown")])
@@ -289,6 +271,7 @@ class LabelStore:
             for change in changes
         ]
         self._journal.append([*self._begin(), *written])
+        self._is_noted = True
         for change in changes:
             self.answers.apply(change)
             write_change(self._file, change, self.answers)
@@ -298,7 +281,6 @@ class LabelStore:
         """Return the line that tells which table the first changes are made to, if none tells it yet."""
         if self._sha256 is None or self._is_noted:
             return []
-        self._is_noted = True
         return [Written(time=now(), sha256=self._sha256, n_entries=len(self._journal.entries))]
 
     def _possible(self, changes: Iterable[Change]) -> list[Change]:
@@ -318,19 +300,25 @@ class LabelStore:
     def _take(self, opened: OpenedLabels) -> None:
         """Take up a table, and what the journal has that it lacks."""
         replayed = replay(opened, self._journal.entries)
-        if replayed.n_made:
-            _logger.info("%s: made %d changes again that it lacked", opened.file.path.name, replayed.n_made)
+        if replayed.made:
+            _logger.info("%s: made %d changes again", opened.file.path.name, len(replayed.made))
+        self._sha256, self._is_noted = opened.sha256, replayed.is_known
+        if self._journal.entries and not replayed.is_known:
+            # From here on, the journal continues that table; what the table contradicts is not repeated.
+            self._journal.append([*self._begin(), *replayed.made])
+            self._is_noted = True
         answers = replayed.answers
         answers.revision = answers.labels_revision = self._next_revision()
         answers.revisions[:] = answers.revision
-        self.photos, self.notes, self.disputed = opened.folder.photos, opened.notes, opened.disputed
-        self._given_path = opened.given
+        self.photos, self.notes, self._given_path = opened.folder.photos, opened.notes, opened.given
         self._reading = opened.source, opened.folder
         self.answers, self._conflicts = answers, replayed.conflicts
-        self._file, self._sha256, self._is_noted = opened.file, opened.sha256, replayed.is_known
+        self._file = opened.file
+        self._intent: tuple[str, int] | None = None
+        self.names_revision = answers.revision
         self._is_changed_elsewhere = False
-        self._written_revision = answers.revision - (replayed.n_made > 0)
-        if replayed.n_made:
+        self._written_revision = answers.revision - (len(replayed.made) > 0)
+        if replayed.made:
             self._is_dirty.set()
 
     def _next_revision(self) -> int:
@@ -344,18 +332,28 @@ class LabelStore:
                 self._write_table()
                 self._problem = None
             except ManylabelError as error:  # a full disk, a folder that cannot be written: try again
-                self._problem = str(error)
-                _logger.warning("%s", error)
+                self._tell(str(error))
+            except Exception as error:
+                _logger.error("the table cannot be written", exc_info=error)
+                self._tell(f"{self._file.path.name}: cannot be written: {error!r}")
             if self._is_closing.is_set():
                 return
             if self._problem is not None or self._is_changed_elsewhere:
                 self._is_closing.wait(_WRITE_SECONDS)
 
+    def _tell(self, problem: str) -> None:
+        if problem != self._problem:
+            _logger.warning("%s", problem)
+        self._problem = problem
+
     def _write_table(self) -> None:
-        """Write the table, unless nobody has changed anything or somebody else has changed it."""
+        """Write the table, unless nothing has changed or somebody else has changed it."""
         with self._lock:
             path, before = self._file.path, self._sha256
             n_entries = len(self._journal.entries)
+            if self.answers.revision == self._written_revision:
+                self._is_dirty.clear()
+                return
             if self._is_changed_elsewhere or hash_of(path) != before:
                 self._is_changed_elsewhere = True
                 return
@@ -375,23 +373,27 @@ class LabelStore:
                 labels=labels,
                 targets=targets,
             )
+            if hash_of(path) != before:
+                raise ChangedElsewhereError
 
         try:
             # First the line, then the table: after a kill, the journal knows either table.
             after = sha256(content).hexdigest()
             with self._lock:
-                self._journal.append([Written(time=now(), sha256=after, n_entries=n_entries)])
+                if self._intent != (after, revision):
+                    self._note_written(after, n_entries, is_done=False)
+                    self._intent = after, revision
             if after != before:
                 replace_table(path, content, check=check)
             with self._lock:
+                self._note_written(after, n_entries, is_done=True)
                 self._sha256, self._is_noted, self._written_revision = after, True, revision
+        except ChangedElsewhereError:
+            self._is_changed_elsewhere = True
+            self._is_dirty.set()
         except ManylabelError:
             self._is_dirty.set()
             raise
 
-
-def _clean(label: str) -> str:
-    name = clean_name(label)
-    if problems := find_unusable_names([name], where="label"):
-        raise ConfigError(problems[0])
-    return name
+    def _note_written(self, table_sha256: str, n_entries: int, *, is_done: bool) -> None:
+        self._journal.append([Written(time=now(), sha256=table_sha256, n_entries=n_entries, is_done=is_done)])

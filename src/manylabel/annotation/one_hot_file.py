@@ -18,6 +18,7 @@ from manylabel.config import BlankMeaning
 from manylabel.data.formats.base import Layout
 from manylabel.data.formats.label_names import clean_name
 from manylabel.data.formats.one_hot import read_words
+from manylabel.errors import InputError
 
 _PLAIN = {"1": "0", "yes": "no", "true": "false", "y": "n", "t": "f", "ja": "nein", "present": "absent"}
 _PRESENT, _ABSENT, _UNKNOWN = "1", "0", "?"
@@ -72,7 +73,7 @@ class OneHotFile(LabelFile):
             if not _is_same(self._meaning[self.cell(line, column)], target):
                 self._write(line, column, self._mark(target))
         if math.isnan(target) and all(map(self._says_nothing, self.lines_about(photo))):
-            dropped = self.drop_line(photo, answers=self._columns.values())
+            dropped = self.drop_own_line(photo)
             if dropped is not None:
                 self._count(dropped, -1)
 
@@ -81,15 +82,41 @@ class OneHotFile(LabelFile):
         self.add(label)
         return math.nan
 
+    def check_name(self, label: str) -> None:
+        """Check that no other column has the name of a label."""
+        column = self._find_column(label)
+        if column is not None and not self._is_empty(column):
+            raise InputError(f"{self.path.name} has a column '{label}' that is no label; choose another name")
+
+    def has_strangers(self, label: str) -> int:
+        """Count the lines about photos that are not in the folder and have an answer for a label."""
+        column = self._columns.get(label)
+        if column is None:
+            return 0
+        return sum(not math.isnan(self._meaning[self.cell(line, column)]) for line in self.strangers())
+
+    def _find_column(self, label: str) -> int | None:
+        """Return the column of a name that is no label now."""
+        assert self.lines.header is not None
+        taken = self._columns.values()
+        for column in range(len(self.lines.header.cells)):
+            if column not in taken and clean_name(self.cell(self.lines.header, column)) == label:
+                return column
+        return None
+
+    def _is_empty(self, column: int) -> bool:
+        """Tell whether a column was of a label whose answers were all taken back."""
+        cells = [self.cell(line, column) for line in self.lines.body]
+        return column != self.lines.photo_column and set(cells) == {_UNKNOWN}
+
     def add(self, label: str) -> None:
         """Add a label; its column is written with the first answer."""
-        assert self.lines.header is not None
         self._order.append(label)
-        names = [clean_name(self.cell(self.lines.header, at)) for at in range(len(self.lines.header.cells))]
-        if label not in names:
+        column = self._find_column(label)
+        if column is None or not self._is_empty(column):
             self._waiting.append(label)
             return
-        column = self._columns[label] = names.index(label)  # whose answers were all taken back
+        self._columns[label] = column
         for line in self.lines.body:
             word = self.cell(line, column)
             self._words[word] += 1

@@ -83,10 +83,13 @@ def open_labels(photos: Path, labels: Path | None, *, config: DataConfig) -> Ope
     if is_new or _has_no_photos(path):
         return _open_empty(path, folder, source=source, notes=misnamed)
     label_format, source = find_label_format(source)
+    before = None if source.path.is_dir() else file_sha256(source.path)
     read = read_labels(label_format, source, folder)
     file = _open_file(label_format, source, read=read, names=folder.names)
     if file is None:
         return _open_beside(read, source.path, folder, source=source, notes=misnamed)
+    if file_sha256(source.path) != before:
+        raise InputError(f"{source.path}: was changed while it was read; try again")
     return OpenedLabels(
         folder=folder,
         given=source.path,
@@ -95,7 +98,7 @@ def open_labels(photos: Path, labels: Path | None, *, config: DataConfig) -> Ope
         parts=read.parts,
         disputed=read.disputed,
         file=file,
-        sha256=file_sha256(source.path),
+        sha256=before,
         source=source,
         notes=(*read.notes, *misnamed),
     )

@@ -50,13 +50,13 @@ class Replayed:
     Attributes:
         answers: All answers.
         conflicts: The changes that the table contradicts.
-        n_made: How many changes were made again, in the table too.
+        made: The changes that were made again, in the table too.
         is_known: The table is one that the journal tells of: nobody else has changed it.
     """
 
     answers: Answers
     conflicts: tuple[Conflict, ...]
-    n_made: int
+    made: tuple[Change, ...]
     is_known: bool
 
 
@@ -73,7 +73,7 @@ def replay(opened: OpenedLabels, entries: Sequence[Entry]) -> Replayed:
         _remember_labels(opened.file, answers, entries[:n_written])
     missing = [entry for entry in entries[n_written:] if not isinstance(entry, Written)]
     refused: dict[tuple[str, str], Answer] = {}
-    n_made = 0
+    made = list[Change]()
     for change in missing:
         try:
             if answers.has(change):
@@ -86,11 +86,11 @@ def replay(opened: OpenedLabels, entries: Sequence[Entry]) -> Replayed:
             _logger.warning("%s: a change cannot be made again: %s", opened.file.path.name, error)
             continue
         write_change(opened.file, change, answers)
-        n_made += 1
+        made.append(change)
     return Replayed(
         answers=answers,
         conflicts=tuple(_list_conflicts(refused, answers)),
-        n_made=n_made,
+        made=tuple(made),
         is_known=is_known,
     )
 
@@ -110,7 +110,8 @@ def _count_written(entries: Sequence[Entry], table_sha256: str | None) -> tuple[
     """Return how many entries a table has from the beginning, and whether the journal tells of that table."""
     written = [entry for entry in entries if isinstance(entry, Written)]
     known = next((entry for entry in reversed(written) if entry.sha256 == table_sha256), None)
-    last = known or (written[-1] if written and table_sha256 is not None else None)
+    done = [entry for entry in written if entry.is_done]
+    last = known or (done[-1] if done and table_sha256 is not None else None)
     is_known = known is not None or table_sha256 is None
     return last.n_entries if last is not None else 0, is_known
 

@@ -103,9 +103,13 @@ def check_reading(  # noqa: PLR0913 - what is read, and what it means
     Raises:
         InputError: It is read as something else.
     """
-    if np.isnan(targets).all() or targets.size > _MOST_CHECKED:
-        return
     source = replace(source, path=path)
+    if targets.size > _MOST_CHECKED:
+        return
+    if np.isnan(targets).all():
+        if read_sheet(path, title=title, source=source).lines:
+            raise _would_be_misread(title, "no photo has an answer")
+        return
     try:
         if source.config.format == "auto":
             found = find_columns(read_sheet(path, title=title, source=source), source).layout

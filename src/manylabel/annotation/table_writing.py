@@ -8,10 +8,37 @@ import errno
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+from manylabel.annotation.replay import Conflict
 from manylabel.errors import InputError
 from manylabel.io.files import file_sha256, new_file, writing
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileState:
+    """Whether the table is up to date.
+
+    Attributes:
+        path: The table.
+        given: The file or folder of labels that was asked for; it is not changed if it is another one.
+        is_saved: All changes are in it.
+        is_changed_elsewhere: Another program has changed it, so it is not written until it is read again.
+        problem: Why it could not be written, None if it could.
+        conflicts: Changes that the table, as it was read last, contradicts.
+    """
+
+    path: Path
+    given: Path
+    is_saved: bool
+    is_changed_elsewhere: bool
+    problem: str | None
+    conflicts: tuple[Conflict, ...]
+
+
+class ChangedElsewhereError(Exception):
+    """Another program changed the table while it was about to be written."""
 
 
 def replace_table(path: Path, content: bytes, *, check: Callable[[Path], None]) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from manylabel.annotation.label_store import LabelStore
 from manylabel.serving.labeling.app import create_labeling_app
-from manylabel.serving.labeling.state import COOKIE, LabelingState
+from manylabel.serving.labeling.state import LabelingState
 from tests.serving.conftest import listening
 
 TOKEN = "t0ken"
@@ -94,7 +94,7 @@ def labeling(photos: Path, tmp_path: Path) -> Iterator[Labeling]:
     with LabelStore(photos, table) as store:
         app = create_labeling_app(LabelingState(store, author="Ada", token=TOKEN))
         with listening(app) as (host, port):
-            client = Client((host, port), cookie=f"{COOKIE}={TOKEN}")
+            client = Client((host, port), cookie=f"manylabel_0={TOKEN}")
             yield Labeling(
                 url=f"http://{host}:{port}", client=client, store=store, photos=photos, table=table
             )

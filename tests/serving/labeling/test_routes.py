@@ -9,7 +9,7 @@ from tests.serving.labeling.conftest import NAMES, TABLE, Answer, Labeling
 
 
 def post(labeling: Labeling, path: str, **values: object) -> Answer:
-    return labeling.client.post(path, {"client": "1", **values})
+    return labeling.client.post(path, {"client": "1", "since": 0, **values})
 
 
 def get(labeling: Labeling, since: int | None = None) -> dict[str, Any]:
@@ -25,7 +25,8 @@ def test_everything_is_told_at_first_and_then_what_changed(labeling: Labeling) -
     assert whole["answers"] == {"0": "10", "1": "??", "2": "??", "3": "??"}
     assert whole["table"]["name"] == "labels.csv"
 
-    changed = post(labeling, "/app/answers", queue="all", answers={"1": {"boat": "present"}}).json()
+    since = whole["revision"]
+    changed = post(labeling, "/app/answers", since=since, answers={"1": {"boat": "present"}}).json()
 
     assert changed["answers"] == {"1": "?1"}
     assert changed["names"] == []
@@ -40,6 +41,17 @@ def test_a_change_is_on_the_disk_before_its_answer(labeling: Labeling) -> None:
     assert [(one.photo, one.after, one.by, one.queue) for one in changes] == [
         ("b #1 100%.jpg", "present", "Ada", "all")
     ]
+
+
+def test_the_answer_to_a_change_has_those_of_others(labeling: Labeling) -> None:
+    since = get(labeling)["revision"]
+    post(labeling, "/app/answers", since=since, answers={"1": {"boat": "present"}}, client="2")
+    post(labeling, "/app/labels", since=since, change="remove", label="beach", client="2")
+
+    seen = post(labeling, "/app/answers", since=since, answers={"2": {"boat": "absent"}}).json()
+
+    assert seen["labels"] == ["boat"]
+    assert seen["answers"] == {"0": "0", "1": "1", "2": "0", "3": "?"}
 
 
 def test_labels_are_added_renamed_merged_removed_and_undone(labeling: Labeling) -> None:

@@ -17,7 +17,7 @@ from manylabel.config import DataConfig
 from manylabel.serving.error_answers import answer_errors
 from manylabel.serving.hosts import AllowedHosts, KnownHosts
 from manylabel.serving.labeling.routes import router
-from manylabel.serving.labeling.state import COOKIE, LabelingState
+from manylabel.serving.labeling.state import LabelingState
 from manylabel.serving.limits import ServeLimits
 from manylabel.serving.listener import make_server, take_port
 from manylabel.serving.middleware import BoundedRequests, NamedRequests
@@ -57,9 +57,11 @@ def label(
     limits = ServeLimits()
     with take_port(_HOST, port) as taken, LabelStore(photos, labels, config=config) as store:
         name = user_name() if author is None else author
-        app = create_labeling_app(LabelingState(store, author=name, token=token), limits=limits)
+        number = taken.getsockname()[1]
+        state = LabelingState(store, author=name, token=token, port=number)
+        app = create_labeling_app(state, limits=limits)
         server = make_server(app, limits=limits)
-        on_start(f"http://{_HOST}:{taken.getsockname()[1]}/?token={token}")
+        on_start(f"http://{_HOST}:{number}/?token={token}")
         server.run(sockets=[taken])
 
 
@@ -92,7 +94,7 @@ def _read_page(state: LabelingState) -> APIRouter:
         if token is None or not state.admits(token):
             return own.page("index.html", request)
         answer = RedirectResponse("/", status_code=303)
-        answer.set_cookie(COOKIE, token, httponly=True, samesite="strict")
+        answer.set_cookie(state.cookie, token, httponly=True, samesite="strict")
         return answer
 
     @pages.api_route("/static/app/{name}", methods=_GET)

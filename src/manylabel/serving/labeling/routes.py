@@ -32,10 +32,17 @@ router = APIRouter(prefix="/app", dependencies=[Depends(check_cookie)], include_
 
 
 class _Sent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What all changes have: the browser, and where on the page it was."""
+    """What all changes have.
+
+    Attributes:
+        client: The browser.
+        queue: Where on the page it was.
+        since: The revision that the page has seen; the answer tells what changed since, by whomever.
+    """
 
     client: str = ""
     queue: str = ""
+    since: int
 
 
 class Answers(_Sent, frozen=True, kw_only=True):
@@ -83,13 +90,15 @@ async def photo(state: State, row: int, request: Request, size: int = SIZES_PX[0
 async def set_answers(state: State, request: Request) -> Response:
     """Give photos answers, all in one action."""
     sent = await _read(request, Answers)
+    if sent.since < state.store.names_revision:
+        raise HTTPException(409, "the photos were listed anew meanwhile; look again, then answer")
     names = state.store.answers.names
     if any(not 0 <= row < len(names) for row in sent.answers):
         raise HTTPException(422, "there is no such photo")
     changes = [
         (names[row], label, answer) for row, given in sent.answers.items() for label, answer in given.items()
     ]
-    return await _change(state, lambda: state.store.set(_author(state, sent), changes))
+    return await _change(state, lambda: state.store.set(_author(state, sent), changes), since=sent.since)
 
 
 @router.post("/labels")
@@ -111,7 +120,7 @@ async def change_labels(state: State, request: Request) -> Response:
             case _ as never:
                 assert_never(never)
 
-    return await _change(state, change)
+    return await _change(state, change, since=sent.since)
 
 
 @router.post("/undo")
@@ -123,14 +132,14 @@ async def undo(state: State, request: Request) -> Response:
         if state.store.undo(_author(state, sent)) is None:
             raise InputError("there is nothing to undo")
 
-    return await _change(state, change)
+    return await _change(state, change, since=sent.since)
 
 
 @router.post("/reload")
 async def reload(state: State, request: Request) -> Response:
     """Read the table again."""
-    await _read(request, Undo)
-    return await _change(state, lambda: state.store.reload())
+    sent = await _read(request, Undo)
+    return await _change(state, state.store.reload, since=sent.since)
 
 
 def _author(state: LabelingState, sent: _Sent) -> Author:
@@ -147,16 +156,15 @@ async def _read(request: Request, kind: type[Kind]) -> Kind:
         raise HTTPException(422, f"this cannot be read: {error}") from error
 
 
-async def _change(state: LabelingState, change: Callable[[], object]) -> Response:
-    """Make a change; return what changed since the revision before it."""
-    before = state.store.answers.revision
+async def _change(state: LabelingState, change: Callable[[], object], *, since: int) -> Response:
+    """Make a change; return what changed since a revision."""
     try:
         await run_in_threadpool(change)
     except OutputError as error:
         raise HTTPException(507, hide_folders_in_sentence(str(error))) from error
     except InputError as error:
         raise HTTPException(422, hide_folders_in_sentence(str(error))) from error
-    return await _answer(state, before)
+    return await _answer(state, since)
 
 
 async def _answer(state: LabelingState, since: int | None) -> Response:

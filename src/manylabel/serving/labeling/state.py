@@ -15,7 +15,6 @@ from manylabel.annotation.label_store import LabelStore
 from manylabel.report.run_info import hide_folders_in_sentence
 from manylabel.serving.labeling.pictures import Pictures
 
-COOKIE = "manylabel"
 _MARKS = {1.0: "1", 0.0: "0"}
 _UNKNOWN = "?"
 
@@ -55,7 +54,7 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         revision: What to ask from next time.
         labels: The labels.
-        names: The photos, by their numbers; empty if only changes were asked for.
+        names: The photos, by their numbers; empty if they are the same as at the revision asked for.
         answers: Of each photo that changed, by its number: a character per label, 1 present, 0 absent, ?
             unknown.
         notes: What the user should know, one sentence each.
@@ -77,10 +76,12 @@ class LabelingState:
         store: The labels.
         author: Name of whoever labels.
         token: What opens the page.
+        port: Port of the server: a browser sends the cookies of one port to all others of an address.
     """
 
-    def __init__(self, store: LabelStore, *, author: str, token: str) -> None:
+    def __init__(self, store: LabelStore, *, author: str, token: str, port: int = 0) -> None:
         self.store = store
+        self.cookie = f"manylabel_{port}"
         self.author = author
         self.pictures = Pictures()
         self._token = token
@@ -99,7 +100,7 @@ class LabelingState:
             return Labels(
                 revision=answers.revision,
                 labels=list(answers.labels),
-                names=list(answers.names) if revision is None else [],
+                names=list(answers.names) if revision is None or store.names_revision > revision else [],
                 answers={
                     row: "".join(_MARKS.get(target, _UNKNOWN) for target in answers.targets[row].tolist())
                     for row in rows.tolist()
@@ -134,5 +135,5 @@ async def check_cookie(state: State, request: Request) -> None:
     Raises:
         HTTPException: 401: the cookie is missing or wrong.
     """
-    if not state.admits(request.cookies.get(COOKIE, "")):
+    if not state.admits(request.cookies.get(state.cookie, "")):
         raise HTTPException(401, "open the address that `manylabel app` shows in the terminal")

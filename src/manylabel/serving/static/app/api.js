@@ -12,7 +12,7 @@ async function ask(path, options) {
   }
   if (response.ok) return response.json();
   const { detail } = await response.json().catch(() => ({ detail: response.statusText }));
-  throw new Error(detail);
+  throw Object.assign(new Error(detail), { status: response.status });
 }
 
 function send(path, values) {
@@ -25,8 +25,11 @@ function send(path, values) {
 
 // Without a revision: everything. Answers are strings, a character per label: 1 present, 0 absent, ? unknown.
 export const getLabels = (since) => ask(since === undefined ? "/app/labels" : `/app/labels?since=${since}`);
-export const setAnswers = (answers, queue) => send("/app/answers", { answers, queue });
-export const changeLabels = (change, label, to = "") => send("/app/labels", { change, label, to });
-export const undo = () => send("/app/undo", {});
-export const reload = () => send("/app/reload", {});
-export const pictureOf = (row, size) => `/app/photos/${row}?size=${size}`;
+
+// With every change goes the revision that the page has seen, so that the answer has what others changed, too.
+export const setAnswers = (since, answers, queue) => send("/app/answers", { since, answers, queue });
+export const changeLabels = (since, change, label, to = "") => send("/app/labels", { since, change, label, to });
+export const undo = (since) => send("/app/undo", { since });
+export const reload = (since) => send("/app/reload", { since });
+// The number of a photo may become that of another one; so its name is in the address.
+export const pictureOf = (row, name, size) => `/app/photos/${row}?size=${size}#${encodeURIComponent(name)}`;

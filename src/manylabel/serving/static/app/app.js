@@ -1,6 +1,6 @@
 // The labeling page: its views, the keyboard, and what other browsers changed.
 
-import { getLabels, reload, undo } from "./api.js";
+import { reload, undo } from "./api.js";
 import { GridView } from "./grid_view.js";
 import { LabelView } from "./label_view.js";
 import { Shell, byId } from "./shell.js";
@@ -24,10 +24,10 @@ function open(name) {
 // In the view of one photo, the one that was changed back is shown again.
 const goBack = () =>
   shell.change(
-    async () => {
-      const changed = await undo();
-      const [first] = Object.keys(changed.answers);
-      if (first !== undefined && changed.labels.length === project.labels.length) views.label.row = Number(first);
+    async (since) => {
+      const changed = await undo(since);
+      const rows = Object.keys(changed.answers);
+      if (rows.length === 1) views.label.row = Number(rows[0]);
       return changed;
     },
     () => shell.say("Undone."),
@@ -42,7 +42,9 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || !shell.view) return;
   const isTyping = event.target.matches("input:not([type=range]), select");
   if (event.key === "Escape" && isTyping) event.target.blur();
-  if (isTyping || (event.key === "Enter" && event.target.matches("button, summary"))) return;
+  // Enter confirms, wherever a click on a label left the focus; Space is the key of a button.
+  const isPressed = event.key === "Enter" && event.target.matches("button:not(.answer, #zoom), summary");
+  if (isTyping || isPressed || (event.repeat && !event.key.startsWith("Arrow"))) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (ACTIONS[key]) ACTIONS[key]();
   else if (!shell.view.keydown(key, event)) return;
@@ -52,15 +54,17 @@ document.addEventListener("keydown", (event) => {
 byId("undo").onclick = goBack;
 for (const name of Object.keys(views)) byId(`open-${name}`).onclick = () => open(name);
 byId("reload").onclick = () =>
-  shell.change(async () => {
-    await reload();
-    return getLabels(); // photos, too, may be others
-  });
+  shell.change(reload);
 
 async function follow() {
   try {
-    if (await project.follow()) shell.show();
-    else shell.showTable(); // what is typed or open stays
+    await shell.waiting;
+    const shown = shell.view.current();
+    const { names } = project;
+    if (await project.follow()) {
+      if (project.names !== names) shell.view.keep(shown);
+      shell.show();
+    } else shell.showTable(); // what is typed or open stays
   } catch (error) {
     shell.complain(error.message);
   }

@@ -14,13 +14,13 @@ export class GridView {
     this.project = shell.project;
     this.rows = []; // the photos of the grid, in their order; those that no longer fit the filter stay until it is set again
     this.tiles = new Map();
-    this.current = 0; // place in the grid of the tile that has the focus
+    this.place = 0; // of the tile that has the focus, in the grid
     this.anchor = null; // place of the tile that was answered last
     this.actions = {
-      ArrowLeft: () => this.focus(this.current - 1),
-      ArrowRight: () => this.focus(this.current + 1),
-      ArrowUp: () => this.focus(this.current - this.columns),
-      ArrowDown: () => this.focus(this.current + this.columns),
+      ArrowLeft: () => this.focus(this.place - 1),
+      ArrowRight: () => this.focus(this.place + 1),
+      ArrowUp: () => this.focus(this.place - this.columns),
+      ArrowDown: () => this.focus(this.place + this.columns),
       Home: () => this.focus(0),
       End: () => this.focus(this.rows.length - 1),
       "/": () => byId("grid-text").focus(),
@@ -35,6 +35,14 @@ export class GridView {
 
   get label() {
     return byId("grid-label").value;
+  }
+
+  current() {
+    return this.project.names[this.rows[this.place]];
+  }
+
+  keep() {
+    this.choose();
   }
 
   begin() {
@@ -52,7 +60,7 @@ export class GridView {
         (state === "any" || (this.label && project.answer(row, this.label) === state)) &&
         project.names[row].toLowerCase().includes(text),
     );
-    this.current = 0;
+    this.place = 0;
     this.anchor = null;
     byId("grid").scrollTop = 0;
     for (const tile of this.tiles.values()) tile.remove();
@@ -68,30 +76,36 @@ export class GridView {
 
   // --- answers ---
 
-  answer(rows, answer) {
-    const { label, shell } = this;
+  answer(rows, choose) {
+    const { label, shell, project } = this;
     if (!label || !rows.length) return;
-    const answers = Object.fromEntries(rows.map((row) => [row, { [label]: answer }]));
-    shell.change(() => setAnswers(answers, `grid of ${label}`), () => {
-      const what = rows.length === 1 ? this.project.names[rows[0]] : count(rows.length, "photo");
-      shell.say(`${what}: ${label} ${WORDS[answer]}. U undoes it.`);
-    });
+    let answer;
+    shell.change(
+      (since) => {
+        answer = choose();
+        return setAnswers(since, Object.fromEntries(rows.map((row) => [row, { [label]: answer }])), `grid of ${label}`);
+      },
+      () => {
+        const what = rows.length === 1 ? project.names[rows[0]] : count(rows.length, "photo");
+        shell.say(`${what}: ${label} ${WORDS[answer]}. U undoes it.`);
+      },
+    );
   }
 
   // With Shift, all tiles from the one that was answered last get its answer.
   toggle(place, isRange) {
-    const { project, label, rows } = this;
-    if (isRange && this.anchor !== null) {
-      const [first, last] = [Math.min(this.anchor, place), Math.max(this.anchor, place)];
-      this.answer(rows.slice(first, last + 1), project.answer(rows[this.anchor], label));
+    const { project, label, rows, anchor } = this;
+    if (isRange && anchor !== null) {
+      const [first, last] = [Math.min(anchor, place), Math.max(anchor, place)];
+      this.answer(rows.slice(first, last + 1), () => project.answer(rows[anchor], label));
     } else {
-      this.answer([rows[place]], project.answer(rows[place], label) === "present" ? "absent" : "present");
+      this.answer([rows[place]], () => (project.answer(rows[place], label) === "present" ? "absent" : "present"));
     }
     this.anchor = place;
   }
 
   answerRest() {
-    this.answer(this.rows.filter((row) => this.project.answer(row, this.label) === "unknown"), "absent");
+    this.answer(this.rows.filter((row) => this.project.answer(row, this.label) === "unknown"), () => "absent");
   }
 
   keydown(key) {
@@ -105,7 +119,6 @@ export class GridView {
   show() {
     const { project } = this;
     if (byId("grid-label").length !== project.labels.length || !project.labels.includes(this.label)) this.showChoices();
-    if (this.rows.some((row) => row >= project.names.length)) this.choose();
     const n = this.label ? this.rows.filter((row) => project.answer(row, this.label) === "unknown").length : 0;
     byId("rest").disabled = n === 0;
     byId("rest").textContent = n ? `The other ${count(n, "photo")}: absent` : "All photos here are answered";
@@ -143,7 +156,7 @@ export class GridView {
     const tile = this.tiles.get(place) ?? this.makeTile(place, row);
     Object.assign(tile.style, style);
     tile.className = `tile ${answer}`;
-    tile.tabIndex = place === this.current ? 0 : -1;
+    tile.tabIndex = place === this.place ? 0 : -1;
     tile.setAttribute("aria-pressed", { present: "true", absent: "false", unknown: "mixed" }[answer]);
     tile.setAttribute("aria-label", `${project.names[row]}: ${label} ${WORDS[answer]}`);
   }
@@ -152,20 +165,20 @@ export class GridView {
     const tile = byId("tile").content.firstElementChild.cloneNode(true);
     tile.title = this.project.names[row];
     tile.onclick = (event) => {
-      this.current = place;
+      this.place = place;
       this.toggle(place, event.shiftKey);
     };
     this.tiles.set(place, tile);
     byId("grid-space").append(tile);
     setTimeout(() => {
-      if (tile.isConnected) tile.querySelector("img").src = pictureOf(row, SMALL_PX);
+      if (tile.isConnected) tile.querySelector("img").src = pictureOf(row, this.project.names[row], SMALL_PX);
     }, PAUSE_MS);
     return tile;
   }
 
   focus(place) {
     if (place < 0 || place >= this.rows.length) return;
-    this.current = place;
+    this.place = place;
     const grid = byId("grid");
     const side = this.tiles.values().next().value?.offsetHeight ?? 0;
     const top = Math.floor(place / this.columns) * (side + GAP_PX);

@@ -13,6 +13,7 @@ export class LabelView {
     this.project = shell.project;
     this.row = 0;
     this.past = []; // photos shown before this one
+    this.isSeen = false; // nothing is confirmed before the photo is there
     this.actions = {
       ArrowLeft: () => this.move(-1),
       ArrowRight: () => this.move(1),
@@ -38,11 +39,27 @@ export class LabelView {
       event.preventDefault();
       this.addLabel(byId("new-label").value);
     };
+    byId("photo").onload = () => this.see(true);
     byId("photo").onerror = () => this.explainPhoto();
   }
 
   get queue() {
     return byId("queue").value;
+  }
+
+  current() {
+    return this.project.names[this.row];
+  }
+
+  // Photos were listed anew: show the same one, if it is still there.
+  keep(name) {
+    this.past = [];
+    this.row = Math.max(0, this.project.names.indexOf(name));
+  }
+
+  see(isSeen) {
+    this.isSeen = isSeen;
+    byId("photo").style.visibility = isSeen ? "visible" : "hidden";
   }
 
   begin() {
@@ -52,14 +69,22 @@ export class LabelView {
 
   // --- answers ---
 
-  answer(answers, after) {
-    return this.shell.change(() => setAnswers({ [this.row]: answers }, this.queue), after);
+  // What is answered is decided when the answers before it are made.
+  answer(choose, after) {
+    const { row } = this;
+    return this.shell.change((since) => setAnswers(since, { [row]: choose(row) }, this.queue), after);
   }
 
   toggle(label, isUnknown) {
-    const before = this.project.answer(this.row, label);
-    const answer = isUnknown ? "unknown" : before === "present" ? "absent" : "present";
-    this.answer({ [label]: answer }, () => this.shell.say(`${label}: ${WORDS[answer]}`));
+    const next = (row) => (isUnknown ? "unknown" : this.project.answer(row, label) === "present" ? "absent" : "present");
+    let answer;
+    this.answer(
+      (row) => {
+        answer = next(row);
+        return { [label]: answer };
+      },
+      () => this.shell.say(`${label}: ${WORDS[answer]}`),
+    );
   }
 
   toggleFound(isUnknown) {
@@ -75,16 +100,20 @@ export class LabelView {
   confirm(isNone) {
     const { project, row } = this;
     if (!project.labels.length) return byId("new-label").focus();
-    const open = project.labels.filter((label) => isNone || project.answer(row, label) === "unknown");
-    this.answer(Object.fromEntries(open.map((label) => [label, "absent"])), () => {
-      const present = project.labels.filter((label) => project.answer(row, label) === "present");
-      this.goOn(1);
-      this.shell.say(`${project.names[row]}: ${present.join(", ") || "none of the labels"}. ${this.shell.leftInWords()}`);
-    });
+    if (!this.isSeen) return this.shell.say("Wait for the photo.");
+    const rest = () => project.labels.filter((label) => isNone || project.answer(row, label) === "unknown");
+    this.answer(
+      () => Object.fromEntries(rest().map((label) => [label, "absent"])),
+      () => {
+        const present = project.labels.filter((label) => project.answer(row, label) === "present");
+        this.goOn(1);
+        this.shell.say(`${project.names[row]}: ${present.join(", ") || "none of the labels"}. ${this.shell.leftInWords()}`);
+      },
+    );
   }
 
   addLabel(name) {
-    this.shell.change(() => changeLabels("add", name), () => {
+    this.shell.change((since) => changeLabels(since, "add", name), () => {
       byId("new-label").value = "";
       this.shell.say(`${name} was added.`);
     });
@@ -137,8 +166,9 @@ export class LabelView {
     byId("start").hidden = project.labels.length > 0;
     byId("done").hidden = !isDone;
     const image = byId("photo");
-    const address = pictureOf(row, LARGE_PX);
+    const address = pictureOf(row, project.names[row], LARGE_PX);
     if (!image.src.endsWith(address)) {
+      this.see(false);
       image.src = address;
       byId("zoom").setAttribute("aria-pressed", "false");
     }
@@ -191,15 +221,15 @@ export class LabelView {
       event.preventDefault();
       const to = input.value.trim();
       const kind = project.labels.includes(to) ? "merge" : "rename";
-      if (to !== label) shell.change(() => changeLabels(kind, label, to), () => shell.say(`${label} is now ${to}. U undoes it.`));
+      if (to !== label) shell.change((since) => changeLabels(since, kind, label, to), () => shell.say(`${label} is now ${to}. U undoes it.`));
     };
     details.querySelector(".remove").onclick = () =>
-      shell.change(() => changeLabels("remove", label), () => shell.say(`${label} was removed from ${count(n, "photo")}. U undoes it.`));
+      shell.change((since) => changeLabels(since, "remove", label), () => shell.say(`${label} was removed from ${count(n, "photo")}. U undoes it.`));
   }
 
   async explainPhoto() {
     const { row, project, shell } = this;
-    const response = await fetch(pictureOf(row, LARGE_PX));
+    const response = await fetch(pictureOf(row, project.names[row], LARGE_PX));
     if (response.ok) return;
     const { detail } = await response.json().catch(() => ({ detail: response.statusText }));
     shell.complain(`${project.names[row]} cannot be shown: ${detail}. S skips it.`);

@@ -28,7 +28,10 @@ export class Project {
   take({ revision, labels, names, answers, notes, table }) {
     this.revision = revision;
     this.labels = labels;
-    if (names.length) this.names = names;
+    if (names.length) {
+      this.names = names;
+      this.rows = [];
+    }
     for (const [row, marks] of Object.entries(answers)) this.rows[row] = marks;
     this.notes = notes;
     this.table = table;

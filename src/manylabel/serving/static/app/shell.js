@@ -10,7 +10,7 @@ export class Shell {
   constructor() {
     this.project = new Project();
     this.view = null;
-    this.isBusy = false;
+    this.waiting = Promise.resolve();
   }
 
   say(text) {
@@ -22,20 +22,25 @@ export class Shell {
     byId("alert").textContent = text;
   }
 
-  // Make one change; what it changed is shown before the next one is made.
-  async change(request, after = () => {}) {
-    if (this.isBusy) return;
-    this.isBusy = true;
-    try {
-      this.project.take(await request());
-      this.complain("");
-      after();
-      this.show();
-    } catch (error) {
-      this.complain(error.message);
-    } finally {
-      this.isBusy = false;
-    }
+  // Make a change once those before it are made and shown: no key is lost, and each sees what the others did.
+  // The request gets the revision that the page has seen, and may be none.
+  change(request, after = () => {}) {
+    this.waiting = this.waiting.then(async () => {
+      const shown = this.view.current();
+      try {
+        const changed = await request(this.project.revision);
+        if (!changed) return;
+        this.project.take(changed);
+        if (changed.names.length) this.view.keep(shown);
+        this.complain("");
+        after();
+        this.show();
+      } catch (error) {
+        this.complain(error.message);
+        if (error.status === 409) await this.project.load().then(() => this.view.keep(shown), () => {});
+      }
+    });
+    return this.waiting;
   }
 
   show() {
