@@ -1,7 +1,16 @@
 """What became of every answer, and what is undone next."""
 
 from manylabel.annotation.history import find_last_action, list_changed
-from manylabel.annotation.journal import AddLabel, Answer, Entry, RenameLabel, SetLabel, Written
+from manylabel.annotation.journal import (
+    AddLabel,
+    Answer,
+    Entry,
+    RemoveLabel,
+    RenameLabel,
+    SetLabel,
+    Undone,
+    Written,
+)
 
 
 def set_label(
@@ -51,3 +60,26 @@ def test_actions_are_undone_one_after_the_other() -> None:
 
 def test_without_changes_there_is_nothing_to_undo() -> None:
     assert find_last_action([]) is None
+
+
+def test_answers_of_a_removed_label_are_not_those_of_one_that_gets_its_name() -> None:
+    changes: list[Entry] = [
+        set_label("unknown", "present"),
+        set_label("present", "unknown"),
+        RemoveLabel(label="boat"),
+        RenameLabel(label="ship", to="boat"),
+        SetLabel(photo="a.jpg", label="boat", before="absent", after="present"),
+    ]
+
+    [changed] = list_changed(changes)
+
+    assert (changed.before, changed.after) == ("absent", "present")
+
+
+def test_an_action_of_which_nothing_was_left_counts_as_undone() -> None:
+    made: list[Entry] = [set_label("unknown", "present", action=1), set_label("present", "absent", action=2)]
+
+    found = find_last_action([*made, Undone(undoes=2)])
+
+    assert found is not None
+    assert found[0] == 1

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from manylabel.annotation.journal import AddLabel, Journal, SetLabel, read_journal
+from manylabel.annotation.journal import AddLabel, Journal, SetLabel, journal_path, read_journal
 from manylabel.errors import InputError, OutputError
 
 CHANGE = SetLabel(
@@ -31,7 +31,8 @@ def test_changes_are_read_as_they_were_appended(tmp_path: Path) -> None:
 
 def test_a_line_that_was_cut_off_is_dropped_and_the_next_one_is_read(tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    append(path, CHANGE, CHANGE)
+    append(path, CHANGE)
+    append(path, CHANGE)
     path.write_bytes(path.read_bytes()[:-7])
 
     append(path, AddLabel(label="boat"))
@@ -87,3 +88,35 @@ def test_a_folder_that_does_not_exist_is_told(tmp_path: Path) -> None:
 
 def test_without_a_file_there_are_no_changes(tmp_path: Path) -> None:
     assert read_journal(tmp_path / "none") == []
+
+
+def test_an_action_is_kept_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    append(path, CHANGE)
+    append(path, AddLabel(label="boat"), AddLabel(label="lake"), AddLabel(label="town"))
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:3]))  # a kill came between two of its lines
+
+    assert read_journal(path) == [CHANGE]
+    append(path, AddLabel(label="sea"))
+    assert read_journal(path) == [CHANGE, AddLabel(label="sea")]
+
+
+def test_a_journal_that_somebody_else_removed_or_changed_takes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    for spoil in (path.unlink, lambda: path.write_bytes(b""), lambda: path.write_bytes(b"x" * 999)):
+        journal = Journal(path)
+        journal.append([CHANGE])
+        spoil()
+        with pytest.raises(OutputError, match="by another program; start again"):
+            journal.append([CHANGE])
+        journal.close()
+        path.unlink(missing_ok=True)
+
+
+def test_a_link_has_the_journal_of_its_target(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "labels.csv").touch()
+    (tmp_path / "link.csv").symlink_to(tmp_path / "data" / "labels.csv")
+
+    assert journal_path(tmp_path / "link.csv") == tmp_path / "data" / "labels.csv.changes.jsonl"

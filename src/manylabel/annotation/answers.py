@@ -129,6 +129,20 @@ class Answers:
             if (before := self.answer(name, label)) != after
         ]
 
+    def find_possible(self, changes: Iterable[Change]) -> list[Change]:
+        """Return the changes that can be made, one after the other; none of answers that differ by now."""
+        tried = Answers(self.names, self.labels, self.targets)
+        possible = []
+        for change in changes:
+            try:
+                if isinstance(change, SetLabel) and tried.answer(change.photo, change.label) != change.before:
+                    continue
+                tried.apply(change)
+            except InputError:  # a label was renamed or removed since then
+                continue
+            possible.append(change)
+        return possible
+
     def merge_changes(self, label: str, into: str) -> list[Change]:
         """Return the changes that make two labels one: present where one of them is, absent where both are.
 
@@ -149,8 +163,8 @@ def invert(change: Change) -> Change:
     """Return what undoes a change; a label that was removed comes back as the last one.
 
     Examples:
-        >>> invert(RenameLabel(label="ship", to="boat"))
-        RenameLabel(label='boat', to='ship')
+        >>> invert(RenameLabel(label="ship", to="boat")).to
+        'ship'
     """
     match change:
         case SetLabel():

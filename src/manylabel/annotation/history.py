@@ -12,8 +12,10 @@ from manylabel.annotation.journal import (
     Answer,
     Change,
     Entry,
+    RemoveLabel,
     RenameLabel,
     SetLabel,
+    Undone,
     Written,
 )
 
@@ -40,7 +42,7 @@ class ChangedAnswer:
 
 
 def list_changed(entries: Iterable[Entry]) -> list[ChangedAnswer]:
-    """Return the answers that changed, in the order of their last change.
+    """Return the answers that changed, in the order of their last change; not those of removed labels.
 
     Args:
         entries: The lines of a journal.
@@ -60,6 +62,9 @@ def list_changed(entries: Iterable[Entry]) -> list[ChangedAnswer]:
                 firsts.setdefault(cell, entry.before)
                 lasts.pop(cell, None)
                 lasts[cell] = entry
+            case RemoveLabel():  # another label may get its name
+                firsts = {cell: before for cell, before in firsts.items() if cell[1] != entry.label}
+                lasts = {cell: last for cell, last in lasts.items() if cell[1] != entry.label}
             case RenameLabel():
                 firsts = {_rename(cell, entry): before for cell, before in firsts.items()}
                 lasts = {_rename(cell, entry): last for cell, last in lasts.items()}
@@ -89,9 +94,11 @@ def find_last_action(entries: Sequence[Entry]) -> tuple[int, list[Change]] | Non
         entries: The lines of a journal.
     """
     undone = {entry.undoes for entry in entries}
-    numbers = {entry.action for entry in entries if not entry.undoes and not isinstance(entry, Written)}
+    numbers = {
+        entry.action for entry in entries if not entry.undoes and not isinstance(entry, Written | Undone)
+    }
     last = max(numbers - undone, default=None)
     if last is None:
         return None
-    made = [entry for entry in entries if entry.action == last and not isinstance(entry, Written)]
+    made = [entry for entry in entries if entry.action == last and not isinstance(entry, Written | Undone)]
     return last, [invert(change) for change in reversed(made)]

@@ -5,6 +5,8 @@ Out: LABELS.changes.jsonl, one change per line, on the disk once ``append`` retu
      that a kill or a power cut left unfinished is dropped; all others stay.
 """
 
+import errno
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -14,7 +16,7 @@ from typing import Literal
 import msgspec
 
 from manylabel.errors import InputError, OutputError
-from manylabel.io.files import lock_if_possible, sync_file, sync_folder
+from manylabel.io.files import is_still_at, lock_if_possible, sync_file, sync_folder
 
 JOURNAL_ENDING = ".changes.jsonl"
 
@@ -31,6 +33,7 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True, tag_field="change", omit
         queue: Where on the page it was made.
         action: Number of the action; all changes of one action are undone together.
         undoes: Number of the action that this one undoes; 0 if it undoes none.
+        left: How many lines follow that belong to it; without them, it was never finished.
     """
 
     time: str = ""
@@ -38,6 +41,7 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True, tag_field="change", omit
     queue: str = ""
     action: int = 0
     undoes: int = 0
+    left: int = 0
 
 
 class SetLabel(_Entry, frozen=True, kw_only=True, tag="set"):
@@ -88,6 +92,10 @@ class RenameLabel(_Entry, frozen=True, kw_only=True, tag="rename label"):
     to: str
 
 
+class Undone(_Entry, frozen=True, kw_only=True, tag="undone"):
+    """An action was undone of which nothing could be changed back."""
+
+
 class Written(_Entry, frozen=True, kw_only=True, tag="written"):
     """The table was written.
 
@@ -103,7 +111,7 @@ class Written(_Entry, frozen=True, kw_only=True, tag="written"):
 
 
 Change = SetLabel | AddLabel | RemoveLabel | RenameLabel
-Entry = Change | Written
+Entry = Change | Undone | Written
 
 _decoder = msgspec.json.Decoder(Entry)
 _encoder = msgspec.json.Encoder()
@@ -126,6 +134,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._has_failed = False
         is_new = not path.exists()
         try:
             self._file = path.open("a+b", buffering=0)
@@ -138,9 +147,8 @@ class Journal:
                 )
             content = path.read_bytes()
             self.entries = read_entries(content, path=path)
-            self._n_bytes = content.rfind(b"\n") + 1
-            if self._n_bytes < len(content):
-                self._file.truncate(self._n_bytes)  # behind an unfinished line, no other could be read
+            self._n_bytes = sum(len(line) + 1 for line in content.split(b"\n")[: len(self.entries)])
+            self._file.truncate(self._n_bytes)  # what was never finished goes
             if is_new:
                 sync_folder(path.parent)
         except BaseException:
@@ -154,20 +162,42 @@ class Journal:
             entries: The changes, all or none of which are kept.
 
         Raises:
-            OutputError: The disk is full or gone; nothing was added.
+            OutputError: The disk is full or gone, or another program changed the file; nothing was added.
         """
-        content = b"".join(_encoder.encode(entry) + b"\n" for entry in entries)
+        lines = [
+            msgspec.structs.replace(entry, left=len(entries) - number)
+            for number, entry in enumerate(entries, start=1)
+        ]
+        content = b"".join(_encoder.encode(line) + b"\n" for line in lines)
         try:
+            self._check_own()
             n_written = 0
             while n_written < len(content):
                 n_written += self._file.write(content[n_written:])
             sync_file(self._file)
         except OSError as error:
+            self._has_failed = self._has_failed or error.errno != errno.ESTALE
             with suppress(OSError):
-                self._file.truncate(self._n_bytes)
+                if self._has_failed:
+                    self._file.truncate(self._n_bytes)
             raise OutputError(f"{self.path}: cannot be written: {error.strerror or error}") from error
         self._n_bytes += len(content)
-        self.entries += entries
+        self.entries += lines
+
+    def _check_own(self) -> None:
+        """Check that nobody else has changed or removed the file; drop what a failed attempt left.
+
+        Raises:
+            OSError: Somebody has.
+        """
+        n_bytes = os.fstat(self._file.fileno()).st_size
+        if not is_still_at(self.path, self._file) or n_bytes < self._n_bytes:
+            raise OSError(errno.ESTALE, "it was removed or changed by another program; start again")
+        if n_bytes > self._n_bytes:
+            if not self._has_failed:
+                raise OSError(errno.ESTALE, "it was changed by another program; start again")
+            self._file.truncate(self._n_bytes)
+        self._has_failed = False
 
     def close(self) -> None:
         """Let other processes open it."""
@@ -175,13 +205,14 @@ class Journal:
 
 
 def journal_path(table: Path) -> Path:
-    """Return where the changes of a table are kept.
+    """Return where the changes of a table are kept; for a link, beside its target.
 
     Examples:
         >>> journal_path(Path("photos/labels.csv")).name
         'labels.csv.changes.jsonl'
     """
-    return table.with_name(table.name + JOURNAL_ENDING)
+    target = Path(os.path.realpath(table))
+    return target.with_name(target.name + JOURNAL_ENDING)
 
 
 def read_journal(path: Path) -> list[Entry]:
@@ -202,7 +233,7 @@ def read_entries(content: bytes, *, path: Path) -> list[Entry]:
     """Read lines of changes.
 
     Args:
-        content: The lines. A last one without a line end was never finished, and is left out.
+        content: The lines. Those of a last action that was never finished are left out.
         path: What errors call them.
 
     Raises:
@@ -217,6 +248,8 @@ def read_entries(content: bytes, *, path: Path) -> list[Entry]:
             raise InputError(
                 f"{path}, line {number}: is not a change of labels: {error}; correct it, or move the file"
             ) from error
+    while entries and entries[-1].left:
+        entries.pop()
     return entries
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from manylabel.annotation.answers import Answers, clean_new_label, invert
+from manylabel.annotation.answers import clean_new_label, invert
 from manylabel.annotation.author import Author
 from manylabel.annotation.history import find_last_action
 from manylabel.annotation.journal import (
@@ -26,7 +26,7 @@ from manylabel.annotation.journal import (
     Journal,
     RemoveLabel,
     RenameLabel,
-    SetLabel,
+    Undone,
     Written,
     journal_path,
     now,
@@ -36,7 +36,7 @@ from manylabel.annotation.replay import Conflict, replay, write_change
 from manylabel.annotation.table_reading import check_reading
 from manylabel.annotation.table_writing import ChangedElsewhereError, FileState, hash_of, replace_table
 from manylabel.config import DataConfig
-from manylabel.errors import InputError, ManylabelError
+from manylabel.errors import ManylabelError
 
 _WRITE_SECONDS = 0.5
 """How long the table may wait for more changes."""
@@ -216,8 +216,11 @@ class LabelStore:
             return None if found is None else self._undo(author, *found)
 
     def _undo(self, author: Author, number: int, changes: list[Change]) -> int:
-        possible = self._possible(changes)
-        self._write_journal(author, possible, undoes=number)
+        possible = self.answers.find_possible(changes)
+        if possible:
+            self._write_journal(author, possible, undoes=number)
+        else:  # else, it would be the last action for ever
+            self._journal.append([Undone(time=now(), by=author.name, undoes=number)])
         return len(possible)
 
     def export(self, path: Path) -> None:
@@ -250,6 +253,12 @@ class LabelStore:
         self._is_dirty.set()
         self._writer.join()
         self._journal.close()
+        if not self.state().is_saved:
+            _logger.warning(
+                "%s lacks the last changes; they are in %s and are made again at the next start",
+                self._file.path.name,
+                self._journal.path.name,
+            )
 
     def _act(self, author: Author, changes: list[Change]) -> None:
         if changes:
@@ -282,20 +291,6 @@ class LabelStore:
         if self._sha256 is None or self._is_noted:
             return []
         return [Written(time=now(), sha256=self._sha256, n_entries=len(self._journal.entries))]
-
-    def _possible(self, changes: Iterable[Change]) -> list[Change]:
-        """Return the changes that can still be made, one after the other."""
-        tried = Answers(self.answers.names, self.answers.labels, self.answers.targets)
-        possible = []
-        for change in changes:
-            try:
-                if isinstance(change, SetLabel) and tried.answer(change.photo, change.label) != change.before:
-                    continue
-                tried.apply(change)
-            except InputError:  # a label was renamed or removed since then
-                continue
-            possible.append(change)
-        return possible
 
     def _take(self, opened: OpenedLabels) -> None:
         """Take up a table, and what the journal has that it lacks."""

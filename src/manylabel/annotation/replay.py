@@ -17,6 +17,7 @@ from manylabel.annotation.journal import (
     RemoveLabel,
     RenameLabel,
     SetLabel,
+    Undone,
     Written,
 )
 from manylabel.annotation.label_file import LabelFile
@@ -71,7 +72,7 @@ def replay(opened: OpenedLabels, entries: Sequence[Entry]) -> Replayed:
     n_written, is_known = _count_written(entries, opened.sha256)
     if is_known:
         _remember_labels(opened.file, answers, entries[:n_written])
-    missing = [entry for entry in entries[n_written:] if not isinstance(entry, Written)]
+    missing = [entry for entry in entries[n_written:] if not isinstance(entry, Written | Undone)]
     refused: dict[tuple[str, str], Answer] = {}
     made = list[Change]()
     for change in missing:

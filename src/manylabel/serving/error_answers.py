@@ -24,10 +24,11 @@ async def _explain_error(request: Request, error: Exception) -> Response:
     """Answer an error with a sentence, also where the framework has only the name of its status."""
     assert isinstance(error, HTTPException)
     path = quoted(request.scope["path"])
+    listed = "; /openapi.json lists what {}" if request.app.openapi_url else ""
     if error.detail == HTTPStatus.NOT_FOUND.phrase:
-        error.detail = f"nothing is served at {path}; /openapi.json lists what is"
+        error.detail = f"nothing is served at {path}" + listed.format("is")
     elif error.detail == HTTPStatus.METHOD_NOT_ALLOWED.phrase:
-        error.detail = f"{path} does not take {quoted(request.method)}; /openapi.json lists what it takes"
+        error.detail = f"{path} does not take {quoted(request.method)}" + listed.format("it takes")
     return await http_exception_handler(request, error)
 
 

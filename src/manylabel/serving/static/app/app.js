@@ -65,8 +65,9 @@ async function follow() {
       if (project.names !== names) shell.view.keep(shown);
       shell.show();
     } else shell.showTable(); // what is typed or open stays
+    shell.settle("server");
   } catch (error) {
-    shell.complain(error.message);
+    shell.complain(error.message, "server");
   }
   setTimeout(follow, 1000 * SECONDS_BETWEEN_LOOKS);
 }

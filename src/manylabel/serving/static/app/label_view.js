@@ -169,6 +169,7 @@ export class LabelView {
     const address = pictureOf(row, project.names[row], LARGE_PX);
     if (!image.src.endsWith(address)) {
       this.see(false);
+      this.shell.settle("photo");
       image.src = address;
       byId("zoom").setAttribute("aria-pressed", "false");
     }
@@ -232,6 +233,6 @@ export class LabelView {
     const response = await fetch(pictureOf(row, project.names[row], LARGE_PX));
     if (response.ok) return;
     const { detail } = await response.json().catch(() => ({ detail: response.statusText }));
-    shell.complain(`${project.names[row]} cannot be shown: ${detail}. S skips it.`);
+    shell.complain(`${project.names[row]} cannot be shown: ${detail}. S skips it.`, "photo");
   }
 }

@@ -17,9 +17,16 @@ export class Shell {
     byId("status").textContent = text;
   }
 
-  complain(text) {
+  // A complaint stays until its cause is gone; it is not repeated to screen readers.
+  complain(text, about = "change") {
+    this.complaint = about;
+    if (text === byId("alert").textContent) return;
     byId("alert").hidden = !text;
     byId("alert").textContent = text;
+  }
+
+  settle(about) {
+    if (this.complaint === about) this.complain("");
   }
 
   // Make a change once those before it are made and shown: no key is lost, and each sees what the others did.
@@ -32,7 +39,7 @@ export class Shell {
         if (!changed) return;
         this.project.take(changed);
         if (changed.names.length) this.view.keep(shown);
-        this.complain("");
+        this.settle("change");
         after();
         this.show();
       } catch (error) {
@@ -54,14 +61,14 @@ export class Shell {
     byId("table").textContent = `${is_saved ? "Saved in" : "Saving to"} ${name}.${beside}`;
     byId("reload").hidden = !is_changed_elsewhere;
     if (is_changed_elsewhere) {
-      this.complain(`${name} was changed by another program, so it is not written until you read it again.`);
+      this.complain(`${name} was changed by another program, so it is not written until you read it again.`, "table");
     } else if (problem) {
-      this.complain(`${problem}. Confirmed labels are kept beside it.`);
+      this.complain(`${problem}. Confirmed labels are kept beside it.`, "table");
     } else if (conflicts.length) {
       const listed = conflicts.slice(0, 3).map(({ photo, label, found }) => `${photo}, ${label}: ${found}`);
       const more = conflicts.length > listed.length ? ", and more" : "";
-      this.complain(`${count(conflicts.length, "answer")} made here contradict ${name}, which was kept: ${listed.join("; ")}${more}`);
-    }
+      this.complain(`${count(conflicts.length, "answer")} made here contradict ${name}, which was kept: ${listed.join("; ")}${more}`, "table");
+    } else this.settle("table");
   }
 
   leftInWords() {
