@@ -108,7 +108,7 @@ def test_a_journal_that_somebody_else_removed_or_changed_takes_nothing(tmp_path:
         journal = Journal(path)
         journal.append([CHANGE])
         spoil()
-        with pytest.raises(OutputError, match="by another program; start again"):
+        with pytest.raises(OutputError, match="by another program; restart manylabel app"):
             journal.append([CHANGE])
         journal.close()
         path.unlink(missing_ok=True)

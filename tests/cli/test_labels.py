@@ -51,7 +51,7 @@ def test_the_changed_labels_are_listed_with_who_changed_them(
         ["c.jpg", "boat", "unknown", "present", "Ada"],
         ["c.jpg", "beach", "unknown", "absent", "Bo"],
     ]
-    assert " ".join(lines[4]).startswith("3 labels of 2 photos changed in")
+    assert " ".join(lines[4]).startswith("3 answers on 2 photos changed in")
 
 
 def test_actions_are_undone_one_by_one(changed: tuple[Path, Path], run: Callable[..., str]) -> None:
@@ -60,7 +60,7 @@ def test_actions_are_undone_one_by_one(changed: tuple[Path, Path], run: Callable
     assert run("undo", *changed) == "Nothing to undo.\n"
 
     assert changed[1].read_text() == TABLE + "c.jpg,?,?\n"  # its line stays
-    assert run("diff", *changed).startswith("0 labels of 0 photos changed")
+    assert run("diff", *changed).startswith("0 answers on 0 photos changed")
 
 
 def test_labels_are_exported_to_another_table(

@@ -207,7 +207,7 @@ def test_a_request_that_the_end_of_the_server_interrupts_is_answered() -> None:
         asyncio.run(app(scope, receive, send))
 
     assert sent[0]["status"] == 503
-    assert b"the server stops" in sent[1]["body"]
+    assert b"the server is shutting down" in sent[1]["body"]
 
 
 @pytest.mark.parametrize("announced", ["\xb2", "9" * 5000, "-1", "x"])

@@ -45,7 +45,7 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True, tag_field="change", omit
 
 
 class SetLabel(_Entry, frozen=True, kw_only=True, tag="set"):
-    """A photo got another answer for a label.
+    """A new answer for a photo and a label.
 
     Attributes:
         photo: Path of the photo below its folder.
@@ -61,7 +61,7 @@ class SetLabel(_Entry, frozen=True, kw_only=True, tag="set"):
 
 
 class AddLabel(_Entry, frozen=True, kw_only=True, tag="add label"):
-    """A label was added, unknown for all photos.
+    """A new label, unknown for all photos.
 
     Attributes:
         label: Its name.
@@ -71,7 +71,7 @@ class AddLabel(_Entry, frozen=True, kw_only=True, tag="add label"):
 
 
 class RemoveLabel(_Entry, frozen=True, kw_only=True, tag="remove label"):
-    """A label was removed that is unknown for all photos.
+    """The removal of a label that is unknown for all photos.
 
     Attributes:
         label: Its name.
@@ -81,7 +81,7 @@ class RemoveLabel(_Entry, frozen=True, kw_only=True, tag="remove label"):
 
 
 class RenameLabel(_Entry, frozen=True, kw_only=True, tag="rename label"):
-    """A label got another name.
+    """A new name for a label.
 
     Attributes:
         label: The name before.
@@ -93,16 +93,16 @@ class RenameLabel(_Entry, frozen=True, kw_only=True, tag="rename label"):
 
 
 class Undone(_Entry, frozen=True, kw_only=True, tag="undone"):
-    """An action was undone of which nothing could be changed back."""
+    """An undo that changed nothing."""
 
 
 class Written(_Entry, frozen=True, kw_only=True, tag="written"):
-    """The table was written.
+    """A table that was written, or is about to be.
 
     Attributes:
         sha256: Hash of the file.
         n_entries: How many lines of the journal, from its beginning, are in it.
-        is_done: It has its place; before that, a kill leaves the table before it.
+        is_done: Whether the new table has replaced the old one.
     """
 
     sha256: str
@@ -192,15 +192,15 @@ class Journal:
         """
         n_bytes = os.fstat(self._file.fileno()).st_size
         if not is_still_at(self.path, self._file) or n_bytes < self._n_bytes:
-            raise OSError(errno.ESTALE, "it was removed or changed by another program; start again")
+            raise OSError(errno.ESTALE, "it was removed or changed by another program; restart manylabel app")
         if n_bytes > self._n_bytes:
             if not self._has_failed:
-                raise OSError(errno.ESTALE, "it was changed by another program; start again")
+                raise OSError(errno.ESTALE, "it was changed by another program; restart manylabel app")
             self._file.truncate(self._n_bytes)
         self._has_failed = False
 
     def close(self) -> None:
-        """Let other processes open it."""
+        """Close the file and release the lock."""
         self._file.close()
 
 

@@ -113,8 +113,8 @@ class LabelFile(ABC):
         """
         if n := self.has_strangers(label):
             raise InputError(
-                f"{self.path.name} has answers for '{label}' on {n} photos that are not in the folder; "
-                "they would be lost. Rename the label instead, or remove these lines first"
+                f"{self.path.name} has answers for '{label}' on photos outside the folder (lines: {n}). "
+                "They would be lost: remove these lines first"
             )
 
     def strangers(self) -> list[TextLine]:

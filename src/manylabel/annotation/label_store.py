@@ -101,7 +101,7 @@ class LabelStore:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Let nobody change anything meanwhile."""
+        """Block all changes."""
         with self._lock:
             yield
 
@@ -246,7 +246,7 @@ class LabelStore:
             return self._conflicts
 
     def close(self) -> None:
-        """Write the table, and let other processes change the labels."""
+        """Write the table, and release the labels."""
         if self._is_closing.is_set():
             return
         self._is_closing.set()
@@ -255,7 +255,7 @@ class LabelStore:
         self._journal.close()
         if not self.state().is_saved:
             _logger.warning(
-                "%s lacks the last changes; they are in %s and are made again at the next start",
+                "%s does not have the last changes. They are in %s and are applied at the next start",
                 self._file.path.name,
                 self._journal.path.name,
             )
@@ -296,7 +296,7 @@ class LabelStore:
         """Take up a table, and what the journal has that it lacks."""
         replayed = replay(opened, self._journal.entries)
         if replayed.made:
-            _logger.info("%s: made %d changes again", opened.file.path.name, len(replayed.made))
+            _logger.info("%s: applied %d changes of the journal", opened.file.path.name, len(replayed.made))
         self._sha256, self._is_noted = opened.sha256, replayed.is_known
         if self._journal.entries and not replayed.is_known:
             # From here on, the journal continues that table; what the table contradicts is not repeated.

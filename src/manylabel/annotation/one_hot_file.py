@@ -86,7 +86,9 @@ class OneHotFile(LabelFile):
         """Check that no other column has the name of a label."""
         column = self._find_column(label)
         if column is not None and not self._is_empty(column):
-            raise InputError(f"{self.path.name} has a column '{label}' that is no label; choose another name")
+            raise InputError(
+                f"{self.path.name} has a column '{label}' that is not a label; choose another name"
+            )
 
     def has_strangers(self, label: str) -> int:
         """Count the lines about photos that are not in the folder and have an answer for a label."""

@@ -132,9 +132,7 @@ def check_reading(  # noqa: PLR0913 - what is read, and what it means
 
 
 def _would_be_misread(title: str, why: str) -> InputError:
-    return InputError(
-        f"{title}: is not written, as it would be read otherwise ({why}); the journal has all changes"
-    )
+    return InputError(f"{title}: was not saved: read back, it would give other answers ({why})")
 
 
 def _merge(

@@ -25,7 +25,7 @@ def app(
         str | None,
         typer.Option(
             "--as",
-            help="Your name, for the journal of changes; not given: that of the user of this machine.",
+            help="Your name for the journal of changes. Default: your user name.",
             metavar="NAME",
             show_default=False,
         ),
@@ -36,8 +36,9 @@ def app(
 ) -> None:
     """Label photos in the browser.
 
-    The page is on this machine only, and needs no internet. Without LABELS, the labels are written to
-    labels.csv in the folder of the photos.
+    The page is served on this machine only and needs no internet. Your answers are saved to LABELS, or to
+    labels.csv beside it if its format cannot be written. Without LABELS, labels.csv in PHOTOS is read and
+    written.
     """
     from manylabel.serving.labeling.app import label  # slow to import; --help does not need it
 

@@ -26,8 +26,8 @@ def labels(
     action: Annotated[
         Action,
         typer.Argument(
-            help="diff lists the labels that were changed, undo takes back the last action, export writes "
-            "all labels to a new table.",
+            help="diff lists the answers that changed, undo takes back the last action, export writes all "
+            "labels to a new table.",
             metavar="diff|undo|export",
             show_default=False,
         ),
@@ -42,7 +42,7 @@ def labels(
     overwrite: options.Overwrite = False,
     form: DataConfig,
 ) -> None:
-    """Show, undo or export the changes in the journal of a table of labels."""
+    """List changed answers, undo the last action, or export all labels."""
     if action == "export" and out is None:
         raise ConfigError("export needs --out FILE, e.g. --out labels-2.csv")
     if action != "export" and out is not None:
@@ -72,8 +72,8 @@ def show_changed(table: Path) -> None:
         rows = [[one.photo, one.label, one.before, one.after, one.by] for one in changed]
         show_table(["Photo", "Label", "Before", "Now", "By"], rows)
     n_photos = len({one.photo for one in changed})
-    labels = n_things(len(changed), "label")
-    show_line(f"{labels} of {n_things(n_photos, 'photo')} changed in {table}")
+    answers = n_things(len(changed), "answer")
+    show_line(f"{answers} on {n_things(n_photos, 'photo')} changed in {table}")
 
 
 def undo(store: "LabelStore") -> None:

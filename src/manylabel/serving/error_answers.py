@@ -15,7 +15,7 @@ from manylabel.serving.limits import quoted
 
 
 def answer_errors(app: FastAPI) -> None:
-    """Have an app answer errors with a sentence."""
+    """Register the error handlers of an app."""
     app.add_exception_handler(HTTPException, _explain_error)
     app.add_exception_handler(RequestValidationError, _explain_value)
 

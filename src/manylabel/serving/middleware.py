@@ -117,7 +117,7 @@ class BoundedRequests:
             raise
         except asyncio.CancelledError:  # the server stops at once
             if not has_begun:
-                answer = Refusal(503, "the server stops; ask again later").answer()
+                answer = Refusal(503, "the server is shutting down").answer()
                 await answer(scope, receive, send_noticed)
             raise
         except Exception as error:  # noqa: BLE001 - every request has an answer

@@ -165,7 +165,7 @@ def test_photos_that_were_listed_anew_are_not_mixed_up(page: Any, labeling: Labe
     (labeling.photos / "aa.jpg").write_bytes((labeling.photos / "a.jpg").read_bytes())
     labeling.store.reload()
     page.keyboard.press("2")  # the page shows its photo as number 1, which is another one now
-    page.wait_for_selector("#alert:has-text('the photos were listed anew')")
+    page.wait_for_selector("#alert:has-text('the list of photos has changed')")
     assert page.locator("#name").inner_text() == "b #1 100%.jpg"
     page.keyboard.press("2")
     wait_for_answer(page, "boat: present")
@@ -205,7 +205,7 @@ def test_labels_are_added_and_renamed_as_text_not_as_markup(page: Any) -> None:
     page.locator("summary").nth(2).click()
     page.locator("details[open] input").fill("boat")
     page.locator("details[open] button[type=submit]").click()
-    wait_for_answer(page, "is now boat. U undoes it.")
+    wait_for_answer(page, "is now boat. Press U to undo.")
     assert page.locator(".label-name").all_inner_texts() == ["beach", "boat"]
 
 
@@ -244,7 +244,7 @@ def test_many_photos_are_answered_in_the_grid(page: Any, labeling: Labeling) -> 
     wait_for_answer(page, "Undone.")
     page.locator("#rest").click()
     wait_for_answer(page, "2 photos: boat absent")
-    assert page.locator("#rest").inner_text() == "All photos here are answered"
+    assert page.locator("#rest").inner_text() == "No photo without an answer"
 
     answers = [labeling.store.answers.answer(name, "boat") for name in labeling.store.answers.names]
     assert answers == ["absent", "present", "absent", "absent"]

@@ -79,10 +79,12 @@ def decode_text(content: bytes, *, title: str) -> tuple[str, str]:
         TableError: It is no text, or in an encoding that is not read.
     """
     if content.startswith(OLD_EXCEL):
-        raise TableError([f"{title}: is an old workbook (.xls) under another name; save it as .xlsx or CSV"])
+        raise TableError(
+            [f"{title}: is an old workbook (.xls) with a wrong extension; save it as .xlsx or CSV"]
+        )
     if content.startswith(ZIP):
         raise TableError(
-            [f"{title}: is a zip archive under another name; if it is an Excel workbook, rename it to .xlsx"]
+            [f"{title}: is a zip archive with a wrong extension; rename an Excel workbook to .xlsx"]
         )
     encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
     try:

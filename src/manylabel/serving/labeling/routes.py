@@ -59,8 +59,8 @@ class LabelChange(_Sent, frozen=True, kw_only=True):
     to: str = ""
 
 
-class Undo(_Sent, frozen=True, kw_only=True):
-    """A wish to undo."""
+class Plain(_Sent, frozen=True, kw_only=True):
+    """A request without values of its own."""
 
 
 @router.get("/labels")
@@ -91,7 +91,7 @@ async def set_answers(state: State, request: Request) -> Response:
     """Give photos answers, all in one action."""
     sent = await _read(request, Answers)
     if sent.since < state.store.names_revision:
-        raise HTTPException(409, "the photos were listed anew meanwhile; look again, then answer")
+        raise HTTPException(409, "the list of photos has changed; check the photo and answer again")
     names = state.store.answers.names
     if any(not 0 <= row < len(names) for row in sent.answers):
         raise HTTPException(422, "there is no such photo")
@@ -126,7 +126,7 @@ async def change_labels(state: State, request: Request) -> Response:
 @router.post("/undo")
 async def undo(state: State, request: Request) -> Response:
     """Undo the last action of this browser."""
-    sent = await _read(request, Undo)
+    sent = await _read(request, Plain)
 
     def change() -> None:
         if state.store.undo(_author(state, sent)) is None:
@@ -138,7 +138,7 @@ async def undo(state: State, request: Request) -> Response:
 @router.post("/reload")
 async def reload(state: State, request: Request) -> Response:
     """Read the table again."""
-    sent = await _read(request, Undo)
+    sent = await _read(request, Plain)
     return await _change(state, state.store.reload, since=sent.since)
 
 

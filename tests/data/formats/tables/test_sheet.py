@@ -258,8 +258,8 @@ def test_a_damaged_workbook_is_an_error(tmp_path: Path, content: bytes) -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"\xd0\xcf\x11\xe0\xa1\xb1", r"is an old workbook \(\.xls\) under another name"),
-        (b"PK\x03\x04\x14", r"is a zip archive under another name; .* rename it to \.xlsx"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", r"is an old workbook \(\.xls\) with a wrong extension"),
+        (b"PK\x03\x04\x14", r"is a zip archive with a wrong extension; .* to \.xlsx"),
     ],
 )
 def test_a_workbook_that_is_called_csv_is_told(tmp_path: Path, content: bytes, problem: str) -> None:

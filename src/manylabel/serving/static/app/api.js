@@ -8,7 +8,7 @@ async function ask(path, options) {
   try {
     response = await fetch(path, options);
   } catch {
-    throw new Error("The server does not answer. Start manylabel app again; confirmed labels are kept.");
+    throw new Error("The server does not answer. Run manylabel app again and open the new address. Confirmed answers are saved.");
   }
   if (response.ok) return response.json();
   const { detail } = await response.json().catch(() => ({ detail: response.statusText }));

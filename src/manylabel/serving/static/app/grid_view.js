@@ -87,7 +87,7 @@ export class GridView {
       },
       () => {
         const what = rows.length === 1 ? project.names[rows[0]] : count(rows.length, "photo");
-        shell.say(`${what}: ${label} ${WORDS[answer]}. U undoes it.`);
+        shell.say(`${what}: ${label} ${WORDS[answer]}. Press U to undo.`);
       },
     );
   }
@@ -121,9 +121,9 @@ export class GridView {
     if (byId("grid-label").length !== project.labels.length || !project.labels.includes(this.label)) this.showChoices();
     const n = this.label ? this.rows.filter((row) => project.answer(row, this.label) === "unknown").length : 0;
     byId("rest").disabled = n === 0;
-    byId("rest").textContent = n ? `The other ${count(n, "photo")}: absent` : "All photos here are answered";
+    byId("rest").textContent = n ? `Answer “absent” for ${count(n, "photo")}` : "No photo without an answer";
     byId("grid-count").textContent = this.label
-      ? `${count(this.rows.length, "photo")} here; ${this.label} on ${count(project.count(this.label, "present"), "photo")} of all.`
+      ? `${count(this.rows.length, "photo")} shown. “${this.label}” is present on ${count(project.count(this.label, "present"), "photo")} of all.`
       : "Add a label in the view of one photo first.";
     this.layOut();
   }

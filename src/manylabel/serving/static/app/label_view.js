@@ -100,7 +100,7 @@ export class LabelView {
   confirm(isNone) {
     const { project, row } = this;
     if (!project.labels.length) return byId("new-label").focus();
-    if (!this.isSeen) return this.shell.say("Wait for the photo.");
+    if (!this.isSeen) return this.shell.say("The photo is not shown yet.");
     const rest = () => project.labels.filter((label) => isNone || project.answer(row, label) === "unknown");
     this.answer(
       () => Object.fromEntries(rest().map((label) => [label, "absent"])),
@@ -217,15 +217,15 @@ export class LabelView {
     const n = project.count(label, "present");
     const input = details.querySelector("input");
     input.value = label;
-    details.querySelector(".hint").textContent = `On ${count(n, "photo")}. The name of another label merges both.`;
+    details.querySelector(".hint").textContent = `On ${count(n, "photo")}. Enter the name of another label to merge the two.`;
     details.querySelector("form").onsubmit = (event) => {
       event.preventDefault();
       const to = input.value.trim();
       const kind = project.labels.includes(to) ? "merge" : "rename";
-      if (to !== label) shell.change((since) => changeLabels(since, kind, label, to), () => shell.say(`${label} is now ${to}. U undoes it.`));
+      if (to !== label) shell.change((since) => changeLabels(since, kind, label, to), () => shell.say(`${label} is now ${to}. Press U to undo.`));
     };
     details.querySelector(".remove").onclick = () =>
-      shell.change((since) => changeLabels(since, "remove", label), () => shell.say(`${label} was removed from ${count(n, "photo")}. U undoes it.`));
+      shell.change((since) => changeLabels(since, "remove", label), () => shell.say(`${label} was removed from ${count(n, "photo")}. Press U to undo.`));
   }
 
   async explainPhoto() {
@@ -233,6 +233,6 @@ export class LabelView {
     const response = await fetch(pictureOf(row, project.names[row], LARGE_PX));
     if (response.ok) return;
     const { detail } = await response.json().catch(() => ({ detail: response.statusText }));
-    shell.complain(`${project.names[row]} cannot be shown: ${detail}. S skips it.`, "photo");
+    shell.complain(`${project.names[row]} cannot be shown: ${detail}. Press S to skip it.`, "photo");
   }
 }

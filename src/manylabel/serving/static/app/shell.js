@@ -58,16 +58,17 @@ export class Shell {
   showTable() {
     const { name, given, is_saved, is_changed_elsewhere, problem, conflicts } = this.project.table;
     const beside = given === name ? "" : ` ${given} is not changed.`;
-    byId("table").textContent = `${is_saved ? "Saved in" : "Saving to"} ${name}.${beside}`;
+    const state = this.project.revision === 0 ? "Answers will be saved to" : is_saved ? "Saved in" : "Saving to";
+    byId("table").textContent = `${state} ${name}.${beside}`;
     byId("reload").hidden = !is_changed_elsewhere;
     if (is_changed_elsewhere) {
       this.complain(`${name} was changed by another program, so it is not written until you read it again.`, "table");
     } else if (problem) {
-      this.complain(`${problem}. Confirmed labels are kept beside it.`, "table");
+      this.complain(`${problem}. Your answers are safe in ${name}.changes.jsonl.`, "table");
     } else if (conflicts.length) {
-      const listed = conflicts.slice(0, 3).map(({ photo, label, found }) => `${photo}, ${label}: ${found}`);
+      const listed = conflicts.slice(0, 3).map(({ photo, label, found }) => `${photo}, ${label} (${WORDS[found]})`);
       const more = conflicts.length > listed.length ? ", and more" : "";
-      this.complain(`${count(conflicts.length, "answer")} made here contradict ${name}, which was kept: ${listed.join("; ")}${more}`, "table");
+      this.complain(`${name} has other answers than you gave: ${listed.join("; ")}${more}. Those of ${name} were kept.`, "table");
     } else this.settle("table");
   }
 
