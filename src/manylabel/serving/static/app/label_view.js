@@ -13,7 +13,8 @@ export class LabelView {
     this.project = shell.project;
     this.row = 0;
     this.past = []; // photos shown before this one
-    this.isSeen = false; // nothing is confirmed before the photo is there
+    this.isSeen = false; // nothing is answered before the photo is there
+    this.isLeaving = false; // a photo was confirmed, and the next one is on its way
     this.actions = {
       ArrowLeft: () => this.move(-1),
       ArrowRight: () => this.move(1),
@@ -76,6 +77,7 @@ export class LabelView {
   }
 
   toggle(label, isUnknown) {
+    if (!this.isReady()) return;
     const next = (row) => (isUnknown ? "unknown" : this.project.answer(row, label) === "present" ? "absent" : "present");
     let answer;
     this.answer(
@@ -100,7 +102,8 @@ export class LabelView {
   confirm(isNone) {
     const { project, row } = this;
     if (!project.labels.length) return byId("new-label").focus();
-    if (!this.isSeen) return this.shell.say("The photo is not shown yet.");
+    if (!this.isReady()) return;
+    this.isLeaving = true;
     const rest = () => project.labels.filter((label) => isNone || project.answer(row, label) === "unknown");
     this.answer(
       () => Object.fromEntries(rest().map((label) => [label, "absent"])),
@@ -109,7 +112,16 @@ export class LabelView {
         this.goOn(1);
         this.shell.say(`${project.names[row]}: ${present.join(", ") || "none of the labels"}. ${this.shell.leftInWords()}`);
       },
-    );
+    ).finally(() => {
+      this.isLeaving = false;
+    });
+  }
+
+  // Nobody has seen the next photo yet: what is pressed until then is for no photo.
+  isReady() {
+    const isReady = this.isSeen && !this.isLeaving;
+    if (!isReady) this.shell.say("The photo is not shown yet.");
+    return isReady;
   }
 
   addLabel(name) {
