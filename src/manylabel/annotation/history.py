@@ -15,8 +15,7 @@ from manylabel.annotation.journal import (
     RemoveLabel,
     RenameLabel,
     SetLabel,
-    Undone,
-    Written,
+    list_changes,
 )
 
 
@@ -93,12 +92,9 @@ def find_last_action(entries: Sequence[Entry]) -> tuple[int, list[Change]] | Non
     Args:
         entries: The lines of a journal.
     """
+    changes = list_changes(entries)
     undone = {entry.undoes for entry in entries}
-    numbers = {
-        entry.action for entry in entries if not entry.undoes and not isinstance(entry, Written | Undone)
-    }
-    last = max(numbers - undone, default=None)
+    last = max({change.action for change in changes if not change.undoes} - undone, default=None)
     if last is None:
         return None
-    made = [entry for entry in entries if entry.action == last and not isinstance(entry, Written | Undone)]
-    return last, [invert(change) for change in reversed(made)]
+    return last, [invert(change) for change in reversed(changes) if change.action == last]

@@ -7,7 +7,7 @@ Out: LABELS.changes.jsonl, one change per line, on the disk once ``append`` retu
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -251,6 +251,11 @@ def read_entries(content: bytes, *, path: Path) -> list[Entry]:
     while entries and entries[-1].left:
         entries.pop()
     return entries
+
+
+def list_changes(entries: Iterable[Entry]) -> list[Change]:
+    """Return the lines that change labels."""
+    return [entry for entry in entries if not isinstance(entry, Written | Undone)]
 
 
 def now() -> str:

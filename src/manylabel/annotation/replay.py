@@ -17,8 +17,8 @@ from manylabel.annotation.journal import (
     RemoveLabel,
     RenameLabel,
     SetLabel,
-    Undone,
     Written,
+    list_changes,
 )
 from manylabel.annotation.label_file import LabelFile
 from manylabel.annotation.open_labels import OpenedLabels
@@ -72,7 +72,7 @@ def replay(opened: OpenedLabels, entries: Sequence[Entry]) -> Replayed:
     n_written, is_known = _count_written(entries, opened.sha256)
     if is_known:
         _remember_labels(opened.file, answers, entries[:n_written])
-    missing = [entry for entry in entries[n_written:] if not isinstance(entry, Written | Undone)]
+    missing = list_changes(entries[n_written:])
     refused: dict[tuple[str, str], Answer] = {}
     made = list[Change]()
     for change in missing:

@@ -1,6 +1,5 @@
 """Who may use the labeling page, and how people use it in a real browser."""
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,8 +16,6 @@ from manylabel.serving.labeling.app import create_labeling_app
 from manylabel.serving.labeling.state import LabelingState
 from tests.serving.conftest import listening
 from tests.serving.labeling.conftest import TABLE, TOKEN, Client, Labeling
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def test_the_address_with_the_token_opens_the_page_once(labeling: Labeling) -> None:
@@ -79,19 +76,6 @@ def test_the_command_shows_its_address_and_saves_the_table(photos: Path) -> None
         process.wait(30)
 
     assert (photos / "labels.csv").read_text() == "image,boat\nb #1 100%.jpg,1\n"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Start a browser of the system."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"there is no browser here: none of {', '.join(BROWSERS)}")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
