@@ -125,7 +125,7 @@ class Journal:
         entries: All of its lines.
 
     Args:
-        path: The file; made with the first change.
+        path: The file; made if it is missing.
 
     Raises:
         InputError: It holds something else, or another process has opened it.

@@ -29,7 +29,7 @@ from manylabel.data.formats.tables.sheet import Sheet, read_sheet
 from manylabel.data.formats.text_files import decode_text
 from manylabel.errors import InputError
 from manylabel.io.files import file_sha256, write_output
-from manylabel.types import FloatArray, Part
+from manylabel.types import FloatArray
 
 NEW_NAME = "labels.csv"
 
@@ -44,7 +44,6 @@ class OpenedLabels:
             of a format that is not written.
         labels: The labels.
         targets: Float array [n_photos, n_labels]: 1 present, 0 absent, NaN unknown.
-        parts: The given split, per photo.
         disputed: Photos and labels of which the lines of the table say both; they are unknown.
         file: The file to write.
         sha256: Hash of that file, None if it does not exist.
@@ -56,7 +55,6 @@ class OpenedLabels:
     given: Path
     labels: tuple[str, ...]
     targets: FloatArray
-    parts: tuple[Part | None, ...]
     disputed: tuple[tuple[int, str], ...]
     file: LabelFile
     sha256: str | None
@@ -95,7 +93,6 @@ def open_labels(photos: Path, labels: Path | None, *, config: DataConfig) -> Ope
         given=source.path,
         labels=read.labels,
         targets=read.targets,
-        parts=read.parts,
         disputed=read.disputed,
         file=file,
         sha256=before,
@@ -122,7 +119,6 @@ def _open_empty(
         given=path,
         labels=file.labels,
         targets=np.full((len(folder.photos), len(file.labels)), np.nan),
-        parts=(None,) * len(folder.photos),
         disputed=(),
         file=file,
         sha256=None if content is None else sha256(content).hexdigest(),
@@ -170,7 +166,6 @@ def _open_beside(
         given=given,
         labels=read.labels,
         targets=read.targets,
-        parts=read.parts,
         disputed=read.disputed,
     )
 

@@ -21,7 +21,7 @@ from manylabel.data.formats.tables.columns import find_columns
 from manylabel.data.formats.tables.sheet import read_sheet
 from manylabel.data.wording import cap_problems
 from manylabel.errors import InputError, TableError
-from manylabel.types import FloatArray, Part
+from manylabel.types import FloatArray
 
 _MOST_CHECKED = 200_000
 """Answers of the largest table that is read again before it is written."""
@@ -36,7 +36,6 @@ class ReadLabels:
         rows: The photo of each row, None where there is no such photo.
         labels: The labels.
         targets: Float array [n_photos, n_labels]: 1 present, 0 absent, NaN unknown.
-        parts: The given split, per photo.
         disputed: Photos and labels of which the rows say both; they are unknown.
         notes: Notes for the user, one sentence each.
     """
@@ -45,7 +44,6 @@ class ReadLabels:
     rows: tuple[int | None, ...]
     labels: tuple[str, ...]
     targets: FloatArray
-    parts: tuple[Part | None, ...]
     disputed: tuple[tuple[int, str], ...]
     notes: tuple[str, ...]
 
@@ -64,16 +62,11 @@ def read_labels(label_format: LabelFormat, source: LabelSource, folder: PhotoFol
     targets = np.where(present, 1.0, np.where(absent, 0.0, np.nan))
     targets[absent & present] = np.nan
     kept = [at for at in range(len(raw.labels)) if not raw.is_catalogue or present[:, at].any()]
-    parts: list[Part | None] = [None] * len(folder.photos)
-    for row, photo in zip(raw.rows, named.photos, strict=True):
-        if photo is not None:
-            parts[photo] = parts[photo] or row.part
     return ReadLabels(
         raw=raw,
         rows=named.photos,
         labels=tuple(raw.labels[at] for at in kept),
         targets=targets[:, kept],
-        parts=tuple(parts),
         disputed=tuple((photo, raw.labels[at]) for photo, at in np.argwhere(absent & present).tolist()),
         notes=(*raw.notes, *named.notes),
     )
