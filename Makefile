@@ -18,6 +18,7 @@ STAMP := $(VENV)/installed
 # A moved checkout counts as a change: the scripts of an environment carry its path.
 STATE := $(CURDIR) $(shell cat Makefile pyproject.toml $(CONSTRAINTS) | cksum)
 DEMO := runs/demo
+PAGES := tools/pages
 BENCH ?= all
 BENCH_VENV ?= benchmarks/.venv
 PEERS := benchmarks/requirements.txt
@@ -39,7 +40,8 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-drawn test-real test-slow test-base test-oldest test-gpu bench check format
+.PHONY: help setup demo test test-drawn test-real test-slow test-base test-oldest test-gpu bench check \
+	check-pages format
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -105,11 +107,20 @@ bench: setup  ## Measure manylabel beside its peers, hours; results and docs/ben
 	fi
 	PYTHONPATH=src BENCH_VENV=$(BENCH_VENV) $(BIN)/python -m benchmarks $(BENCH)
 
-check: setup  ## Check format, lint, types and import contracts
+check: setup check-pages  ## Check format, lint, types and import contracts
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
+
+# The pages are served as they are written; what checks them comes from npm, once per content of the lock file. The
+# stamp lies in node_modules, which npm replaces.
+check-pages:  ## Check the types in the JavaScript of the pages; skipped where there is no npm
+	@if ! command -v npm > /dev/null; then echo 'Skipped: the types in the JavaScript of the pages need npm'; exit 0; fi; \
+	cd $(PAGES) \
+		&& { cmp -s package-lock.json node_modules/installed \
+			|| { npm ci --silent && cp package-lock.json node_modules/installed; }; } \
+		&& npm run --silent check
 
 format: setup  ## Format the code and mend what lint can mend
 	$(BIN)/python -m ruff format .

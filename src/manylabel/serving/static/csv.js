@@ -7,15 +7,28 @@ const COLUMNS = ["image", "labels", "error"];
 const AT_START = /^(?='*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])/;
 const WITHIN = /([;\t\n\r])(?='*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])/g;
 
+/**
+ * A photo as the server answered, or as the page says what failed.
+ *
+ * @typedef {import("./api.js").Prediction} Prediction
+ */
+
+/** @param {string | number} value */
 export function guard(value) {
   return typeof value === "string" ? value.replace(WITHIN, "$1'").replace(AT_START, "'") : String(value);
 }
 
+/** @param {string} text */
 function cell(text) {
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-// A label may be called as one of the other columns is, or as what another one becomes.
+/**
+ * A label may be called as one of the other columns is, or as what another one becomes.
+ *
+ * @param {string} label
+ * @param {string[]} labels
+ */
 function columnOf(label, labels) {
   if (!COLUMNS.includes(label)) return label;
   let column = label;
@@ -23,7 +36,13 @@ function columnOf(label, labels) {
   return column;
 }
 
+/**
+ * @param {Prediction[]} photos
+ * @param {string[]} labels
+ * @param {(photo: Prediction) => string[]} givenTo
+ */
 export function toCsv(photos, labels, givenTo) {
+  /** @type {(string | number)[][]} */
   const lines = [[...COLUMNS, ...labels.map((label) => columnOf(label, labels))]];
   for (const photo of photos) {
     const scores = labels.map((label) => photo.scores[label] ?? "");
@@ -32,15 +51,24 @@ export function toCsv(photos, labels, givenTo) {
   return join(lines);
 }
 
-// For `manylabel predict --thresholds`, and to replace thresholds.csv of a bundle.
+/**
+ * For `manylabel predict --thresholds`, and to replace thresholds.csv of a bundle.
+ *
+ * @param {Map<string, number>} thresholds
+ */
 export function thresholdsToCsv(thresholds) {
   return join([["label", "threshold"], ...thresholds]);
 }
 
+/** @param {(string | number)[][]} lines */
 function join(lines) {
   return lines.map((line) => line.map((value) => cell(guard(value))).join(",")).join("\r\n") + "\r\n";
 }
 
+/**
+ * @param {string} text
+ * @param {string} name
+ */
 export function download(text, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob(["\ufeff", text], { type: "text/csv" }));

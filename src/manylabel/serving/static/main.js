@@ -2,68 +2,123 @@
 
 import { NeedsToken, explain, getLabels, getServer, predict, setToken } from "./api.js";
 import { download, thresholdsToCsv, toCsv } from "./csv.js";
+import { copyOf, part } from "./dom.js";
 import { inWords, lay } from "./heatmap.js";
+
+/**
+ * @typedef {import("./api.js").Label} Label
+ * @typedef {import("./api.js").Prediction} Prediction
+ */
+
+/**
+ * What the page looks up by id.
+ *
+ * @typedef {object} Elements
+ * @property {HTMLTemplateElement} card
+ * @property {HTMLButtonElement} clear
+ * @property {HTMLButtonElement} download
+ * @property {HTMLElement} drop
+ * @property {HTMLInputElement} files
+ * @property {HTMLInputElement} filter
+ * @property {HTMLSelectElement} model
+ * @property {HTMLElement} model-choice
+ * @property {HTMLElement} photos
+ * @property {HTMLButtonElement} reset
+ * @property {HTMLTemplateElement} row
+ * @property {HTMLButtonElement} save
+ * @property {HTMLTemplateElement} slider
+ * @property {HTMLElement} sliders
+ * @property {HTMLElement} status
+ * @property {HTMLElement} thresholds
+ * @property {HTMLInputElement} token
+ * @property {HTMLFormElement} token-form
+ */
 
 const PHOTOS_PER_REQUEST = 4;
 const OTHERS_SHOWN = 3;
 const SLIDERS_SHOWN = 60;
 
-const byId = (id) => document.getElementById(id);
-const copyOf = (id) => byId(id).content.firstElementChild.cloneNode(true);
-const percent = (share) => `${Math.round(100 * share)} %`;
+/** @type {import("./dom.js").ById<Elements>} */
+const byId = (id) => /** @type {any} */ (document.getElementById(id));
+const percent = (/** @type {number} */ share) => `${Math.round(100 * share)} %`;
 
 const FORM_BYTES = 1000; // around each photo of a request
 
-const page = { model: "", labels: [], thresholds: new Map(), isMoved: false, turn: 0, entries: [], mostPhotos: 1, mostBytes: 0 };
+const page = {
+  model: "",
+  /** @type {Label[]} */
+  labels: [],
+  /** @type {Map<string, number>} */
+  thresholds: new Map(),
+  isMoved: false,
+  turn: 0,
+  /** @type {Entry[]} */
+  entries: [],
+  mostPhotos: 1,
+  mostBytes: 0,
+};
 
+// The page has a threshold for each of its labels.
+const thresholdOf = (/** @type {string} */ name) => /** @type {number} */ (page.thresholds.get(name));
+
+/** @param {string} text */
 function say(text) {
   byId("status").textContent = text;
 }
 
-// At the server's own thresholds its labels are shown, for they also obey constraints among labels.
+/**
+ * At the server's own thresholds its labels are shown, for they also obey constraints among labels.
+ *
+ * @param {Prediction} answer
+ */
 function labelsOf(answer) {
   if (!page.isMoved) return answer.labels;
   return page.labels
     .map(({ name }) => name)
-    .filter((name) => answer.scores[name] >= page.thresholds.get(name))
+    .filter((name) => answer.scores[name] >= thresholdOf(name))
     .sort((a, b) => answer.scores[b] - answer.scores[a]);
 }
 
 // --- cards ---
 
 class Entry {
+  /** @param {File} file */
   constructor(file) {
     this.file = file;
+    /** @type {Prediction | null} */
     this.answer = null;
     this.showsAll = false;
-    this.explained = null;
-    this.card = copyOf("card");
-    this.image = this.card.querySelector("img");
+    /** @type {string | null} */
+    this.explained = null; // the label whose map is shown
+    this.card = copyOf(byId("card"));
+    this.image = part(this.card, "img");
     this.address = URL.createObjectURL(file);
     this.image.alt = file.name || "pasted photo";
     // Few browsers show HEIC or TIFF: the server then sends a small picture with its answer.
+    /** @type {Promise<boolean>} */
     this.isSeen = new Promise((resolve) => {
       this.image.onload = () => resolve(true);
       this.image.onerror = () => {
-        this.card.querySelector(".picture").classList.add("unseen");
+        part(this.card, ".picture").classList.add("unseen");
         resolve(false);
       };
     });
     this.image.src = this.address;
-    this.card.querySelector(".plain").onclick = () => this.showPlain(!this.card.querySelector(".layer").hidden);
-    this.card.querySelector("figcaption").textContent = file.name || "pasted photo";
-    this.card.querySelector(".given").textContent = "…";
-    this.card.querySelector(".more").onclick = () => {
+    part(this.card, "button.plain").onclick = () => this.showPlain(!part(this.card, "img.layer").hidden);
+    part(this.card, "figcaption").textContent = file.name || "pasted photo";
+    part(this.card, ".given").textContent = "…";
+    part(this.card, "button.more").onclick = () => {
       this.showsAll = !this.showsAll;
       this.show();
     };
   }
 
+  /** @param {Prediction} answer */
   setAnswer(answer) {
     this.answer = answer;
     if (answer.preview) {
       this.image.src = answer.preview;
-      this.card.querySelector(".picture").classList.remove("unseen");
+      part(this.card, ".picture").classList.remove("unseen");
     }
     this.show();
   }
@@ -71,12 +126,12 @@ class Entry {
   show() {
     const { answer, card } = this;
     if (!answer) return;
-    const given = card.querySelector(".given");
+    const given = part(card, ".given");
     card.classList.toggle("failed", Boolean(answer.error));
     if (answer.error) {
       given.textContent = `Not read: ${answer.error}.`;
-      card.querySelector(".labels").replaceChildren();
-      card.querySelector(".more").hidden = true;
+      part(card, ".labels").replaceChildren();
+      part(card, "button.more").hidden = true;
       return;
     }
     const chosen = labelsOf(answer);
@@ -88,19 +143,25 @@ class Entry {
     // A button that hides a single label saves no room.
     const hasMore = others.length > OTHERS_SHOWN + 1;
     const shown = this.showsAll || !hasMore ? others : others.slice(0, OTHERS_SHOWN);
-    const list = card.querySelector(".labels");
-    const focused = document.activeElement?.closest(".labels") === list ? document.activeElement.dataset.label : null;
-    list.replaceChildren(...[...chosen, ...shown].map((name) => this.row(name, chosen.includes(name))));
+    const list = part(card, ".labels");
+    const active = document.activeElement;
+    const focused = active instanceof HTMLElement && active.closest(".labels") === list ? active.dataset.label : null;
+    list.replaceChildren(...[...chosen, ...shown].map((name) => this.row(answer, name, chosen.includes(name))));
     if (focused) [...list.querySelectorAll("button")].find((row) => row.dataset.label === focused)?.focus();
-    const more = card.querySelector(".more");
+    const more = part(card, "button.more");
     more.hidden = !hasMore;
     more.textContent = this.showsAll ? "Fewer labels" : `All ${page.labels.length} labels`;
   }
 
-  row(name, isGiven) {
-    const row = copyOf("row");
-    const button = row.querySelector("button");
-    const [score, threshold] = [this.answer.scores[name], page.thresholds.get(name)];
+  /**
+   * @param {Prediction} answer
+   * @param {string} name
+   * @param {boolean} isGiven
+   */
+  row(answer, name, isGiven) {
+    const row = copyOf(byId("row"));
+    const button = part(row, "button");
+    const [score, threshold] = [answer.scores[name], thresholdOf(name)];
     button.dataset.label = name;
     button.classList.toggle("is-given", isGiven);
     button.setAttribute("aria-pressed", String(this.explained === name));
@@ -109,27 +170,29 @@ class Entry {
       `${name}: ${percent(score)}, threshold ${percent(threshold)}, ${isGiven ? "given" : "not given"}. Show where.`,
     );
     button.title = "Show where in the photo";
-    row.querySelector(".name").textContent = name;
-    row.querySelector(".percent").textContent = percent(score);
-    row.querySelector(".fill").style.width = `${100 * score}%`;
-    row.querySelector(".mark").style.left = `${100 * threshold}%`;
+    part(row, ".name").textContent = name;
+    part(row, ".percent").textContent = percent(score);
+    part(row, ".fill").style.width = `${100 * score}%`;
+    part(row, ".mark").style.left = `${100 * threshold}%`;
     button.onclick = () => this.toggleMap(name);
     return row;
   }
 
   hideMap() {
     this.explained = null;
-    this.card.querySelector(".layer").hidden = this.card.querySelector(".plain").hidden = true;
-    this.card.querySelector(".explained").textContent = "";
+    part(this.card, "img.layer").hidden = part(this.card, "button.plain").hidden = true;
+    part(this.card, ".explained").textContent = "";
   }
 
+  /** @param {boolean} isPlain */
   showPlain(isPlain) {
-    this.card.querySelector(".layer").hidden = isPlain;
-    this.card.querySelector(".plain").setAttribute("aria-pressed", String(isPlain));
+    part(this.card, "img.layer").hidden = isPlain;
+    part(this.card, "button.plain").setAttribute("aria-pressed", String(isPlain));
   }
 
+  /** @param {string} name */
   async toggleMap(name) {
-    const words = this.card.querySelector(".explained");
+    const words = part(this.card, ".explained");
     const isShown = this.explained === name;
     this.hideMap();
     if (!isShown) this.explained = name;
@@ -139,11 +202,11 @@ class Entry {
     try {
       const { map, box, layer } = await explain(page.model, this.file, name);
       if (this.explained !== name) return; // another label was chosen meanwhile
-      lay(this.card.querySelector(".layer"), layer, box);
-      this.card.querySelector(".plain").hidden = false;
+      lay(part(this.card, "img.layer"), layer, box);
+      part(this.card, "button.plain").hidden = false;
       this.showPlain(false);
       words.textContent = inWords(map, name);
-    } catch (error) {
+    } catch (/** @type {any} */ error) {
       if (!needsToken(error)) words.textContent = `No heat map: ${error.message}.`;
     }
   }
@@ -156,6 +219,7 @@ class Entry {
 
 // --- photos ---
 
+/** @param {Iterable<File>} files */
 async function add(files) {
   const entries = [...files].map((file) => new Entry(file));
   if (!entries.length) return;
@@ -165,6 +229,7 @@ async function add(files) {
   await score(entries);
 }
 
+/** @param {Entry[]} entries */
 async function score(entries) {
   const { turn } = page;
   for (const part of inRequests(entries)) {
@@ -174,7 +239,7 @@ async function score(entries) {
       const answers = await predict(page.model, part.map((entry) => entry.file), { previews: seen.includes(false) });
       if (page.turn !== turn) return; // another model was chosen meanwhile, or all photos were removed
       part.forEach((entry, index) => entry.setAnswer(answers[index]));
-    } catch (error) {
+    } catch (/** @type {any} */ error) {
       if (page.turn !== turn || needsToken(error)) return;
       part.forEach((entry) => entry.setAnswer({ image: entry.file.name, labels: [], scores: {}, error: error.message }));
     }
@@ -188,18 +253,23 @@ async function score(entries) {
   byId("download").disabled = false;
 }
 
-// A few photos at a time, as many as a request may hold; so the first answers come soon.
+/**
+ * A few photos at a time, as many as a request may hold; so the first answers come soon.
+ *
+ * @param {Entry[]} entries
+ */
 function inRequests(entries) {
   const most = Math.min(PHOTOS_PER_REQUEST, page.mostPhotos);
+  /** @type {Entry[][]} */
   const parts = [];
   let nBytes = Infinity;
   for (const entry of entries) {
     const size = entry.file.size + FORM_BYTES;
-    if (nBytes + size > page.mostBytes || parts.at(-1).length === most) {
+    if (nBytes + size > page.mostBytes || parts.at(-1)?.length === most) {
       parts.push([]);
       nBytes = 0;
     }
-    parts.at(-1).push(entry);
+    parts.at(-1)?.push(entry);
     nBytes += size;
   }
   return parts;
@@ -220,17 +290,18 @@ function showSliders() {
   const wanted = byId("filter").value.trim().toLowerCase();
   const found = page.labels.filter(({ name }) => name.toLowerCase().includes(wanted)).slice(0, SLIDERS_SHOWN);
   byId("sliders").replaceChildren(...found.map(slider));
-  document.querySelector(".filter").hidden = page.labels.length <= 12;
+  part(document, "label.filter").hidden = page.labels.length <= 12;
   byId("thresholds").hidden = !page.labels.length;
   showCounts();
 }
 
+/** @param {Label} label */
 function slider({ name }) {
-  const item = copyOf("slider");
-  const input = item.querySelector("input");
+  const item = copyOf(byId("slider"));
+  const input = part(item, "input");
   item.dataset.label = name;
-  item.querySelector(".name").textContent = name;
-  input.value = String(Math.round(100 * page.thresholds.get(name)));
+  part(item, ".name").textContent = name;
+  input.value = String(Math.round(100 * thresholdOf(name)));
   input.oninput = () => {
     page.thresholds.set(name, Number(input.value) / 100);
     page.isMoved = true;
@@ -242,12 +313,12 @@ function slider({ name }) {
 }
 
 function showCounts() {
-  const answers = page.entries.map((entry) => entry.answer).filter((answer) => answer && !answer.error);
-  for (const item of byId("sliders").children) {
-    const name = item.dataset.label;
+  const answers = page.entries.flatMap(({ answer }) => (answer && !answer.error ? [answer] : []));
+  for (const item of byId("sliders").querySelectorAll("li")) {
+    const name = item.dataset.label ?? "";
     const n = answers.filter((answer) => labelsOf(answer).includes(name)).length;
-    const threshold = percent(page.thresholds.get(name));
-    item.querySelector("output").textContent = answers.length ? `${threshold} · ${n} of ${answers.length}` : threshold;
+    const threshold = percent(thresholdOf(name));
+    part(item, "output").textContent = answers.length ? `${threshold} · ${n} of ${answers.length}` : threshold;
   }
 }
 
@@ -261,6 +332,7 @@ function resetThresholds() {
 
 // --- server ---
 
+/** @param {unknown} error */
 function needsToken(error) {
   if (!(error instanceof NeedsToken)) return false;
   byId("token-form").hidden = false;
@@ -269,13 +341,14 @@ function needsToken(error) {
   return true;
 }
 
+/** @param {string} name */
 async function useModel(name) {
   page.turn += 1;
   const { turn } = page;
   let labels;
   try {
     labels = await getLabels(name);
-  } catch (error) {
+  } catch (/** @type {any} */ error) {
     if (!needsToken(error)) say(`The server does not answer: ${error.message}.`);
     return;
   }
@@ -298,21 +371,21 @@ async function begin() {
     byId("model").replaceChildren(...models.map((name) => new Option(name, name)));
     byId("model-choice").hidden = models.length < 2;
     await useModel(models[0]);
-  } catch (error) {
+  } catch (/** @type {any} */ error) {
     if (!needsToken(error)) say(`The server does not answer: ${error.message}.`);
   }
 }
 
-byId("files").onchange = (event) => {
-  add(event.target.files);
-  event.target.value = "";
+byId("files").onchange = () => {
+  add(byId("files").files ?? []);
+  byId("files").value = "";
 };
-byId("model").onchange = (event) => useModel(event.target.value);
+byId("model").onchange = () => useModel(byId("model").value);
 byId("clear").onclick = clear;
 byId("reset").onclick = resetThresholds;
 byId("filter").oninput = showSliders;
 byId("download").onclick = () => {
-  const answers = page.entries.map((entry) => entry.answer).filter(Boolean);
+  const answers = page.entries.flatMap(({ answer }) => answer ?? []);
   download(toCsv(answers, page.labels.map(({ name }) => name), labelsOf), "predictions.csv");
 };
 byId("save").onclick = () => download(thresholdsToCsv(page.thresholds), "thresholds.csv");
@@ -335,8 +408,8 @@ document.addEventListener("dragleave", (event) => {
 document.addEventListener("drop", (event) => {
   event.preventDefault();
   drop.classList.remove("over");
-  add(event.dataTransfer.files);
+  add(event.dataTransfer?.files ?? []);
 });
-document.addEventListener("paste", (event) => add(event.clipboardData.files));
+document.addEventListener("paste", (event) => add(event.clipboardData?.files ?? []));
 
 begin();

@@ -10,10 +10,13 @@ const SECONDS_BETWEEN_LOOKS = 2;
 const shell = new Shell();
 const { project } = shell;
 const views = { label: new LabelView(shell), grid: new GridView(shell) };
+/** @typedef {keyof typeof views} Name of a view */
+const NAMES = /** @type {Name[]} */ (Object.keys(views));
 
+/** @param {Name} name */
 function open(name) {
   shell.view = views[name];
-  for (const other of Object.keys(views)) {
+  for (const other of NAMES) {
     byId(`${other}-view`).hidden = other !== name;
     byId(`open-${other}`).setAttribute("aria-pressed", String(other === name));
   }
@@ -33,6 +36,7 @@ const goBack = () =>
     () => shell.say("Undone."),
   );
 
+/** @type {Record<string, () => void>} */
 const ACTIONS = {
   u: goBack,
   g: () => open(shell.view === views.grid ? "label" : "grid"),
@@ -40,10 +44,11 @@ const ACTIONS = {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || !shell.view) return;
-  const isTyping = event.target.matches("input:not([type=range]), select");
-  if (event.key === "Escape" && isTyping) event.target.blur();
+  const target = /** @type {HTMLElement} */ (event.target);
+  const isTyping = target.matches("input:not([type=range]), select");
+  if (event.key === "Escape" && isTyping) target.blur();
   // Enter confirms, wherever a click on a label left the focus; Space is the key of a button.
-  const isPressed = event.key === "Enter" && event.target.matches("button:not(.answer, #zoom), summary");
+  const isPressed = event.key === "Enter" && target.matches("button:not(.answer, #zoom), summary");
   if (isTyping || isPressed || (event.repeat && !event.key.startsWith("Arrow"))) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (ACTIONS[key]) ACTIONS[key]();
@@ -52,21 +57,21 @@ document.addEventListener("keydown", (event) => {
 });
 
 byId("undo").onclick = goBack;
-for (const name of Object.keys(views)) byId(`open-${name}`).onclick = () => open(name);
+for (const name of NAMES) byId(`open-${name}`).onclick = () => open(name);
 byId("reload").onclick = () =>
   shell.change(reload);
 
 async function follow() {
   try {
     await shell.waiting;
-    const shown = shell.view.current();
+    const shown = shell.view?.current();
     const { names } = project;
     if (await project.follow()) {
-      if (project.names !== names) shell.view.keep(shown);
+      if (project.names !== names) shell.view?.keep(shown);
       shell.show();
     } else shell.showTable(); // what is typed or open stays
     shell.settle("server");
-  } catch (error) {
+  } catch (/** @type {any} */ error) {
     shell.complain(error.message, "server");
   }
   setTimeout(follow, 1000 * SECONDS_BETWEEN_LOOKS);
@@ -75,7 +80,7 @@ async function follow() {
 async function begin() {
   try {
     await project.load();
-  } catch (error) {
+  } catch (/** @type {any} */ error) {
     return shell.complain(error.message);
   }
   byId("views").hidden = false;

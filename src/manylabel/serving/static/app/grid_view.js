@@ -1,7 +1,13 @@
 // One label at a time over many photos. Only the tiles that are seen exist.
 
+import { copyOf, part } from "../dom.js";
 import { pictureOf, setAnswers } from "./api.js";
 import { WORDS, byId, count } from "./shell.js";
+
+/**
+ * @typedef {import("./api.js").Answer} Answer
+ * @typedef {import("./shell.js").Shell} Shell
+ */
 
 const SMALL_PX = 320;
 const GAP_PX = 8;
@@ -9,13 +15,19 @@ const ROWS_BEYOND = 2; // lines of tiles above and below what is seen
 const PAUSE_MS = 60; // pictures that only pass by are not loaded
 
 export class GridView {
+  /** @param {Shell} shell */
   constructor(shell) {
     this.shell = shell;
     this.project = shell.project;
+    /** @type {number[]} */
     this.rows = []; // the photos of the grid, in their order; those that no longer fit the filter stay until it is set again
-    this.tiles = new Map();
+    this.columns = 1;
+    /** @type {Map<number, HTMLElement>} */
+    this.tiles = new Map(); // by place
     this.place = 0; // of the tile that has the focus, in the grid
+    /** @type {number | null} */
     this.anchor = null; // place of the tile that was answered last
+    /** @type {Record<string, () => void>} */
     this.actions = {
       ArrowLeft: () => this.focus(this.place - 1),
       ArrowRight: () => this.focus(this.place + 1),
@@ -25,7 +37,7 @@ export class GridView {
       End: () => this.focus(this.rows.length - 1),
       "/": () => byId("grid-text").focus(),
     };
-    for (const id of ["grid-label", "grid-state"]) byId(id).onchange = () => this.choose();
+    byId("grid-label").onchange = byId("grid-state").onchange = () => this.choose();
     byId("grid-text").oninput = () => this.choose();
     byId("grid-size").oninput = () => this.layOut();
     byId("rest").onclick = () => this.answerRest();
@@ -76,9 +88,14 @@ export class GridView {
 
   // --- answers ---
 
+  /**
+   * @param {number[]} rows
+   * @param {() => Answer} choose
+   */
   answer(rows, choose) {
     const { label, shell, project } = this;
     if (!label || !rows.length) return;
+    /** @type {Answer} */
     let answer;
     shell.change(
       (since) => {
@@ -92,7 +109,12 @@ export class GridView {
     );
   }
 
-  // With Shift, all tiles from the one that was answered last get its answer.
+  /**
+   * With Shift, all tiles from the one that was answered last get its answer.
+   *
+   * @param {number} place
+   * @param {boolean} isRange
+   */
   toggle(place, isRange) {
     const { project, label, rows, anchor } = this;
     if (isRange && anchor !== null) {
@@ -108,6 +130,7 @@ export class GridView {
     this.answer(this.rows.filter((row) => this.project.answer(row, this.label) === "unknown"), () => "absent");
   }
 
+  /** @param {string} key */
   keydown(key) {
     if (!this.actions[key]) return false;
     this.actions[key]();
@@ -150,8 +173,13 @@ export class GridView {
     }
   }
 
+  /**
+   * @param {number} place
+   * @param {Partial<CSSStyleDeclaration>} style
+   */
   showTile(place, style) {
-    const [row, { project, label }] = [this.rows[place], this];
+    const { project, label } = this;
+    const row = this.rows[place];
     const answer = label ? project.answer(row, label) : "unknown";
     const tile = this.tiles.get(place) ?? this.makeTile(place, row);
     Object.assign(tile.style, style);
@@ -161,8 +189,12 @@ export class GridView {
     tile.setAttribute("aria-label", `${project.names[row]}: ${label} ${WORDS[answer]}`);
   }
 
+  /**
+   * @param {number} place
+   * @param {number} row
+   */
   makeTile(place, row) {
-    const tile = byId("tile").content.firstElementChild.cloneNode(true);
+    const tile = copyOf(byId("tile"));
     tile.title = this.project.names[row];
     tile.onclick = (event) => {
       this.place = place;
@@ -171,11 +203,12 @@ export class GridView {
     this.tiles.set(place, tile);
     byId("grid-space").append(tile);
     setTimeout(() => {
-      if (tile.isConnected) tile.querySelector("img").src = pictureOf(row, this.project.names[row], SMALL_PX);
+      if (tile.isConnected) part(tile, "img").src = pictureOf(row, this.project.names[row], SMALL_PX);
     }, PAUSE_MS);
     return tile;
   }
 
+  /** @param {number} place */
   focus(place) {
     if (place < 0 || place >= this.rows.length) return;
     this.place = place;

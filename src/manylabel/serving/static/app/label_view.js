@@ -1,20 +1,32 @@
 // One photo at a time: a button and a key per label.
 
+import { copyOf, part } from "../dom.js";
 import { changeLabels, pictureOf, setAnswers } from "./api.js";
 import { WORDS, byId, count } from "./shell.js";
+
+/**
+ * @typedef {import("./api.js").Answer} Answer
+ * @typedef {import("./api.js").Answers} Answers
+ * @typedef {import("./shell.js").Shell} Shell
+ */
 
 const LARGE_PX = 1600;
 const FEW_LABELS = 8;
 const KEYS = [..."1234567890abcdefhijklmopqrtvwxy"]; // g, n, s, u and z do something else
 
+const buttons = () => /** @type {HTMLButtonElement[]} */ ([...byId("labels").querySelectorAll("button.answer")]);
+
 export class LabelView {
+  /** @param {Shell} shell */
   constructor(shell) {
     this.shell = shell;
     this.project = shell.project;
     this.row = 0;
+    /** @type {number[]} */
     this.past = []; // photos shown before this one
     this.isSeen = false; // nothing is answered before the photo is there
     this.isLeaving = false; // a photo was confirmed, and the next one is on its way
+    /** @type {Record<string, () => void>} */
     this.actions = {
       ArrowLeft: () => this.move(-1),
       ArrowRight: () => this.move(1),
@@ -22,7 +34,7 @@ export class LabelView {
       n: () => this.confirm(true),
       s: () => this.move(1),
       z: () => this.zoom(),
-      "/": () => document.querySelector(".filter").hidden || byId("filter").focus(),
+      "/": () => part(document, "label.filter").hidden || byId("filter").focus(),
       "+": () => byId("new-label").focus(),
     };
     byId("confirm").onclick = () => this.confirm(false);
@@ -52,12 +64,17 @@ export class LabelView {
     return this.project.names[this.row];
   }
 
-  // Photos were listed anew: show the same one, if it is still there.
+  /**
+   * Photos were listed anew: show the same one, if it is still there.
+   *
+   * @param {string | undefined} name
+   */
   keep(name) {
     this.past = [];
-    this.row = Math.max(0, this.project.names.indexOf(name));
+    this.row = name === undefined ? 0 : Math.max(0, this.project.names.indexOf(name));
   }
 
+  /** @param {boolean} isSeen */
   see(isSeen) {
     this.isSeen = isSeen;
     byId("photo").style.visibility = isSeen ? "visible" : "hidden";
@@ -70,15 +87,26 @@ export class LabelView {
 
   // --- answers ---
 
-  // What is answered is decided when the answers before it are made.
+  /**
+   * What is answered is decided when the answers before it are made.
+   *
+   * @param {(row: number) => Answers} choose
+   * @param {() => void} after
+   */
   answer(choose, after) {
     const { row } = this;
     return this.shell.change((since) => setAnswers(since, { [row]: choose(row) }, this.queue), after);
   }
 
+  /**
+   * @param {string} label
+   * @param {boolean} isUnknown
+   */
   toggle(label, isUnknown) {
     if (!this.isReady()) return;
-    const next = (row) => (isUnknown ? "unknown" : this.project.answer(row, label) === "present" ? "absent" : "present");
+    /** @returns {Answer} */
+    const next = (/** @type {number} */ row) => (isUnknown ? "unknown" : this.project.answer(row, label) === "present" ? "absent" : "present");
+    /** @type {Answer} */
     let answer;
     this.answer(
       (row) => {
@@ -89,16 +117,20 @@ export class LabelView {
     );
   }
 
+  /** @param {boolean} isUnknown */
   toggleFound(isUnknown) {
-    const first = byId("labels").querySelector(".answer");
-    if (!first) return;
-    const { label } = first.dataset;
+    const label = buttons()[0]?.dataset.label;
+    if (label === undefined) return;
     byId("filter").value = "";
     byId("filter").blur();
     this.toggle(label, isUnknown);
   }
 
-  // Give every label without an answer, or every label, the answer "absent", and go on.
+  /**
+   * Give every label without an answer, or every label, the answer "absent", and go on.
+   *
+   * @param {boolean} isNone
+   */
   confirm(isNone) {
     const { project, row } = this;
     if (!project.labels.length) return byId("new-label").focus();
@@ -124,6 +156,7 @@ export class LabelView {
     return isReady;
   }
 
+  /** @param {string} name */
   addLabel(name) {
     this.shell.change((since) => changeLabels(since, "add", name), () => {
       byId("new-label").value = "";
@@ -137,19 +170,25 @@ export class LabelView {
     return this.queue === "all" ? [...this.project.names.keys()] : this.project.unlabeled();
   }
 
+  /** @param {number | undefined} row */
   goTo(row) {
     if (row === undefined || row === this.row) return;
     this.past.push(this.row);
     this.row = row;
   }
 
-  // The next photo of the queue in the order of the folder, from the start again behind the last.
+  /**
+   * The next photo of the queue in the order of the folder, from the start again behind the last.
+   *
+   * @param {1 | -1} step
+   */
   goOn(step) {
     const rows = this.rows().filter((other) => other !== this.row);
     if (step > 0) this.goTo(rows.find((other) => other > this.row) ?? rows[0]);
     else this.row = this.past.pop() ?? rows.findLast((other) => other < this.row) ?? rows.at(-1) ?? this.row;
   }
 
+  /** @param {1 | -1} step */
   move(step) {
     this.goOn(step);
     this.show();
@@ -161,6 +200,10 @@ export class LabelView {
     button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
   }
 
+  /**
+   * @param {string} key
+   * @param {KeyboardEvent} event
+   */
   keydown(key, event) {
     const digit = /^Digit(\d)$/.exec(event.code)?.[1]; // Shift turns digits into signs
     const label = this.project.labels[KEYS.indexOf(event.shiftKey && digit ? digit : key)];
@@ -193,50 +236,59 @@ export class LabelView {
 
   showLabels() {
     const { labels } = this.project;
-    document.querySelector(".filter").hidden = labels.length <= FEW_LABELS;
+    part(document, "label.filter").hidden = labels.length <= FEW_LABELS;
     const wanted = byId("filter").value.trim().toLowerCase();
     const list = byId("labels");
-    const focused = document.activeElement?.closest("#labels") ? document.activeElement.dataset.label : null;
+    const active = document.activeElement;
+    const focused = active instanceof HTMLElement && active.closest("#labels") ? active.dataset.label : null;
     list.replaceChildren(
       ...labels
-        .map((label, index) => [label, KEYS[index] ?? ""])
-        .filter(([label]) => label.toLowerCase().includes(wanted))
-        .map(([label, key]) => this.rowOf(label, key)),
+        .map((label, index) => ({ label, key: KEYS[index] ?? "" }))
+        .filter(({ label }) => label.toLowerCase().includes(wanted))
+        .map(({ label, key }) => this.rowOf(label, key)),
     );
-    if (focused !== null) [...list.querySelectorAll(".answer")].find((button) => button.dataset.label === focused)?.focus();
+    if (focused !== null) buttons().find((button) => button.dataset.label === focused)?.focus();
   }
 
+  /**
+   * @param {string} label
+   * @param {string} key
+   */
   rowOf(label, key) {
-    const item = byId("label-row").content.firstElementChild.cloneNode(true);
+    const item = copyOf(byId("label-row"));
     const answer = this.project.answer(this.row, label);
-    const button = item.querySelector(".answer");
+    const button = part(item, "button.answer");
     button.dataset.label = label;
     button.classList.add(answer);
     button.setAttribute("aria-pressed", { present: "true", absent: "false", unknown: "mixed" }[answer]);
     button.setAttribute("aria-label", `${label}: ${WORDS[answer]}`);
-    item.querySelector("kbd").textContent = key;
-    item.querySelector(".label-name").textContent = label;
-    item.querySelector(".state").textContent = WORDS[answer];
+    part(item, "kbd").textContent = key;
+    part(item, ".label-name").textContent = label;
+    part(item, ".state").textContent = WORDS[answer];
     button.onclick = (event) => this.toggle(label, event.shiftKey);
-    const details = item.querySelector("details");
-    details.querySelector("summary").setAttribute("aria-label", `Change the label ${label}`);
+    const details = part(item, "details");
+    part(details, "summary").setAttribute("aria-label", `Change the label ${label}`);
     details.ontoggle = () => details.open && this.showDetails(details, label);
     return item;
   }
 
+  /**
+   * @param {HTMLDetailsElement} details
+   * @param {string} label
+   */
   showDetails(details, label) {
     const { project, shell } = this;
     const n = project.count(label, "present");
-    const input = details.querySelector("input");
+    const input = part(details, "input");
     input.value = label;
-    details.querySelector(".hint").textContent = `On ${count(n, "photo")}. Enter the name of another label to merge the two.`;
-    details.querySelector("form").onsubmit = (event) => {
+    part(details, ".hint").textContent = `On ${count(n, "photo")}. Enter the name of another label to merge the two.`;
+    part(details, "form").onsubmit = (event) => {
       event.preventDefault();
       const to = input.value.trim();
       const kind = project.labels.includes(to) ? "merge" : "rename";
       if (to !== label) shell.change((since) => changeLabels(since, kind, label, to), () => shell.say(`${label} is now ${to}. Press U to undo.`));
     };
-    details.querySelector(".remove").onclick = () =>
+    part(details, "button.remove").onclick = () =>
       shell.change((since) => changeLabels(since, "remove", label), () => shell.say(`${label} was removed from ${count(n, "photo")}. Press U to undo.`));
   }
 

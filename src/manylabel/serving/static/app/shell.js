@@ -2,22 +2,94 @@
 
 import { Project } from "./project.js";
 
-export const byId = (id) => document.getElementById(id);
+/**
+ * @typedef {import("./api.js").Answer} Answer
+ * @typedef {import("./api.js").Labels} Labels
+ */
+
+/**
+ * A view of the page.
+ *
+ * @typedef {object} View
+ * @property {() => void} begin the view was opened
+ * @property {() => void} show
+ * @property {(key: string, event: KeyboardEvent) => boolean} keydown true if the key does something
+ * @property {() => string | undefined} current the name of its photo
+ * @property {(name: string | undefined) => void} keep photos were listed anew: show the same one, if it is still there
+ */
+
+/**
+ * What the page looks up by id.
+ *
+ * @typedef {object} Elements
+ * @property {HTMLFormElement} add
+ * @property {HTMLElement} alert
+ * @property {HTMLButtonElement} confirm
+ * @property {HTMLElement} done
+ * @property {HTMLInputElement} filter
+ * @property {HTMLElement} grid
+ * @property {HTMLElement} grid-count
+ * @property {HTMLSelectElement} grid-label
+ * @property {HTMLInputElement} grid-size
+ * @property {HTMLElement} grid-space
+ * @property {HTMLSelectElement} grid-state
+ * @property {HTMLInputElement} grid-text
+ * @property {HTMLElement} grid-view
+ * @property {HTMLTemplateElement} label-row
+ * @property {HTMLElement} label-view
+ * @property {HTMLElement} labels
+ * @property {HTMLElement} name
+ * @property {HTMLInputElement} new-label
+ * @property {HTMLButtonElement} next
+ * @property {HTMLButtonElement} none
+ * @property {HTMLButtonElement} open-grid
+ * @property {HTMLButtonElement} open-label
+ * @property {HTMLImageElement} photo
+ * @property {HTMLElement} position
+ * @property {HTMLButtonElement} previous
+ * @property {HTMLSelectElement} queue
+ * @property {HTMLButtonElement} reload
+ * @property {HTMLButtonElement} rest
+ * @property {HTMLButtonElement} skip
+ * @property {HTMLElement} start
+ * @property {HTMLElement} status
+ * @property {HTMLElement} table
+ * @property {HTMLTemplateElement} tile
+ * @property {HTMLButtonElement} undo
+ * @property {HTMLElement} views
+ * @property {HTMLButtonElement} zoom
+ */
+
+/** @type {import("../dom.js").ById<Elements>} */
+export const byId = (id) => /** @type {any} */ (document.getElementById(id));
+/**
+ * @param {number} n
+ * @param {string} thing
+ */
 export const count = (n, thing) => `${n.toLocaleString("en")} ${thing}${n === 1 ? "" : "s"}`;
+/** @type {Record<Answer, string>} */
 export const WORDS = { present: "present", absent: "absent", unknown: "not answered" };
 
 export class Shell {
   constructor() {
     this.project = new Project();
-    this.view = null;
+    /** @type {View | null} */
+    this.view = null; // until everything was loaded
+    /** @type {Promise<void>} */
     this.waiting = Promise.resolve();
+    this.complaint = ""; // what it is about
   }
 
+  /** @param {string} text */
   say(text) {
     byId("status").textContent = text;
   }
 
-  // A complaint stays until its cause is gone; it is not repeated to screen readers.
+  /**
+   * A complaint stays until its cause is gone; it is not repeated to screen readers.
+   *
+   * @param {string} text
+   */
   complain(text, about = "change") {
     this.complaint = about;
     if (text === byId("alert").textContent) return;
@@ -25,26 +97,31 @@ export class Shell {
     byId("alert").textContent = text;
   }
 
+  /** @param {string} about */
   settle(about) {
     if (this.complaint === about) this.complain("");
   }
 
-  // Make a change once those before it are made and shown: no key is lost, and each sees what the others did.
-  // The request gets the revision that the page has seen, and may be none.
+  /**
+   * Make a change once those before it are made and shown: no key is lost, and each sees what the others did.
+   * The request gets the revision that the page has seen, and may be none.
+   *
+   * @param {(since: number) => Promise<Labels> | undefined} request
+   */
   change(request, after = () => {}) {
     this.waiting = this.waiting.then(async () => {
-      const shown = this.view.current();
+      const shown = this.view?.current();
       try {
         const changed = await request(this.project.revision);
         if (!changed) return;
         this.project.take(changed);
-        if (changed.names.length) this.view.keep(shown);
+        if (changed.names.length) this.view?.keep(shown);
         this.settle("change");
         after();
         this.show();
-      } catch (error) {
+      } catch (/** @type {any} */ error) {
         this.complain(error.message);
-        if (error.status === 409) await this.project.load().then(() => this.view.keep(shown), () => {});
+        if (error.status === 409) await this.project.load().then(() => this.view?.keep(shown), () => {});
       }
     });
     return this.waiting;
@@ -52,10 +129,11 @@ export class Shell {
 
   show() {
     this.showTable();
-    this.view.show();
+    this.view?.show();
   }
 
   showTable() {
+    if (!this.project.table) return;
     const { name, given, is_saved, is_changed_elsewhere, problem, conflicts } = this.project.table;
     const beside = given === name ? "" : ` ${given} is not changed.`;
     const state = this.project.revision === 0 ? "Answers will be saved to" : is_saved ? "Saved in" : "Saving to";
