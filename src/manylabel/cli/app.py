@@ -5,14 +5,14 @@ Out: a page on this machine, until Ctrl-C; the table of labels.
 """
 
 import logging
-import webbrowser
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Annotated
 
 import typer
 
 from manylabel.cli import options
 from manylabel.cli.console import VisibleFormatter, show_line
+from manylabel.cli.private_page import open_page
 from manylabel.config import DataConfig
 
 
@@ -47,10 +47,12 @@ def app(
     log.setLevel(logging.WARNING)
     logging.basicConfig(level=logging.INFO, handlers=[log])
 
-    def start(address: str) -> None:
-        show_line(f"Label at {address} until Ctrl-C.")
-        if browser:
-            webbrowser.open(address)
+    # Ctrl-C is the usual way to stop; the table is written first.
+    with suppress(KeyboardInterrupt), ExitStack() as opened:
 
-    with suppress(KeyboardInterrupt):  # the usual way to stop; the table is written first
+        def start(address: str) -> None:
+            show_line(f"Label at {address} until Ctrl-C.")
+            if browser:
+                open_page(address, until=opened)
+
         label(photos, labels, config=form, author=as_, port=port, on_start=start)
