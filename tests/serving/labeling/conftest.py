@@ -98,3 +98,23 @@ def labeling(photos: Path, tmp_path: Path) -> Iterator[Labeling]:
             yield Labeling(
                 url=f"http://{host}:{port}", client=client, store=store, photos=photos, table=table
             )
+
+
+@pytest.fixture
+def page(browser: Any, labeling: Labeling) -> Iterator[Any]:
+    """Open the page; whatever its console complains about fails the test."""
+    page = browser.new_page(viewport={"width": 1100, "height": 900})
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(f"{labeling.url}/?token={TOKEN}")
+    page.wait_for_selector("#photo[style*='visible']")
+    yield page
+    page.close()
+    assert [text for text in complaints if "409 (Conflict)" not in text] == []
+
+
+def wait_for_answer(page: Any, text: str) -> None:
+    """Wait until the page has said something, and shows its photo."""
+    page.wait_for_selector(f"#status:has-text({text!r})")
+    page.wait_for_selector("#photo[style*='visible']", state="attached")

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +14,7 @@ from manylabel.data.formats import read_table
 from manylabel.serving.labeling.app import create_labeling_app
 from manylabel.serving.labeling.state import LabelingState
 from tests.serving.conftest import listening
-from tests.serving.labeling.conftest import TABLE, TOKEN, Client, Labeling
+from tests.serving.labeling.conftest import TABLE, TOKEN, Client, Labeling, wait_for_answer
 
 
 def test_the_address_with_the_token_opens_the_page_once(labeling: Labeling) -> None:
@@ -76,26 +75,6 @@ def test_the_command_shows_its_address_and_saves_the_table(photos: Path) -> None
         process.wait(30)
 
     assert (photos / "labels.csv").read_text() == "image,boat\nb #1 100%.jpg,1\n"
-
-
-@pytest.fixture
-def page(browser: Any, labeling: Labeling) -> Iterator[Any]:
-    """Open the page; whatever its console complains about fails the test."""
-    page = browser.new_page(viewport={"width": 1100, "height": 900})
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(f"{labeling.url}/?token={TOKEN}")
-    page.wait_for_selector("#photo[style*='visible']")
-    yield page
-    page.close()
-    assert [text for text in complaints if "409 (Conflict)" not in text] == []
-
-
-def wait_for_answer(page: Any, text: str) -> None:
-    """Wait until the page has said something, and shows its photo."""
-    page.wait_for_selector(f"#status:has-text({text!r})")
-    page.wait_for_selector("#photo[style*='visible']", state="attached")
 
 
 def test_photos_are_labeled_with_the_keyboard_alone(page: Any, labeling: Labeling) -> None:
@@ -191,6 +170,31 @@ def test_labels_are_added_and_renamed_as_text_not_as_markup(page: Any) -> None:
     page.locator("details[open] button[type=submit]").click()
     wait_for_answer(page, "is now boat. Press U to undo.")
     assert page.locator(".label-name").all_inner_texts() == ["beach", "boat"]
+
+
+def test_undo_reaches_behind_a_reload_of_the_page(page: Any, labeling: Labeling) -> None:
+    page.keyboard.press("2")
+    wait_for_answer(page, "boat: present")
+    page.reload()
+    page.wait_for_selector("#photo[style*='visible']")
+    page.keyboard.press("u")
+    wait_for_answer(page, "Undone.")
+
+    assert labeling.store.answers.answer("b #1 100%.jpg", "boat") == "unknown"
+
+
+def test_undo_works_where_the_browser_keeps_nothing(page: Any, labeling: Labeling) -> None:
+    page.add_init_script(
+        "Object.defineProperty(window, 'sessionStorage', { get() { throw new Error('not allowed'); } });"
+    )
+    page.reload()
+    page.wait_for_selector("#photo[style*='visible']")
+    page.keyboard.press("2")
+    wait_for_answer(page, "boat: present")
+    page.keyboard.press("u")
+    wait_for_answer(page, "Undone.")
+
+    assert labeling.store.answers.answer("b #1 100%.jpg", "boat") == "unknown"
 
 
 def test_two_browsers_see_the_changes_of_each_other(page: Any, browser: Any, labeling: Labeling) -> None:

@@ -30,8 +30,19 @@
  * @property {Table} table
  */
 
-// Each browser undoes its own actions.
-const client = crypto.randomUUID();
+// Each tab undoes its own actions, also after it was loaded again.
+function findClient() {
+  const made = crypto.randomUUID();
+  try {
+    const kept = sessionStorage.getItem("client") ?? made;
+    sessionStorage.setItem("client", kept);
+    return kept;
+  } catch {
+    return made; // this browser keeps nothing
+  }
+}
+
+const client = findClient();
 
 /**
  * @param {string} path
