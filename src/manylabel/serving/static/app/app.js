@@ -2,6 +2,7 @@
 
 import { reload, undo } from "./api.js";
 import { GridView } from "./grid_view.js";
+import { keyOf } from "./keys.js";
 import { LabelView } from "./label_view.js";
 import { Shell, byId } from "./shell.js";
 
@@ -50,7 +51,7 @@ document.addEventListener("keydown", (event) => {
   // Enter confirms, wherever a click on a label left the focus; Space is the key of a button.
   const isPressed = event.key === "Enter" && target.matches("button:not(.answer, #zoom), summary");
   if (isTyping || isPressed || (event.repeat && !event.key.startsWith("Arrow"))) return;
-  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const key = keyOf(event);
   if (ACTIONS[key]) ACTIONS[key]();
   else if (!shell.view.keydown(key, event)) return;
   event.preventDefault();

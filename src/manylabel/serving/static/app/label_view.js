@@ -205,8 +205,7 @@ export class LabelView {
    * @param {KeyboardEvent} event
    */
   keydown(key, event) {
-    const digit = /^Digit(\d)$/.exec(event.code)?.[1]; // Shift turns digits into signs
-    const label = this.project.labels[KEYS.indexOf(event.shiftKey && digit ? digit : key)];
+    const label = this.project.labels[KEYS.indexOf(key)];
     if (this.actions[key]) this.actions[key]();
     else if (label !== undefined) this.toggle(label, event.shiftKey);
     else return false;
