@@ -68,3 +68,61 @@ def test_keys_with_other_letters_stay_what_they_are(page: Any, labeling: Labelin
     page.wait_for_timeout(200)
 
     assert labeling.store.answers.revision == 0
+
+
+def test_all_keys_are_listed_and_none_of_them_acts_behind_the_list(page: Any, labeling: Labeling) -> None:
+    page.locator("#zoom").focus()
+    page.keyboard.press("?")
+    listed = page.get_by_role("dialog", name="Keys")
+    assert listed.get_by_role("rowheader").count() == 16
+    assert page.evaluate("document.activeElement.id") == "close-keys"
+    for key in ("1", "n", "g", "ArrowRight"):
+        page.keyboard.press(key)
+    page.keyboard.press("Escape")
+    assert not listed.is_visible()
+    assert page.evaluate("document.activeElement.id") == "zoom"
+
+    assert labeling.store.answers.revision == 0
+    assert page.locator("#label-view").is_visible()
+
+
+@pytest.mark.parametrize("closing", ["?", "Enter", "Escape"])
+def test_the_list_of_keys_is_opened_by_a_button_and_closed_by_keys(closing: str, page: Any) -> None:
+    page.get_by_role("button", name="Keys").click()
+    assert page.locator("#keys").is_visible()
+    page.keyboard.press(closing)
+    assert not page.locator("#keys").is_visible()
+
+
+def test_a_question_mark_that_is_typed_into_a_field_is_text(page: Any) -> None:
+    page.keyboard.press("+")
+    page.keyboard.type("boat?")
+
+    assert page.locator("#new-label").input_value() == "boat?"
+    assert not page.locator("#keys").is_visible()
+
+
+def test_every_stop_of_the_tab_key_is_seen_and_has_a_name(page: Any) -> None:
+    names = []
+    page.evaluate("document.activeElement.blur()")
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        seen = page.evaluate(
+            """() => {
+                const element = document.activeElement;
+                if (element === document.body) return null;
+                const { outlineStyle, outlineWidth } = getComputedStyle(element);
+                const isSeen = outlineStyle !== "none" && parseFloat(outlineWidth) >= 2;
+                const name = element.id || element.getAttribute("aria-label") || element.textContent;
+                return { isSeen, name };
+            }"""
+        )
+        if seen is None or seen["name"] in names:
+            break
+        assert seen["isSeen"], seen["name"]
+        assert seen["name"].strip()
+        names.append(seen["name"])
+
+    assert names[:5] == ["open-label", "open-grid", "undo", "open-keys", "zoom"]
+    assert names[6:8] == ["beach: not answered", "Change the label beach"]
+    assert names[-5:] == ["confirm", "none", "previous", "next", "skip"]

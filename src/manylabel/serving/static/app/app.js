@@ -37,8 +37,11 @@ const goBack = () =>
     () => shell.say("Undone."),
   );
 
+const showKeys = () => (byId("keys").open ? byId("keys").close() : byId("keys").showModal());
+
 /** @type {Record<string, () => void>} */
 const ACTIONS = {
+  "?": showKeys,
   u: goBack,
   g: () => open(shell.view === views.grid ? "label" : "grid"),
 };
@@ -52,12 +55,14 @@ document.addEventListener("keydown", (event) => {
   const isPressed = event.key === "Enter" && target.matches("button:not(.answer, #zoom), summary");
   if (isTyping || isPressed || (event.repeat && !event.key.startsWith("Arrow"))) return;
   const key = keyOf(event);
+  if (byId("keys").open && key !== "?") return;
   if (ACTIONS[key]) ACTIONS[key]();
   else if (!shell.view.keydown(key, event)) return;
   event.preventDefault();
 });
 
 byId("undo").onclick = goBack;
+byId("open-keys").onclick = byId("close-keys").onclick = showKeys;
 for (const name of NAMES) byId(`open-${name}`).onclick = () => open(name);
 byId("reload").onclick = () =>
   shell.change(reload);

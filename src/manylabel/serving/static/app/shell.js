@@ -24,6 +24,7 @@ import { Project } from "./project.js";
  * @typedef {object} Elements
  * @property {HTMLFormElement} add
  * @property {HTMLElement} alert
+ * @property {HTMLButtonElement} close-keys
  * @property {HTMLButtonElement} confirm
  * @property {HTMLElement} done
  * @property {HTMLInputElement} filter
@@ -35,6 +36,7 @@ import { Project } from "./project.js";
  * @property {HTMLSelectElement} grid-state
  * @property {HTMLInputElement} grid-text
  * @property {HTMLElement} grid-view
+ * @property {HTMLDialogElement} keys
  * @property {HTMLTemplateElement} label-row
  * @property {HTMLElement} label-view
  * @property {HTMLElement} labels
@@ -43,6 +45,7 @@ import { Project } from "./project.js";
  * @property {HTMLButtonElement} next
  * @property {HTMLButtonElement} none
  * @property {HTMLButtonElement} open-grid
+ * @property {HTMLButtonElement} open-keys
  * @property {HTMLButtonElement} open-label
  * @property {HTMLImageElement} photo
  * @property {HTMLElement} position
