@@ -21,6 +21,7 @@ from manylabel.io.cache import (
     list_cache,
     make_room,
     mark_used,
+    pictures_folder,
 )
 from manylabel.io.files import try_to_lock
 
@@ -117,6 +118,32 @@ def test_converted_models_count_and_go_like_features(tmp_path: Path) -> None:
     assert (newest.exists(), letters(tmp_path)) == (True, "")
 
     assert clear_cache(tmp_path).n_entries == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def save_pictures(folder: Path, letter: str, *, n: int, age: float) -> Path:
+    """Put small pictures of 1000 bytes into the cache, last used some seconds ago."""
+    path = pictures_folder(folder, letter * 64)
+    path.mkdir(parents=True)
+    for number in range(n):
+        (path / f"{number:064}.jpg").write_bytes(bytes(1000))
+    os.utime(path, (time.time() - age, time.time() - age))
+    return path
+
+
+def test_small_pictures_of_a_folder_are_one_entry_that_goes_as_a_whole(tmp_path: Path) -> None:
+    old, new = save_pictures(tmp_path, "a", n=3, age=300), save_pictures(tmp_path, "b", n=2, age=100)
+    save(tmp_path, "f", age=200)
+
+    entries = list_cache(tmp_path).entries
+    assert [(entry.path, entry.what, entry.n_bytes) for entry in entries if entry.path != old] == [
+        (new, "small pictures", 2000),
+        (feature_path(tmp_path, "f" * 64), None, 1000),
+    ]
+
+    make_room(save(tmp_path, "g"), limit_bytes=4500)
+    assert (old.exists(), new.exists(), letters(tmp_path)) == (False, True, "fg")
+    assert clear_cache(tmp_path).n_entries == 3
     assert list(tmp_path.iterdir()) == []
 
 

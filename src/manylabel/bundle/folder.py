@@ -34,8 +34,8 @@ from manylabel.bundle.tables import (
     write_thresholds,
 )
 from manylabel.errors import BundleError, ConfigError, OutputError
-from manylabel.io.cache import keep_elsewhere
 from manylabel.io.files import LEFT_BEHIND, file_sha256, is_full, write_atomically, writing
+from manylabel.io.spare_folder import keep_elsewhere
 from manylabel.io.untrusted_files import check_plain, check_size, read_json
 from manylabel.types import FloatArray, IntArray, Thresholds
 

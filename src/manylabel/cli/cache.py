@@ -18,7 +18,7 @@ def cache(
         bool, typer.Option("--clear", help="Remove everything from the cache, except runs in progress.")
     ] = False,
 ) -> None:
-    """Show or clear the cache of features, converted models and unfinished runs.
+    """Show or clear the cache of features, converted models, small pictures and unfinished runs.
 
     The folder is MANYLABEL_CACHE, or the user's cache folder. Above MANYLABEL_CACHE_GB gigabytes (20 by
     default), the least recently used files are removed. --clear also removes the half-written folders that

@@ -348,10 +348,10 @@ def show_cache(contents: "CacheContents") -> None:
     table.add_column("Size", justify="right", no_wrap=True)
     table.add_column("Last used", no_wrap=True)
     for entry in contents.entries:
-        is_model = entry.what == "converted model"
+        is_set = entry.what not in ("converted model", "small pictures")
         table.add_row(
-            as_cell(_or_unknown(entry.model)),
-            *("" if is_model else _or_unknown(number) for number in (entry.n_photos, entry.n_views)),
+            as_cell("" if entry.what == "small pictures" else _or_unknown(entry.model)),
+            *(_or_unknown(number) if is_set else "" for number in (entry.n_photos, entry.n_views)),
             as_cell(_or_unknown(entry.what)),
             format_bytes(entry.n_bytes),
             f"{datetime.fromtimestamp(entry.last_used):%Y-%m-%d %H:%M}",

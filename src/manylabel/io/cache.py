@@ -1,4 +1,4 @@
-"""The cache of features, converted models and unfinished runs: its folder, contents and limit.
+"""The cache of features, converted models, small pictures and unfinished runs: its folder, contents, limit.
 
 In:  MANYLABEL_CACHE (the folder) and MANYLABEL_CACHE_GB (its limit); what training and prediction wrote.
 Out: paths, a listing, fewer files.
@@ -14,7 +14,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,9 +36,10 @@ _SECONDS_UNTIL_LOCKED = 60
 # Version 0.1 wrote .safetensors.
 _FEATURES = re.compile(r"[0-9a-f]{64}\.(npy|safetensors)")
 _DETAILS = re.compile(r"[0-9a-f]{64}\.json")
-_ENGINES = re.compile(r"[0-9a-f]{64}")
+_ENGINES = _PICTURES = re.compile(r"[0-9a-f]{64}")
 _LEFT_BEHIND = re.compile(r"\.?[0-9a-f]{64}\.(.*\.)?(partial|lock|old)")
-_FEATURES_FOLDER, _ENGINES_FOLDER = "features", "engines"
+_FEATURES_FOLDER, _ENGINES_FOLDER, _PICTURES_FOLDER = "features", "engines", "pictures"
+_KINDS = {_ENGINES_FOLDER: "converted model", _PICTURES_FOLDER: "small pictures"}
 _ANYTHING = re.compile(".*")
 ENGINE_FACTS_FILE = "facts.json"
 _logger = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class CacheEntry:
-    """A file of features or the folder of a converted model; None for what it does not tell.
+    """A file of features, or a folder of a converted model or small pictures; None for what it does not tell.
 
     Attributes:
         path: The file or folder.
@@ -95,7 +96,7 @@ class ClearedCache:
 
     Attributes:
         folder: Folder of the cache.
-        n_entries: Number of sets of features, converted models and interrupted runs that were removed.
+        n_entries: Number of sets of features, converted models, folders of pictures and interrupted runs.
         n_bytes: Bytes that were freed.
     """
 
@@ -183,6 +184,16 @@ def engine_folder(folder: Path, key: str) -> Path:
     return folder / _ENGINES_FOLDER / key
 
 
+def pictures_folder(folder: Path, key: str) -> Path:
+    """Return the folder of small pictures of some photos.
+
+    Args:
+        folder: Folder of the cache.
+        key: Hash of what tells these photos from others, 64 hexadecimal digits.
+    """
+    return folder / _PICTURES_FOLDER / key
+
+
 def mark_used(path: Path) -> None:
     """Note that an entry was read just now, unless the disk is read-only."""
     with suppress(OSError):
@@ -239,7 +250,7 @@ def list_cache(folder: Path | None = None) -> CacheContents:
 
 
 def clear_cache(folder: Path | None = None) -> ClearedCache:
-    """Remove all features, converted models and interrupted runs from the cache.
+    """Remove all features, converted models, small pictures and interrupted runs from the cache.
 
     Also remove the half-written folders that killed runs left beside their outputs, and no other files. Runs
     in progress continue: they keep what they have read, and write again what they need.
@@ -265,45 +276,10 @@ def clear_cache(folder: Path | None = None) -> ClearedCache:
             problems.append(f"{path}: cannot be removed: {error.strerror or error}")
     for out in [run.out for run in interrupted if run.out is not None]:
         remove_abandoned_lock(out)
-    remove_empty(folder / name for name in (_FEATURES_FOLDER, _ENGINES_FOLDER, RUNS_FOLDER))
+    remove_empty(folder / name for name in (_FEATURES_FOLDER, *_KINDS, RUNS_FOLDER))
     if problems:
         raise OutputError("\n".join(problems))
     return ClearedCache(folder=folder, n_entries=len(entries) + len(interrupted), n_bytes=n_bytes)
-
-
-def keep_elsewhere(fill: Callable[[Path], None], *, name: str) -> Path | None:
-    """Write files to a new folder in the user's cache or, if that is full, in the folder for temporary files.
-
-    Args:
-        fill: Writes the files to an empty folder; raises OSError or OutputError if it cannot.
-        name: Part of the name of the folder.
-
-    Returns:
-        The folder; None if no disk has room.
-    """
-    for parent in _spare_folders():
-        with suppress(OSError):
-            parent.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(prefix=f"manylabel-{name}-", dir=parent))
-            if _is_filled(folder, fill):
-                return folder
-    return None
-
-
-def _spare_folders() -> Iterator[Path]:
-    yield default_cache()
-    with suppress(OSError):
-        yield Path(tempfile.gettempdir())
-
-
-def _is_filled(folder: Path, fill: Callable[[Path], None]) -> bool:
-    try:
-        fill(folder)
-    except (OSError, OutputError) as error:
-        _logger.info("%s: has no room for it either: %s", folder.parent, error)
-        shutil.rmtree(folder, ignore_errors=True)
-        return False
-    return True
 
 
 def _found(folder: Path) -> Iterator[tuple[Path, int, os.stat_result]]:
@@ -311,20 +287,27 @@ def _found(folder: Path) -> Iterator[tuple[Path, int, os.stat_result]]:
     for path, stat in _stats(folder / _FEATURES_FOLDER, _FEATURES):
         yield path, stat.st_size + _size(details_path(path)), stat
     for path, stat in _stats(folder / _ENGINES_FOLDER, _ENGINES):
-        yield path, sum(part.st_size for _, part in _stats(path, _ANYTHING)), stat
+        yield path, size_of_folder(path), stat
+    for path, stat in _stats(folder / _PICTURES_FOLDER, _PICTURES):
+        yield path, size_of_folder(path), stat
+
+
+def size_of_folder(folder: Path) -> int:
+    """Return the bytes of the files of a folder, without those of folders below it."""
+    return sum(part.st_size for _, part in _stats(folder, _ANYTHING))
 
 
 def _describe(path: Path, n_bytes: int, stat: os.stat_result) -> CacheEntry:
-    is_engine = path.parent.name == _ENGINES_FOLDER
+    kind = path.parent.name
     metadata: dict[str, Any] = {}
     with suppress(OSError, ValueError, KeyError, TypeError):
-        metadata = _read_engine_facts(path) if is_engine else _read_metadata(path)
+        metadata = _read_engine_facts(path) if kind == _ENGINES_FOLDER else _read_metadata(path)
     return CacheEntry(
         path=path,
         model=metadata.get("model"),
         n_photos=_number(metadata.get("n_photos")),
         n_views=_number(metadata.get("n_views")),
-        what="converted model" if is_engine else metadata.get("what"),
+        what=_KINDS[kind] if kind in _KINDS else metadata.get("what"),
         n_bytes=n_bytes,
         last_used=stat.st_mtime,
     )

@@ -16,6 +16,8 @@ from manylabel.annotation.label_store import LabelStore
 from manylabel.config import DataConfig
 from manylabel.serving.error_answers import answer_errors
 from manylabel.serving.hosts import AllowedHosts, KnownHosts
+from manylabel.serving.labeling.picture_cache import PictureCache
+from manylabel.serving.labeling.pictures import Pictures
 from manylabel.serving.labeling.routes import router
 from manylabel.serving.labeling.state import LabelingState
 from manylabel.serving.limits import ServeLimits
@@ -50,6 +52,7 @@ def label(
         on_start: Called with the address of the page once the server listens.
 
     Raises:
+        ConfigError: MANYLABEL_CACHE_GB is not a positive number.
         InputError: The labels cannot be read, another process changes them, or the port is taken.
         OutputError: The journal of changes cannot be written.
     """
@@ -61,6 +64,7 @@ def label(
         state = LabelingState(store, author=name, token=token, port=number)
         app = create_labeling_app(state, limits=limits)
         server = make_server(app, limits=limits)
+        state.pictures = Pictures(cache=PictureCache(photos))
         on_start(f"http://{_HOST}:{number}/?token={token}")
         server.run(sockets=[taken])
 
