@@ -1,7 +1,7 @@
-"""Give tests of the server a running one, and a client that sends any bytes.
+"""Give tests of the server a running one, a client that sends any bytes, and a browser.
 
 In:  an app.
-Out: its host and port while a block lasts; answers.
+Out: its host and port while a block lasts; answers; what keeps people with disabilities from using a page.
 """
 
 import http.client
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,11 @@ from manylabel.serving.state import Measures
 Address = tuple[str, int]
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+AXE = Path(__file__).parents[2] / "tools" / "pages" / "node_modules" / "axe-core" / "axe.min.js"
+STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+FIND_BARRIERS = """(tags) => axe.run({ runOnly: tags }).then(({ violations }) =>
+    violations.flatMap(({ id, nodes }) => nodes.map(({ target, any, all }) =>
+        `${id}: ${target.join(" ")}: ${[...any, ...all].map(({ message }) => message).join("; ")}`)))"""
 
 
 @dataclass(frozen=True)
@@ -184,3 +189,18 @@ def browser() -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def find_barriers() -> Callable[[Any], list[str]]:
+    """Return what lists the barriers on a page that axe-core finds."""
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed; make check-pages installs it")
+    source = AXE.read_text(encoding="utf-8")
+
+    def find(page: Any) -> list[str]:
+        page.evaluate(source)
+        found: list[str] = page.evaluate(FIND_BARRIERS, STANDARDS)
+        return found
+
+    return find

@@ -3,7 +3,7 @@
 import base64
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +248,28 @@ def test_words_can_be_read_by_day_and_by_night(
         # The contrast that WCAG 2.2 asks of small letters at level AA.
         assert (max(ink, paper) + 0.05) / (min(ink, paper) + 0.05) >= 4.5, selector
     page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_page_has_no_barriers(
+    scheme: str,
+    width: int,
+    page: Any,
+    shapes_table: LabelTable,
+    tmp_path: Path,
+    find_barriers: Callable[[Any], list[str]],
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 844})
+    assert find_barriers(page) == []
+    (tmp_path / "bad.jpg").write_bytes(b"no photo")
+    drop(page, *shapes_table.photos[:2], tmp_path / "bad.jpg")
+    page.locator(".labels button").first.click()
+    page.wait_for_selector(".layer:not([hidden])")
+
+    assert find_barriers(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_another_network_scores_the_photos_anew(page: Any, shapes_table: LabelTable) -> None:
