@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 import webbrowser
 from contextlib import ExitStack
 from pathlib import Path
@@ -102,6 +103,7 @@ def test_the_command_tells_no_other_program_its_token(tmp_path: Path) -> None:
         address = process.stdout.readline().split()[2]
         while not (tmp_path / "page").exists() or not (tmp_path / "page").read_text().endswith("</html>\n"):
             assert process.poll() is None
+            time.sleep(0.05)
         process.terminate()
         process.wait(30)
 
