@@ -121,12 +121,14 @@ class Answers:
         if label in self.labels:
             raise InputError(f"there is a label '{label}' already")
 
-    def set_changes(self, name: str, answers: Iterable[tuple[str, Answer]]) -> list[Change]:
-        """Return the changes that give a photo some answers; none for answers that it has."""
+    def set_changes(
+        self, name: str, answers: Iterable[tuple[str, Answer]], *, confirms: bool = False
+    ) -> list[Change]:
+        """Return the changes that give a photo some answers; of those it has, only to confirm them."""
         return [
             SetLabel(photo=name, label=label, before=before, after=after)
             for label, after in answers
-            if (before := self.answer(name, label)) != after
+            if (before := self.answer(name, label)) != after or confirms
         ]
 
     def find_possible(self, changes: Iterable[Change]) -> list[Change]:

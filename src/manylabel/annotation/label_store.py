@@ -117,12 +117,15 @@ class LabelStore:
                 conflicts=self._conflicts,
             )
 
-    def set(self, author: Author, answers: Iterable[tuple[str, str, Answer]]) -> None:
+    def set(
+        self, author: Author, answers: Iterable[tuple[str, str, Answer]], *, confirms: bool = False
+    ) -> None:
         """Give photos answers, all in one action.
 
         Args:
             author: Who does it.
             answers: Names of photos, labels, answers.
+            confirms: Answers that photos have already go into the journal, too: somebody looked at them.
 
         Raises:
             InputError: A photo or label does not exist; nothing was changed.
@@ -132,7 +135,7 @@ class LabelStore:
             changes: list[Change] = []
             last = {(photo, label): after for photo, label, after in answers}
             for (photo, label), after in last.items():
-                changes += self.answers.set_changes(photo, [(label, after)])
+                changes += self.answers.set_changes(photo, [(label, after)], confirms=confirms)
             self._act(author, changes)
 
     def add_label(self, author: Author, label: str) -> str:

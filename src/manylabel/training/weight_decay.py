@@ -83,7 +83,18 @@ def choose_decay(
         folds = folds[:1]  # so many photos suffice
     basis = span(trained)
     logits = held_out_logits(trained @ basis, scored @ basis, targets, folds=folds, weigh=weigh)
-    losses = scaled_losses(logits, targets[np.concatenate(folds)])  # [n_scales, n_evaluated, n_decays]
+    return choose_of_losses(scaled_losses(logits, targets[np.concatenate(folds)]))
+
+
+def choose_of_losses(losses: FloatArray) -> Choice:
+    """Choose the decay, and its best scale, of the losses of held-out photos.
+
+    Args:
+        losses: As ``scaled_losses`` returns them, [n_scales, n_evaluated, n_decays], for all of ``DECAYS``.
+
+    Returns:
+        1 and 1 without photos.
+    """
     if losses.shape[1] == 0:
         return Choice(decay=DEFAULT_DECAY)
     best_scales = losses.mean(axis=1).argmin(axis=0)
@@ -132,7 +143,13 @@ def nearest_good(losses: FloatArray) -> int:
 
 
 def held_out_logits(
-    trained: Tensor, scored: Tensor, targets: FloatArray, *, folds: tuple[IntArray, ...], weigh: Weigh
+    trained: Tensor,
+    scored: Tensor,
+    targets: FloatArray,
+    *,
+    folds: tuple[IntArray, ...],
+    weigh: Weigh,
+    decays: tuple[float, ...] = DECAYS,
 ) -> FloatArray:
     """Return logits of held-out photos with every decay [n_held_out, n_decays, n_labels], fold by fold.
 
@@ -147,11 +164,11 @@ def held_out_logits(
     of_folds = [
         label_problems(cells, pos_weight=pos_weight, decay=decay, device=device)
         for cells, pos_weight in zip(known, pos_weights, strict=True)
-        for decay in DECAYS
+        for decay in decays
     ]
     found = solve(trained[:, None], join_problems(of_folds))
     logits = (scored @ found.weights + found.bias).cpu().double().numpy()
-    logits = logits.reshape(len(targets), len(folds), len(DECAYS), n_labels)
+    logits = logits.reshape(len(targets), len(folds), len(decays), n_labels)
     logits = logits - np.log(np.stack(pos_weights))[:, None]  # of each fold
     return np.concatenate([logits[held_out, fold] for fold, held_out in enumerate(folds)])
 

@@ -5,7 +5,8 @@ Out: the page at an address with a token, until Ctrl-C; the table of labels on t
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -18,6 +19,7 @@ from manylabel.serving.error_answers import answer_errors
 from manylabel.serving.hosts import AllowedHosts, KnownHosts
 from manylabel.serving.labeling.picture_cache import PictureCache
 from manylabel.serving.labeling.pictures import Pictures
+from manylabel.serving.labeling.assistant import Assistance, Assistant
 from manylabel.serving.labeling.routes import router
 from manylabel.serving.labeling.state import LabelingState
 from manylabel.serving.limits import ServeLimits
@@ -32,11 +34,12 @@ _TOKEN_BYTES = 24
 _GET = ["GET", "HEAD"]
 
 
-def label(
+def label(  # noqa: PLR0913 - a wish of the user each
     photos: Path,
     labels: Path | None = None,
     *,
     config: DataConfig | None = None,
+    assistance: Assistance | None = None,
     author: str | None = None,
     port: int = 0,
     on_start: Callable[[str], None] = lambda _: None,
@@ -47,6 +50,7 @@ def label(
         photos: Folder of the photos.
         labels: A file or folder of labels; None takes ``labels.csv`` in the folder of the photos.
         config: How labels are read.
+        assistance: How a model helps; None for no help.
         author: Name of whoever labels; not given: that of the user of this machine.
         port: Port to listen on; 0 takes a free one.
         on_start: Called with the address of the page once the server listens.
@@ -58,15 +62,31 @@ def label(
     """
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     limits = ServeLimits()
-    with take_port(_HOST, port) as taken, LabelStore(photos, labels, config=config) as store:
+    with (
+        take_port(_HOST, port) as taken,
+        LabelStore(photos, labels, config=config) as store,
+        _assist(store, assistance) as assistant,
+    ):
         name = user_name() if author is None else author
         number = taken.getsockname()[1]
-        state = LabelingState(store, author=name, token=token, port=number)
+        state = LabelingState(store, author=name, token=token, port=number, assistant=assistant)
         app = create_labeling_app(state, limits=limits)
         server = make_server(app, limits=limits)
         state.pictures = Pictures(cache=PictureCache(photos))
         on_start(f"http://{_HOST}:{number}/?token={token}")
         server.run(sockets=[taken])
+
+
+@contextmanager
+def _assist(store: LabelStore, assistance: Assistance | None) -> Iterator[Assistant | None]:
+    if assistance is None:
+        yield None
+        return
+    assistant = Assistant(store, assistance)
+    try:
+        yield assistant
+    finally:
+        assistant.close()
 
 
 def create_labeling_app(state: LabelingState, *, limits: ServeLimits | None = None) -> FastAPI:

@@ -5,6 +5,9 @@ Out: labels, pictures, changes; every change is on the disk before its answer.
 
     GET  /app/labels    all labels, or what changed since a revision
     GET  /app/photos/N  a picture of a photo
+    GET  /app/scores    probabilities of all photos
+    GET  /app/queues    what to look at next
+    GET  /app/similar/N the photos most similar to a photo
     POST /app/answers   answers for photos
     POST /app/labels    a label added, renamed, merged or removed
     POST /app/undo      the last action of this browser undone
@@ -22,6 +25,7 @@ from manylabel.annotation.author import Author
 from manylabel.annotation.journal import Answer
 from manylabel.errors import InputError, OutputError, PhotoError
 from manylabel.report.run_info import hide_folders_in_sentence
+from manylabel.serving.labeling.assistant import Assistant
 from manylabel.serving.labeling.pictures import SIZES_PX, find_version
 from manylabel.serving.labeling.state import LabelingState, State, check_cookie
 
@@ -46,9 +50,15 @@ class _Sent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Answers(_Sent, frozen=True, kw_only=True):
-    """Answers for some photos: ``{"0": {"boat": "present"}}``, photos by their numbers."""
+    """Answers for some photos: ``{"0": {"boat": "present"}}``, photos by their numbers.
+
+    Attributes:
+        answers: The answers.
+        confirms: Answers that photos have already count as well: somebody looked at them.
+    """
 
     answers: dict[int, dict[str, Answer]]
+    confirms: bool = False
 
 
 class LabelChange(_Sent, frozen=True, kw_only=True):
@@ -86,6 +96,27 @@ async def photo(state: State, row: int, request: Request, size: int = SIZES_PX[0
     return Response(picture, media_type="image/jpeg", headers=headers)
 
 
+@router.get("/scores")
+async def scores(state: State) -> Response:
+    """Return the probabilities of all photos."""
+    return await _encode(_assistant(state).probabilities)
+
+
+@router.get("/queues")
+async def queues(state: State) -> Response:
+    """Return what to look at next."""
+    return await _encode(_assistant(state).queues)
+
+
+@router.get("/similar/{row}")
+async def similar(state: State, row: int) -> Response:
+    """Return the numbers of the photos most similar to a photo."""
+    if not 0 <= row < len(state.store.photos):
+        raise HTTPException(404, "there is no such photo")
+    assistant = _assistant(state)
+    return await _encode(lambda: assistant.find_similar(row))
+
+
 @router.post("/answers")
 async def set_answers(state: State, request: Request) -> Response:
     """Give photos answers, all in one action."""
@@ -98,7 +129,11 @@ async def set_answers(state: State, request: Request) -> Response:
     changes = [
         (names[row], label, answer) for row, given in sent.answers.items() for label, answer in given.items()
     ]
-    return await _change(state, lambda: state.store.set(_author(state, sent), changes), since=sent.since)
+    return await _change(
+        state,
+        lambda: state.store.set(_author(state, sent), changes, confirms=sent.confirms),
+        since=sent.since,
+    )
 
 
 @router.post("/labels")
@@ -164,9 +199,22 @@ async def _change(state: LabelingState, change: Callable[[], object], *, since: 
         raise HTTPException(507, hide_folders_in_sentence(str(error))) from error
     except InputError as error:
         raise HTTPException(422, hide_folders_in_sentence(str(error))) from error
+    if state.assistant is not None:
+        await run_in_threadpool(state.assistant.notice)
     return await _answer(state, since)
 
 
+def _assistant(state: LabelingState) -> Assistant:
+    if state.assistant is None:
+        raise HTTPException(404, "nothing is learned from the answers")
+    return state.assistant
+
+
 async def _answer(state: LabelingState, since: int | None) -> Response:
-    content = await run_in_threadpool(lambda: msgspec.json.encode(state.labels_since(since)))
+    return await _encode(lambda: state.labels_since(since))
+
+
+async def _encode(read: Callable[[], object]) -> Response:
+    """Answer with what is read in a thread, as JSON."""
+    content = await run_in_threadpool(lambda: msgspec.json.encode(read()))
     return Response(content, media_type=_JSON)

@@ -12,7 +12,9 @@ import numpy as np
 from fastapi import Depends, HTTPException, Request
 
 from manylabel.annotation.label_store import LabelStore
+from manylabel.live_model.messages import Estimate
 from manylabel.report.run_info import hide_folders_in_sentence
+from manylabel.serving.labeling.assistant import Assistant
 from manylabel.serving.labeling.pictures import Pictures
 
 _MARKS = {1.0: "1", 0.0: "0"}
@@ -48,6 +50,30 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     conflicts: list[Conflict]
 
 
+class Learning(msgspec.Struct, frozen=True, kw_only=True):
+    """What was learned from the answers, in short.
+
+    Attributes:
+        version: Another number whenever the scores or the queues may be others.
+        n_done: Photos that were read.
+        n_photos: All photos.
+        is_learning: Newer scores are on their way.
+        problem: Why nothing is learned, null if something is.
+        estimate: How good the scores are, null as long as too few photos are labeled.
+        first: How good the first ones were.
+        seconds: How long learning took last, null before that.
+    """
+
+    version: int
+    n_done: int
+    n_photos: int
+    is_learning: bool
+    problem: str | None
+    estimate: Estimate | None
+    first: Estimate | None
+    seconds: float | None
+
+
 class Labels(msgspec.Struct, frozen=True, kw_only=True):
     """All labels, or what changed since a revision.
 
@@ -59,6 +85,7 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True):
             unknown.
         notes: What the user should know, one sentence each.
         table: The table on the disk.
+        learning: What was learned from the answers, null if nothing is to be learned.
     """
 
     revision: int
@@ -67,6 +94,7 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True):
     answers: dict[int, str]
     notes: list[str]
     table: Table
+    learning: Learning | None
 
 
 class LabelingState:
@@ -77,10 +105,20 @@ class LabelingState:
         author: Name of whoever labels.
         token: What opens the page.
         port: Port of the server: a browser sends the cookies of one port to all others of an address.
+        assistant: What learns from the answers; None if nothing is to be learned.
     """
 
-    def __init__(self, store: LabelStore, *, author: str, token: str, port: int = 0) -> None:
+    def __init__(
+        self,
+        store: LabelStore,
+        *,
+        author: str,
+        token: str,
+        port: int = 0,
+        assistant: Assistant | None = None,
+    ) -> None:
         self.store = store
+        self.assistant = assistant
         self.cookie = f"manylabel_{port}"
         self.author = author
         self.pictures = Pictures()
@@ -117,7 +155,23 @@ class LabelingState:
                         for one in table.conflicts
                     ],
                 ),
+                learning=None if self.assistant is None else _sum_up(self.assistant),
             )
+
+
+def _sum_up(assistant: Assistant) -> Learning:
+    learned = assistant.learned
+    scores = learned.scores
+    return Learning(
+        version=learned.version,
+        n_done=learned.n_done,
+        n_photos=learned.n_photos,
+        is_learning=learned.is_learning,
+        problem=None if learned.problem is None else hide_folders_in_sentence(learned.problem),
+        estimate=None if scores is None else scores.estimate,
+        first=learned.first,
+        seconds=None if scores is None else scores.seconds,
+    )
 
 
 async def the_state(request: Request) -> LabelingState:

@@ -19,6 +19,59 @@
  */
 
 /**
+ * How good a model is on labeled photos that it did not learn from; all but the first from 0 to 1.
+ *
+ * @typedef {object} Estimate
+ * @property {number} n_photos
+ * @property {number} mean_average_precision
+ * @property {number} low
+ * @property {number} high
+ * @property {number} nearest_neighbors
+ * @property {number} label_prior
+ */
+
+/**
+ * What was learned from the answers, in short.
+ *
+ * @typedef {object} Learning
+ * @property {number} version another one whenever scores or queues may be others
+ * @property {number} n_done photos that were read
+ * @property {number} n_photos
+ * @property {boolean} is_learning
+ * @property {string | null} problem
+ * @property {Estimate | null} estimate
+ * @property {Estimate | null} first
+ * @property {number | null} seconds
+ */
+
+/**
+ * The probabilities of all photos.
+ *
+ * @typedef {object} Scores
+ * @property {number} version
+ * @property {string[]} labels
+ * @property {string} values uint16 [n_photos, n_labels] in Base64; 65534 is 1, 65535 is not known
+ */
+
+/**
+ * What to look at next. Photos stand by their numbers.
+ *
+ * @typedef {{ row: number, label: string, given: Answer, probability: number,
+ *   similar: { row: number, answer: Answer }[] }} Issue
+ * @typedef {{ row: number, other: number, labels: string[] }} Duplicate
+ * @typedef {{ row: number, constraint: string, labels: string[] }} Violation
+ * @typedef {{ row: number, label: string, given: Answer, answers: Record<string, Answer> }} Disagreement
+ *
+ * @typedef {object} Queues
+ * @property {number[]} suggested
+ * @property {Issue[]} issues
+ * @property {Duplicate[]} duplicates
+ * @property {Violation[]} constraints
+ * @property {Disagreement[]} disagreements
+ * @property {string[]} problems
+ */
+
+/**
  * All labels, or what changed since a revision. Answers are strings, a character per label: 1 present, 0 absent, ? unknown.
  *
  * @typedef {object} Labels
@@ -28,6 +81,7 @@
  * @property {Record<string, string>} answers by number of the photo
  * @property {string[]} notes
  * @property {Table} table
+ * @property {Learning | null} learning null if nothing is to be learned
  */
 
 // Each tab undoes its own actions, also after it was loaded again.
@@ -47,7 +101,7 @@ const client = findClient();
 /**
  * @param {string} path
  * @param {RequestInit} [options]
- * @returns {Promise<Labels>}
+ * @returns {Promise<any>}
  */
 async function ask(path, options) {
   let response;
@@ -64,6 +118,7 @@ async function ask(path, options) {
 /**
  * @param {string} path
  * @param {object} values
+ * @returns {Promise<Labels>}
  */
 function send(path, values) {
   return ask(path, {
@@ -77,16 +132,31 @@ function send(path, values) {
  * Without a revision: everything.
  *
  * @param {number} [since]
+ * @returns {Promise<Labels>}
  */
 export const getLabels = (since) => ask(since === undefined ? "/app/labels" : `/app/labels?since=${since}`);
+
+/** @returns {Promise<Scores>} */
+export const getScores = () => ask("/app/scores");
+/** @returns {Promise<Queues>} */
+export const getQueues = () => ask("/app/queues");
+/**
+ * The numbers of all photos, the most similar to one of them first.
+ *
+ * @param {number} row
+ * @returns {Promise<number[]>}
+ */
+export const getSimilar = (row) => ask(`/app/similar/${row}`);
 
 // With every change goes the revision that the page has seen, so that the answer has what others changed, too.
 /**
  * @param {number} since
  * @param {Record<string, Answers>} answers by number of the photo
  * @param {string} queue
+ * @param {boolean} [confirms] answers that photos have already count as well: somebody looked at them
  */
-export const setAnswers = (since, answers, queue) => send("/app/answers", { since, answers, queue });
+export const setAnswers = (since, answers, queue, confirms = false) =>
+  send("/app/answers", { since, answers, queue, confirms });
 /**
  * @param {number} since
  * @param {"add" | "rename" | "merge" | "remove"} change

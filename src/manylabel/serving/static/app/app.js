@@ -7,6 +7,7 @@ import { LabelView } from "./label_view.js";
 import { Shell, byId } from "./shell.js";
 
 const SECONDS_BETWEEN_LOOKS = 2;
+const SECONDS_WHILE_LEARNING = 0.3;
 
 const shell = new Shell();
 const { project } = shell;
@@ -31,7 +32,7 @@ const goBack = () =>
     async (since) => {
       const changed = await undo(since);
       const rows = Object.keys(changed.answers);
-      if (rows.length === 1) views.label.row = Number(rows[0]);
+      if (rows.length === 1) views.label.showPhoto(Number(rows[0]));
       return changed;
     },
     () => shell.say("Undone."),
@@ -67,6 +68,14 @@ for (const name of NAMES) byId(`open-${name}`).onclick = () => open(name);
 byId("reload").onclick = () =>
   shell.change(reload);
 
+let timer = 0;
+
+/** @param {number} seconds */
+function lookIn(seconds) {
+  clearTimeout(timer);
+  timer = setTimeout(follow, 1000 * seconds);
+}
+
 async function follow() {
   try {
     await shell.waiting;
@@ -76,11 +85,13 @@ async function follow() {
       if (project.names !== names) shell.view?.keep(shown);
       shell.show();
     } else shell.showTable(); // what is typed or open stays
+    if (await project.followLearning()) shell.view?.showScores();
+    shell.showLearning();
     shell.settle("server");
   } catch (/** @type {any} */ error) {
     shell.complain(error.message, "server");
   }
-  setTimeout(follow, 1000 * SECONDS_BETWEEN_LOOKS);
+  lookIn(project.learning?.is_learning ? SECONDS_WHILE_LEARNING : SECONDS_BETWEEN_LOOKS);
 }
 
 async function begin() {
@@ -91,7 +102,8 @@ async function begin() {
   }
   byId("views").hidden = false;
   open("label");
-  setTimeout(follow, 1000 * SECONDS_BETWEEN_LOOKS);
+  shell.lookSoon = () => lookIn(SECONDS_WHILE_LEARNING);
+  follow();
 }
 
 begin();

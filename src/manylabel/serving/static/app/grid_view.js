@@ -1,8 +1,8 @@
 // One label at a time over many photos. Only the tiles that are seen exist.
 
 import { copyOf, part } from "../dom.js";
-import { pictureOf, setAnswers } from "./api.js";
-import { WORDS, byId, count } from "./shell.js";
+import { getSimilar, pictureOf, setAnswers } from "./api.js";
+import { WORDS, byId, count, percent } from "./shell.js";
 
 /**
  * @typedef {import("./api.js").Answer} Answer
@@ -27,6 +27,8 @@ export class GridView {
     this.place = 0; // of the tile that has the focus, in the grid
     /** @type {number | null} */
     this.anchor = null; // place of the tile that was answered last
+    /** @type {number[]} */
+    this.similar = []; // all photos, the most similar to one first
     /** @type {Record<string, () => void>} */
     this.actions = {
       ArrowLeft: () => this.focus(this.place - 1),
@@ -38,6 +40,7 @@ export class GridView {
       "/": () => byId("grid-text").focus(),
     };
     byId("grid-label").onchange = byId("grid-state").onchange = () => this.choose();
+    byId("grid-order").onchange = () => this.chooseOrder();
     byId("grid-text").oninput = () => this.choose();
     byId("grid-size").oninput = () => this.layOut();
     byId("rest").onclick = () => this.answerRest();
@@ -54,6 +57,7 @@ export class GridView {
   }
 
   keep() {
+    this.similar = [];
     this.choose();
   }
 
@@ -67,7 +71,7 @@ export class GridView {
   choose() {
     const { project } = this;
     const [state, text] = [byId("grid-state").value, byId("grid-text").value.trim().toLowerCase()];
-    this.rows = [...project.names.keys()].filter(
+    this.rows = this.sorted().filter(
       (row) =>
         (state === "any" || (this.label && project.answer(row, this.label) === state)) &&
         project.names[row].toLowerCase().includes(text),
@@ -80,7 +84,46 @@ export class GridView {
     this.show();
   }
 
+  // All photos in the order that was chosen; photos that nothing is known of come last.
+  sorted() {
+    const { project, label } = this;
+    const rows = [...project.names.keys()];
+    const order = byId("grid-order").value;
+    if (order === "similar" && this.similar.length) {
+      const known = new Set(this.similar);
+      return [...this.similar, ...rows.filter((row) => !known.has(row))];
+    }
+    if (order !== "probable" && order !== "unsure") return rows;
+    const worth = (/** @type {number} */ row) => {
+      const probability = project.probability(row, label);
+      if (probability === null) return -1;
+      return order === "probable" ? probability : 1 - 2 * Math.abs(probability - 0.5);
+    };
+    const worths = rows.map(worth);
+    return rows.sort((one, other) => worths[other] - worths[one]);
+  }
+
+  async chooseOrder() {
+    const row = this.rows[this.place];
+    if (byId("grid-order").value === "similar" && row !== undefined) {
+      const name = this.project.names[row];
+      try {
+        this.similar = await getSimilar(row);
+      } catch (/** @type {any} */ error) {
+        return this.shell.complain(error.message);
+      }
+      this.shell.say(this.similar.length ? `Sorted by likeness to ${name}.` : `${name} cannot be compared yet.`);
+    }
+    this.choose();
+  }
+
+  // The order stays while photos are answered.
+  showScores() {
+    this.show();
+  }
+
   showChoices() {
+    byId("grid-order").disabled = !this.project.learning;
     const [list, before] = [byId("grid-label"), this.label];
     list.replaceChildren(...this.project.labels.map((label) => new Option(label, label)));
     list.value = this.project.labels.includes(before) ? before : (this.project.labels[0] ?? "");
@@ -183,10 +226,14 @@ export class GridView {
     const answer = label ? project.answer(row, label) : "unknown";
     const tile = this.tiles.get(place) ?? this.makeTile(place, row);
     Object.assign(tile.style, style);
-    tile.className = `tile ${answer}`;
+    const probability = label ? project.probability(row, label) : null;
+    const isSuggested = label !== "" && project.isSuggested(row, label);
+    const state = isSuggested ? "suggested" : WORDS[answer];
+    tile.className = `tile ${answer}${isSuggested ? " suggested" : ""}`;
+    tile.style.setProperty("--probability", String(probability ?? 0));
     tile.tabIndex = place === this.place ? 0 : -1;
     tile.setAttribute("aria-pressed", { present: "true", absent: "false", unknown: "mixed" }[answer]);
-    tile.setAttribute("aria-label", `${project.names[row]}: ${label} ${WORDS[answer]}`);
+    tile.setAttribute("aria-label", `${project.names[row]}: ${label} ${state}${probability === null ? "" : `, ${percent(probability)}`}`);
   }
 
   /**

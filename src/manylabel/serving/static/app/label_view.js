@@ -1,29 +1,35 @@
 // One photo at a time: a button and a key per label.
 
-import { copyOf, part } from "../dom.js";
+import { part } from "../dom.js";
 import { changeLabels, pictureOf, setAnswers } from "./api.js";
-import { WORDS, byId, count } from "./shell.js";
+import { KEYS, LabelList } from "./label_list.js";
+import { QUEUES, showQuestion } from "./queues.js";
+import { Suggestions } from "./suggestions.js";
+import { WORDS, byId } from "./shell.js";
 
 /**
  * @typedef {import("./api.js").Answer} Answer
  * @typedef {import("./api.js").Answers} Answers
+ * @typedef {import("./queues.js").Choice} Choice
+ * @typedef {import("./queues.js").Item} Item
  * @typedef {import("./shell.js").Shell} Shell
  */
 
 const LARGE_PX = 1600;
-const FEW_LABELS = 8;
-const KEYS = [..."1234567890abcdefhijklmopqrtvwxy"]; // g, n, s, u and z do something else
-
-const buttons = () => /** @type {HTMLButtonElement[]} */ ([...byId("labels").querySelectorAll("button.answer")]);
 
 export class LabelView {
   /** @param {Shell} shell */
   constructor(shell) {
     this.shell = shell;
     this.project = shell.project;
-    this.row = 0;
-    /** @type {number[]} */
-    this.past = []; // photos shown before this one
+    /** @type {Item} */
+    this.item = { row: 0, key: "0" }; // what is shown
+    /** @type {Item[]} */
+    this.past = []; // what was shown before
+    /** @type {Set<string>} */
+    this.passed = new Set(); // what was skipped or decided in this round through a sorted queue
+    this.suggestions = new Suggestions(shell.project);
+    this.list = new LabelList(shell, (label, isUnknown) => this.toggle(label, isUnknown));
     this.isSeen = false; // nothing is answered before the photo is there
     this.isLeaving = false; // a photo was confirmed, and the next one is on its way
     /** @type {Record<string, () => void>} */
@@ -42,12 +48,7 @@ export class LabelView {
     byId("skip").onclick = byId("next").onclick = () => this.move(1);
     byId("previous").onclick = () => this.move(-1);
     byId("zoom").onclick = () => this.zoom();
-    byId("filter").oninput = () => this.showLabels();
-    byId("filter").onkeydown = (event) => event.key === "Enter" && this.toggleFound(event.shiftKey);
-    byId("queue").onchange = () => {
-      if (this.queue === "unlabeled" && this.project.isLabeled(this.row)) this.goOn(1);
-      shell.show();
-    };
+    byId("queue").onchange = () => this.enterQueue();
     byId("add").onsubmit = (event) => {
       event.preventDefault();
       this.addLabel(byId("new-label").value);
@@ -56,8 +57,12 @@ export class LabelView {
     byId("photo").onerror = () => this.explainPhoto();
   }
 
+  get row() {
+    return this.item.row;
+  }
+
   get queue() {
-    return byId("queue").value;
+    return byId("queue").value || "unlabeled";
   }
 
   current() {
@@ -71,7 +76,12 @@ export class LabelView {
    */
   keep(name) {
     this.past = [];
-    this.row = name === undefined ? 0 : Math.max(0, this.project.names.indexOf(name));
+    this.showPhoto(name === undefined ? 0 : Math.max(0, this.project.names.indexOf(name)));
+  }
+
+  /** @param {number} row */
+  showPhoto(row) {
+    this.item = this.items().find((item) => item.row === row) ?? { row, key: String(row) };
   }
 
   /** @param {boolean} isSeen */
@@ -81,7 +91,8 @@ export class LabelView {
   }
 
   begin() {
-    this.row = this.project.unlabeled()[0] ?? 0;
+    this.showChoices();
+    this.showPhoto(this.items()[0]?.row ?? 0);
     if (!this.project.labels.length) byId("new-label").focus();
   }
 
@@ -117,17 +128,8 @@ export class LabelView {
     );
   }
 
-  /** @param {boolean} isUnknown */
-  toggleFound(isUnknown) {
-    const label = buttons()[0]?.dataset.label;
-    if (label === undefined) return;
-    byId("filter").value = "";
-    byId("filter").blur();
-    this.toggle(label, isUnknown);
-  }
-
   /**
-   * Give every label without an answer, or every label, the answer "absent", and go on.
+   * Give every label without an answer, or every label, the answer "absent", those that are suggested "present"; go on.
    *
    * @param {boolean} isNone
    */
@@ -135,18 +137,41 @@ export class LabelView {
     const { project, row } = this;
     if (!project.labels.length) return byId("new-label").focus();
     if (!this.isReady()) return;
+    if (!isNone && this.suggestions.areNew()) return this.shell.say("Suggestions have just appeared. Look at them first.");
     this.isLeaving = true;
     const rest = () => project.labels.filter((label) => isNone || project.answer(row, label) === "unknown");
+    const isPresent = (/** @type {string} */ label) => !isNone && this.suggestions.has(row, label);
     this.answer(
-      () => Object.fromEntries(rest().map((label) => [label, "absent"])),
+      () => Object.fromEntries(rest().map((label) => [label, isPresent(label) ? "present" : "absent"])),
       () => {
         const present = project.labels.filter((label) => project.answer(row, label) === "present");
         this.goOn(1);
-        this.shell.say(`${project.names[row]}: ${present.join(", ") || "none of the labels"}. ${this.shell.leftInWords()}`);
+        this.shell.say(`${project.names[row]}: ${present.join(", ") || "none of the labels"}. ${this.leftInWords()}`);
       },
     ).finally(() => {
       this.isLeaving = false;
     });
+  }
+
+  /**
+   * Answer the question about the photo, and go on.
+   *
+   * @param {Choice} choice
+   */
+  choose(choice) {
+    if (!this.isReady()) return;
+    this.isLeaving = true;
+    this.shell
+      .change(
+        (since) => setAnswers(since, choice.answers, this.queue, true),
+        () => {
+          this.goOn(1);
+          this.shell.say(`${choice.title}. ${this.leftInWords()}`);
+        },
+      )
+      .finally(() => {
+        this.isLeaving = false;
+      });
   }
 
   // Nobody has seen the next photo yet: what is pressed until then is for no photo.
@@ -166,26 +191,50 @@ export class LabelView {
 
   // --- moving ---
 
-  rows() {
-    return this.queue === "all" ? [...this.project.names.keys()] : this.project.unlabeled();
+  items() {
+    return QUEUES[this.queue].items(this.project);
   }
 
-  /** @param {number | undefined} row */
-  goTo(row) {
-    if (row === undefined || row === this.row) return;
-    this.past.push(this.row);
-    this.row = row;
+  // What is left of the queue: what was decided just now may still be listed.
+  left() {
+    const items = this.items();
+    return QUEUES[this.queue].isSorted ? items.filter((item) => !this.passed.has(item.key)) : items;
+  }
+
+  leftInWords() {
+    if (this.queue === "unlabeled" || this.queue === "all") return this.shell.leftInWords();
+    return `${this.left().length.toLocaleString("en")} left in “${QUEUES[this.queue].title}”.`;
+  }
+
+  enterQueue() {
+    this.past = [];
+    this.passed.clear();
+    const items = this.items();
+    const isSorted = QUEUES[this.queue].isSorted;
+    const same = isSorted ? undefined : items.find((item) => item.row === this.row);
+    this.item = same ?? items.find((item) => isSorted || item.row > this.row) ?? items[0] ?? this.item;
+    this.shell.show();
   }
 
   /**
-   * The next photo of the queue in the order of the folder, from the start again behind the last.
+   * The next photo of the queue; behind the last comes the first again.
    *
    * @param {1 | -1} step
    */
   goOn(step) {
-    const rows = this.rows().filter((other) => other !== this.row);
-    if (step > 0) this.goTo(rows.find((other) => other > this.row) ?? rows[0]);
-    else this.row = this.past.pop() ?? rows.findLast((other) => other < this.row) ?? rows.at(-1) ?? this.row;
+    const before = this.item;
+    if (step < 0) {
+      const others = this.items().filter((item) => item.key !== before.key);
+      this.item = this.past.pop() ?? others.findLast((item) => item.row < before.row) ?? others.at(-1) ?? before;
+      this.passed.delete(this.item.key);
+      return;
+    }
+    this.passed.add(before.key);
+    const others = this.left().filter((item) => item.key !== before.key);
+    const next = QUEUES[this.queue].isSorted ? others[0] : (others.find((item) => item.row > before.row) ?? others[0]);
+    if (!next) return;
+    this.past.push(before);
+    this.item = next;
   }
 
   /** @param {1 | -1} step */
@@ -206,7 +255,9 @@ export class LabelView {
    */
   keydown(key, event) {
     const label = this.project.labels[KEYS.indexOf(key)];
-    if (this.actions[key]) this.actions[key]();
+    const choice = this.item.question?.choices.find((one) => one.key === key);
+    if (choice) this.choose(choice);
+    else if (this.actions[key]) this.actions[key]();
     else if (label !== undefined) this.toggle(label, event.shiftKey);
     else return false;
     return true;
@@ -215,10 +266,14 @@ export class LabelView {
   // --- what is seen ---
 
   show() {
+    this.showChoices();
     const { project, row } = this;
-    const isDone = this.queue === "unlabeled" && project.labels.length > 0 && !project.unlabeled().length;
+    const isDone = this.queue !== "all" && project.labels.length > 0 && !this.left().length;
     byId("start").hidden = project.labels.length > 0;
     byId("done").hidden = !isDone;
+    part(byId("done"), "h2").textContent = this.queue === "unlabeled" ? "All photos are labeled" : `Nothing left in “${QUEUES[this.queue].title}”`;
+    const isOpen = !this.passed.has(this.item.key);
+    showQuestion(isOpen ? this.item.question : undefined, project, (choice) => this.choose(choice));
     const image = byId("photo");
     const address = pictureOf(row, project.names[row], LARGE_PX);
     if (!image.src.endsWith(address)) {
@@ -229,66 +284,28 @@ export class LabelView {
     }
     image.alt = project.names[row];
     byId("name").textContent = project.names[row];
-    byId("position").textContent = `${row + 1} of ${project.names.length}. ${this.shell.leftInWords()}`;
-    this.showLabels();
+    byId("position").textContent = `${row + 1} of ${project.names.length}. ${this.leftInWords()}`;
+    this.suggestions.take(row);
+    this.list.show(this.row, this.suggestions);
   }
 
-  showLabels() {
-    const { labels } = this.project;
-    part(document, "label.filter").hidden = labels.length <= FEW_LABELS;
-    const wanted = byId("filter").value.trim().toLowerCase();
-    const list = byId("labels");
-    const active = document.activeElement;
-    const focused = active instanceof HTMLElement && active.closest("#labels") ? active.dataset.label : null;
-    list.replaceChildren(
-      ...labels
-        .map((label, index) => ({ label, key: KEYS[index] ?? "" }))
-        .filter(({ label }) => label.toLowerCase().includes(wanted))
-        .map(({ label, key }) => this.rowOf(label, key)),
-    );
-    if (focused !== null) buttons().find((button) => button.dataset.label === focused)?.focus();
+  // Scores and queues are others; what is typed or open stays.
+  showScores() {
+    const known = this.items().find((item) => item.key === this.item.key);
+    if (known) this.item = known;
+    if (part(document, "#labels details[open]") === null) this.show();
+    else this.showChoices();
   }
 
-  /**
-   * @param {string} label
-   * @param {string} key
-   */
-  rowOf(label, key) {
-    const item = copyOf(byId("label-row"));
-    const answer = this.project.answer(this.row, label);
-    const button = part(item, "button.answer");
-    button.dataset.label = label;
-    button.classList.add(answer);
-    button.setAttribute("aria-pressed", { present: "true", absent: "false", unknown: "mixed" }[answer]);
-    button.setAttribute("aria-label", `${label}: ${WORDS[answer]}`);
-    part(item, "kbd").textContent = key;
-    part(item, ".label-name").textContent = label;
-    part(item, ".state").textContent = WORDS[answer];
-    button.onclick = (event) => this.toggle(label, event.shiftKey);
-    const details = part(item, "details");
-    part(details, "summary").setAttribute("aria-label", `Change the label ${label}`);
-    details.ontoggle = () => details.open && this.showDetails(details, label);
-    return item;
-  }
-
-  /**
-   * @param {HTMLDetailsElement} details
-   * @param {string} label
-   */
-  showDetails(details, label) {
-    const { project, shell } = this;
-    const n = project.count(label, "present");
-    const input = part(details, "input");
-    input.value = label;
-    part(details, ".hint").textContent = `On ${count(n, "photo")}. Enter the name of another label to merge the two.`;
-    part(details, "form").onsubmit = (event) => {
-      event.preventDefault();
-      const to = input.value.trim();
-      const kind = project.labels.includes(to) ? "merge" : "rename";
-      if (to !== label) shell.change((since) => changeLabels(since, kind, label, to), () => shell.say(`${label} is now ${to}. Press U to undo.`));
-    };
-    part(details, "button.remove").onclick = () =>
-      shell.change((since) => changeLabels(since, "remove", label), () => shell.say(`${label} was removed from ${count(n, "photo")}. Press U to undo.`));
+  // The queues, and how much is in them.
+  showChoices() {
+    const list = byId("queue");
+    const before = this.queue;
+    const names = Object.keys(QUEUES).filter((name) => this.project.learning || !QUEUES[name].isLearned);
+    const titles = names.map((name) => `${QUEUES[name].title} (${QUEUES[name].items(this.project).length.toLocaleString("en")})`);
+    if (list.length === names.length && titles.every((title, index) => list.options[index].text === title)) return;
+    list.replaceChildren(...names.map((name, index) => new Option(titles[index], name)));
+    list.value = names.includes(before) ? before : "unlabeled";
   }
 
   async explainPhoto() {

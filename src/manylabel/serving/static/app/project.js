@@ -1,12 +1,21 @@
 // What the server told: photos, labels, answers. The page keeps nothing else that matters.
 
-import { getLabels } from "./api.js";
+import { getLabels, getQueues, getScores } from "./api.js";
 
 /**
  * @typedef {import("./api.js").Answer} Answer
  * @typedef {import("./api.js").Labels} Labels
+ * @typedef {import("./api.js").Learning} Learning
+ * @typedef {import("./api.js").Queues} Queues
  * @typedef {import("./api.js").Table} Table
  */
+
+const NOT_KNOWN = 65_535;
+const CERTAIN = 65_534;
+export const LIKELY = 0.5;
+
+/** @type {Queues} */
+const NO_QUEUES = { suggested: [], issues: [], duplicates: [], constraints: [], disagreements: [], problems: [] };
 
 /** @type {Record<string, Answer>} */
 const ANSWERS = { 1: "present", 0: "absent", "?": "unknown" };
@@ -24,6 +33,11 @@ export class Project {
     this.table = null; // until everything was loaded
     /** @type {string[]} */
     this.notes = [];
+    /** @type {Learning | null} */
+    this.learning = null;
+    this.scores = { labels: /** @type {string[]} */ ([]), values: new Uint16Array() };
+    this.queues = NO_QUEUES;
+    this.known = ""; // which scores and queues these are
   }
 
   async load() {
@@ -37,8 +51,20 @@ export class Project {
     return this.revision !== before;
   }
 
+  // Ask for the scores and queues that belong to the answers; true if they were others.
+  async followLearning() {
+    const wanted = `${this.learning?.version} ${this.revision}`;
+    if (!this.learning || wanted === this.known) return false;
+    const [scores, queues] = await Promise.all([getScores(), getQueues()]);
+    const bytes = Uint8Array.from(atob(scores.values), (sign) => sign.charCodeAt(0));
+    this.scores = { labels: scores.labels, values: new Uint16Array(bytes.buffer) };
+    this.queues = queues;
+    this.known = wanted;
+    return true;
+  }
+
   /** @param {Labels} told */
-  take({ revision, labels, names, answers, notes, table }) {
+  take({ revision, labels, names, answers, notes, table, learning }) {
     this.revision = revision;
     this.labels = labels;
     if (names.length) {
@@ -48,6 +74,7 @@ export class Project {
     for (const [row, marks] of Object.entries(answers)) this.rows[Number(row)] = marks;
     this.notes = notes;
     this.table = table;
+    this.learning = learning;
   }
 
   /**
@@ -56,6 +83,34 @@ export class Project {
    */
   answer(row, label) {
     return ANSWERS[this.rows[row][this.labels.indexOf(label)]];
+  }
+
+  /**
+   * The probability that a label is present, from 0 to 1; null where it is not known.
+   *
+   * @param {number} row
+   * @param {string} label
+   */
+  probability(row, label) {
+    const { labels, values } = this.scores;
+    const column = labels.indexOf(label);
+    const value = column < 0 ? NOT_KNOWN : (values[row * labels.length + column] ?? NOT_KNOWN);
+    return value === NOT_KNOWN ? null : value / CERTAIN;
+  }
+
+  /**
+   * Whether a label without an answer is suggested as present.
+   *
+   * @param {number} row
+   * @param {string} label
+   */
+  isSuggested(row, label) {
+    return this.answer(row, label) === "unknown" && (this.probability(row, label) ?? 0) >= LIKELY;
+  }
+
+  // Counts photos with any answer.
+  countBegun() {
+    return this.rows.filter((marks) => /[01]/.test(marks)).length;
   }
 
   /** @param {number} row */

@@ -15,6 +15,7 @@ import { Project } from "./project.js";
  * @property {() => void} show
  * @property {(key: string, event: KeyboardEvent) => boolean} keydown true if the key does something
  * @property {() => string | undefined} current the name of its photo
+ * @property {() => void} showScores scores or queues are others
  * @property {(name: string | undefined) => void} keep photos were listed anew: show the same one, if it is still there
  */
 
@@ -25,12 +26,14 @@ import { Project } from "./project.js";
  * @property {HTMLFormElement} add
  * @property {HTMLElement} alert
  * @property {HTMLButtonElement} close-keys
+ * @property {HTMLTemplateElement} choice
  * @property {HTMLButtonElement} confirm
  * @property {HTMLElement} done
  * @property {HTMLInputElement} filter
  * @property {HTMLElement} grid
  * @property {HTMLElement} grid-count
  * @property {HTMLSelectElement} grid-label
+ * @property {HTMLSelectElement} grid-order
  * @property {HTMLInputElement} grid-size
  * @property {HTMLElement} grid-space
  * @property {HTMLSelectElement} grid-state
@@ -40,6 +43,7 @@ import { Project } from "./project.js";
  * @property {HTMLTemplateElement} label-row
  * @property {HTMLElement} label-view
  * @property {HTMLElement} labels
+ * @property {HTMLElement} learning
  * @property {HTMLElement} name
  * @property {HTMLInputElement} new-label
  * @property {HTMLButtonElement} next
@@ -50,9 +54,11 @@ import { Project } from "./project.js";
  * @property {HTMLImageElement} photo
  * @property {HTMLElement} position
  * @property {HTMLButtonElement} previous
+ * @property {HTMLElement} question
  * @property {HTMLSelectElement} queue
  * @property {HTMLButtonElement} reload
  * @property {HTMLButtonElement} rest
+ * @property {HTMLTemplateElement} similar-photo
  * @property {HTMLButtonElement} skip
  * @property {HTMLElement} start
  * @property {HTMLElement} status
@@ -63,6 +69,8 @@ import { Project } from "./project.js";
  * @property {HTMLButtonElement} zoom
  */
 
+const FEWEST_PHOTOS = 10;
+
 /** @type {import("../dom.js").ById<Elements>} */
 export const byId = (id) => /** @type {any} */ (document.getElementById(id));
 /**
@@ -70,6 +78,8 @@ export const byId = (id) => /** @type {any} */ (document.getElementById(id));
  * @param {string} thing
  */
 export const count = (n, thing) => `${n.toLocaleString("en")} ${thing}${n === 1 ? "" : "s"}`;
+/** @param {number} share */
+export const percent = (share) => `${Math.round(100 * share)} %`;
 /** @type {Record<Answer, string>} */
 export const WORDS = { present: "present", absent: "absent", unknown: "not answered" };
 
@@ -81,6 +91,7 @@ export class Shell {
     /** @type {Promise<void>} */
     this.waiting = Promise.resolve();
     this.complaint = ""; // what it is about
+    this.lookSoon = () => {}; // for scores of new answers
   }
 
   /** @param {string} text */
@@ -122,6 +133,7 @@ export class Shell {
         this.settle("change");
         after();
         this.show();
+        this.lookSoon();
       } catch (/** @type {any} */ error) {
         this.complain(error.message);
         if (error.status === 409) await this.project.load().then(() => this.view?.keep(shown), () => {});
@@ -132,6 +144,7 @@ export class Shell {
 
   show() {
     this.showTable();
+    this.showLearning();
     this.view?.show();
   }
 
@@ -151,6 +164,28 @@ export class Shell {
       const more = conflicts.length > listed.length ? ", and more" : "";
       this.complain(`${name} has other answers than you gave: ${listed.join("; ")}${more}. Those of ${name} were kept.`, "table");
     } else this.settle("table");
+  }
+
+  // How good the suggestions are, or why there are none.
+  showLearning() {
+    const { learning } = this.project;
+    byId("learning").hidden = !learning;
+    if (learning) byId("learning").textContent = this.learningInWords(learning);
+  }
+
+  /** @param {import("./api.js").Learning} learning */
+  learningInWords({ problem, n_done, n_photos, estimate, first }) {
+    if (problem) return `Nothing is suggested: ${problem}.`;
+    const reading = n_done < n_photos ? `Looking at the photos: ${n_done.toLocaleString("en")} of ${n_photos.toLocaleString("en")}. ` : "";
+    if (!estimate || !first) {
+      const n = FEWEST_PHOTOS - this.project.countBegun();
+      const missing = n > 0 ? `after ${count(n, "more photo")}` : "once a label is present on some photos and absent on others";
+      return `${reading}Suggestions begin ${missing}.`;
+    }
+    const since = first.n_photos === estimate.n_photos ? "" : ` It was ${percent(first.mean_average_precision)} with ${first.n_photos}.`;
+    return `${reading}Suggestions learned from ${estimate.n_photos} photos have a mAP of ${percent(estimate.mean_average_precision)} \
+(${percent(estimate.low)} to ${percent(estimate.high)}) in cross-validation; nearest neighbors ${percent(estimate.nearest_neighbors)}, \
+guessing by frequency ${percent(estimate.label_prior)}.${since}`;
   }
 
   leftInWords() {

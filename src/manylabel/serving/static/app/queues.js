@@ -1,0 +1,200 @@
+// Lists of photos to look at, and the questions about them.
+
+import { copyOf, part } from "../dom.js";
+import { pictureOf } from "./api.js";
+import { WORDS, byId, percent } from "./shell.js";
+
+/**
+ * @typedef {import("./api.js").Answer} Answer
+ * @typedef {import("./api.js").Answers} Answers
+ * @typedef {import("./project.js").Project} Project
+ */
+
+/**
+ * A photo of a queue, and what it is there for.
+ *
+ * @typedef {object} Item
+ * @property {number} row
+ * @property {string} key tells the items of a queue apart
+ * @property {Question} [question]
+ */
+
+/**
+ * A question about a photo. Without choices it is answered by changing the labels.
+ *
+ * @typedef {object} Question
+ * @property {string} text
+ * @property {{ row: number, text: string }[]} photos to compare with
+ * @property {Choice[]} choices
+ */
+
+/**
+ * A way to answer a question.
+ *
+ * @typedef {object} Choice
+ * @property {string} key
+ * @property {string} title
+ * @property {Record<string, Answers>} answers by number of the photo
+ */
+
+/**
+ * A queue.
+ *
+ * @typedef {object} Queue
+ * @property {string} title
+ * @property {boolean} isSorted the most important first; otherwise in the order of the folder
+ * @property {boolean} isLearned there is none without a model
+ * @property {(project: Project) => Item[]} items
+ */
+
+const SMALL_PX = 320;
+
+/** @param {number} row */
+const plain = (row) => ({ row, key: String(row) });
+
+/** @type {Record<string, Queue>} */
+export const QUEUES = {
+  unlabeled: {
+    title: "photos to label",
+    isSorted: false,
+    isLearned: false,
+    items: (project) => project.unlabeled().map(plain),
+  },
+  suggested: {
+    title: "most worth labeling next",
+    isSorted: true,
+    isLearned: true,
+    items: ({ queues }) => queues.suggested.map(plain),
+  },
+  issues: {
+    title: "probable mistakes",
+    isSorted: true,
+    isLearned: true,
+    items: ({ queues }) =>
+      queues.issues.map(({ row, label, given, probability, similar }) => ({
+        row,
+        key: `${row} ${label}`,
+        question: {
+          text: `Given: ${label} is ${WORDS[given]}. A model that has not seen this answer says ${percent(probability)}.`,
+          photos: similar.map((photo) => ({ row: photo.row, text: `${label}: ${WORDS[photo.answer]}` })),
+          choices: decide(row, label, given),
+        },
+      })),
+  },
+  duplicates: {
+    title: "near-duplicates with different labels",
+    isSorted: true,
+    isLearned: true,
+    items: (project) => project.queues.duplicates.map((pair) => compare(project, pair)),
+  },
+  constraints: {
+    title: "broken constraints",
+    isSorted: true,
+    isLearned: true,
+    items: ({ queues }) =>
+      queues.constraints.map(({ row, constraint, labels }) => ({
+        row,
+        key: `${row} ${constraint}`,
+        question: {
+          text: `These answers break the constraint “${constraint}”: ${labels.join(", ")}. Change one of them.`,
+          photos: [],
+          choices: [],
+        },
+      })),
+  },
+  disagreements: {
+    title: "answers that people disagree about",
+    isSorted: true,
+    isLearned: true,
+    items: ({ queues }) =>
+      queues.disagreements.map(({ row, label, given, answers }) => ({
+        row,
+        key: `${row} ${label}`,
+        question: {
+          text: `${label}: ${Object.entries(answers).map(([name, answer]) => `${name || "somebody"} says ${WORDS[answer]}`).join(", ")}.`,
+          photos: [],
+          choices: decide(row, label, given),
+        },
+      })),
+  },
+  all: {
+    title: "all photos",
+    isSorted: false,
+    isLearned: false,
+    items: ({ names }) => [...names.keys()].map(plain),
+  },
+};
+
+/**
+ * The choices where one answer is in doubt.
+ *
+ * @param {number} row
+ * @param {string} label
+ * @param {Answer} given
+ * @returns {Choice[]}
+ */
+function decide(row, label, given) {
+  const other = given === "present" ? "absent" : "present";
+  return [
+    { key: "k", title: `Keep “${WORDS[given]}”`, answers: { [row]: { [label]: given } } },
+    { key: "c", title: `Change to “${WORDS[other]}”`, answers: { [row]: { [label]: other } } },
+    { key: "x", title: "Not sure", answers: { [row]: { [label]: "unknown" } } },
+  ];
+}
+
+/**
+ * @param {Project} project
+ * @param {import("./api.js").Duplicate} pair
+ * @returns {Item}
+ */
+function compare(project, { row, other, labels }) {
+  const answersOf = (/** @type {number} */ photo) =>
+    Object.fromEntries(labels.map((label) => [label, project.answer(photo, label)]));
+  const inWords = (/** @type {number} */ photo) => labels.map((label) => `${label} ${WORDS[project.answer(photo, label)]}`).join(", ");
+  return {
+    row,
+    key: `${row} ${other}`,
+    question: {
+      text: `This photo: ${inWords(row)}. A near-duplicate has other answers.`,
+      photos: [{ row: other, text: inWords(other) }],
+      choices: [
+        { key: "k", title: "Keep both", answers: { [row]: answersOf(row), [other]: answersOf(other) } },
+        { key: "c", title: "This photo is right", answers: { [row]: answersOf(row), [other]: answersOf(row) } },
+        { key: "x", title: "The other is right", answers: { [row]: answersOf(other), [other]: answersOf(other) } },
+      ],
+    },
+  };
+}
+
+/**
+ * Show a question, or none.
+ *
+ * @param {Question | undefined} question
+ * @param {Project} project
+ * @param {(choice: Choice) => void} choose
+ */
+export function showQuestion(question, project, choose) {
+  const section = byId("question");
+  section.hidden = !question;
+  if (!question) return;
+  part(section, "p").textContent = question.text;
+  part(section, ".similar").replaceChildren(
+    ...question.photos.map(({ row, text }) => {
+      const figure = copyOf(byId("similar-photo"));
+      const image = part(figure, "img");
+      image.src = pictureOf(row, project.names[row], SMALL_PX);
+      image.alt = project.names[row];
+      part(figure, "figcaption").textContent = text;
+      return figure;
+    }),
+  );
+  part(section, ".choices").replaceChildren(
+    ...question.choices.map((choice) => {
+      const button = copyOf(byId("choice"));
+      part(button, "span").textContent = choice.title;
+      part(button, "kbd").textContent = choice.key.toUpperCase();
+      button.onclick = () => choose(choice);
+      return button;
+    }),
+  );
+}
