@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from manylabel.errors import BundleError, InputError
+from manylabel.report.trial_files import file_name
 from manylabel.results import RESULTS_FILE, RunResults
 
 REPORT_FILE = "report.html"
@@ -122,7 +123,7 @@ class TrainedModels:
             InputError: There is no such model.
         """
         if any(one.backbone == backbone for one in self._models_of(self._run(name))):
-            folder = self._run(name) / _BUNDLES / backbone.replace("/", "_")
+            folder = self._run(name) / _BUNDLES / file_name(backbone)
             if folder.is_dir():
                 return folder
         raise InputError(f"'{name}' has no model '{backbone}'")
