@@ -83,7 +83,7 @@ class TrainedModels:
         self.folder = folder
         self._read: dict[str, _Read] = {}
 
-    def list(self) -> list[TrainedModel]:
+    def listed(self) -> list[TrainedModel]:
         """Return the models of all runs, the newest run first; runs that cannot be read are left out."""
         runs = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
         found = [self._models_of(run) for run in runs if not run.name.startswith(".")]
