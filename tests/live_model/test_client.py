@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
 
@@ -17,14 +16,15 @@ from tests.live_model.conftest import Page
 BEGIN = """
 import sys
 from manylabel.live_model.messages import *
+from manylabel.live_model.pipes import *
 source, sink = sys.stdin.buffer, sys.stdout.buffer
-opened = receive_in_worker(source)
+opened = receive(source, TO_WORKER)
 n_photos = len(opened.photos)
 send(sink, Seen(n_done=n_photos, n_photos=n_photos))
 """
 
 LEARN = """
-while (message := receive_in_worker(source)) is not None:
+while (message := receive(source, TO_WORKER)) is not None:
     if isinstance(message, Learn):
         send(sink, Scores(revision=message.revision, labels=message.labels, probabilities=message.targets,
                           estimate=None, issues=[], suggested=[0], seconds=0.1))
@@ -81,7 +81,7 @@ def test_similar_photos_are_found(opened: OpenPage) -> None:
 def test_a_process_that_dies_is_told_and_started_again_three_times_in_all(
     opened: OpenPage,
 ) -> None:
-    with opened("receive_in_worker(source)\nsys.exit(3)") as page:
+    with opened("receive(source, TO_WORKER)\nsys.exit(3)") as page:
         for revision in range(1, 4):
             page.answer(revision)
             learned = page.wait(lambda learned: learned.problem is not None)
@@ -104,9 +104,7 @@ def test_a_problem_that_trying_again_does_not_mend_is_told_once(
         assert page.live.learned.problem == "no weights"
 
 
-def test_other_photos_begin_anew(
-    opened: OpenPage, tmp_path: Path
-) -> None:
+def test_other_photos_begin_anew(opened: OpenPage, tmp_path: Path) -> None:
     with opened(LEARN) as page:
         page.answer(1)
         before = page.wait(lambda learned: learned.scores is not None)

@@ -9,7 +9,9 @@ from manylabel.metrics.registry import measure
 from manylabel.types import FloatArray
 
 
-def draw(n_photos: int, *, n_features: int = 40, noise: float = 0.5) -> tuple[NDArray[np.float32], FloatArray]:
+def draw(
+    n_photos: int, *, n_features: int = 40, noise: float = 0.5
+) -> tuple[NDArray[np.float32], FloatArray]:
     """Draw features of which the first two decide two labels, with some noise."""
     rng = np.random.default_rng(0)
     features = rng.normal(size=(n_photos, n_features))

@@ -5,11 +5,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import IO, TypeVar
 
 import numpy as np
 
 from manylabel.live_model.messages import (
+    FROM_WORKER,
     Duplicates,
     FindSimilar,
     FromWorker,
@@ -18,15 +19,14 @@ from manylabel.live_model.messages import (
     Scores,
     Seen,
     Similar,
-    receive_from_worker,
-    send,
 )
+from manylabel.live_model.pipes import receive, send
 from manylabel.live_model.worker import work
 from manylabel.types import FloatArray, LabelTable
 
 
 @contextmanager
-def working() -> Iterator[tuple[BinaryIO, BinaryIO]]:
+def working() -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     """Run a worker; yield the pipe to it and the pipe from it."""
     (source, to_worker), (from_worker, sink) = os.pipe(), os.pipe()
 
@@ -39,7 +39,7 @@ def working() -> Iterator[tuple[BinaryIO, BinaryIO]]:
     with os.fdopen(to_worker, "wb") as write, os.fdopen(from_worker, "rb") as read:
         yield write, read
         write.close()
-        while receive_from_worker(read) is not None:
+        while receive(read, FROM_WORKER) is not None:
             pass
         thread.join()
 
@@ -52,8 +52,8 @@ def learn(revision: int, targets: FloatArray) -> Learn:
 Message = TypeVar("Message", bound=FromWorker)
 
 
-def wait_for(read: BinaryIO, kind: type[Message]) -> Message:
-    while (message := receive_from_worker(read)) is not None:
+def wait_for(read: IO[bytes], kind: type[Message]) -> Message:
+    while (message := receive(read, FROM_WORKER)) is not None:
         if isinstance(message, kind):
             return message
     raise AssertionError(f"no {kind.__name__}")

@@ -95,6 +95,11 @@ class LabelStore:
         self.close()
 
     @property
+    def folder(self) -> Path:
+        """Return the folder of the photos."""
+        return self._folder
+
+    @property
     def entries(self) -> Sequence[Entry]:
         """Return all lines of the journal."""
         return tuple(self._journal.entries)

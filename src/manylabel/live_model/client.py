@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 
 from manylabel.live_model.messages import (
+    FROM_WORKER,
     Duplicates,
     Estimate,
     Failed,
@@ -27,9 +28,8 @@ from manylabel.live_model.messages import (
     Seen,
     Similar,
     ToWorker,
-    receive_from_worker,
-    send,
 )
+from manylabel.live_model.pipes import receive, send
 from manylabel.types import FloatArray
 
 # -P: a file in the current folder is no module.
@@ -258,7 +258,7 @@ def probabilities_of(scores: Scores) -> FloatArray:
 
 def _receive(source: IO[bytes]) -> FromWorker | None:
     try:
-        return receive_from_worker(source)
+        return receive(source, FROM_WORKER)
     except (OSError, ValueError, msgspec.DecodeError):  # it was killed in the middle of a message
         return None
 

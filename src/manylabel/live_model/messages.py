@@ -1,16 +1,12 @@
-"""What the labeling page and the process that learns from its answers send each other.
+"""What the labeling page and the processes that learn from its answers send each other.
 
-In:  messages.
-Out: the same messages at the other end of a pipe, each behind its length.
+In:  values.
+Out: messages of two pairs of ends: the page and the process that suggests, the page and the one that trains.
 """
-
-import struct
-from typing import IO
 
 import msgspec
 
-_LENGTH = struct.Struct("<Q")
-_MOST_BYTES = 2**32
+from manylabel.live_model.pipes import decoder_of
 
 
 class Open(msgspec.Struct, frozen=True, kw_only=True, tag="open"):
@@ -156,44 +152,56 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     problem: str
 
 
+class Train(msgspec.Struct, frozen=True, kw_only=True, tag="train"):
+    """What to train, sent once.
+
+    Attributes:
+        out: Folder of the run.
+        photos: Absolute paths of the photos.
+        names: Their names.
+        labels: The labels.
+        targets: float32 [n_photos, n_labels] as bytes: 1 present, 0 absent, NaN unknown.
+        backbones: The backbones to compare.
+        recipe: Name of the recipe.
+        exclusive, implies, at_least_one: Constraints among labels.
+    """
+
+    out: str
+    photos: list[str]
+    names: list[str]
+    labels: list[str]
+    targets: bytes
+    backbones: list[str]
+    recipe: str = "standard"
+    exclusive: tuple[str, ...] = ()
+    implies: tuple[str, ...] = ()
+    at_least_one: tuple[str, ...] = ()
+
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True, tag="stage"):
+    """How far a stage of the training is.
+
+    Attributes:
+        subject: What is worked on.
+        stage: The stage.
+        done: Steps done.
+        total: Steps in all.
+    """
+
+    subject: str
+    stage: str
+    done: int
+    total: int
+
+
+class Trained(msgspec.Struct, frozen=True, kw_only=True, tag="trained"):
+    """The run is complete."""
+
+
 ToWorker = Open | Learn | FindSimilar
 FromWorker = Seen | Duplicates | Scores | Similar | Failed
+ToTrainer = Train
+FromTrainer = Stage | Trained | Failed
 
-_encoder = msgspec.msgpack.Encoder()
-_to_worker = msgspec.msgpack.Decoder(ToWorker)
-_from_worker = msgspec.msgpack.Decoder(FromWorker)
-
-
-def send(pipe: IO[bytes], message: ToWorker | FromWorker) -> None:
-    """Send a message.
-
-    Raises:
-        OSError: The other end is gone.
-    """
-    content = _encoder.encode(message)
-    pipe.write(_LENGTH.pack(len(content)))
-    pipe.write(content)
-    pipe.flush()
-
-
-def receive_in_worker(pipe: IO[bytes]) -> ToWorker | None:
-    """Wait for a message of the page; None once the page is gone."""
-    content = _receive(pipe)
-    return None if content is None else _to_worker.decode(content)
-
-
-def receive_from_worker(pipe: IO[bytes]) -> FromWorker | None:
-    """Wait for a message of the worker; None once it is gone."""
-    content = _receive(pipe)
-    return None if content is None else _from_worker.decode(content)
-
-
-def _receive(pipe: IO[bytes]) -> bytes | None:
-    header = pipe.read(_LENGTH.size)
-    if len(header) < _LENGTH.size:
-        return None
-    (n_bytes,) = _LENGTH.unpack(header)
-    if n_bytes > _MOST_BYTES:
-        raise ValueError(f"a message of {n_bytes} bytes")
-    content = pipe.read(n_bytes)
-    return content if len(content) == n_bytes else None
+TO_WORKER, FROM_WORKER = decoder_of(ToWorker), decoder_of(FromWorker)
+TO_TRAINER, FROM_TRAINER = decoder_of(ToTrainer), decoder_of(FromTrainer)

@@ -5,12 +5,11 @@ Out: messages at standard output; the last one tells why it ends, if it is for a
 """
 
 import os
-import sys
 from contextlib import suppress
-from typing import BinaryIO
 
 from manylabel.errors import ManylabelError, needs_extra
-from manylabel.live_model.messages import Failed, send
+from manylabel.live_model.messages import Failed
+from manylabel.live_model.pipes import send, take_pipes
 
 _NICE = 10
 
@@ -27,13 +26,6 @@ def main() -> None:
             work(source, sink)
         except ManylabelError as error:
             send(sink, Failed(problem=str(error)))
-
-
-def take_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Return standard input and output; what libraries print from now on goes to standard error."""
-    sink = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    return sys.stdin.buffer, sink
 
 
 if __name__ == "__main__":

@@ -7,12 +7,13 @@ Out: messages: progress, scores; it ends with its input.
 import threading
 import time
 from pathlib import Path
-from typing import BinaryIO, assert_never
+from typing import IO, assert_never
 
 import numpy as np
 
 from manylabel.live_model.learning import find_similar, learn
 from manylabel.live_model.messages import (
+    TO_WORKER,
     Duplicates,
     FindSimilar,
     FromWorker,
@@ -20,15 +21,14 @@ from manylabel.live_model.messages import (
     Open,
     Seen,
     Similar,
-    receive_in_worker,
-    send,
 )
 from manylabel.live_model.photos import PhotoFeatures
+from manylabel.live_model.pipes import receive, send
 
 _SECONDS_BETWEEN_REPORTS = 0.2
 
 
-def work(source: BinaryIO, sink: BinaryIO) -> None:
+def work(source: IO[bytes], sink: IO[bytes]) -> None:
     """Read the photos, and answer messages in between and afterwards.
 
     Args:
@@ -39,7 +39,7 @@ def work(source: BinaryIO, sink: BinaryIO) -> None:
         OSError: The other end is gone.
         ManylabelError: The photos or the model cannot be used.
     """
-    opened = receive_in_worker(source)
+    opened = receive(source, TO_WORKER)
     if not isinstance(opened, Open):
         return
     inbox = Inbox(source)
@@ -53,7 +53,7 @@ class Inbox:
         source: Where they come from.
     """
 
-    def __init__(self, source: BinaryIO) -> None:
+    def __init__(self, source: IO[bytes]) -> None:
         self._source = source
         self._waiting: list[Learn | FindSimilar] = []
         self._is_closed = False
@@ -68,7 +68,7 @@ class Inbox:
             return self._waiting.pop(0) if self._waiting else None
 
     def _read(self) -> None:
-        while (message := receive_in_worker(self._source)) is not None:
+        while (message := receive(self._source, TO_WORKER)) is not None:
             if isinstance(message, Open):
                 continue
             with self._changed:
@@ -84,7 +84,7 @@ class Inbox:
 class _Worker:
     """The state of the process."""
 
-    def __init__(self, opened: Open, inbox: Inbox, sink: BinaryIO) -> None:
+    def __init__(self, opened: Open, inbox: Inbox, sink: IO[bytes]) -> None:
         self._inbox, self._sink = inbox, sink
         self._n_photos = len(opened.photos)
         self._reported = 0.0

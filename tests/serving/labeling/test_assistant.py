@@ -26,11 +26,12 @@ WORKER = """
 import sys
 import numpy as np
 from manylabel.live_model.messages import *
+from manylabel.live_model.pipes import *
 source, sink = sys.stdin.buffer, sys.stdout.buffer
-n = len(receive_in_worker(source).photos)
+n = len(receive(source, TO_WORKER).photos)
 send(sink, Seen(n_done=n, n_photos=n))
 send(sink, Duplicates(groups=list(range(n))))
-while (message := receive_in_worker(source)) is not None:
+while (message := receive(source, TO_WORKER)) is not None:
     if isinstance(message, FindSimilar):
         send(sink, Similar(row=message.row, rows=[message.row]))
         continue

@@ -22,6 +22,7 @@ from manylabel.serving.labeling.pictures import Pictures
 from manylabel.serving.labeling.assistant import Assistance, Assistant
 from manylabel.serving.labeling.routes import router
 from manylabel.serving.labeling.state import LabelingState
+from manylabel.serving.labeling.training_routes import router as training_router
 from manylabel.serving.limits import ServeLimits
 from manylabel.serving.listener import make_server, take_port
 from manylabel.serving.middleware import BoundedRequests, NamedRequests
@@ -74,7 +75,10 @@ def label(  # noqa: PLR0913 - a wish of the user each
         server = make_server(app, limits=limits)
         state.pictures = Pictures(cache=PictureCache(photos))
         on_start(f"http://{_HOST}:{number}/?token={token}")
-        server.run(sockets=[taken])
+        try:
+            server.run(sockets=[taken])
+        finally:
+            state.trainer.close()
 
 
 @contextmanager
@@ -103,6 +107,7 @@ def create_labeling_app(state: LabelingState, *, limits: ServeLimits | None = No
     app.add_middleware(NamedRequests, measures=Measures())
     answer_errors(app)
     app.include_router(router)
+    app.include_router(training_router)
     app.include_router(_read_page(state))
     return app
 

@@ -54,6 +54,9 @@ class Assistance:
 class Assistant:
     """What helps people label.
 
+    Attributes:
+        constraints: Constraints among labels.
+
     Args:
         store: The labels.
         assistance: How it helps.
@@ -61,6 +64,7 @@ class Assistant:
 
     def __init__(self, store: LabelStore, assistance: Assistance) -> None:
         self._store = store
+        self.constraints = assistance.constraints
         self._finder = QueueFinder(assistance.constraints)
         self._live = LiveModel(
             self._read_answers,

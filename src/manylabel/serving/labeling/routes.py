@@ -15,7 +15,7 @@ Out: labels, pictures, changes; every change is on the disk before its answer.
 """
 
 from collections.abc import Callable
-from typing import Literal, TypeVar, assert_never
+from typing import Literal, assert_never
 
 import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
@@ -27,10 +27,8 @@ from manylabel.errors import InputError, OutputError, PhotoError
 from manylabel.report.run_info import hide_folders_in_sentence
 from manylabel.serving.labeling.assistant import Assistant
 from manylabel.serving.labeling.pictures import SIZES_PX, find_version
+from manylabel.serving.labeling.requests import encode, read_json
 from manylabel.serving.labeling.state import LabelingState, State, check_cookie
-
-_JSON = "application/json"
-Kind = TypeVar("Kind")
 
 router = APIRouter(prefix="/app", dependencies=[Depends(check_cookie)], include_in_schema=False)
 
@@ -99,13 +97,13 @@ async def photo(state: State, row: int, request: Request, size: int = SIZES_PX[0
 @router.get("/scores")
 async def scores(state: State) -> Response:
     """Return the probabilities of all photos."""
-    return await _encode(_assistant(state).probabilities)
+    return await encode(_assistant(state).probabilities)
 
 
 @router.get("/queues")
 async def queues(state: State) -> Response:
     """Return what to look at next."""
-    return await _encode(_assistant(state).queues)
+    return await encode(_assistant(state).queues)
 
 
 @router.get("/similar/{row}")
@@ -114,13 +112,13 @@ async def similar(state: State, row: int) -> Response:
     if not 0 <= row < len(state.store.photos):
         raise HTTPException(404, "there is no such photo")
     assistant = _assistant(state)
-    return await _encode(lambda: assistant.find_similar(row))
+    return await encode(lambda: assistant.find_similar(row))
 
 
 @router.post("/answers")
 async def set_answers(state: State, request: Request) -> Response:
     """Give photos answers, all in one action."""
-    sent = await _read(request, Answers)
+    sent = await read_json(request, Answers)
     if sent.since < state.store.names_revision:
         raise HTTPException(409, "the list of photos has changed; check the photo and answer again")
     names = state.store.answers.names
@@ -139,7 +137,7 @@ async def set_answers(state: State, request: Request) -> Response:
 @router.post("/labels")
 async def change_labels(state: State, request: Request) -> Response:
     """Add, rename, merge or remove a label."""
-    sent = await _read(request, LabelChange)
+    sent = await read_json(request, LabelChange)
     author, store = _author(state, sent), state.store
 
     def change() -> None:
@@ -161,7 +159,7 @@ async def change_labels(state: State, request: Request) -> Response:
 @router.post("/undo")
 async def undo(state: State, request: Request) -> Response:
     """Undo the last action of this browser."""
-    sent = await _read(request, Plain)
+    sent = await read_json(request, Plain)
 
     def change() -> None:
         if state.store.undo(_author(state, sent)) is None:
@@ -173,22 +171,12 @@ async def undo(state: State, request: Request) -> Response:
 @router.post("/reload")
 async def reload(state: State, request: Request) -> Response:
     """Read the table again."""
-    sent = await _read(request, Plain)
+    sent = await read_json(request, Plain)
     return await _change(state, state.store.reload, since=sent.since)
 
 
 def _author(state: LabelingState, sent: _Sent) -> Author:
     return Author(name=state.author, client=sent.client, queue=sent.queue)
-
-
-async def _read(request: Request, kind: type[Kind]) -> Kind:
-    """Read what was sent; only as JSON, which no form of another page can send."""
-    if request.headers.get("content-type", "").partition(";")[0].strip() != _JSON:
-        raise HTTPException(415, f"expected {_JSON}")
-    try:
-        return msgspec.json.decode(await request.body(), type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise HTTPException(422, f"this cannot be read: {error}") from error
 
 
 async def _change(state: LabelingState, change: Callable[[], object], *, since: int) -> Response:
@@ -211,10 +199,4 @@ def _assistant(state: LabelingState) -> Assistant:
 
 
 async def _answer(state: LabelingState, since: int | None) -> Response:
-    return await _encode(lambda: state.labels_since(since))
-
-
-async def _encode(read: Callable[[], object]) -> Response:
-    """Answer with what is read in a thread, as JSON."""
-    content = await run_in_threadpool(lambda: msgspec.json.encode(read()))
-    return Response(content, media_type=_JSON)
+    return await encode(lambda: state.labels_since(since))

@@ -12,9 +12,12 @@ import numpy as np
 from fastapi import Depends, HTTPException, Request
 
 from manylabel.annotation.label_store import LabelStore
+from manylabel.config import ConstraintsConfig
 from manylabel.live_model.messages import Estimate
+from manylabel.live_model.trainer import Trainer
 from manylabel.report.run_info import hide_folders_in_sentence
 from manylabel.serving.labeling.assistant import Assistant
+from manylabel.serving.labeling.models import TrainedModels, models_folder
 from manylabel.serving.labeling.pictures import Pictures
 
 _MARKS = {1.0: "1", 0.0: "0"}
@@ -106,6 +109,7 @@ class LabelingState:
         token: What opens the page.
         port: Port of the server: a browser sends the cookies of one port to all others of an address.
         assistant: What learns from the answers; None if nothing is to be learned.
+        models: The models that are trained; not given: those beside the folder of the photos.
     """
 
     def __init__(
@@ -116,9 +120,13 @@ class LabelingState:
         token: str,
         port: int = 0,
         assistant: Assistant | None = None,
+        models: TrainedModels | None = None,
     ) -> None:
         self.store = store
+        self.constraints = ConstraintsConfig() if assistant is None else assistant.constraints
         self.assistant = assistant
+        self.models = TrainedModels(models_folder(store.folder)) if models is None else models
+        self.trainer = Trainer()
         self.cookie = f"manylabel_{port}"
         self.author = author
         self.pictures = Pictures()

@@ -72,6 +72,35 @@
  */
 
 /**
+ * How far a training is.
+ *
+ * @typedef {object} Training
+ * @property {string} name
+ * @property {"none" | "running" | "done" | "failed" | "cancelled"} state
+ * @property {{ subject: string, stage: string, done: number, total: number } | null} stage
+ * @property {number} seconds since it began
+ * @property {number} stage_seconds since its stage began
+ * @property {string | null} problem
+ */
+
+/**
+ * A trained model.
+ *
+ * @typedef {object} TrainedModel
+ * @property {string} name of its run
+ * @property {string} backbone
+ * @property {boolean} is_best
+ * @property {string} started
+ * @property {number} n_train
+ * @property {number} n_test
+ * @property {"test" | "out_of_fold"} part
+ * @property {Record<string, number | null>} metrics
+ * @property {number | null} low
+ * @property {number | null} high
+ * @property {string[]} labels
+ */
+
+/**
  * All labels, or what changed since a revision. Answers are strings, a character per label: 1 present, 0 absent, ? unknown.
  *
  * @typedef {object} Labels
@@ -118,15 +147,17 @@ async function ask(path, options) {
 /**
  * @param {string} path
  * @param {object} values
+ * @returns {Promise<any>}
+ */
+const post = (path, values) =>
+  ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(values) });
+
+/**
+ * @param {string} path
+ * @param {object} values
  * @returns {Promise<Labels>}
  */
-function send(path, values) {
-  return ask(path, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ client, ...values }),
-  });
-}
+const send = (path, values) => post(path, { client, ...values });
 
 /**
  * Without a revision: everything.
@@ -147,6 +178,20 @@ export const getQueues = () => ask("/app/queues");
  * @returns {Promise<number[]>}
  */
 export const getSimilar = (row) => ask(`/app/similar/${row}`);
+
+/** @returns {Promise<TrainedModel[]>} */
+export const getModels = () => ask("/app/models");
+/** @returns {Promise<Training>} */
+export const getTraining = () => ask("/app/training");
+/**
+ * @param {string} name
+ * @param {string[]} backbones
+ * @returns {Promise<Training>}
+ */
+export const startTraining = (name, backbones) => post("/app/training", { name, backbones });
+/** @returns {Promise<Training>} */
+export const cancelTraining = () => post("/app/training/cancel", {});
+export const reportOf = (/** @type {string} */ name) => `/app/models/${encodeURIComponent(name)}/report`;
 
 // With every change goes the revision that the page has seen, so that the answer has what others changed, too.
 /**

@@ -5,13 +5,14 @@ import { GridView } from "./grid_view.js";
 import { keyOf } from "./keys.js";
 import { LabelView } from "./label_view.js";
 import { Shell, byId } from "./shell.js";
+import { TrainView } from "./train_view.js";
 
 const SECONDS_BETWEEN_LOOKS = 2;
 const SECONDS_WHILE_LEARNING = 0.3;
 
 const shell = new Shell();
 const { project } = shell;
-const views = { label: new LabelView(shell), grid: new GridView(shell) };
+const views = { label: new LabelView(shell), grid: new GridView(shell), train: new TrainView(shell) };
 /** @typedef {keyof typeof views} Name of a view */
 const NAMES = /** @type {Name[]} */ (Object.keys(views));
 

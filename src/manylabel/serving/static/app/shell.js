@@ -26,6 +26,7 @@ import { Project } from "./project.js";
  * @property {HTMLFormElement} add
  * @property {HTMLElement} alert
  * @property {HTMLButtonElement} close-keys
+ * @property {HTMLButtonElement} cancel-training
  * @property {HTMLTemplateElement} choice
  * @property {HTMLButtonElement} confirm
  * @property {HTMLElement} done
@@ -44,26 +45,39 @@ import { Project } from "./project.js";
  * @property {HTMLElement} label-view
  * @property {HTMLElement} labels
  * @property {HTMLElement} learning
+ * @property {HTMLTemplateElement} model-row
+ * @property {HTMLTableElement} models
  * @property {HTMLElement} name
  * @property {HTMLInputElement} new-label
  * @property {HTMLButtonElement} next
+ * @property {HTMLElement} no-models
  * @property {HTMLButtonElement} none
  * @property {HTMLButtonElement} open-grid
  * @property {HTMLButtonElement} open-keys
  * @property {HTMLButtonElement} open-label
+ * @property {HTMLButtonElement} open-train
  * @property {HTMLImageElement} photo
  * @property {HTMLElement} position
  * @property {HTMLButtonElement} previous
  * @property {HTMLElement} question
  * @property {HTMLSelectElement} queue
  * @property {HTMLButtonElement} reload
+ * @property {HTMLIFrameElement} report
  * @property {HTMLButtonElement} rest
  * @property {HTMLTemplateElement} similar-photo
  * @property {HTMLButtonElement} skip
  * @property {HTMLElement} start
+ * @property {HTMLButtonElement} start-training
  * @property {HTMLElement} status
  * @property {HTMLElement} table
  * @property {HTMLTemplateElement} tile
+ * @property {HTMLFormElement} train
+ * @property {HTMLInputElement} train-name
+ * @property {HTMLElement} train-photos
+ * @property {HTMLElement} train-view
+ * @property {HTMLElement} training
+ * @property {HTMLProgressElement} training-progress
+ * @property {HTMLElement} training-state
  * @property {HTMLButtonElement} undo
  * @property {HTMLElement} views
  * @property {HTMLButtonElement} zoom

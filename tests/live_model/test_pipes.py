@@ -1,19 +1,11 @@
-"""Messages between the labeling page and the process that learns from its answers."""
+"""Messages from one process to another."""
 
 import io
 
 import pytest
 
-from manylabel.live_model.messages import (
-    Failed,
-    FindSimilar,
-    Learn,
-    Open,
-    Seen,
-    receive_from_worker,
-    receive_in_worker,
-    send,
-)
+from manylabel.live_model.messages import FROM_WORKER, TO_WORKER, Failed, FindSimilar, Learn, Open, Seen
+from manylabel.live_model.pipes import receive, send
 
 
 def test_messages_arrive_as_they_were_sent() -> None:
@@ -27,8 +19,8 @@ def test_messages_arrive_as_they_were_sent() -> None:
         send(pipe, message)
     pipe.seek(0)
 
-    assert [receive_in_worker(pipe) for _ in sent] == sent
-    assert receive_in_worker(pipe) is None
+    assert [receive(pipe, TO_WORKER) for _ in sent] == sent
+    assert receive(pipe, TO_WORKER) is None
 
 
 @pytest.mark.parametrize("n_bytes", [0, 3, 8, 12])
@@ -36,12 +28,12 @@ def test_half_a_message_is_none(n_bytes: int) -> None:
     pipe = io.BytesIO()
     send(pipe, Failed(problem="no weights"))
 
-    assert receive_from_worker(io.BytesIO(pipe.getvalue()[:n_bytes])) is None
+    assert receive(io.BytesIO(pipe.getvalue()[:n_bytes]), FROM_WORKER) is None
 
 
 def test_a_message_of_a_size_that_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="a message of"):
-        receive_from_worker(io.BytesIO(b"\xff" * 8))
+        receive(io.BytesIO(b"\xff" * 8), FROM_WORKER)
 
 
 def test_both_ends_know_their_own_messages_only() -> None:
@@ -50,4 +42,4 @@ def test_both_ends_know_their_own_messages_only() -> None:
     pipe.seek(0)
 
     with pytest.raises(ValueError, match="Invalid value"):
-        receive_in_worker(pipe)
+        receive(pipe, TO_WORKER)

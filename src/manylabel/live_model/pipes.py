@@ -1,0 +1,59 @@
+"""Send messages to another process, and receive them.
+
+In:  messages.
+Out: the same messages at the other end of a pipe, each behind its length.
+"""
+
+import os
+import struct
+import sys
+from typing import IO, TypeVar
+
+import msgspec
+
+_LENGTH = struct.Struct("<Q")
+_MOST_BYTES = 2**32
+
+Message = TypeVar("Message")
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def decoder_of(kind: type[Message]) -> msgspec.msgpack.Decoder[Message]:
+    """Return the decoder of a kind of messages, or of a union of kinds."""
+    return msgspec.msgpack.Decoder(kind)
+
+
+def send(pipe: IO[bytes], message: object) -> None:
+    """Send a message.
+
+    Raises:
+        OSError: The other end is gone.
+    """
+    content = _encoder.encode(message)
+    pipe.write(_LENGTH.pack(len(content)))
+    pipe.write(content)
+    pipe.flush()
+
+
+def receive(pipe: IO[bytes], decoder: msgspec.msgpack.Decoder[Message]) -> Message | None:
+    """Wait for a message; None once the other end is gone.
+
+    Raises:
+        ValueError: This is no such message.
+    """
+    header = pipe.read(_LENGTH.size)
+    if len(header) < _LENGTH.size:
+        return None
+    (n_bytes,) = _LENGTH.unpack(header)
+    if n_bytes > _MOST_BYTES:
+        raise ValueError(f"a message of {n_bytes} bytes")
+    content = pipe.read(n_bytes)
+    return decoder.decode(content) if len(content) == n_bytes else None
+
+
+def take_pipes() -> tuple[IO[bytes], IO[bytes]]:
+    """Return standard input and output; what libraries print from now on goes to standard error."""
+    sink = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return sys.stdin.buffer, sink
