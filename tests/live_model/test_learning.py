@@ -125,7 +125,7 @@ def test_without_labels_nothing_is_learned() -> None:
 
 
 def test_one_label_that_all_photos_have_gives_no_estimate() -> None:
-    photos, targets = draw()
+    photos, _ = draw()
 
     scores, _ = ask(photos, np.ones((N_PHOTOS, 1)), labels=["beach"])
 

@@ -51,11 +51,11 @@ class Trainer:
     """A process per training, one at a time.
 
     Args:
-        command: What runs the process.
+        command: What runs the process; not given: this program.
     """
 
-    def __init__(self, *, command: Sequence[str] = COMMAND) -> None:
-        self._command = command
+    def __init__(self, *, command: Sequence[str] | None = None) -> None:
+        self._command = COMMAND if command is None else command
         self._lock = threading.Lock()
         self._training = Training()
         self._began = self._stage_began = 0.0

@@ -2,7 +2,8 @@
 
 import http.client
 import json
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,36 @@ from PIL import Image
 
 from manylabel.annotation.label_store import LabelStore
 from manylabel.serving.labeling.app import create_labeling_app
+from manylabel.serving.labeling.assistant import Assistance, Assistant
 from manylabel.serving.labeling.state import LabelingState
 from tests.serving.conftest import listening
 
 TOKEN = "t0ken"
 NAMES = ("a.jpg", "b #1 100%.jpg", "c.jpg", "in/d.jpg")
 TABLE = "image,beach,boat\na.jpg,1,0\n"
+
+# Says that every label is present with 0.75, and that the first photo's boat is an issue.
+WORKER = """
+import sys
+import numpy as np
+from manylabel.live_model.messages import *
+from manylabel.live_model.pipes import *
+source, sink = sys.stdin.buffer, sys.stdout.buffer
+n = len(receive(source, TO_WORKER).photos)
+send(sink, Seen(n_done=n, n_photos=n))
+send(sink, Duplicates(groups=list(range(n))))
+while (message := receive(source, TO_WORKER)) is not None:
+    if isinstance(message, FindSimilar):
+        send(sink, Similar(row=message.row, rows=[message.row]))
+        continue
+    values = np.full((n, len(message.labels)), 0.75, dtype="<f4")
+    values[-1] = np.nan
+    issues = [Issue(row=0, label="boat", given=0, probability=0.75, neighbors=[1])]
+    estimate = Estimate(n_photos=12, mean_average_precision=0.8, low=0.7, high=0.9, nearest_neighbors=0.6,
+                        label_prior=0.3)
+    send(sink, Scores(revision=message.revision, labels=message.labels, probabilities=values.tobytes(),
+                      estimate=estimate, issues=issues, suggested=[2, 3], seconds=0.1))
+"""
 
 
 @dataclass(frozen=True)
@@ -101,17 +126,51 @@ def labeling(photos: Path, tmp_path: Path) -> Iterator[Labeling]:
 
 
 @pytest.fixture
-def page(browser: Any, labeling: Labeling) -> Iterator[Any]:
-    """Open the page; whatever its console complains about fails the test."""
-    page = browser.new_page(viewport={"width": 1100, "height": 900})
+def assisted(photos: Path, tmp_path: Path) -> Iterator[Labeling]:
+    """Serve the page, with help."""
+    table = tmp_path / "labels.csv"
+    table.write_text(TABLE)
+    assistance = Assistance(cache=tmp_path, command=(sys.executable, "-c", WORKER))
+    with LabelStore(photos, table) as store:
+        assistant = Assistant(store, assistance)
+        state = LabelingState(store, author="Ada", token=TOKEN, assistant=assistant)
+        with listening(create_labeling_app(state)) as (host, port):
+            client = Client((host, port), cookie=f"manylabel_0={TOKEN}")
+            url = f"http://{host}:{port}"
+            yield Labeling(url=url, client=client, store=store, photos=photos, table=table)
+        assistant.close()
+
+
+OpenPage = Callable[[Labeling], Any]
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[OpenPage]:
+    """Return what opens a page; whatever its console complains about fails the test."""
+    pages = []
     complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(f"{labeling.url}/?token={TOKEN}")
-    page.wait_for_selector("#photo[style*='visible']")
-    yield page
-    page.close()
+
+    def run(labeling: Labeling) -> Any:
+        page = browser.new_page(viewport={"width": 1100, "height": 900})
+        pages.append(page)
+        page.on(
+            "console", lambda message: complaints.append(message.text) if message.type == "error" else None
+        )
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(f"{labeling.url}/?token={TOKEN}")
+        page.wait_for_selector("#photo[style*='visible']")
+        return page
+
+    yield run
+    for page in pages:
+        page.close()
     assert [text for text in complaints if "409 (Conflict)" not in text] == []
+
+
+@pytest.fixture
+def page(open_page: OpenPage, labeling: Labeling) -> Any:
+    """Open the page."""
+    return open_page(labeling)
 
 
 def wait_for_answer(page: Any, text: str) -> None:

@@ -1,63 +1,18 @@
 """What helps people label: with a stand-in for the process that learns."""
 
 import base64
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from manylabel.annotation.author import Author
-from manylabel.annotation.label_store import LabelStore
-from manylabel.serving.labeling.app import create_labeling_app
-from manylabel.serving.labeling.assistant import Assistance, Assistant
-from manylabel.serving.labeling.state import LabelingState
-from tests.serving.conftest import listening
-from tests.serving.labeling.conftest import TABLE, TOKEN, Client, Labeling
+from tests.serving.labeling.conftest import TOKEN, Labeling, OpenPage, wait_for_answer
 
 SECONDS = 20
-
-# Says that every label is present with 0.75, and that the first photo's boat is an issue.
-WORKER = """
-import sys
-import numpy as np
-from manylabel.live_model.messages import *
-from manylabel.live_model.pipes import *
-source, sink = sys.stdin.buffer, sys.stdout.buffer
-n = len(receive(source, TO_WORKER).photos)
-send(sink, Seen(n_done=n, n_photos=n))
-send(sink, Duplicates(groups=list(range(n))))
-while (message := receive(source, TO_WORKER)) is not None:
-    if isinstance(message, FindSimilar):
-        send(sink, Similar(row=message.row, rows=[message.row]))
-        continue
-    values = np.full((n, len(message.labels)), 0.75, dtype="<f4")
-    values[-1] = np.nan
-    issues = [Issue(row=0, label="boat", given=0, probability=0.75, neighbors=[1])]
-    estimate = Estimate(n_photos=12, mean_average_precision=0.8, low=0.7, high=0.9, nearest_neighbors=0.6, label_prior=0.3)
-    send(sink, Scores(revision=message.revision, labels=message.labels, probabilities=values.tobytes(),
-                      estimate=estimate, issues=issues, suggested=[2, 3], seconds=0.1))
-"""
-
-
-@pytest.fixture
-def assisted(photos: Path, tmp_path: Path) -> Iterator[Labeling]:
-    """Serve the page, with help."""
-    table = tmp_path / "labels.csv"
-    table.write_text(TABLE)
-    assistance = Assistance(cache=tmp_path, command=(sys.executable, "-c", WORKER))
-    with LabelStore(photos, table) as store:
-        assistant = Assistant(store, assistance)
-        state = LabelingState(store, author="Ada", token=TOKEN, assistant=assistant)
-        with listening(create_labeling_app(state)) as (host, port):
-            client = Client((host, port), cookie=f"manylabel_0={TOKEN}")
-            url = f"http://{host}:{port}"
-            yield Labeling(url=url, client=client, store=store, photos=photos, table=table)
-        assistant.close()
 
 
 def wait(read: Callable[[], Any], until: Callable[[Any], object]) -> Any:
@@ -147,3 +102,104 @@ def test_other_photos_are_learned_about_after_the_table_was_read_again(assisted:
     assert learning["first"] is None or learning["first"]["n_photos"] == 12
     wait_for_scores(assisted)
     assisted.store.set(Author(name="Ada"), [("new.jpg", "boat", "present")])
+
+
+@pytest.fixture
+def page(open_page: OpenPage, assisted: Labeling) -> Any:
+    """Open the page once everything was learned."""
+    wait_for_scores(assisted)
+    page = open_page(assisted)
+    page.wait_for_selector("#labels .answer.suggested")
+    return page
+
+
+def choose_queue(page: Any, name: str) -> None:
+    page.locator("#queue").select_option(name)
+
+
+def test_suggested_labels_are_visible_and_become_answers_with_enter(page: Any, assisted: Labeling) -> None:
+    assert page.locator("#name").inner_text() == "b #1 100%.jpg"
+    assert page.locator("#labels .suggested .state").all_inner_texts() == ["suggested, 75 %"] * 2
+    assert "mAP of 80 % (70 % to 90 %)" in page.locator("#learning").inner_text()
+    assert page.locator("#labels .answer").first.get_attribute("aria-label") == "beach: suggested, 75 %"
+    page.wait_for_timeout(700)  # as long as new suggestions have to be seen
+
+    page.keyboard.press("2")
+    wait_for_answer(page, "boat: present")
+    page.keyboard.press("2")
+    wait_for_answer(page, "boat: absent")
+    assert assisted.store.answers.answer("b #1 100%.jpg", "beach") == "unknown"
+    page.keyboard.press("Enter")
+
+    wait_for_answer(page, "b #1 100%.jpg: beach. 2 photos left.")
+    assert assisted.store.answers.answer("b #1 100%.jpg", "boat") == "absent"
+
+
+def test_none_of_the_labels_means_that_suggested_ones_are_absent_too(page: Any, assisted: Labeling) -> None:
+    page.keyboard.press("n")
+
+    wait_for_answer(page, "b #1 100%.jpg: none of the labels. 2 photos left.")
+
+
+def test_suggestions_that_have_just_appeared_are_not_confirmed(browser: Any, assisted: Labeling) -> None:
+    wait_for_scores(assisted)
+    page, held = browser.new_page(), list[Any]()
+    page.route("**/app/scores", held.append)
+    page.goto(f"{assisted.url}/?token={TOKEN}")
+    page.wait_for_selector("#photo[style*='visible']")
+    wait(lambda: (page.wait_for_timeout(20), held)[1], len)
+    assert page.locator("#labels .suggested").count() == 0
+
+    held[0].continue_()
+    page.wait_for_selector("#labels .answer.suggested")
+    page.keyboard.press("Enter")
+
+    page.wait_for_selector("#status:has-text('have just appeared')")
+    assert assisted.store.answers.answer("b #1 100%.jpg", "boat") == "unknown"
+    page.wait_for_timeout(700)
+    page.keyboard.press("Enter")
+    wait_for_answer(page, "b #1 100%.jpg: beach, boat. 2 photos left.")
+    page.close()
+
+
+def test_queues_are_listed_with_how_much_is_in_them(page: Any) -> None:
+    titles = page.locator("#queue option").all_inner_texts()
+
+    assert "photos to label (3)" in titles
+    assert "probable mistakes (1)" in titles
+    assert "near-duplicates with different labels (0)" in titles
+    assert "all photos (4)" in titles
+
+
+@pytest.mark.parametrize(("key", "answer"), [("k", "absent"), ("c", "present"), ("x", "unknown")])
+def test_a_probable_mistake_is_kept_changed_or_left_open(
+    page: Any, assisted: Labeling, key: str, answer: str
+) -> None:
+    choose_queue(page, "issues")
+    page.wait_for_selector("#question:visible")
+    assert page.locator("#name").inner_text() == "a.jpg"
+    text = page.locator("#question p").inner_text()
+    assert text == "Given: boat is absent. A model that has not seen this answer says 75 %."
+    assert page.locator("#question .similar figcaption").all_inner_texts() == ["boat: not answered"]
+    page.wait_for_selector("#photo[style*='visible']")
+
+    page.keyboard.press(key)
+
+    page.wait_for_selector("#status:has-text('0 left in')")
+    assert assisted.store.answers.answer("a.jpg", "boat") == answer
+    assert page.locator("#question").is_hidden()
+    page.wait_for_selector("#queue option:has-text('probable mistakes (0)')", state="attached")
+    assert page.locator("#done h2").inner_text() == "Nothing left in “probable mistakes”"
+
+
+def test_the_grid_shows_probabilities_and_sorts_by_them_or_by_likeness(page: Any) -> None:
+    page.keyboard.press("g")
+    page.wait_for_selector(".tile")
+    names = "[...document.querySelectorAll('.tile')].map((tile) => tile.getAttribute('aria-label'))"
+    assert page.evaluate(names)[0] == "a.jpg: beach present, 75 %"
+    assert page.evaluate(names)[1] == "b #1 100%.jpg: beach suggested, 75 %"
+
+    page.locator("#grid-order").select_option("probable")
+    assert page.evaluate(names)[3] == "in/d.jpg: beach not answered"
+    page.locator("#grid-order").select_option("similar")
+    page.wait_for_selector("#status:has-text('Sorted by likeness to a.jpg.')")

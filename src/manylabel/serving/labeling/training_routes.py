@@ -18,6 +18,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
+from manylabel.data.wording import count
 from manylabel.errors import InputError
 from manylabel.live_model.messages import Train
 from manylabel.report.run_info import hide_folders_in_sentence
@@ -116,7 +117,8 @@ def _start(state: LabelingState, order: TrainingOrder) -> None:
         names = list(answers.names)
     n_labeled = int((~np.isnan(targets)).any(axis=1).sum())
     if n_labeled < _FEWEST_PHOTOS:
-        raise InputError(f"{n_labeled} photos have answers; training needs at least {_FEWEST_PHOTOS}")
+        n_photos = count(n_labeled, "photo")
+        raise InputError(f"{n_photos} with answers so far; training needs at least {_FEWEST_PHOTOS}")
     train = Train(
         out=str((state.models.folder / name).resolve()),
         photos=photos,
