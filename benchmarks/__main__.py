@@ -13,7 +13,19 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import busy, growth, latency, page, scale, serving, start, study, throughput, training
+from benchmarks import (
+    busy,
+    growth,
+    labeling,
+    latency,
+    page,
+    scale,
+    serving,
+    start,
+    study,
+    throughput,
+    training,
+)
 from benchmarks.cases import ROOT, Case, Settings, select, shown
 from benchmarks.machine import describe_machine, gather_versions
 from benchmarks.results import Setup, add_run, read_records, runs_done, write_records
@@ -30,6 +42,7 @@ PARTS: dict[str, Callable[[Settings], list[Case]]] = {
     "start": start.list_cases,
     "busy": busy.list_cases,
     "scale": scale.list_cases,
+    "labeling": labeling.list_cases,
 }
 
 FILTERS = {
@@ -76,6 +89,7 @@ def main() -> None:
     if not given.list:
         page.write_page(settings.results, page=given.page)
         page.write_scale_page(settings.results, page=given.page.with_name("scale.md"))
+        page.write_labeling_page(settings.results, page=given.page.with_name("labeling.md"))
         say(f"{given.page}")
 
 

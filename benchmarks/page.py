@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.cases import ROOT
 from benchmarks.goals import Line, Records, find, judge_goals
+from benchmarks.labeling_section import write_labeling
 from benchmarks.plot import draw_plot
 from benchmarks.results import read_records
 from benchmarks.scale_page import write_scale
@@ -76,6 +77,12 @@ def write_scale_page(results: Path, *, page: Path, notes: Path = NOTES) -> None:
     """Write what was measured into docs/scale.md."""
     records = {"scale": read_records(results / "scale.json")}
     write_scale(page, records, tomllib.loads(notes.read_text(encoding="utf-8")))
+
+
+def write_labeling_page(results: Path, *, page: Path, notes: Path = NOTES) -> None:
+    """Write what was measured into docs/labeling.md."""
+    records = {"labeling": read_records(results / "labeling.json")}
+    write_labeling(page, records, tomllib.loads(notes.read_text(encoding="utf-8")))
 
 
 def render(records: Records, notes: Mapping[str, Any], *, has_plot: bool) -> str:

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from benchmarks.goals import Records, find
 from benchmarks.results import Record
 from benchmarks.scale import IN_PARTS, KILLED, MILLION, NODES, ONE_FILE, ROWS_PER_PART, WAYS
+from benchmarks.sections import replace_section
 from benchmarks.tables import MISSING, table, versions_list
 
-BEGIN, END = "<!-- Written by make bench -->", "<!-- End of what make bench writes -->"
 PLOT = "images/scale.png"
 
 _NODES, _CORES_PER_NODE, _CORES_MEASURED = 100, 16, 2
@@ -26,16 +26,8 @@ _MIB_PER_GIB = 1024
 
 def write_scale(page: Path, records: Records, notes: Mapping[str, Any]) -> None:
     """Replace the measured section of a page, if there is one; draw its plot beside the page."""
-    if not page.is_file() or not records.get("scale"):
-        return
-    text = page.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        return
-    section = render_scale(records, notes)
-    page.write_text(f"{before}{BEGIN}\n\n{section}\n\n{END}{after}", encoding="utf-8")
-    draw_memory(page.parent / PLOT, records)
+    if records.get("scale") and replace_section(page, lambda: render_scale(records, notes)):
+        draw_memory(page.parent / PLOT, records)
 
 
 def render_scale(records: Records, notes: Mapping[str, Any]) -> str:

@@ -9,7 +9,8 @@ from benchmarks import page, scale
 from benchmarks.cases import ROOT, Values
 from benchmarks.page import write_page
 from benchmarks.results import read_records, write_records
-from benchmarks.scale_page import BEGIN, END, render_scale
+from benchmarks.scale_page import render_scale
+from benchmarks.sections import BEGIN, END
 from benchmarks.study import JUDGED_VARIANT
 from tests.benchmarks.conftest import PARTS, TRAINING, records_of, trained
 

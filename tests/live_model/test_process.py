@@ -1,8 +1,11 @@
 """The process that learns from answers, as the page starts it."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from manylabel.live_model.client import Answers, LiveModel
@@ -38,3 +41,22 @@ def test_a_model_that_cannot_be_used_is_told_in_its_words(tmp_path: Path) -> Non
     assert learned.problem is not None
     assert "none" in learned.problem
     assert "exit code" not in learned.problem
+
+
+def test_the_process_ends_with_whoever_started_it(shapes_table: LabelTable, tmp_path: Path) -> None:
+    script = f"""
+import time
+from pathlib import Path
+from manylabel.live_model.client import LiveModel
+live = LiveModel(lambda: None, cache=Path({str(tmp_path)!r}))
+live.open([Path(path) for path in {[str(path) for path in shapes_table.photos]!r}])
+print("started", flush=True)
+time.sleep(600)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        parent.stdout.readline()
+        [child] = psutil.Process(parent.pid).children()
+        parent.kill()
+
+    child.wait(timeout=120)

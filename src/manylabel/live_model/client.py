@@ -64,6 +64,7 @@ class Learned(msgspec.Struct, frozen=True, kw_only=True):
         is_learning: Newer scores are on their way.
         problem: Why nothing is learned; None if something is.
         scores: What was learned last; None before that.
+        n_scores: How often something was learned.
         first: How good the first head was.
         groups: Number of the group of near-duplicates of each photo; empty until all photos were read.
     """
@@ -74,6 +75,7 @@ class Learned(msgspec.Struct, frozen=True, kw_only=True):
     is_learning: bool = False
     problem: str | None = None
     scores: Scores | None = None
+    n_scores: int = 0
     first: Estimate | None = None
     groups: list[int] = []
 
@@ -122,7 +124,8 @@ class LiveModel:
             self._photos = [str(path.resolve()) for path in photos]
             self._n_starts = 0
             self._similar = {}
-            self._set(Learned(version=self._learned.version, n_photos=len(photos)))
+            known = self._learned
+            self._set(Learned(version=known.version, n_scores=known.n_scores, n_photos=len(photos)))
             self._start()
         self.notice_answers()
 
@@ -238,8 +241,14 @@ class LiveModel:
             case Duplicates():
                 self._set(msgspec.structs.replace(known, groups=message.groups))
             case Scores():
-                first = known.first or message.estimate
-                self._set(msgspec.structs.replace(known, scores=message, first=first, is_learning=False))
+                changed = msgspec.structs.replace(
+                    known,
+                    scores=message,
+                    n_scores=known.n_scores + 1,
+                    first=known.first or message.estimate,
+                    is_learning=False,
+                )
+                self._set(changed)
             case Similar():
                 self._similar[message.row] = message.rows
                 self._changed.notify_all()

@@ -125,8 +125,6 @@ def test_suggested_labels_are_visible_and_become_answers_with_enter(page: Any, a
     page.wait_for_timeout(700)  # as long as new suggestions have to be seen
 
     page.keyboard.press("2")
-    wait_for_answer(page, "boat: present")
-    page.keyboard.press("2")
     wait_for_answer(page, "boat: absent")
     assert assisted.store.answers.answer("b #1 100%.jpg", "beach") == "unknown"
     page.keyboard.press("Enter")
@@ -203,3 +201,17 @@ def test_the_grid_shows_probabilities_and_sorts_by_them_or_by_likeness(page: Any
     assert page.evaluate(names)[3] == "in/d.jpg: beach not answered"
     page.locator("#grid-order").select_option("similar")
     page.wait_for_selector("#status:has-text('Sorted by likeness to a.jpg.')")
+
+
+def test_the_grid_confirms_what_is_suggested_and_the_rest_as_absent(page: Any, assisted: Labeling) -> None:
+    page.keyboard.press("g")
+    page.wait_for_selector(".tile.suggested")
+    assert page.locator("#rest").inner_text() == "Answer “present” for 2 suggested, “absent” for 1 photo"
+
+    page.locator(".tile").nth(2).click()
+    wait_for_answer(page, "c.jpg: beach absent.")
+    page.locator("#rest").click()
+    wait_for_answer(page, "2 photos: beach present or absent.")
+
+    answers = [assisted.store.answers.answer(name, "beach") for name in assisted.store.answers.names]
+    assert answers == ["present", "present", "absent", "absent"]

@@ -57,7 +57,8 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True):
     """What was learned from the answers, in short.
 
     Attributes:
-        version: Another number whenever the scores or the queues may be others.
+        version: Another number whenever the queues may be others.
+        n_scores: Another number whenever the scores are others.
         n_done: Photos that were read.
         n_photos: All photos.
         is_learning: Newer scores are on their way.
@@ -68,6 +69,7 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     version: int
+    n_scores: int
     n_done: int
     n_photos: int
     is_learning: bool
@@ -172,6 +174,7 @@ def _sum_up(assistant: Assistant) -> Learning:
     scores = learned.scores
     return Learning(
         version=learned.version,
+        n_scores=learned.n_scores,
         n_done=learned.n_done,
         n_photos=learned.n_photos,
         is_learning=learned.is_learning,

@@ -34,7 +34,8 @@
  * What was learned from the answers, in short.
  *
  * @typedef {object} Learning
- * @property {number} version another one whenever scores or queues may be others
+ * @property {number} version another one whenever queues may be others
+ * @property {number} n_scores another one whenever scores are others
  * @property {number} n_done photos that were read
  * @property {number} n_photos
  * @property {boolean} is_learning

@@ -27,6 +27,9 @@ export class GridView {
     this.place = 0; // of the tile that has the focus, in the grid
     /** @type {number | null} */
     this.anchor = null; // place of the tile that was answered last
+    /** @type {Set<number>} */
+    this.suggested = new Set(); // photos that are shown as suggested
+    this.hasScores = false;
     /** @type {number[]} */
     this.similar = []; // all photos, the most similar to one first
     /** @type {Record<string, () => void>} */
@@ -81,6 +84,7 @@ export class GridView {
     byId("grid").scrollTop = 0;
     for (const tile of this.tiles.values()) tile.remove();
     this.tiles.clear();
+    this.suggest();
     this.show();
   }
 
@@ -119,6 +123,7 @@ export class GridView {
 
   // The order stays while photos are answered.
   showScores() {
+    if (!this.hasScores) this.suggest();
     this.show();
   }
 
@@ -133,23 +138,34 @@ export class GridView {
 
   /**
    * @param {number[]} rows
-   * @param {() => Answer} choose
+   * @param {(row: number) => Answer} choose
    */
   answer(rows, choose) {
     const { label, shell, project } = this;
     if (!label || !rows.length) return;
-    /** @type {Answer} */
-    let answer;
     shell.change(
-      (since) => {
-        answer = choose();
-        return setAnswers(since, Object.fromEntries(rows.map((row) => [row, { [label]: answer }])), `grid of ${label}`);
-      },
+      (since) => setAnswers(since, Object.fromEntries(rows.map((row) => [row, { [label]: choose(row) }])), `grid of ${label}`),
       () => {
         const what = rows.length === 1 ? project.names[rows[0]] : count(rows.length, "photo");
-        shell.say(`${what}: ${label} ${WORDS[answer]}. Press U to undo.`);
+        const answers = [...new Set(rows.map((row) => WORDS[project.answer(row, label)]))];
+        shell.say(`${what}: ${label} ${answers.join(" or ")}. Press U to undo.`);
       },
     );
+  }
+
+  /**
+   * Whether a photo without an answer is shown as suggested.
+   *
+   * @param {number} row
+   */
+  isSuggested(row) {
+    return this.suggested.has(row) && this.project.answer(row, this.label) === "unknown";
+  }
+
+  // Suggestions stay as they are while they are shown: what is confirmed has been seen.
+  suggest() {
+    this.hasScores = this.rows.some((row) => this.project.probability(row, this.label) !== null);
+    this.suggested = new Set(this.rows.filter((row) => this.label && this.project.isSuggested(row, this.label)));
   }
 
   /**
@@ -164,13 +180,18 @@ export class GridView {
       const [first, last] = [Math.min(anchor, place), Math.max(anchor, place)];
       this.answer(rows.slice(first, last + 1), () => project.answer(rows[anchor], label));
     } else {
-      this.answer([rows[place]], () => (project.answer(rows[place], label) === "present" ? "absent" : "present"));
+      const isShown = (/** @type {number} */ row) => project.answer(row, label) === "present" || this.isSuggested(row);
+      this.answer([rows[place]], (row) => (isShown(row) ? "absent" : "present"));
     }
     this.anchor = place;
   }
 
   answerRest() {
-    this.answer(this.rows.filter((row) => this.project.answer(row, this.label) === "unknown"), () => "absent");
+    this.answer(this.unanswered(), (row) => (this.isSuggested(row) ? "present" : "absent"));
+  }
+
+  unanswered() {
+    return this.label ? this.rows.filter((row) => this.project.answer(row, this.label) === "unknown") : [];
   }
 
   /** @param {string} key */
@@ -185,9 +206,11 @@ export class GridView {
   show() {
     const { project } = this;
     if (byId("grid-label").length !== project.labels.length || !project.labels.includes(this.label)) this.showChoices();
-    const n = this.label ? this.rows.filter((row) => project.answer(row, this.label) === "unknown").length : 0;
-    byId("rest").disabled = n === 0;
-    byId("rest").textContent = n ? `Answer “absent” for ${count(n, "photo")}` : "No photo without an answer";
+    const rest = this.unanswered();
+    const n = rest.filter((row) => this.isSuggested(row)).length;
+    const suggested = n ? `“present” for ${n.toLocaleString("en")} suggested, ` : "";
+    byId("rest").disabled = rest.length === 0;
+    byId("rest").textContent = rest.length ? `Answer ${suggested}“absent” for ${count(rest.length - n, "photo")}` : "No photo without an answer";
     byId("grid-count").textContent = this.label
       ? `${count(this.rows.length, "photo")} shown. “${this.label}” is present on ${count(project.count(this.label, "present"), "photo")} of all.`
       : "Add a label in the view of one photo first.";
@@ -227,7 +250,7 @@ export class GridView {
     const tile = this.tiles.get(place) ?? this.makeTile(place, row);
     Object.assign(tile.style, style);
     const probability = label ? project.probability(row, label) : null;
-    const isSuggested = label !== "" && project.isSuggested(row, label);
+    const isSuggested = this.isSuggested(row);
     const state = isSuggested ? "suggested" : WORDS[answer];
     tile.className = `tile ${answer}${isSuggested ? " suggested" : ""}`;
     tile.style.setProperty("--probability", String(probability ?? 0));

@@ -115,8 +115,9 @@ export class LabelView {
    */
   toggle(label, isUnknown) {
     if (!this.isReady()) return;
+    const isShown = (/** @type {number} */ row) => this.project.answer(row, label) === "present" || this.suggestions.has(row, label);
     /** @returns {Answer} */
-    const next = (/** @type {number} */ row) => (isUnknown ? "unknown" : this.project.answer(row, label) === "present" ? "absent" : "present");
+    const next = (/** @type {number} */ row) => (isUnknown ? "unknown" : isShown(row) ? "absent" : "present");
     /** @type {Answer} */
     let answer;
     this.answer(

@@ -37,7 +37,8 @@ export class Project {
     this.learning = null;
     this.scores = { labels: /** @type {string[]} */ ([]), values: new Uint16Array() };
     this.queues = NO_QUEUES;
-    this.known = ""; // which scores and queues these are
+    this.nScores = 0; // which scores these are
+    this.known = ""; // which queues these are
   }
 
   async load() {
@@ -55,10 +56,14 @@ export class Project {
   async followLearning() {
     const wanted = `${this.learning?.version} ${this.revision}`;
     if (!this.learning || wanted === this.known) return false;
-    const [scores, queues] = await Promise.all([getScores(), getQueues()]);
-    const bytes = Uint8Array.from(atob(scores.values), (sign) => sign.charCodeAt(0));
-    this.scores = { labels: scores.labels, values: new Uint16Array(bytes.buffer) };
-    this.queues = queues;
+    const { n_scores } = this.learning;
+    if (n_scores !== this.nScores) {
+      const scores = await getScores();
+      const bytes = Uint8Array.from(atob(scores.values), (sign) => sign.charCodeAt(0));
+      this.scores = { labels: scores.labels, values: new Uint16Array(bytes.buffer) };
+      this.nScores = n_scores;
+    }
+    this.queues = await getQueues();
     this.known = wanted;
     return true;
   }

@@ -1,0 +1,124 @@
+"""Label photos in a real browser by keys only, with the truth as the person, and time what it waits for.
+
+In:  photos, their true labels.
+Out: milliseconds of the server per change, seconds from an answer to new suggestions, the first paint, and
+     the milliseconds that a screen of the grid takes.
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from playwright.sync_api import sync_playwright
+
+from benchmarks.cases import MANYLABEL
+from benchmarks.workers.common import worker_parser, write_values
+from manylabel.data.formats import read_table
+
+_KEYS = "1234567890abcdefhijklmopqrtvwxy"
+_SERVER_MS = """() => performance.getEntriesByType('resource')
+    .filter((entry) => entry.name.endsWith('/app/answers'))
+    .map((entry) => entry.responseStart - entry.requestStart)"""
+_PAINT_MS = "() => performance.getEntriesByName('first-contentful-paint')[0].startTime"
+_SCROLL_MS = """async () => {
+    const grid = document.getElementById('grid'), found = [];
+    for (let screen = 0; screen < 50; screen += 1) {
+        const began = performance.now();
+        grid.scrollTop += grid.clientHeight;
+        await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+        found.push(performance.now() - began);
+    }
+    return found;
+}"""
+_SUGGESTION_WAIT_MS = 700
+_N_PHOTOS_TIMED_ALONE = 20
+
+
+def main() -> None:
+    """Measure."""
+    parser = worker_parser()
+    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--labels", type=Path, required=True)
+    parser.add_argument("--browser", default="/usr/bin/chromium")
+    given = parser.parse_args()
+    truth = read_table(given.labels, photos=given.photos)
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "labels.csv"
+        words = [sys.executable, *MANYLABEL, "app", str(given.photos), str(table), "--no-browser"]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server, sync_playwright() as play:
+            assert server.stdout is not None, "it was started with a pipe"
+            address = server.stdout.readline().split()[2]
+            browser = play.chromium.launch(executable_path=given.browser, args=["--no-sandbox"])
+            page = browser.new_page(viewport={"width": 1280, "height": 900})
+            page.goto(address)
+            values = label_all(page, truth.names, list(truth.labels), truth.targets)
+            browser.close()
+            server.terminate()
+            server.wait()
+        written = read_table(table, photos=given.photos)
+    order = [written.names.index(name) for name in truth.names]
+    columns = [written.labels.index(label) for label in truth.labels]
+    is_same = np.array_equal(written.targets[np.ix_(order, columns)], truth.targets)
+    write_values(given.out, {**values, "is_same": float(is_same)})
+
+
+def label_all(page: Any, names: tuple[str, ...], labels: list[str], targets: Any) -> dict[str, float]:
+    """Add the labels, answer for all photos, scroll through the grid; return what it took."""
+    page.wait_for_selector("#photo[style*='visible']")
+    paint_ms = float(page.evaluate(_PAINT_MS))
+    for label in labels:
+        page.locator("#new-label").fill(label)
+        page.keyboard.press("Enter")
+        page.wait_for_selector(f"#labels .answer[data-label='{label}']")
+    page.keyboard.press("Escape")
+    n_keys, refits = 0, list[float]()
+    while not page.locator("#done").is_visible():
+        name = page.locator("#name").inner_text()
+        row = names.index(name)
+        n_keys += answer_photo(page, labels, targets[row])
+        page.wait_for_function(
+            "name => document.getElementById('name').textContent !== name"
+            " || !document.getElementById('done').hidden",
+            arg=name,
+        )
+        page.wait_for_selector("#photo[style*='visible']", state="attached")
+        learning = page.evaluate("async () => (await (await fetch('/app/labels')).json()).learning")
+        if learning["seconds"] is not None and learning["estimate"] is not None:
+            refits.append(learning["seconds"])
+    server_ms = page.evaluate(_SERVER_MS)
+    page.keyboard.press("g")
+    page.wait_for_selector(".tile")
+    scroll_ms = page.evaluate(_SCROLL_MS)
+    return {
+        "paint_ms": paint_ms,
+        "n_photos": len(names),
+        "n_changes": len(server_ms),
+        "server_ms_p50": float(np.percentile(server_ms, 50)),
+        "server_ms_p99": float(np.percentile(server_ms, 99)),
+        "refit_seconds_p50": float(np.percentile(refits, 50)),
+        "refit_seconds_max": max(refits),
+        "keys_per_photo": n_keys / len(names),
+        "screen_ms_p50": float(np.percentile(scroll_ms, 50)),
+        "screen_ms_max": max(scroll_ms),
+    }
+
+
+def answer_photo(page: Any, labels: list[str], targets: Any) -> int:
+    """Press the keys that make the answers of a photo those of the truth; return how many."""
+    page.wait_for_timeout(_SUGGESTION_WAIT_MS)  # a person looks at the photo
+    shown = page.evaluate(
+        "() => Object.fromEntries([...document.querySelectorAll('#labels .answer')].map((button) => "
+        "[button.dataset.label, button.matches('.present, .suggested')]))"
+    )
+    keys = [_KEYS[at] for at, label in enumerate(labels) if shown[label] != (targets[at] == 1)]
+    for key in keys:
+        page.keyboard.press(key)
+    page.keyboard.press("Enter")
+    return len(keys) + 1
+
+
+if __name__ == "__main__":
+    main()
