@@ -64,7 +64,7 @@ class Learned(msgspec.Struct, frozen=True, kw_only=True):
         is_learning: Newer scores are on their way.
         problem: Why nothing is learned; None if something is.
         scores: What was learned last; None before that.
-        n_scores: How often something was learned.
+        n_scores: Another number whenever the scores are others.
         first: How good the first head was.
         groups: Number of the group of near-duplicates of each photo; empty until all photos were read.
     """
@@ -125,7 +125,7 @@ class LiveModel:
             self._n_starts = 0
             self._similar = {}
             known = self._learned
-            self._set(Learned(version=known.version, n_scores=known.n_scores, n_photos=len(photos)))
+            self._set(Learned(version=known.version, n_scores=known.n_scores + 1, n_photos=len(photos)))
             self._start()
         self.notice_answers()
 
@@ -169,7 +169,10 @@ class LiveModel:
         if self._process is not None:
             _end(self._process)
         self._n_starts += 1
-        process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        # In a session of its own, Ctrl-C does not reach it: the page ends it.
+        process = subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        )
         self._process = process
         threading.Thread(target=self._listen, args=(process,), name="scores", daemon=True).start()
         model = None if self._model is None else str(self._model.resolve())

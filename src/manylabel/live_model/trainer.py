@@ -83,7 +83,10 @@ class Trainer:
                 raise InputError(f"'{self._training.name}' is being trained; wait for it or cancel it")
             self._training = Training(name=name, state="running")
             self._began = self._stage_began = time.monotonic()
-            self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            # In a session of its own, Ctrl-C does not reach it: the page ends it.
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+            )
             threading.Thread(
                 target=self._follow, args=(self._process, order), name="training", daemon=True
             ).start()

@@ -97,7 +97,7 @@ class Assistant:
     def probabilities(self) -> Probabilities:
         """Return the probabilities of all photos."""
         learned = self.learned
-        if learned.scores is None:
+        if learned.scores is None or self._names_revision != self._store.names_revision:
             return Probabilities(version=learned.version, labels=[], values=b"")
         values = probabilities_of(learned.scores)
         scaled = np.where(np.isnan(values), _NOT_KNOWN, np.rint(np.nan_to_num(values) * _MOST))

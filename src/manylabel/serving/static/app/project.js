@@ -10,6 +10,7 @@ import { getLabels, getQueues, getScores } from "./api.js";
  * @typedef {import("./api.js").Table} Table
  */
 
+const NO_SCORES = { labels: /** @type {string[]} */ ([]), values: new Uint16Array() };
 const NOT_KNOWN = 65_535;
 const CERTAIN = 65_534;
 export const LIKELY = 0.5;
@@ -35,7 +36,7 @@ export class Project {
     this.notes = [];
     /** @type {Learning | null} */
     this.learning = null;
-    this.scores = { labels: /** @type {string[]} */ ([]), values: new Uint16Array() };
+    this.scores = NO_SCORES;
     this.queues = NO_QUEUES;
     this.nScores = 0; // which scores these are
     this.known = ""; // which queues these are
@@ -75,6 +76,8 @@ export class Project {
     if (names.length) {
       this.names = names;
       this.rows = [];
+      this.scores = NO_SCORES; // they are of other photos
+      this.queues = NO_QUEUES;
     }
     for (const [row, marks] of Object.entries(answers)) this.rows[Number(row)] = marks;
     this.notes = notes;
