@@ -60,6 +60,20 @@ def test_the_journal_tells_who_changed_what_where(photos: Path, table: Path) -> 
     assert change.time.endswith("Z")
 
 
+def test_an_answer_that_is_confirmed_is_in_the_journal_and_can_be_undone(photos: Path, table: Path) -> None:
+    with LabelStore(photos, table) as store:
+        store.set(ADA, [("a.jpg", "boat", "absent")])
+        assert store.entries == ()
+
+        store.set(ADA, [("a.jpg", "boat", "absent")], confirms=True)
+        assert store.undo(ADA) == 1
+        assert store.undo(ADA) is None
+
+    given, undone = (entry for entry in read_journal(journal_path(table)) if isinstance(entry, SetLabel))
+    assert (given.before, given.after, undone.undoes) == ("absent", "absent", given.action)
+    assert table.read_text() == TABLE
+
+
 def test_changes_that_a_killed_process_had_not_written_are_made_again(
     photos: Path, table: Path, read_answers: ReadAnswers
 ) -> None:
