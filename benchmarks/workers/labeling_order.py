@@ -26,6 +26,7 @@ N_FIRST, N_STEP = 20, 5
 CHECKPOINTS = (20, 40, 60, 80, 120, 160)
 _N_SEEDS = 3
 _LIKELY = 0.5
+_N_TEST = 60  # where the table names no test photos
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -74,6 +75,8 @@ def read_photos(photos: Path, labels: Path) -> Labeling:
     for _ in features.read(lambda n_done: None):
         pass
     is_test = np.array([part == "test" for part in table.parts])
+    if not is_test.any():
+        is_test[np.random.default_rng(0).permutation(len(is_test))[:_N_TEST]] = True
     return Labeling(
         features=features,
         truth=table.targets,
