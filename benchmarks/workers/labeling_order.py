@@ -159,8 +159,8 @@ def count_clicks(truth: FloatArray, probabilities: FloatArray, way: str) -> floa
             Enter. "grid_suggested": label by label over these photos, a click per wrong suggestion, and one
             for the rest.
     """
-    n_photos, n_labels = truth.shape
-    n_wrong = float(((probabilities >= _LIKELY) != (truth == 1)).sum())
+    n_photos, n_labels = len(truth), len(truth.T)
+    n_wrong = int(((probabilities >= _LIKELY) != (truth == 1)).sum())
     if way == "keys":
         return n_photos + float(truth.sum())
     if way == "keys_suggested":

@@ -6,8 +6,6 @@ Out: messages of two pairs of ends: the page and the process that suggests, the 
 
 import msgspec
 
-from manylabel.live_model.pipes import decoder_of
-
 
 class Open(msgspec.Struct, frozen=True, kw_only=True, tag="open"):
     """The photos to learn from, sent once.
@@ -203,5 +201,7 @@ FromWorker = Seen | Duplicates | Scores | Similar | Failed
 ToTrainer = Train
 FromTrainer = Stage | Trained | Failed
 
-TO_WORKER, FROM_WORKER = decoder_of(ToWorker), decoder_of(FromWorker)
-TO_TRAINER, FROM_TRAINER = decoder_of(ToTrainer), decoder_of(FromTrainer)
+TO_WORKER: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
+FROM_WORKER: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
+TO_TRAINER: msgspec.msgpack.Decoder[ToTrainer] = msgspec.msgpack.Decoder(ToTrainer)
+FROM_TRAINER: msgspec.msgpack.Decoder[FromTrainer] = msgspec.msgpack.Decoder(FromTrainer)

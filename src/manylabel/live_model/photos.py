@@ -5,6 +5,7 @@ Out: after each part, features of the photos read so far; at the end, groups of 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +82,7 @@ class PhotoFeatures:
                     store,
                     np.arange(len(store)),
                     settings=self._settings,
-                    on_photo=lambda n_done, begin=begin: on_photo(begin + n_done),
+                    on_photo=partial(_count_from, begin, on_photo),
                 )
                 self._take(begin + readable, np.asarray(features.values, dtype=np.float32))
             self._fingerprints.update(
@@ -104,6 +105,10 @@ class PhotoFeatures:
         found = find_duplicates([self._fingerprints[row] for row in rows.tolist()]).groups
         groups[rows] = len(self._paths) + found
         return groups
+
+
+def _count_from(begin: int, on_photo: Callable[[int], None], n_done: int) -> None:
+    on_photo(begin + n_done)
 
 
 def _load(model: Path | None) -> Classifier:

@@ -19,11 +19,6 @@ Message = TypeVar("Message")
 _encoder = msgspec.msgpack.Encoder()
 
 
-def decoder_of(kind: type[Message]) -> msgspec.msgpack.Decoder[Message]:
-    """Return the decoder of a kind of messages, or of a union of kinds."""
-    return msgspec.msgpack.Decoder(kind)
-
-
 def send(pipe: IO[bytes], message: object) -> None:
     """Send a message.
 

@@ -31,7 +31,7 @@ def test_what_is_no_run_is_left_out(models: TrainedModels) -> None:
         models.check_new("empty")
 
 
-@pytest.mark.parametrize("name", ["", " ", ".", "..", ".a", "a/b", "a\\b", "../x", "a\n", "x" * 61, "a\0b"])
+@pytest.mark.parametrize("name", ["", " ", ".", "..", ".a", "a/b", "a\\b", "../x", "a\nb", "x" * 61, "a\0b"])
 def test_a_name_is_a_plain_one(models: TrainedModels, name: str) -> None:
     with pytest.raises(InputError):
         models.check_new(name)

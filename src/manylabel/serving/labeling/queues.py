@@ -214,10 +214,10 @@ class QueueFinder:
 def _suggested(answers: Answers, learned: Learned) -> list[int]:
     if learned.scores is None:
         return []
-    is_open = np.isnan(answers.targets).any(axis=1)
-    return [row for row in learned.scores.suggested if is_open[row]]
+    open_rows = set(np.flatnonzero(np.isnan(answers.targets).any(axis=1)).tolist())
+    return [row for row in learned.scores.suggested if row in open_rows]
 
 
 def _differs(one: FloatArray, other: FloatArray) -> list[int]:
     """Return the columns of the labels that are present on one photo and absent on the other."""
-    return [int(column) for column in np.flatnonzero(np.abs(one - other) == 1)]
+    return [int(column) for column in np.flatnonzero(np.abs(one - other) == 1.0)]
