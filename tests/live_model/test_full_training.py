@@ -1,6 +1,7 @@
 """Models trained in full from the answers of the labeling page."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,14 +31,15 @@ def order(table: LabelTable, out: Path, *, recipe: str = "quick") -> Train:
 def test_photos_without_any_answer_are_left_out_and_the_others_ordered(
     shapes_table: LabelTable, tmp_path: Path
 ) -> None:
-    shapes_table.targets[3] = np.nan
-    shapes_table.targets[4, 0] = np.nan
-    turned = shapes_table.take(np.arange(31, -1, -1))
+    targets = shapes_table.targets.copy()
+    targets[3] = np.nan
+    targets[4, 0] = np.nan
+    turned = replace(shapes_table, targets=targets).take(np.arange(31, -1, -1))
 
     table = table_of(order(turned, tmp_path))
 
     assert table.names == tuple(name for name in shapes_table.names if name != "03.png")
-    assert np.array_equal(table.targets, np.delete(shapes_table.targets, 3, axis=0), equal_nan=True)
+    assert np.array_equal(table.targets, np.delete(targets, 3, axis=0), equal_nan=True)
 
 
 def test_settings_are_those_of_the_recipe(shapes_table: LabelTable, tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ from manylabel.annotation.label_store import LabelStore
 from manylabel.config import DataConfig
 from manylabel.serving.error_answers import answer_errors
 from manylabel.serving.hosts import AllowedHosts, KnownHosts
+from manylabel.serving.labeling.assistant import Assistance, Assistant
 from manylabel.serving.labeling.picture_cache import PictureCache
 from manylabel.serving.labeling.pictures import Pictures
-from manylabel.serving.labeling.assistant import Assistance, Assistant
 from manylabel.serving.labeling.routes import router
 from manylabel.serving.labeling.state import LabelingState
 from manylabel.serving.labeling.training_routes import router as training_router
