@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from manylabel.data.formats import read_table
+from manylabel.config import DataConfig
+from manylabel.data.formats import read_table, read_table_as
 from manylabel.data.sample import write_sample
 from manylabel.types import LabelTable
 from tests.serving.conftest import browser  # noqa: F401 - a fixture
@@ -123,7 +124,8 @@ def test_what_was_labeled_by_keys_is_in_the_table(page: Any) -> None:
     label_by_keys(page, truth, labels, n_photos=3)
     page.wait_for_selector("#table:has-text('Saved in mine.csv.')")
 
-    written = read_table(Path("mine.csv"), photos=Path("postcards/images"))
+    config = DataConfig(labels="mine.csv", photos="postcards/images")
+    written = read_table_as(config, Path("mine.csv"), photos=Path("postcards/images"), purpose="checking")
     for name in written.names:
         row, other = written.names.index(name), truth.names.index(name)
         given = dict(zip(written.labels, written.targets[row], strict=True))

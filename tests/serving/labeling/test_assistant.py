@@ -142,7 +142,7 @@ def test_none_of_the_labels_means_that_suggested_ones_are_absent_too(page: Any, 
 def test_suggestions_that_have_just_appeared_are_not_confirmed(browser: Any, assisted: Labeling) -> None:
     wait_for_scores(assisted)
     page, held = browser.new_page(), list[Any]()
-    page.route("**/app/scores", held.append)
+    page.route("**/app/scores", lambda route: held.append(route))
     page.goto(f"{assisted.url}/?token={TOKEN}")
     page.wait_for_selector("#photo[style*='visible']")
     wait(lambda: (page.wait_for_timeout(20), held)[1], len)
@@ -177,7 +177,7 @@ def test_a_probable_mistake_is_kept_changed_or_left_open(
     page.wait_for_selector("#question:visible")
     assert page.locator("#name").inner_text() == "a.jpg"
     text = page.locator("#question p").inner_text()
-    assert text == "Given: boat is absent. A model that has not seen this answer says 75 %."
+    assert text == "Given: boat is absent. A model that has not seen this answer gives boat 75 %."
     assert page.locator("#question .similar figcaption").all_inner_texts() == ["boat: not answered"]
     page.wait_for_selector("#photo[style*='visible']")
 

@@ -75,7 +75,7 @@ export const QUEUES = {
         row,
         key: `${row} ${label}`,
         question: {
-          text: `Given: ${label} is ${WORDS[given]}. A model that has not seen this answer says ${percent(probability)}.`,
+          text: `Given: ${label} is ${WORDS[given]}. A model that has not seen this answer gives ${label} ${percent(probability)}.`,
           photos: similar.map((photo) => ({ row: photo.row, text: `${label}: ${WORDS[photo.answer]}` })),
           choices: decide(row, label, given),
         },
