@@ -147,9 +147,9 @@ def test_nothing_is_written_before_a_person_has_confirmed_it(page: Any, labeling
 
 
 def test_screen_readers_hear_each_label_and_its_answer(page: Any) -> None:
-    button = page.locator("#labels .answer").first
-    assert button.get_attribute("aria-label") == "beach: not answered"
+    button = page.get_by_role("button", name="beach not answered", exact=True)
     assert button.get_attribute("aria-pressed") == "mixed"
+    assert button.get_attribute("aria-keyshortcuts") == "1"
     button.focus()
     page.keyboard.press("Space")
     wait_for_answer(page, "beach: present")

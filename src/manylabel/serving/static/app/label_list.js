@@ -76,7 +76,7 @@ export class LabelList {
     button.classList.add(answer);
     button.classList.toggle("suggested", isSuggested);
     button.setAttribute("aria-pressed", { present: "true", absent: "false", unknown: "mixed" }[answer]);
-    button.setAttribute("aria-label", `${label}: ${inWords}`);
+    if (key) button.setAttribute("aria-keyshortcuts", key);
     button.style.setProperty("--probability", String(probability ?? 0));
     part(item, "kbd").textContent = key;
     part(item, ".label-name").textContent = label;
