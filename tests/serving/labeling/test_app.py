@@ -252,6 +252,14 @@ def test_the_grid_is_filtered_and_used_with_the_keyboard(page: Any) -> None:
     assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "c.jpg: beach present"
 
 
+def test_pictures_of_tiles_that_are_gone_are_no_longer_asked_for(page: Any) -> None:
+    page.route("**/app/photos/*?size=320*", lambda route: None)  # a server that is busy
+    with page.expect_request("**/app/photos/0?size=320*"):
+        page.keyboard.press("g")
+    with page.expect_event("requestfailed", lambda request: "/app/photos/0?" in request.url):
+        page.fill("#grid-text", "in/")
+
+
 def test_only_the_tiles_that_are_seen_exist(browser: Any, tmp_path: Path) -> None:
     photos = tmp_path / "many"
     photos.mkdir()

@@ -14,6 +14,16 @@ const GAP_PX = 8;
 const ROWS_BEYOND = 2; // lines of tiles above and below what is seen
 const PAUSE_MS = 60; // pictures that only pass by are not loaded
 
+/**
+ * Remove a tile. Its picture is no longer asked for: those of tiles that have passed by would keep the seen ones waiting.
+ *
+ * @param {HTMLElement} tile
+ */
+function drop(tile) {
+  part(tile, "img").removeAttribute("src");
+  tile.remove();
+}
+
 export class GridView {
   /** @param {Shell} shell */
   constructor(shell) {
@@ -82,7 +92,7 @@ export class GridView {
     this.place = 0;
     this.anchor = null;
     byId("grid").scrollTop = 0;
-    for (const tile of this.tiles.values()) tile.remove();
+    for (const tile of this.tiles.values()) drop(tile);
     this.tiles.clear();
     this.suggest();
     this.show();
@@ -234,7 +244,7 @@ export class GridView {
     }
     for (const [place, tile] of this.tiles) {
       if (wanted.has(place)) continue;
-      tile.remove();
+      drop(tile);
       this.tiles.delete(place);
     }
   }
