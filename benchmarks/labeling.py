@@ -13,7 +13,7 @@ from benchmarks.study import sample_folder, write_sample_set
 from benchmarks.workers.common import read_values
 
 SETS = ("postcards", "scenes_160")
-REPAIR, PAGE = "probable mistakes", "in a browser"
+REPAIR, PAGE = "possible mistakes", "in a browser"
 PACKAGES = ("manylabel", "openvino", "torch", "timm", "numpy", "pillow")
 
 

@@ -40,7 +40,7 @@ def app(
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 0,
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
     suggest: Annotated[
-        bool, typer.Option(help="Learn from your answers, suggest labels and find probable mistakes.")
+        bool, typer.Option(help="Learn from your answers, suggest labels and find possible mistakes.")
     ] = True,
     model: Annotated[
         Path | None,

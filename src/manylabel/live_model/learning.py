@@ -25,7 +25,7 @@ _MOST_ISSUES = 200
 _MOST_SUGGESTED = 100
 _N_NEIGHBORS = 3
 _N_RESAMPLES = 500
-_LIKELY_WRONG = 0.5
+_SURELY_RIGHT = 0.9
 
 
 class Photos(Protocol):
@@ -148,9 +148,9 @@ def _out_of_fold_neighbors(head: FittedHead, known: _Known) -> FloatArray:
 
 
 def _find_issues(head: FittedHead, known: _Known, labels: list[str]) -> list[Issue]:
-    """Return the answers that are more likely wrong than right, the most suspicious first."""
+    """Return the answers that are wrong with a chance of one in ten or more, the most suspicious first."""
     found = find_label_issues(known.targets, head.out_of_fold)
-    n_issues = min(int((found.quality < _LIKELY_WRONG).sum()), _MOST_ISSUES)
+    n_issues = min(int((found.quality < _SURELY_RIGHT).sum()), _MOST_ISSUES)
     return [
         Issue(
             row=int(known.rows[row]),

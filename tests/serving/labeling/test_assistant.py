@@ -164,7 +164,7 @@ def test_queues_are_listed_with_how_much_is_in_them(page: Any) -> None:
     titles = page.locator("#queue option").all_inner_texts()
 
     assert "photos to label (3)" in titles
-    assert "probable mistakes (1)" in titles
+    assert "possible mistakes (1)" in titles
     assert "near-duplicates with different labels (0)" in titles
     assert "all photos (4)" in titles
 
@@ -186,8 +186,8 @@ def test_a_probable_mistake_is_kept_changed_or_left_open(
     page.wait_for_selector("#status:has-text('0 left in')")
     assert assisted.store.answers.answer("a.jpg", "boat") == answer
     assert page.locator("#question").is_hidden()
-    page.wait_for_selector("#queue option:has-text('probable mistakes (0)')", state="attached")
-    assert page.locator("#done h2").inner_text() == "Nothing left in “probable mistakes”"
+    page.wait_for_selector("#queue option:has-text('possible mistakes (0)')", state="attached")
+    assert page.locator("#done h2").inner_text() == "Nothing left in “possible mistakes”"
 
 
 def test_the_grid_shows_probabilities_and_sorts_by_them_or_by_likeness(page: Any) -> None:

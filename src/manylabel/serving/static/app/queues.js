@@ -67,7 +67,7 @@ export const QUEUES = {
     items: ({ queues }) => queues.suggested.map(plain),
   },
   issues: {
-    title: "probable mistakes",
+    title: "possible mistakes",
     isSorted: true,
     isLearned: true,
     items: ({ queues }) =>
