@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from manylabel.data.sample import sample_photos, write_sample
+from manylabel.data.sample import is_sample, sample_photos, write_sample
 from manylabel.errors import ConfigError, OutputError
 from tests.writing import contents
 
@@ -27,6 +27,17 @@ def test_the_set_is_200_pictures_and_a_table(tmp_path: Path) -> None:
     assert sorted(contents(table.parent)) == [*names, "labels.csv"]
     n_labels = Counter(len(row["labels"].split(";")) if row["labels"] else 0 for row in rows)
     assert sorted(n_labels) == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_the_set_is_known_by_its_photos_whatever_its_labels_are(tmp_path: Path) -> None:
+    table = write_sample(tmp_path / "sample", n_photos=3)
+    table.unlink()
+    assert is_sample(tmp_path / "sample")
+
+    (tmp_path / "sample" / "images" / "mine.jpg").touch()
+
+    assert not is_sample(tmp_path / "sample")
+    assert not is_sample(tmp_path)
 
 
 def test_a_smaller_set_is_the_beginning_of_the_whole(tmp_path: Path) -> None:

@@ -28,6 +28,14 @@ def sample_photos(n_photos: int) -> list[Path]:
     return sorted((_SET / "images").glob("*.jpg"))[:n_photos]
 
 
+def is_sample(folder: Path) -> bool:
+    """Tell whether a folder holds postcards and no other photos; its labels may have changed."""
+    wanted = {photo.name: photo.stat().st_size for photo in sample_photos(N_SAMPLE_PHOTOS)}
+    images = folder / "images"
+    found = {photo.name: photo.stat().st_size for photo in images.iterdir()} if images.is_dir() else {}
+    return bool(found) and found.items() <= wanted.items()
+
+
 def write_sample(out: Path | str, *, n_photos: int = N_SAMPLE_PHOTOS, overwrite: bool = False) -> Path:
     """Copy the sample set into a folder.
 
