@@ -178,13 +178,19 @@ def converted(bundle: Path) -> Path:
     return bundle
 
 
+def find_browser() -> str:
+    """Return the path of a browser of the system, or skip the test."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"there is no browser here: none of {', '.join(BROWSERS)}")
+    return found
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Start a browser of the system."""
     sync_api = pytest.importorskip("playwright.sync_api")
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"there is no browser here: none of {', '.join(BROWSERS)}")
+    found = find_browser()
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         yield browser

@@ -1,5 +1,6 @@
 // The page: photos in, labels out, thresholds to move.
 
+import { Camera, hasCamera } from "./camera.js";
 import { NeedsToken, explain, getLabels, getServer, predict, setToken } from "./api.js";
 import { download, thresholdsToCsv, toCsv } from "./csv.js";
 import { copyOf, part } from "./dom.js";
@@ -14,6 +15,8 @@ import { inWords, lay } from "./heatmap.js";
  * What the page looks up by id.
  *
  * @typedef {object} Elements
+ * @property {HTMLInputElement} capture
+ * @property {HTMLElement} capture-choice
  * @property {HTMLTemplateElement} card
  * @property {HTMLButtonElement} clear
  * @property {HTMLButtonElement} download
@@ -22,6 +25,7 @@ import { inWords, lay } from "./heatmap.js";
  * @property {HTMLInputElement} filter
  * @property {HTMLSelectElement} model
  * @property {HTMLElement} model-choice
+ * @property {HTMLButtonElement} open-camera
  * @property {HTMLElement} photos
  * @property {HTMLButtonElement} reset
  * @property {HTMLTemplateElement} row
@@ -32,6 +36,7 @@ import { inWords, lay } from "./heatmap.js";
  * @property {HTMLElement} thresholds
  * @property {HTMLInputElement} token
  * @property {HTMLFormElement} token-form
+ * @property {HTMLDialogElement} viewfinder
  */
 
 const PHOTOS_PER_REQUEST = 4;
@@ -376,10 +381,23 @@ async function begin() {
   }
 }
 
-byId("files").onchange = () => {
-  add(byId("files").files ?? []);
-  byId("files").value = "";
-};
+for (const input of [byId("files"), byId("capture")]) {
+  input.onchange = () => {
+    add(input.files ?? []);
+    input.value = "";
+  };
+}
+
+// A camera may be plugged in later. Without one that pages may use, phones and tablets open their own program.
+async function showCamera() {
+  const isThere = await hasCamera();
+  byId("open-camera").hidden = !isThere;
+  byId("capture-choice").hidden = isThere || !matchMedia("(pointer: coarse)").matches;
+}
+
+const camera = new Camera(byId("viewfinder"), (photo) => add([photo]));
+byId("open-camera").onclick = () => camera.open();
+navigator.mediaDevices?.addEventListener("devicechange", showCamera);
 byId("model").onchange = () => useModel(byId("model").value);
 byId("clear").onclick = clear;
 byId("reset").onclick = resetThresholds;
@@ -412,4 +430,7 @@ document.addEventListener("drop", (event) => {
 });
 document.addEventListener("paste", (event) => add(event.clipboardData?.files ?? []));
 
+// The labeling page shows this page in a frame, and does not describe its interface.
+part(document, "footer").hidden = window !== window.top;
+showCamera();
 begin();
