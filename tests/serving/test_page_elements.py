@@ -16,15 +16,23 @@ KINDS = {
     "button": "Button",
     "dialog": "Dialog",
     "form": "Form",
+    "iframe": "IFrame",
     "img": "Image",
     "input": "Input",
+    "progress": "Progress",
     "select": "Select",
+    "table": "Table",
     "template": "Template",
 }
 
 
 @pytest.mark.parametrize(
-    ("script", "page"), [("main.js", "index.html"), ("app/shell.js", "app/index.html")], ids=["served", "app"]
+    ("script", "page"),
+    [
+        ("main.js", "index.html"),
+        ("app/shell.js", "app/index.html"),
+    ],
+    ids=["served", "app"],
 )
 def test_every_listed_element_is_on_the_page_with_its_type(script: str, page: str) -> None:
     listed = {name: kind for kind, name in LISTED.findall((STATIC / script).read_text(encoding="utf-8"))}

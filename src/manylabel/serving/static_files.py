@@ -12,14 +12,11 @@ from starlette.exceptions import HTTPException
 
 _KINDS = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
-PAGE_HEADERS = {
-    # The page runs its own scripts and shows photos that it was given; nothing comes from elsewhere.
-    "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
-        "form-action 'none'; frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "no-referrer",
-}
+# A page runs its own scripts and shows photos that it was given; nothing comes from elsewhere.
+_POLICY = (
+    "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors "
+)
 
 
 class StaticFiles:
@@ -43,10 +40,17 @@ class StaticFiles:
             raise HTTPException(404, "the page has no such file")
         return self._files[name].answer(request)
 
-    def page(self, name: str, request: Request) -> Response:
-        """Return a file as the page itself, which may run the scripts of this server and no others."""
+    def page(self, name: str, request: Request, *, framed_by: str = "'none'") -> Response:
+        """Return a file as the page itself, which may run the scripts of this server and no others.
+
+        Args:
+            name: The file.
+            request: The request.
+            framed_by: The pages that may show it in a frame, as Content-Security-Policy has them.
+        """
         answer = self.answer(name, request)
-        answer.headers.update(PAGE_HEADERS)
+        answer.headers["Content-Security-Policy"] = _POLICY + framed_by
+        answer.headers["Referrer-Policy"] = "no-referrer"
         return answer
 
 

@@ -73,14 +73,15 @@ class Client:
 
     def get(self, path: str, **headers: str) -> Answer:
         """Ask for something."""
-        return self._send("GET", path, None, {name.replace("_", "-"): text for name, text in headers.items()})
+        return self.send("GET", path, None, {name.replace("_", "-"): text for name, text in headers.items()})
 
     def post(self, path: str, values: object, headers: Mapping[str, str] | None = None) -> Answer:
         """Send values as JSON."""
         headers = {"Content-Type": "application/json", **(headers or {})}
-        return self._send("POST", path, json.dumps(values).encode(), headers)
+        return self.send("POST", path, json.dumps(values).encode(), headers)
 
-    def _send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+    def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+        """Send a request, and read its answer."""
         connection = http.client.HTTPConnection(*self.address, timeout=30)
         connection.request(method, path, body, {"Cookie": self.cookie, **headers})
         with connection.getresponse() as response:

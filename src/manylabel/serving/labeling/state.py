@@ -4,12 +4,11 @@ In:  the labels of a folder of photos, the token of the page.
 Out: permission to ask; the labels and photos as the page shows them, and what changed since it asked last.
 """
 
-import hmac
 from typing import Annotated
 
 import msgspec
 import numpy as np
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, Request
 
 from manylabel.annotation.label_store import LabelStore
 from manylabel.config import ConstraintsConfig
@@ -17,7 +16,10 @@ from manylabel.live_model.messages import Estimate
 from manylabel.live_model.trainer import Trainer
 from manylabel.report.run_info import hide_folders_in_sentence
 from manylabel.serving.labeling.assistant import Assistant
+from manylabel.serving.labeling.exports import Exports
+from manylabel.serving.labeling.model_in_use import ModelInUse
 from manylabel.serving.labeling.models import TrainedModels, models_folder
+from manylabel.serving.labeling.page_key import PageKey
 from manylabel.serving.labeling.pictures import Pictures
 
 _MARKS = {1.0: "1", 0.0: "0"}
@@ -109,7 +111,7 @@ class LabelingState:
         store: The labels.
         author: Name of whoever labels.
         token: What opens the page.
-        port: Port of the server: a browser sends the cookies of one port to all others of an address.
+        port: Port of the server.
         assistant: What learns from the answers; None if nothing is to be learned.
         models: The models that are trained; not given: those beside the folder of the photos.
     """
@@ -129,14 +131,17 @@ class LabelingState:
         self.assistant = assistant
         self.models = TrainedModels(models_folder(store.folder)) if models is None else models
         self.trainer = Trainer()
-        self.cookie = f"manylabel_{port}"
+        self.model_in_use = ModelInUse()
+        self.exports = Exports(self.models, photos=store.folder)
+        self.key = PageKey(token, port=port)
         self.author = author
         self.pictures = Pictures()
-        self._token = token
 
-    def admits(self, token: str) -> bool:
-        """Tell whether a token is right, in a time that does not reveal how much of it is."""
-        return hmac.compare_digest(token.encode(), self._token.encode())
+    def close(self) -> None:
+        """End all processes that the page has started."""
+        self.trainer.close()
+        self.model_in_use.close()
+        self.exports.close()
 
     def labels_since(self, revision: int | None) -> Labels:
         """Return what changed since a revision; None returns everything."""
@@ -200,5 +205,4 @@ async def check_cookie(state: State, request: Request) -> None:
     Raises:
         HTTPException: 401: the cookie is missing or wrong.
     """
-    if not state.admits(request.cookies.get(state.cookie, "")):
-        raise HTTPException(401, "open the address that `manylabel app` shows in the terminal")
+    state.key.check(request)

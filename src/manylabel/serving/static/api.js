@@ -1,4 +1,4 @@
-// Ask the server.
+// Ask the server. The addresses are relative to that of the page: the labeling page shows it at another one.
 
 /**
  * @typedef {{ name: string, threshold: number }} Label
@@ -66,7 +66,7 @@ async function detailOf(response) {
  * @returns {Promise<Server>}
  */
 export async function getServer() {
-  const response = await ask("/health");
+  const response = await ask("health");
   if (!response.ok) throw new Error(await detailOf(response));
   return response.json();
 }
@@ -76,7 +76,7 @@ export async function getServer() {
  * @returns {Promise<Label[]>}
  */
 export async function getLabels(model) {
-  const response = await ask(`/labels?${new URLSearchParams({ model })}`);
+  const response = await ask(`labels?${new URLSearchParams({ model })}`);
   if (!response.ok) throw new Error(await detailOf(response));
   return (await response.json()).labels;
 }
@@ -92,7 +92,7 @@ export async function predict(model, files, { previews = false } = {}) {
   const body = new FormData();
   for (const file of files) body.append("photos", file, file.name || "pasted");
   const wishes = new URLSearchParams(previews ? { model, previews: "true" } : { model });
-  const response = await ask(`/predict?${wishes}`, { method: "POST", body });
+  const response = await ask(`predict?${wishes}`, { method: "POST", body });
   const answer = await response.json().catch(() => ({ detail: response.statusText }));
   if (answer.photos) return answer.photos;
   throw new Error(answer.detail);
@@ -107,7 +107,7 @@ export async function predict(model, files, { previews = false } = {}) {
 export async function explain(model, file, label) {
   const body = new FormData();
   body.append("photos", file, file.name || "pasted");
-  const response = await ask(`/explain?${new URLSearchParams({ model, label, layer: "true" })}`, { method: "POST", body });
+  const response = await ask(`explain?${new URLSearchParams({ model, label, layer: "true" })}`, { method: "POST", body });
   if (!response.ok) throw new Error(await detailOf(response));
   return response.json();
 }

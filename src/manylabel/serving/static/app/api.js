@@ -102,6 +102,41 @@
  */
 
 /**
+ * The model in use.
+ *
+ * @typedef {object} Use
+ * @property {number} version another one for every start of its process
+ * @property {string} name of its run; empty if no model is in use
+ * @property {string} backbone
+ * @property {"none" | "starting" | "ready" | "failed"} state
+ * @property {string | null} problem
+ */
+
+/** @typedef {"onnx" | "csv"} Kind of a file */
+
+/**
+ * A file made with a model.
+ *
+ * @typedef {object} Export
+ * @property {string} name of the run
+ * @property {string} backbone
+ * @property {Kind} kind
+ * @property {"none" | "running" | "done" | "failed"} state
+ * @property {string} file
+ * @property {number} seconds
+ * @property {string | null} problem
+ */
+
+/**
+ * The model in use, and the files of all models.
+ *
+ * @typedef {object} Usage
+ * @property {Use} use
+ * @property {string | null} command that serves the model to other programs
+ * @property {Export[]} exports
+ */
+
+/**
  * All labels, or what changed since a revision. Answers are strings, a character per label: 1 present, 0 absent, ? unknown.
  *
  * @typedef {object} Labels
@@ -193,6 +228,31 @@ export const startTraining = (name, backbones) => post("/app/training", { name, 
 /** @returns {Promise<Training>} */
 export const cancelTraining = () => post("/app/training/cancel", {});
 export const reportOf = (/** @type {string} */ name) => `/app/models/${encodeURIComponent(name)}/report`;
+
+/** @returns {Promise<Usage>} */
+export const getUsage = () => ask("/app/use");
+/**
+ * @param {string} name
+ * @param {string} backbone
+ * @returns {Promise<Usage>}
+ */
+export const startUse = (name, backbone) => post("/app/use", { name, backbone });
+/**
+ * @param {string} name
+ * @param {string} backbone
+ * @param {Kind} kind
+ * @returns {Promise<Usage>}
+ */
+export const startExport = (name, backbone, kind) => post("/app/exports", { name, backbone, kind });
+export const exportOf = (/** @type {Export} */ { name, backbone, kind }) =>
+  `/app/exports/${kind}?${new URLSearchParams({ name, backbone })}`;
+/**
+ * Without a folder: the sample set.
+ *
+ * @param {string | null} folder
+ * @returns {Promise<object>}
+ */
+export const choosePhotos = (folder) => post("/app/start", { folder });
 
 // With every change goes the revision that the page has seen, so that the answer has what others changed, too.
 /**

@@ -6,13 +6,14 @@ import { keyOf } from "./keys.js";
 import { LabelView } from "./label_view.js";
 import { Shell, byId } from "./shell.js";
 import { TrainView } from "./train_view.js";
+import { UseView } from "./use_view.js";
 
 const SECONDS_BETWEEN_LOOKS = 2;
 const SECONDS_WHILE_LEARNING = 0.3;
 
 const shell = new Shell();
 const { project } = shell;
-const views = { label: new LabelView(shell), grid: new GridView(shell), train: new TrainView(shell) };
+const views = { label: new LabelView(shell), grid: new GridView(shell), train: new TrainView(shell), use: new UseView(shell) };
 /** @typedef {keyof typeof views} Name of a view */
 const NAMES = /** @type {Name[]} */ (Object.keys(views));
 

@@ -29,7 +29,12 @@ import { Project } from "./project.js";
  * @property {HTMLButtonElement} cancel-training
  * @property {HTMLTemplateElement} choice
  * @property {HTMLButtonElement} confirm
+ * @property {HTMLButtonElement} copy-command
  * @property {HTMLElement} done
+ * @property {HTMLTemplateElement} export
+ * @property {HTMLButtonElement} export-csv
+ * @property {HTMLButtonElement} export-onnx
+ * @property {HTMLElement} exports
  * @property {HTMLInputElement} filter
  * @property {HTMLElement} grid
  * @property {HTMLElement} grid-count
@@ -51,11 +56,13 @@ import { Project } from "./project.js";
  * @property {HTMLInputElement} new-label
  * @property {HTMLButtonElement} next
  * @property {HTMLElement} no-models
+ * @property {HTMLElement} no-usable-models
  * @property {HTMLButtonElement} none
  * @property {HTMLButtonElement} open-grid
  * @property {HTMLButtonElement} open-keys
  * @property {HTMLButtonElement} open-label
  * @property {HTMLButtonElement} open-train
+ * @property {HTMLButtonElement} open-use
  * @property {HTMLImageElement} photo
  * @property {HTMLElement} position
  * @property {HTMLButtonElement} previous
@@ -64,10 +71,13 @@ import { Project } from "./project.js";
  * @property {HTMLButtonElement} reload
  * @property {HTMLIFrameElement} report
  * @property {HTMLButtonElement} rest
+ * @property {HTMLElement} serve
+ * @property {HTMLElement} serve-command
  * @property {HTMLTemplateElement} similar-photo
  * @property {HTMLButtonElement} skip
  * @property {HTMLElement} start
  * @property {HTMLButtonElement} start-training
+ * @property {HTMLButtonElement} start-use
  * @property {HTMLElement} status
  * @property {HTMLElement} table
  * @property {HTMLTemplateElement} tile
@@ -79,6 +89,11 @@ import { Project } from "./project.js";
  * @property {HTMLProgressElement} training-progress
  * @property {HTMLElement} training-state
  * @property {HTMLButtonElement} undo
+ * @property {HTMLFormElement} use
+ * @property {HTMLIFrameElement} use-frame
+ * @property {HTMLSelectElement} use-model
+ * @property {HTMLElement} use-state
+ * @property {HTMLElement} use-view
  * @property {HTMLElement} views
  * @property {HTMLButtonElement} zoom
  */
