@@ -31,8 +31,9 @@ KINDS = {
     [
         ("main.js", "index.html"),
         ("app/shell.js", "app/index.html"),
+        ("app/start.js", "app/start.html"),
     ],
-    ids=["served", "app"],
+    ids=["served", "app", "start"],
 )
 def test_every_listed_element_is_on_the_page_with_its_type(script: str, page: str) -> None:
     listed = {name: kind for kind, name in LISTED.findall((STATIC / script).read_text(encoding="utf-8"))}

@@ -1,6 +1,6 @@
 """``manylabel app``: label photos in the browser.
 
-In:  photos, and their labels if there are any.
+In:  photos and their labels, if there are any.
 Out: a page on this machine, until Ctrl-C; the table of labels.
 """
 
@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 @options.reads_table
 def app(
-    photos: options.Photos,
+    photos: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Folder of the photos. Default: choose it on the page.", metavar="PHOTOS", show_default=False
+        ),
+    ] = None,
     labels: options.Labels = None,
     *,
     as_: Annotated[
@@ -60,11 +65,12 @@ def app(
     ] = None,
     form: DataConfig,
 ) -> None:
-    """Label photos in the browser.
+    """Label photos in the browser, train models on them, and use these models.
 
     The page is served on this machine only and needs no internet. Your answers are saved to LABELS, or to
     labels.csv beside it if its format cannot be written. Without LABELS, labels.csv in PHOTOS is read and
-    written. From 10 labeled photos on, a small model learns from your answers in the background.
+    written. Without PHOTOS, you choose them on the page. From 10 labeled photos on, a small model learns from
+    your answers in the background.
     """
     assistance = _choose_assistance(model, set_ or []) if suggest else None
     from manylabel.serving.labeling.app import label  # slow to import; --help does not need it

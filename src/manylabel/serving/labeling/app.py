@@ -6,20 +6,24 @@ Out: the page at an address with a token, until Ctrl-C; the table of labels on t
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from manylabel.annotation.author import user_name
 from manylabel.annotation.label_store import LabelStore
 from manylabel.config import DataConfig
 from manylabel.serving.labeling.assistant import Assistance, Assistant
+from manylabel.serving.labeling.page_key import PageKey
 from manylabel.serving.labeling.pages import read_pages
+from manylabel.serving.labeling.photo_choice import PhotoChoice
 from manylabel.serving.labeling.picture_cache import PictureCache
 from manylabel.serving.labeling.pictures import Pictures
 from manylabel.serving.labeling.protection import protect
 from manylabel.serving.labeling.routes import router
+from manylabel.serving.labeling.start_app import create_start_app
 from manylabel.serving.labeling.state import LabelingState
 from manylabel.serving.labeling.training_routes import router as training_router
 from manylabel.serving.labeling.use_routes import frame_router
@@ -32,7 +36,7 @@ _TOKEN_BYTES = 24
 
 
 def label(  # noqa: PLR0913 - a wish of the user each
-    photos: Path,
+    photos: Path | None = None,
     labels: Path | None = None,
     *,
     config: DataConfig | None = None,
@@ -44,7 +48,7 @@ def label(  # noqa: PLR0913 - a wish of the user each
     """Serve the labeling page on this machine until SIGINT, SIGTERM or SIGHUP.
 
     Args:
-        photos: Folder of the photos.
+        photos: Folder of the photos; None asks for them on the page.
         labels: A file or folder of labels; None takes ``labels.csv`` in the folder of the photos.
         config: How labels are read.
         assistance: How a model helps; None for no help.
@@ -59,19 +63,28 @@ def label(  # noqa: PLR0913 - a wish of the user each
     """
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     limits = ServeLimits()
-    with (
-        take_port(_HOST, port) as taken,
-        LabelStore(photos, labels, config=config) as store,
-        _assist(store, assistance) as assistant,
-    ):
-        name = user_name() if author is None else author
+    with take_port(_HOST, port) as taken, ExitStack() as opened:
         number = taken.getsockname()[1]
-        state = LabelingState(store, author=name, token=token, port=number, assistant=assistant)
-        state.pictures = Pictures(cache=PictureCache(photos))
-        with closing(state):
-            server = make_server(create_labeling_app(state, limits=limits), limits=limits)
-            on_start(f"http://{_HOST}:{number}/?token={token}")
-            server.run(sockets=[taken])
+
+        def open_photos(photos: Path, labels: Path | None) -> ASGIApp:
+            with ExitStack() as begun:
+                store = begun.enter_context(LabelStore(photos, labels, config=config))
+                assistant = begun.enter_context(_assist(store, assistance))
+                name = user_name() if author is None else author
+                state = LabelingState(store, author=name, token=token, port=number, assistant=assistant)
+                state.pictures = Pictures(cache=PictureCache(photos))
+                begun.callback(state.close)
+                opened.enter_context(begun.pop_all())
+            return create_labeling_app(state, limits=limits)
+
+        if photos is None:
+            key = PageKey(token, port=number)
+            app = create_start_app(PhotoChoice(open_photos), key=key, limits=limits)
+        else:
+            app = open_photos(photos, labels)
+        server = make_server(app, limits=limits)
+        on_start(f"http://{_HOST}:{number}/?token={token}")
+        server.run(sockets=[taken])
 
 
 @contextmanager
