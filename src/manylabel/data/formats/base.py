@@ -16,6 +16,7 @@ from typing import Any, Literal
 from manylabel.config import DataConfig
 from manylabel.data.find import is_photo_name, list_visible
 from manylabel.data.formats.contents import read_part
+from manylabel.data.formats.memo import Memo
 from manylabel.data.wording import count, folder_title
 from manylabel.errors import TableError
 from manylabel.types import Part
@@ -38,12 +39,14 @@ class LabelSource:
         config: How to read it; its paths are not used.
         find: Finds the photos that a cell may name.
         find_number: Finds the photos that are called by a number, other leading zeros aside.
+        memo: What was read of it before; None where its files may change.
     """
 
     path: Path
     config: DataConfig = field(default_factory=DataConfig)
     find: FindPhotos = find_none
     find_number: FindPhotos = find_none
+    memo: Memo | None = field(default=None, compare=False)
 
     @property
     def folder(self) -> Path:

@@ -174,8 +174,9 @@ def _find_strange_cells(sheet: Sheet, columns: Columns) -> list[str]:
     problems = []
     for number in columns.labels:
         strange: dict[str, list[str]] = {}
-        for line in sheet.lines:
-            if read_target(line.cells[number]) is None:
+        odd = {word for word in set(sheet.column(number)) if read_target(word) is None}
+        for line in sheet.lines if odd else ():
+            if line.cells[number] in odd:
                 strange.setdefault(line.cells[number], []).append(line.where)
         for word, cells in strange.items():
             hint = "; if numbers count something, write 1 for each above 0" if word.isdecimal() else ""

@@ -33,6 +33,7 @@ from manylabel.data.formats.label_names import (
     find_impossible_labels,
     find_label_problems,
 )
+from manylabel.data.formats.memo import Memo
 from manylabel.data.formats.photo_names import PhotoFolder, find_named_photos
 from manylabel.data.formats.registry import find_format, guess_format
 from manylabel.data.wording import cap_problems, count, list_some
@@ -166,7 +167,8 @@ def find_source(
     near = path if path.is_dir() else path.parent
     find = cache(lambda name: folder.index.find(name, near=near).rows)  # asked for most cells, several times
     find_number = cache(lambda name: folder.index.find_number(name).rows)
-    return folder, LabelSource(path=path, config=config, find=find, find_number=find_number), misnamed
+    source = LabelSource(path=path, config=config, find=find, find_number=find_number, memo=Memo())
+    return folder, source, misnamed
 
 
 def find_label_format(source: LabelSource) -> tuple[LabelFormat, LabelSource]:

@@ -7,6 +7,7 @@ Out: the number of the column, with problems where two columns name different ph
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -203,8 +204,8 @@ def is_one_hot(cells: Sequence[str]) -> bool:
         >>> is_one_hot(["1", "", "no"]), is_one_hot(["", ""]), is_one_hot(["1", "2"])
         (True, False, False)
     """
-    filled = [cell for cell in cells if cell]
-    return bool(filled) and all(read_target(cell) is not None for cell in filled)
+    words = set(cells) - {""}
+    return bool(words) and all(read_target(word) is not None for word in words)
 
 
 def is_mostly_hot(cells: Sequence[str]) -> bool:
@@ -214,16 +215,17 @@ def is_mostly_hot(cells: Sequence[str]) -> bool:
         >>> is_mostly_hot(["1", "0", "maybe"]), is_mostly_hot(["?", ""]), is_mostly_hot(["1", "2", "3"])
         (True, False, False)
     """
-    targets = [read_target(cell) for cell in cells if cell]
-    n_known = sum(target is not None for target in targets)
-    says_something = any(target is not None and not math.isnan(target) for target in targets)
-    return says_something and 2 * n_known >= len(targets)
+    words = Counter(cell for cell in cells if cell)
+    targets = {word: target for word in words if (target := read_target(word)) is not None}
+    n_known = sum(words[word] for word in targets)
+    says_something = not all(map(math.isnan, targets.values()))
+    return says_something and 2 * n_known >= words.total()
 
 
 def is_partly_hot(cells: Sequence[str]) -> bool:
     """Tell whether some cells are one-hot values, and the others words that may be meant as such."""
-    filled = [cell for cell in cells if cell]
-    return any(read_target(cell) is not None for cell in filled) and not all(map(_is_number, filled))
+    words = set(cells) - {""}
+    return any(read_target(word) is not None for word in words) and not all(map(_is_number, words))
 
 
 def may_count(cells: Sequence[str]) -> bool:

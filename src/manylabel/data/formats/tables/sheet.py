@@ -7,6 +7,7 @@ Out: Sheet: every column has a name of its own, every line a cell for each.
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from manylabel.data.find import is_photo_name
@@ -78,7 +79,13 @@ class Sheet:
 
     def column(self, number: int) -> tuple[str, ...]:
         """Return the cells of a column."""
-        return tuple(line.cells[number] for line in self.lines)
+        return self._by_column[number]
+
+    @cached_property
+    def _by_column(self) -> tuple[tuple[str, ...], ...]:
+        if not self.lines:
+            return ((),) * len(self.header)
+        return tuple(zip(*(line.cells for line in self.lines), strict=True))
 
 
 def read_sheet(path: Path, *, title: str | None = None, source: LabelSource | None = None) -> Sheet:
@@ -93,8 +100,14 @@ def read_sheet(path: Path, *, title: str | None = None, source: LabelSource | No
         TableError: The file cannot be read, is empty, or its columns cannot be named.
         ConfigError: There is no such sheet or line.
     """
-    title = title or path.name
-    source = LabelSource(path=path) if source is None else source
+    named = title or path.name
+    given = LabelSource(path=path) if source is None else source
+    if given.memo is None:
+        return _read_sheet(path, title=named, source=given)
+    return given.memo.get(("sheet", path, named), lambda: _read_sheet(path, title=named, source=given))
+
+
+def _read_sheet(path: Path, *, title: str, source: LabelSource) -> Sheet:
     grid = _read_grid(path, title=title, source=source)
     if not grid.lines:
         raise TableError([*grid.problems, f"{title}: is empty; expected a line of column names, then photos"])
