@@ -5,13 +5,24 @@ from pathlib import Path
 
 import pytest
 
+from manylabel.annotation.author import Author
+from manylabel.annotation.label_store import LabelStore
 from manylabel.config import DataConfig
 from manylabel.data.formats.read import read_table_as
 from manylabel.types import LabelTable
 
+ADA = Author(name="Ada", client="1", queue="all")
 PHOTOS = ("a.jpg", "b.jpg", "c.jpg", "in/d.jpg")
 
 Read = Callable[..., LabelTable]
+ReadAnswers = Callable[[Path], dict[str, dict[str, float]]]
+WriteTable = Callable[..., Path]
+
+
+def kill(store: LabelStore) -> None:
+    """Leave everything on the disk as a killed process does: nothing more is written."""
+    store._writer.write = lambda: True  # type: ignore[method-assign]
+    store.close()
 
 
 @pytest.fixture

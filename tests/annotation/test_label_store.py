@@ -14,22 +14,14 @@ from manylabel.annotation.journal import SetLabel, Written, journal_path, read_j
 from manylabel.annotation.label_store import LabelStore
 from manylabel.annotation.replay import Conflict
 from manylabel.errors import ConfigError, InputError, OutputError
+from tests.annotation.conftest import ADA, ReadAnswers, kill
 
-ADA = Author(name="Ada", client="1", queue="all")
 TABLE = "image,beach,boat,note\na.jpg,1,0,hot\nb.jpg,0,1,\n"
-
-ReadAnswers = Callable[[Path], dict[str, dict[str, float]]]
 
 
 @pytest.fixture
 def table(write_table: Callable[[str], Path]) -> Path:
     return write_table(TABLE)
-
-
-def kill(store: LabelStore) -> None:
-    """Leave everything on the disk as a killed process does: nothing more is written."""
-    store._write_table = lambda: None  # type: ignore[method-assign]
-    store.close()
 
 
 def test_changes_are_in_the_table_at_the_end(photos: Path, table: Path) -> None:
@@ -151,7 +143,7 @@ def test_a_table_that_someone_else_changed_is_never_overwritten(photos: Path, ta
     with LabelStore(photos, table) as store:
         table.write_text(edited)
         store.set(ADA, [("a.jpg", "boat", "present"), ("c.jpg", "boat", "present")])
-        store._write_table()
+        store._writer.write()
         assert table.read_text() == edited
         assert store.state().is_changed_elsewhere
 
@@ -185,6 +177,213 @@ def test_a_deleted_table_is_written_again_from_the_journal(photos: Path) -> None
         assert again.answers.answer("a.jpg", "boat") == "present"
 
     assert (photos / "labels.csv").read_text() == "image,boat\na.jpg,1\n"
+
+
+def test_a_table_that_is_deleted_while_it_is_open_is_told_and_written_again(
+    photos: Path, table: Path
+) -> None:
+    with LabelStore(photos, table) as store:
+        store.set(ADA, [("a.jpg", "boat", "present")])
+        store._writer.write()
+        saved = table.read_text()
+        table.unlink()
+        assert store.state().is_missing
+        assert not store.state().is_saved
+        store.set(ADA, [("b.jpg", "beach", "present")])
+        assert not store._writer.write()
+        assert not table.exists()
+
+        assert store.reload() == ()
+        store._writer.write()
+
+        assert not store.state().is_missing
+        assert table.read_text() == saved.replace("b.jpg,0,1", "b.jpg,1,1")
+
+
+def test_a_table_that_is_deleted_and_not_asked_for_is_written_at_the_end(photos: Path, table: Path) -> None:
+    with LabelStore(photos, table):
+        table.unlink()
+
+    assert table.read_text() == TABLE
+
+
+def test_a_table_that_comes_back_is_written_on(photos: Path, table: Path) -> None:
+    with LabelStore(photos, table) as store:
+        elsewhere = table.rename(table.with_name("moved.csv"))
+        store.set(ADA, [("a.jpg", "boat", "present")])
+        assert not store._writer.write()
+        elsewhere.rename(table)
+        assert not store.state().is_missing
+        store._writer.write()
+
+    assert table.read_text() == TABLE.replace("a.jpg,1,0", "a.jpg,1,1")
+
+
+def test_of_a_table_that_was_lost_the_journal_gives_what_it_has_and_says_so(
+    photos: Path, table: Path
+) -> None:
+    store = LabelStore(photos, table)
+    store.set(ADA, [("a.jpg", "boat", "present"), ("c.jpg", "beach", "absent")])
+    kill(store)
+    table.unlink()
+
+    with LabelStore(photos, table) as again:
+        assert again.state().is_partial
+        assert again.answers.answer("a.jpg", "boat") == "present"
+        assert again.answers.answer("c.jpg", "beach") == "absent"
+        assert again.answers.answer("b.jpg", "boat") == "unknown"
+
+
+def test_a_change_by_another_program_is_told_at_once(photos: Path, table: Path) -> None:
+    with LabelStore(photos, table) as store:
+        assert not store.state().is_changed_elsewhere
+        table.write_text(TABLE.replace("b.jpg,0,1", "b.jpg,1,1"))
+        assert store.state().is_changed_elsewhere
+        table.write_text(TABLE)
+        assert not store.state().is_changed_elsewhere
+
+
+def test_an_answer_waits_for_its_photo_over_several_runs(
+    photos: Path, table: Path, read_answers: ReadAnswers
+) -> None:
+    store = LabelStore(photos, table)
+    store.set(ADA, [("in/d.jpg", "boat", "present")])
+    kill(store)
+    (photos / "in").rename(photos.parent / "elsewhere")
+    for answer in ("present", "absent"):
+        with LabelStore(photos, table) as without:
+            [pending] = without.state().pending
+            assert (pending.photo, pending.label, pending.after) == ("in/d.jpg", "boat", "present")
+            without.set(ADA, [("a.jpg", "boat", answer)])
+            if answer == "present":
+                without.rename_label(ADA, "boat", "ship")
+                without.rename_label(ADA, "ship", "boat")
+    assert "d.jpg" not in table.read_text()
+    (photos.parent / "elsewhere").rename(photos / "in")
+
+    with LabelStore(photos, table) as again:
+        assert again.state().pending == ()
+        assert again.answers.answer("in/d.jpg", "boat") == "present"
+
+    assert read_answers(table)["in/d.jpg"]["boat"] == 1
+
+
+def test_photos_that_are_back_get_their_answers_when_the_table_is_read_again(
+    photos: Path, table: Path
+) -> None:
+    store = LabelStore(photos, table)
+    store.set(ADA, [("in/d.jpg", "boat", "present")])
+    kill(store)
+    elsewhere = (photos / "in").rename(photos.parent / "elsewhere")
+
+    with LabelStore(photos, table) as again:
+        elsewhere.rename(photos / "in")
+        again.reload()
+        assert again.state().pending == ()
+    assert "in/d.jpg,?,1," in table.read_text()
+
+
+def test_an_answer_that_waits_for_its_photo_is_undone(photos: Path, table: Path) -> None:
+    store = LabelStore(photos, table)
+    store.set(ADA, [("in/d.jpg", "boat", "present")])
+    kill(store)
+    elsewhere = (photos / "in").rename(photos.parent / "elsewhere")
+    with LabelStore(photos, table) as without:
+        assert without.undo_last(ADA) == 1
+        assert without.state().pending == ()
+        assert without.undo_last(ADA) is None
+    elsewhere.rename(photos / "in")
+
+    with LabelStore(photos, table) as again:
+        assert again.answers.answer("in/d.jpg", "boat") == "unknown"
+
+
+def test_a_label_stays_as_long_as_an_answer_for_it_waits(photos: Path, table: Path) -> None:
+    store = LabelStore(photos, table)
+    store.set(ADA, [("in/d.jpg", "boat", "present")])
+    kill(store)
+    (photos / "in").rename(photos.parent / "elsewhere")
+
+    with LabelStore(photos, table) as without:
+        with pytest.raises(InputError, match="answers for 'boat' wait for photos that are not in the folder"):
+            without.remove_label(ADA, "boat")
+        with pytest.raises(InputError, match="wait for photos"):
+            without.merge_label(ADA, "boat", "beach")
+
+
+def test_undoing_a_new_label_keeps_answers_about_photos_that_are_elsewhere(photos: Path, table: Path) -> None:
+    with LabelStore(photos, table) as store:
+        store.add_label(ADA, "lake")
+        store.set(ADA, [("in/d.jpg", "lake", "present")])
+        store._writer.write()
+        (photos / "in").rename(photos.parent / "elsewhere")
+        store.reload()
+        assert store.undo(ADA) == 0
+        assert store.undo(ADA) == 0
+
+    assert "in/d.jpg,?,?,1," in table.read_text()
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv"])
+def test_a_label_that_another_program_removed_is_told_and_stays_away(
+    ending: str, photos: Path, write_table: Callable[..., Path]
+) -> None:
+    table = write_table("image,labels\na.jpg,beach;boat\nb.jpg,beach\n", f"labels.{ending}")
+    with LabelStore(photos, table) as store:
+        store.set(ADA, [("b.jpg", "boat", "present")])
+        store._writer.write()
+        table.write_text("image,labels\na.jpg,beach\nb.jpg,beach\n")
+        store.reload()
+        assert store.answers.labels == ["beach"]
+        assert store.state().removed_labels == ("boat",)
+
+    for _ in range(2):
+        with LabelStore(photos, table) as again:
+            assert again.answers.labels == ["beach"]
+            assert again.state().removed_labels == ()
+            again.set(ADA, [("c.jpg", "beach", "present")])
+
+
+def test_a_label_without_answers_survives_an_edit_by_another_program(photos: Path, table: Path) -> None:
+    with LabelStore(photos, table) as store:
+        store.add_label(ADA, "lake")
+        store._writer.write()
+        table.write_text(TABLE.replace("b.jpg,0,1", "b.jpg,1,1"))
+        store.reload()
+        assert store.answers.labels == ["beach", "boat", "lake"]
+        assert store.state().removed_labels == ()
+
+    with LabelStore(photos, table) as again:
+        assert again.answers.labels == ["beach", "boat", "lake"]
+
+
+def test_answers_for_a_label_that_another_program_removed_are_conflicts(photos: Path, table: Path) -> None:
+    with LabelStore(photos, table) as store:
+        store.set(ADA, [("a.jpg", "boat", "present")])
+        table.write_text("image,beach,note\na.jpg,1,hot\nb.jpg,0,\n")
+
+        conflicts = store.reload()
+
+        assert conflicts == (Conflict(photo="a.jpg", label="boat", found="unknown", wanted="present"),)
+        assert store.state().removed_labels == ("boat",)
+
+
+def test_labels_that_changed_in_their_source_are_told(photos: Path, write_table: Callable[..., Path]) -> None:
+    long = "image,label\na.jpg,beach\na.jpg,boat\nb.jpg,boat\nb.jpg,beach\n"
+    source = write_table(long, "long.csv")
+    with LabelStore(photos, source) as store:
+        store.set(ADA, [("c.jpg", "boat", "present")])
+        assert not store.state().is_source_changed
+    source.write_text(long + "\n")  # saved again, with the same labels
+    with LabelStore(photos, source) as again:
+        assert not again.state().is_source_changed
+    source.write_text(long + "c.jpg,beach\n")
+
+    for _ in range(2):
+        with LabelStore(photos, source) as last:
+            assert last.state().is_source_changed
+            assert last.answers.answer("c.jpg", "beach") == "unknown"
+            last.set(ADA, [("in/d.jpg", "boat", "present")])
 
 
 def test_labels_that_no_photo_has_are_known_after_a_restart(photos: Path, table: Path) -> None:
@@ -234,7 +433,7 @@ def test_a_table_that_cannot_be_written_is_told_and_written_later(
     with LabelStore(photos, table) as store:
         store.set(ADA, [("a.jpg", "boat", "present")])
         with pytest.raises(OutputError, match="the file is read-only"):
-            store._write_table()
+            store._writer.write()
         assert table.read_text() == TABLE
         assert not store.state().is_saved
         monkeypatch.undo()
@@ -252,7 +451,7 @@ def test_a_table_that_would_be_read_otherwise_is_not_written(
     with pytest.raises(
         InputError, match=r"labels\.csv: was not saved: read back, it would give other answers"
     ):
-        store._write_table()
+        store._writer.write()
     kill(store)
 
     assert table.read_text() == text
@@ -323,7 +522,7 @@ def test_a_table_that_could_not_be_written_counts_as_missing_its_changes(
     store.set(ADA, [("a.jpg", "boat", "present")])
     for _ in range(3):
         with pytest.raises(OutputError):
-            store._write_table()
+            store._writer.write()
     assert (
         sum(isinstance(entry, Written) for entry in store.entries) == 2
     )  # the table before, and the attempt
@@ -341,10 +540,10 @@ def test_a_table_that_changes_while_it_is_written_is_not_overwritten(
     edited = TABLE.replace("b.jpg,0,1", "b.jpg,1,1")
     with LabelStore(photos, table) as store:
         monkeypatch.setattr(
-            "manylabel.annotation.label_store.check_reading", lambda *_, **__: table.write_text(edited)
+            "manylabel.annotation.table_writer.check_reading", lambda *_, **__: table.write_text(edited)
         )
         store.set(ADA, [("a.jpg", "boat", "present")])
-        store._write_table()
+        store._writer.write()
         assert store.state().is_changed_elsewhere
         assert table.read_text() == edited
 
@@ -389,7 +588,7 @@ def test_a_table_without_any_known_answer_is_not_written(photos: Path, table: Pa
     store = LabelStore(photos, table)
     store.set(ADA, [(photo, label, "unknown") for photo in ("a.jpg", "b.jpg") for label in ("beach", "boat")])
     with pytest.raises(InputError, match="no photo has an answer"):
-        store._write_table()
+        store._writer.write()
     kill(store)
 
     with LabelStore(photos, table) as again:

@@ -251,3 +251,28 @@ def test_columns_of_new_labels_are_in_the_order_in_which_they_were_added(
         opened.file.set(0, label, 1.0)
 
     assert opened.file.content().startswith(b"image,boat,lake,beach,town,note\na.jpg,1,1,1,1,hot\n")
+
+
+@pytest.mark.parametrize(
+    ("names", "ending", "expected"),
+    [
+        ("image;beach;boat\n", "csv", "image;beach;boat\na.jpg;?;1\n"),
+        ("image\tbeach\tboat\n", "csv", "image\tbeach\tboat\na.jpg\t?\t1\n"),
+        ("sep=;\r\nimage;beach;boat\r\n", "csv", "sep=;\r\nimage;beach;boat\r\na.jpg;?;1\r\n"),
+        ("image\tbeach\tboat\n", "tsv", "image\tbeach\tboat\na.jpg\t?\t1\n"),
+        ("image\n", "tsv", "image\tboat\na.jpg\t1\n"),
+        ("image|beach|boat", "csv", "image|beach|boat\r\na.jpg|?|1\r\n"),
+    ],
+)
+def test_a_table_without_photos_keeps_its_separator(
+    names: str, ending: str, expected: str, photos: Path, write_table: Callable[..., Path]
+) -> None:
+    table = write_table(names, f"labels.{ending}")
+    journal_path(table).touch()
+    opened = open_labels(photos, table, config=DataConfig())
+    if "boat" not in opened.labels:
+        opened.file.add("boat")
+
+    opened.file.set(0, "boat", 1.0)
+
+    assert opened.file.content().decode() == expected

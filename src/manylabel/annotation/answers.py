@@ -56,6 +56,10 @@ class Answers:
             raise InputError(f"no photo '{name}' in the folder")
         return self._rows[name]
 
+    def has_photo(self, name: str) -> bool:
+        """Tell whether there is a photo of a name."""
+        return name in self._rows
+
     def column(self, label: str) -> int:
         """Return the column of a label.
 

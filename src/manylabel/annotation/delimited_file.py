@@ -104,13 +104,18 @@ class DelimitedFile(LabelFile):
             if dropped is not None:
                 self._forget(dropped)
 
-    def remember(self, label: str) -> float:
+    def remember(self, label: str) -> list[float]:
         """Add a label that no line lists, so that it is absent from all photos with a line."""
         self._labels.append(label)
-        return 0.0
+        return [0.0] * len(self._lines_of)
 
     def check_name(self, label: str) -> None:
         """Allow every name: labels are no columns."""
+
+    def unnamed(self) -> tuple[str, ...]:
+        """Return the labels that no line lists."""
+        named = set[str]().union(*self._present.values(), *self._unknown.values())
+        return tuple(label for label in self._labels if label not in named)
 
     def has_strangers(self, label: str) -> int:
         """Count the lines about photos that are not in the folder and list a label."""

@@ -97,17 +97,26 @@ class Undone(_Entry, frozen=True, kw_only=True, tag="undone"):
 
 
 class Written(_Entry, frozen=True, kw_only=True, tag="written"):
-    """A table that was written, or is about to be.
+    """A table that was written or found, or is about to be written.
 
     Attributes:
         sha256: Hash of the file.
-        n_entries: How many lines of the journal, from its beginning, are in it.
+        n_entries: How many lines of the journal, from its beginning, are in it, apart from ``pending``.
         is_done: Whether the new table has replaced the old one.
+        pending: Numbers of those lines, from 0, that are not in the table, as their photos were absent.
+        unnamed: Labels that the table does not name, because no photo has them or an answer for them.
+        removed: Labels that another program has removed from the table.
+        made_from: Hash of the labels that the table was made from; empty if it was not made from a file of
+            another format.
     """
 
     sha256: str
     n_entries: int
     is_done: bool = True
+    pending: tuple[int, ...] = ()
+    unnamed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    made_from: str = ""
 
 
 Change = SetLabel | AddLabel | RemoveLabel | RenameLabel

@@ -78,8 +78,12 @@ class LabelFile(ABC):
         """
 
     @abstractmethod
-    def remember(self, label: str) -> float:
-        """Add a label that the table does not name; return what that means for photos with a line."""
+    def remember(self, label: str) -> list[float]:
+        """Add a label that the table does not name.
+
+        Returns:
+            What that means for each photo with a line, in the order of ``rows``.
+        """
 
     @abstractmethod
     def add(self, label: str) -> None:
@@ -100,6 +104,10 @@ class LabelFile(ABC):
         Raises:
             InputError: The table has another column of this name.
         """
+
+    @abstractmethod
+    def unnamed(self) -> tuple[str, ...]:
+        """Return the labels that readers do not find: no photo has them, or an answer for them."""
 
     @abstractmethod
     def has_strangers(self, label: str) -> int:

@@ -9,8 +9,8 @@ Out: a change is in the journal, on the disk, before its method returns. The tab
 import logging
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from hashlib import sha256
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -26,20 +26,18 @@ from manylabel.annotation.journal import (
     Journal,
     RemoveLabel,
     RenameLabel,
+    SetLabel,
     Undone,
     Written,
     journal_path,
     now,
 )
 from manylabel.annotation.open_labels import OpenedLabels, open_labels, write_new_table
-from manylabel.annotation.replay import Conflict, replay, write_change
-from manylabel.annotation.table_reading import check_reading
-from manylabel.annotation.table_writing import ChangedElsewhereError, FileState, hash_of, replace_table
+from manylabel.annotation.replay import Conflict, Replayed, replay
+from manylabel.annotation.table_writer import TableWriter
+from manylabel.annotation.table_writing import FileState, hash_of
 from manylabel.config import DataConfig
-from manylabel.errors import ManylabelError
-
-_WRITE_SECONDS = 0.5
-"""How long the table may wait for more changes."""
+from manylabel.errors import InputError, ManylabelError
 
 _logger = logging.getLogger(__name__)
 
@@ -70,22 +68,19 @@ class LabelStore:
         self._folder, self._given = photos, labels
         self._config = DataConfig() if config is None else config
         self._lock = threading.RLock()
-        opened = open_labels(photos, labels, config=self._config)
+        opened = self._open()
         self._journal = Journal(journal_path(opened.file.path))
+        self._writer = TableWriter(self._journal, self._lock)
         self._actions: dict[str, list[tuple[int, list[Change]]]] = {}
         self._n_actions = max((entry.action for entry in self._journal.entries), default=0)
-        self._problem: str | None = None
-        self._is_changed_elsewhere = self._is_noted = False
-        self._is_dirty = threading.Event()
-        self._is_closing = threading.Event()
+        self._is_closed = False
         try:
             if hash_of(opened.file.path) != opened.sha256:  # changed before the journal was locked
-                opened = open_labels(photos, labels, config=self._config)
+                opened = self._open()
             self._take(opened)
         except BaseException:
             self._journal.close()
             raise
-        self._writer = threading.Thread(target=self._keep_writing, name="label writer", daemon=True)
         self._writer.start()
 
     def __enter__(self) -> "LabelStore":
@@ -113,13 +108,19 @@ class LabelStore:
     def state(self) -> FileState:
         """Tell whether the table is up to date."""
         with self._lock:
+            status, opened, replayed = self._writer.status(), self._opened, self._replayed
             return FileState(
-                path=self._file.path,
-                given=self._given_path,
-                is_saved=self._written_revision == self.answers.revision and self._problem is None,
-                is_changed_elsewhere=self._is_changed_elsewhere,
-                problem=self._problem,
-                conflicts=self._conflicts,
+                path=self._writer.path,
+                given=opened.given,
+                is_saved=status.is_saved,
+                is_changed_elsewhere=status.found == "changed",
+                is_missing=status.found == "missing",
+                problem=status.problem,
+                conflicts=replayed.conflicts,
+                pending=self._writer.pending.answers(),
+                removed_labels=replayed.removed_labels,
+                is_source_changed=opened.made_from not in ("", replayed.made_from),
+                is_partial=replayed.is_partial,
             )
 
     def set(
@@ -153,7 +154,7 @@ class LabelStore:
         name = clean_new_label(label)
         with self._lock:
             self.answers.check_new(name)
-            self._file.check_name(name)
+            self._check_name(name)
             self._act(author, [AddLabel(label=name)])
         return name
 
@@ -168,7 +169,7 @@ class LabelStore:
         with self._lock:
             self.answers.column(label)
             self.answers.check_new(name)
-            self._file.check_name(name)
+            self._check_name(name)
             self._act(author, [RenameLabel(label=label, to=name)])
         return name
 
@@ -181,7 +182,7 @@ class LabelStore:
         """
         with self._lock:
             changes = self.answers.merge_changes(label, into)
-            self._file.check_removable(label)
+            self._check_removable(label)
             self._act(author, changes)
 
     def remove_label(self, author: Author, label: str) -> None:
@@ -193,7 +194,7 @@ class LabelStore:
         """
         with self._lock:
             self.answers.column(label)
-            self._file.check_removable(label)
+            self._check_removable(label)
             changes: list[Change] = []
             for name in self.answers.names:
                 changes += self.answers.set_changes(name, [(label, "unknown")])
@@ -224,12 +225,21 @@ class LabelStore:
             return None if found is None else self._undo(author, *found)
 
     def _undo(self, author: Author, number: int, changes: list[Change]) -> int:
-        possible = self.answers.find_possible(changes)
-        if possible:
-            self._write_journal(author, possible, undoes=number)
+        possible = [
+            change
+            for change in self.answers.find_possible(changes)
+            if not isinstance(change, RemoveLabel) or self._is_removable(change.label)
+        ]
+        pending = [
+            change
+            for change in changes
+            if isinstance(change, SetLabel) and self._writer.pending.continues(change)
+        ]
+        if possible or pending:
+            self._write_journal(author, [*pending, *possible], undoes=number)
         else:  # else, it would be the last action for ever
             self._journal.append([Undone(time=now(), by=author.name, undoes=number)])
-        return len(possible)
+        return len(possible) + len(pending)
 
     def export(self, path: Path) -> None:
         """Write all labels to another table, with a column per label.
@@ -238,10 +248,10 @@ class LabelStore:
             OutputError: It cannot be written.
         """
         with self._lock:
-            write_new_table(path, self._reading[1], self.answers.labels, self.answers.targets)
+            write_new_table(path, self._opened.folder, self.answers.labels, self.answers.targets)
 
     def reload(self) -> tuple[Conflict, ...]:
-        """Read the table again, and make the changes again that it lacks.
+        """Read the table again, and make the changes again that it lacks; write one again that was removed.
 
         Returns:
             Those that the table contradicts; its answers stay.
@@ -249,24 +259,59 @@ class LabelStore:
         Raises:
             TableError: The labels cannot be read; nothing was changed.
         """
-        with self._lock:
-            self._take(open_labels(self._folder, self._given, config=self._config))
-            return self._conflicts
+        with self._writer.paused(), self._lock:
+            is_missing = self._writer.status().found == "missing"
+            if is_missing:
+                self._writer.restore()
+            else:
+                self._take(self._open())
+            conflicts = self._replayed.conflicts
+        if is_missing:
+            with suppress(ManylabelError):  # told, and tried again, by the thread that writes
+                self._writer.write()
+        return conflicts
 
     def close(self) -> None:
         """Write the table, and release the labels."""
-        if self._is_closing.is_set():
+        if self._is_closed:
             return
-        self._is_closing.set()
-        self._is_dirty.set()
-        self._writer.join()
+        self._is_closed = True
+        self._writer.close()
         self._journal.close()
         if not self.state().is_saved:
             _logger.warning(
                 "%s does not have the last changes. They are in %s and are applied at the next start",
-                self._file.path.name,
+                self._writer.path.name,
                 self._journal.path.name,
             )
+
+    def _open(self) -> OpenedLabels:
+        return open_labels(self._folder, self._given, config=self._config)
+
+    def _check_name(self, label: str) -> None:
+        with self._writer.current_file() as file:
+            file.check_name(label)
+
+    def _check_removable(self, label: str) -> None:
+        """Check that no answer for a photo that is not in the folder is lost with a label.
+
+        Raises:
+            InputError: The table has such answers, or they wait for their photos.
+        """
+        if self._writer.pending.has_label(label):
+            raise InputError(
+                f"answers for '{label}' wait for photos that are not in the folder. They would be lost: put "
+                "these photos back and read the table again first"
+            )
+        with self._writer.current_file() as file:
+            file.check_removable(label)
+
+    def _is_removable(self, label: str) -> bool:
+        try:
+            self._check_removable(label)
+        except InputError:
+            return False
+        return True
 
     def _act(self, author: Author, changes: list[Change]) -> None:
         if changes:
@@ -287,116 +332,58 @@ class LabelStore:
             )
             for change in changes
         ]
-        self._journal.append([*self._begin(), *written])
+        self._journal.append([*self._first_line(), *written])
         self._is_noted = True
-        for change in changes:
+        made, first = list[Change](), len(self._journal.entries) - len(changes)
+        for line, change in enumerate(changes, start=first):
+            if isinstance(change, SetLabel) and not self.answers.has_photo(change.photo):
+                self._writer.pending.add(line, change)
+                continue
             self.answers.apply(change)
-            write_change(self._file, change, self.answers)
-        self._is_dirty.set()
+            self._writer.pending.follow(change)
+            made.append(change)
+        self._writer.add(made)
 
-    def _begin(self) -> list[Entry]:
+    def _first_line(self) -> list[Written]:
         """Return the line that tells which table the first changes are made to, if none tells it yet."""
-        if self._sha256 is None or self._is_noted:
-            return []
-        return [Written(time=now(), sha256=self._sha256, n_entries=len(self._journal.entries))]
+        return [] if self._is_noted else self._writer.first_line()
 
     def _take(self, opened: OpenedLabels) -> None:
         """Take up a table, and what the journal has that it lacks."""
-        replayed = replay(opened, self._journal.entries)
-        if replayed.made:
-            _logger.info("%s: applied %d changes of the journal", opened.file.path.name, len(replayed.made))
-        self._sha256, self._is_noted = opened.sha256, replayed.is_known
+        replayed = self._find_removed(replay(opened, self._journal.entries))
+        if replayed.n_made:
+            _logger.info("%s: applied %d changes of the journal", opened.file.path.name, replayed.n_made)
         if self._journal.entries and not replayed.is_known:
             # From here on, the journal continues that table; what the table contradicts is not repeated.
-            self._journal.append([*self._begin(), *replayed.made])
-            self._is_noted = True
+            self._journal.append([_describe(opened, replayed, len(self._journal.entries)), *replayed.kept])
+        self._is_noted = replayed.is_known or bool(self._journal.entries)
         answers = replayed.answers
         answers.revision = answers.labels_revision = self._next_revision()
         answers.revisions[:] = answers.revision
-        self.photos, self.notes, self._given_path = opened.folder.photos, opened.notes, opened.given
-        self._reading = opened.source, opened.folder
-        self.answers, self._conflicts = answers, replayed.conflicts
-        self._file = opened.file
-        self._intent: tuple[str, int] | None = None
-        self.names_revision = answers.revision
-        self._is_changed_elsewhere = False
-        self._written_revision = answers.revision - (len(replayed.made) > 0)
-        if replayed.made:
-            self._is_dirty.set()
+        self.photos, self.notes = opened.folder.photos, opened.notes
+        self.answers, self.names_revision = answers, answers.revision
+        self._opened, self._replayed = opened, replayed
+        self._writer.take(opened, replayed)
+
+    def _find_removed(self, replayed: Replayed) -> Replayed:
+        """Add the labels that were here until now to those that another program has removed."""
+        if replayed.is_known or not hasattr(self, "answers"):
+            return replayed
+        lost = (label for label in self.answers.labels if label not in replayed.answers.labels)
+        return replace(replayed, removed_labels=tuple(dict.fromkeys([*replayed.removed_labels, *lost])))
 
     def _next_revision(self) -> int:
         return self.answers.revision + 1 if hasattr(self, "answers") else 0
 
-    def _keep_writing(self) -> None:
-        while True:
-            self._is_dirty.wait()
-            self._is_closing.wait(_WRITE_SECONDS)
-            try:
-                self._write_table()
-                self._problem = None
-            except ManylabelError as error:  # a full disk, a folder that cannot be written: try again
-                self._tell(str(error))
-            except Exception as error:
-                _logger.error("the table cannot be written", exc_info=error)
-                self._tell(f"{self._file.path.name}: cannot be written: {error!r}")
-            if self._is_closing.is_set():
-                return
-            if self._problem is not None or self._is_changed_elsewhere:
-                self._is_closing.wait(_WRITE_SECONDS)
 
-    def _tell(self, problem: str) -> None:
-        if problem != self._problem:
-            _logger.warning("%s", problem)
-        self._problem = problem
-
-    def _write_table(self) -> None:
-        """Write the table, unless nothing has changed or somebody else has changed it."""
-        with self._lock:
-            path, before = self._file.path, self._sha256
-            n_entries = len(self._journal.entries)
-            if self.answers.revision == self._written_revision:
-                self._is_dirty.clear()
-                return
-            if self._is_changed_elsewhere or hash_of(path) != before:
-                self._is_changed_elsewhere = True
-                return
-            content = self._file.content()
-            labels, targets = tuple(self.answers.labels), self.answers.targets.copy()
-            layout, (source, folder) = self._file.layout, self._reading
-            revision = self.answers.revision
-            self._is_dirty.clear()
-
-        def check(written: Path) -> None:
-            check_reading(
-                written,
-                title=path.name,
-                layout=layout,
-                source=source,
-                folder=folder,
-                labels=labels,
-                targets=targets,
-            )
-            if hash_of(path) != before:
-                raise ChangedElsewhereError
-
-        try:
-            # First the line, then the table: after a kill, the journal knows either table.
-            after = sha256(content).hexdigest()
-            with self._lock:
-                if self._intent != (after, revision):
-                    self._note_written(after, n_entries, is_done=False)
-                    self._intent = after, revision
-            if after != before:
-                replace_table(path, content, check=check)
-            with self._lock:
-                self._note_written(after, n_entries, is_done=True)
-                self._sha256, self._is_noted, self._written_revision = after, True, revision
-        except ChangedElsewhereError:
-            self._is_changed_elsewhere = True
-            self._is_dirty.set()
-        except ManylabelError:
-            self._is_dirty.set()
-            raise
-
-    def _note_written(self, table_sha256: str, n_entries: int, *, is_done: bool) -> None:
-        self._journal.append([Written(time=now(), sha256=table_sha256, n_entries=n_entries, is_done=is_done)])
+def _describe(opened: OpenedLabels, replayed: Replayed, n_entries: int) -> Written:
+    """Return the line of the journal about a table that another program has changed."""
+    assert opened.sha256 is not None  # one that is gone has no other content
+    return Written(
+        time=now(),
+        sha256=opened.sha256,
+        n_entries=n_entries,
+        unnamed=replayed.unnamed,
+        removed=replayed.removed_labels,
+        made_from=replayed.made_from,
+    )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from manylabel.annotation.label_file import LabelFile, TableLines
-from manylabel.annotation.separated_text import TextLine
+from manylabel.annotation.separated_text import TextLine, read_cell
 from manylabel.config import BlankMeaning
 from manylabel.data.formats.base import Layout
 from manylabel.data.formats.label_names import clean_name
@@ -50,9 +50,7 @@ class OneHotFile(LabelFile):
         # Labels without a column: readers do not recognize a column without answers.
         self._waiting: list[str] = []
         self._blank = blank
-        self._words = Counter(
-            self.cell(line, column) for line in lines.body for column in self._columns.values()
-        )
+        self._words = self._count_words()
         self._meaning, _ = read_words(self._words, blank=blank, title="")
         self._choose_marks()
 
@@ -77,10 +75,14 @@ class OneHotFile(LabelFile):
             if dropped is not None:
                 self._count(dropped, -1)
 
-    def remember(self, label: str) -> float:
-        """Add a label as ``add``; all photos are unknown."""
-        self.add(label)
-        return math.nan
+    def remember(self, label: str) -> list[float]:
+        """Add a label that readers do not find; what its column holds, if it has one, stays."""
+        self._order.append(label)
+        if not self._take_over(label):
+            self._waiting.append(label)
+            return [math.nan] * len(self._lines_of)
+        column = self._columns[label]
+        return [self._meaning[self.cell(self._lines_of[photo][0], column)] for photo in self.rows()]
 
     def check_name(self, label: str) -> None:
         """Check that no other column has the name of a label."""
@@ -89,6 +91,11 @@ class OneHotFile(LabelFile):
             raise InputError(
                 f"{self.path.name} has a column '{label}' that is not a label; choose another name"
             )
+
+    def unnamed(self) -> tuple[str, ...]:
+        """Return the labels without a column, or with a blank one."""
+        empty = {*self._waiting, *self._list_blank()}
+        return tuple(label for label in self._order if label in empty)
 
     def has_strangers(self, label: str) -> int:
         """Count the lines about photos that are not in the folder and have an answer for a label."""
@@ -107,22 +114,39 @@ class OneHotFile(LabelFile):
         return None
 
     def _is_empty(self, column: int) -> bool:
-        """Tell whether a column was of a label whose answers were all taken back."""
-        cells = [self.cell(line, column) for line in self.lines.body]
-        return column != self.lines.photo_column and set(cells) == {_UNKNOWN}
+        """Tell whether a column is blank, or was of a label whose answers were all taken back."""
+        cells = {self.cell(line, column) for line in self.lines.body}
+        return column != self.lines.photo_column and cells <= {_UNKNOWN, ""}
+
+    def _list_blank(self) -> list[str]:
+        """Return the labels whose columns are blank, so that readers take them for remarks."""
+        return [
+            label
+            for label, column in self._columns.items()
+            if not any(self.cell(line, column) for line in self.lines.body)
+        ]
+
+    def _take_over(self, label: str) -> bool:
+        """Take an empty column of its name for a label, if there is one."""
+        column = self._find_column(label)
+        if column is None or not self._is_empty(column):
+            return False
+        self._columns[label] = column
+        self._words.update(self.cell(line, column) for line in self.lines.body)
+        meaning, _ = read_words(+self._words, blank=self._blank, title="")
+        self._meaning = {**meaning, **self._meaning}
+        return True
 
     def add(self, label: str) -> None:
         """Add a label; its column is written with the first answer."""
         self._order.append(label)
-        column = self._find_column(label)
-        if column is None or not self._is_empty(column):
+        if not self._take_over(label):
             self._waiting.append(label)
             return
-        self._columns[label] = column
+        column = self._columns[label]
         for line in self.lines.body:
-            word = self.cell(line, column)
-            self._words[word] += 1
-            self._meaning.setdefault(word, math.nan)
+            if not math.isnan(self._meaning[self.cell(line, column)]):
+                self._write(line, column, self._mark(math.nan))
 
     def _insert(self, label: str) -> None:
         """Insert a column behind those of the labels that were there before."""
@@ -166,8 +190,7 @@ class OneHotFile(LabelFile):
 
     def finish(self) -> None:
         """Write all marks as 1, 0 and ?, if one would be read as something else than it was meant."""
-        present = +self._words
-        meaning, _ = read_words(present, blank=self._blank, title="")
+        meaning, _ = read_words(+self._words, blank=self._blank, title="")
         if all(_is_same(target, self._meaning[word]) for word, target in meaning.items()):
             return
         for line in self.lines.body:
@@ -186,6 +209,18 @@ class OneHotFile(LabelFile):
                 lines[0].set(column, self._mark(math.nan), is_mark=True)
             self._count(lines[0], +1)
         return lines
+
+    def _count_words(self) -> Counter[str]:
+        """Count the cells of labels per word; each way to write one is read once, as there are few."""
+        written = Counter(
+            line.cells[column] if column < len(line.cells) else ""
+            for line in self.lines.body
+            for column in self._columns.values()
+        )
+        words = Counter[str]()
+        for cell, number in written.items():
+            words[read_cell(cell, separator=self.lines.separator)] += number
+        return words
 
     def _count(self, line: TextLine, step: int) -> None:
         for column in self._columns.values():

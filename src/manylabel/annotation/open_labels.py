@@ -16,15 +16,16 @@ from manylabel.annotation.delimited_file import DelimitedFile, ListColumns
 from manylabel.annotation.journal import journal_path
 from manylabel.annotation.label_file import LabelFile, TableLines
 from manylabel.annotation.one_hot_file import OneHotFile
-from manylabel.annotation.separated_text import SeparatedText, read_cell
-from manylabel.annotation.table_reading import ReadLabels, read_labels
+from manylabel.annotation.separated_text import SeparatedText, TextLine, read_cell
+from manylabel.annotation.table_reading import ReadLabels, hash_labels, read_labels
 from manylabel.config import DataConfig
+from manylabel.data.find import is_photo_name
 from manylabel.data.formats.base import LabelFormat, LabelSource
 from manylabel.data.formats.label_names import clean_name
 from manylabel.data.formats.photo_names import PhotoFolder
 from manylabel.data.formats.read import find_label_format, find_source
 from manylabel.data.formats.tables.columns import find_columns
-from manylabel.data.formats.tables.grid import BLANKS, WORKBOOK_EXTENSIONS
+from manylabel.data.formats.tables.grid import BLANKS, WORKBOOK_EXTENSIONS, Grid, read_separated
 from manylabel.data.formats.tables.sheet import Sheet, read_sheet
 from manylabel.data.formats.text_files import decode_text
 from manylabel.errors import InputError
@@ -32,6 +33,8 @@ from manylabel.io.files import file_sha256, write_output
 from manylabel.types import FloatArray
 
 NEW_NAME = "labels.csv"
+_TEXT_ENDINGS = (".csv", ".tsv")
+_MOST_LINES = 2  # of a table that has only names: they, and what tells the separator
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -49,6 +52,7 @@ class OpenedLabels:
         sha256: Hash of that file, None if it does not exist.
         source: How the file is read.
         notes: Notes for the user, one sentence each.
+        made_from: Hash of the labels that were asked for, if the file to write is another one; else empty.
     """
 
     folder: PhotoFolder
@@ -60,6 +64,7 @@ class OpenedLabels:
     sha256: str | None
     source: LabelSource
     notes: tuple[str, ...] = ()
+    made_from: str = ""
 
 
 def open_labels(photos: Path, labels: Path | None, *, config: DataConfig) -> OpenedLabels:
@@ -78,7 +83,7 @@ def open_labels(photos: Path, labels: Path | None, *, config: DataConfig) -> Ope
     path = photos / NEW_NAME if labels is None else labels
     folder, source, misnamed = find_source(config, path, photos=photos)
     is_new = not path.exists() and path.parent.is_dir() and path.suffix.lower() == ".csv"
-    if is_new or _has_no_photos(path):
+    if is_new or _is_header_only(path):
         return _open_empty(path, folder, source=source, notes=misnamed)
     label_format, source = find_label_format(source)
     before = None if source.path.is_dir() else file_sha256(source.path)
@@ -96,24 +101,29 @@ def open_labels(photos: Path, labels: Path | None, *, config: DataConfig) -> Ope
         disputed=read.disputed,
         file=file,
         sha256=before,
-        source=source,
+        source=replace(source, memo=None),
         notes=(*read.notes, *misnamed),
     )
 
 
-def _has_no_photos(path: Path) -> bool:
+def _is_header_only(path: Path) -> bool:
     """Tell whether a table that was written here has nothing but the names of its columns."""
-    if not (path.is_file() and journal_path(path).exists() and path.suffix.lower() == ".csv"):
+    if not (path.is_file() and path.suffix.lower() in _TEXT_ENDINGS and journal_path(path).exists()):
         return False
     text, _ = decode_text(path.read_bytes(), title=path.name)
-    return len([line for line in text.splitlines() if line.strip()]) == 1
+    n_lines = len([line for line in text.splitlines() if line.strip()])
+    return 0 < n_lines <= _MOST_LINES and len(_read_header(path).lines) == 1
+
+
+def _read_header(path: Path) -> Grid:
+    return read_separated(path, title=path.name, names_photo=is_photo_name)
 
 
 def _open_empty(
     path: Path, folder: PhotoFolder, *, source: LabelSource, notes: Sequence[str]
 ) -> OpenedLabels:
     content = path.read_bytes() if path.exists() else None
-    file = _new_file(path, folder, content=content)
+    file = _new_file(path, folder) if content is None else _header_file(path, folder, content=content)
     return OpenedLabels(
         folder=folder,
         given=path,
@@ -122,20 +132,35 @@ def _open_empty(
         disputed=(),
         file=file,
         sha256=None if content is None else sha256(content).hexdigest(),
-        source=replace(source, config=DataConfig()),
+        source=replace(source, config=DataConfig(), memo=None),
         notes=tuple(notes),
     )
 
 
-def _new_file(path: Path, folder: PhotoFolder, *, content: bytes | None = None) -> OneHotFile:
-    """Return a table without photos."""
-    content = b"image\r\n" if content is None else content
+def _new_file(path: Path, folder: PhotoFolder) -> OneHotFile:
+    """Return a table without photos and labels."""
+    text = SeparatedText("image\r\n", separator=",")
+    return _make_empty(path, folder, text=text, header=text.below(None)[0], encoding="utf-8")
+
+
+def _header_file(path: Path, folder: PhotoFolder, *, content: bytes) -> OneHotFile:
+    """Return a table that has nothing but the names of its columns, in its own form."""
+    grid = _read_header(path)
+    [(number, names)] = grid.lines
+    is_single = len(names) == 1  # nothing tells what parts the cells
+    separator = "\t" if is_single and path.suffix.lower() == ".tsv" else grid.separator
+    assert separator is not None  # only a workbook has none
     decoded, encoding = decode_text(content, title=path.name)
-    text = SeparatedText(decoded, separator=",")
-    header = next(line for line in text.below(None) if any(map(str.strip, line.cells)))
+    text = SeparatedText(decoded, separator=separator, n_above=number - 1)
+    return _make_empty(path, folder, text=text, header=text.lines()[number], encoding=encoding)
+
+
+def _make_empty(
+    path: Path, folder: PhotoFolder, *, text: SeparatedText, header: TextLine, encoding: str
+) -> OneHotFile:
     lines = TableLines(
         text=text,
-        separator=",",
+        separator=text.separator,
         encoding=encoding,
         header=header,
         body=[],
@@ -143,7 +168,7 @@ def _new_file(path: Path, folder: PhotoFolder, *, content: bytes | None = None) 
         photo_column=0,
         names=folder.names,
     )
-    names = [clean_name(read_cell(cell, separator=",")) for cell in header.cells]
+    names = [clean_name(read_cell(cell, separator=text.separator)) for cell in header.cells]
     return OneHotFile(path, lines, columns={name: at for at, name in enumerate(names) if at and name})
 
 
@@ -152,13 +177,15 @@ def _open_beside(
 ) -> OpenedLabels:
     """Open a table of its own for labels of a format that is not written."""
     path = (given if given.is_dir() else given.parent) / NEW_NAME
+    made_from = hash_labels(read.raw)
     if path.exists():
         if not journal_path(path).exists():
             raise InputError(
                 f"{path}: exists already, so the labels of {given.name} cannot be written there; "
                 f"give {path.name} instead, or move it"
             )
-        return replace(open_labels(folder.path, path, config=DataConfig()), given=given)
+        opened = open_labels(folder.path, path, config=DataConfig())
+        return replace(opened, given=given, made_from=made_from)
     opened = _open_empty(path, folder, source=source, notes=(*read.notes, *notes))
     _fill(opened.file, read.labels, read.targets)
     return replace(
@@ -167,6 +194,7 @@ def _open_beside(
         labels=read.labels,
         targets=read.targets,
         disputed=read.disputed,
+        made_from=made_from,
     )
 
 

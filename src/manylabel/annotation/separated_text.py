@@ -86,6 +86,7 @@ class SeparatedText:
     """A CSV or TSV text.
 
     Attributes:
+        separator: What parts the cells.
         line_end: How its lines end.
 
     Args:
@@ -99,7 +100,7 @@ class SeparatedText:
 
     def __init__(self, text: str, *, separator: str, n_above: int = 0) -> None:
         raw = list(io.StringIO(text, newline=""))
-        self._separator = separator
+        self.separator = separator
         self._above = raw[:n_above]
         self._numbers: list[int] = []
         self._lines: list[TextLine] = []
@@ -129,16 +130,16 @@ class SeparatedText:
             is_quoted: Whether all cells are put in quotes.
         """
         after.end(self.line_end)
-        written = (write_cell(cell, separator=self._separator, is_quoted=is_quoted) for cell in cells)
-        line = TextLine(self._separator.join(written) + self.line_end, separator=self._separator)
+        written = (write_cell(cell, separator=self.separator, is_quoted=is_quoted) for cell in cells)
+        line = TextLine(self.separator.join(written) + self.line_end, separator=self.separator)
         place = len(self._lines) - 1 - self._lines[::-1].index(after)  # usually the last one
         self._lines.insert(place + 1, line)
         return line
 
     def add_top(self, cells: Sequence[str]) -> TextLine:
         """Add a line above all others."""
-        written = (write_cell(cell, separator=self._separator, is_quoted=False) for cell in cells)
-        line = TextLine(self._separator.join(written) + self.line_end, separator=self._separator)
+        written = (write_cell(cell, separator=self.separator, is_quoted=False) for cell in cells)
+        line = TextLine(self.separator.join(written) + self.line_end, separator=self.separator)
         self._lines.insert(0, line)
         return line
 
@@ -162,6 +163,8 @@ def split_raw(line: str, separator: str) -> list[str]:
         >>> split_raw('a.jpg, "sea; ""old"" town",', ",")
         ['a.jpg', ' "sea; ""old"" town"', '']
     """
+    if '"' not in line:
+        return line.split(separator)
     part = re.escape(separator)
     cell = re.compile(f' *"(?:[^"]|"")*"?[^{part}]*|[^{part}]*')
     cells, position = list[str](), 0
@@ -198,7 +201,7 @@ def read_cell(raw: str, *, separator: str) -> str:
 
 def _unquote(raw: str, *, separator: str) -> str:
     if '"' not in raw:
-        return raw.lstrip(" ")
+        return raw
     allow_long_cells()
     return next(csv.reader([raw], delimiter=separator, skipinitialspace=True))[0]
 

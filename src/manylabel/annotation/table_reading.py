@@ -7,13 +7,16 @@ Out: answers for all photos of the folder, known or not; or an error that a tabl
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from manylabel.data.formats.base import LabelFormat, LabelSource, Layout, RawTable
 from manylabel.data.formats.label_names import clean_labels, find_impossible_labels
+from manylabel.data.formats.memo import Memo
 from manylabel.data.formats.photo_names import PhotoFolder, find_named_photos
 from manylabel.data.formats.read import fill_targets
 from manylabel.data.formats.registry import FORMATS
@@ -72,6 +75,15 @@ def read_labels(label_format: LabelFormat, source: LabelSource, folder: PhotoFol
     )
 
 
+def hash_labels(raw: RawTable) -> str:
+    """Return a hash of what some labels say, in whatever form, order and file they say it.
+
+    A file that is saved again, copied or touched without another label in it keeps its hash.
+    """
+    rows = sorted((row.names[0], sorted(row.present), sorted(row.unknown)) for row in raw.rows)
+    return sha256(msgspec.json.encode([sorted(raw.labels), rows])).hexdigest()
+
+
 def check_reading(  # noqa: PLR0913 - what is read, and what it means
     path: Path,
     *,
@@ -96,7 +108,7 @@ def check_reading(  # noqa: PLR0913 - what is read, and what it means
     Raises:
         InputError: It is read as something else.
     """
-    source = replace(source, path=path)
+    source = replace(source, path=path, memo=Memo())
     if targets.size > _MOST_CHECKED:
         return
     if np.isnan(targets).all():
