@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from manylabel.annotation.author import Author
+from manylabel.annotation.journal import journal_path
 from manylabel.annotation.label_store import LabelStore
 from manylabel.cli.main import main
+from tests.annotation.conftest import kill
 
 TABLE = "image,boat,beach\na.jpg,1,0\nb.jpg,0,1\n"
 
@@ -71,6 +73,33 @@ def test_labels_are_exported_to_another_table(
 
     assert out.read_text() == "image,boat,beach\na.jpg,0,0\nb.jpg,0,1\nc.jpg,1,0\n"
     assert "exists" in run("export", *changed, "--out", out)
+
+
+def test_an_export_only_reads_even_while_labels_are_changed(
+    changed: tuple[Path, Path], run: Callable[..., str], tmp_path: Path
+) -> None:
+    photos, table = changed
+    journal = journal_path(table)
+    with LabelStore(photos, table):
+        before = table.stat().st_mtime_ns, journal.stat().st_mtime_ns
+        assert run("export", *changed, "--out", tmp_path / "new.csv").startswith("Written:")
+        assert (table.stat().st_mtime_ns, journal.stat().st_mtime_ns) == before
+
+
+def test_an_export_tells_which_answers_it_leaves_out(
+    changed: tuple[Path, Path], run: Callable[..., str], tmp_path: Path
+) -> None:
+    photos, table = changed
+    store = LabelStore(photos, table)
+    store.set(Author(), [("b.jpg", "boat", "present"), ("c.jpg", "boat", "absent")])
+    kill(store)
+    table.write_text(TABLE.replace("b.jpg,0", "b.jpg,?"))
+    (photos / "c.jpg").unlink()
+
+    printed = " ".join(run("export", *changed, "--out", tmp_path / "new.csv").split())
+
+    assert "Left out: 1 answer on photos that are not in the folder, e.g. c.jpg" in printed
+    assert "Left out: 1 answer that the table contradicts, e.g. on b.jpg" in printed
 
 
 @pytest.mark.parametrize(

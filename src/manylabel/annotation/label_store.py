@@ -32,7 +32,7 @@ from manylabel.annotation.journal import (
     journal_path,
     now,
 )
-from manylabel.annotation.open_labels import OpenedLabels, open_labels, write_new_table
+from manylabel.annotation.open_labels import OpenedLabels, open_labels
 from manylabel.annotation.replay import Conflict, Replayed, replay
 from manylabel.annotation.table_writer import TableWriter
 from manylabel.annotation.table_writing import FileState, hash_of
@@ -240,15 +240,6 @@ class LabelStore:
         else:  # else, it would be the last action for ever
             self._journal.append([Undone(time=now(), by=author.name, undoes=number)])
         return len(possible) + len(pending)
-
-    def export(self, path: Path) -> None:
-        """Write all labels to another table, with a column per label.
-
-        Raises:
-            OutputError: It cannot be written.
-        """
-        with self._lock:
-            write_new_table(path, self._opened.folder, self.answers.labels, self.answers.targets)
 
     def reload(self) -> tuple[Conflict, ...]:
         """Read the table again, and make the changes again that it lacks; write one again that was removed.

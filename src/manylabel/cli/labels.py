@@ -51,15 +51,13 @@ def labels(
     from manylabel.annotation.label_store import LabelStore  # slow to import; --help does not need it
     from manylabel.annotation.open_labels import open_labels
 
-    if action == "diff":
+    if out is not None:
+        export(photos, labels, to=out, form=form)
+    elif action == "diff":
         show_changed(open_labels(photos, labels, config=form).file.path)
-        return
-    with LabelStore(photos, labels, config=form) as store:
-        if out is None:
+    else:
+        with LabelStore(photos, labels, config=form) as store:
             undo(store)
-        else:
-            store.export(out)
-            show_line(f"Written: {out}")
 
 
 def show_changed(table: Path) -> None:
@@ -82,3 +80,19 @@ def undo(store: "LabelStore") -> None:
 
     n_undone = store.undo_last(Author(name=user_name(), queue="command line"))
     show_line("Nothing to undo." if n_undone is None else f"Undone: {n_things(n_undone, 'change')}")
+
+
+def export(photos: Path, labels: Path | None, *, to: Path, form: DataConfig) -> None:
+    """Write all labels to a new table; tell which answers are not in it."""
+    from manylabel.annotation.exporting import export_labels
+
+    found = export_labels(photos, labels, to=to, config=form)
+    show_line(f"Written: {to}")
+    if pending := found.pending.answers():
+        answers, photo = n_things(len(pending), "answer"), pending[0].photo
+        show_line(f"Left out: {answers} on photos that are not in the folder, e.g. {photo}")
+    if found.conflicts:
+        answers, photo = n_things(len(found.conflicts), "answer"), found.conflicts[0].photo
+        show_line(f"Left out: {answers} that the table contradicts, e.g. on {photo}")
+    if found.is_partial:
+        show_line("The table is gone; only answers in its journal were written")
