@@ -210,6 +210,44 @@ def test_two_browsers_see_the_changes_of_each_other(page: Any, browser: Any, lab
     other.close()
 
 
+def test_a_change_of_the_table_by_another_program_is_told_by_itself(page: Any, labeling: Labeling) -> None:
+    labeling.table.write_text(TABLE.replace("1,0", "1,1"))
+    page.wait_for_selector("#alert:has-text('labels.csv was changed by another program')")
+    page.locator("#reload:has-text('Read the table again')").click()
+    page.wait_for_selector("#alert", state="hidden")
+
+    assert labeling.store.answers.answer("a.jpg", "boat") == "present"
+
+
+def test_a_deleted_table_is_told_by_itself_and_written_again(page: Any, labeling: Labeling) -> None:
+    labeling.table.unlink()
+    page.wait_for_selector("#alert:has-text('labels.csv was removed by another program')")
+    page.locator("#reload:has-text('Write the table again')").click()
+    page.wait_for_selector("#alert", state="hidden")
+    labeling.store.close()
+
+    assert labeling.table.read_text() == TABLE
+
+
+def test_all_that_became_of_answers_is_told_at_once(page: Any, labeling: Labeling) -> None:
+    author = Author()
+    labeling.store.set(author, [("in/d.jpg", "beach", "present"), ("a.jpg", "beach", "absent")])
+    (labeling.photos / "in").rename(labeling.photos.parent / "elsewhere")
+    labeling.table.write_text("image,beach\na.jpg,?\nc.jpg,1\n")
+    labeling.store.reload()
+
+    for sentence in (
+        "labels.csv has other answers than you gave: a.jpg, beach (not answered).",
+        "which removed labels: boat.",
+        "Answers wait for photos that are not in the folder: in/d.jpg, beach (present).",
+    ):
+        page.wait_for_selector(f"#alert:has-text('{sentence}')")
+    (labeling.photos.parent / "elsewhere").rename(labeling.photos / "in")
+    page.locator("#reload").click()
+    page.wait_for_selector("#alert", state="hidden")
+    assert labeling.store.answers.answer("in/d.jpg", "beach") == "present"
+
+
 def test_a_photo_that_cannot_be_read_is_told(browser: Any, labeling: Labeling) -> None:
     (labeling.photos / "b #1 100%.jpg").write_bytes(b"no photo")
     page = browser.new_page()

@@ -72,13 +72,43 @@ def test_labels_are_added_renamed_merged_removed_and_undone(labeling: Labeling) 
 def test_a_table_that_was_changed_elsewhere_is_told_and_read_again(labeling: Labeling) -> None:
     labeling.table.write_text(TABLE + "c.jpg,1,1\n")
     post(labeling, "/app/answers", queue="all", answers={"1": {"boat": "present"}})
-    labeling.store._write_table()
+    labeling.store._writer.write()
     assert get(labeling)["table"]["is_changed_elsewhere"]
 
     whole = post(labeling, "/app/reload").json()
 
     assert not whole["table"]["is_changed_elsewhere"]
     assert (whole["answers"]["1"], whole["answers"]["2"]) == ("?1", "11")
+
+
+def test_a_change_by_another_program_is_told_before_anybody_answers(labeling: Labeling) -> None:
+    assert not get(labeling)["table"]["is_changed_elsewhere"]
+    labeling.table.write_text(TABLE + "c.jpg,1,1\n")
+
+    assert get(labeling)["table"]["is_changed_elsewhere"]
+
+
+def test_a_table_that_was_deleted_is_told_and_written_again(labeling: Labeling) -> None:
+    labeling.table.unlink()
+    assert get(labeling)["table"]["is_missing"]
+
+    whole = post(labeling, "/app/reload").json()
+
+    assert not whole["table"]["is_missing"]
+    labeling.store._writer.write()
+    assert labeling.table.read_text() == TABLE
+
+
+def test_what_waits_and_what_was_removed_is_told(labeling: Labeling) -> None:
+    post(labeling, "/app/answers", answers={"3": {"beach": "present"}})
+    (labeling.photos / "in").rename(labeling.photos.parent / "elsewhere")
+    labeling.table.write_text("image,beach\na.jpg,1\n")
+
+    table = post(labeling, "/app/reload").json()["table"]
+
+    assert table["pending"] == [{"photo": "in/d.jpg", "label": "beach", "wanted": "present"}]
+    assert table["removed_labels"] == ["boat"]
+    assert (table["is_source_changed"], table["is_partial"]) == (False, False)
 
 
 def test_pictures_are_sent_once_and_again_when_the_file_changed(labeling: Labeling) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from fastapi import Depends, Request
 
 from manylabel.annotation.label_store import LabelStore
+from manylabel.annotation.table_writing import FileState
 from manylabel.config import ConstraintsConfig
 from manylabel.live_model.messages import Estimate
 from manylabel.live_model.trainer import Trainer
@@ -35,6 +36,14 @@ class Conflict(msgspec.Struct, frozen=True, kw_only=True):
     wanted: str
 
 
+class Pending(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that waits for its photo."""
+
+    photo: str
+    label: str
+    wanted: str
+
+
 class Table(msgspec.Struct, frozen=True, kw_only=True):
     """The table of labels on the disk.
 
@@ -43,16 +52,26 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
         given: The name of the file that the labels were read from.
         is_saved: It has all changes.
         is_changed_elsewhere: Another program changed it, so it is not written until it is read again.
+        is_missing: Another program removed it, so it is not written until that is asked for.
         problem: Why it cannot be written, null if it can.
         conflicts: Changes that the table contradicts.
+        pending: Answers that wait for photos that are not in the folder.
+        removed_labels: Labels that another program removed.
+        is_source_changed: The given file has other labels than those that the table was made from.
+        is_partial: The table was gone; it has only the answers of its journal.
     """
 
     name: str
     given: str
     is_saved: bool
     is_changed_elsewhere: bool
+    is_missing: bool
     problem: str | None
     conflicts: list[Conflict]
+    pending: list[Pending]
+    removed_labels: list[str]
+    is_source_changed: bool
+    is_partial: bool
 
 
 class Learning(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,17 +178,7 @@ class LabelingState:
                     for row in rows.tolist()
                 },
                 notes=[hide_folders_in_sentence(note) for note in store.notes],
-                table=Table(
-                    name=table.path.name,
-                    given=table.given.name,
-                    is_saved=table.is_saved,
-                    is_changed_elsewhere=table.is_changed_elsewhere,
-                    problem=None if table.problem is None else hide_folders_in_sentence(table.problem),
-                    conflicts=[
-                        Conflict(photo=one.photo, label=one.label, found=one.found, wanted=one.wanted)
-                        for one in table.conflicts
-                    ],
-                ),
+                table=_describe(table),
                 learning=None if self.assistant is None else _sum_up(self.assistant),
             )
 
@@ -187,6 +196,25 @@ def _sum_up(assistant: Assistant) -> Learning:
         estimate=None if scores is None else scores.estimate,
         first=learned.first,
         seconds=None if scores is None else scores.seconds,
+    )
+
+
+def _describe(table: FileState) -> Table:
+    return Table(
+        name=table.path.name,
+        given=table.given.name,
+        is_saved=table.is_saved,
+        is_changed_elsewhere=table.is_changed_elsewhere,
+        is_missing=table.is_missing,
+        problem=None if table.problem is None else hide_folders_in_sentence(table.problem),
+        conflicts=[
+            Conflict(photo=one.photo, label=one.label, found=one.found, wanted=one.wanted)
+            for one in table.conflicts
+        ],
+        pending=[Pending(photo=one.photo, label=one.label, wanted=one.after) for one in table.pending],
+        removed_labels=list(table.removed_labels),
+        is_source_changed=table.is_source_changed,
+        is_partial=table.is_partial,
     )
 
 

@@ -14,8 +14,13 @@
  * @property {string} given
  * @property {boolean} is_saved
  * @property {boolean} is_changed_elsewhere
+ * @property {boolean} is_missing
  * @property {string | null} problem
  * @property {Conflict[]} conflicts
+ * @property {{ photo: string, label: string, wanted: Answer }[]} pending
+ * @property {string[]} removed_labels
+ * @property {boolean} is_source_changed
+ * @property {boolean} is_partial
  */
 
 /**

@@ -1,6 +1,7 @@
 // What all views share: the project, one change at a time, words for people.
 
 import { Project } from "./project.js";
+import { listComplaints } from "./table_words.js";
 
 /**
  * @typedef {import("./api.js").Answer} Answer
@@ -109,8 +110,7 @@ export const byId = (id) => /** @type {any} */ (document.getElementById(id));
 export const count = (n, thing) => `${n.toLocaleString("en")} ${thing}${n === 1 ? "" : "s"}`;
 /** @param {number} share */
 export const percent = (share) => `${Math.round(100 * share)} %`;
-/** @type {Record<Answer, string>} */
-export const WORDS = { present: "present", absent: "absent", unknown: "not answered" };
+export { WORDS } from "./table_words.js";
 
 export class Shell {
   constructor() {
@@ -178,21 +178,17 @@ export class Shell {
   }
 
   showTable() {
-    if (!this.project.table) return;
-    const { name, given, is_saved, is_changed_elsewhere, problem, conflicts } = this.project.table;
+    const { table, revision } = this.project;
+    if (!table) return;
+    const { name, given, is_saved, is_changed_elsewhere, is_missing, pending } = table;
     const beside = given === name ? "" : ` ${given} is not changed.`;
-    const state = this.project.revision === 0 ? "Answers will be saved to" : is_saved ? "Saved in" : "Saving to";
+    const state = revision === 0 ? "Answers will be saved to" : is_saved ? "Saved in" : "Saving to";
     byId("table").textContent = `${state} ${name}.${beside}`;
-    byId("reload").hidden = !is_changed_elsewhere;
-    if (is_changed_elsewhere) {
-      this.complain(`${name} was changed by another program, so it is not written until you read it again.`, "table");
-    } else if (problem) {
-      this.complain(`${problem}. Your answers are safe in ${name}.changes.jsonl.`, "table");
-    } else if (conflicts.length) {
-      const listed = conflicts.slice(0, 3).map(({ photo, label, found }) => `${photo}, ${label} (${WORDS[found]})`);
-      const more = conflicts.length > listed.length ? ", and more" : "";
-      this.complain(`${name} has other answers than you gave: ${listed.join("; ")}${more}. Those of ${name} were kept.`, "table");
-    } else this.settle("table");
+    byId("reload").hidden = !(is_changed_elsewhere || is_missing || pending.length);
+    byId("reload").textContent = is_missing ? "Write the table again" : "Read the table again";
+    const complaints = listComplaints(table).join(" ");
+    if (complaints) this.complain(complaints, "table");
+    else this.settle("table");
   }
 
   // How good the suggestions are, or why there are none.
