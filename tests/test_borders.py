@@ -54,6 +54,7 @@ SENTENCES = {
     "exporters": 11,
     "io": 1,
     "labeling.py": 5,
+    "live_model": 2,
     "model.py": 1,
     "models": 23,
     "preparation.py": 1,
@@ -61,7 +62,7 @@ SENTENCES = {
     "pretrained.py": 2,
     "recipes.py": 4,
     "results": 1,
-    "serving": 17,
+    "serving": 18,
     "thresholds.py": 1,
     "training": 15,
 }
