@@ -169,7 +169,7 @@ def open_page(browser: Any) -> Iterator[OpenPage]:
 
 
 @pytest.fixture
-def page(open_page: OpenPage, labeling: Labeling) -> Any:
+def page(labeling: Labeling, open_page: OpenPage) -> Any:
     """Open the page."""
     return open_page(labeling)
 

@@ -105,7 +105,7 @@ def test_other_photos_are_learned_about_after_the_table_was_read_again(assisted:
 
 
 @pytest.fixture
-def page(open_page: OpenPage, assisted: Labeling) -> Any:
+def page(assisted: Labeling, open_page: OpenPage) -> Any:
     """Open the page once everything was learned."""
     wait_for_scores(assisted)
     page = open_page(assisted)
