@@ -186,6 +186,17 @@ def test_answers_that_another_program_gave_are_not_lost_with_a_label(run: Run) -
     assert made.answers.labels == ["beach", "boat"]
 
 
+def test_a_label_stays_removed_if_photos_come_back_that_did_not_have_it(run: Run) -> None:
+    table = "image,labels\na.jpg,beach;boat\nb.jpg,beach\n"
+    entries: list[Entry] = [
+        written(table, 0),
+        set_label("a.jpg", "boat", "present", "unknown"),
+        RemoveLabel(label="boat"),
+    ]
+
+    assert run(table, entries).answers.labels == ["beach"]
+
+
 def test_a_lost_table_is_made_again_from_the_journal(run: Run) -> None:
     made = run(
         None,

@@ -9,6 +9,8 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from manylabel.annotation.answers import Answers, to_target
 from manylabel.annotation.journal import (
     AddLabel,
@@ -171,6 +173,7 @@ class _Replay:
             is_made = self.answers.has(change)
             if not is_made:
                 self._check(change)
+                self._forget_absent(change)
                 self.answers.apply(change)
         except InputError as error:
             self._refuse(change, error)
@@ -227,6 +230,13 @@ class _Replay:
                 self._file.check_name(change.to)
             case _:
                 pass
+
+    def _forget_absent(self, change: Change) -> None:
+        """Drop that a label is absent from photos that were away when it was removed: no list names it."""
+        if isinstance(change, RemoveLabel) and self._found.is_known:
+            column = self.answers.targets[:, self.answers.column(change.label)]
+            if not (column == 1).any():
+                column[:] = np.nan
 
     def _refuse(self, change: Change, error: InputError) -> None:
         if isinstance(change, SetLabel):
