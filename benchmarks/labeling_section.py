@@ -54,7 +54,7 @@ def orders_table(values: Mapping[str, float]) -> str:
 
 def repair_table(values: Mapping[str, float]) -> str:
     """Show what turned labels cost, and what the queue gives back."""
-    shown = {"true": "true labels", "turned": "some turned round", "repaired": "after the queue"}
+    shown = {"true": "true labels", "turned": "some flipped", "repaired": "after the queue"}
     rows = [
         [words, *(f"{100 * values[f'{name} {metric}']:.1f}" for metric in ("mAP", "exact_match"))]
         for name, words in shown.items()
@@ -63,7 +63,7 @@ def repair_table(values: Mapping[str, float]) -> str:
     text = table(["Labels", "test mAP", "test exact match"], rows)
     if not rows:
         return text
-    found = f"{values['n_found']:.1f} of {values['n_turned']:.0f} turned labels were right again"
+    found = f"{values['n_found']:.1f} of {values['n_turned']:.0f} flipped labels were right again"
     return f"{text}\n\n{found} after {values['n_decided']:.0f} questions, on average."
 
 

@@ -66,6 +66,16 @@ def test_an_answer_that_is_confirmed_is_in_the_journal_and_can_be_undone(photos:
     assert table.read_text() == TABLE
 
 
+def test_known_answers_stay_where_only_unknown_ones_are_given(photos: Path, table: Path) -> None:
+    with LabelStore(photos, table) as store:
+        given = [("b.jpg", "boat", "absent"), ("c.jpg", "boat", "absent")]
+        store.set(ADA, [("b.jpg", "boat", "present")])
+        store.set(ADA, given, only_unknown=True)  # type: ignore[arg-type]
+
+        answers = [store.answers.answer(name, "boat") for name in ("b.jpg", "c.jpg")]
+        assert answers == ["present", "absent"]
+
+
 def test_changes_that_a_killed_process_had_not_written_are_made_again(
     photos: Path, table: Path, read_answers: ReadAnswers
 ) -> None:

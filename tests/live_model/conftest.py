@@ -17,9 +17,11 @@ class Page:
         self.live = live
         self._answers = answers
 
-    def answer(self, revision: int, n_photos: int = 2) -> None:
+    def answer(self, revision: int, n_photos: int = 2, *, photos_revision: int = 0) -> None:
         targets = np.full((n_photos, 1), 0.5)
-        self.learn(Answers(revision=revision, labels=["beach"], targets=targets))
+        self.learn(
+            Answers(revision=revision, photos_revision=photos_revision, labels=["beach"], targets=targets)
+        )
 
     def learn(self, answers: Answers) -> None:
         self._answers["now"] = answers

@@ -22,7 +22,9 @@ def page(shapes_table: LabelTable, tmp_path: Path) -> Iterator[Page]:
 
 
 def test_the_default_backbone_learns_from_32_photos(page: Page, shapes_table: LabelTable) -> None:
-    page.learn(Answers(revision=1, labels=list(shapes_table.labels), targets=shapes_table.targets))
+    page.learn(
+        Answers(revision=1, photos_revision=0, labels=list(shapes_table.labels), targets=shapes_table.targets)
+    )
 
     learned = page.wait(lambda learned: learned.scores is not None, seconds=120)
 

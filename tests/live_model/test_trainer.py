@@ -1,6 +1,7 @@
 """The process that trains, as the labeling page sees it: a short stand-in takes its place."""
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -65,9 +66,30 @@ def test_a_second_training_is_refused_until_the_first_has_ended() -> None:
         trainer.cancel()
 
         assert trainer.training.state == "cancelled"
-        trainer.start("second", ORDER)
-        assert trainer.training.name == "second"
-    assert trainer.training.state == "cancelled"
+
+
+def test_a_training_that_is_still_ending_is_waited_for_and_writes_nothing_into_the_next() -> None:
+    script = "import signal\nsignal.signal(signal.SIGINT, lambda *_: (time.sleep(1), sys.exit(5)))\n"
+    script += 'send(sys.stdout.buffer, Stage(subject="set", stage="up", done=1, total=1))\ntime.sleep(60)'
+    with training(script) as trainer:
+        trainer.start("first", ORDER)
+        wait(trainer, lambda training: training.stage is not None and training.stage.subject == "set")
+        cancelling = threading.Thread(target=trainer.cancel)
+        cancelling.start()
+        wait(trainer, lambda training: training.state == "cancelled")
+        with pytest.raises(InputError, match="still ending"):
+            trainer.start("second", ORDER)
+        cancelling.join()
+        end = time.monotonic() + SECONDS
+        while True:
+            try:
+                trainer.start("second", ORDER)
+            except InputError:
+                assert time.monotonic() < end
+                time.sleep(0.05)
+            else:
+                break
+        assert wait(trainer, lambda training: training.stage is not None).state == "running"
 
 
 def test_a_problem_is_told_in_its_words() -> None:

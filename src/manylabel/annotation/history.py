@@ -65,8 +65,8 @@ def list_changed(entries: Iterable[Entry]) -> list[ChangedAnswer]:
                 firsts = {cell: before for cell, before in firsts.items() if cell[1] != entry.label}
                 lasts = {cell: last for cell, last in lasts.items() if cell[1] != entry.label}
             case RenameLabel():
-                firsts = {_rename(cell, entry): before for cell, before in firsts.items()}
-                lasts = {_rename(cell, entry): last for cell, last in lasts.items()}
+                firsts = {rename_cell(cell, entry): before for cell, before in firsts.items()}
+                lasts = {rename_cell(cell, entry): last for cell, last in lasts.items()}
     return [
         ChangedAnswer(
             photo=photo,
@@ -81,7 +81,8 @@ def list_changed(entries: Iterable[Entry]) -> list[ChangedAnswer]:
     ]
 
 
-def _rename(cell: tuple[str, str], change: RenameLabel) -> tuple[str, str]:
+def rename_cell(cell: tuple[str, str], change: RenameLabel) -> tuple[str, str]:
+    """Return a photo and a label after a change of its name."""
     photo, label = cell
     return (photo, change.to) if label == change.label else cell
 

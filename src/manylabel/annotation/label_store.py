@@ -124,7 +124,12 @@ class LabelStore:
             )
 
     def set(
-        self, author: Author, answers: Iterable[tuple[str, str, Answer]], *, confirms: bool = False
+        self,
+        author: Author,
+        answers: Iterable[tuple[str, str, Answer]],
+        *,
+        confirms: bool = False,
+        only_unknown: bool = False,
     ) -> None:
         """Give photos answers, all in one action.
 
@@ -132,6 +137,7 @@ class LabelStore:
             author: Who does it.
             answers: Names of photos, labels, answers.
             confirms: Answers that photos have already go into the journal, too: somebody looked at them.
+            only_unknown: Known answers stay: somebody may have given them meanwhile.
 
         Raises:
             InputError: A photo or label does not exist; nothing was changed.
@@ -141,6 +147,8 @@ class LabelStore:
             changes: list[Change] = []
             last = {(photo, label): after for photo, label, after in answers}
             for (photo, label), after in last.items():
+                if only_unknown and self.answers.answer(photo, label) != "unknown":
+                    continue
                 changes += self.answers.set_changes(photo, [(label, after)], confirms=confirms)
             self._act(author, changes)
 

@@ -7,6 +7,7 @@ Out: answers that people disagree about; whether an answer was given or confirme
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from manylabel.annotation.history import rename_cell
 from manylabel.annotation.journal import Answer, Entry, RemoveLabel, RenameLabel, SetLabel
 
 Cell = tuple[str, str]
@@ -85,16 +86,11 @@ class Reviewed:
                 self._said = {cell: said for cell, said in self._said.items() if cell[1] != entry.label}
                 self._by_several = {cell for cell in self._by_several if cell[1] != entry.label}
             case RenameLabel():
-                self._said = {_rename(cell, entry): said for cell, said in self._said.items()}
-                self._by_several = {_rename(cell, entry) for cell in self._by_several}
+                self._said = {rename_cell(cell, entry): said for cell, said in self._said.items()}
+                self._by_several = {rename_cell(cell, entry) for cell in self._by_several}
             case _:
                 pass
 
     def _valid(self, cell: Cell) -> list[SetLabel]:
         """Return what was said about an answer and not undone."""
         return [entry for entry in self._said.get(cell, []) if entry.action not in self._undone]
-
-
-def _rename(cell: Cell, change: RenameLabel) -> Cell:
-    photo, label = cell
-    return (photo, change.to) if label == change.label else cell

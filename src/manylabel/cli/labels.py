@@ -47,7 +47,9 @@ def labels(
         raise ConfigError("export needs --out FILE, e.g. --out labels-2.csv")
     if action != "export" and out is not None:
         raise ConfigError("--out is for export only")
-    options.check_file(out, ending=".csv", overwrite=overwrite, inputs=[labels])
+    options.check_file(
+        out, ending=".csv", overwrite=overwrite, inputs=[photos / "labels.csv" if labels is None else labels]
+    )
     from manylabel.annotation.label_store import LabelStore  # slow to import; --help does not need it
     from manylabel.annotation.open_labels import open_labels
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, assert_never
+from typing import assert_never
 
 import msgspec
 import numpy as np
@@ -29,7 +29,7 @@ from manylabel.live_model.messages import (
     Similar,
     ToWorker,
 )
-from manylabel.live_model.pipes import receive, send
+from manylabel.live_model.pipes import receive_until_gone, send
 from manylabel.types import FloatArray
 
 # -P: a file in the current folder is no module.
@@ -45,11 +45,13 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         revision: Their revision.
+        photos_revision: The revision of the list of photos.
         labels: The labels.
         targets: 1 present, 0 absent, NaN unknown [n_photos, n_labels].
     """
 
     revision: int
+    photos_revision: int
     labels: list[str]
     targets: FloatArray
 
@@ -67,9 +69,11 @@ class Learned(msgspec.Struct, frozen=True, kw_only=True):
         n_scores: Another number whenever the scores are others.
         first: How good the first head was.
         groups: Number of the group of near-duplicates of each photo; empty until all photos were read.
+        photos_revision: The revision of the list of photos that all of this is about.
     """
 
     version: int = 0
+    photos_revision: int = -1
     n_done: int = 0
     n_photos: int = 0
     is_learning: bool = False
@@ -84,8 +88,7 @@ class LiveModel:
     """A process that learns from answers while people label.
 
     Args:
-        read_answers: Returns the answers, for as many photos as were given to ``open``; None while they are
-            those of other photos.
+        read_answers: Returns the answers; None while there are none to learn from.
         model: Folder of a trained model, whose features and probabilities are used.
         cache: Folder of the feature cache.
         command: What runs the process.
@@ -118,14 +121,32 @@ class LiveModel:
         with self._changed:
             return self._learned
 
-    def open(self, photos: Sequence[Path]) -> None:
-        """Learn about photos, and forget others."""
+    @property
+    def n_starts(self) -> int:
+        """Return how often the process was started for these photos."""
+        with self._changed:
+            return self._n_starts
+
+    def open(self, photos: Sequence[Path], *, revision: int = 0) -> None:
+        """Learn about photos, and forget others.
+
+        Args:
+            photos: The photos.
+            revision: The revision of their list.
+        """
         with self._changed:
             self._photos = [str(path.resolve()) for path in photos]
             self._n_starts = 0
             self._similar = {}
             known = self._learned
-            self._set(Learned(version=known.version, n_scores=known.n_scores + 1, n_photos=len(photos)))
+            self._set(
+                Learned(
+                    version=known.version,
+                    n_scores=known.n_scores + 1,
+                    n_photos=len(photos),
+                    photos_revision=revision,
+                )
+            )
             self._start()
         self.notice_answers()
 
@@ -138,6 +159,7 @@ class LiveModel:
     def find_similar(self, row: int) -> list[int]:
         """Return the numbers of the photos most similar to one; none if that takes more than 5 s."""
         with self._changed:
+            self._similar.pop(row, None)  # an answer that came too late
             self._waiting.append(FindSimilar(row=row))
             self._changed.notify_all()
             self._changed.wait_for(lambda: row in self._similar, timeout=_SECONDS_TO_FIND_SIMILAR)
@@ -204,7 +226,11 @@ class LiveModel:
             self._has_news = False
         answers = self._read_answers()  # without the lock: it may wait for whoever changes answers
         with self._changed:
-            if answers is None or self._is_closing or len(answers.targets) != len(self._photos):
+            if (
+                answers is None
+                or self._is_closing
+                or answers.photos_revision != self._learned.photos_revision
+            ):
                 return
             if self._process is None:
                 self._start()
@@ -220,7 +246,7 @@ class LiveModel:
     def _listen(self, process: "subprocess.Popen[bytes]") -> None:
         """Take up what a process sends, until it ends."""
         assert process.stdout is not None, "it was started with a pipe"
-        while (message := _receive(process.stdout)) is not None:
+        while (message := receive_until_gone(process.stdout, FROM_WORKER)) is not None:
             with self._changed:
                 if process is not self._process:
                     return
@@ -231,6 +257,7 @@ class LiveModel:
                 return
             self._process = None
             _close_pipes(process)
+            self._has_news = self._has_news or self._learned.is_learning  # to be learned by the next one
             problem = (
                 self._learned.problem or f"the process that learns from answers ended (exit code {code})"
             )
@@ -266,13 +293,6 @@ def probabilities_of(scores: Scores) -> FloatArray:
     """Return the probabilities [n_photos, n_labels] of scores; NaN where not known."""
     values = np.frombuffer(scores.probabilities, dtype="<f4")
     return values.reshape(-1, max(len(scores.labels), 1)).astype(np.float64)
-
-
-def _receive(source: IO[bytes]) -> FromWorker | None:
-    try:
-        return receive(source, FROM_WORKER)
-    except (OSError, ValueError, msgspec.DecodeError):  # it was killed in the middle of a message
-        return None
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

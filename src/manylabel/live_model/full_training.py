@@ -36,8 +36,8 @@ def main() -> None:
             return
         try:
             train(order, sink)
-        except ManylabelError as error:
-            send(sink, Failed(problem=str(error)))
+        except (ManylabelError, OSError) as error:
+            send(sink, Failed(problem=str(error)))  # for nobody, if the page is gone
         else:
             send(sink, Trained())
 

@@ -47,6 +47,14 @@ def receive(pipe: IO[bytes], decoder: msgspec.msgpack.Decoder[Message]) -> Messa
     return decoder.decode(content) if len(content) == n_bytes else None
 
 
+def receive_until_gone(pipe: IO[bytes], decoder: msgspec.msgpack.Decoder[Message]) -> Message | None:
+    """Wait for a message; None once the other end is gone, also if it was killed in the middle of one."""
+    try:
+        return receive(pipe, decoder)
+    except (OSError, ValueError, msgspec.DecodeError):
+        return None
+
+
 def take_pipes() -> tuple[IO[bytes], IO[bytes]]:
     """Return standard input and output; what libraries print from now on goes to standard error."""
     sink = os.fdopen(os.dup(1), "wb")

@@ -24,8 +24,8 @@ def main() -> None:
             with needs_extra("Learning from answers", "train"):
                 from manylabel.live_model.worker import work  # not at the top: an extra, slow
             work(source, sink)
-        except ManylabelError as error:
-            send(sink, Failed(problem=str(error)))
+        except (ManylabelError, OSError) as error:
+            send(sink, Failed(problem=str(error)))  # for nobody, if the page is gone
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import IO, Literal, assert_never
+from typing import Literal, assert_never
 
 import msgspec
 
 from manylabel.errors import InputError
 from manylabel.live_model.messages import FROM_TRAINER, Failed, FromTrainer, Stage, Train, Trained
-from manylabel.live_model.pipes import receive, send
+from manylabel.live_model.pipes import receive_until_gone, send
 
 # -P: a file in the current folder is no module.
 COMMAND = (sys.executable, "-P", "-m", "manylabel.live_model.full_training")
@@ -81,6 +81,8 @@ class Trainer:
         with self._lock:
             if self._training.state == "running":
                 raise InputError(f"'{self._training.name}' is being trained; wait for it or cancel it")
+            if self._process is not None:
+                raise InputError(f"the training of '{self._training.name}' is still ending; try again soon")
             self._training = Training(name=name, state="running")
             self._began = self._stage_began = time.monotonic()
             # In a session of its own, Ctrl-C does not reach it: the page ends it.
@@ -121,14 +123,16 @@ class Trainer:
         assert process.stdout is not None, "it was started with pipes"
         with suppress(OSError):  # it ended; its exit code tells more
             send(process.stdin, order)
-        while (message := _receive(process.stdout)) is not None:
+        while (message := receive_until_gone(process.stdout, FROM_TRAINER)) is not None:
             with self._lock:
-                if self._training.state == "running":
+                if process is self._process and self._training.state == "running":
                     self._take(message)
         code = process.wait()
         with self._lock:
-            if self._training.state == "running":
-                self._finish("failed", f"the process that trains ended (exit code {code})")
+            if process is self._process:
+                self._process = None
+                if self._training.state == "running":
+                    self._finish("failed", f"the process that trains ended (exit code {code})")
             for pipe in (process.stdin, process.stdout):
                 with suppress(OSError):  # what was not sent yet
                     pipe.close()
@@ -146,13 +150,6 @@ class Trainer:
                 self._finish("failed", message.problem)
             case _:
                 assert_never(message)
-
-
-def _receive(source: IO[bytes]) -> FromTrainer | None:
-    try:
-        return receive(source, FROM_TRAINER)
-    except (OSError, ValueError, msgspec.DecodeError):  # it was killed in the middle of a message
-        return None
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

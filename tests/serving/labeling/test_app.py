@@ -237,9 +237,9 @@ def test_all_that_became_of_answers_is_told_at_once(page: Any, labeling: Labelin
     labeling.store.reload()
 
     for sentence in (
-        "labels.csv has other answers than you gave: a.jpg, beach (not answered).",
+        "labels.csv disagrees with your answers: a.jpg, beach (not answered).",
         "which removed labels: boat.",
-        "Answers wait for photos that are not in the folder: in/d.jpg, beach (present).",
+        "Some answers belong to photos that are not in the folder: in/d.jpg, beach (present).",
     ):
         page.wait_for_selector(f"#alert:has-text('{sentence}')")
     (labeling.photos.parent / "elsewhere").rename(labeling.photos / "in")

@@ -177,7 +177,7 @@ def test_a_probable_mistake_is_kept_changed_or_left_open(
     page.wait_for_selector("#question:visible")
     assert page.locator("#name").inner_text() == "a.jpg"
     text = page.locator("#question p").inner_text()
-    assert text == "Given: boat is absent. A model that has not seen this answer gives boat 75 %."
+    assert text == "Given: boat is absent. A model that has not seen this answer puts boat at 75 %."
     assert page.locator("#question .similar figcaption").all_inner_texts() == ["boat: not answered"]
     page.wait_for_selector("#photo[style*='visible']")
 
@@ -188,6 +188,9 @@ def test_a_probable_mistake_is_kept_changed_or_left_open(
     assert page.locator("#question").is_hidden()
     page.wait_for_selector("#queue option:has-text('possible mistakes (0)')", state="attached")
     assert page.locator("#done h2").inner_text() == "Nothing left in “possible mistakes”"
+    page.keyboard.press("c")  # no question is open any more
+    page.wait_for_timeout(300)
+    assert assisted.store.answers.answer("a.jpg", "boat") == answer
 
 
 def test_the_grid_shows_probabilities_and_sorts_by_them_or_by_likeness(page: Any) -> None:

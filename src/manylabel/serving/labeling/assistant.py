@@ -4,6 +4,7 @@ In:  the labels of a folder of photos; every change of them.
 Out: probabilities of all photos, lists of photos by queue. The answers are only read.
 """
 
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,7 +73,7 @@ class Assistant:
             model=assistance.model,
             command=assistance.command,
         )
-        self._names_revision = -1
+        self._opening = threading.Lock()
         self.notice()
 
     @property
@@ -82,13 +83,13 @@ class Assistant:
 
     def notice(self) -> None:
         """Learn from changed answers, or from other photos if their list has changed."""
-        with self._store.locked():
-            photos, revision = tuple(self._store.photos), self._store.names_revision
-            has_changed, self._names_revision = revision != self._names_revision, revision
-        if has_changed:
-            self._live.open(photos)
-        else:
-            self._live.notice_answers()
+        with self._opening:
+            with self._store.locked():
+                photos, revision = tuple(self._store.photos), self._store.names_revision
+            if revision != self.learned.photos_revision:
+                self._live.open(photos, revision=revision)
+            else:
+                self._live.notice_answers()
 
     def find_similar(self, row: int) -> list[int]:
         """Return the numbers of all photos, the most similar to one first; none if it was not read."""
@@ -97,7 +98,7 @@ class Assistant:
     def probabilities(self) -> Probabilities:
         """Return the probabilities of all photos."""
         learned = self.learned
-        if learned.scores is None or self._names_revision != self._store.names_revision:
+        if learned.scores is None or learned.photos_revision != self._store.names_revision:
             return Probabilities(version=learned.version, labels=[], values=b"")
         values = probabilities_of(learned.scores)
         scaled = np.where(np.isnan(values), _NOT_KNOWN, np.rint(np.nan_to_num(values) * _MOST))
@@ -107,9 +108,11 @@ class Assistant:
 
     def queues(self) -> Queues:
         """Return what to look at next."""
-        learned = self.learned
         with self._store.locked():
-            if self._names_revision != self._store.names_revision:  # of photos that are not listed any more
+            learned = self.learned
+            if (
+                learned.photos_revision != self._store.names_revision
+            ):  # of photos that are not listed any more
                 learned = Learned()
             return self._finder.find(self._store.answers, self._store.entries, learned)
 
@@ -117,11 +120,12 @@ class Assistant:
         """End the process that learns."""
         self._live.close()
 
-    def _read_answers(self) -> Answers | None:
+    def _read_answers(self) -> Answers:
         with self._store.locked():
-            if self._names_revision != self._store.names_revision:
-                return None
             answers = self._store.answers
             return Answers(
-                revision=answers.revision, labels=list(answers.labels), targets=answers.targets.copy()
+                revision=answers.revision,
+                photos_revision=self._store.names_revision,
+                labels=list(answers.labels),
+                targets=answers.targets.copy(),
             )

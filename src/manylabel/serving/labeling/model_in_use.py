@@ -11,12 +11,12 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
-from typing import IO, Literal, assert_never
+from typing import Literal, assert_never
 
 import msgspec
 
 from manylabel.errors import EngineError
-from manylabel.live_model.pipes import receive, send
+from manylabel.live_model.pipes import receive_until_gone, send
 from manylabel.serving.labeling.use_messages import (
     FROM_SERVER,
     FromServer,
@@ -177,7 +177,7 @@ class ModelInUse:
         assert process.stdout is not None, "it was started with pipes"
         with suppress(OSError):  # it ended; its exit code tells more
             send(process.stdin, order)
-        while (message := _receive(process.stdout)) is not None:
+        while (message := receive_until_gone(process.stdout, FROM_SERVER)) is not None:
             with self._lock:
                 if process is self._process:
                     self._take(message)
@@ -218,10 +218,3 @@ def _check_ready(use: Use) -> None:
             raise EngineError("no model is in use; choose one")
         case _ as never:
             assert_never(never)
-
-
-def _receive(source: IO[bytes]) -> FromServer | None:
-    try:
-        return receive(source, FROM_SERVER)
-    except (OSError, ValueError, msgspec.DecodeError):  # it was killed in the middle of a message
-        return None

@@ -18,7 +18,7 @@ from manylabel.config import ConstraintsConfig
 from manylabel.constraints import parse_constraints, violations
 from manylabel.errors import ConfigError, InputError
 from manylabel.live_model.client import Learned
-from manylabel.types import FloatArray
+from manylabel.types import IntArray
 
 ISSUES, DUPLICATES, DISAGREEMENTS = "issues", "duplicates", "disagreements"
 """Names of queues; the page sends them with what is answered there."""
@@ -169,15 +169,23 @@ class QueueFinder:
             return
         numbers, sizes = np.unique(groups, return_counts=True)
         for number in numbers[sizes > 1]:
-            for row, other in pairwise(np.flatnonzero(groups == number).tolist()):
-                differs = _differs(answers.targets[row], answers.targets[other])
-                labels = [
-                    answers.labels[column]
-                    for column in differs
-                    if not self._is_reviewed_pair(answers, (row, other), answers.labels[column])
-                ]
-                if labels:
-                    yield DuplicateQuestion(row=row, other=other, labels=labels)
+            rows = np.flatnonzero(groups == number)
+            for (row, other), labels in sorted(self._differing(answers, rows).items()):
+                yield DuplicateQuestion(row=row, other=other, labels=labels)
+
+    def _differing(self, answers: Answers, rows: IntArray) -> dict[tuple[int, int], list[str]]:
+        """Return the labels on which photos of a group differ, by the pairs to compare."""
+        found: dict[tuple[int, int], list[str]] = {}
+        for column, label in enumerate(answers.labels):
+            targets = answers.targets[rows, column]
+            known = rows[~np.isnan(targets)].tolist()
+            if not ((targets == 1).any() and (targets == 0).any()):
+                continue
+            for pair in pairwise(known):
+                differs = answers.targets[pair[0], column] != answers.targets[pair[1], column]
+                if differs and not self._is_reviewed_pair(answers, pair, label):
+                    found.setdefault(pair, []).append(label)
+        return found
 
     def _is_reviewed_pair(self, answers: Answers, rows: tuple[int, int], label: str) -> bool:
         return all(self._reviewed.queue_of(answers.names[row], label) == DUPLICATES for row in rows)
@@ -216,8 +224,3 @@ def _suggested(answers: Answers, learned: Learned) -> list[int]:
         return []
     open_rows = set(np.flatnonzero(np.isnan(answers.targets).any(axis=1)).tolist())
     return [row for row in learned.scores.suggested if row in open_rows]
-
-
-def _differs(one: FloatArray, other: FloatArray) -> list[int]:
-    """Return the columns of the labels that are present on one photo and absent on the other."""
-    return [int(column) for column in np.flatnonzero(np.abs(one - other) == 1.0)]

@@ -53,10 +53,12 @@ class Answers(_Sent, frozen=True, kw_only=True):
     Attributes:
         answers: The answers.
         confirms: Answers that photos have already count as well: somebody looked at them.
+        only_unknown: Known answers stay: another browser may have given them meanwhile.
     """
 
     answers: dict[int, dict[str, Answer]]
     confirms: bool = False
+    only_unknown: bool = False
 
 
 class LabelChange(_Sent, frozen=True, kw_only=True):
@@ -84,7 +86,7 @@ async def photo(state: State, row: int, request: Request, size: int = SIZES_PX[0
     if size not in SIZES_PX or not 0 <= row < len(photos):
         raise HTTPException(404, "there is no such picture")
     try:
-        tag = f'"{find_version(photos[row])}"'
+        tag = f'"{await run_in_threadpool(find_version, photos[row])}"'
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
         if tag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
@@ -119,19 +121,28 @@ async def similar(state: State, row: int) -> Response:
 async def set_answers(state: State, request: Request) -> Response:
     """Give photos answers, all in one action."""
     sent = await read_json(request, Answers)
-    if sent.since < state.store.names_revision:
-        raise HTTPException(409, "the list of photos has changed; check the photo and answer again")
-    names = state.store.answers.names
-    if any(not 0 <= row < len(names) for row in sent.answers):
-        raise HTTPException(422, "there is no such photo")
-    changes = [
-        (names[row], label, answer) for row, given in sent.answers.items() for label, answer in given.items()
-    ]
-    return await _change(
-        state,
-        lambda: state.store.set(_author(state, sent), changes, confirms=sent.confirms),
-        since=sent.since,
-    )
+    return await _change(state, lambda: _set_answers(state, sent), since=sent.since)
+
+
+def _set_answers(state: LabelingState, sent: Answers) -> None:
+    """Give photos answers; their numbers are those of the list that the page has seen, or it is refused.
+
+    Raises:
+        HTTPException: 409: photos were listed anew. 422: there is no such photo.
+    """
+    store = state.store
+    with store.locked():
+        if sent.since < store.names_revision:
+            raise HTTPException(409, "the list of photos has changed; check the photo and answer again")
+        names = store.answers.names
+        if any(not 0 <= row < len(names) for row in sent.answers):
+            raise HTTPException(422, "there is no such photo")
+        changes = [
+            (names[row], label, answer)
+            for row, given in sent.answers.items()
+            for label, answer in given.items()
+        ]
+        store.set(_author(state, sent), changes, confirms=sent.confirms, only_unknown=sent.only_unknown)
 
 
 @router.post("/labels")

@@ -4,6 +4,7 @@ In:  the labels of a folder of photos, the token of the page.
 Out: permission to ask; the labels and photos as the page shows them, and what changed since it asked last.
 """
 
+from contextlib import ExitStack
 from typing import Annotated
 
 import msgspec
@@ -157,10 +158,10 @@ class LabelingState:
         self.pictures = Pictures()
 
     def close(self) -> None:
-        """End all processes that the page has started."""
-        self.trainer.close()
-        self.model_in_use.close()
-        self.exports.close()
+        """End all processes that the page has started, each of them also where another one fails to end."""
+        with ExitStack() as ends:
+            for one in (self.exports, self.model_in_use, self.trainer):
+                ends.callback(one.close)
 
     def labels_since(self, revision: int | None) -> Labels:
         """Return what changed since a revision; None returns everything."""

@@ -264,10 +264,10 @@ export const choosePhotos = (folder) => post("/app/start", { folder });
  * @param {number} since
  * @param {Record<string, Answers>} answers by number of the photo
  * @param {string} queue
- * @param {boolean} [confirms] answers that photos have already count as well: somebody looked at them
+ * @param {{ confirms?: boolean, only_unknown?: boolean }} [how] confirms: answers that photos have already count as well,
+ *   somebody looked at them; only_unknown: known answers stay, another browser may have given them meanwhile
  */
-export const setAnswers = (since, answers, queue, confirms = false) =>
-  send("/app/answers", { since, answers, queue, confirms });
+export const setAnswers = (since, answers, queue, how = {}) => send("/app/answers", { since, answers, queue, ...how });
 /**
  * @param {number} since
  * @param {"add" | "rename" | "merge" | "remove"} change

@@ -3,6 +3,7 @@
 import { copyOf, part } from "../dom.js";
 import { getSimilar, pictureOf, setAnswers } from "./api.js";
 import { WORDS, byId, count, percent } from "./shell.js";
+import { MS_TO_LOOK } from "./suggestions.js";
 
 /**
  * @typedef {import("./api.js").Answer} Answer
@@ -40,6 +41,7 @@ export class GridView {
     /** @type {Set<number>} */
     this.suggested = new Set(); // photos that are shown as suggested
     this.hasScores = false;
+    this.begun = -MS_TO_LOOK; // when suggestions appeared on photos that were shown already
     /** @type {number[]} */
     this.similar = []; // all photos, the most similar to one first
     /** @type {Record<string, () => void>} */
@@ -133,7 +135,10 @@ export class GridView {
 
   // The order stays while photos are answered.
   showScores() {
-    if (!this.hasScores) this.suggest();
+    if (!this.hasScores) {
+      this.suggest();
+      if (this.hasScores) this.begun = performance.now();
+    }
     this.show();
   }
 
@@ -149,12 +154,13 @@ export class GridView {
   /**
    * @param {number[]} rows
    * @param {(row: number) => Answer} choose
+   * @param {{ only_unknown?: boolean }} [how]
    */
-  answer(rows, choose) {
+  answer(rows, choose, how = {}) {
     const { label, shell, project } = this;
     if (!label || !rows.length) return;
     shell.change(
-      (since) => setAnswers(since, Object.fromEntries(rows.map((row) => [row, { [label]: choose(row) }])), `grid of ${label}`),
+      (since) => setAnswers(since, Object.fromEntries(rows.map((row) => [row, { [label]: choose(row) }])), `grid of ${label}`, how),
       () => {
         const what = rows.length === 1 ? project.names[rows[0]] : count(rows.length, "photo");
         const answers = [...new Set(rows.map((row) => WORDS[project.answer(row, label)]))];
@@ -188,8 +194,9 @@ export class GridView {
     const { project, label, rows, anchor } = this;
     if (isRange && anchor !== null) {
       const [first, last] = [Math.min(anchor, place), Math.max(anchor, place)];
+      if (project.answer(rows[anchor], label) === "unknown") return this.shell.say("Click a photo first: the last one has no answer any more.");
       this.answer(rows.slice(first, last + 1), () => project.answer(rows[anchor], label));
-    } else {
+    } else if (!this.isToBeRead()) {
       const isShown = (/** @type {number} */ row) => project.answer(row, label) === "present" || this.isSuggested(row);
       this.answer([rows[place]], (row) => (isShown(row) ? "absent" : "present"));
     }
@@ -197,7 +204,16 @@ export class GridView {
   }
 
   answerRest() {
-    this.answer(this.unanswered(), (row) => (this.isSuggested(row) ? "present" : "absent"));
+    if (this.isToBeRead()) return;
+    const suggested = new Set(this.unanswered().filter((row) => this.isSuggested(row)));
+    this.answer(this.unanswered(), (row) => (suggested.has(row) ? "present" : "absent"), { only_unknown: true });
+  }
+
+  // Nobody can have looked at suggestions that have just appeared.
+  isToBeRead() {
+    const isNew = performance.now() - this.begun < MS_TO_LOOK;
+    if (isNew) this.shell.say("Suggestions have just appeared. Look at them first.");
+    return isNew;
   }
 
   unanswered() {
@@ -215,7 +231,10 @@ export class GridView {
 
   show() {
     const { project } = this;
-    if (byId("grid-label").length !== project.labels.length || !project.labels.includes(this.label)) this.showChoices();
+    const { label } = this;
+    const listed = [...byId("grid-label").options].map((option) => option.value);
+    if (listed.join("\n") !== project.labels.join("\n")) this.showChoices();
+    if (this.label !== label) return this.choose();
     const rest = this.unanswered();
     const n = rest.filter((row) => this.isSuggested(row)).length;
     const suggested = n ? `“present” for ${n.toLocaleString("en")} suggested, ` : "";

@@ -103,10 +103,25 @@ export class LabelView {
    *
    * @param {(row: number) => Answers} choose
    * @param {() => void} after
+   * @param {{ only_unknown?: boolean }} [how]
    */
-  answer(choose, after) {
+  answer(choose, after, how = {}) {
     const { row } = this;
-    return this.shell.change((since) => setAnswers(since, { [row]: choose(row) }, this.queue), after);
+    // Other labels of a photo that is asked about are no answer to the question.
+    const queue = this.item.question ? `labels in ${this.queue}` : this.queue;
+    return this.shell.change((since) => setAnswers(since, { [row]: choose(row) }, queue, how), after);
+  }
+
+  // The question about the photo, unless it was answered just now.
+  get question() {
+    return this.passed.has(this.item.key) ? undefined : this.item.question;
+  }
+
+  // Nobody can have looked at suggestions that have just appeared.
+  isToBeRead() {
+    const isNew = this.suggestions.areNew();
+    if (isNew) this.shell.say("Suggestions have just appeared. Look at them first.");
+    return isNew;
   }
 
   /**
@@ -114,8 +129,9 @@ export class LabelView {
    * @param {boolean} isUnknown
    */
   toggle(label, isUnknown) {
-    if (!this.isReady()) return;
-    const isShown = (/** @type {number} */ row) => this.project.answer(row, label) === "present" || this.suggestions.has(row, label);
+    if (!this.isReady() || this.isToBeRead()) return;
+    const seen = this.suggestions.probabilities;
+    const isShown = (/** @type {number} */ row) => this.project.answer(row, label) === "present" || this.suggestions.has(row, label, seen);
     /** @returns {Answer} */
     const next = (/** @type {number} */ row) => (isUnknown ? "unknown" : isShown(row) ? "absent" : "present");
     /** @type {Answer} */
@@ -138,10 +154,12 @@ export class LabelView {
     const { project, row } = this;
     if (!project.labels.length) return byId("new-label").focus();
     if (!this.isReady()) return;
-    if (!isNone && this.suggestions.areNew()) return this.shell.say("Suggestions have just appeared. Look at them first.");
+    if (this.question?.choices.length) return this.shell.say("Answer the question first: press K, C or X, or S to skip it.");
+    if (!isNone && this.isToBeRead()) return;
     this.isLeaving = true;
+    const seen = this.suggestions.probabilities;
     const rest = () => project.labels.filter((label) => isNone || project.answer(row, label) === "unknown");
-    const isPresent = (/** @type {string} */ label) => !isNone && this.suggestions.has(row, label);
+    const isPresent = (/** @type {string} */ label) => !isNone && this.suggestions.has(row, label, seen);
     this.answer(
       () => Object.fromEntries(rest().map((label) => [label, isPresent(label) ? "present" : "absent"])),
       () => {
@@ -149,6 +167,7 @@ export class LabelView {
         this.goOn(1);
         this.shell.say(`${project.names[row]}: ${present.join(", ") || "none of the labels"}. ${this.leftInWords()}`);
       },
+      { only_unknown: !isNone },
     ).finally(() => {
       this.isLeaving = false;
     });
@@ -164,7 +183,7 @@ export class LabelView {
     this.isLeaving = true;
     this.shell
       .change(
-        (since) => setAnswers(since, choice.answers, this.queue, true),
+        (since) => setAnswers(since, choice.answers(this.project), this.queue, { confirms: true }),
         () => {
           this.goOn(1);
           this.shell.say(`${choice.title}. ${this.leftInWords()}`);
@@ -240,6 +259,7 @@ export class LabelView {
 
   /** @param {1 | -1} step */
   move(step) {
+    if (this.isLeaving) return; // a photo was confirmed, and the next one is on its way
     this.goOn(step);
     this.show();
     this.shell.say(`${this.project.names[this.row]}, photo ${this.row + 1} of ${this.project.names.length}`);
@@ -256,7 +276,7 @@ export class LabelView {
    */
   keydown(key, event) {
     const label = this.project.labels[KEYS.indexOf(key)];
-    const choice = this.item.question?.choices.find((one) => one.key === key);
+    const choice = this.question?.choices.find((one) => one.key === key);
     if (choice) this.choose(choice);
     else if (this.actions[key]) this.actions[key]();
     else if (label !== undefined) this.toggle(label, event.shiftKey);
@@ -273,8 +293,7 @@ export class LabelView {
     byId("start").hidden = project.labels.length > 0;
     byId("done").hidden = !isDone;
     part(byId("done"), "h2").textContent = this.queue === "unlabeled" ? "All photos are labeled" : `Nothing left in “${QUEUES[this.queue].title}”`;
-    const isOpen = !this.passed.has(this.item.key);
-    showQuestion(isOpen ? this.item.question : undefined, project, (choice) => this.choose(choice));
+    showQuestion(this.question, project, (choice) => this.choose(choice));
     const image = byId("photo");
     const address = pictureOf(row, project.names[row], LARGE_PX);
     if (!image.src.endsWith(address)) {

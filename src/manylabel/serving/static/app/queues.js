@@ -34,7 +34,7 @@ import { WORDS, byId, percent } from "./shell.js";
  * @typedef {object} Choice
  * @property {string} key
  * @property {string} title
- * @property {Record<string, Answers>} answers by number of the photo
+ * @property {(project: Project) => Record<string, Answers>} answers by number of the photo, as they are by now
  */
 
 /**
@@ -75,7 +75,7 @@ export const QUEUES = {
         row,
         key: `${row} ${label}`,
         question: {
-          text: `Given: ${label} is ${WORDS[given]}. A model that has not seen this answer gives ${label} ${percent(probability)}.`,
+          text: `Given: ${label} is ${WORDS[given]}. A model that has not seen this answer puts ${label} at ${percent(probability)}.`,
           photos: similar.map((photo) => ({ row: photo.row, text: `${label}: ${WORDS[photo.answer]}` })),
           choices: decide(row, label, given),
         },
@@ -136,9 +136,9 @@ export const QUEUES = {
 function decide(row, label, given) {
   const other = given === "present" ? "absent" : "present";
   return [
-    { key: "k", title: `Keep “${WORDS[given]}”`, answers: { [row]: { [label]: given } } },
-    { key: "c", title: `Change to “${WORDS[other]}”`, answers: { [row]: { [label]: other } } },
-    { key: "x", title: "Not sure", answers: { [row]: { [label]: "unknown" } } },
+    { key: "k", title: `Keep “${WORDS[given]}”`, answers: (project) => ({ [row]: { [label]: project.answer(row, label) } }) },
+    { key: "c", title: `Change to “${WORDS[other]}”`, answers: () => ({ [row]: { [label]: other } }) },
+    { key: "x", title: "Not sure", answers: () => ({ [row]: { [label]: "unknown" } }) },
   ];
 }
 
@@ -148,8 +148,8 @@ function decide(row, label, given) {
  * @returns {Item}
  */
 function compare(project, { row, other, labels }) {
-  const answersOf = (/** @type {number} */ photo) =>
-    Object.fromEntries(labels.map((label) => [label, project.answer(photo, label)]));
+  const of = (/** @type {Project} */ now, /** @type {number} */ photo) =>
+    Object.fromEntries(labels.map((label) => [label, now.answer(photo, label)]));
   const inWords = (/** @type {number} */ photo) => labels.map((label) => `${label} ${WORDS[project.answer(photo, label)]}`).join(", ");
   return {
     row,
@@ -158,9 +158,9 @@ function compare(project, { row, other, labels }) {
       text: `This photo: ${inWords(row)}. A near-duplicate has other answers.`,
       photos: [{ row: other, text: inWords(other) }],
       choices: [
-        { key: "k", title: "Keep both", answers: { [row]: answersOf(row), [other]: answersOf(other) } },
-        { key: "c", title: "This photo is right", answers: { [row]: answersOf(row), [other]: answersOf(row) } },
-        { key: "x", title: "The other is right", answers: { [row]: answersOf(other), [other]: answersOf(other) } },
+        { key: "k", title: "Keep both", answers: (now) => ({ [row]: of(now, row), [other]: of(now, other) }) },
+        { key: "c", title: "This photo is right", answers: (now) => ({ [row]: of(now, row), [other]: of(now, row) }) },
+        { key: "x", title: "The other is right", answers: (now) => ({ [row]: of(now, other), [other]: of(now, other) }) },
       ],
     },
   };

@@ -204,8 +204,8 @@ export class Shell {
     const reading = n_done < n_photos ? `Looking at the photos: ${n_done.toLocaleString("en")} of ${n_photos.toLocaleString("en")}. ` : "";
     if (!estimate || !first) {
       const n = FEWEST_PHOTOS - this.project.countBegun();
-      const missing = n > 0 ? `after ${count(n, "more photo")}` : "once a label is present on some photos and absent on others";
-      return `${reading}Suggestions begin ${missing}.`;
+      const missing = n > 0 ? `after ${count(n, "more labeled photo")}` : "once a label is present on some photos and absent on others";
+      return `${reading}Suggestions start ${missing}.`;
     }
     const since = first.n_photos === estimate.n_photos ? "" : ` It was ${percent(first.mean_average_precision)} with ${first.n_photos}.`;
     return `${reading}Suggestions learned from ${estimate.n_photos} photos have a mAP of ${percent(estimate.mean_average_precision)} \

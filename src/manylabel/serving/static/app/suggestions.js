@@ -4,7 +4,7 @@ import { LIKELY } from "./project.js";
 
 /** @typedef {import("./project.js").Project} Project */
 
-const MS_TO_LOOK = 600;
+export const MS_TO_LOOK = 600;
 
 export class Suggestions {
   /** @param {Project} project */
@@ -45,9 +45,10 @@ export class Suggestions {
    *
    * @param {number} row
    * @param {string} label
+   * @param {Map<string, number>} [seen] the probabilities that were shown, if that was earlier
    */
-  has(row, label) {
-    return this.project.answer(row, label) === "unknown" && (this.probabilities.get(label) ?? 0) >= LIKELY;
+  has(row, label, seen = this.probabilities) {
+    return this.project.answer(row, label) === "unknown" && (seen.get(label) ?? 0) >= LIKELY;
   }
 
   // Nobody can have looked at them yet.

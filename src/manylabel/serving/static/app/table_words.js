@@ -23,14 +23,14 @@ export function listComplaints(table) {
   const said = [];
   if (conflicts.length) {
     const listed = conflicts.map(({ photo, label, found }) => `${photo}, ${label} (${WORDS[found]})`);
-    said.push(`${name} has other answers than you gave: ${listSome(listed)}. Those of ${name} were kept.`);
+    said.push(`${name} disagrees with your answers: ${listSome(listed)}. Those of ${name} were kept.`);
   }
   if (removed_labels.length) {
     said.push(`${name} was changed by another program, which removed labels: ${listSome(removed_labels)}.`);
   }
   if (pending.length) {
     const listed = pending.map(({ photo, label, wanted }) => `${photo}, ${label} (${WORDS[wanted]})`);
-    said.push(`Answers wait for photos that are not in the folder: ${listSome(listed)}. They are in ${journal}. Put the photos back and read the table again.`);
+    said.push(`Some answers belong to photos that are not in the folder: ${listSome(listed)}. They are in ${journal}. Put the photos back and read the table again.`);
   }
   if (table.is_source_changed) {
     said.push(`${given} has other labels than those that ${name} was made from. Only ${name} is read. To begin again with ${given}, move ${name} and ${journal} elsewhere.`);

@@ -71,7 +71,7 @@ export class TrainView {
     this.look();
   }
 
-  // Ask how far it is, and again as long as it runs and is looked at.
+  // Ask how far it is, and again as long as it runs.
   async look() {
     clearTimeout(this.timer);
     try {
@@ -82,6 +82,7 @@ export class TrainView {
       this.shell.complain(error.message, "training");
     }
     this.show();
+    clearTimeout(this.timer); // another look may have begun meanwhile
     if (this.training?.state === "running") this.timer = setTimeout(() => this.look(), MS_BETWEEN_LOOKS);
   }
 
