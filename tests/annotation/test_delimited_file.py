@@ -93,3 +93,10 @@ def test_lines_about_photos_that_are_elsewhere_are_counted(open_file: Open) -> N
     file = open_file(TABLE + "gone.jpg,boat\n")
 
     assert (file.has_strangers("boat"), file.has_strangers("beach")) == (1, 0)
+
+
+def test_a_removed_label_is_in_no_line(open_file: Open) -> None:
+    file = open_file(TABLE + "gone.jpg,boat\n")
+    file.remove("boat")
+
+    assert file.content().decode() == "image,labels\na.jpg,beach\nb.jpg,beach\ngone.jpg,\n"

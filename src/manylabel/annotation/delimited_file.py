@@ -129,10 +129,12 @@ class DelimitedFile(LabelFile):
             self._changed.add(line)
 
     def remove(self, label: str) -> None:
-        """Remove a label that is unknown for all photos."""
+        """Remove a label; a photo that was away when its answer was taken back may still have it."""
         self._labels.remove(label)
         for line in self.lines.body:
             self._unknown[line].discard(label)
+            if label in self._present[line]:
+                self._present[line].remove(label)
             self._changed.add(line)
 
     def rename(self, label: str, to: str) -> None:
