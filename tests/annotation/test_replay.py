@@ -186,6 +186,22 @@ def test_answers_that_another_program_gave_are_not_lost_with_a_label(run: Run) -
     assert made.answers.labels == ["beach", "boat"]
 
 
+def test_answers_for_a_label_that_could_not_be_renamed_do_not_reach_another_one(run: Run) -> None:
+    entries: list[Entry] = [
+        written(TABLE, 0),
+        set_label("a.jpg", "beach", "present", "unknown"),
+        set_label("b.jpg", "beach", "absent", "unknown"),
+        RemoveLabel(label="beach"),
+        RenameLabel(label="boat", to="beach"),
+        set_label("b.jpg", "beach", "present", "absent"),
+    ]
+    made = run(EDITED, entries)  # b.jpg has the beach now, so that label is not removed
+
+    assert made.answers.labels == ["beach", "boat"]
+    assert made.answers.answer("b.jpg", "beach") == "present"
+    assert [one.photo for one in made.conflicts] == ["b.jpg"]
+
+
 def test_a_label_stays_removed_if_photos_come_back_that_did_not_have_it(run: Run) -> None:
     table = "image,labels\na.jpg,beach;boat\nb.jpg,beach\n"
     entries: list[Entry] = [

@@ -242,7 +242,7 @@ class RandomLabeling(RuleBasedStateMachine):
             assert label in found or label in self.store.state().removed_labels
         for label, photo in product(found, self.store.answers.names):
             if label not in self.model:
-                assert label == edited  # the other program gave it answers, so it was not removed
+                assert edited not in self.model  # it was given answers, so it was not removed
             elif found[label][photo] != self.model[label][photo]:
                 # A label that was renamed or removed since then had another name, or none, in the table.
                 wrote = cells.get((photo, label if edited in self.model else edited))

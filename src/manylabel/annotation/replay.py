@@ -144,6 +144,7 @@ class _Replay:
         self.n_made = 0
         self._file, self._found, self._n_entries = opened.file, found, n_entries
         self._refused: dict[tuple[str, str], Answer] = {}
+        self._misnamed: set[str] = set()  # names that labels did not get, and that others may have
 
     def remember(self, labels: Iterable[str]) -> None:
         """Add labels that the table does not name, because none of its photos has them or a known answer."""
@@ -164,6 +165,8 @@ class _Replay:
             change: The change.
         """
         try:
+            if change.label in self._misnamed:
+                raise InputError(f"no label was renamed to '{change.label}'")
             if self._found.is_gone:
                 self._add_lost_label(change)
             if isinstance(change, SetLabel) and not self.answers.has_photo(change.photo):
@@ -241,6 +244,10 @@ class _Replay:
     def _refuse(self, change: Change, error: InputError) -> None:
         if isinstance(change, SetLabel):
             self._refused[change.photo, change.label] = change.after
+        if isinstance(change, RenameLabel):
+            self._misnamed.add(change.to)
+        if isinstance(change, RenameLabel | RemoveLabel):
+            self._misnamed.discard(change.label)
         _logger.info("%s: a change cannot be made again: %s", self._file.path.name, error)
 
     def _follow(self, change: Change) -> None:
