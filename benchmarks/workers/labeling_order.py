@@ -22,7 +22,9 @@ from manylabel.types import FloatArray, IntArray
 
 ORDERS = ("random", "suggested")
 WAYS = ("keys", "keys_suggested", "grid_suggested")
-N_FIRST, N_STEP = 20, 5
+"""A key per present label, and Enter; a key per wrong suggestion, and Enter; a screen of 20 photos label by
+label, a click per wrong suggestion and one for the rest."""
+N_FIRST, N_STEP, N_GRID = 20, 5, 20
 CHECKPOINTS = (20, 40, 60, 80, 120, 160)
 _N_SEEDS = 3
 _LIKELY = 0.5
@@ -104,9 +106,14 @@ def simulate(labeling: Labeling, order: str, *, seed: int) -> dict[str, float]:
             values |= {f"{way} {len(known)}": n_clicks for way, n_clicks in clicks.items()}
         if not rest:
             return values
+        if len(known) % N_GRID == 0:  # another screen of the grid, answered label by label
+            shown = probabilities
+            clicks["grid_suggested"] += len(labeling.labels)
         batch = choose(labeling, known, rest, order)
-        for way in WAYS:
-            clicks[way] += count_clicks(labeling.truth[batch], probabilities[batch], way)
+        truth = labeling.truth[batch]
+        clicks["keys"] += len(batch) + truth.sum()
+        clicks["keys_suggested"] += len(batch) + count_wrong(truth, probabilities[batch])
+        clicks["grid_suggested"] += count_wrong(truth, shown[batch])
         known += batch
         rest = [row for row in rest if row not in set(batch)]
 
@@ -149,23 +156,14 @@ def measure_test(labeling: Labeling, probabilities: FloatArray) -> float:
     return measure(labeling.truth[labeling.test], scores, scores >= _LIKELY)["mAP"]
 
 
-def count_clicks(truth: FloatArray, probabilities: FloatArray, way: str) -> float:
-    """Count the clicks or keys that some photos take.
+def count_wrong(truth: FloatArray, probabilities: FloatArray) -> int:
+    """Count the suggestions that are wrong: a key or a click each.
 
     Args:
-        truth: Of these photos [n_photos, n_labels].
+        truth: Of some photos [n_photos, n_labels].
         probabilities: The same shape.
-        way: "keys": a key per present label, and Enter. "keys_suggested": a key per wrong suggestion, and
-            Enter. "grid_suggested": label by label over these photos, a click per wrong suggestion, and one
-            for the rest.
     """
-    n_photos, n_labels = len(truth), len(truth.T)
-    n_wrong = int(((probabilities >= _LIKELY) != (truth == 1)).sum())
-    if way == "keys":
-        return n_photos + float(truth.sum())
-    if way == "keys_suggested":
-        return n_photos + n_wrong
-    return n_labels + n_wrong
+    return int(((probabilities >= _LIKELY) != (truth == 1)).sum())
 
 
 if __name__ == "__main__":

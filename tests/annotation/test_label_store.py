@@ -66,6 +66,16 @@ def test_an_answer_that_is_confirmed_is_in_the_journal_and_can_be_undone(photos:
     assert table.read_text() == TABLE
 
 
+def test_lines_that_disagree_are_told_until_somebody_decides(
+    photos: Path, write_table: Callable[[str], Path]
+) -> None:
+    table = write_table("image,beach,boat\na.jpg,1,0\na.jpg,1,1\n")
+    with LabelStore(photos, table) as store:
+        assert store.disputed == [("a.jpg", "boat")]
+        store.set(ADA, [("a.jpg", "boat", "present")])
+        assert store.disputed == []
+
+
 def test_known_answers_stay_where_only_unknown_ones_are_given(photos: Path, table: Path) -> None:
     with LabelStore(photos, table) as store:
         given = [("b.jpg", "boat", "absent"), ("c.jpg", "boat", "absent")]

@@ -7,6 +7,7 @@ from PIL import Image
 
 from benchmarks import page, scale
 from benchmarks.cases import ROOT, Values
+from benchmarks.labeling_section import render_labeling
 from benchmarks.page import write_page
 from benchmarks.results import read_records, write_records
 from benchmarks.scale_page import render_scale
@@ -171,6 +172,13 @@ def test_the_page_about_scale_says_what_the_results_say() -> None:
     notes = tomllib.loads(page.NOTES.read_text(encoding="utf-8"))
     written = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
     assert f"{BEGIN}\n\n{render_scale(records, notes)}\n\n{END}" in written
+
+
+def test_the_page_about_labeling_says_what_the_results_say() -> None:
+    records = {"labeling": read_records(ROOT / "benchmarks" / "results" / "labeling.json")}
+    notes = tomllib.loads(page.NOTES.read_text(encoding="utf-8"))
+    written = (ROOT / "docs" / "labeling.md").read_text(encoding="utf-8")
+    assert f"{BEGIN}\n\n{render_labeling(records, notes)}\n\n{END}" in written
 
 
 def test_the_page_of_the_docs_says_what_the_results_say() -> None:

@@ -99,6 +99,14 @@ class LabelStore:
         """Return all lines of the journal."""
         return tuple(self._journal.entries)
 
+    @property
+    def disputed(self) -> list[tuple[str, str]]:
+        """Return photos and labels of which lines of the table say both, and nobody has said more since."""
+        with self._lock:
+            names, answers = self._opened.folder.names, self.answers
+            cells = [(names[row], label) for row, label in self._opened.disputed if label in answers.labels]
+            return [cell for cell in cells if answers.answer(*cell) == "unknown"]
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Block all changes."""

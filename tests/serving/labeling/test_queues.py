@@ -103,6 +103,16 @@ def test_a_constraint_on_a_label_that_is_not_there_is_told() -> None:
     assert "'water'" in found.problems[0]
 
 
+def test_lines_of_a_table_that_disagree_are_asked_about() -> None:
+    answers = Answers(NAMES, LABELS, np.array(TARGETS, dtype=np.float64))
+
+    found = QueueFinder(ConstraintsConfig()).find(answers, [], Learned(), disputed=[("d.jpg", "boat")])
+
+    [question] = found.disagreements
+    assert (question.row, question.label, question.given) == (3, "boat", "unknown")
+    assert set(question.answers.values()) == {"present", "absent"}
+
+
 def test_people_who_disagree_are_asked() -> None:
     said = [looked_at("b.jpg", "boat", "present", queue="all")]
     said += [SetLabel(photo="b.jpg", label="boat", before="present", after="absent", by="Ben", action=2)]

@@ -114,7 +114,9 @@ class Assistant:
                 learned.photos_revision != self._store.names_revision
             ):  # of photos that are not listed any more
                 learned = Learned()
-            return self._finder.find(self._store.answers, self._store.entries, learned)
+            return self._finder.find(
+                self._store.answers, self._store.entries, learned, disputed=self._store.disputed
+            )
 
     def close(self) -> None:
         """End the process that learns."""

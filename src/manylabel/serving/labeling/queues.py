@@ -4,9 +4,9 @@ In:  the answers, the journal of changes, what was learned from the answers, con
 Out: a list per queue, the most important first; what somebody has looked at in a queue is not in it again.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 
 import msgspec
 import numpy as np
@@ -80,13 +80,13 @@ class ConstraintQuestion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DisagreementQuestion(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer that people disagree about.
+    """An answer that people, or lines of the table, disagree about.
 
     Attributes:
         row: Number of the photo.
         label: The label.
         given: The answer that holds.
-        answers: The last answer of each person.
+        answers: The last answer of each.
     """
 
     row: int
@@ -126,13 +126,21 @@ class QueueFinder:
         self._constraints = constraints
         self._reviewed = Reviewed(settling=DISAGREEMENTS)
 
-    def find(self, answers: Answers, entries: Sequence[Entry], learned: Learned) -> Queues:
+    def find(
+        self,
+        answers: Answers,
+        entries: Sequence[Entry],
+        learned: Learned,
+        *,
+        disputed: Iterable[tuple[str, str]] = (),
+    ) -> Queues:
         """Find what is in each queue.
 
         Args:
             answers: All answers.
             entries: All lines of the journal.
             learned: What was learned from them, or from earlier ones.
+            disputed: Photos and labels of which lines of the table say both.
         """
         self._reviewed.follow(entries)
         constraints, problems = self._check_constraints(answers)
@@ -141,7 +149,9 @@ class QueueFinder:
             issues=list(self._issues(answers, learned)),
             duplicates=list(islice(self._duplicates(answers, learned), _MOST_QUESTIONS)),
             constraints=constraints[:_MOST_QUESTIONS],
-            disagreements=list(islice(self._disagreements(answers), _MOST_QUESTIONS)),
+            disagreements=list(
+                islice(chain(_ask_about(disputed, answers), self._disagreements(answers)), _MOST_QUESTIONS)
+            ),
             problems=problems,
         )
 
@@ -217,6 +227,16 @@ class QueueFinder:
             ConstraintQuestion(row=one.row, constraint=one.constraint, labels=list(one.labels))
             for one in found
         ], []
+
+
+def _ask_about(disputed: Iterable[tuple[str, str]], answers: Answers) -> Iterator[DisagreementQuestion]:
+    for photo, label in disputed:
+        yield DisagreementQuestion(
+            row=answers.row(photo),
+            label=label,
+            given="unknown",
+            answers={"one line of the table": "present", "another line": "absent"},
+        )
 
 
 def _suggested(answers: Answers, learned: Learned) -> list[int]:

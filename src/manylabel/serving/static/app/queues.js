@@ -103,7 +103,7 @@ export const QUEUES = {
       })),
   },
   disagreements: {
-    title: "answers that people disagree about",
+    title: "contradicting answers",
     isSorted: true,
     isLearned: true,
     items: ({ queues }) =>
@@ -113,7 +113,7 @@ export const QUEUES = {
         question: {
           text: `${label}: ${Object.entries(answers).map(([name, answer]) => `${name || "somebody"} says ${WORDS[answer]}`).join(", ")}.`,
           photos: [],
-          choices: decide(row, label, given),
+          choices: given === "unknown" ? settle(row, label) : decide(row, label, given),
         },
       })),
   },
@@ -141,6 +141,18 @@ function decide(row, label, given) {
     { key: "x", title: "Not sure", answers: () => ({ [row]: { [label]: "unknown" } }) },
   ];
 }
+
+/**
+ * The choices where there is no answer yet.
+ *
+ * @param {number} row
+ * @param {string} label
+ * @returns {Choice[]}
+ */
+const settle = (row, label) => [
+  { key: "k", title: "Present", answers: () => ({ [row]: { [label]: "present" } }) },
+  { key: "c", title: "Absent", answers: () => ({ [row]: { [label]: "absent" } }) },
+];
 
 /**
  * @param {Project} project
