@@ -63,8 +63,9 @@ def test_answers_that_were_turned_round_are_issues() -> None:
 
     scores, _ = ask(photos, targets)
 
-    found = {(issue.row, LABELS.index(issue.label)): issue for issue in scores.issues}
-    assert set(found) == set(turned)
+    found = {(issue.row, LABELS.index(issue.label)): issue for issue in scores.issues[: len(turned)]}
+    assert set(found) == set(turned)  # the most suspicious come first
+    assert len(scores.issues) < 20
     for cell, issue in found.items():
         assert issue.given == targets[cell]
         assert abs(issue.given - issue.probability) > 0.5
