@@ -35,7 +35,9 @@ def render_labeling(records: Records, notes: Mapping[str, Any]) -> str:
     for name in SETS:
         blocks += [f"**{name}**", orders_table(_values(records, f"order, {name}"))]
     blocks += [words["repair"], repair_table(_values(records, REPAIR))]
-    blocks += [words["page"], page_table(_values(records, PAGE)), versions_list(records)]
+    if page := _values(records, PAGE):
+        blocks += [words["page"], page_table(page)]
+    blocks.append(versions_list(records))
     return "\n\n".join(block.strip() for block in blocks if block)
 
 
