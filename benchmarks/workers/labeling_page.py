@@ -53,11 +53,12 @@ def main() -> None:
             address = server.stdout.readline().split()[2]
             browser = play.chromium.launch(executable_path=given.browser, args=["--no-sandbox"])
             page = browser.new_page(viewport={"width": 1280, "height": 900})
-            page.goto(address)
-            values = label_all(page, truth.names, list(truth.labels), truth.targets)
-            browser.close()
-            server.terminate()
-            server.wait()
+            try:
+                page.goto(address)
+                values = label_all(page, truth.names, list(truth.labels), truth.targets)
+                browser.close()
+            finally:
+                server.terminate()
         written = read_table(table, photos=given.photos)
     order = [written.names.index(name) for name in truth.names]
     columns = [written.labels.index(label) for label in truth.labels]
@@ -79,6 +80,8 @@ def label_all(page: Any, names: tuple[str, ...], labels: list[str], targets: Any
         name = page.locator("#name").inner_text()
         row = names.index(name)
         n_keys += answer_photo(page, labels, targets[row])
+        if page.locator("#status").inner_text().startswith("Suggestions have just appeared"):
+            n_keys += answer_photo(page, labels, targets[row])  # the keys before were refused
         page.wait_for_function(
             "name => document.getElementById('name').textContent !== name"
             " || !document.getElementById('done').hidden",
