@@ -70,6 +70,7 @@ def label_all(page: Any, names: tuple[str, ...], labels: list[str], targets: Any
     """Add the labels, answer for all photos, scroll through the grid; return what it took."""
     page.wait_for_selector("#photo[style*='visible']")
     paint_ms = float(page.evaluate(_PAINT_MS))
+    page.evaluate("() => performance.setResourceTimingBufferSize(100_000)")
     for label in labels:
         page.locator("#new-label").fill(label)
         page.keyboard.press("Enter")
