@@ -151,30 +151,38 @@ def _find_issues(head: FittedHead, known: _Known, labels: list[str]) -> list[Iss
     """Return the answers that are wrong with a chance of one in ten or more, the most suspicious first."""
     found = find_label_issues(known.targets, head.out_of_fold)
     n_issues = min(int((found.quality < _SURELY_RIGHT).sum()), _MOST_ISSUES)
+    rows, columns = found.rows[:n_issues], found.columns[:n_issues]
+    neighbors = _similar_answered(known, rows, columns)
     return [
         Issue(
             row=int(known.rows[row]),
             label=labels[column],
             given=int(given),
             probability=float(score),
-            neighbors=_similar_answered(known, row, column),
+            neighbors=similar,
         )
-        for row, column, given, score in zip(
-            found.rows[:n_issues],
-            found.columns[:n_issues],
-            found.given[:n_issues],
-            found.score[:n_issues],
-            strict=True,
+        for row, column, given, score, similar in zip(
+            rows, columns, found.given[:n_issues], found.score[:n_issues], neighbors, strict=True
         )
     ]
 
 
-def _similar_answered(known: _Known, row: int, column: int) -> list[int]:
-    """Return the numbers of the photos most similar to one that have an answer for a label."""
-    is_other = (known.groups != known.groups[row]) & ~np.isnan(known.targets[:, column])
-    others = np.flatnonzero(is_other)
-    found = find_neighbors(known.features[[row]], known.features[others], n_neighbors=_N_NEIGHBORS)
-    return [int(number) for number in known.rows[others[found.rows[0]]]]
+def _similar_answered(known: _Known, rows: IntArray, columns: IntArray) -> list[list[int]]:
+    """Return, for each photo and label, the most similar photos with an answer, without near-duplicates."""
+    similar: list[list[int]] = [[] for _ in rows]
+    largest_group = int(np.unique(known.groups, return_counts=True)[1].max(initial=0))
+    for column in np.unique(columns):  # a search per label: all of its issues at once
+        asked = np.flatnonzero(columns == column)
+        answered = np.flatnonzero(~np.isnan(known.targets[:, column]))
+        found = find_neighbors(
+            known.features[rows[asked]],
+            known.features[answered],
+            n_neighbors=_N_NEIGHBORS + largest_group,
+        )
+        for number, nearest in zip(asked, answered[found.rows], strict=True):
+            others = nearest[known.groups[nearest] != known.groups[rows[number]]]
+            similar[number] = known.rows[others[:_N_NEIGHBORS]].tolist()
+    return similar
 
 
 def _suggest(known: _Known, probabilities: FloatArray) -> list[int]:
