@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from manylabel.data.stratify import stratified_folds
+from manylabel.decisions.calibration import sigmoid
 from manylabel.training.linear_solver import (
     feature_spread,
     is_small_product,
@@ -112,18 +113,18 @@ def _cross_validate(
     if len(targets) < _FEWEST_TO_CHOOSE:
         choice = Choice(decay=DEFAULT_DECAY)
         logits = _out_of_fold_logits(trained, targets, folds=folds, decays=(choice.decay,))
-        return choice, _sigmoid(logits[:, 0])
+        return choice, sigmoid(logits[:, 0])
     if len(targets) >= _MANY_PHOTOS:  # one fold says enough; a scale and a decay of so many fit no chance
         first = _out_of_fold_logits(trained, targets, folds=folds[:1], decays=DECAYS)
         choice = choose_of_losses(scaled_losses(first[folds[0]], targets[folds[0]]))
         logits = _out_of_fold_logits(trained, targets, folds=folds, decays=(choice.decay,))
-        return choice, _sigmoid(choice.scale * logits[:, 0])
+        return choice, sigmoid(choice.scale * logits[:, 0])
     logits = _out_of_fold_logits(trained, targets, folds=folds, decays=DECAYS)
     held_out = np.empty(targets.shape)
     for fold in folds:
         others = np.setdiff1d(np.arange(len(targets)), fold)
         choice = choose_of_losses(scaled_losses(logits[others], targets[others]))
-        held_out[fold] = _sigmoid(choice.scale * logits[fold, DECAYS.index(choice.decay)])
+        held_out[fold] = sigmoid(choice.scale * logits[fold, DECAYS.index(choice.decay)])
     return choose_of_losses(scaled_losses(logits, targets)), held_out
 
 
@@ -141,7 +142,3 @@ def _out_of_fold_logits(
 def _even(targets: FloatArray) -> FloatArray:
     """Weigh positives like negatives."""
     return np.ones(targets.shape[1])
-
-
-def _sigmoid(logits: FloatArray) -> FloatArray:
-    return np.asarray(0.5 * (1 + np.tanh(logits / 2)))
