@@ -29,7 +29,7 @@ from manylabel.live_model.messages import (
     Similar,
     ToWorker,
 )
-from manylabel.live_model.pipes import receive_until_gone, send
+from manylabel.live_model.pipes import close_pipes, receive_until_gone, send, start_piped
 from manylabel.types import FloatArray
 
 # -P: a file in the current folder is no module.
@@ -191,11 +191,7 @@ class LiveModel:
         if self._process is not None:
             _end(self._process)
         self._n_starts += 1
-        # In a session of its own, Ctrl-C does not reach it: the page ends it.
-        process = subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-        )
-        self._process = process
+        self._process = process = start_piped(self._command)
         threading.Thread(target=self._listen, args=(process,), name="scores", daemon=True).start()
         model = None if self._model is None else str(self._model.resolve())
         opened = Open(photos=self._photos, model=model, cache=str(self._cache.resolve()))
@@ -256,7 +252,7 @@ class LiveModel:
             if process is not self._process:
                 return
             self._process = None
-            _close_pipes(process)
+            close_pipes(process)
             self._has_news = self._has_news or self._learned.is_learning  # to be learned by the next one
             problem = (
                 self._learned.problem or f"the process that learns from answers ended (exit code {code})"
@@ -299,11 +295,4 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     """End a process, and wait for it."""
     process.kill()
     process.wait(timeout=_SECONDS_TO_END)
-    _close_pipes(process)
-
-
-def _close_pipes(process: "subprocess.Popen[bytes]") -> None:
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with suppress(OSError):  # what was not sent yet
-                pipe.close()
+    close_pipes(process)

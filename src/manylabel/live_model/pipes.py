@@ -6,7 +6,10 @@ Out: the same messages at the other end of a pipe, each behind its length.
 
 import os
 import struct
+import subprocess
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import IO, TypeVar
 
 import msgspec
@@ -53,6 +56,22 @@ def receive_until_gone(pipe: IO[bytes], decoder: msgspec.msgpack.Decoder[Message
         return receive(pipe, decoder)
     except (OSError, ValueError, msgspec.DecodeError):
         return None
+
+
+def start_piped(command: Sequence[str]) -> "subprocess.Popen[bytes]":
+    """Start a process with a pipe to it and one from it.
+
+    In a session of its own, Ctrl-C in the terminal does not reach it: whoever started it ends it.
+    """
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+
+
+def close_pipes(process: "subprocess.Popen[bytes]") -> None:
+    """Close the pipes of a process that has ended."""
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(OSError):  # what was not sent yet
+                pipe.close()
 
 
 def take_pipes() -> tuple[IO[bytes], IO[bytes]]:

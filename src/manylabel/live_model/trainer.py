@@ -17,7 +17,7 @@ import msgspec
 
 from manylabel.errors import InputError
 from manylabel.live_model.messages import FROM_TRAINER, Failed, FromTrainer, Stage, Train, Trained
-from manylabel.live_model.pipes import receive_until_gone, send
+from manylabel.live_model.pipes import close_pipes, receive_until_gone, send, start_piped
 
 # -P: a file in the current folder is no module.
 COMMAND = (sys.executable, "-P", "-m", "manylabel.live_model.full_training")
@@ -85,10 +85,7 @@ class Trainer:
                 raise InputError(f"the training of '{self._training.name}' is still ending; try again soon")
             self._training = Training(name=name, state="running")
             self._began = self._stage_began = time.monotonic()
-            # In a session of its own, Ctrl-C does not reach it: the page ends it.
-            self._process = subprocess.Popen(
-                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-            )
+            self._process = start_piped(self._command)
             threading.Thread(
                 target=self._follow, args=(self._process, order), name="training", daemon=True
             ).start()
@@ -133,9 +130,7 @@ class Trainer:
                 self._process = None
                 if self._training.state == "running":
                     self._finish("failed", f"the process that trains ended (exit code {code})")
-            for pipe in (process.stdin, process.stdout):
-                with suppress(OSError):  # what was not sent yet
-                    pipe.close()
+            close_pipes(process)
 
     def _take(self, message: FromTrainer) -> None:
         match message:

@@ -110,10 +110,8 @@ class Assistant:
         """Return what to look at next."""
         with self._store.locked():
             learned = self.learned
-            if (
-                learned.photos_revision != self._store.names_revision
-            ):  # of photos that are not listed any more
-                learned = Learned()
+            if learned.photos_revision != self._store.names_revision:
+                learned = Learned()  # that was about photos listed before
             return self._finder.find(
                 self._store.answers, self._store.entries, learned, disputed=self._store.disputed
             )

@@ -16,7 +16,7 @@ from typing import Literal, assert_never
 import msgspec
 
 from manylabel.errors import EngineError
-from manylabel.live_model.pipes import receive_until_gone, send
+from manylabel.live_model.pipes import close_pipes, receive_until_gone, send, start_piped
 from manylabel.serving.labeling.use_messages import (
     FROM_SERVER,
     FromServer,
@@ -121,11 +121,7 @@ class ModelInUse:
             self._end()
             self._use = Use(version=known.version + 1, name=name, backbone=backbone, state="starting")
             self._token = secrets.token_urlsafe(_TOKEN_BYTES)
-            # A session of its own: Ctrl-C in the terminal ends the page, and the page ends it.
-            process = subprocess.Popen(
-                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-            )
-            self._process = process
+            self._process = process = start_piped(self._command)
             order = ServeOrder(bundle=bundle, token=self._token)
             threading.Thread(
                 target=self._follow, args=(process, order), name="model in use", daemon=True
@@ -187,9 +183,7 @@ class ModelInUse:
                 self._process = None
                 problem = self._use.problem or f"its process ended (exit code {code})"
                 self._use = msgspec.structs.replace(self._use, state="failed", problem=problem)
-        for pipe in (process.stdin, process.stdout):
-            with suppress(OSError):  # what was not sent yet
-                pipe.close()
+        close_pipes(process)
 
     def _take(self, message: FromServer) -> None:
         """Note what the process sent; only with the lock."""
