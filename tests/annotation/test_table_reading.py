@@ -11,7 +11,7 @@ from manylabel.annotation.table_reading import ReadLabels, check_reading, hash_l
 from manylabel.config import DataConfig
 from manylabel.data.formats.read import find_label_format, find_source
 from manylabel.errors import InputError
-from manylabel.types import FloatArray
+from manylabel.types import FloatArray, Part
 from tests.annotation.conftest import WriteTable
 
 TABLE = "image,beach,boat\na.jpg,1,0\nb.jpg,0,?\n"
@@ -50,6 +50,19 @@ def check(photos: Path, write_table: WriteTable) -> Check:
         )
 
     return check
+
+
+@pytest.mark.parametrize(
+    ("lines", "parts"),
+    [
+        ("a.jpg,1,train\nb.jpg,0,test\n", ("train", "test", None, None)),
+        ("a.jpg,1,train\na.jpg,1,test\nb.jpg,0,\n", (None, None, None, None)),  # it disagrees with itself
+    ],
+)
+def test_the_part_of_each_photo_is_read(
+    lines: str, parts: tuple[Part | None, ...], read: Callable[[str], ReadLabels]
+) -> None:
+    assert read(f"image,beach,split\n{lines}").parts == parts
 
 
 def test_photos_without_a_line_are_unknown(read: Callable[[str], ReadLabels]) -> None:

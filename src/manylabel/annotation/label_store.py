@@ -50,6 +50,7 @@ class LabelStore:
     Attributes:
         photos: The photos.
         names_revision: The revision at which the photos were listed last.
+        parts: Part of the split per photo, None where none is given.
         answers: Their answers; changed only by the methods of this class.
         notes: Notes about the labels, one sentence each.
 
@@ -367,7 +368,7 @@ class LabelStore:
         answers = replayed.answers
         answers.revision = answers.labels_revision = self._next_revision()
         answers.revisions[:] = answers.revision
-        self.photos, self.notes = opened.folder.photos, opened.notes
+        self.photos, self.parts, self.notes = opened.folder.photos, opened.parts, opened.notes
         self.answers, self.names_revision = answers, answers.revision
         self._opened, self._replayed = opened, replayed
         self._writer.take(opened, replayed)

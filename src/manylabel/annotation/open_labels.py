@@ -23,7 +23,7 @@ from manylabel.data.find import is_photo_name
 from manylabel.data.formats.base import LabelFormat, LabelSource
 from manylabel.data.formats.label_names import clean_name
 from manylabel.data.formats.photo_names import PhotoFolder
-from manylabel.data.formats.read import find_label_format, find_source
+from manylabel.data.formats.read import Parts, find_label_format, find_source, take_split_of_folders
 from manylabel.data.formats.tables.columns import find_columns
 from manylabel.data.formats.tables.grid import BLANKS, WORKBOOK_EXTENSIONS, Grid, read_separated
 from manylabel.data.formats.tables.sheet import Sheet, read_sheet
@@ -52,6 +52,7 @@ class OpenedLabels:
         sha256: Hash of that file, None if it does not exist.
         source: How the file is read.
         notes: Notes for the user, one sentence each.
+        parts: Part of the split per photo, None where none is given.
         made_from: Hash of the labels that were asked for, if the file to write is another one; else empty.
     """
 
@@ -64,6 +65,7 @@ class OpenedLabels:
     sha256: str | None
     source: LabelSource
     notes: tuple[str, ...] = ()
+    parts: Parts
     made_from: str = ""
 
 
@@ -103,6 +105,7 @@ def open_labels(photos: Path, labels: Path | None, *, config: DataConfig) -> Ope
         sha256=before,
         source=replace(source, memo=None),
         notes=(*read.notes, *misnamed),
+        parts=read.parts,
     )
 
 
@@ -134,6 +137,7 @@ def _open_empty(
         sha256=None if content is None else sha256(content).hexdigest(),
         source=replace(source, config=DataConfig(), memo=None),
         notes=tuple(notes),
+        parts=take_split_of_folders(folder.names, (None,) * len(folder.names), where=path.name)[0],
     )
 
 
@@ -194,6 +198,7 @@ def _open_beside(
         labels=read.labels,
         targets=read.targets,
         disputed=read.disputed,
+        parts=read.parts,
         made_from=made_from,
     )
 

@@ -18,13 +18,13 @@ from manylabel.data.formats.base import LabelFormat, LabelSource, Layout, RawTab
 from manylabel.data.formats.label_names import clean_labels, find_impossible_labels
 from manylabel.data.formats.memo import Memo
 from manylabel.data.formats.photo_names import PhotoFolder, find_named_photos
-from manylabel.data.formats.read import fill_targets
+from manylabel.data.formats.read import Parts, fill_targets, take_split_of_folders
 from manylabel.data.formats.registry import FORMATS
 from manylabel.data.formats.tables.columns import find_columns
 from manylabel.data.formats.tables.sheet import read_sheet
 from manylabel.data.wording import cap_problems
 from manylabel.errors import InputError, TableError
-from manylabel.types import FloatArray
+from manylabel.types import FloatArray, Part
 
 _MOST_CHECKED = 200_000
 """Answers of the largest table that is read again before it is written."""
@@ -40,6 +40,7 @@ class ReadLabels:
         labels: The labels.
         targets: Float array [n_photos, n_labels]: 1 present, 0 absent, NaN unknown.
         disputed: Photos and labels of which the rows say both; they are unknown.
+        parts: Part of the split per photo, None where none is given, or several are.
         notes: Notes for the user, one sentence each.
     """
 
@@ -48,6 +49,7 @@ class ReadLabels:
     labels: tuple[str, ...]
     targets: FloatArray
     disputed: tuple[tuple[int, str], ...]
+    parts: Parts
     notes: tuple[str, ...]
 
 
@@ -71,6 +73,7 @@ def read_labels(label_format: LabelFormat, source: LabelSource, folder: PhotoFol
         labels=tuple(raw.labels[at] for at in kept),
         targets=targets[:, kept],
         disputed=tuple((photo, raw.labels[at]) for photo, at in np.argwhere(absent & present).tolist()),
+        parts=_find_parts(raw, named.photos, folder=folder),
         notes=(*raw.notes, *named.notes),
     )
 
@@ -138,6 +141,16 @@ def check_reading(  # noqa: PLR0913 - what is read, and what it means
 
 def _would_be_misread(title: str, why: str) -> InputError:
     return InputError(f"{title}: was not saved: read back, it would give other answers ({why})")
+
+
+def _find_parts(raw: RawTable, photos: Sequence[int | None], *, folder: PhotoFolder) -> Parts:
+    """Return the part of the split of every photo: the one that its rows give, else that of its folder."""
+    found: list[set[Part]] = [set() for _ in folder.photos]
+    for row, photo in zip(raw.rows, photos, strict=True):
+        if photo is not None and row.part is not None:
+            found[photo].add(row.part)
+    given = tuple(next(iter(parts)) if len(parts) == 1 else None for parts in found)
+    return take_split_of_folders(folder.names, given, where=raw.title)[0]
 
 
 def _merge(

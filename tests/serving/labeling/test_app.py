@@ -290,6 +290,19 @@ def test_the_grid_is_filtered_and_used_with_the_keyboard(page: Any) -> None:
     assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "c.jpg: beach present"
 
 
+def test_the_grid_shows_one_part_of_the_split(page: Any, labeling: Labeling) -> None:
+    page.keyboard.press("g")
+    assert not page.is_visible("#grid-part")
+    labeling.table.write_text("image,beach,boat,split\na.jpg,1,0,train\nc.jpg,1,0,test\n")
+    page.locator("#reload").click()
+    page.wait_for_selector("#grid-part")
+
+    page.select_option("#grid-part", "test")
+    assert page.locator(".tile").get_attribute("aria-label") == "c.jpg: beach present"
+    page.select_option("#grid-part", "none")
+    assert page.locator(".tile").count() == 2
+
+
 def test_pictures_of_tiles_that_are_gone_are_no_longer_asked_for(page: Any) -> None:
     page.route("**/app/photos/*?size=320*", lambda route: None)  # a server that is busy
     with page.expect_request("**/app/photos/0?size=320*"):

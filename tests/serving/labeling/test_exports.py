@@ -101,9 +101,22 @@ def test_one_file_is_made_at_a_time_and_none_after_the_end(tmp_path: Path) -> No
 
     exports.close()
 
-    assert wait(exports, ONNX).state == "failed"
+    assert wait(exports, ONNX).state == "none"
     with pytest.raises(InputError, match="is ending"):
         exports.start(CSV)
+
+
+def test_a_file_is_no_longer_made_once_that_was_cancelled(tmp_path: Path) -> None:
+    exports = make(tmp_path, "import time; time.sleep(60)")
+    with pytest.raises(InputError, match="no file is being made"):
+        exports.cancel()
+    exports.start(CSV)
+
+    exports.cancel()
+
+    assert wait(exports, CSV).state == "none"
+    exports.start(CSV)
+    exports.close()
 
 
 def test_there_are_files_of_models_only(tmp_path: Path) -> None:

@@ -34,6 +34,15 @@ def test_everything_is_told_at_first_and_then_what_changed(labeling: Labeling) -
     assert get(labeling, since=changed["revision"])["answers"] == {}
 
 
+def test_the_part_of_each_photo_is_told(labeling: Labeling) -> None:
+    assert get(labeling)["parts"] == []
+    labeling.table.write_text("image,beach,boat,split\na.jpg,1,0,val\nc.jpg,1,0,test\n")
+
+    told = post(labeling, "/app/reload", since=get(labeling)["revision"]).json()
+
+    assert told["parts"] == ["val", None, "test", None]
+
+
 def test_a_change_is_on_the_disk_before_its_answer(labeling: Labeling) -> None:
     post(labeling, "/app/answers", queue="all", answers={"1": {"boat": "present"}})
 

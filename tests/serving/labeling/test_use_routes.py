@@ -78,6 +78,7 @@ def test_only_the_open_page_can_use_models(client: Client) -> None:
         assert client.post("/app/use", MODEL, headers).status == status
         assert client.post("/app/exports", {**MODEL, "kind": "csv"}, headers).status == status
         assert client.send("POST", "/use/predict", b"", headers).status == status
+        assert client.post("/app/exports/cancel", {}, headers).status == status
     assert client.get("/app/use").json()["use"]["state"] == "none"
 
 
@@ -96,6 +97,7 @@ def test_the_served_page_is_framed_by_the_labeling_page_alone(client: Client) ->
         ("/app/use", {"name": NAME}, "this cannot be read"),
         ("/app/exports", {**MODEL, "kind": "exe"}, "this cannot be read"),
         ("/app/exports", {"name": "..", "backbone": "..", "kind": "csv"}, "has no model"),
+        ("/app/exports/cancel", {}, "no file is being made"),
     ],
 )
 def test_what_is_no_model_is_refused(path: str, values: dict[str, str], detail: str, client: Client) -> None:

@@ -78,6 +78,18 @@ def test_photos_that_are_dropped_beside_the_frame_are_scored(page: Any, shapes_t
     frame.locator(".card figcaption:has-text('dropped.png')").wait_for()
 
 
+def test_an_export_is_cancelled(page: Any, tmp_path: Path) -> None:
+    page.locator("#export-csv").click()
+    page.locator("#cancel-export").click()
+
+    page.wait_for_selector(
+        "#status:has-text('Predictions for all photos of model 1, squeezenet1_1: cancelled.')"
+    )
+    assert not page.is_visible("#cancel-export")
+    assert not list((tmp_path / "photos.models").rglob("predictions_*.csv"))
+    assert page.is_enabled("#export-csv")
+
+
 def test_a_model_whose_process_died_is_told_and_started_again(page: Any) -> None:
     use(page)
     for child in psutil.Process().children():

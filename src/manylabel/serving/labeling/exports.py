@@ -90,7 +90,7 @@ class Exports:
         self._running: Wanted | None = None
         self._began = 0.0
         self._process: subprocess.Popen[str] | None = None
-        self._is_closed = False
+        self._is_closed = self._is_cancelled = False
 
     def listed(self) -> list[Export]:
         """Return the files of all models."""
@@ -124,7 +124,7 @@ class Exports:
                 errors="replace",
                 start_new_session=True,
             )
-            self._running, self._began = wanted, time.monotonic()
+            self._running, self._began, self._is_cancelled = wanted, time.monotonic(), False
             threading.Thread(
                 target=self._follow, args=(self._process, wanted), name="export", daemon=True
             ).start()
@@ -142,20 +142,25 @@ class Exports:
                 raise InputError("there is no such file yet")
         return path
 
+    def cancel(self) -> None:
+        """Stop making a file; what is not complete is removed, and one that was there before stays.
+
+        Raises:
+            InputError: None is being made.
+        """
+        with self._lock:
+            process = self._process
+            if process is None:
+                raise InputError("no file is being made")
+            self._is_cancelled = True
+        _end(process)
+
     def close(self) -> None:
-        """Stop making a file; what is not complete is removed."""
+        """Make no more files; one that is being made is cancelled."""
         with self._lock:
             self._is_closed = True
-            process = self._process
-        if process is None:
-            return
-        with suppress(OSError):
-            process.terminate()
-        try:
-            process.wait(timeout=_SECONDS_TO_END)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        with suppress(InputError):
+            self.cancel()
 
     def _words(self, wanted: Wanted) -> list[str]:
         """Return the words of the command.
@@ -202,8 +207,21 @@ class Exports:
         _, messages = process.communicate()
         problem = None if process.returncode == 0 else _problem_in(messages, code=process.returncode)
         with self._lock:
-            self._made[wanted] = _Made(time.monotonic() - self._began, problem)
+            if problem is not None and self._is_cancelled:
+                self._made.pop(wanted, None)
+            else:
+                self._made[wanted] = _Made(time.monotonic() - self._began, problem)
             self._running = self._process = None
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    with suppress(OSError):
+        process.terminate()
+    try:
+        process.wait(timeout=_SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _problem_in(messages: str, *, code: int) -> str:

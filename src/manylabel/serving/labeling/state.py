@@ -23,6 +23,7 @@ from manylabel.serving.labeling.model_in_use import ModelInUse
 from manylabel.serving.labeling.models import TrainedModels, models_folder
 from manylabel.serving.labeling.page_key import PageKey
 from manylabel.serving.labeling.pictures import Pictures
+from manylabel.types import Part
 
 _MARKS = {1.0: "1", 0.0: "0"}
 _UNKNOWN = "?"
@@ -108,6 +109,8 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True):
         revision: What to ask from next time.
         labels: The labels.
         names: The photos, by their numbers; empty if they are the same as at the revision asked for.
+        parts: Part of the split per photo, null where none is given; empty if no photo has one, and
+            where the photos are the same.
         answers: Of each photo that changed, by its number: a character per label, 1 present, 0 absent, ?
             unknown.
         notes: What the user should know, one sentence each.
@@ -118,6 +121,7 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
     labels: list[str]
     names: list[str]
+    parts: list[Part | None]
     answers: dict[int, str]
     notes: list[str]
     table: Table
@@ -170,10 +174,12 @@ class LabelingState:
             answers, table = store.answers, store.state()
             since = -1 if revision is None or answers.labels_revision > revision else revision
             rows = np.flatnonzero(answers.revisions > since)
+            is_listed = revision is None or store.names_revision > revision
             return Labels(
                 revision=answers.revision,
                 labels=list(answers.labels),
-                names=list(answers.names) if revision is None or store.names_revision > revision else [],
+                names=list(answers.names) if is_listed else [],
+                parts=list(store.parts) if is_listed and any(store.parts) else [],
                 answers={
                     row: "".join(_MARKS.get(target, _UNKNOWN) for target in answers.targets[row].tolist())
                     for row in rows.tolist()

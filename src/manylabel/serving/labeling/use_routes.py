@@ -6,6 +6,7 @@ Out: the model in use; its answers, as its process gives them; files.
     GET  /app/use            the model in use, the files of all models
     POST /app/use            another model in use
     POST /app/exports        a file made
+    POST /app/exports/cancel  no longer made
     GET  /app/exports/KIND   a file
     GET  /use/health         the questions of the page of ``manylabel serve``, which is shown in a frame
     GET  /use/labels
@@ -98,6 +99,14 @@ async def export(state: State, request: Request) -> Response:
     """Make a file."""
     order = await read_json(request, ExportOrder)
     await _obey(lambda: state.exports.start(Wanted(order.name, order.backbone, order.kind)))
+    return await encode(lambda: _sum_up(state))
+
+
+@router.post("/exports/cancel")
+async def cancel_export(state: State, request: Request) -> Response:
+    """Stop making a file."""
+    await read_json(request, dict[str, str])
+    await _obey(state.exports.cancel)
     return await encode(lambda: _sum_up(state))
 
 

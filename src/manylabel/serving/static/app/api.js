@@ -148,6 +148,7 @@
  * @property {number} revision
  * @property {string[]} labels
  * @property {string[]} names of the photos; empty if they did not change
+ * @property {(string | null)[]} parts of the split, by photo; empty if no photo has one, and where names are empty
  * @property {Record<string, string>} answers by number of the photo
  * @property {string[]} notes
  * @property {Table} table
@@ -249,6 +250,8 @@ export const startUse = (name, backbone) => post("/app/use", { name, backbone })
  * @returns {Promise<Usage>}
  */
 export const startExport = (name, backbone, kind) => post("/app/exports", { name, backbone, kind });
+/** @returns {Promise<Usage>} */
+export const cancelExport = () => post("/app/exports/cancel", {});
 export const exportOf = (/** @type {Export} */ { name, backbone, kind }) =>
   `/app/exports/${kind}?${new URLSearchParams({ name, backbone })}`;
 /**

@@ -54,7 +54,7 @@ export class GridView {
       End: () => this.focus(this.rows.length - 1),
       "/": () => byId("grid-text").focus(),
     };
-    byId("grid-label").onchange = byId("grid-state").onchange = () => this.choose();
+    byId("grid-label").onchange = byId("grid-state").onchange = byId("grid-part").onchange = () => this.choose();
     byId("grid-order").onchange = () => this.chooseOrder();
     byId("grid-text").oninput = () => this.choose();
     byId("grid-size").oninput = () => this.layOut();
@@ -73,7 +73,7 @@ export class GridView {
 
   keep() {
     this.similar = [];
-    this.choose();
+    this.begin();
   }
 
   begin() {
@@ -85,9 +85,10 @@ export class GridView {
 
   choose() {
     const { project } = this;
-    const [state, text] = [byId("grid-state").value, byId("grid-text").value.trim().toLowerCase()];
+    const [state, wanted, text] = [byId("grid-state").value, byId("grid-part").value, byId("grid-text").value.trim().toLowerCase()];
     this.rows = this.sorted().filter(
       (row) =>
+        (wanted === "any" || project.part(row) === wanted) &&
         (state === "any" || (this.label && project.answer(row, this.label) === state)) &&
         project.names[row].toLowerCase().includes(text),
     );
@@ -144,6 +145,8 @@ export class GridView {
 
   showChoices() {
     byId("grid-order").disabled = !this.project.learning;
+    byId("grid-part-choice").hidden = !this.project.parts.length;
+    if (!this.project.parts.length) byId("grid-part").value = "any";
     const [list, before] = [byId("grid-label"), this.label];
     list.replaceChildren(...this.project.labels.map((label) => new Option(label, label)));
     list.value = this.project.labels.includes(before) ? before : (this.project.labels[0] ?? "");

@@ -28,6 +28,8 @@ export class Project {
     this.labels = [];
     /** @type {string[]} */
     this.names = [];
+    /** @type {(string | null)[]} */
+    this.parts = []; // of the split, by photo; none if no photo has one
     /** @type {string[]} */
     this.rows = []; // the answers of each photo, a character per label
     /** @type {Table | null} */
@@ -70,11 +72,12 @@ export class Project {
   }
 
   /** @param {Labels} told */
-  take({ revision, labels, names, answers, notes, table, learning }) {
+  take({ revision, labels, names, parts, answers, notes, table, learning }) {
     this.revision = revision;
     this.labels = labels;
     if (names.length) {
       this.names = names;
+      this.parts = parts;
       this.rows = [];
       this.scores = NO_SCORES; // they are of other photos
       this.queues = NO_QUEUES;
@@ -91,6 +94,15 @@ export class Project {
    */
   answer(row, label) {
     return ANSWERS[this.rows[row][this.labels.indexOf(label)]];
+  }
+
+  /**
+   * The part of the split that a photo is in, or none.
+   *
+   * @param {number} row
+   */
+  part(row) {
+    return this.parts[row] ?? "none";
   }
 
   /**

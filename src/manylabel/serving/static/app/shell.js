@@ -27,6 +27,7 @@ import { listComplaints } from "./table_words.js";
  * @property {HTMLFormElement} add
  * @property {HTMLElement} alert
  * @property {HTMLButtonElement} close-keys
+ * @property {HTMLButtonElement} cancel-export
  * @property {HTMLButtonElement} cancel-training
  * @property {HTMLTemplateElement} choice
  * @property {HTMLButtonElement} confirm
@@ -41,6 +42,8 @@ import { listComplaints } from "./table_words.js";
  * @property {HTMLElement} grid-count
  * @property {HTMLSelectElement} grid-label
  * @property {HTMLSelectElement} grid-order
+ * @property {HTMLSelectElement} grid-part
+ * @property {HTMLElement} grid-part-choice
  * @property {HTMLInputElement} grid-size
  * @property {HTMLElement} grid-space
  * @property {HTMLSelectElement} grid-state

@@ -1,7 +1,7 @@
 // Use trained models: on new photos, in files, by other programs.
 
 import { copyOf, part } from "../dom.js";
-import { exportOf, getModels, getUsage, startExport, startUse } from "./api.js";
+import { cancelExport, exportOf, getModels, getUsage, startExport, startUse } from "./api.js";
 import { byId, percent } from "./shell.js";
 
 /**
@@ -41,6 +41,7 @@ export class UseView {
     byId("use-model").onchange = () => this.show();
     byId("export-onnx").onclick = () => this.act(({ name, backbone }) => startExport(name, backbone, "onnx"));
     byId("export-csv").onclick = () => this.act(({ name, backbone }) => startExport(name, backbone, "csv"));
+    byId("cancel-export").onclick = () => this.act(cancelExport);
     byId("copy-command").onclick = () => this.copyCommand();
     document.addEventListener("dragover", (event) => {
       if (this.shell.view === this) event.preventDefault();
@@ -121,6 +122,7 @@ export class UseView {
     for (const made of usage.exports) {
       const wasRunning = before.some((one) => one.state === "running" && one.kind === made.kind && title(one) === title(made));
       if (wasRunning && made.state === "done") this.shell.say(`${FILES[made.kind]} of ${title(made)}: ready to download.`);
+      if (wasRunning && made.state === "none") this.shell.say(`${FILES[made.kind]} of ${title(made)}: cancelled.`);
       if (wasRunning && made.state === "failed") this.shell.say(`${FILES[made.kind]} of ${title(made)}: failed.`);
     }
     this.show();
@@ -131,7 +133,9 @@ export class UseView {
     if (!usage) return;
     byId("no-usable-models").hidden = this.models.length > 0;
     byId("use").hidden = this.models.length === 0;
-    byId("export-onnx").disabled = byId("export-csv").disabled = usage.exports.some(({ state }) => state === "running");
+    const isRunning = usage.exports.some(({ state }) => state === "running");
+    byId("export-onnx").disabled = byId("export-csv").disabled = isRunning;
+    byId("cancel-export").hidden = !isRunning;
     const state = this.stateInWords(usage.use);
     if (byId("use-state").textContent !== state) byId("use-state").textContent = state; // said once
     byId("use-state").classList.toggle("problem", usage.use.state === "failed");
