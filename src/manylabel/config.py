@@ -111,7 +111,7 @@ class ModelConfig:
 
     names: Names = (DEFAULT_BACKBONE,)
     """Backbones: efficientnet_lite0, efficientnet_lite1, efficientnet_lite2, a torchvision name, or
-    "timm/NAME"; `manylabel models` lists them."""
+    "timm/NAME"; `manylabel models` lists them. Names joined by "+" are one model with the features of all."""
 
     head: HeadName = "linear"
     """Head on top of the backbone: one linear layer, an MLP with one hidden layer, or the head of the recipe

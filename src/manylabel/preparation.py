@@ -23,7 +23,7 @@ from manylabel.errors import ConfigError, PhotoError, TableError, nothing_read
 from manylabel.io.cache import cache_limit_bytes, default_cache
 from manylabel.models.classifier import Classifier, build_initial_classifiers, settings_for
 from manylabel.models.device import choose_device
-from manylabel.models.graph import find_split_layer, split_layer_warning
+from manylabel.models.splitting import find_split_layer, split_layer_warning
 from manylabel.models.weights import Provenance
 from manylabel.recipes import check_config, config_to_toml
 from manylabel.report.collect import collect_results

@@ -28,6 +28,15 @@ FAMILIES = (
 )
 
 
+def test_joined_backbones_are_one_file_and_compute_the_same(tmp_path: Path) -> None:
+    name = "efficientnet_lite0+squeezenet1_1"
+    write_untrained(tmp_path / "bundle", name, labels=("sea", "sky", "sun"), head="linear", side_px=64)
+    exported = export(tmp_path / "bundle", "onnx")
+    assert [path.name for path in (tmp_path / "bundle").glob("*.onnx*")] == ["model.onnx"]
+    for row in exported.parity.rows:
+        assert row.max_difference <= 1e-3
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*STUDY, *FAMILIES])
 def test_a_network_is_exported_and_computes_the_same(name: str, tmp_path: Path) -> None:

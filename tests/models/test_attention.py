@@ -15,7 +15,8 @@ from torchvision.models import VisionTransformer
 from manylabel.models import attention
 from manylabel.models.attention import attend, attend_packed, lighten
 from manylabel.models.backbones import Backbone, build_backbone
-from manylabel.models.graph import Trace, split_backbone
+from manylabel.models.graph import Trace
+from manylabel.models.splitting import split_backbone
 from manylabel.preprocess import Preprocessing
 
 DIM, N_TOKENS = 16, 5

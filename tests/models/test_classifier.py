@@ -169,9 +169,16 @@ def test_each_network_gets_the_file_that_carries_its_name() -> None:
     assert weights_files(model) == {"resnet50": Path("r.pth"), "vgg16": Path("v.pth")}
 
 
+def test_each_backbone_of_several_gets_its_file() -> None:
+    model = ModelConfig(names=("vgg16+resnet50", "resnet50"), weights=("resnet50=r.pth",))
+
+    assert weights_files(model) == {"resnet50": Path("r.pth")}
+
+
 @pytest.mark.parametrize(
     ("model", "problem"),
     [
+        (ModelConfig(names=("vgg16+resnet50",), weights=("r.pth",)), "e.g. vgg16=r.pth"),
         (ModelConfig(names=("vgg16", "vgg16")), "vgg16 is named twice"),
         (ModelConfig(names=NAMES, weights=("r.pth",)), "say whose weights 'r.pth' are, e.g. vgg16=r.pth"),
         (ModelConfig(names=NAMES, weights=("resnet5=r.pth",)), "did you mean 'resnet50'?"),

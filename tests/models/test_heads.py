@@ -81,6 +81,22 @@ def test_features_of_one_direction_are_the_same_at_any_length() -> None:
     assert torch.allclose(standardize(features), standardize(10 * features))
 
 
+def test_no_block_of_features_drowns_another() -> None:
+    generator = torch.Generator().manual_seed(0)
+    large, small = (
+        100 * torch.randn(500, 6, generator=generator),
+        0.1 * torch.randn(500, 2, generator=generator),
+    )
+    standardize = Standardize(8, blocks=(6, 2))
+    standardize.measure(torch.cat([large, small], dim=1))
+
+    measured = standardize(torch.cat([large, small], dim=1))
+
+    assert measured[:, :6].std(dim=0).mean().item() == pytest.approx(1, abs=0.01)
+    assert measured[:, 6:].std(dim=0).mean().item() == pytest.approx(1, abs=0.01)
+    torch.testing.assert_close(standardize(torch.cat([10 * large, 3 * small], dim=1)), measured)
+
+
 @pytest.mark.parametrize(
     "standardize", [Standardize(4), Standardize(4, has_unit_length=False)], ids=["length", "no length"]
 )

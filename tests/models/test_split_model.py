@@ -16,7 +16,9 @@ def classifier_on(backbone: Backbone) -> Classifier:
     """Put a head of random weights on a backbone."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        head = build_head("mlp", backbone=backbone.name, n_features=backbone.n_features, n_labels=2)
+        head = build_head(
+            "mlp", backbone=backbone.name, n_features=backbone.n_features, n_labels=2, blocks=backbone.blocks
+        )
     return Classifier(backbone, head, ("sea", "sky")).eval()
 
 
@@ -28,6 +30,7 @@ def classifier_on(backbone: Backbone) -> Classifier:
         ("vgg11", 64, PatchGrid(rows=8, columns=8, layout="channels_first")),
         ("timm/test_vit", 160, PatchGrid(rows=10, columns=10, layout="tokens", n_extra_tokens=1)),
         ("timm/test_convnext", 160, PatchGrid(rows=20, columns=20, layout="channels_first")),
+        ("mobilenet_v2+resnet18", 64, PatchGrid(rows=4, columns=4, layout="channels_first")),
         ("swin_t", 64, PatchGrid(rows=16, columns=16, layout="channels_last")),
     ],
 )
@@ -50,6 +53,10 @@ def test_a_network_without_places_is_said_to_have_none() -> None:
         network, name="flat", n_features=4, preprocessing=Preprocessing(side_px=16), removed=()
     )
     assert locate(classifier_on(backbone)) is None
+
+
+def test_networks_without_common_places_have_none() -> None:
+    assert locate(classifier_on(build_backbone("timm/test_vit+squeezenet1_1", side_px=160))) is None
 
 
 def test_a_network_that_cannot_be_traced_has_none_either() -> None:

@@ -15,9 +15,9 @@ from torchvision import models
 from torchvision.models.vision_transformer import VisionTransformer
 
 from manylabel.errors import WeightsError
-from manylabel.models.backbones import Backbone, build_backbone
+from manylabel.models.backbones import Backbone, build_backbone, members_of
 from manylabel.models.backbones.torchvision import official_weights
-from manylabel.models.weights import load_weights
+from manylabel.models.weights import find_weights, load_weights
 from manylabel.preprocess import Preprocessing
 
 Weights = dict[str, Tensor]
@@ -337,6 +337,26 @@ def test_a_file_counts_more_than_random_weights(tmp_path: Path) -> None:
     torch.save(models.squeezenet1_1().state_dict(), tmp_path / "w.pth")
     provenance = load_weights(build_backbone("squeezenet1_1"), init="random", file=tmp_path / "w.pth")
     assert provenance.init == "file"
+
+
+def test_backbones_that_are_joined_have_their_own_weights(tmp_path: Path) -> None:
+    torch.save(models.squeezenet1_1().state_dict(), tmp_path / "w.pth")
+    joined = build_backbone("efficientnet_lite0+squeezenet1_1", side_px=64).eval()
+    files = {"squeezenet1_1": tmp_path / "w.pth"}
+
+    provenance = find_weights(joined.name, files=files)(joined)
+
+    assert provenance.init == "package"
+    assert "squeezenet1_1: weights of w.pth" in provenance.note
+    for member, file in zip(members_of(joined), (None, tmp_path / "w.pth"), strict=True):
+        alone = build_backbone(member.name, side_px=64).eval()
+        load_weights(alone, file=file)
+        assert all(map(torch.equal, alone.state_dict().values(), member.state_dict().values()))
+
+
+def test_random_weights_of_one_backbone_make_all_random() -> None:
+    joined = build_backbone("squeezenet1_1+mnasnet0_5", side_px=64)
+    assert load_weights(joined, init="random", seed=1).init == "random"
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from manylabel.engines.frozen import plan_engine
 from manylabel.errors import PhotoError, WeightsError
 from manylabel.io.cache import list_cache
 from manylabel.models.classifier import Classifier
-from manylabel.models.graph import split_backbone
 from manylabel.models.heads import build_head
+from manylabel.models.splitting import split_backbone
 from manylabel.preprocess import resize_photo, resize_views
 from manylabel.training import feature_store as feature_store
 from manylabel.training import features

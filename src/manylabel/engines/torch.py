@@ -196,10 +196,13 @@ def _build_classifier(bundle: Bundle, weights: Path) -> Classifier:
         with Budget(weights):
             backbone = build_backbone(config.backbone, side_px=config.preprocessing.side_px, seed=None)
             backbone.preprocessing = config.preprocessing
-            n_features, n_labels = backbone.n_features, len(config.labels)
             with seeded(0):
                 head = build_head(
-                    config.head, backbone=config.backbone, n_features=n_features, n_labels=n_labels
+                    config.head,
+                    backbone=config.backbone,
+                    n_features=backbone.n_features,
+                    n_labels=len(config.labels),
+                    blocks=backbone.blocks,
                 )
     except ConfigError as error:
         raise BundleError(f"{bundle.folder / CONFIG_FILE}: {error}") from error

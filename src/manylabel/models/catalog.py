@@ -16,14 +16,13 @@ from manylabel.errors import ConfigError, WeightsError
 from manylabel.models.backbones import (
     TIMM_PREFIX,
     Backbone,
-    BackboneSource,
     build_backbone,
     short_names,
     source_of,
 )
 from manylabel.models.backbones.base import Outline
+from manylabel.models.backbones.combined import member_names
 from manylabel.models.heads import build_head
-from manylabel.models.hubs import OfficialFile
 from manylabel.types import Progress, ProgressCallback, ignore_progress
 
 _WILDCARDS = frozenset("*?[")
@@ -121,7 +120,13 @@ def _describe(name: str, *, head: HeadName | None, n_labels: int | None) -> Mode
     parameters = _count_parameters(backbone)
     if head is not None and n_labels is not None:
         with Outline():
-            top = build_head(head, backbone=name, n_features=backbone.n_features, n_labels=n_labels)
+            top = build_head(
+                head,
+                backbone=name,
+                n_features=backbone.n_features,
+                n_labels=n_labels,
+                blocks=backbone.blocks,
+            )
         parameters += _count_parameters(top)
     file = source.official_file(name)
     return ModelInfo(
@@ -130,13 +135,20 @@ def _describe(name: str, *, head: HeadName | None, n_labels: int | None) -> Mode
         n_features=backbone.n_features,
         side_px=backbone.preprocessing.side_px,
         license=source.license_of(backbone),
-        weights=_find_weights(source, name, file),
+        weights=_join_statuses([_find_weights(one) for one in member_names(name)]),
         weights_file=None if file is None else file.name,
     )
 
 
-def _find_weights(source: BackboneSource, name: str, file: OfficialFile | None) -> WeightsStatus | None:
-    packaged = source.packaged_file(name)
+def _join_statuses(found: Sequence[WeightsStatus | None]) -> WeightsStatus | None:
+    """Return the status of the weights of several backbones: the worst."""
+    worst_first: tuple[WeightsStatus | None, ...] = ("damaged", None, "downloaded", "installed")
+    return min(found, key=worst_first.index)
+
+
+def _find_weights(name: str) -> WeightsStatus | None:
+    source = source_of(name)
+    packaged, file = source.packaged_file(name), source.official_file(name)
     try:
         if packaged is not None and packaged.find() is not None:
             return "installed"

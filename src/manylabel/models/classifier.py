@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from manylabel.config import FitName, HeadName, ModelConfig, RunConfig
 from manylabel.errors import ConfigError, MissingWeightsError, did_you_mean
 from manylabel.models.backbones import Backbone, build_backbone, seeded, source_of
+from manylabel.models.backbones.combined import member_names
 from manylabel.models.heads import Standardize, build_head
 from manylabel.models.hubs import HubAccess
 from manylabel.models.weights import Provenance, find_weights, urls_to_fetch
@@ -222,10 +223,10 @@ def build_classifier(
     """
     backbone = build_backbone(name, side_px=side_px, seed=seed)
     backbone.preprocessing = replace(backbone.preprocessing, fit=fit)
-    features = backbone.n_features
-    return Classifier(
-        backbone, build_head(head, backbone=name, n_features=features, n_labels=len(labels)), labels
+    built = build_head(
+        head, backbone=name, n_features=backbone.n_features, n_labels=len(labels), blocks=backbone.blocks
     )
+    return Classifier(backbone, built, labels)
 
 
 def build_initial_classifiers(
@@ -248,11 +249,14 @@ def build_initial_classifiers(
         source_of(name)
     hubs = HubAccess()
     if model.init == "official":
-        hubs.ask(urls_to_fetch([name for name in model.names if name not in files]))
+        singles = [one for name in model.names if name not in files for one in member_names(name)]
+        hubs.ask(urls_to_fetch([name for name in singles if name not in files]))
     initial = []
     for name in model.names:
         try:
-            load = find_weights(name, init=model.init, file=files.get(name), seed=seed, hubs=hubs)
+            load = find_weights(
+                name, init=model.init, file=files.get(name), files=files, seed=seed, hubs=hubs
+            )
             classifier = _build(name, model=model, labels=labels, tta=tta, seed=seed, is_loaded=True)
             provenance = load(classifier.backbone)
         except MissingWeightsError as error:
@@ -303,7 +307,7 @@ def _build(
 
 
 def weights_files(model: ModelConfig) -> dict[str, Path]:
-    """Return the weights file of each model that has one.
+    """Return the weights file of each backbone that has one.
 
     Examples:
         >>> weights_files(ModelConfig(names=("resnet50",), weights=("r.pth",)))["resnet50"].name
@@ -319,17 +323,18 @@ def weights_files(model: ModelConfig) -> dict[str, Path]:
     if twice:
         raise ConfigError(f"model.names: {', '.join(sorted(twice))} is named twice")
     files = {}
+    singles = [single for name in names for single in member_names(name)]
     for given in model.weights:
         name, equals, file = given.partition("=")
-        if equals and name in names:
+        if equals and name in singles:
             files[name] = Path(file)
-        elif len(names) == 1 and not (equals and not Path(given).exists()):
+        elif len(names) == len(singles) == 1 and not (equals and not Path(given).exists()):
             files[names[0]] = Path(given)
         elif equals:
             raise ConfigError(
-                f"model.weights: '{given}' names no model of this run{did_you_mean(name, names) or '.'} "
-                f"The models are: {', '.join(names)}"
+                f"model.weights: '{given}' names no model of this run{did_you_mean(name, singles) or '.'} "
+                f"The models are: {', '.join(dict.fromkeys(singles))}"
             )
         else:
-            raise ConfigError(f"model.weights: say whose weights '{given}' are, e.g. {names[0]}={given}")
+            raise ConfigError(f"model.weights: say whose weights '{given}' are, e.g. {singles[0]}={given}")
     return files

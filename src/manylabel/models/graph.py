@@ -1,15 +1,13 @@
-"""Trace a backbone to the graph of its operations (torch.fx), and split it in two.
+"""Trace a backbone to the graph of its operations (torch.fx).
 
-In:  a backbone; the name of the layer to split it behind, by default below the last stage or stages.
+In:  a backbone.
 Out: its split layers; the part below one, photos in, activations out; the part above it, activations in,
-     features
-     out. No model is named here.
+     features out. No model is named here.
 
 A split is possible behind every module whose output is all that the rest of the model reads.
 """
 
 import inspect
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,16 +17,9 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from manylabel.errors import ConfigError, did_you_mean
-from manylabel.models.attention import lighten
+from manylabel.errors import ConfigError
 from manylabel.models.backbones import Backbone, pool_features
 from manylabel.models.device import evaluating
-
-_TARGET_SHARE = 0.25
-_SHARES = (0.08, 0.45)
-_MUCH = 0.5
-_NESTING_COST = 0.3
-_SIZE_COST = 0.4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,131 +225,3 @@ def _defaults(network: nn.Module) -> dict[str, Any] | None:
         for argument in arguments
         if argument.default is not inspect.Parameter.empty
     } or None
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class SplitBackbone:
-    """The two parts of a backbone; they share its weights, in modules of the same names.
-
-    Attributes:
-        below: Normalised photos [n, 3, side_px, side_px] in, activations [n, *layer.shape] out.
-        above: Activations in, features [n, n_features] out.
-        layer: The split layer.
-    """
-
-    below: fx.GraphModule
-    above: UpperPart
-    layer: SplitLayer
-
-
-def split_layer_warning(layer: SplitLayer) -> str | None:
-    """Return a warning where more is fine-tuned than a few hundred photos are enough for; else None.
-
-    Measured on 160 photos with MobileNetV2: fine-tuning above ``features.7`` lost 3.4 mAP against the head
-    alone, above ``features.0`` 36.8; above the default layer it gained 1.6.
-    """
-    if layer.share_above <= _MUCH:
-        return None
-    return (
-        f"training.split_layer: {layer.share_above:.0%} of the model's multiplications lie above "
-        f"'{layer.name}', by default about {_TARGET_SHARE:.0%}; with few photos, fine-tuning that much "
-        "can do worse than a head alone (--tune head): compare the two"
-    )
-
-
-def find_split_layer(backbone: Backbone, name: str | None = None) -> SplitLayer:
-    """Return the layer that ``split_backbone`` would use; arguments and errors are the same."""
-    return _find_split_layer(Trace(backbone), name)
-
-
-def split_backbone(backbone: Backbone, name: str | None = None) -> SplitBackbone:
-    """Split a backbone in two.
-
-    Args:
-        backbone: Stays as it is; the parts use its modules.
-        name: Path of the module to split behind, e.g. ``"layer3"``. Not given: ``choose_split_layer``.
-
-    Raises:
-        ConfigError: The model cannot be traced, or cannot be split there.
-
-    Examples:
-        >>> import torch
-        >>> from manylabel.models.backbones import build_backbone
-        >>> parts = split_backbone(build_backbone("squeezenet1_1", side_px=64), "features.10")
-        >>> parts.layer.shape
-        (384, 3, 3)
-        >>> activations = parts.below.eval()(torch.zeros(2, 3, 64, 64))  # [2, 384, 3, 3]
-        >>> parts.above.eval()(activations).shape
-        torch.Size([2, 512])
-    """
-    trace = Trace(backbone)
-    found = _find_split_layer(trace, name)
-    below, above = trace.split(found.name)
-    weight = next(backbone.network.parameters())
-    example = torch.randn(2, *found.shape, generator=torch.Generator().manual_seed(0)).to(weight)
-    above = UpperPart(lighten(above.network, example))
-    return SplitBackbone(below=below, above=above, layer=found)
-
-
-def _find_split_layer(trace: Trace, name: str | None) -> SplitLayer:
-    layers = {layer.name: layer for layer in _useful_layers(trace)}
-    network = trace.backbone.name
-    if not layers:
-        raise ConfigError(
-            f"{network} cannot be partially fine-tuned: it has no layer that all later layers depend on; "
-            "use --tune head or --tune full"
-        )
-    if name is None:
-        return choose_split_layer(list(layers.values()))
-    if name not in layers:
-        near = sorted(
-            layers.values(),
-            key=lambda layer: (nesting(layer.name), abs(layer.share_above - _TARGET_SHARE)),
-        )
-        known = ", ".join(layer.name for layer in near[:8])
-        hint = did_you_mean(name, list(layers))
-        raise ConfigError(
-            f"training.split_layer: {network} cannot be split behind '{name}'{hint or ';'} "
-            f"possible, among others: {known}"
-        )
-    return layers[name]
-
-
-def list_split_layers(backbone: Backbone) -> tuple[SplitLayer, ...]:
-    """Return the layers behind which a backbone can be split, from photo to features.
-
-    Raises:
-        ConfigError: The model cannot be traced.
-    """
-    return tuple(_useful_layers(Trace(backbone)))
-
-
-def _useful_layers(trace: Trace) -> list[SplitLayer]:
-    """Return the split layers with anything to train above them."""
-    return [layer for layer in trace.split_layers() if layer.share_above > 0]
-
-
-def choose_split_layer(layers: list[SplitLayer]) -> SplitLayer:
-    """Choose the layer above which about a quarter of the multiplications lie.
-
-    Of layers that come near, whole stages are preferred to modules inside them, and small activations to
-    large ones, because activations are kept on disk for many views of every photo.
-
-    Args:
-        layers: All split layers of a model, at least one.
-
-    Examples:
-        >>> choose_split_layer([SplitLayer(name="layer2", share_above=0.46, shape=(512, 28, 28)),
-        ...     SplitLayer(name="layer3", share_above=0.2, shape=(1024, 14, 14)),
-        ...     SplitLayer(name="layer4.1", share_above=0.05, shape=(2048, 7, 7))]).name
-        'layer3'
-    """
-    near = [layer for layer in layers if _SHARES[0] <= layer.share_above <= _SHARES[1]] or layers
-    smallest = min(math.prod(layer.shape) for layer in near)
-
-    def cost(layer: SplitLayer) -> float:
-        distance = abs(math.log(max(layer.share_above, 1e-6) / _TARGET_SHARE))
-        size = math.log2(math.prod(layer.shape) / smallest)
-        return distance + _SIZE_COST * size + _NESTING_COST * nesting(layer.name)
-
-    return min(near, key=cost)

@@ -8,7 +8,7 @@ A new head is one function of the shape ``HeadBuilder``, one entry in ``HEADS``,
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -55,7 +55,8 @@ class Standardize(nn.Module):
     about 1): photos differ in contrast and clutter more than in what they show. Then the mean of the training
     photos is taken off and everything divided by one standard deviation. One number for all features keeps
     their relative sizes: features that hardly vary are mostly noise, and dividing each by its own deviation
-    would blow them up. docs/results.md gives what this is worth.
+    would blow them up. docs/results.md gives what this is worth. The features of several backbones are
+    brought to a common scale block by block: none drowns another.
 
     Until ``measure`` is called, no mean is taken off. Both statistics are saved with the weights; they are no
     parameters.
@@ -63,16 +64,19 @@ class Standardize(nn.Module):
     Args:
         n_features: Number of features.
         has_unit_length: Whether every photo's features are brought to the same length.
+        blocks: Number of features of each backbone; not given: there is one.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, n_features: int, *, has_unit_length: bool = True) -> None:
+    def __init__(self, n_features: int, *, has_unit_length: bool = True, blocks: Sequence[int] = ()) -> None:
         super().__init__()
         self.has_unit_length = has_unit_length
+        self.blocks = tuple(blocks) or (n_features,)
         self.register_buffer("mean", torch.zeros(n_features))
-        self.register_buffer("std", torch.ones(()))
+        # One number; of several backbones a number per feature, the same within a block.
+        self.register_buffer("std", torch.ones(() if len(self.blocks) == 1 else (n_features,)))
 
     def extra_repr(self) -> str:
         """Describe what is neither a parameter nor a buffer."""
@@ -89,9 +93,11 @@ class Standardize(nn.Module):
             tensor([[1., 0.]])
         """
         lengthened = self._lengthen(features).cpu().double()  # MPS has no float64
-        std = lengthened.std(dim=0, correction=0).mean()
+        deviations = torch.split(lengthened.std(dim=0, correction=0), [*self.blocks])
+        stds = torch.stack([deviation.mean() for deviation in deviations])
+        stds = torch.where(stds > 1e-6, stds, 1.0)
         self.mean.copy_(lengthened.mean(dim=0))
-        self.std.copy_(torch.where(std > 1e-6, std, 1.0))
+        self.std.copy_(stds[0] if len(stds) == 1 else stds.repeat_interleave(torch.tensor(self.blocks)))
 
     def forward(self, features: Tensor) -> Tensor:
         """Return standardized features [n, n_features]."""
@@ -101,10 +107,14 @@ class Standardize(nn.Module):
         if not self.has_unit_length:
             return features
         # In float32 also under autocast: a length is a sum over thousands of squares.
-        return functional.normalize(features.float(), dim=-1) * math.sqrt(features.shape[-1])
+        blocks = torch.split(features.float(), [*self.blocks], dim=-1)
+        scaled = [functional.normalize(block, dim=-1) * math.sqrt(block.shape[-1]) for block in blocks]
+        return scaled[0] if len(scaled) == 1 else torch.cat(scaled, dim=-1)
 
 
-def build_head(name: HeadName, *, backbone: str, n_features: int, n_labels: int) -> nn.Sequential:
+def build_head(
+    name: HeadName, *, backbone: str, n_features: int, n_labels: int, blocks: Sequence[int] = ()
+) -> nn.Sequential:
     """Build a head with random weights from torch's generator.
 
     Args:
@@ -112,6 +122,7 @@ def build_head(name: HeadName, *, backbone: str, n_features: int, n_labels: int)
         backbone: Name of the backbone; the heads of the study differ by it.
         n_features: Features per photo that the backbone gives.
         n_labels: Number of labels.
+        blocks: Features of each of several backbones.
 
     Returns:
         A ``Standardize`` and the layers of the head, the last of them linear.
@@ -121,7 +132,7 @@ def build_head(name: HeadName, *, backbone: str, n_features: int, n_labels: int)
         Linear(in_features=2048, out_features=10, bias=True)
     """
     entry = HEADS[name]
-    standardize = Standardize(n_features, has_unit_length=entry.has_unit_length)
+    standardize = Standardize(n_features, has_unit_length=entry.has_unit_length, blocks=blocks)
     return nn.Sequential(standardize, *entry.build(backbone, n_features, n_labels))
 
 

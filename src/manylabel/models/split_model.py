@@ -6,15 +6,18 @@ Out: the same network in two parts that share its weights: pixels to logits, fea
 """
 
 import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from manylabel.errors import ConfigError
+from manylabel.models.backbones import members_of
 from manylabel.models.classifier import Classifier
 from manylabel.models.device import evaluating
 from manylabel.models.graph import SplitLayer, Trace, nesting
+from manylabel.models.splitting import split_traces
 from manylabel.patch_grid import PatchGrid, find_grid, group_patches, occlude_patches
 
 _N_TRIED = 4
@@ -81,20 +84,29 @@ def locate(classifier: Classifier) -> SplitClassifier | None:
         Both parts; None where the model cannot be traced, or occluding a patch changes nothing anywhere.
     """
     try:
-        trace = Trace(classifier.backbone)
+        traces = [Trace(member) for member in members_of(classifier.backbone)]
     except ConfigError:
         return None
     with evaluating(classifier):
-        for layer in sorted(trace.split_layers(), key=_cost):
-            grid = find_grid(layer.shape)
+        for layers in _candidates(traces):
+            parts = split_traces(classifier.backbone, traces, layers, is_lightened=False)
+            grid = find_grid(parts.layer.shape)
             if grid is None:
                 continue
-            below, above = trace.split(layer.name)
-            upper = UpperClassifier(above, classifier.head)
-            split = SplitClassifier(classifier, below=below, upper=upper, grid=grid).eval()
+            upper = UpperClassifier(parts.above, classifier.head)
+            split = SplitClassifier(classifier, below=parts.below, upper=upper, grid=grid).eval()
             if _responds(split, side_px=classifier.preprocessing.side_px):
                 return split
     return None
+
+
+def _candidates(traces: Sequence[Trace]) -> Iterator[list[SplitLayer]]:
+    """Yield a layer of each backbone, the best of the first one first; the others have the same patches."""
+    first, *others = [sorted(trace.split_layers(), key=_cost) for trace in traces]
+    for layer in first:
+        same = [[one for one in layers if one.shape[1:] == layer.shape[1:]] for layers in others]
+        if all(same):
+            yield [layer, *(layers[0] for layers in same)]
 
 
 def _cost(layer: SplitLayer) -> float:

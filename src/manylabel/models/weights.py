@@ -4,7 +4,7 @@ In:  a backbone, the kind of weights, a seed.
 Out: the same backbone with its weights, and their ``Provenance``.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +13,8 @@ from pathlib import Path
 from manylabel.config import DEFAULT_BACKBONE, InitName
 from manylabel.errors import MissingWeightsError, WeightsError
 from manylabel.io.files import file_sha256
-from manylabel.models.backbones import Backbone, build_backbone, source_of
+from manylabel.models.backbones import Backbone, build_backbone, members_of, source_of
+from manylabel.models.backbones.combined import member_names
 from manylabel.models.backbones.module import ModuleSource
 from manylabel.models.hubs import HUB_ERRORS, HubAccess, OfficialFile, OfflineError, PackagedFile
 from manylabel.models.weight_files import Weights, first_mismatch, read_weights, reason_of
@@ -27,7 +28,7 @@ class Provenance:
     Attributes:
         init: The kind of source.
         note: The same in words, for tables and reports.
-        sha256: SHA-256 of the file in hexadecimal digits; None for random weights.
+        sha256: SHA-256 of the file in hexadecimal digits; None for random weights, and of several files.
     """
 
     init: WeightsSource
@@ -44,6 +45,7 @@ def find_weights(
     *,
     init: InitName = "official",
     file: Path | None = None,
+    files: Mapping[str, Path] | None = None,
     seed: int = 0,
     hubs: HubAccess | None = None,
 ) -> WeightsLoader:
@@ -56,6 +58,7 @@ def find_weights(
         name: Name of the backbone.
         init: Kind of weights where no file is given.
         file: Weights to take instead, .pth or .safetensors, with or without a classifier.
+        files: The same, by name, for the backbones that one joins.
         seed: Seed of random weights; torch's own generator is left as it was.
         hubs: Which hubs answer, shared by all backbones of a run. Not given: they are asked.
 
@@ -68,6 +71,11 @@ def find_weights(
     """
     if file is not None:
         return partial(_load_file, file=file)
+    names = member_names(name)
+    if len(names) > 1:
+        given = {} if files is None else files
+        loaders = [find_weights(one, init=init, file=given.get(one), seed=seed, hubs=hubs) for one in names]
+        return partial(_load_members, loaders=loaders)
     source = source_of(name)
     if isinstance(source, ModuleSource):
         return partial(_keep_own, is_pretrained=source.is_pretrained(name))
@@ -123,16 +131,30 @@ def urls_to_fetch(names: Sequence[str]) -> tuple[str, ...]:
     """Return the addresses of the official weights that are not on this machine.
 
     Args:
-        names: Names of backbones.
+        names: Names of single backbones.
     """
     urls = []
-    for name in names:
+    for name in dict.fromkeys(names):
         source = source_of(name)
         packaged, official = source.packaged_file(name), source.official_file(name)
         is_installed = packaged is not None and packaged.is_installed()
         if official is not None and not is_installed and official.find() is None:
             urls.append(official.url)
     return tuple(urls)
+
+
+def _load_members(backbone: Backbone, *, loaders: Sequence[WeightsLoader]) -> Provenance:
+    """Load the weights of each backbone that one joins."""
+    members = members_of(backbone)
+    found = [load(member) for member, load in zip(members, loaders, strict=True)]
+    kinds = [provenance.init for provenance in found]
+    notes = [f"{member.name}: {provenance.note}" for member, provenance in zip(members, found, strict=True)]
+    return Provenance(
+        # Random weights of one make the features of all hardly better than random.
+        init="random" if "random" in kinds else kinds[0],
+        note="; ".join(notes),
+        sha256=None,
+    )
 
 
 def _fetch(backbone: Backbone, *, official: OfficialFile, packaged: PackagedFile | None) -> Provenance:

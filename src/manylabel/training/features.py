@@ -28,7 +28,7 @@ from manylabel.engines.frozen import EnginePlan, FrozenModel
 from manylabel.errors import WeightsError
 from manylabel.io.cache import feature_path
 from manylabel.models.classifier import Classifier
-from manylabel.models.graph import SplitBackbone
+from manylabel.models.splitting import SplitBackbone
 from manylabel.preprocess import PixelArray, Preprocessing, resize_views
 from manylabel.training.batches import draw_view, prefetch, render_view
 from manylabel.training.feature_store import FeatureWriter, FrozenFeatures, read_or_compute

@@ -89,6 +89,33 @@ def test_what_learned_is_in_the_whole_network(
         np.testing.assert_allclose(method.scores(fit, rows), expected, atol=2e-3)
 
 
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_joined_backbones_learn_together(
+    engine: str,
+    store: PhotoStore,
+    shapes_table: LabelTable,
+    feature_cache: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    joined = build_classifier("squeezenet1_1+mobilenet_v2", labels=shapes_table.labels, side_px=32)
+    before = copy.deepcopy(joined.state_dict())
+    method = method_of(joined, store, shapes_table, feature_cache, split_layer=None, engine=engine)
+    fit = method.fit(FitRows(train=TRAIN, watched=NONE, val=NONE))
+
+    whole = TorchPredictor(
+        fit.classifier, thresholds=Thresholds(values=np.full(3, 0.5), origin=""), precision=torch.float32
+    )
+    expected = whole.predict_proba([store[row] for row in OTHERS.tolist()])
+    np.testing.assert_allclose(method.scores(fit, OTHERS), expected, atol=2e-3)
+    moved = {
+        name for name, value in fit.classifier.state_dict().items() if not torch.equal(before[name], value)
+    }
+    for member in ("backbone.network.members.0.", "backbone.network.members.1."):
+        assert any(name.startswith(member) for name in moved)
+        assert not any(name.startswith(f"{member}network.features.0.") for name in moved)
+    assert not caplog.records  # OpenVINO computes what torch does
+
+
 def test_only_what_lies_above_the_cut_learns_and_the_start_stays(
     tiny_classifier: Classifier, store: PhotoStore, shapes_table: LabelTable, feature_cache: Path
 ) -> None:

@@ -20,6 +20,7 @@ from manylabel.models.backbones.base import (
     seeded,
 )
 from manylabel.models.backbones.bundled import BundledSource
+from manylabel.models.backbones.combined import CombinedSource, members_of
 from manylabel.models.backbones.module import ModuleSource, register_backbone
 from manylabel.models.backbones.timm import TIMM_PREFIX, TimmSource
 from manylabel.models.backbones.torchvision import TorchvisionSource
@@ -30,6 +31,7 @@ __all__ = [
     "Backbone",
     "BackboneSource",
     "build_backbone",
+    "members_of",
     "pool_features",
     "register_backbone",
     "seeded",
@@ -38,7 +40,13 @@ __all__ = [
     "timm_name",
 ]
 
-SOURCES: list[BackboneSource] = [BundledSource(), TorchvisionSource(), ModuleSource(), TimmSource()]
+SOURCES: list[BackboneSource] = [
+    CombinedSource(lambda name: source_of(name)),
+    BundledSource(),
+    TorchvisionSource(),
+    ModuleSource(),
+    TimmSource(),
+]
 """All sources; the first that has a name builds it. timm comes last, because it takes a while to import."""
 
 
@@ -116,6 +124,8 @@ def timm_name(name: str) -> str | None:
         ('tf_efficientnet_lite0', 'resnet50.tv_in1k', None)
     """
     bundled = BundledSource()
+    if CombinedSource(source_of).has(name):
+        return None
     if bundled.has(name):
         return bundled.architecture(name)
     return name.removeprefix(TIMM_PREFIX) if name.startswith(TIMM_PREFIX) else None

@@ -29,6 +29,7 @@ class Backbone(nn.Module):
         name: Its name, e.g. ``"efficientnet_lite0"``, ``"resnet50"`` or ``"timm/vit_tiny_patch16_224"``.
         n_features: Number of features per photo.
         preprocessing: How a photo becomes the pixels that the model was trained on.
+        blocks: Number of features of each backbone that this one joins; its own alone where it joins none.
         removed: First parts of the names of weights that official files have and this model has not: those
             of the classifier and of auxiliary heads.
     """
@@ -41,6 +42,7 @@ class Backbone(nn.Module):
         n_features: int,
         preprocessing: Preprocessing,
         removed: tuple[str, ...],
+        blocks: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
         self.network = network
@@ -48,6 +50,7 @@ class Backbone(nn.Module):
         self.n_features = n_features
         self.preprocessing = preprocessing
         self.removed = removed
+        self.blocks = blocks or (n_features,)
 
     def forward(self, photos: Tensor) -> Tensor:
         """Return features [n, n_features] of normalised photos [n, 3, side_px, side_px]."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from manylabel.models.classifier import Classifier
 from manylabel.models.device import infer
-from manylabel.models.graph import UpperPart, split_backbone
+from manylabel.models.splitting import split_backbone
 from manylabel.training.batches import FeatureBatches, as_tensor, shared_tensor
 from manylabel.training.features import FrozenPart
 from manylabel.training.methods.base import (
@@ -51,7 +51,7 @@ class Top(nn.Module):
         head: Turns features into logits.
     """
 
-    def __init__(self, backbone: UpperPart, head: nn.Sequential) -> None:
+    def __init__(self, backbone: nn.Module, head: nn.Sequential) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head

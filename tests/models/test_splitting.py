@@ -8,8 +8,8 @@ from torch import nn
 
 from manylabel.errors import ConfigError
 from manylabel.models.backbones import Backbone, build_backbone
-from manylabel.models.graph import (
-    SplitLayer,
+from manylabel.models.graph import SplitLayer, UpperPart
+from manylabel.models.splitting import (
     choose_split_layer,
     find_split_layer,
     list_split_layers,
@@ -59,11 +59,45 @@ def test_both_parts_together_give_what_the_whole_gives(name: str) -> None:
 def test_the_parts_share_the_weights_of_the_whole_and_nothing_with_each_other() -> None:
     backbone = build_backbone("squeezenet1_1", side_px=64)
     parts = split_backbone(backbone, "features.9")
+    assert isinstance(parts.above, UpperPart)
     below, above = dict(parts.below.named_parameters()), dict(parts.above.network.named_parameters())
 
     assert not below.keys() & above.keys()
     assert {**below, **above}.keys() == dict(backbone.network.named_parameters()).keys()
     assert all(backbone.network.get_parameter(name) is weight for name, weight in (below | above).items())
+
+
+@pytest.mark.parametrize(
+    ("name", "side_px", "layer", "shape"),
+    [
+        ("mobilenet_v2+resnet18", 64, "features.13+layer3", (352, 4, 4)),
+        ("mobilenet_v2+resnet18", 64, None, (4736,)),
+        ("timm/test_vit+resnet18", 160, None, (32064,)),
+    ],
+)
+def test_joined_backbones_are_split_in_each(
+    name: str, side_px: int, layer: str | None, shape: tuple[int, ...]
+) -> None:
+    backbone = build_backbone(name, side_px=side_px).eval()
+    photos = torch.randn(2, 3, side_px, side_px, generator=torch.Generator().manual_seed(0))
+
+    parts = split_backbone(backbone, layer)
+
+    assert find_split_layer(backbone, layer) == parts.layer
+    with torch.inference_mode():
+        activations = parts.below.eval()(photos)
+        torch.testing.assert_close(parts.above.eval()(activations), backbone(photos))
+    assert tuple(activations.shape[1:]) == parts.layer.shape == shape
+    below = {id(weight) for weight in parts.below.parameters()}
+    assert below.isdisjoint(id(weight) for weight in parts.above.parameters())
+
+
+def test_joined_backbones_are_split_behind_given_layers() -> None:
+    backbone = build_backbone("mobilenet_v2+resnet18", side_px=64)
+
+    assert find_split_layer(backbone, "features.16+layer3").name == "features.16+layer3"
+    with pytest.raises(ConfigError, match="names 3 layers, and 2 models are joined"):
+        find_split_layer(backbone, "a+b+c")
 
 
 def test_every_listed_cut_can_be_made() -> None:
