@@ -89,7 +89,8 @@ def test_a_table_error_says_every_problem_on_a_line_of_its_own() -> None:
 def test_a_missing_extra_says_how_to_install_it() -> None:
     error = MissingExtraError("Training", "train")
     assert str(error) == (
-        "Training needs more than the base install: pip install '.[train]' in a clone of manylabel"
+        "Training needs the extra 'train', which is not installed: "
+        "pip install '.[train]' in a clone of manylabel"
     )
     assert error.extra == "train"
 

@@ -92,10 +92,26 @@ def finish_in_the_grid(page: Any, labels: list[str]) -> None:
         page.wait_for_selector("#rest:disabled")
 
 
+def use(page: Any) -> None:
+    """Do step 9."""
+    page.locator("#models button.use-model").click()
+    page.wait_for_selector("#use-model:has-text('model 1, efficientnet_lite0')")
+    page.locator("#start-use").click()
+    page.wait_for_selector("#use-state:has-text('is in use')")
+    frame = page.frame_locator("#use-frame")
+    frame.locator("#files").set_input_files("postcards/images/0001.jpg")
+    frame.locator(".card figcaption:has-text('0001.jpg')").wait_for()
+    for button in ("#export-onnx", "#export-csv"):
+        page.locator(button).click()
+        page.wait_for_selector(f"{button}:disabled")
+        page.wait_for_selector(f"{button}:enabled")
+    assert page.locator("#exports a:visible").count() == 2
+
+
 def test_an_unlabeled_folder_becomes_a_trained_model(page: Any) -> None:
     truth = read_table(Path("postcards/labels.csv"), photos=Path("postcards/images"))
     steps = re.findall(r"^\d\. \*\*(.*?)\.\*\*", tutorial(), re.MULTILINE)
-    assert len(steps) == 6
+    assert len(steps) == 7
 
     labels = add_labels(page)
     assert sorted(labels) == sorted(truth.labels)
@@ -115,7 +131,10 @@ def test_an_unlabeled_folder_becomes_a_trained_model(page: Any) -> None:
     page.wait_for_selector("#training-state:has-text('model 1 was trained in')")
     assert "efficientnet_lite0" in page.locator("#models tbody tr").inner_text()
     page.frame_locator("#report").locator("h1").wait_for()
-    assert Path("postcards/images.models/model 1/models/efficientnet_lite0/weights.safetensors").is_file()
+    bundle = Path("postcards/images.models/model 1/models/efficientnet_lite0")
+    assert (bundle / "weights.safetensors").is_file()
+    use(page)
+    assert (bundle / "model.onnx").is_file()
 
 
 def test_what_was_labeled_by_keys_is_in_the_table(page: Any) -> None:

@@ -112,7 +112,7 @@ class MissingExtraError(ManylabelError):
 
     def __init__(self, what: str, extra: str) -> None:
         """Add the install command to the message."""
-        super().__init__(f"{what} needs more than the base install: {install_hint(extra)}")
+        super().__init__(f"{what} needs the extra '{extra}', which is not installed: {install_hint(extra)}")
         self.extra = extra
 
 

@@ -491,9 +491,21 @@ def test_two_processes_cannot_change_the_same_labels(photos: Path, table: Path) 
         LabelStore(photos, table)
 
 
+def test_a_label_may_change_the_case_of_its_name(photos: Path, table: Path) -> None:
+    with LabelStore(photos, table) as store:
+        assert store.rename_label(ADA, "boat", "Boat") == "Boat"
+        with pytest.raises(InputError, match="there is a label 'Boat' already"):
+            store.rename_label(ADA, "beach", "boat")
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("boat", "there is a label 'boat' already"), ("\u200b ", "empty name"), ("", "empty name")],
+    [
+        ("boat", "there is a label 'boat' already"),
+        ("BOAT", "there is a label 'boat' already"),
+        ("\u200b ", "empty name"),
+        ("", "empty name"),
+    ],
 )
 def test_a_label_needs_a_name_of_its_own(name: str, message: str, photos: Path, table: Path) -> None:
     with LabelStore(photos, table) as store, pytest.raises((InputError, ConfigError), match=message):

@@ -81,7 +81,7 @@ def test_a_node_without_a_library_says_so(
     entry = replace(ENGINES["openvino"], is_installed=lambda: False)
     monkeypatch.setitem(ENGINES, "openvino", entry)
     (tmp_path / "scores/_parts/.token").touch()
-    assert "The engine 'openvino' needs more than the base install" in open_on_a_node(job)
+    assert "The engine 'openvino' needs the extra 'openvino'" in open_on_a_node(job)
 
 
 def test_a_job_for_other_machines_has_whole_paths_and_no_files_of_thresholds(

@@ -99,7 +99,7 @@ def test_a_missing_library_of_a_storage_is_told(monkeypatch: pytest.MonkeyPatch)
         InputError, match="s3:// URLs need another library: Please install the library for s3"
     ):
         RemotePhoto("s3://bucket/a.jpg").read()
-    with pytest.raises(MissingExtraError, match="Reading photos from URLs needs more than the base install"):
+    with pytest.raises(MissingExtraError, match="Reading photos from URLs needs the extra 'remote'"):
         RemotePhoto("https://example.org/a.jpg").read()
     check_scheme.cache_clear()
 

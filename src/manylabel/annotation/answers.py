@@ -125,6 +125,21 @@ class Answers:
         if label in self.labels:
             raise InputError(f"there is a label '{label}' already")
 
+    def check_wanted(self, label: str, *, renames: str | None = None) -> None:
+        """Check that a name that somebody typed differs from those of all labels in more than case.
+
+        Args:
+            label: The name.
+            renames: The label that is to get it.
+
+        Raises:
+            InputError: There is such a label.
+        """
+        self.check_new(label)
+        for other in self.labels:
+            if other != renames and other.casefold() == label.casefold():
+                raise InputError(f"there is a label '{other}' already")
+
     def set_changes(
         self, name: str, answers: Iterable[tuple[str, Answer]], *, confirms: bool = False
     ) -> list[Change]:

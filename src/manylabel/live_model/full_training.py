@@ -22,7 +22,7 @@ from manylabel.types import LabelTable, Progress
 
 _NICE = 10
 _SECONDS_BETWEEN_REPORTS = 0.2
-_SOURCE = "labeled with manylabel app"
+_SOURCE = "the answers given in manylabel app"
 
 
 def main() -> None:

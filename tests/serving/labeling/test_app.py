@@ -168,7 +168,10 @@ def test_labels_are_added_and_renamed_as_text_not_as_markup(page: Any) -> None:
     page.locator("summary").nth(2).click()
     page.locator("details[open] input").fill("boat")
     page.locator("details[open] button[type=submit]").click()
-    wait_for_answer(page, "is now boat. Press U to undo.")
+    page.wait_for_selector("details[open] .hint:has-text('again to merge the two into boat')")
+    assert page.locator(".label-name").count() == 3
+    page.locator("details[open] button[type=submit]").click()
+    wait_for_answer(page, "was merged into boat, now on 0 photos. Press U to undo.")
     assert page.locator(".label-name").all_inner_texts() == ["beach", "boat"]
 
 
@@ -301,6 +304,20 @@ def test_the_grid_shows_one_part_of_the_split(page: Any, labeling: Labeling) -> 
     assert page.locator(".tile").get_attribute("aria-label") == "c.jpg: beach present"
     page.select_option("#grid-part", "none")
     assert page.locator(".tile").count() == 2
+
+
+def test_a_photo_of_the_grid_is_shown_large_and_then_alone(page: Any) -> None:
+    page.keyboard.press("g")
+    page.locator(".tile").nth(2).focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("z")
+    page.wait_for_selector("#large[open] p:has-text('b #1 100%.jpg. beach: not answered')")
+    page.keyboard.press("1")  # not for what is behind
+    page.keyboard.press("z")
+    assert not page.is_visible("#large")
+
+    page.keyboard.press("g")
+    page.wait_for_selector("#name:has-text('b #1 100%.jpg')")
 
 
 def test_pictures_of_tiles_that_are_gone_are_no_longer_asked_for(page: Any) -> None:

@@ -193,6 +193,35 @@ def test_a_probable_mistake_is_kept_changed_or_left_open(
     assert assisted.store.answers.answer("a.jpg", "boat") == answer
 
 
+def test_an_answer_that_was_kept_by_mistake_is_asked_about_again(page: Any) -> None:
+    choose_queue(page, "issues")
+    page.wait_for_selector("#question:visible")
+    assert (
+        page.locator("#position")
+        .inner_text()
+        .endswith("1 left in “possible mistakes”. About 1 of them is a mistake, by the model's estimate.")
+    )
+    assert not page.is_visible("#confirm")
+    page.wait_for_selector("#photo[style*='visible']")
+    page.keyboard.press("k")
+    page.wait_for_selector("#status:has-text('0 left in')")
+
+    page.keyboard.press("u")
+
+    page.wait_for_selector("#question:visible")
+    assert page.locator("#name").inner_text() == "a.jpg"
+
+
+def test_what_was_skipped_comes_again(page: Any) -> None:
+    choose_queue(page, "suggested")
+    page.wait_for_selector("#name:has-text('c.jpg')")
+    for name in ("in/d.jpg", "c.jpg", "in/d.jpg"):
+        page.keyboard.press("s")
+        page.wait_for_selector(f"#name:has-text({name!r})")
+    assert "2 left" in page.locator("#position").inner_text()
+    assert not page.is_visible("#done")
+
+
 def test_the_grid_shows_probabilities_and_sorts_by_them_or_by_likeness(page: Any) -> None:
     page.keyboard.press("g")
     page.wait_for_selector(".tile")

@@ -20,6 +20,8 @@ const NAMES = /** @type {Name[]} */ (Object.keys(views));
 /** @param {Name} name */
 function open(name) {
   shell.view = views[name];
+  shell.say(""); // it was about another view
+  shell.settle("change");
   for (const other of NAMES) {
     byId(`${other}-view`).hidden = other !== name;
     byId(`open-${other}`).setAttribute("aria-pressed", String(other === name));
@@ -34,11 +36,21 @@ const goBack = () =>
     async (since) => {
       const changed = await undo(since);
       const rows = Object.keys(changed.answers);
-      if (rows.length === 1) views.label.showPhoto(Number(rows[0]));
+      if (rows.length === 1) views.label.goBackTo(Number(rows[0]));
       return changed;
     },
     () => shell.say("Undone."),
   );
+
+// From the grid, the photo that has the focus is shown.
+function switchGrid() {
+  const isGrid = shell.view === views.grid;
+  const shown = shell.view?.current();
+  open(isGrid ? "label" : "grid");
+  if (!isGrid || shown === undefined) return;
+  views.label.keep(shown);
+  shell.show();
+}
 
 const showKeys = () => (byId("keys").open ? byId("keys").close() : byId("keys").showModal());
 
@@ -46,7 +58,7 @@ const showKeys = () => (byId("keys").open ? byId("keys").close() : byId("keys").
 const ACTIONS = {
   "?": showKeys,
   u: goBack,
-  g: () => open(shell.view === views.grid ? "label" : "grid"),
+  g: switchGrid,
 };
 
 document.addEventListener("keydown", (event) => {
@@ -59,11 +71,13 @@ document.addEventListener("keydown", (event) => {
   if (isTyping || isPressed || (event.repeat && !event.key.startsWith("Arrow"))) return;
   const key = keyOf(event);
   if (byId("keys").open && key !== "?") return;
+  if (byId("large").open && key !== "z") return;
   if (ACTIONS[key]) ACTIONS[key]();
   else if (!shell.view.keydown(key, event)) return;
   event.preventDefault();
 });
 
+shell.open = open;
 byId("undo").onclick = goBack;
 byId("open-keys").onclick = byId("close-keys").onclick = showKeys;
 for (const name of NAMES) byId(`open-${name}`).onclick = () => open(name);

@@ -11,6 +11,7 @@ import { MS_TO_LOOK } from "./suggestions.js";
  */
 
 const SMALL_PX = 320;
+const LARGE_PX = 1600;
 const GAP_PX = 8;
 const ROWS_BEYOND = 2; // lines of tiles above and below what is seen
 const PAUSE_MS = 60; // pictures that only pass by are not loaded
@@ -53,11 +54,13 @@ export class GridView {
       Home: () => this.focus(0),
       End: () => this.focus(this.rows.length - 1),
       "/": () => byId("grid-text").focus(),
+      z: () => this.enlarge(),
     };
     byId("grid-label").onchange = byId("grid-state").onchange = byId("grid-part").onchange = () => this.choose();
     byId("grid-order").onchange = () => this.chooseOrder();
     byId("grid-text").oninput = () => this.choose();
     byId("grid-size").oninput = () => this.layOut();
+    byId("close-large").onclick = () => byId("large").close();
     byId("rest").onclick = () => this.answerRest();
     byId("grid").onscroll = () => this.layOut();
     new ResizeObserver(() => this.layOut()).observe(byId("grid"));
@@ -221,6 +224,19 @@ export class GridView {
 
   unanswered() {
     return this.label ? this.rows.filter((row) => this.project.answer(row, this.label) === "unknown") : [];
+  }
+
+  // Show the photo in focus large, or no longer.
+  enlarge() {
+    const [dialog, row] = [byId("large"), this.rows[this.place]];
+    if (dialog.open) return dialog.close();
+    if (row === undefined) return;
+    const name = this.project.names[row];
+    const image = part(dialog, "img");
+    image.src = pictureOf(row, name, LARGE_PX);
+    image.alt = name;
+    part(dialog, "p").textContent = this.label ? `${name}. ${this.label}: ${WORDS[this.project.answer(row, this.label)]}` : name;
+    dialog.showModal();
   }
 
   /** @param {string} key */

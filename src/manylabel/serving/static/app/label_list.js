@@ -5,6 +5,7 @@ import { changeLabels } from "./api.js";
 import { WORDS, byId, count, percent } from "./shell.js";
 
 /**
+ * @typedef {import("./queues.js").Question} Question
  * @typedef {import("./shell.js").Shell} Shell
  * @typedef {import("./suggestions.js").Suggestions} Suggestions
  */
@@ -40,9 +41,10 @@ export class LabelList {
   /**
    * @param {number} row
    * @param {Suggestions} suggestions
+   * @param {Question} [question] its label has the probability that the question names
    */
-  show(row, suggestions) {
-    this.showAgain = () => this.show(row, suggestions);
+  show(row, suggestions, question) {
+    this.showAgain = () => this.show(row, suggestions, question);
     const { labels } = this.project;
     part(document, "label.filter").hidden = labels.length <= FEW_LABELS;
     const wanted = byId("filter").value.trim().toLowerCase();
@@ -53,7 +55,7 @@ export class LabelList {
       ...labels
         .map((label, index) => ({ label, key: KEYS[index] ?? "" }))
         .filter(({ label }) => label.toLowerCase().includes(wanted))
-        .map(({ label, key }) => this.rowOf(label, key, row, suggestions)),
+        .map(({ label, key }) => this.rowOf(label, key, row, suggestions, question)),
     );
     if (focused !== null) buttons().find((button) => button.dataset.label === focused)?.focus();
   }
@@ -63,11 +65,12 @@ export class LabelList {
    * @param {string} key
    * @param {number} row
    * @param {Suggestions} suggestions
+   * @param {Question} [question]
    */
-  rowOf(label, key, row, suggestions) {
+  rowOf(label, key, row, suggestions, question) {
     const item = copyOf(byId("label-row"));
     const answer = this.project.answer(row, label);
-    const probability = suggestions.probability(label);
+    const probability = question?.label === label ? (question.probability ?? null) : suggestions.probability(label);
     const isSuggested = suggestions.has(row, label);
     const state = isSuggested ? "suggested" : WORDS[answer];
     const inWords = probability === null ? state : `${state}, ${percent(probability)}`;
@@ -97,14 +100,28 @@ export class LabelList {
     const n = project.count(label, "present");
     const input = part(details, "input");
     input.value = label;
-    part(details, ".hint").textContent = `On ${count(n, "photo")}. Enter the name of another label to merge the two.`;
+    const hint = part(details, ".hint");
+    hint.textContent = `Present on ${count(n, "photo")}. Enter the name of another label to merge the two.`;
+    let merging = ""; // asked about: merging cannot happen by a slip of the keyboard
     part(details, "form").onsubmit = (event) => {
       event.preventDefault();
       const to = input.value.trim();
-      const kind = project.labels.includes(to) ? "merge" : "rename";
-      if (to !== label) shell.change((since) => changeLabels(since, kind, label, to), () => shell.say(`${label} is now ${to}. Press U to undo.`));
+      if (to === label) return;
+      if (!project.labels.includes(to)) {
+        shell.change((since) => changeLabels(since, "rename", label, to), () => shell.say(`${label} is now ${to}. Press U to undo.`));
+        return;
+      }
+      if (merging !== to) {
+        merging = to;
+        hint.textContent = `${to} is on ${count(project.count(to, "present"), "photo")} already, ${label} on ${n}. Press “Rename” again to merge the two into ${to}.`;
+        return;
+      }
+      shell.change(
+        (since) => changeLabels(since, "merge", label, to),
+        () => shell.say(`${label} was merged into ${to}, now on ${count(project.count(to, "present"), "photo")}. Press U to undo.`),
+      );
     };
     part(details, "button.remove").onclick = () =>
-      shell.change((since) => changeLabels(since, "remove", label), () => shell.say(`${label} was removed from ${count(n, "photo")}. Press U to undo.`));
+      shell.change((since) => changeLabels(since, "remove", label), () => shell.say(`${label} was removed with all of its answers (present on ${count(n, "photo")}). Press U to undo.`));
   }
 }

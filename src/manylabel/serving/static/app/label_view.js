@@ -27,7 +27,9 @@ export class LabelView {
     /** @type {Item[]} */
     this.past = []; // what was shown before
     /** @type {Set<string>} */
-    this.passed = new Set(); // what was skipped or decided in this round through a sorted queue
+    this.passed = new Set(); // what was decided in this round through a sorted queue: it may be listed still
+    /** @type {Set<string>} */
+    this.skipped = new Set(); // what comes again behind the last one
     this.suggestions = new Suggestions(shell.project);
     this.list = new LabelList(shell, (label, isUnknown) => this.toggle(label, isUnknown));
     this.isSeen = false; // nothing is answered before the photo is there
@@ -88,6 +90,21 @@ export class LabelView {
   see(isSeen) {
     this.isSeen = isSeen;
     byId("photo").style.visibility = isSeen ? "visible" : "hidden";
+  }
+
+  /**
+   * What was answered last was undone: show it again, with its question.
+   *
+   * @param {number} row
+   */
+  goBackTo(row) {
+    const isShown = this.row === row && this.passed.has(this.item.key); // it was the last one of its queue
+    const last = isShown ? this.item : this.past.at(-1);
+    if (last?.row !== row) return this.showPhoto(row);
+    if (!isShown) this.past.pop();
+    this.passed.delete(last.key);
+    this.skipped.delete(last.key);
+    this.item = last;
   }
 
   begin() {
@@ -152,7 +169,10 @@ export class LabelView {
    */
   confirm(isNone) {
     const { project, row } = this;
-    if (!project.labels.length) return byId("new-label").focus();
+    if (!project.labels.length) {
+      this.shell.say("Add a label first.");
+      return byId("new-label").focus();
+    }
     if (!this.isReady()) return;
     if (this.question?.choices.length) return this.shell.say("Answer the question first: press K, C or X, or S to skip it.");
     if (!isNone && this.isToBeRead()) return;
@@ -164,6 +184,7 @@ export class LabelView {
       () => Object.fromEntries(rest().map((label) => [label, isPresent(label) ? "present" : "absent"])),
       () => {
         const present = project.labels.filter((label) => project.answer(row, label) === "present");
+        this.passed.add(this.item.key);
         this.goOn(1);
         this.shell.say(`${project.names[row]}: ${present.join(", ") || "none of the labels"}. ${this.leftInWords()}`);
       },
@@ -185,6 +206,7 @@ export class LabelView {
       .change(
         (since) => setAnswers(since, choice.answers(this.project), this.queue, { confirms: true }),
         () => {
+          this.passed.add(this.item.key);
           this.goOn(1);
           this.shell.say(`${choice.title}. ${this.leftInWords()}`);
         },
@@ -215,7 +237,7 @@ export class LabelView {
     return QUEUES[this.queue].items(this.project);
   }
 
-  // What is left of the queue: what was decided just now may still be listed.
+  // What is left of the queue; what was skipped is.
   left() {
     const items = this.items();
     return QUEUES[this.queue].isSorted ? items.filter((item) => !this.passed.has(item.key)) : items;
@@ -223,12 +245,16 @@ export class LabelView {
 
   leftInWords() {
     if (this.queue === "unlabeled" || this.queue === "all") return this.shell.leftInWords();
-    return `${this.left().length.toLocaleString("en")} left in “${QUEUES[this.queue].title}”.`;
+    const left = this.left();
+    const wrong = Math.round(left.reduce((sum, item) => sum + (item.question?.wrong ?? 0), 0));
+    const expected = this.queue === "issues" ? ` About ${wrong} of them ${wrong === 1 ? "is a mistake" : "are mistakes"}, by the model's estimate.` : "";
+    return `${left.length.toLocaleString("en")} left in “${QUEUES[this.queue].title}”.${expected}`;
   }
 
   enterQueue() {
     this.past = [];
     this.passed.clear();
+    this.skipped.clear();
     const items = this.items();
     const isSorted = QUEUES[this.queue].isSorted;
     const same = isSorted ? undefined : items.find((item) => item.row === this.row);
@@ -247,19 +273,31 @@ export class LabelView {
       const others = this.items().filter((item) => item.key !== before.key);
       this.item = this.past.pop() ?? others.findLast((item) => item.row < before.row) ?? others.at(-1) ?? before;
       this.passed.delete(this.item.key);
+      this.skipped.delete(this.item.key);
       return;
     }
-    this.passed.add(before.key);
     const others = this.left().filter((item) => item.key !== before.key);
-    const next = QUEUES[this.queue].isSorted ? others[0] : (others.find((item) => item.row > before.row) ?? others[0]);
+    const next = QUEUES[this.queue].isSorted ? this.nextSorted(others) : (others.find((item) => item.row > before.row) ?? others[0]);
     if (!next) return;
     this.past.push(before);
     this.item = next;
   }
 
+  /**
+   * The next of a sorted queue; once all were seen, those that were skipped come again.
+   *
+   * @param {Item[]} others
+   */
+  nextSorted(others) {
+    const isNew = (/** @type {Item} */ item) => !this.skipped.has(item.key);
+    if (!others.some(isNew)) this.skipped.clear();
+    return others.find(isNew);
+  }
+
   /** @param {1 | -1} step */
   move(step) {
     if (this.isLeaving) return; // a photo was confirmed, and the next one is on its way
+    if (step > 0) this.skipped.add(this.item.key);
     this.goOn(step);
     this.show();
     this.shell.say(`${this.project.names[this.row]}, photo ${this.row + 1} of ${this.project.names.length}`);
@@ -294,6 +332,7 @@ export class LabelView {
     byId("done").hidden = !isDone;
     part(byId("done"), "h2").textContent = this.queue === "unlabeled" ? "All photos are labeled" : `Nothing left in “${QUEUES[this.queue].title}”`;
     showQuestion(this.question, project, (choice) => this.choose(choice));
+    byId("confirm").hidden = byId("none").hidden = Boolean(this.question?.choices.length);
     const image = byId("photo");
     const address = pictureOf(row, project.names[row], LARGE_PX);
     if (!image.src.endsWith(address)) {
@@ -306,7 +345,7 @@ export class LabelView {
     byId("name").textContent = project.names[row];
     byId("position").textContent = `${row + 1} of ${project.names.length}. ${this.leftInWords()}`;
     this.suggestions.take(row);
-    this.list.show(this.row, this.suggestions);
+    this.list.show(this.row, this.suggestions, this.question);
   }
 
   // Scores and queues are others; what is typed or open stays.

@@ -26,6 +26,9 @@ import { WORDS, byId, percent } from "./shell.js";
  * @property {string} text
  * @property {{ row: number, text: string }[]} photos to compare with
  * @property {Choice[]} choices
+ * @property {string} [label] the label that is asked about
+ * @property {number} [probability] that it is present, by a model that has not seen the answer
+ * @property {number} [wrong] probability that the answer is wrong
  */
 
 /**
@@ -71,13 +74,16 @@ export const QUEUES = {
     isSorted: true,
     isLearned: true,
     items: ({ queues }) =>
-      queues.issues.map(({ row, label, given, probability, similar }) => ({
+      queues.issues.map(({ row, label, given, probability, wrong, similar }) => ({
         row,
         key: `${row} ${label}`,
         question: {
           text: `Given: ${label} is ${WORDS[given]}. A model that has not seen this answer puts ${label} at ${percent(probability)}.`,
           photos: similar.map((photo) => ({ row: photo.row, text: `${label}: ${WORDS[photo.answer]}` })),
           choices: decide(row, label, given),
+          label,
+          probability,
+          wrong,
         },
       })),
   },

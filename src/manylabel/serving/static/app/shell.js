@@ -27,6 +27,7 @@ import { listComplaints } from "./table_words.js";
  * @property {HTMLFormElement} add
  * @property {HTMLElement} alert
  * @property {HTMLButtonElement} close-keys
+ * @property {HTMLButtonElement} close-large
  * @property {HTMLButtonElement} cancel-export
  * @property {HTMLButtonElement} cancel-training
  * @property {HTMLTemplateElement} choice
@@ -53,7 +54,9 @@ import { listComplaints } from "./table_words.js";
  * @property {HTMLTemplateElement} label-row
  * @property {HTMLElement} label-view
  * @property {HTMLElement} labels
+ * @property {HTMLDialogElement} large
  * @property {HTMLElement} learning
+ * @property {HTMLElement} metrics-hint
  * @property {HTMLTemplateElement} model-row
  * @property {HTMLTableElement} models
  * @property {HTMLElement} name
@@ -124,6 +127,10 @@ export class Shell {
     this.waiting = Promise.resolve();
     this.complaint = ""; // what it is about
     this.lookSoon = () => {}; // for scores of new answers
+    /** @type {(name: "label" | "grid" | "train" | "use") => void} */
+    this.open = () => {};
+    /** @type {{ name: string, backbone: string } | null} */
+    this.wanted = null; // the model to choose when “Use” is opened
   }
 
   /** @param {string} text */
@@ -138,6 +145,7 @@ export class Shell {
    */
   complain(text, about = "change") {
     this.complaint = about;
+    if (about === "server") byId("table").textContent = ""; // nothing is known of it
     if (text === byId("alert").textContent) return;
     byId("alert").hidden = !text;
     byId("alert").textContent = text;
@@ -181,11 +189,11 @@ export class Shell {
   }
 
   showTable() {
-    const { table, revision } = this.project;
+    const { table } = this.project;
     if (!table) return;
     const { name, given, is_saved, is_changed_elsewhere, is_missing, pending } = table;
     const beside = given === name ? "" : ` ${given} is not changed.`;
-    const state = revision === 0 ? "Answers will be saved to" : is_saved ? "Saved in" : "Saving to";
+    const state = this.project.countBegun() === 0 ? "Answers will be saved to" : is_saved ? "Saved in" : "Saving to";
     byId("table").textContent = `${state} ${name}.${beside}`;
     byId("reload").hidden = !(is_changed_elsewhere || is_missing || pending.length);
     byId("reload").textContent = is_missing ? "Write the table again" : "Read the table again";
@@ -207,7 +215,7 @@ export class Shell {
     const reading = n_done < n_photos ? `Looking at the photos: ${n_done.toLocaleString("en")} of ${n_photos.toLocaleString("en")}. ` : "";
     if (!estimate || !first) {
       const n = FEWEST_PHOTOS - this.project.countBegun();
-      const missing = n > 0 ? `after ${count(n, "more labeled photo")}` : "once a label is present on some photos and absent on others";
+      const missing = n > 0 ? `after ${count(n, "more photo")} with answers` : "once a label is present on some photos and absent on others";
       return `${reading}Suggestions start ${missing}.`;
     }
     const since = first.n_photos === estimate.n_photos ? "" : ` It was ${percent(first.mean_average_precision)} with ${first.n_photos}.`;

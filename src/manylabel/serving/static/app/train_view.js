@@ -91,11 +91,12 @@ export class TrainView {
     this.models = await getModels();
     byId("train-name").placeholder = this.freeName();
     byId("no-models").hidden = this.models.length > 0;
-    byId("models").hidden = this.models.length === 0;
+    byId("models").hidden = byId("metrics-hint").hidden = this.models.length === 0;
     part(byId("models"), "tbody").replaceChildren(...this.models.map((model) => this.rowOf(model)));
     if (before?.state === "running" && this.training?.state === "done") {
       byId("train-name").value = "";
-      this.shell.say(`${this.training.name} is trained. Its report is below.`);
+      if (this.shell.view === this) this.shell.say(`${this.training.name} is trained. Its report is below.`);
+      else this.shell.say(`${this.training.name} is trained. Open “Train” to read its report.`);
       this.openReport(this.training.name);
     }
   }
@@ -122,6 +123,12 @@ export class TrainView {
     const button = part(row, "button.open-report");
     button.setAttribute("aria-label", `Report of ${model.name}`);
     button.onclick = () => this.openReport(model.name);
+    const use = part(row, "button.use-model");
+    use.setAttribute("aria-label", `Use ${model.name}, ${model.backbone}`);
+    use.onclick = () => {
+      this.shell.wanted = model;
+      this.shell.open("use");
+    };
     return row;
   }
 

@@ -67,7 +67,8 @@ export class UseView {
   }
 
   async begin() {
-    const before = this.chosen ?? this.usage?.use;
+    const before = this.shell.wanted ?? this.chosen ?? this.usage?.use;
+    this.shell.wanted = null;
     await this.look();
     try {
       this.models = await getModels();
@@ -147,7 +148,7 @@ export class UseView {
 
   /** @param {import("./api.js").Use} use */
   stateInWords(use) {
-    if (use.state === "none") return this.models.length ? "Choose a model. Then drop photos here, or take some." : "";
+    if (use.state === "none") return this.models.length ? "Choose a model and press “Use this model”. Then drop photos on this page, or take some." : "";
     if (use.state === "starting") return `${title(use)}: starting …`;
     if (use.state === "failed") return `${title(use)}: ${use.problem}. Choose “Use this model” to start it again.`;
     return `${title(use)} is in use.`;
@@ -204,7 +205,7 @@ export class UseView {
     if (this.shell.view !== this || !files?.length) return;
     event.preventDefault();
     const frame = byId("use-frame");
-    if (frame.hidden) return this.shell.say("Choose a model first.");
+    if (frame.hidden) return this.shell.say("Press “Use this model” first.");
     const given = new DataTransfer();
     for (const file of files) given.items.add(file);
     frame.contentDocument?.dispatchEvent(new DragEvent("drop", { dataTransfer: given }));
