@@ -110,6 +110,26 @@ def test_a_part_that_was_cut_off_is_made_again(score: Callable[..., PartsSummary
     assert part.read_bytes() == whole
 
 
+def test_a_part_that_was_damaged_is_made_again(score: Callable[..., PartsSummary], tmp_path: Path) -> None:
+    score()
+    part = tmp_path / "scores" / "part-00001.csv"
+    whole = part.read_bytes()
+    part.write_bytes(whole[:-10] + bytes(10))
+    assert score().n_new == 1
+    assert part.read_bytes() == whole
+
+
+def test_photos_that_begin_a_part_behind_the_last_are_noticed(
+    score: Callable[..., PartsSummary], images: Path
+) -> None:
+    score(part_size=8)
+    shutil.copy(images / "00.png", images / "zzz.png")
+    with pytest.raises(OutputError, match=r"they filled 4 parts, and zzz\.png begins another one"):
+        score(part_size=8)
+    (images / "zzz.png").unlink()
+    assert score(part_size=8).n_new == 0
+
+
 def test_shares_together_make_what_one_call_makes(score: Callable[..., PartsSummary], tmp_path: Path) -> None:
     score()
     for number in (3, 1, 2):
@@ -140,12 +160,12 @@ def test_a_clock_that_is_off_by_a_day_does_no_harm(
 
 
 CHANGES: dict[str, tuple[dict[str, Any], str]] = {
-    "part_size": ({"part_size": 11}, r"settings\.part_size: then '10', now '11'"),
+    "part_size": ({"part_size": 11}, r"settings\.part_size: then 10, now 11"),
     "part_format": ({"part_format": ".jsonl"}, r"settings\.part_format: then '\.csv', now '\.jsonl'"),
     "device": ({"device": "cpu"}, r"settings\.device: then 'auto', now 'cpu'"),
     "threshold": (
         {"thresholds": {"circle": 0.75}},
-        r"settings\.threshold of circle: then '0\.\d+', now '0\.75'",
+        r"settings\.threshold of circle: then 0\.\d+, now 0\.75",
     ),
     "engine": ({"engine": "torch"}, r"settings\.engine: then 'OpenVINO, fp32', now 'torch, fp32'"),
 }
@@ -410,11 +430,11 @@ def test_a_stopped_run_tells_how_many_parts_are_complete(
     caplog.clear()
     caplog.set_level("INFO")
     assert score().n_new == 2
-    assert "2 parts in the folder already complete, not scored again" in caplog.messages
+    assert "2 parts in the folder already; complete ones are not scored again" in caplog.messages
     next(score().folder.glob("part-*")).unlink()
     caplog.clear()
     assert score().n_new == 1
-    assert "3 parts in the folder already complete, not scored again" in caplog.messages
+    assert "3 parts in the folder already; complete ones are not scored again" in caplog.messages
 
 
 def test_memory_holds_the_names_of_one_part(

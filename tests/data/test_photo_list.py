@@ -13,7 +13,7 @@ from pyarrow import parquet
 from manylabel.data.find import find_photos
 from manylabel.data.photo_list import PhotoFolder, open_photo_list
 from manylabel.data.remote import RemotePhoto
-from manylabel.errors import InputError
+from manylabel.errors import InputError, PhotoError
 
 NAMES = ["b.jpg", "a/2.JPG", "a/1.png", "a.png", "a/deeper/3.jpg", ".hidden/4.jpg", "notes.txt", "Z.jpg"]
 
@@ -44,8 +44,10 @@ def test_links_inside_a_folder_are_skipped_and_others_followed_once(folder: Path
     (folder / "gone.jpg").symlink_to(folder / "nothing.jpg")
     names = list(PhotoFolder(folder).names())
     assert "c/5.jpg" in names
-    assert not [name for name in names if name.startswith(("d/", "e/", "loop", "gone"))]
-    assert len(names) == 7
+    assert not [name for name in names if name.startswith(("d/", "e/", "loop"))]
+    assert "gone.jpg" in names  # its photo is missing, and a row has to say so
+    assert names == [path.relative_to(folder).as_posix() for path in find_photos(folder)]
+    assert len(names) == 8
 
 
 def test_the_first_photo_comes_before_later_folders_are_read(
@@ -88,7 +90,7 @@ def test_a_list_is_read_whatever_it_is(folder: Path, name: str) -> None:
 def test_a_parquet_list_is_read(folder: Path) -> None:
     table = pyarrow.table({"n": [1, 2, 3], "path": ["Z.jpg", None, "a/1.png"]})
     parquet.write_table(table, folder / "list.parquet")
-    assert list(open_photo_list(folder / "list.parquet").names()) == ["Z.jpg", "a/1.png"]
+    assert list(open_photo_list(folder / "list.parquet").names()) == ["Z.jpg", "", "a/1.png"]
 
 
 def test_a_column_may_be_chosen(folder: Path) -> None:
@@ -143,6 +145,28 @@ def test_a_missing_column_is_told_with_the_closest_one(folder: Path) -> None:
         open_photo_list(folder / "list.csv", column="imgae")
     with pytest.raises(InputError, match="has no column 'x'; columns: image, label"):
         open_photo_list(folder / "list.csv", column="x")
+
+
+def test_every_row_of_a_list_is_a_photo_with_or_without_a_name(folder: Path) -> None:
+    (folder / "list.csv").write_text("id,image\n1,Z.jpg\n2,\n\n3, \n4,b.jpg\n", encoding="utf-8")
+    parquet.write_table(pyarrow.table({"image": ["Z.jpg", None, " ", "b.jpg"]}), folder / "list.parquet")
+    for name in ("list.csv", "list.parquet"):
+        photos = open_photo_list(folder / name)
+        assert [one.strip() for one in photos.names()] == ["Z.jpg", "", "", "b.jpg"]
+        with pytest.raises(PhotoError, match="the path is empty"):
+            RemotePhoto("").read()
+        assert photos.find(" ") == RemotePhoto(" ")
+
+
+def test_a_folder_is_the_same_by_any_path(folder: Path) -> None:
+    again = folder / ".." / folder.name
+    assert open_photo_list(again).describe() == open_photo_list(folder).describe()
+
+
+def test_an_address_that_is_not_supported_is_told_with_its_place(folder: Path) -> None:
+    (folder / "list.txt").write_text("Z.jpg\nnowhere://b.jpg\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"list.txt: photo 2, nowhere://b.jpg: nowhere:// URLs are not"):
+        open_photo_list(folder / "list.txt")
 
 
 def test_a_list_whose_first_photo_is_gone_is_read(folder: Path) -> None:

@@ -23,6 +23,7 @@ from manylabel.io.files import write_atomically, write_new, writing
 
 MANIFEST_FILE = "manifest.json"
 RECORDS_FOLDER = "_parts"
+_LENGTH_FILE = "n_parts.txt"
 _FORMAT_VERSION = 1
 _OF_ENGINES = {"OpenVINO": "openvino", "ONNX Runtime": "onnxruntime", "torch": "torch"}
 """The library of an engine, whose version may change a probability in its last digits."""
@@ -187,7 +188,7 @@ def list_differences(first: object, second: object, *, texts: tuple[str, str]) -
 
 
 def _shown(value: object) -> str:
-    return "not set" if value is None else f"'{value}'"
+    return "not set" if value is None else f"'{value}'" if isinstance(value, str) else f"{value}"
 
 
 def _flatten(values: object, prefix: str = "") -> list[tuple[str, object]]:
@@ -234,6 +235,26 @@ def list_records(out: Path, *, ending: str) -> set[str]:
     """Name the files of the parts that are there and were complete when they were written."""
     there = {path.name for path in out.iterdir()} if out.is_dir() else set[str]()
     return there & {f"{path.stem}{ending}" for path in (out / RECORDS_FOLDER).glob("*.json")}
+
+
+def keep_length(out: Path, *, n_parts: int) -> None:
+    """Note how many parts the whole list fills.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    path = out / RECORDS_FOLDER / _LENGTH_FILE
+    if read_length(out) != n_parts:
+        with writing(path):
+            write_atomically(path, f"{n_parts}\n".encode())
+
+
+def read_length(out: Path) -> int | None:
+    """Return how many parts the whole list filled when it was listed to its end; None if it never was."""
+    try:
+        return int((out / RECORDS_FOLDER / _LENGTH_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def _record_path(out: Path, file: str) -> Path:

@@ -23,6 +23,7 @@ from manylabel.cluster.manifest import (
 )
 from manylabel.config import DeviceName, EngineName, PrecisionName
 from manylabel.data.photo_list import PhotoList, open_photo_list
+from manylabel.data.wording import count
 from manylabel.engines.openvino import workload_of
 from manylabel.engines.registry import open_predictor
 from manylabel.engines.stream import stream_files
@@ -128,12 +129,15 @@ def name_part(number: int, ending: str) -> str:
 
 
 def find_complete(out: Path, part: Part) -> PartRecord | None:
-    """Return the record of a part that is complete, else None.
+    """Return the record of a part that is complete and undamaged, else None.
 
     Raises:
         OutputError: It was made from other photos.
     """
     record = read_record(out, part.file)
+    if record is not None and not _is_undamaged(out, record):
+        _logger.warning("%s: is damaged, so it is scored again", part.file)
+        return None
     if record is not None and record.photos_sha256 != part.photos_sha256:
         raise OutputError(
             f"{out / part.file}: the photos have changed since this part was written: it had "
@@ -141,6 +145,13 @@ def find_complete(out: Path, part: Part) -> PartRecord | None:
             f"{printable(part.names[-1])}. Restore the photos, or choose another output folder"
         )
     return record
+
+
+def _is_undamaged(out: Path, record: PartRecord) -> bool:
+    try:
+        return file_sha256(out / record.file) == record.sha256
+    except OSError:
+        return False
 
 
 def check_no_more(out: Path, *, n_parts: int) -> None:
@@ -154,7 +165,7 @@ def check_no_more(out: Path, *, n_parts: int) -> None:
         if (len(record.stem), record.stem) > (len(last), last):
             raise OutputError(
                 f"{out}: contains {record.stem}, but the photos now fill only {n_parts} parts; photos were "
-                "removed. Restore them, or choose another output folder"
+                f"removed. Restore them, or delete this part and {RECORDS_FOLDER}/{record.name}"
             )
 
 
@@ -285,7 +296,8 @@ class PartScorer:
                 sha256=file_sha256(path),
             )
         write_record(self._job.out, record)
-        _logger.info("%s: %d photos, %d of them unreadable", part.file, record.n_photos, record.n_unreadable)
+        n_photos = count(record.n_photos, "photo")
+        _logger.info("%s: %s, %d unreadable", part.file, n_photos, record.n_unreadable)
         return record
 
 
@@ -328,6 +340,6 @@ class _Failures:
         if self.n / n_photos > max_unreadable:
             shown = "\n".join(map(str, self.first))
             raise _TooManyUnreadable(
-                f"{self.n} of {n_photos} photos are unreadable, more than max_unreadable allows "
+                f"{self.n} of {n_photos} photos are unreadable, more than --max-unreadable allows "
                 f"({100 * max_unreadable:g} %)\n{shown}"
             )

@@ -22,6 +22,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from manylabel.cluster.manifest import list_differences
 from manylabel.cluster.parts import first_problem
+from manylabel.data.wording import count
 from manylabel.errors import ConfigError, InputError, ManylabelError, OutputError
 from manylabel.types import Progress, ProgressCallback
 
@@ -194,7 +195,7 @@ class RayWorkers(Generic[TaskT, OutcomeT]):
             problems += filter(None, map(self._finish_opening, ended))
             self._start_workers()  # again, where one was lost
             if not ended:
-                _logger.info("Ray: waiting for %d workers to start", len(self._opening))
+                _logger.info("Ray: waiting for %s to start", count(len(self._opening), "worker"))
         if problems or not self._idle:
             raise InputError(
                 "\n".join(problems) or self._last_loss or "Ray: no node of the cluster offers a CPU or GPU"

@@ -159,15 +159,14 @@ def _score_images(predictor: PixelPredictor, cells: Sequence[object]) -> tuple[F
 def _score_files(predictor: PixelPredictor, cells: Sequence[object]) -> tuple[FloatArray, list[str]]:
     """Return probabilities [n_photos, n_labels], and why a photo is unreadable; its row is NaN."""
     values, errors = np.full((len(cells), len(predictor.labels)), np.nan), [""] * len(cells)
-    rows = [row for row, cell in enumerate(cells) if isinstance(cell, str | Path) and str(cell).strip()]
-    for row in {*range(len(cells))}.difference(rows):
-        errors[row] = "the path is empty"
-    names = [str(cells[row]) for row in rows]
-    photos: list[Photo] = [RemotePhoto(name) if is_remote(name) else Path(name) for name in names]
+    names = [str(cell) if isinstance(cell, str | Path) else "" for cell in cells]
+    photos: list[Photo] = [
+        RemotePhoto(name) if is_remote(name) or not name.strip() else Path(name) for name in names
+    ]
     for predictions in stream_files(predictor, photos, names=names):
-        values[[rows[row] for row in predictions.rows.tolist()]] = predictions.scores.values
+        values[predictions.rows] = predictions.scores.values
         for row, failure in zip(predictions.failure_rows.tolist(), predictions.failures, strict=True):
-            errors[rows[row]] = failure.reason
+            errors[row] = failure.reason
     return values, errors
 
 

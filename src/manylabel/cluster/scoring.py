@@ -22,8 +22,10 @@ from manylabel.cluster.manifest import (
     Manifest,
     PartRecord,
     check_own,
+    keep_length,
     keep_manifest,
     list_records,
+    read_length,
     read_record,
 )
 from manylabel.cluster.parts import (
@@ -40,7 +42,14 @@ from manylabel.config import DeviceName, EngineName, PrecisionName
 from manylabel.data.wording import count
 from manylabel.errors import ConfigError, InputError, ManylabelError, OutputError, needs_extra
 from manylabel.exporters.predictions.registry import PART_ENDINGS, PART_SIZE
-from manylabel.io.files import is_being_written, list_being_written, lock_if_possible, remove_empty, writing
+from manylabel.io.files import (
+    is_being_written,
+    list_being_written,
+    lock_if_possible,
+    printable,
+    remove_empty,
+    writing,
+)
 from manylabel.types import Progress, ProgressCallback, ignore_progress
 
 _REASONS_SHOWN = 10
@@ -153,6 +162,7 @@ def predict_parts(  # noqa: PLR0913 - a wish of the user each
                 tally.add(part, outcome)
                 missing.report(tally, on_progress)
         check_no_more(job.out, n_parts=tally.n_parts)
+        keep_length(job.out, n_parts=tally.n_parts)
     return tally.summarize(job)
 
 
@@ -160,7 +170,10 @@ def predict_parts(  # noqa: PLR0913 - a wish of the user each
 def _log_resuming(job: ScoringJob, *, n_before: int) -> Iterator[None]:
     """Log how many parts are complete, before scoring and where it is interrupted."""
     if n_before:
-        _logger.info("%s in the folder already complete, not scored again", count(n_before, "part"))
+        _logger.info(
+            "%s in the folder already; complete ones are not scored again",
+            count(n_before, "part"),
+        )
     try:
         yield
     except KeyboardInterrupt:
@@ -262,9 +275,20 @@ class _Tally:
     failures: dict[str, str] = field(default_factory=dict)
 
     def find_missing(self, job: ScoringJob, shard: Shard) -> Iterator[Part]:
-        """Count all parts, and yield those of a shard that no process has written or is writing."""
+        """Count all parts, and yield those of a shard that no process has written or is writing.
+
+        Raises:
+            OutputError: A part has other photos than before, or there are more parts than before.
+        """
+        known = read_length(job.out)
         for part in job.split():
             self.n_parts += 1
+            if known is not None and self.n_parts > known:
+                raise OutputError(
+                    f"{job.out}: the photos have changed since it was completed: they filled "
+                    f"{count(known, 'part')}, and {printable(part.names[0])} begins another one. Restore the "
+                    "photos, or choose another output folder"
+                )
             if find_complete(job.out, part) is not None or not shard.has(part.number):
                 continue
             # Once more at the end: another process may have written it meanwhile.

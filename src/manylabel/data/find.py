@@ -83,7 +83,7 @@ def find_files(folder: Path) -> FoundFiles:
         folders.append(current)
         for entry in list_visible(current):
             is_photo = is_photo_name(entry.name)
-            if is_photo and entry.is_file():
+            if is_photo and is_file_or_broken_link(entry):
                 photos.append(entry)
             elif entry.is_dir():
                 # Links wait until every real folder was visited, so that a folder keeps its own name.
@@ -91,6 +91,11 @@ def find_files(folder: Path) -> FoundFiles:
             elif not is_photo and entry.is_file():
                 others.append(entry)
     return FoundFiles(photos=_sort(photos), others=_sort(others), folders=_sort(folders[1:]))
+
+
+def is_file_or_broken_link(path: Path) -> bool:
+    """Tell whether a path is a file, or a link that leads nowhere: its photo is missing."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def check_folder(folder: Path) -> None:

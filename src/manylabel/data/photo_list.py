@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from manylabel.data.find import is_photo_name, missing_file
+from manylabel.data.find import is_file_or_broken_link, is_photo_name, missing_file
 from manylabel.data.remote import Photo, RemotePhoto, check_scheme, is_remote
 from manylabel.errors import InputError, did_you_mean, needs_extra
 from manylabel.io.csv_text import allow_long_cells, unguard
@@ -79,10 +79,13 @@ def open_photo_list(path: Path, *, column: str | None = None) -> PhotoList:
 def _check_first(photos: Sequence[Photo], path: Path) -> None:
     """Refuse a list whose paths start from another folder than its own."""
     files = [photo for photo in photos if isinstance(photo, Path)]
-    for photo in photos:
-        if isinstance(photo, RemotePhoto):
-            check_scheme(photo.scheme)
-    if len(files) == len(photos) and not any(map(_exists, files)):
+    for number, photo in enumerate(photos, start=1):
+        if isinstance(photo, RemotePhoto) and photo.url.strip():
+            try:
+                check_scheme(photo.scheme)
+            except InputError as error:
+                raise InputError(f"{path}: photo {number}, {photo.url}: {error}") from error
+    if files and len(files) == len(photos) and not (path.is_dir() or any(map(_exists, files))):
         raise InputError(
             f"{path}: none of the first {len(files)} paths exist, e.g. {files[0]}; relative paths start from "
             "the folder of the list"
@@ -99,7 +102,8 @@ def _exists(path: Path) -> bool:
 class PhotoFolder:
     """The photos of a folder and its subfolders, by their endings, in the order of ``find_photos``.
 
-    Hidden files and folders are skipped. A link to a folder is followed if it leads out of this folder; every
+    Hidden files and folders are skipped. A link that leads nowhere is a photo that cannot be read. A link to
+    a folder is followed if it leads out of this folder; every
     folder is visited once.
 
     Args:
@@ -131,7 +135,7 @@ class PhotoFolder:
 
     def describe(self) -> dict[str, str | int]:
         """Return the folder; its photos are compared part by part."""
-        return {"kind": "folder", "path": self._folder.absolute().as_posix()}
+        return {"kind": "folder", "path": _normalize(self._folder)}
 
 
 def _is_visible_below(root: Path, folder: Path) -> bool:
@@ -168,7 +172,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
-    return Path(entry.path).is_file() if entry.is_symlink() else entry.is_file()
+    return is_file_or_broken_link(Path(entry.path)) if entry.is_symlink() else entry.is_file()
 
 
 class PhotoListFile:
@@ -187,11 +191,9 @@ class PhotoListFile:
         self._column = column
 
     def names(self) -> Iterator[str]:
-        """Yield paths and addresses as they are written, empty lines left out."""
+        """Yield paths and addresses as they are written, one per row; empty lines are none."""
         try:
-            for name in self._cells():
-                if name.strip():
-                    yield name
+            yield from self._cells()
         except csv.Error as error:
             raise InputError(f"{self._path}: is not a CSV file: {error}") from error
         except UnicodeDecodeError as error:
@@ -208,7 +210,7 @@ class PhotoListFile:
             case _:
                 # Names on disk need not be UTF-8; surrogates stand for other bytes, as in paths.
                 with self._path.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
-                    yield from (line.rstrip("\r\n") for line in lines)
+                    yield from (line.rstrip("\r\n") for line in lines if line.strip())
 
     def _csv_cells(self) -> Iterator[str]:
         allow_long_cells()
@@ -224,11 +226,13 @@ class PhotoListFile:
             else:
                 number = first.index(self._find_column(first))
             for row in rows:
-                if row and number >= len(row):
+                if not row:
+                    continue
+                if number >= len(row):
                     raise InputError(
                         f"{self._path}, line {rows.line_num}: {len(row)} cells, expected {number + 1} or more"
                     )
-                yield unguard(row[number]) if row else ""
+                yield unguard(row[number])
 
     def _parquet_cells(self) -> Iterator[str]:
         with needs_extra("Reading Parquet files", "parquet"):
@@ -267,16 +271,21 @@ class PhotoListFile:
 
     def find(self, name: str) -> Photo:
         """Return the file of a photo, or its address."""
-        return RemotePhoto(name) if is_remote(name) else self._path.parent / name
+        return RemotePhoto(name) if is_remote(name) or not name.strip() else self._path.parent / name
 
     def describe(self) -> dict[str, str | int]:
         """Return the file, its hash and the number of its photos; all of it is read once."""
         return {
             "kind": "list",
-            "path": self._path.absolute().as_posix(),
+            "path": _normalize(self._path),
             "sha256": file_sha256(self._path),
             "n_photos": sum(1 for _ in self.names()),
         }
+
+
+def _normalize(path: Path) -> str:
+    """Return an absolute path without ``..``; links stay, as every machine of a cluster may have its own."""
+    return Path(os.path.normpath(path.absolute())).as_posix()
 
 
 def _is_photo(cell: str) -> bool:

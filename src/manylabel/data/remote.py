@@ -20,7 +20,7 @@ class RemotePhoto:
     """A photo at a URL.
 
     Attributes:
-        url: The URL.
+        url: The URL; empty for an empty cell of a list, which is a row without a photo.
     """
 
     url: str
@@ -34,9 +34,15 @@ class RemotePhoto:
         """Return the whole file, in one request where the storage allows it.
 
         Raises:
-            PhotoError: It is missing, or its storage does not answer.
+            PhotoError: It is missing, or its storage is not known or does not answer.
+            MissingExtraError: fsspec, or what it needs for HTTP, is not installed.
         """
-        check_scheme(self.scheme)
+        if not self.url.strip():
+            raise PhotoError(self.url, "the path is empty")
+        try:
+            check_scheme(self.scheme)
+        except InputError as error:
+            raise PhotoError(self.url, str(error)) from error
         for n_left in reversed(range(_N_ATTEMPTS)):
             try:
                 return self._read()

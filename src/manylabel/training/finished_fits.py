@@ -27,6 +27,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from manylabel import __version__
+from manylabel.data.wording import count
 from manylabel.engines.frozen import plan_engine
 from manylabel.io.files import write_atomically
 from manylabel.io.unfinished import FIT_ENDING
@@ -111,7 +112,8 @@ class FinishedFits:
             fit = method.fit(rows)
             self._write(path, _weights_of(fit), _numbers_of(fit, method, before=before))
         if self.n_read:
-            _logger.info("%s: reused %d finished fits", method.task.initial.backbone.name, self.n_read)
+            name, n_read = method.task.initial.backbone.name, count(self.n_read, "fit")
+            _logger.info("%s: %s finished before, not trained again", name, n_read)
         return fit
 
     def describe(self, task: TrainingTask) -> dict[str, object]:
