@@ -159,17 +159,10 @@ def _find_issues(head: FittedHead, known: _Known, labels: list[str]) -> list[Iss
             label=labels[column],
             given=int(given),
             probability=float(score),
-            wrong=float(1 - quality),
             neighbors=similar,
         )
-        for row, column, given, score, quality, similar in zip(
-            rows,
-            columns,
-            found.given[:n_issues],
-            found.score[:n_issues],
-            found.quality[:n_issues],
-            neighbors,
-            strict=True,
+        for row, column, given, score, similar in zip(
+            rows, columns, found.given[:n_issues], found.score[:n_issues], neighbors, strict=True
         )
     ]
 

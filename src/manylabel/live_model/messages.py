@@ -96,7 +96,6 @@ class Issue(msgspec.Struct, frozen=True, kw_only=True):
         label: The label.
         given: The answer: 1 present, 0 absent.
         probability: Probability that the label is present, by a head that did not learn from this photo.
-        wrong: Probability that the answer is wrong, as ``find_label_issues`` estimates it.
         neighbors: Numbers of the most similar photos with an answer for this label.
     """
 
@@ -104,7 +103,6 @@ class Issue(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     given: int
     probability: float
-    wrong: float
     neighbors: list[int]
 
 

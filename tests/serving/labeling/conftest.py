@@ -38,7 +38,7 @@ while (message := receive(source, TO_WORKER)) is not None:
         continue
     values = np.full((n, len(message.labels)), 0.75, dtype="<f4")
     values[-1] = np.nan
-    issues = [Issue(row=0, label="boat", given=0, probability=0.75, wrong=0.6, neighbors=[1])]
+    issues = [Issue(row=0, label="boat", given=0, probability=0.75, neighbors=[1])]
     estimate = Estimate(n_photos=12, mean_average_precision=0.8, low=0.7, high=0.9, nearest_neighbors=0.6,
                         label_prior=0.3)
     send(sink, Scores(revision=message.revision, labels=message.labels, probabilities=values.tobytes(),

@@ -41,7 +41,7 @@ def learned(*issues: Issue, suggested: Sequence[int] = (), groups: Sequence[int]
 
 
 def issue(row: int = 0, label: str = "boat", given: int = 0) -> Issue:
-    return Issue(row=row, label=label, given=given, probability=0.9, wrong=0.6, neighbors=[1, 2])
+    return Issue(row=row, label=label, given=given, probability=0.9, neighbors=[1, 2])
 
 
 def looked_at(photo: str, label: str, answer: Answer, *, queue: str, by: str = "Ada") -> SetLabel:

@@ -41,7 +41,6 @@ class IssueQuestion(msgspec.Struct, frozen=True, kw_only=True):
         label: The label.
         given: The answer.
         probability: Probability that the label is present.
-        wrong: Probability that the answer is wrong.
         similar: The most similar photos with an answer for it.
     """
 
@@ -49,7 +48,6 @@ class IssueQuestion(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     given: Answer
     probability: float
-    wrong: float
     similar: list[SimilarPhoto]
 
 
@@ -171,12 +169,7 @@ class QueueFinder:
                 for row in issue.neighbors
             ]
             yield IssueQuestion(
-                row=issue.row,
-                label=issue.label,
-                given=given,
-                probability=issue.probability,
-                wrong=issue.wrong,
-                similar=similar,
+                row=issue.row, label=issue.label, given=given, probability=issue.probability, similar=similar
             )
 
     def _duplicates(self, answers: Answers, learned: Learned) -> Iterator[DuplicateQuestion]:

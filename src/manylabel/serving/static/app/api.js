@@ -63,7 +63,7 @@
  * What to look at next. Photos stand by their numbers.
  *
  * @typedef {{ row: number, label: string, given: Answer, probability: number,
- *   wrong: number, similar: { row: number, answer: Answer }[] }} Issue
+ *   similar: { row: number, answer: Answer }[] }} Issue
  * @typedef {{ row: number, other: number, labels: string[] }} Duplicate
  * @typedef {{ row: number, constraint: string, labels: string[] }} Violation
  * @typedef {{ row: number, label: string, given: Answer, answers: Record<string, Answer> }} Disagreement

@@ -16,6 +16,7 @@ import { WORDS, byId } from "./shell.js";
  */
 
 const LARGE_PX = 1600;
+const MANY_KEPT = 20;
 
 export class LabelView {
   /** @param {Shell} shell */
@@ -30,6 +31,8 @@ export class LabelView {
     this.passed = new Set(); // what was decided in this round through a sorted queue: it may be listed still
     /** @type {Set<string>} */
     this.skipped = new Set(); // what comes again behind the last one
+    /** @type {boolean[]} */
+    this.kept = []; // whether the answers to the questions so far kept what was given
     this.suggestions = new Suggestions(shell.project);
     this.list = new LabelList(shell, (label, isUnknown) => this.toggle(label, isUnknown));
     this.isSeen = false; // nothing is answered before the photo is there
@@ -102,6 +105,7 @@ export class LabelView {
     const last = isShown ? this.item : this.past.at(-1);
     if (last?.row !== row) return this.showPhoto(row);
     if (!isShown) this.past.pop();
+    if (last.question) this.kept.pop();
     this.passed.delete(last.key);
     this.skipped.delete(last.key);
     this.item = last;
@@ -207,6 +211,7 @@ export class LabelView {
         (since) => setAnswers(since, choice.answers(this.project), this.queue, { confirms: true }),
         () => {
           this.passed.add(this.item.key);
+          this.kept.push(choice.key === "k");
           this.goOn(1);
           this.shell.say(`${choice.title}. ${this.leftInWords()}`);
         },
@@ -246,15 +251,23 @@ export class LabelView {
   leftInWords() {
     if (this.queue === "unlabeled" || this.queue === "all") return this.shell.leftInWords();
     const left = this.left();
-    const wrong = Math.round(left.reduce((sum, item) => sum + (item.question?.wrong ?? 0), 0));
-    const expected = this.queue === "issues" ? ` About ${wrong} of them ${wrong === 1 ? "is a mistake" : "are mistakes"}, by the model's estimate.` : "";
-    return `${left.length.toLocaleString("en")} left in “${QUEUES[this.queue].title}”.${expected}`;
+    return `${left.length.toLocaleString("en")} left in “${QUEUES[this.queue].title}”.${this.keptInWords()}`;
+  }
+
+  // When to stop with possible mistakes: the most suspicious come first.
+  keptInWords() {
+    const kept = this.kept.slice(-MANY_KEPT);
+    if (this.queue !== "issues" || kept.length < MANY_KEPT / 2) return "";
+    const n = kept.filter(Boolean).length;
+    const rest = n === MANY_KEPT ? " The rest is less suspicious: you can stop here." : "";
+    return ` You kept ${n} of your last ${kept.length} answers here.${rest}`;
   }
 
   enterQueue() {
     this.past = [];
     this.passed.clear();
     this.skipped.clear();
+    this.kept = [];
     const items = this.items();
     const isSorted = QUEUES[this.queue].isSorted;
     const same = isSorted ? undefined : items.find((item) => item.row === this.row);

@@ -28,7 +28,6 @@ import { WORDS, byId, percent } from "./shell.js";
  * @property {Choice[]} choices
  * @property {string} [label] the label that is asked about
  * @property {number} [probability] that it is present, by a model that has not seen the answer
- * @property {number} [wrong] probability that the answer is wrong
  */
 
 /**
@@ -74,7 +73,7 @@ export const QUEUES = {
     isSorted: true,
     isLearned: true,
     items: ({ queues }) =>
-      queues.issues.map(({ row, label, given, probability, wrong, similar }) => ({
+      queues.issues.map(({ row, label, given, probability, similar }) => ({
         row,
         key: `${row} ${label}`,
         question: {
@@ -83,7 +82,6 @@ export const QUEUES = {
           choices: decide(row, label, given),
           label,
           probability,
-          wrong,
         },
       })),
   },
