@@ -364,7 +364,7 @@ def _list_photos(given: Sequence[Path], column: str | None) -> tuple[list[Photo]
     folders = {path: find_files(path) for path in given if path.is_dir()}
     for path in given:
         if path in folders:
-            for file in folders[path].photos:
+            for file in folders[path].photos_and_broken_links:
                 below = file.relative_to(path)
                 whole = below if len(given) == 1 else path / below
                 named.setdefault(_place(file), (file, whole.as_posix()))

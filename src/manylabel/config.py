@@ -111,7 +111,8 @@ class ModelConfig:
 
     names: Names = (DEFAULT_BACKBONE,)
     """Backbones: efficientnet_lite0, efficientnet_lite1, efficientnet_lite2, a torchvision name, or
-    "timm/NAME"; `manylabel models` lists them. Names joined by "+" are one model with the features of all."""
+    "timm/NAME"; `manylabel models` lists them. Names joined by "+" form
+    one model that uses the features of all; photos are resized as the first one needs."""
 
     head: HeadName = "linear"
     """Head on top of the backbone: one linear layer, an MLP with one hidden layer, or the head of the recipe
@@ -128,10 +129,11 @@ class ModelConfig:
 
     weights: tuple[Text, ...] = ()
     """Files of pre-trained weights (.pth or .safetensors): "FILE" for a single model, otherwise "NAME=FILE"
-    for each."""
+    for each, also for those joined by "+"."""
 
     side_px: Pixels | None = None
-    """Side of the square input image in pixels. Not given: the size the weights were trained with."""
+    """Side of the square input image in pixels. Not given: the size the weights were trained with; of
+    several models joined by "+", the largest."""
 
     fit: FitName = "squash"
     """How a photo is made square: "squash" keeps all of it; "crop" keeps its proportions but cuts off the
@@ -151,7 +153,8 @@ class TrainingConfig:
     and the last stages of the backbone, on cached activations); or the full model."""
 
     split_layer: str | None = None
-    """With tune=top: the module of the backbone after which training starts, e.g. "layer3". Not given: the
+    """With tune=top: the module of the backbone after which training starts, e.g. "layer3"; for
+    models joined by "+", one for all or one for each, e.g. "features.13+layer3". Not given: the
     last stages, about 25 % of the backbone's multiplications, are trained. At the usual learning rates,
     starting much earlier scored worse than training the head alone."""
 

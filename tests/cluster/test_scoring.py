@@ -130,6 +130,29 @@ def test_photos_that_begin_a_part_behind_the_last_are_noticed(
     assert score(part_size=8).n_new == 0
 
 
+def test_photos_that_are_gone_with_a_part_that_nobody_wrote_are_noticed(
+    score: Callable[..., PartsSummary], images: Path
+) -> None:
+    score(part_size=8, shard="1/2")
+    for number in range(24, 32):
+        (images / f"{number}.png").unlink()
+    with pytest.raises(OutputError, match=r"they filled 4 parts, and now they fill 3"):
+        score(part_size=8, shard="2/2")
+
+
+def test_each_call_checks_the_files_of_its_own_shard(
+    score: Callable[..., PartsSummary], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    score(part_size=8)
+    part = tmp_path / "scores" / "part-00001.csv"
+    part.write_bytes(part.read_bytes()[:-10] + bytes(10))
+
+    assert score(part_size=8, shard="1/2").n_new == 0
+    assert not [one for one in caplog.messages if "damaged" in one]
+    assert score(part_size=8, shard="2/2").n_new == 1
+    assert sum("part-00001.csv: is damaged or cannot be read" in one for one in caplog.messages) == 1
+
+
 def test_shares_together_make_what_one_call_makes(score: Callable[..., PartsSummary], tmp_path: Path) -> None:
     score()
     for number in (3, 1, 2):

@@ -63,12 +63,15 @@ def test_a_linked_folder_is_listed_once_and_under_its_own_name(tmp_path: Path) -
     assert found(tmp_path / "photos") == ["b/d.jpg", "z/real/c.jpg"]
 
 
-def test_linked_photos_are_found_and_broken_links_too(tmp_path: Path) -> None:
+def test_linked_photos_are_found_and_broken_links_are_told_apart(tmp_path: Path) -> None:
     put(tmp_path, "elsewhere/a.jpg")
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "b.jpg").symlink_to(tmp_path / "elsewhere" / "a.jpg")
     (tmp_path / "photos" / "c.jpg").symlink_to(tmp_path / "nowhere.jpg")
-    assert found(tmp_path / "photos") == ["b.jpg", "c.jpg"]  # c.jpg is missing, which has to be told
+    assert found(tmp_path / "photos") == ["b.jpg"]
+    listed = find_files(tmp_path / "photos")
+    assert [path.name for path in listed.broken_links] == ["c.jpg"]
+    assert [path.name for path in listed.photos_and_broken_links] == ["b.jpg", "c.jpg"]
 
 
 def test_an_empty_folder_holds_no_photos(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from manylabel.data.find import find_photos
+from manylabel.data.find import find_files, find_photos
 from manylabel.data.photo_list import PhotoFolder, open_photo_list
-from manylabel.data.remote import RemotePhoto
+from manylabel.data.remote import NoPhoto, RemotePhoto
 from manylabel.errors import InputError, PhotoError
 
 NAMES = ["b.jpg", "a/2.JPG", "a/1.png", "a.png", "a/deeper/3.jpg", ".hidden/4.jpg", "notes.txt", "Z.jpg"]
@@ -46,7 +46,8 @@ def test_links_inside_a_folder_are_skipped_and_others_followed_once(folder: Path
     assert "c/5.jpg" in names
     assert not [name for name in names if name.startswith(("d/", "e/", "loop"))]
     assert "gone.jpg" in names  # its photo is missing, and a row has to say so
-    assert names == [path.relative_to(folder).as_posix() for path in find_photos(folder)]
+    listed = find_files(folder).photos_and_broken_links
+    assert names == [path.relative_to(folder).as_posix() for path in listed]
     assert len(names) == 8
 
 
@@ -153,9 +154,15 @@ def test_every_row_of_a_list_is_a_photo_with_or_without_a_name(folder: Path) -> 
     for name in ("list.csv", "list.parquet"):
         photos = open_photo_list(folder / name)
         assert [one.strip() for one in photos.names()] == ["Z.jpg", "", "", "b.jpg"]
-        with pytest.raises(PhotoError, match="the path is empty"):
-            RemotePhoto("").read()
-        assert photos.find(" ") == RemotePhoto(" ")
+        assert photos.find("") == NoPhoto()
+    with pytest.raises(PhotoError, match="the path is empty"):
+        NoPhoto().read()
+
+
+def test_an_empty_cell_does_not_hide_that_all_paths_are_wrong(folder: Path) -> None:
+    (folder / "list.csv").write_text("id,image\n1,other/a.jpg\n2,\n", encoding="utf-8")
+    with pytest.raises(InputError, match="none of the first 1 paths exist"):
+        open_photo_list(folder / "list.csv")
 
 
 def test_a_folder_is_the_same_by_any_path(folder: Path) -> None:

@@ -96,7 +96,7 @@ def test_joined_backbones_are_split_behind_given_layers() -> None:
     backbone = build_backbone("mobilenet_v2+resnet18", side_px=64)
 
     assert find_split_layer(backbone, "features.16+layer3").name == "features.16+layer3"
-    with pytest.raises(ConfigError, match="names 3 layers, and 2 models are joined"):
+    with pytest.raises(ConfigError, match="names 3 layers, expected one for each of the models: 2"):
         find_split_layer(backbone, "a+b+c")
 
 

@@ -125,7 +125,7 @@ class Answers:
         if label in self.labels:
             raise InputError(f"there is a label '{label}' already")
 
-    def check_wanted(self, label: str, *, renames: str | None = None) -> None:
+    def check_is_free(self, label: str, *, renames: str | None = None) -> None:
         """Check that a name that somebody typed differs from those of all labels in more than case.
 
         Args:

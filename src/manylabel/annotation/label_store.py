@@ -170,7 +170,7 @@ class LabelStore:
         """
         name = clean_new_label(label)
         with self._lock:
-            self.answers.check_wanted(name)
+            self.answers.check_is_free(name)
             self._check_name(name)
             self._act(author, [AddLabel(label=name)])
         return name
@@ -185,7 +185,7 @@ class LabelStore:
         name = clean_new_label(to)
         with self._lock:
             self.answers.column(label)
-            self.answers.check_wanted(name, renames=label)
+            self.answers.check_is_free(name, renames=label)
             self._check_name(name)
             self._act(author, [RenameLabel(label=label, to=name)])
         return name

@@ -16,6 +16,7 @@ from manylabel import __version__
 from manylabel.bundle.folder import NETWORK_FILES, hash_file, read_hashes
 from manylabel.bundle.onnx_file import ONNX_FILE
 from manylabel.data.photo_list import PhotoList
+from manylabel.data.wording import count
 from manylabel.engines.base import PixelPredictor
 from manylabel.engines.model_files import FACTS_FILE, INT8_FOLDER
 from manylabel.errors import OutputError
@@ -23,7 +24,7 @@ from manylabel.io.files import write_atomically, write_new, writing
 
 MANIFEST_FILE = "manifest.json"
 RECORDS_FOLDER = "_parts"
-_LENGTH_FILE = "n_parts.txt"
+_N_PARTS_FILE = "n_parts.txt"
 _FORMAT_VERSION = 1
 _OF_ENGINES = {"OpenVINO": "openvino", "ONNX Runtime": "onnxruntime", "torch": "torch"}
 """The library of an engine, whose version may change a probability in its last digits."""
@@ -237,24 +238,35 @@ def list_records(out: Path, *, ending: str) -> set[str]:
     return there & {f"{path.stem}{ending}" for path in (out / RECORDS_FOLDER).glob("*.json")}
 
 
-def keep_length(out: Path, *, n_parts: int) -> None:
-    """Note how many parts the whole list fills.
+def keep_n_parts(out: Path, n_parts: int) -> None:
+    """Note how many parts the whole list fills; compare it with what is noted.
 
     Raises:
-        OutputError: It cannot be written.
+        OutputError: The list filled another number of parts before, or it cannot be written.
     """
-    path = out / RECORDS_FOLDER / _LENGTH_FILE
-    if read_length(out) != n_parts:
+    known = read_n_parts(out)
+    if known is None:
+        path = out / RECORDS_FOLDER / _N_PARTS_FILE
         with writing(path):
             write_atomically(path, f"{n_parts}\n".encode())
+    elif known != n_parts:
+        raise other_number_of_parts(out, known, f"now they fill {n_parts}")
 
 
-def read_length(out: Path) -> int | None:
-    """Return how many parts the whole list filled when it was listed to its end; None if it never was."""
+def read_n_parts(out: Path) -> int | None:
+    """Return how many parts the whole list filled when it was read to its end; None if it never was."""
     try:
-        return int((out / RECORDS_FOLDER / _LENGTH_FILE).read_text(encoding="utf-8"))
+        return int((out / RECORDS_FOLDER / _N_PARTS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def other_number_of_parts(out: Path, known: int, found: str) -> OutputError:
+    """Return the error about photos that fill another number of parts than before."""
+    return OutputError(
+        f"{out}: the photos have changed: when they were last listed to the end, they filled "
+        f"{count(known, 'part')}, and {found}. Restore the photos, or choose another output folder"
+    )
 
 
 def _record_path(out: Path, file: str) -> Path:

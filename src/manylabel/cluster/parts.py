@@ -129,15 +129,12 @@ def name_part(number: int, ending: str) -> str:
 
 
 def find_complete(out: Path, part: Part) -> PartRecord | None:
-    """Return the record of a part that is complete and undamaged, else None.
+    """Return the record of a part that is complete, else None.
 
     Raises:
         OutputError: It was made from other photos.
     """
     record = read_record(out, part.file)
-    if record is not None and not _is_undamaged(out, record):
-        _logger.warning("%s: is damaged, so it is scored again", part.file)
-        return None
     if record is not None and record.photos_sha256 != part.photos_sha256:
         raise OutputError(
             f"{out / part.file}: the photos have changed since this part was written: it had "
@@ -147,11 +144,12 @@ def find_complete(out: Path, part: Part) -> PartRecord | None:
     return record
 
 
-def _is_undamaged(out: Path, record: PartRecord) -> bool:
+def is_damaged(out: Path, record: PartRecord) -> bool:
+    """Tell whether the file of a part cannot be read, or is another one than when it was written."""
     try:
-        return file_sha256(out / record.file) == record.sha256
+        return file_sha256(out / record.file) != record.sha256
     except OSError:
-        return False
+        return True
 
 
 def check_no_more(out: Path, *, n_parts: int) -> None:
@@ -165,7 +163,7 @@ def check_no_more(out: Path, *, n_parts: int) -> None:
         if (len(record.stem), record.stem) > (len(last), last):
             raise OutputError(
                 f"{out}: contains {record.stem}, but the photos now fill only {n_parts} parts; photos were "
-                f"removed. Restore them, or delete this part and {RECORDS_FOLDER}/{record.name}"
+                "removed. Restore them, or choose another output folder"
             )
 
 
@@ -340,6 +338,6 @@ class _Failures:
         if self.n / n_photos > max_unreadable:
             shown = "\n".join(map(str, self.first))
             raise _TooManyUnreadable(
-                f"{self.n} of {n_photos} photos are unreadable, more than --max-unreadable allows "
-                f"({100 * max_unreadable:g} %)\n{shown}"
+                f"{self.n} of {n_photos} photos are unreadable, more than the allowed "
+                f"{100 * max_unreadable:g} %\n{shown}"
             )

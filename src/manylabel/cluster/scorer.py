@@ -17,7 +17,7 @@ from manylabel.bundle.tables import ThresholdSource
 from manylabel.config import DeviceName, EngineName, PrecisionName
 from manylabel.constraints import decide_with_constraints
 from manylabel.data.given_photos import as_photo
-from manylabel.data.remote import Photo, RemotePhoto, is_remote
+from manylabel.data.remote import locate_photo
 from manylabel.engines.base import PixelPredictor
 from manylabel.engines.registry import open_predictor
 from manylabel.engines.stream import stream_files
@@ -160,10 +160,7 @@ def _score_files(predictor: PixelPredictor, cells: Sequence[object]) -> tuple[Fl
     """Return probabilities [n_photos, n_labels], and why a photo is unreadable; its row is NaN."""
     values, errors = np.full((len(cells), len(predictor.labels)), np.nan), [""] * len(cells)
     names = [str(cell) if isinstance(cell, str | Path) else "" for cell in cells]
-    photos: list[Photo] = [
-        RemotePhoto(name) if is_remote(name) or not name.strip() else Path(name) for name in names
-    ]
-    for predictions in stream_files(predictor, photos, names=names):
+    for predictions in stream_files(predictor, list(map(locate_photo, names)), names=names):
         values[predictions.rows] = predictions.scores.values
         for row, failure in zip(predictions.failure_rows.tolist(), predictions.failures, strict=True):
             errors[row] = failure.reason

@@ -22,10 +22,11 @@ from manylabel.cluster.manifest import (
     Manifest,
     PartRecord,
     check_own,
-    keep_length,
     keep_manifest,
+    keep_n_parts,
     list_records,
-    read_length,
+    other_number_of_parts,
+    read_n_parts,
     read_record,
 )
 from manylabel.cluster.parts import (
@@ -36,6 +37,7 @@ from manylabel.cluster.parts import (
     check_no_more,
     find_complete,
     first_problem,
+    is_damaged,
     name_part,
 )
 from manylabel.config import DeviceName, EngineName, PrecisionName
@@ -162,7 +164,7 @@ def predict_parts(  # noqa: PLR0913 - a wish of the user each
                 tally.add(part, outcome)
                 missing.report(tally, on_progress)
         check_no_more(job.out, n_parts=tally.n_parts)
-        keep_length(job.out, n_parts=tally.n_parts)
+        keep_n_parts(job.out, tally.n_parts)
     return tally.summarize(job)
 
 
@@ -280,19 +282,21 @@ class _Tally:
         Raises:
             OutputError: A part has other photos than before, or there are more parts than before.
         """
-        known = read_length(job.out)
+        known = read_n_parts(job.out)
         for part in job.split():
             self.n_parts += 1
             if known is not None and self.n_parts > known:
-                raise OutputError(
-                    f"{job.out}: the photos have changed since it was completed: they filled "
-                    f"{count(known, 'part')}, and {printable(part.names[0])} begins another one. Restore the "
-                    "photos, or choose another output folder"
-                )
-            if find_complete(job.out, part) is not None or not shard.has(part.number):
+                raise other_number_of_parts(job.out, known, f"{printable(part.names[0])} begins another one")
+            record = find_complete(job.out, part)
+            if not shard.has(part.number):
                 continue
+            if record is not None and not is_damaged(job.out, record):
+                continue
+            if record is not None:
+                _logger.warning("%s: is damaged or cannot be read, so it is scored again", part.file)
             # Once more at the end: another process may have written it meanwhile.
-            if not is_being_written(job.out / part.file) and find_complete(job.out, part) is None:
+            has_no_record = record is not None or find_complete(job.out, part) is None
+            if has_no_record and not is_being_written(job.out / part.file):
                 yield part
 
     def add(self, part: Part, outcome: PartRecord | str | None) -> None:

@@ -32,11 +32,18 @@ class FoundFiles:
         photos: Files with the ending of a photo.
         others: Other files.
         folders: The subfolders.
+        broken_links: Links with the ending of a photo that lead nowhere.
     """
 
     photos: tuple[Path, ...]
     others: tuple[Path, ...]
     folders: tuple[Path, ...]
+    broken_links: tuple[Path, ...] = ()
+
+    @property
+    def photos_and_broken_links(self) -> tuple[Path, ...]:
+        """Return what has to be read or told: a photo behind a broken link is missing."""
+        return _sort([*self.photos, *self.broken_links]) if self.broken_links else self.photos
 
 
 def find_photos(folder: Path) -> tuple[Path, ...]:
@@ -72,7 +79,7 @@ def find_files(folder: Path) -> FoundFiles:
         InputError: As for ``find_photos``.
     """
     check_folder(folder)
-    photos, others, folders = list[Path](), list[Path](), list[Path]()
+    photos, others, folders, broken = list[Path](), list[Path](), list[Path](), list[Path]()
     waiting, seen = deque([folder]), set[tuple[int, int]]()
     while waiting:
         current = waiting.popleft()
@@ -83,19 +90,23 @@ def find_files(folder: Path) -> FoundFiles:
         folders.append(current)
         for entry in list_visible(current):
             is_photo = is_photo_name(entry.name)
-            if is_photo and is_file_or_broken_link(entry):
+            if is_photo and entry.is_file():
                 photos.append(entry)
+            elif is_photo and is_broken_link(entry):
+                broken.append(entry)
             elif entry.is_dir():
                 # Links wait until every real folder was visited, so that a folder keeps its own name.
                 (waiting.append if entry.is_symlink() else waiting.appendleft)(entry)
             elif not is_photo and entry.is_file():
                 others.append(entry)
-    return FoundFiles(photos=_sort(photos), others=_sort(others), folders=_sort(folders[1:]))
+    return FoundFiles(
+        photos=_sort(photos), others=_sort(others), folders=_sort(folders[1:]), broken_links=_sort(broken)
+    )
 
 
-def is_file_or_broken_link(path: Path) -> bool:
-    """Tell whether a path is a file, or a link that leads nowhere: its photo is missing."""
-    return path.is_file() or (path.is_symlink() and not path.exists())
+def is_broken_link(path: Path) -> bool:
+    """Tell whether a path is a link that leads nowhere."""
+    return path.is_symlink() and not path.exists()
 
 
 def check_folder(folder: Path) -> None:
@@ -109,7 +120,7 @@ def check_folder(folder: Path) -> None:
         raise InputError(f"{folder}: {is_what}")
 
 
-def _sort(paths: list[Path]) -> tuple[Path, ...]:
+def _sort(paths: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(sorted(paths, key=lambda path: path.parts))
 
 

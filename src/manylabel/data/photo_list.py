@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from manylabel.data.find import is_file_or_broken_link, is_photo_name, missing_file
-from manylabel.data.remote import Photo, RemotePhoto, check_scheme, is_remote
+from manylabel.data.find import is_broken_link, is_photo_name, missing_file
+from manylabel.data.remote import NoPhoto, Photo, RemotePhoto, check_scheme, is_remote, locate_photo
 from manylabel.errors import InputError, did_you_mean, needs_extra
 from manylabel.io.csv_text import allow_long_cells, unguard
 from manylabel.io.files import file_sha256
@@ -78,14 +78,15 @@ def open_photo_list(path: Path, *, column: str | None = None) -> PhotoList:
 
 def _check_first(photos: Sequence[Photo], path: Path) -> None:
     """Refuse a list whose paths start from another folder than its own."""
-    files = [photo for photo in photos if isinstance(photo, Path)]
+    named = [photo for photo in photos if not isinstance(photo, NoPhoto)]
+    files = [photo for photo in named if isinstance(photo, Path)]
     for number, photo in enumerate(photos, start=1):
-        if isinstance(photo, RemotePhoto) and photo.url.strip():
+        if isinstance(photo, RemotePhoto):
             try:
                 check_scheme(photo.scheme)
             except InputError as error:
                 raise InputError(f"{path}: photo {number}, {photo.url}: {error}") from error
-    if files and len(files) == len(photos) and not (path.is_dir() or any(map(_exists, files))):
+    if files and len(files) == len(named) and not (path.is_dir() or any(map(_exists, files))):
         raise InputError(
             f"{path}: none of the first {len(files)} paths exist, e.g. {files[0]}; relative paths start from "
             "the folder of the list"
@@ -172,7 +173,8 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
-    return is_file_or_broken_link(Path(entry.path)) if entry.is_symlink() else entry.is_file()
+    path = Path(entry.path)
+    return path.is_file() or is_broken_link(path) if entry.is_symlink() else entry.is_file()
 
 
 class PhotoListFile:
@@ -271,7 +273,7 @@ class PhotoListFile:
 
     def find(self, name: str) -> Photo:
         """Return the file of a photo, or its address."""
-        return RemotePhoto(name) if is_remote(name) or not name.strip() else self._path.parent / name
+        return locate_photo(name, folder=self._path.parent)
 
     def describe(self) -> dict[str, str | int]:
         """Return the file, its hash and the number of its photos; all of it is read once."""

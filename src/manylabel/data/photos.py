@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from manylabel.data.decoding import DECODING, estimate_bytes, quiet_pillow, to_rgb
-from manylabel.data.remote import Photo, RemotePhoto
+from manylabel.data.remote import Photo
 from manylabel.data.tiff import ByteTiff, is_misread
 from manylabel.errors import PhotoError
 
@@ -206,13 +206,13 @@ def _read_size(path: Path) -> tuple[int, int]:
 
 def _try_to_convert(path: Photo, convert: Callable[[Image.Image], T], side_px: int | None) -> T | PhotoError:
     try:
-        if isinstance(path, RemotePhoto):
-            photo = open_photo_bytes(path.read(), name=path.url, side_px=side_px)
-        else:
+        if isinstance(path, Path):
             photo = open_photo(path, side_px=side_px)
+        else:
+            photo = open_photo_bytes(path.read(), name=path.url, side_px=side_px)
     except PhotoError as error:
         # A fresh error: the caught one would keep a half-decoded photo alive through its traceback.
-        return PhotoError(path.url if isinstance(path, RemotePhoto) else path, error.reason)
+        return PhotoError(path if isinstance(path, Path) else path.url, error.reason)
     return convert(photo)
 
 

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 from manylabel.errors import InputError, MissingExtraError, PhotoError, needs_extra
 
@@ -20,7 +21,7 @@ class RemotePhoto:
     """A photo at a URL.
 
     Attributes:
-        url: The URL; empty for an empty cell of a list, which is a row without a photo.
+        url: The URL.
     """
 
     url: str
@@ -37,8 +38,6 @@ class RemotePhoto:
             PhotoError: It is missing, or its storage is not known or does not answer.
             MissingExtraError: fsspec, or what it needs for HTTP, is not installed.
         """
-        if not self.url.strip():
-            raise PhotoError(self.url, "the path is empty")
         try:
             check_scheme(self.scheme)
         except InputError as error:
@@ -96,5 +95,32 @@ def check_scheme(scheme: str) -> None:
         raise InputError(f"{scheme}:// URLs are not supported; fsspec does not know this protocol") from error
 
 
-Photo = Path | RemotePhoto
-"""A photo file, or the URL of one."""
+@dataclass(frozen=True)
+class NoPhoto:
+    """An empty cell of a list: a row without a photo."""
+
+    url: ClassVar[str] = ""
+
+    def read(self) -> bytes:
+        """Raise a PhotoError."""
+        raise PhotoError(self.url, "the path is empty")
+
+
+Photo = Path | RemotePhoto | NoPhoto
+"""A photo file, the URL of one, or none."""
+
+
+def locate_photo(name: str, *, folder: Path = Path()) -> Photo:
+    """Return where a photo is that a list names.
+
+    Args:
+        name: A path, a URL, or nothing.
+        folder: The folder that relative paths start from.
+
+    Examples:
+        >>> locate_photo("s3://bucket/a.jpg"), locate_photo(" ")
+        (RemotePhoto(url='s3://bucket/a.jpg'), NoPhoto())
+    """
+    if not name.strip():
+        return NoPhoto()
+    return RemotePhoto(name) if is_remote(name) else folder / name

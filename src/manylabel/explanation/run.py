@@ -115,7 +115,9 @@ def explain_paths(  # noqa: PLR0913 - the parts of an open model
     """
     folders = {path: find_files(path) for path in map(Path, photos) if path.is_dir()}
     paths = [
-        file for path in map(Path, photos) for file in (folders[path].photos if path in folders else [path])
+        file
+        for path in map(Path, photos)
+        for file in (folders[path].photos_and_broken_links if path in folders else [path])
     ]
     for note in describe_misnamed(list(folders.items())):
         _logger.warning("%s", note)

@@ -249,7 +249,7 @@ def build_initial_classifiers(
         source_of(name)
     hubs = HubAccess()
     if model.init == "official":
-        singles = [one for name in model.names if name not in files for one in member_names(name)]
+        singles = [one for name in model.names for one in member_names(name)]
         hubs.ask(urls_to_fetch([name for name in singles if name not in files]))
     initial = []
     for name in model.names:

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from manylabel.config import HeadName
 from manylabel.models.backbones import timm_name
+from manylabel.models.backbones.combined import member_names
 
 HeadBuilder = Callable[[str, int, int], list[nn.Module]]
 """Returns the layers of a head for the name of a backbone, n_features and n_labels; the last is linear."""
@@ -56,7 +57,7 @@ class Standardize(nn.Module):
     photos is taken off and everything divided by one standard deviation. One number for all features keeps
     their relative sizes: features that hardly vary are mostly noise, and dividing each by its own deviation
     would blow them up. docs/results.md gives what this is worth. The features of several backbones are
-    brought to a common scale block by block: none drowns another.
+    brought to a common scale block by block: in the head, none drowns another.
 
     Until ``measure`` is called, no mean is taken off. Both statistics are saved with the weights; they are no
     parameters.
@@ -152,9 +153,10 @@ def _study(backbone: str, n_features: int, n_labels: int) -> list[nn.Module]:
     """Build the head of the study, down to its number of parameters.
 
     VGG keeps the hidden layers of its own classifier; a vision transformer has a pooler first, as BERT has;
-    every other model gets the head of GoogLeNet and ResNet50.
+    every other model, and several joined ones, get the head of GoogLeNet and ResNet50.
     """
-    match timm_name(backbone) or backbone:
+    is_joined = len(member_names(backbone)) > 1
+    match "" if is_joined else timm_name(backbone) or backbone:
         case vgg if vgg.startswith("vgg"):
             return _layers(n_features, n_labels)
         case vit if vit.startswith("vit_"):

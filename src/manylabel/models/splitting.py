@@ -17,6 +17,7 @@ from manylabel.models.attention import lighten
 from manylabel.models.backbones import Backbone, members_of
 from manylabel.models.backbones.combined import SEPARATOR, CombinedNetwork, Renormalize
 from manylabel.models.graph import SplitLayer, Trace, UpperPart, nesting
+from manylabel.patch_grid import find_grid
 
 _TARGET_SHARE = 0.25
 _SHARES = (0.08, 0.45)
@@ -89,16 +90,23 @@ class JoinedUpper(nn.Module):
         each = torch.split(activations, self.sizes, dim=1)
         return torch.cat(
             [
-                part(found if self.is_stacked else torch.unflatten(found, 1, shape))
+                part(found if self.is_stacked else _unflatten(found, shape))
                 for part, found, shape in zip(self.parts, each, self.shapes, strict=True)
             ],
             dim=1,
         )
 
 
+def _unflatten(activations: Tensor, shape: tuple[int, ...]) -> Tensor:
+    whole = torch.unflatten(activations, 1, shape)
+    return whole.contiguous(memory_format=torch.channels_last) if whole.ndim == 4 else whole
+
+
 def _can_stack(shapes: Sequence[tuple[int, ...]]) -> bool:
-    """Tell whether activations of these shapes, each of one photo, have the same rows and columns."""
-    return len(shapes[0]) == 3 and len({shape[1:] for shape in shapes}) == 1
+    """Tell whether activations of one photo, of these shapes, are channels of the same rows and columns."""
+    grids = {find_grid(shape) for shape in shapes}
+    grid = grids.pop()
+    return not grids and grid is not None and grid.layout == "channels_first"
 
 
 def find_split_layer(backbone: Backbone, name: str | None = None) -> SplitLayer:
@@ -159,7 +167,7 @@ def split_traces(
 
 
 def join_layers(layers: Sequence[SplitLayer]) -> SplitLayer:
-    """Return several split layers as one, whose output has the activations of all."""
+    """Return several split layers as one: the activations of all, and the largest share."""
     if len(layers) == 1:
         return layers[0]
     shapes = [layer.shape for layer in layers]
@@ -186,7 +194,8 @@ def _find_split_layers(traces: Sequence[Trace], name: str | None) -> list[SplitL
         names = [*names] * len(traces)
     if len(names) != len(traces):
         raise ConfigError(
-            f"training.split_layer: '{name}' names {len(names)} layers, and {len(traces)} models are joined"
+            f"training.split_layer: '{name}' names {len(names)} layers, expected one for each of the models: "
+            f"{len(traces)}"
         )
     return [_find_split_layer(trace, layer) for trace, layer in zip(traces, names, strict=True)]
 

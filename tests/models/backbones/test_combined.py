@@ -15,7 +15,7 @@ def photos_of(side_px: int, preprocessing: Preprocessing) -> torch.Tensor:
     return (photos - mean) / std
 
 
-def test_each_member_sees_photos_as_it_was_trained_on_them() -> None:
+def test_each_member_sees_photos_normalized_as_it_was_trained_on_them() -> None:
     backbone = build_backbone("efficientnet_lite0+squeezenet1_1", side_px=64).eval()
     members = members_of(backbone)
     assert members[0].preprocessing.mean != members[1].preprocessing.mean
@@ -44,6 +44,7 @@ def test_photos_have_the_largest_side_unless_told() -> None:
         ("efficientnet_lite0+", "expected up to 8 different models"),
         ("efficientnet_lite0+efficientnet_lite0", "expected up to 8 different models"),
         ("+".join(f"timm/resnet{depth}" for depth in range(9)), "expected up to 8 different models"),
+        ("+".join(f"timm/{'x' * 60}{number}" for number in range(4)), "expected 200 at most"),
         ("efficientnet_lite0+rasnet50", "unknown model 'rasnet50'; did you mean 'resnet50'"),
     ],
 )
@@ -52,6 +53,14 @@ def test_names_that_cannot_be_joined_are_told(name: str, problem: str) -> None:
         build_backbone(name)
 
 
+def test_the_normalization_of_each_member_is_saved_with_the_weights() -> None:
+    first = build_backbone("efficientnet_lite0+squeezenet1_1", side_px=64).state_dict()
+    other = build_backbone("squeezenet1_1+efficientnet_lite0", side_px=64).state_dict()
+
+    assert {"network.inputs.scale", "network.inputs.shift"} <= first.keys()
+    assert not torch.equal(first["network.inputs.shift"], other["network.inputs.shift"])
+
+
 def test_a_member_that_takes_no_such_photos_is_told() -> None:
-    with pytest.raises(ConfigError, match="maxvit_t cannot take photos of 260 x 260 pixels, as the models"):
+    with pytest.raises(ConfigError, match="maxvit_t cannot take photos of 260 x 260 pixels, which another"):
         build_backbone("maxvit_t+efficientnet_lite2")

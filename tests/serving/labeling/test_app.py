@@ -308,16 +308,18 @@ def test_the_grid_shows_one_part_of_the_split(page: Any, labeling: Labeling) -> 
 
 def test_a_photo_of_the_grid_is_shown_large_and_then_alone(page: Any) -> None:
     page.keyboard.press("g")
-    page.locator(".tile").nth(2).focus()
+    page.wait_for_selector(".tile:focus[aria-label^='b #1 100%.jpg']")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("z")
-    page.wait_for_selector("#large[open] p:has-text('b #1 100%.jpg. beach: not answered')")
+    page.wait_for_selector("#large[open] p:has-text('c.jpg. beach: not answered')")
     page.keyboard.press("1")  # not for what is behind
     page.keyboard.press("z")
     assert not page.is_visible("#large")
 
     page.keyboard.press("g")
-    page.wait_for_selector("#name:has-text('b #1 100%.jpg')")
+    page.wait_for_selector("#name:has-text('c.jpg')")
+    page.keyboard.press("g")
+    page.wait_for_selector(".tile:focus[aria-label^='c.jpg']")
 
 
 def test_pictures_of_tiles_that_are_gone_are_no_longer_asked_for(page: Any) -> None:

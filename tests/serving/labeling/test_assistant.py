@@ -208,6 +208,19 @@ def test_an_answer_that_was_kept_by_mistake_is_asked_about_again(page: Any) -> N
     assert page.locator("#name").inner_text() == "a.jpg"
 
 
+def test_undo_goes_back_over_what_was_skipped_since(page: Any) -> None:
+    choose_queue(page, "suggested")
+    page.wait_for_selector("#name:has-text('c.jpg')")
+    page.wait_for_selector("#photo[style*='visible']")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#name:has-text('in/d.jpg')")
+    page.keyboard.press("s")
+
+    page.keyboard.press("u")
+
+    page.wait_for_selector("#name:has-text('c.jpg')")
+
+
 def test_what_was_skipped_comes_again(page: Any) -> None:
     choose_queue(page, "suggested")
     page.wait_for_selector("#name:has-text('c.jpg')")

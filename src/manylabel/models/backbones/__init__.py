@@ -124,8 +124,6 @@ def timm_name(name: str) -> str | None:
         ('tf_efficientnet_lite0', 'resnet50.tv_in1k', None)
     """
     bundled = BundledSource()
-    if CombinedSource(source_of).has(name):
-        return None
     if bundled.has(name):
         return bundled.architecture(name)
     return name.removeprefix(TIMM_PREFIX) if name.startswith(TIMM_PREFIX) else None

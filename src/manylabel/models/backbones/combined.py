@@ -15,6 +15,7 @@ from manylabel.models.backbones.base import Backbone, BackboneSource, outline_ou
 
 SEPARATOR = "+"
 _MOST_MEMBERS = 8
+_LONGEST_NAME = 200
 
 
 def member_names(name: str) -> tuple[str, ...]:
@@ -39,9 +40,9 @@ class Renormalize(nn.Module):
         mean, std = torch.tensor(first.mean), torch.tensor(first.std)
         means = torch.tensor([member.preprocessing.mean for member in members])
         stds = torch.tensor([member.preprocessing.std for member in members])
-        # [n_members, 3, 1, 1]; the preprocessing that they follow from is saved beside the weights
-        self.register_buffer("scale", (std / stds)[..., None, None], persistent=False)
-        self.register_buffer("shift", ((mean - means) / stds)[..., None, None], persistent=False)
+        # [n_members, 3, 1, 1]; saved with the weights, as only the first preprocessing is saved beside them
+        self.register_buffer("scale", (std / stds)[..., None, None])
+        self.register_buffer("shift", ((mean - means) / stds)[..., None, None])
 
     def forward(self, photos: Tensor) -> list[Tensor]:
         """Return what each member takes [n, 3, side_px, side_px]."""
@@ -49,7 +50,7 @@ class Renormalize(nn.Module):
 
 
 class CombinedNetwork(nn.Module):
-    """Several backbones side by side.
+    """Several backbones side by side. Photos are resized and cropped as the first one needs.
 
     Attributes:
         inputs: Normalizes photos for each.
@@ -98,6 +99,10 @@ class CombinedSource(BackboneSource):
             ConfigError: A backbone is unknown or named twice, or there are too many.
         """
         names = member_names(name)
+        if len(name) > _LONGEST_NAME:
+            raise ConfigError(
+                f"{name}: {len(name)} characters, expected {_LONGEST_NAME} at most: it names files"
+            )
         if "" in names or len(set(names)) < len(names) or len(names) > _MOST_MEMBERS:
             raise ConfigError(
                 f"{name}: expected up to {_MOST_MEMBERS} different models joined by {SEPARATOR}, e.g. "
@@ -140,8 +145,8 @@ class CombinedSource(BackboneSource):
             outline_output(backbone, (1, 3, side_px, side_px))
         except (AssertionError, RuntimeError, TypeError, ValueError) as error:
             raise ConfigError(
-                f"{name} cannot take photos of {side_px} x {side_px} pixels, as the models joined to it do; "
-                "give model.side_px a side that all of them can take"
+                f"{name} cannot take photos of {side_px} x {side_px} pixels, which another joined model "
+                "needs; give model.side_px a side that all of them can take"
             ) from error
         return backbone
 

@@ -58,7 +58,10 @@ def register_backbone(
         8
     """
     from manylabel.models.backbones import SOURCES
+    from manylabel.models.backbones.combined import SEPARATOR
 
+    if SEPARATOR in name:
+        raise ConfigError(f"register_backbone: '{name}' contains '{SEPARATOR}', which joins models")
     if any(source.has(name) for source in SOURCES if not isinstance(source, ModuleSource)):
         raise ConfigError(f"register_backbone: the name '{name}' is taken; choose another one")
     _MODULES[name] = _Registered(

@@ -6,7 +6,7 @@ Out: the model in use; its answers, as its process gives them; files.
     GET  /app/use            the model in use, the files of all models
     POST /app/use            another model in use
     POST /app/exports        a file made
-    POST /app/exports/cancel  no longer made
+    POST /app/exports/cancel the export, cancelled
     GET  /app/exports/KIND   a file
     GET  /use/health         the questions of the page of ``manylabel serve``, which is shown in a frame
     GET  /use/labels

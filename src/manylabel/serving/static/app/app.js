@@ -35,21 +35,18 @@ const goBack = () =>
   shell.change(
     async (since) => {
       const changed = await undo(since);
-      const rows = Object.keys(changed.answers);
-      if (rows.length === 1) views.label.goBackTo(Number(rows[0]));
+      views.label.goBackTo(Object.keys(changed.answers).map(Number));
       return changed;
     },
     () => shell.say("Undone."),
   );
 
-// From the grid, the photo that has the focus is shown.
+// The same photo is shown, or has the focus.
 function switchGrid() {
-  const isGrid = shell.view === views.grid;
-  const shown = shell.view?.current();
-  open(isGrid ? "label" : "grid");
-  if (!isGrid || shown === undefined) return;
-  views.label.keep(shown);
-  shell.show();
+  const [name, shown] = [shell.view === views.grid ? "label" : "grid", shell.view?.current()];
+  const next = views[/** @type {"label" | "grid"} */ (name)];
+  next.wanted = shown;
+  open(/** @type {Name} */ (name));
 }
 
 const showKeys = () => (byId("keys").open ? byId("keys").close() : byId("keys").showModal());

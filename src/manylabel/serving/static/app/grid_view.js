@@ -45,6 +45,8 @@ export class GridView {
     this.begun = -MS_TO_LOOK; // when suggestions appeared on photos that were shown already
     /** @type {number[]} */
     this.similar = []; // all photos, the most similar to one first
+    /** @type {string | undefined} */
+    this.wanted = undefined; // name of the photo that gets the focus
     /** @type {Record<string, () => void>} */
     this.actions = {
       ArrowLeft: () => this.focus(this.place - 1),
@@ -82,6 +84,9 @@ export class GridView {
   begin() {
     this.showChoices();
     this.choose();
+    const place = this.rows.indexOf(this.project.names.indexOf(this.wanted ?? ""));
+    this.wanted = undefined;
+    if (place > 0) this.focus(place);
   }
 
   // --- which photos ---
@@ -233,6 +238,10 @@ export class GridView {
     if (row === undefined) return;
     const name = this.project.names[row];
     const image = part(dialog, "img");
+    image.removeAttribute("src"); // the photo before would stay until this one is there
+    image.onerror = () => {
+      if (image.hasAttribute("src")) part(dialog, "p").textContent = `${name} cannot be shown.`;
+    };
     image.src = pictureOf(row, name, LARGE_PX);
     image.alt = name;
     part(dialog, "p").textContent = this.label ? `${name}. ${this.label}: ${WORDS[this.project.answer(row, this.label)]}` : name;

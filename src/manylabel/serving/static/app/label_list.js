@@ -105,7 +105,8 @@ export class LabelList {
     let merging = ""; // asked about: merging cannot happen by a slip of the keyboard
     part(details, "form").onsubmit = (event) => {
       event.preventDefault();
-      const to = input.value.trim();
+      const typed = input.value.trim();
+      const to = project.labels.find((other) => other !== label && other.toLowerCase() === typed.toLowerCase()) ?? typed;
       if (to === label) return;
       if (!project.labels.includes(to)) {
         shell.change((since) => changeLabels(since, "rename", label, to), () => shell.say(`${label} is now ${to}. Press U to undo.`));
@@ -114,6 +115,7 @@ export class LabelList {
       if (merging !== to) {
         merging = to;
         hint.textContent = `${to} is on ${count(project.count(to, "present"), "photo")} already, ${label} on ${n}. Press “Rename” again to merge the two into ${to}.`;
+        shell.say(hint.textContent);
         return;
       }
       shell.change(

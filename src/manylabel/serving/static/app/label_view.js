@@ -33,6 +33,8 @@ export class LabelView {
     this.skipped = new Set(); // what comes again behind the last one
     /** @type {boolean[]} */
     this.kept = []; // whether the answers to the questions so far kept what was given
+    /** @type {string | undefined} */
+    this.wanted = undefined; // name of the photo to begin with
     this.suggestions = new Suggestions(shell.project);
     this.list = new LabelList(shell, (label, isUnknown) => this.toggle(label, isUnknown));
     this.isSeen = false; // nothing is answered before the photo is there
@@ -81,6 +83,8 @@ export class LabelView {
    */
   keep(name) {
     this.past = [];
+    this.passed.clear(); // they go by the numbers of photos
+    this.skipped.clear();
     this.showPhoto(name === undefined ? 0 : Math.max(0, this.project.names.indexOf(name)));
   }
 
@@ -96,24 +100,34 @@ export class LabelView {
   }
 
   /**
-   * What was answered last was undone: show it again, with its question.
+   * Answers were undone: show the photo that was decided last of these again, with its question.
    *
-   * @param {number} row
+   * @param {number[]} rows
    */
-  goBackTo(row) {
-    const isShown = this.row === row && this.passed.has(this.item.key); // it was the last one of its queue
-    const last = isShown ? this.item : this.past.at(-1);
-    if (last?.row !== row) return this.showPhoto(row);
-    if (!isShown) this.past.pop();
-    if (last.question) this.kept.pop();
-    this.passed.delete(last.key);
-    this.skipped.delete(last.key);
-    this.item = last;
+  goBackTo(rows) {
+    const seen = [...this.past, this.item];
+    const index = seen.findLastIndex(({ row, key }) => rows.includes(row) && this.passed.has(key));
+    if (index < 0) return rows.length === 1 && this.showPhoto(rows[0]);
+    this.item = seen[index];
+    this.past = seen.slice(0, index);
+    this.reopen(this.item);
+  }
+
+  /**
+   * It was decided or skipped, and is open again.
+   *
+   * @param {Item} item
+   */
+  reopen(item) {
+    if (this.passed.delete(item.key) && item.question) this.kept.pop();
+    this.skipped.delete(item.key);
   }
 
   begin() {
     this.showChoices();
-    this.showPhoto(this.items()[0]?.row ?? 0);
+    if (this.wanted === undefined) this.showPhoto(this.items()[0]?.row ?? 0);
+    else this.keep(this.wanted);
+    this.wanted = undefined;
     if (!this.project.labels.length) byId("new-label").focus();
   }
 
@@ -178,7 +192,7 @@ export class LabelView {
       return byId("new-label").focus();
     }
     if (!this.isReady()) return;
-    if (this.question?.choices.length) return this.shell.say("Answer the question first: press K, C or X, or S to skip it.");
+    if (this.question?.choices.length) return this.shell.say("Answer the question first, or press S to skip it.");
     if (!isNone && this.isToBeRead()) return;
     this.isLeaving = true;
     const seen = this.suggestions.probabilities;
@@ -285,8 +299,7 @@ export class LabelView {
     if (step < 0) {
       const others = this.items().filter((item) => item.key !== before.key);
       this.item = this.past.pop() ?? others.findLast((item) => item.row < before.row) ?? others.at(-1) ?? before;
-      this.passed.delete(this.item.key);
-      this.skipped.delete(this.item.key);
+      this.reopen(this.item);
       return;
     }
     const others = this.left().filter((item) => item.key !== before.key);

@@ -41,7 +41,11 @@ export class UseView {
     byId("use-model").onchange = () => this.show();
     byId("export-onnx").onclick = () => this.act(({ name, backbone }) => startExport(name, backbone, "onnx"));
     byId("export-csv").onclick = () => this.act(({ name, backbone }) => startExport(name, backbone, "csv"));
-    byId("cancel-export").onclick = () => this.act(cancelExport);
+    this.isCancelled = false; // the file that was being made
+    byId("cancel-export").onclick = () => {
+      this.isCancelled = true;
+      this.act(cancelExport);
+    };
     byId("copy-command").onclick = () => this.copyCommand();
     document.addEventListener("dragover", (event) => {
       if (this.shell.view === this) event.preventDefault();
@@ -122,11 +126,17 @@ export class UseView {
     this.usage = usage;
     for (const made of usage.exports) {
       const wasRunning = before.some((one) => one.state === "running" && one.kind === made.kind && title(one) === title(made));
-      if (wasRunning && made.state === "done") this.shell.say(`${FILES[made.kind]} of ${title(made)}: ready to download.`);
-      if (wasRunning && made.state === "none") this.shell.say(`${FILES[made.kind]} of ${title(made)}: cancelled.`);
-      if (wasRunning && made.state === "failed") this.shell.say(`${FILES[made.kind]} of ${title(made)}: failed.`);
+      if (wasRunning && made.state !== "running") this.shell.say(`${FILES[made.kind]} of ${title(made)}: ${this.endInWords(made)}`);
     }
     this.show();
+  }
+
+  /** @param {Export} made */
+  endInWords({ state }) {
+    const { isCancelled } = this;
+    this.isCancelled = false;
+    if (isCancelled) return state === "done" ? "cancelled; the file from before stays." : "cancelled.";
+    return state === "done" ? "ready to download." : "failed.";
   }
 
   show() {
