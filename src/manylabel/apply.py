@@ -6,7 +6,6 @@ Out: predictions, or metrics.
 
 import json
 import logging
-import os
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -30,7 +29,7 @@ from manylabel.engines.openvino import workload_of
 from manylabel.engines.registry import open_predictor
 from manylabel.engines.stream import Predictions, join_predictions, stream_files
 from manylabel.errors import InputError, PhotoError, nothing_read
-from manylabel.io.files import printable, write_output
+from manylabel.io.files import absolute_path, printable, write_output
 from manylabel.metrics.bootstrap import Interval, bootstrap_metrics
 from manylabel.metrics.comparison import Baseline, all_negative, label_prior_of_counts
 from manylabel.metrics.registry import measure, measure_labels
@@ -367,20 +366,15 @@ def _list_photos(given: Sequence[Path], column: str | None) -> tuple[list[Photo]
             for file in folders[path].photos_and_broken_links:
                 below = file.relative_to(path)
                 whole = below if len(given) == 1 else path / below
-                named.setdefault(_place(file), (file, whole.as_posix()))
+                named.setdefault(absolute_path(file), (file, whole.as_posix()))
         elif is_photo_list(path):
             photos = open_photo_list(path, column=column)
             for row, name in enumerate(photos.names()):  # each as often as it is listed
                 named[f"{path}\0{row}"] = photos.find(name), name
         else:
-            named.setdefault(_place(path), (path, path.as_posix()))
+            named.setdefault(absolute_path(path), (path, path.as_posix()))
     paths = [path for path, _ in named.values()]
     return paths, [printable(name) for _, name in named.values()], describe_misnamed(list(folders.items()))
-
-
-def _place(path: Path) -> str:
-    """Return the same text for the same place, whatever its path goes through."""
-    return os.path.abspath(path)  # noqa: PTH100 - links stay what they are called
 
 
 def _check_readable(parts: Iterable[Predictions]) -> Generator[Predictions, None, None]:

@@ -115,7 +115,7 @@ def test_nothing_can_be_cancelled_that_does_not_run() -> None:
 def test_a_process_that_ignores_the_wish_to_end_is_killed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("manylabel.live_model.trainer._SECONDS_TO_END", 0.5)
+    monkeypatch.setattr("manylabel.live_model.pipes._SECONDS_TO_END", 0.5)
     ready = tmp_path / "ready"
     script = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
     script += f"open({str(ready)!r}, 'w').close()\ntime.sleep(60)"

@@ -144,12 +144,12 @@ def find_complete(out: Path, part: Part) -> PartRecord | None:
     return record
 
 
-def is_damaged(out: Path, record: PartRecord) -> bool:
-    """Tell whether the file of a part cannot be read, or is another one than when it was written."""
+def is_undamaged(out: Path, record: PartRecord | None) -> bool:
+    """Tell whether there is the file of a part, and the same one as when it was written."""
     try:
-        return file_sha256(out / record.file) != record.sha256
+        return record is not None and file_sha256(out / record.file) == record.sha256
     except OSError:
-        return True
+        return False
 
 
 def check_no_more(out: Path, *, n_parts: int) -> None:

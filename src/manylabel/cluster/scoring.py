@@ -37,7 +37,7 @@ from manylabel.cluster.parts import (
     check_no_more,
     find_complete,
     first_problem,
-    is_damaged,
+    is_undamaged,
     name_part,
 )
 from manylabel.config import DeviceName, EngineName, PrecisionName
@@ -287,17 +287,15 @@ class _Tally:
             self.n_parts += 1
             if known is not None and self.n_parts > known:
                 raise other_number_of_parts(job.out, known, f"{printable(part.names[0])} begins another one")
-            record = find_complete(job.out, part)
-            if not shard.has(part.number):
+            before = find_complete(job.out, part)
+            if not shard.has(part.number) or is_undamaged(job.out, before):
                 continue
-            if record is not None and not is_damaged(job.out, record):
-                continue
-            if record is not None:
-                _logger.warning("%s: is damaged or cannot be read, so it is scored again", part.file)
             # Once more at the end: another process may have written it meanwhile.
-            has_no_record = record is not None or find_complete(job.out, part) is None
-            if has_no_record and not is_being_written(job.out / part.file):
-                yield part
+            if is_being_written(job.out / part.file) or find_complete(job.out, part) != before:
+                continue
+            if before is not None:
+                _logger.warning("%s: is damaged or cannot be read, so it is scored again", part.file)
+            yield part
 
     def add(self, part: Part, outcome: PartRecord | str | None) -> None:
         """Count a part that was written, or note why it was not."""

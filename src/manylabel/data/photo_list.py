@@ -16,7 +16,7 @@ from manylabel.data.find import is_broken_link, is_photo_name, missing_file
 from manylabel.data.remote import NoPhoto, Photo, RemotePhoto, check_scheme, is_remote, locate_photo
 from manylabel.errors import InputError, did_you_mean, needs_extra
 from manylabel.io.csv_text import allow_long_cells, unguard
-from manylabel.io.files import file_sha256
+from manylabel.io.files import absolute_path, file_sha256
 
 LIST_ENDINGS = (".txt", ".csv", ".tsv", ".parquet")
 PHOTO_COLUMNS = ("image", "photo", "path", "file", "filename", "file_name", "url", "name")
@@ -136,7 +136,7 @@ class PhotoFolder:
 
     def describe(self) -> dict[str, str | int]:
         """Return the folder; its photos are compared part by part."""
-        return {"kind": "folder", "path": _normalize(self._folder)}
+        return {"kind": "folder", "path": absolute_path(self._folder)}
 
 
 def _is_visible_below(root: Path, folder: Path) -> bool:
@@ -279,15 +279,10 @@ class PhotoListFile:
         """Return the file, its hash and the number of its photos; all of it is read once."""
         return {
             "kind": "list",
-            "path": _normalize(self._path),
+            "path": absolute_path(self._path),
             "sha256": file_sha256(self._path),
             "n_photos": sum(1 for _ in self.names()),
         }
-
-
-def _normalize(path: Path) -> str:
-    """Return an absolute path without ``..``; links stay, as every machine of a cluster may have its own."""
-    return Path(os.path.normpath(path.absolute())).as_posix()
 
 
 def _is_photo(cell: str) -> bool:

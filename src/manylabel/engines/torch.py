@@ -26,7 +26,7 @@ from manylabel.io.files import check_room
 from manylabel.models.backbones import build_backbone, seeded
 from manylabel.models.classifier import Classifier
 from manylabel.models.device import choose_device, choose_precision, infer
-from manylabel.models.heads import build_head
+from manylabel.models.heads import build_head_on
 from manylabel.models.split_model import SplitClassifier
 from manylabel.models.weight_files import check_header
 from manylabel.patch_grid import PatchGrid
@@ -197,13 +197,7 @@ def _build_classifier(bundle: Bundle, weights: Path) -> Classifier:
             backbone = build_backbone(config.backbone, side_px=config.preprocessing.side_px, seed=None)
             backbone.preprocessing = config.preprocessing
             with seeded(0):
-                head = build_head(
-                    config.head,
-                    backbone=config.backbone,
-                    n_features=backbone.n_features,
-                    n_labels=len(config.labels),
-                    blocks=backbone.blocks,
-                )
+                head = build_head_on(backbone, config.head, n_labels=len(config.labels))
     except ConfigError as error:
         raise BundleError(f"{bundle.folder / CONFIG_FILE}: {error}") from error
     return Classifier(backbone=backbone, head=head, labels=config.labels)

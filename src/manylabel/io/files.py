@@ -189,6 +189,11 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def absolute_path(path: Path) -> str:
+    """Return the absolute path without ``..``, with forward slashes; links stay."""
+    return Path(os.path.abspath(path)).as_posix()  # noqa: PTH100 - links stay what they are called
+
+
 def printable(name: str) -> str:
     """Replace what is not text in a file name: names on disk need not be UTF-8, output is."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -5,17 +5,19 @@ Out: the same messages at the other end of a pipe, each behind its length.
 """
 
 import os
+import signal
 import struct
 import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 import msgspec
 
 _LENGTH = struct.Struct("<Q")
 _MOST_BYTES = 2**32
+_SECONDS_TO_END = 10.0
 
 Message = TypeVar("Message")
 
@@ -64,6 +66,17 @@ def start_piped(command: Sequence[str]) -> "subprocess.Popen[bytes]":
     In a session of its own, Ctrl-C in the terminal does not reach it: whoever started it ends it.
     """
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+
+
+def end_gently(process: "subprocess.Popen[Any]", *, by: signal.Signals) -> None:
+    """End a process by a signal, so that it can keep or remove what it has; kill it if it does not end."""
+    with suppress(OSError):
+        process.send_signal(by)
+    try:
+        process.wait(timeout=_SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def close_pipes(process: "subprocess.Popen[bytes]") -> None:

@@ -17,12 +17,10 @@ import msgspec
 
 from manylabel.errors import InputError
 from manylabel.live_model.messages import FROM_TRAINER, Failed, FromTrainer, Stage, Train, Trained
-from manylabel.live_model.pipes import close_pipes, receive_until_gone, send, start_piped
+from manylabel.live_model.pipes import close_pipes, end_gently, receive_until_gone, send, start_piped
 
 # -P: a file in the current folder is no module.
 COMMAND = (sys.executable, "-P", "-m", "manylabel.live_model.full_training")
-
-_SECONDS_TO_END = 10.0
 
 TrainingState = Literal["none", "running", "done", "failed", "cancelled"]
 
@@ -101,7 +99,8 @@ class Trainer:
             if process is None or self._training.state != "running":
                 raise InputError("nothing is being trained")
             self._finish("cancelled")
-        _end(process)
+        # Interrupted, it keeps what is finished.
+        end_gently(process, by=signal.SIGINT if sys.platform != "win32" else signal.SIGTERM)
 
     def close(self) -> None:
         """Cancel the training, if one runs."""
@@ -145,14 +144,3 @@ class Trainer:
                 self._finish("failed", message.problem)
             case _:
                 assert_never(message)
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Interrupt a process, so that it can keep what is finished; kill it if it does not end."""
-    with suppress(OSError):
-        process.send_signal(signal.SIGINT if sys.platform != "win32" else signal.SIGTERM)
-    try:
-        process.wait(timeout=_SECONDS_TO_END)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

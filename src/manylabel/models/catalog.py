@@ -22,7 +22,7 @@ from manylabel.models.backbones import (
 )
 from manylabel.models.backbones.base import Outline
 from manylabel.models.backbones.combined import member_names
-from manylabel.models.heads import build_head
+from manylabel.models.heads import build_head_on
 from manylabel.types import Progress, ProgressCallback, ignore_progress
 
 _WILDCARDS = frozenset("*?[")
@@ -120,13 +120,7 @@ def _describe(name: str, *, head: HeadName | None, n_labels: int | None) -> Mode
     parameters = _count_parameters(backbone)
     if head is not None and n_labels is not None:
         with Outline():
-            top = build_head(
-                head,
-                backbone=name,
-                n_features=backbone.n_features,
-                n_labels=n_labels,
-                blocks=backbone.blocks,
-            )
+            top = build_head_on(backbone, head, n_labels=n_labels)
         parameters += _count_parameters(top)
     file = source.official_file(name)
     return ModelInfo(

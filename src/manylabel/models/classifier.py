@@ -17,7 +17,7 @@ from manylabel.config import FitName, HeadName, ModelConfig, RunConfig
 from manylabel.errors import ConfigError, MissingWeightsError, did_you_mean
 from manylabel.models.backbones import Backbone, build_backbone, seeded, source_of
 from manylabel.models.backbones.combined import member_names
-from manylabel.models.heads import Standardize, build_head
+from manylabel.models.heads import Standardize, build_head_on
 from manylabel.models.hubs import HubAccess
 from manylabel.models.weights import Provenance, find_weights, urls_to_fetch
 from manylabel.preprocess import Preprocessing
@@ -223,10 +223,7 @@ def build_classifier(
     """
     backbone = build_backbone(name, side_px=side_px, seed=seed)
     backbone.preprocessing = replace(backbone.preprocessing, fit=fit)
-    built = build_head(
-        head, backbone=name, n_features=backbone.n_features, n_labels=len(labels), blocks=backbone.blocks
-    )
-    return Classifier(backbone, built, labels)
+    return Classifier(backbone, build_head_on(backbone, head, n_labels=len(labels)), labels)
 
 
 def build_initial_classifiers(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from manylabel.config import HeadName
-from manylabel.models.backbones import timm_name
+from manylabel.models.backbones import Backbone, timm_name
 from manylabel.models.backbones.combined import member_names
 
 HeadBuilder = Callable[[str, int, int], list[nn.Module]]
@@ -135,6 +135,17 @@ def build_head(
     entry = HEADS[name]
     standardize = Standardize(n_features, has_unit_length=entry.has_unit_length, blocks=blocks)
     return nn.Sequential(standardize, *entry.build(backbone, n_features, n_labels))
+
+
+def build_head_on(backbone: Backbone, name: HeadName, *, n_labels: int) -> nn.Sequential:
+    """Build a head for the features of a backbone, as ``build_head`` does."""
+    return build_head(
+        name,
+        backbone=backbone.name,
+        n_features=backbone.n_features,
+        n_labels=n_labels,
+        blocks=backbone.blocks,
+    )
 
 
 def _linear(backbone: str, n_features: int, n_labels: int) -> list[nn.Module]:

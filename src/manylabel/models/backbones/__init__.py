@@ -14,8 +14,9 @@ from manylabel.errors import ConfigError, did_you_mean
 from manylabel.models.backbones.base import (
     Backbone,
     BackboneSource,
+    SideError,
     Undrawn,
-    outline_output,
+    build_for_side,
     pool_features,
     seeded,
 )
@@ -76,14 +77,12 @@ def build_backbone(name: str, *, side_px: int | None = None, seed: int | None = 
         if side_px is None:
             return source.build(name, None)
         try:
-            backbone = source.build(name, side_px)
-            outline_output(backbone, (1, 3, side_px, side_px))
-        except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+            return build_for_side(source, name, side_px)
+        except SideError as error:
             raise ConfigError(
-                f"{name} cannot take photos of {side_px} x {side_px} pixels: {_first_line(error)}; "
+                f"{name} cannot take photos of {side_px} x {side_px} pixels: {error}; "
                 f"leave side_px out to use the side that its weights were trained with"
             ) from error
-    return backbone
 
 
 def short_names() -> tuple[str, ...]:
@@ -127,7 +126,3 @@ def timm_name(name: str) -> str | None:
     if bundled.has(name):
         return bundled.architecture(name)
     return name.removeprefix(TIMM_PREFIX) if name.startswith(TIMM_PREFIX) else None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]

@@ -123,6 +123,24 @@ class BackboneSource(ABC):
         return weights
 
 
+class SideError(Exception):
+    """A backbone cannot take photos of a side; the text is the reason."""
+
+
+def build_for_side(source: BackboneSource, name: str, side_px: int) -> Backbone:
+    """Build a backbone for photos of a side, and check that it can take them.
+
+    Raises:
+        SideError: It cannot.
+    """
+    try:
+        backbone = source.build(name, side_px)
+        outline_output(backbone, (1, 3, side_px, side_px))
+    except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+        raise SideError(str(error).strip().partition("\n")[0]) from error
+    return backbone
+
+
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Draw random numbers from a seed; torch's generator on the CPU is put back afterwards."""

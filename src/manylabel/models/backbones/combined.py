@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from manylabel.errors import ConfigError
-from manylabel.models.backbones.base import Backbone, BackboneSource, outline_output
+from manylabel.models.backbones.base import Backbone, BackboneSource, SideError, build_for_side
 
 SEPARATOR = "+"
 _MOST_MEMBERS = 8
@@ -141,14 +141,12 @@ class CombinedSource(BackboneSource):
             ConfigError: It cannot take them.
         """
         try:
-            backbone = self._find(name).build(name, side_px)
-            outline_output(backbone, (1, 3, side_px, side_px))
-        except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+            return build_for_side(self._find(name), name, side_px)
+        except SideError as error:
             raise ConfigError(
                 f"{name} cannot take photos of {side_px} x {side_px} pixels, which another joined model "
                 "needs; give model.side_px a side that all of them can take"
             ) from error
-        return backbone
 
 
 def members_of(backbone: Backbone) -> tuple[Backbone, ...]:

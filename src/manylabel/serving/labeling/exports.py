@@ -4,6 +4,7 @@ In:  a trained model; the folder of the photos.
 Out: how far a file is, or why there is none; the file.
 """
 
+import signal
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ import msgspec
 
 from manylabel.bundle.onnx_file import ONNX_FILE
 from manylabel.errors import InputError
+from manylabel.live_model.pipes import end_gently
 from manylabel.report.run_info import hide_folders_in_sentence
 from manylabel.report.trial_files import file_name
 from manylabel.serving.labeling.models import TrainedModels
@@ -26,7 +28,6 @@ PROGRAM = (sys.executable, "-P", "-m", "manylabel")
 
 KINDS: tuple["Kind", ...] = ("onnx", "csv")
 _ERROR = "error: "
-_SECONDS_TO_END = 10.0
 
 Kind = Literal["onnx", "csv"]
 
@@ -153,7 +154,7 @@ class Exports:
             if process is None:
                 raise InputError("no file is being made")
             self._is_cancelled = True
-        _end(process)
+        end_gently(process, by=signal.SIGTERM)
 
     def close(self) -> None:
         """Make no more files; one that is being made is cancelled."""
@@ -212,16 +213,6 @@ class Exports:
             else:
                 self._made[wanted] = _Made(time.monotonic() - self._began, problem)
             self._running = self._process = None
-
-
-def _end(process: "subprocess.Popen[str]") -> None:
-    with suppress(OSError):
-        process.terminate()
-    try:
-        process.wait(timeout=_SECONDS_TO_END)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _problem_in(messages: str, *, code: int) -> str:

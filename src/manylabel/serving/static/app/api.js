@@ -279,6 +279,8 @@ export const setAnswers = (since, answers, queue, how = {}) => send("/app/answer
 export const changeLabels = (since, change, label, to = "") => send("/app/labels", { since, change, label, to });
 export const undo = (/** @type {number} */ since) => send("/app/undo", { since });
 export const reload = (/** @type {number} */ since) => send("/app/reload", { since });
+export const SMALL_PX = 320;
+export const LARGE_PX = 1600;
 /**
  * The number of a photo may become that of another one; so its name is in the address.
  *

@@ -43,10 +43,9 @@ const goBack = () =>
 
 // The same photo is shown, or has the focus.
 function switchGrid() {
-  const [name, shown] = [shell.view === views.grid ? "label" : "grid", shell.view?.current()];
-  const next = views[/** @type {"label" | "grid"} */ (name)];
-  next.wanted = shown;
-  open(/** @type {Name} */ (name));
+  const next = shell.view === views.grid ? "label" : "grid";
+  views[next].wanted = shell.view?.current();
+  open(next);
 }
 
 const showKeys = () => (byId("keys").open ? byId("keys").close() : byId("keys").showModal());

@@ -1,7 +1,7 @@
 // One label at a time over many photos. Only the tiles that are seen exist.
 
 import { copyOf, part } from "../dom.js";
-import { getSimilar, pictureOf, setAnswers } from "./api.js";
+import { LARGE_PX, SMALL_PX, getSimilar, pictureOf, setAnswers } from "./api.js";
 import { WORDS, byId, count, percent } from "./shell.js";
 import { MS_TO_LOOK } from "./suggestions.js";
 
@@ -10,8 +10,6 @@ import { MS_TO_LOOK } from "./suggestions.js";
  * @typedef {import("./shell.js").Shell} Shell
  */
 
-const SMALL_PX = 320;
-const LARGE_PX = 1600;
 const GAP_PX = 8;
 const ROWS_BEYOND = 2; // lines of tiles above and below what is seen
 const PAUSE_MS = 60; // pictures that only pass by are not loaded

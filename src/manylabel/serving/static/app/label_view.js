@@ -1,7 +1,7 @@
 // One photo at a time: a button and a key per label.
 
 import { part } from "../dom.js";
-import { changeLabels, pictureOf, setAnswers } from "./api.js";
+import { LARGE_PX, changeLabels, pictureOf, setAnswers } from "./api.js";
 import { KEYS, LabelList } from "./label_list.js";
 import { QUEUES, showQuestion } from "./queues.js";
 import { Suggestions } from "./suggestions.js";
@@ -15,7 +15,6 @@ import { WORDS, byId } from "./shell.js";
  * @typedef {import("./shell.js").Shell} Shell
  */
 
-const LARGE_PX = 1600;
 const MANY_KEPT = 20;
 
 export class LabelView {

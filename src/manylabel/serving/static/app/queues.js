@@ -1,7 +1,7 @@
 // Lists of photos to look at, and the questions about them.
 
 import { copyOf, part } from "../dom.js";
-import { pictureOf } from "./api.js";
+import { SMALL_PX, pictureOf } from "./api.js";
 import { WORDS, byId, percent } from "./shell.js";
 
 /**
@@ -49,7 +49,6 @@ import { WORDS, byId, percent } from "./shell.js";
  * @property {(project: Project) => Item[]} items
  */
 
-const SMALL_PX = 320;
 
 /** @param {number} row */
 const plain = (row) => ({ row, key: String(row) });
