@@ -52,6 +52,20 @@ def drop(page: Any, *photos: Path) -> None:
     page.wait_for_selector("#status:has-text('scored')")
 
 
+def test_photos_that_are_chosen_before_the_script_is_there_are_scored(
+    browser: Any, url: str, shapes_table: LabelTable
+) -> None:
+    page = browser.new_page()
+    held: list[Any] = []
+    page.route("**/static/main.js", lambda route: held.append(route))
+    page.goto(url, wait_until="commit")
+    page.set_input_files("#files", [str(shapes_table.photos[0])])
+    page.wait_for_timeout(100)
+    held[0].continue_()
+    page.wait_for_selector("#status:has-text('1 photo scored')")
+    page.close()
+
+
 def test_photos_get_labels_with_probabilities(page: Any, shapes_table: LabelTable) -> None:
     drop(page, *shapes_table.photos[:5])
     cards = page.locator(".card")

@@ -137,6 +137,28 @@ def test_photos_that_were_listed_anew_are_not_mixed_up(page: Any, labeling: Labe
     assert labeling.store.answers.answer("aa.jpg", "boat") == "unknown"
 
 
+def test_keys_pressed_before_the_new_list_is_there_answer_for_no_photo(page: Any, labeling: Labeling) -> None:
+    page.wait_for_selector("#photo[style*='visible']")
+    (labeling.photos / "aa.jpg").write_bytes((labeling.photos / "a.jpg").read_bytes())
+    labeling.store.reload()
+    page.evaluate("""for (const key of ["1", "2", "Enter"]) {
+        document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+    }""")
+    page.wait_for_selector("#alert:has-text('the list of photos has changed')")
+    page.keyboard.press("2")
+    wait_for_answer(page, "boat: present")
+
+    given = {name: labeling.store.answers.answer(name, "boat") for name in labeling.store.answers.names}
+    assert given == {
+        "a.jpg": "absent",
+        "aa.jpg": "unknown",
+        "b #1 100%.jpg": "present",
+        "c.jpg": "unknown",
+        "in/d.jpg": "unknown",
+    }
+    assert labeling.store.answers.answer("aa.jpg", "beach") == "unknown"
+
+
 def test_nothing_is_written_before_a_person_has_confirmed_it(page: Any, labeling: Labeling) -> None:
     for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "s", "z"):
         page.keyboard.press(key)

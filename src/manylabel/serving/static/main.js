@@ -382,10 +382,12 @@ async function begin() {
 }
 
 for (const input of [byId("files"), byId("capture")]) {
-  input.onchange = () => {
+  const take = () => {
     add(input.files ?? []);
     input.value = "";
   };
+  input.onchange = take;
+  take(); // photos may have been chosen before this script was loaded
 }
 
 // A camera may be plugged in later. Without one that pages may use, phones and tablets open their own program.

@@ -48,10 +48,12 @@ export class Project {
     this.take(await getLabels());
   }
 
-  // Ask what other browsers changed; true if anything did.
+  // Ask what other browsers changed; true if anything did. What this one changed meanwhile is newer.
   async follow() {
     const before = this.revision;
-    this.take(await getLabels(before));
+    const told = await getLabels(before);
+    if (this.revision !== before) return false;
+    this.take(told);
     return this.revision !== before;
   }
 

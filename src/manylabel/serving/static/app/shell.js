@@ -158,14 +158,17 @@ export class Shell {
 
   /**
    * Make a change once those before it are made and shown: no key is lost, and each sees what the others did.
-   * The request gets the revision that the page has seen, and may be none.
+   * The request gets the revision that the page has seen, and may be none. None is made if photos were listed anew
+   * since the key was pressed: their numbers are others.
    *
    * @param {(since: number) => Promise<Labels> | undefined} request
    */
   change(request, after = () => {}) {
+    const { names } = this.project;
     this.waiting = this.waiting.then(async () => {
       const shown = this.view?.current();
       try {
+        if (this.project.names !== names) throw new Error("the list of photos has changed; check the photo and answer again");
         const changed = await request(this.project.revision);
         if (!changed) return;
         this.project.take(changed);
@@ -175,11 +178,18 @@ export class Shell {
         this.show();
         this.lookSoon();
       } catch (/** @type {any} */ error) {
+        if (error.status === 409) await this.loadAnew(shown).catch(() => {});
         this.complain(error.message);
-        if (error.status === 409) await this.project.load().then(() => this.view?.keep(shown), () => {});
       }
     });
     return this.waiting;
+  }
+
+  /** @param {string | undefined} shown */
+  async loadAnew(shown) {
+    await this.project.load();
+    this.view?.keep(shown);
+    this.show();
   }
 
   show() {
