@@ -77,6 +77,7 @@ def test_a_training_that_is_still_ending_is_waited_for_and_writes_nothing_into_t
         cancelling = threading.Thread(target=trainer.cancel)
         cancelling.start()
         wait(trainer, lambda training: training.state == "cancelled")
+        assert trainer.training.is_ending
         with pytest.raises(InputError, match="still ending"):
             trainer.start("second", ORDER)
         cancelling.join()

@@ -105,8 +105,8 @@ def test_a_moved_threshold_changes_what_is_given(page: Any, shapes_table: LabelT
     slider.fill("100")
     assert "circle" not in given.inner_text()
     assert page.locator("#sliders li", has_text="circle").locator("output").inner_text() == "100 % · 0 of 1"
-    page.get_by_role("button", name="Back to the server's").click()
-    assert page.get_by_role("button", name="Back to the server's").is_disabled()
+    page.get_by_role("button", name="Back to the model's").click()
+    assert page.get_by_role("button", name="Back to the model's").is_disabled()
 
 
 def test_a_label_shows_where_it_is(page: Any, shapes_table: LabelTable) -> None:
@@ -166,7 +166,7 @@ def test_what_is_shown_is_downloaded(page: Any, shapes_table: LabelTable) -> Non
 def test_moved_thresholds_are_saved_for_predict(page: Any, shapes_bundle: Path) -> None:
     page.get_by_role("slider", name="triangle").fill("87")
     with page.expect_download() as waiting:
-        page.get_by_role("button", name="Save thresholds").click()
+        page.get_by_role("button", name="Download thresholds").click()
 
     old = read_bundle(shapes_bundle).thresholds
     new = change_thresholds(old, ("circle", "square", "triangle"), Path(waiting.value.path()))

@@ -95,7 +95,7 @@ def open_photo(path: Path, *, side_px: int | None = None) -> Image.Image:
         with path.open("rb") as file:
             return _read(file, path=path, side_px=side_px, max_pixels=None)
     except OSError as error:
-        raise PhotoError(path, _explain_system(error)) from error
+        raise PhotoError(path, explain_system(error)) from error
 
 
 def open_photo_bytes(
@@ -354,13 +354,14 @@ def _explain(error: BaseException, *, max_pixels: int | None = None) -> str:
     if isinstance(error, MemoryError):
         return "its pixels do not fit into memory"
     if isinstance(error, OSError) and error.errno is not None:
-        return _explain_system(error)
+        return explain_system(error)
     if "truncated" in str(error).lower():
         return "it is cut off: the file ends before the picture does"
     return "it is damaged: its pixels cannot be decoded"
 
 
-def _explain_system(error: OSError) -> str:
+def explain_system(error: OSError) -> str:
+    """Say why the system does not give a file."""
     match error:
         case FileNotFoundError():
             return "there is no such file"

@@ -271,7 +271,7 @@ class LiveModel:
                     known,
                     scores=message,
                     n_scores=known.n_scores + 1,
-                    first=known.first or message.estimate,
+                    first=_first_of(known.first, message.estimate),
                     is_learning=False,
                 )
                 self._set(changed)
@@ -283,6 +283,13 @@ class LiveModel:
                 self._set(msgspec.structs.replace(known, problem=message.problem))
             case _:
                 assert_never(message)
+
+
+def _first_of(known: Estimate | None, new: Estimate | None) -> Estimate | None:
+    """Return how good the first head was: the last one that learned from as few photos."""
+    if known is None or (new is not None and new.n_photos <= known.n_photos):
+        return new
+    return known
 
 
 def probabilities_of(scores: Scores) -> FloatArray:

@@ -35,6 +35,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
         seconds: Time since it began, to its end.
         stage_seconds: Time since its stage began.
         problem: Why it failed; None unless it did.
+        is_ending: It was cancelled, and its process has not ended yet: no other one can begin.
     """
 
     name: str = ""
@@ -43,6 +44,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     stage_seconds: float = 0.0
     problem: str | None = None
+    is_ending: bool = False
 
 
 class Trainer:
@@ -64,7 +66,7 @@ class Trainer:
         """Return how far the training is."""
         with self._lock:
             if self._training.state != "running":
-                return self._training
+                return msgspec.structs.replace(self._training, is_ending=self._process is not None)
             now = time.monotonic()
             return msgspec.structs.replace(
                 self._training, seconds=now - self._began, stage_seconds=now - self._stage_began

@@ -37,6 +37,7 @@ class OneModel(TrainedModels):
                 n_train=24,
                 n_test=8,
                 part="test",
+                tested_on="0123",
                 metrics={"mAP": 0.9, "exact_match": 0.5, "f1_macro": None},
                 low=0.8,
                 high=0.95,

@@ -78,7 +78,7 @@ def test_the_command_shows_its_address_and_saves_the_table(photos: Path) -> None
 
 
 def test_photos_are_labeled_with_the_keyboard_alone(page: Any, labeling: Labeling) -> None:
-    assert page.url == f"{labeling.url}/"
+    assert page.url == f"{labeling.url}/#label"
     assert page.locator("#name").inner_text() == "b #1 100%.jpg"  # a.jpg is labeled
     page.keyboard.press("2")
     wait_for_answer(page, "boat: present")

@@ -120,7 +120,7 @@ def choose_queue(page: Any, name: str) -> None:
 def test_suggested_labels_are_visible_and_become_answers_with_enter(page: Any, assisted: Labeling) -> None:
     assert page.locator("#name").inner_text() == "b #1 100%.jpg"
     assert page.locator("#labels .suggested .state").all_inner_texts() == ["suggested, 75 %"] * 2
-    assert "mAP of 80 % (70 % to 90 %)" in page.locator("#learning").inner_text()
+    assert "mAP 80 % (70 % to 90 %)" in page.locator("#learning").inner_text()
     assert page.get_by_role("button", name="beach suggested, 75 %", exact=True).is_visible()
     page.wait_for_timeout(700)  # as long as new suggestions have to be seen
 
@@ -165,7 +165,7 @@ def test_queues_are_listed_with_how_much_is_in_them(page: Any) -> None:
 
     assert "photos to label (3)" in titles
     assert "possible mistakes (1)" in titles
-    assert "near-duplicates with different labels (0)" in titles
+    assert not any(title.startswith("near-duplicates with different labels") for title in titles)
     assert "all photos (4)" in titles
 
 
@@ -252,7 +252,7 @@ def test_the_grid_confirms_what_is_suggested_and_the_rest_as_absent(page: Any, a
     page.locator(".tile").nth(2).click()
     wait_for_answer(page, "c.jpg: beach absent.")
     page.locator("#rest").click()
-    wait_for_answer(page, "2 photos: beach present or absent.")
+    wait_for_answer(page, "2 photos: beach 1 present, 1 absent.")
 
     answers = [assisted.store.answers.answer(name, "beach") for name in assisted.store.answers.names]
     assert answers == ["present", "present", "absent", "absent"]

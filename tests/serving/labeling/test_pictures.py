@@ -45,5 +45,5 @@ def test_the_oldest_pictures_give_way(photo: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_photo_that_is_gone_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(PhotoError, match="No such file"):
+    with pytest.raises(PhotoError, match="there is no such file"):
         Pictures().get(tmp_path / "none.jpg", side_px=320)

@@ -137,7 +137,7 @@ def test_a_photo_that_is_gone_or_damaged_is_told_without_its_folder(labeling: La
     (labeling.photos / "c.jpg").unlink()
     (labeling.photos / "a.jpg").write_bytes(b"no photo")
 
-    for row, reason in ((2, "No such file"), (0, "not a photo")):
+    for row, reason in ((2, "there is no such file"), (0, "not a photo")):
         answer = labeling.client.get(f"/app/photos/{row}")
         assert answer.status == 422
         assert reason in answer.json()["detail"]

@@ -92,7 +92,7 @@ def find_unusable_names(names: Iterable[str], *, where: str) -> list[str]:
     return [
         f"{where}: a label's name has characters that cannot be shown: '{visible(name)}'"
         if name.strip()
-        else f"{where}: a label has an empty name: '{visible(name)}'"
+        else f"{where}: a label has an empty name"
         for name in names
         if not name.strip() or visible(name) != name
     ]

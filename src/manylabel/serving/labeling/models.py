@@ -4,11 +4,15 @@ In:  the folder that holds a run folder per name.
 Out: what each run measured, and where its report and bundles are.
 """
 
+import csv
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from manylabel.data.split import SPLIT_FILE
 from manylabel.errors import BundleError, InputError
 from manylabel.report.trial_files import file_name
 from manylabel.results import RESULTS_FILE, RunResults
@@ -42,6 +46,7 @@ class TrainedModel(msgspec.Struct, frozen=True, kw_only=True):
         n_train: Training photos.
         n_test: Photos behind the metrics.
         part: Which photos those are: the test set, or all by cross-validation.
+        tested_on: The same for models that were tested on the same photos.
         metrics: mAP, exact_match and f1_macro, from 0 to 1; null where undefined.
         low: Lower end of the 95 % interval of the mAP.
         high: Upper end.
@@ -55,6 +60,7 @@ class TrainedModel(msgspec.Struct, frozen=True, kw_only=True):
     n_train: int
     n_test: int
     part: str
+    tested_on: str
     metrics: dict[str, float | None]
     low: float | None
     high: float | None
@@ -144,7 +150,7 @@ class TrainedModels:
             known = self._read.get(run.name)
             if known is None or known.modified_ns != modified_ns:
                 results = RunResults.from_json((run / RESULTS_FILE).read_bytes(), source=run)
-                known = _Read(modified_ns=modified_ns, models=_sum_up(run.name, results))
+                known = _Read(modified_ns=modified_ns, models=_sum_up(run, results))
                 self._read[run.name] = known
         except (OSError, BundleError):
             return []
@@ -155,16 +161,18 @@ def _is_plain(name: str) -> bool:
     return all(sign.isalnum() or sign in " .-_" for sign in name)
 
 
-def _sum_up(name: str, results: RunResults) -> list[TrainedModel]:
+def _sum_up(run: Path, results: RunResults) -> list[TrainedModel]:
+    tested_on = _hash_of_tested(run, part=results.evaluated.part)
     return [
         TrainedModel(
-            name=name,
+            name=run.name,
             backbone=model.model,
             is_best=model is results.best,
             started=results.run.started,
             n_train=results.data.part_sizes.get("train", 0),
             n_test=results.evaluated.n_evaluated,
             part=results.evaluated.part,
+            tested_on=tested_on,
             metrics={metric: model.metrics.get(metric) for metric in _SHOWN},
             low=model.intervals["mAP"].low,
             high=model.intervals["mAP"].high,
@@ -172,3 +180,15 @@ def _sum_up(name: str, results: RunResults) -> list[TrainedModel]:
         )
         for model in results.models
     ]
+
+
+def _hash_of_tested(run: Path, *, part: str) -> str:
+    """Return a hash of the names of the photos that a run was tested on.
+
+    Raises:
+        OSError: The split cannot be read.
+    """
+    with (run / SPLIT_FILE).open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        names = sorted(row["image"] for row in rows if part == "out_of_fold" or row["part"] == part)
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()[:16]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from manylabel.data.photos import open_photo, to_jpeg
+from manylabel.data.photos import explain_system, open_photo, to_jpeg
 from manylabel.errors import PhotoError
 from manylabel.serving.labeling.picture_cache import PictureCache
 
@@ -81,7 +81,7 @@ def find_version(path: Path) -> str:
     try:
         status = path.stat()
     except OSError as error:
-        raise PhotoError(path, f"it cannot be read: {error.strerror or error}") from error
+        raise PhotoError(path, explain_system(error)) from error
     return f"{status.st_mtime_ns:x}-{status.st_size:x}"
 
 

@@ -408,7 +408,10 @@ byId("download").onclick = () => {
   const answers = page.entries.flatMap(({ answer }) => answer ?? []);
   download(toCsv(answers, page.labels.map(({ name }) => name), labelsOf), "predictions.csv");
 };
-byId("save").onclick = () => download(thresholdsToCsv(page.thresholds), "thresholds.csv");
+byId("save").onclick = () => {
+  download(thresholdsToCsv(page.thresholds), "thresholds.csv");
+  say("thresholds.csv was downloaded. The model keeps its own until “manylabel thresholds” gives it this file.");
+};
 byId("token-form").onsubmit = (event) => {
   event.preventDefault();
   setToken(byId("token").value);

@@ -86,6 +86,7 @@
  * @property {{ subject: string, stage: string, done: number, total: number } | null} stage
  * @property {number} seconds since it began
  * @property {number} stage_seconds since its stage began
+ * @property {boolean} is_ending it was cancelled, and its process has not ended yet
  * @property {string | null} problem
  */
 
@@ -100,6 +101,7 @@
  * @property {number} n_train
  * @property {number} n_test
  * @property {"test" | "out_of_fold"} part
+ * @property {string} tested_on the same for models that were tested on the same photos
  * @property {Record<string, number | null>} metrics
  * @property {number | null} low
  * @property {number | null} high

@@ -6,6 +6,7 @@ import { keyOf } from "./keys.js";
 import { LabelView } from "./label_view.js";
 import { Shell, byId } from "./shell.js";
 import { TrainView } from "./train_view.js";
+import { undoneInWords } from "./undone.js";
 import { UseView } from "./use_view.js";
 
 const SECONDS_BETWEEN_LOOKS = 2;
@@ -17,11 +18,16 @@ const views = { label: new LabelView(shell), grid: new GridView(shell), train: n
 /** @typedef {keyof typeof views} Name of a view */
 const NAMES = /** @type {Name[]} */ (Object.keys(views));
 
-/** @param {Name} name */
+/**
+ * The address tells the view: a reload stays in it, and the buttons of the browser go back and forth.
+ *
+ * @param {Name} name
+ */
 function open(name) {
+  if (location.hash !== `#${name}`) history[shell.view ? "pushState" : "replaceState"](null, "", `#${name}`);
   shell.view = views[name];
   shell.say(""); // it was about another view
-  shell.settle("change");
+  for (const about of ["change", "photo"]) shell.settle(about);
   for (const other of NAMES) {
     byId(`${other}-view`).hidden = other !== name;
     byId(`open-${other}`).setAttribute("aria-pressed", String(other === name));
@@ -31,15 +37,19 @@ function open(name) {
 }
 
 // In the view of one photo, the one that was changed back is shown again.
-const goBack = () =>
+const goBack = () => {
+  let inWords = "";
   shell.change(
     async (since) => {
       const changed = await undo(since);
-      views.label.goBackTo(Object.keys(changed.answers).map(Number));
+      inWords = undoneInWords(project, changed);
+      // Undone changes of labels are about no photo.
+      if (changed.labels.join() === project.labels.join()) views.label.goBackTo(Object.keys(changed.answers).map(Number));
       return changed;
     },
-    () => shell.say("Undone."),
+    () => shell.say(inWords),
   );
+};
 
 // The same photo is shown, or has the focus.
 function switchGrid() {
@@ -61,7 +71,7 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || !shell.view) return;
   const target = /** @type {HTMLElement} */ (event.target);
   const isTyping = target.matches("input:not([type=range]), select");
-  if (event.key === "Escape" && isTyping) target.blur();
+  if (isTyping && (event.key === "Escape" || (event.key === "Enter" && target.matches("select")))) target.blur();
   // Enter confirms, wherever a click on a label left the focus; Space is the key of a button.
   const isPressed = event.key === "Enter" && target.matches("button:not(.answer, #zoom), summary");
   if (isTyping || isPressed || (event.repeat && !event.key.startsWith("Arrow"))) return;
@@ -73,7 +83,11 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
+/** @returns {Name} the view that the address tells */
+const told = () => NAMES.find((name) => location.hash === `#${name}`) ?? "label";
+
 shell.open = open;
+addEventListener("popstate", () => shell.view && shell.view !== views[told()] && open(told()));
 byId("undo").onclick = goBack;
 byId("open-keys").onclick = byId("close-keys").onclick = showKeys;
 for (const name of NAMES) byId(`open-${name}`).onclick = () => open(name);
@@ -113,7 +127,8 @@ async function begin() {
     return shell.complain(error.message);
   }
   byId("views").hidden = false;
-  open("label");
+  open(told());
+  if (told() !== "train") views.train.look(); // the button tells whether a model is being trained
   shell.lookSoon = () => lookIn(SECONDS_WHILE_LEARNING);
   follow();
 }

@@ -172,8 +172,9 @@ export class GridView {
       (since) => setAnswers(since, Object.fromEntries(rows.map((row) => [row, { [label]: choose(row) }])), `grid of ${label}`, how),
       () => {
         const what = rows.length === 1 ? project.names[rows[0]] : count(rows.length, "photo");
-        const answers = [...new Set(rows.map((row) => WORDS[project.answer(row, label)]))];
-        shell.say(`${what}: ${label} ${answers.join(" or ")}. Press U to undo.`);
+        const answers = rows.map((row) => WORDS[project.answer(row, label)]);
+        const counted = [...new Set(answers)].map((word) => `${answers.filter((other) => other === word).length} ${word}`);
+        shell.say(`${what}: ${label} ${counted.length === 1 ? answers[0] : counted.join(", ")}. Press U to undo.`);
       },
     );
   }

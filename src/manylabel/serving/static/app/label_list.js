@@ -26,16 +26,18 @@ export class LabelList {
     this.toggle = toggle;
     this.showAgain = () => {};
     byId("filter").oninput = () => this.showAgain();
-    byId("filter").onkeydown = (event) => event.key === "Enter" && this.toggleFound(event.shiftKey);
+    byId("filter").onkeydown = (event) => {
+      if (event.key === "Enter") this.toggleFound(event.shiftKey);
+    };
   }
 
   /** @param {boolean} isUnknown */
   toggleFound(isUnknown) {
-    const label = buttons()[0]?.dataset.label;
-    if (label === undefined) return;
+    const label = byId("filter").value.trim() ? buttons()[0]?.dataset.label : undefined;
     byId("filter").value = "";
     byId("filter").blur();
-    this.toggle(label, isUnknown);
+    this.showAgain();
+    if (label !== undefined) this.toggle(label, isUnknown);
   }
 
   /**
@@ -87,7 +89,9 @@ export class LabelList {
     button.onclick = (event) => this.toggle(label, event.shiftKey);
     const details = part(item, "details");
     part(details, "summary").setAttribute("aria-label", `Change the label ${label}`);
-    details.ontoggle = () => details.open && this.showDetails(details, label);
+    details.ontoggle = () => {
+      if (details.open) this.showDetails(details, label);
+    };
     return item;
   }
 

@@ -34,6 +34,8 @@ export class LabelView {
     this.kept = []; // whether the answers to the questions so far kept what was given
     /** @type {string | undefined} */
     this.wanted = undefined; // name of the photo to begin with
+    /** @type {string | undefined} */
+    this.shown = undefined; // name of the photo that was shown last
     this.suggestions = new Suggestions(shell.project);
     this.list = new LabelList(shell, (label, isUnknown) => this.toggle(label, isUnknown));
     this.isSeen = false; // nothing is answered before the photo is there
@@ -51,7 +53,7 @@ export class LabelView {
     };
     byId("confirm").onclick = () => this.confirm(false);
     byId("none").onclick = () => this.confirm(true);
-    byId("skip").onclick = byId("next").onclick = () => this.move(1);
+    byId("skip").onclick = () => this.move(1);
     byId("previous").onclick = () => this.move(-1);
     byId("zoom").onclick = () => this.zoom();
     byId("queue").onchange = () => this.enterQueue();
@@ -124,8 +126,9 @@ export class LabelView {
 
   begin() {
     this.showChoices();
-    if (this.wanted === undefined) this.showPhoto(this.items()[0]?.row ?? 0);
-    else this.keep(this.wanted);
+    const wanted = this.wanted ?? this.shown;
+    if (wanted === undefined) this.showPhoto(this.items()[0]?.row ?? 0);
+    else this.keep(wanted);
     this.wanted = undefined;
     if (!this.project.labels.length) byId("new-label").focus();
   }
@@ -357,7 +360,7 @@ export class LabelView {
     byId("done").hidden = !isDone;
     part(byId("done"), "h2").textContent = this.queue === "unlabeled" ? "All photos are labeled" : `Nothing left in “${QUEUES[this.queue].title}”`;
     showQuestion(this.question, project, (choice) => this.choose(choice));
-    byId("confirm").hidden = byId("none").hidden = Boolean(this.question?.choices.length);
+    byId("confirm").hidden = byId("none").hidden = byId("confirm-hint").hidden = Boolean(this.question?.choices.length);
     const image = byId("photo");
     const address = pictureOf(row, project.names[row], LARGE_PX);
     if (!image.src.endsWith(address)) {
@@ -367,6 +370,7 @@ export class LabelView {
       byId("zoom").setAttribute("aria-pressed", "false");
     }
     image.alt = project.names[row];
+    this.shown = project.names[row];
     byId("name").textContent = project.names[row];
     byId("position").textContent = `${row + 1} of ${project.names.length}. ${this.leftInWords()}`;
     this.suggestions.take(row);
@@ -385,7 +389,9 @@ export class LabelView {
   showChoices() {
     const list = byId("queue");
     const before = this.queue;
-    const names = Object.keys(QUEUES).filter((name) => this.project.learning || !QUEUES[name].isLearned);
+    const isListed = (/** @type {string} */ name) =>
+      (this.project.learning || !QUEUES[name].isLearned) && (!QUEUES[name].isRare || name === before || QUEUES[name].items(this.project).length > 0);
+    const names = Object.keys(QUEUES).filter(isListed);
     const titles = names.map((name) => `${QUEUES[name].title} (${QUEUES[name].items(this.project).length.toLocaleString("en")})`);
     if (list.length === names.length && titles.every((title, index) => list.options[index].text === title)) return;
     list.replaceChildren(...names.map((name, index) => new Option(titles[index], name)));

@@ -19,7 +19,7 @@ export const LIKELY = 0.5;
 const NO_QUEUES = { suggested: [], issues: [], duplicates: [], constraints: [], disagreements: [], problems: [] };
 
 /** @type {Record<string, Answer>} */
-const ANSWERS = { 1: "present", 0: "absent", "?": "unknown" };
+export const ANSWERS = { 1: "present", 0: "absent", "?": "unknown" };
 
 export class Project {
   constructor() {

@@ -46,6 +46,7 @@ import { WORDS, byId, percent } from "./shell.js";
  * @property {string} title
  * @property {boolean} isSorted the most important first; otherwise in the order of the folder
  * @property {boolean} isLearned there is none without a model
+ * @property {boolean} [isRare] it is listed only while something is in it
  * @property {(project: Project) => Item[]} items
  */
 
@@ -88,12 +89,14 @@ export const QUEUES = {
     title: "near-duplicates with different labels",
     isSorted: true,
     isLearned: true,
+    isRare: true,
     items: (project) => project.queues.duplicates.map((pair) => compare(project, pair)),
   },
   constraints: {
     title: "broken constraints",
     isSorted: true,
     isLearned: true,
+    isRare: true,
     items: ({ queues }) =>
       queues.constraints.map(({ row, constraint, labels }) => ({
         row,
@@ -106,9 +109,10 @@ export const QUEUES = {
       })),
   },
   disagreements: {
-    title: "contradicting answers",
+    title: "answers that people disagree about",
     isSorted: true,
     isLearned: true,
+    isRare: true,
     items: ({ queues }) =>
       queues.disagreements.map(({ row, label, given, answers }) => ({
         row,

@@ -32,6 +32,7 @@ import { listComplaints } from "./table_words.js";
  * @property {HTMLButtonElement} cancel-training
  * @property {HTMLTemplateElement} choice
  * @property {HTMLButtonElement} confirm
+ * @property {HTMLElement} confirm-hint
  * @property {HTMLButtonElement} copy-command
  * @property {HTMLElement} done
  * @property {HTMLTemplateElement} export
@@ -57,11 +58,11 @@ import { listComplaints } from "./table_words.js";
  * @property {HTMLDialogElement} large
  * @property {HTMLElement} learning
  * @property {HTMLElement} metrics-hint
+ * @property {HTMLElement} tests-hint
  * @property {HTMLTemplateElement} model-row
  * @property {HTMLTableElement} models
  * @property {HTMLElement} name
  * @property {HTMLInputElement} new-label
- * @property {HTMLButtonElement} next
  * @property {HTMLElement} no-models
  * @property {HTMLElement} no-usable-models
  * @property {HTMLButtonElement} none
@@ -225,12 +226,14 @@ export class Shell {
     const reading = n_done < n_photos ? `Looking at the photos: ${n_done.toLocaleString("en")} of ${n_photos.toLocaleString("en")}. ` : "";
     if (!estimate || !first) {
       const n = FEWEST_PHOTOS - this.project.countBegun();
+      if (n <= 0 && n_done < n_photos) return `${reading}Suggestions follow.`;
       const missing = n > 0 ? `after ${count(n, "more photo")} with answers` : "once a label is present on some photos and absent on others";
       return `${reading}Suggestions start ${missing}.`;
     }
     const since = first.n_photos === estimate.n_photos ? "" : ` It was ${percent(first.mean_average_precision)} with ${first.n_photos}.`;
-    return `${reading}Suggestions learned from ${estimate.n_photos} photos have a mAP of ${percent(estimate.mean_average_precision)} \
-(${percent(estimate.low)} to ${percent(estimate.high)}) in cross-validation; nearest neighbors ${percent(estimate.nearest_neighbors)}, \
+    const verdict = estimate.low > estimate.label_prior ? "are better than guessing" : "may be no better than guessing yet";
+    return `${reading}Suggestions learned from ${estimate.n_photos} photos ${verdict}. In cross-validation: mAP ${percent(estimate.mean_average_precision)} \
+(${percent(estimate.low)} to ${percent(estimate.high)}), nearest neighbors ${percent(estimate.nearest_neighbors)}, \
 guessing by frequency ${percent(estimate.label_prior)}.${since}`;
   }
 

@@ -83,7 +83,7 @@ export class TrainView {
     }
     this.show();
     clearTimeout(this.timer); // another look may have begun meanwhile
-    if (this.training?.state === "running") this.timer = setTimeout(() => this.look(), MS_BETWEEN_LOOKS);
+    if (this.training?.state === "running" || this.training?.is_ending) this.timer = setTimeout(() => this.look(), MS_BETWEEN_LOOKS);
   }
 
   /** @param {Training | null} before */
@@ -92,6 +92,7 @@ export class TrainView {
     byId("train-name").placeholder = this.freeName();
     byId("no-models").hidden = this.models.length > 0;
     byId("models").hidden = byId("metrics-hint").hidden = this.models.length === 0;
+    byId("tests-hint").hidden = !this.models.some((model) => this.letterOf(model));
     part(byId("models"), "tbody").replaceChildren(...this.models.map((model) => this.rowOf(model)));
     if (before?.state === "running" && this.training?.state === "done") {
       byId("train-name").value = "";
@@ -114,7 +115,8 @@ export class TrainView {
     const cells = row.querySelectorAll("td");
     const { metrics, low, high } = model;
     const range = low === null || high === null ? "" : ` (${percent(low)} to ${percent(high)})`;
-    const photos = `${count(model.n_test, "photo")}${model.part === "test" ? "" : ", cross-validation"}`;
+    const letter = this.letterOf(model);
+    const photos = `${count(model.n_test, "photo")}${letter && ` ${letter}`}${model.part === "test" ? "" : ", cross-validation"}`;
     const values = [model.name, model.backbone, `${shown(metrics.mAP)}${range}`, shown(metrics.exact_match), photos, String(model.n_train)];
     values.forEach((value, index) => {
       cells[index].textContent = value;
@@ -127,9 +129,19 @@ export class TrainView {
     use.setAttribute("aria-label", `Use ${model.name}, ${model.backbone}`);
     use.onclick = () => {
       this.shell.wanted = model;
-      this.shell.open("use");
+      this.shell.open("use"); // starts it, too
     };
     return row;
+  }
+
+  /**
+   * Tells photos that models were tested on from others; empty if all were tested on the same.
+   *
+   * @param {TrainedModel} model
+   */
+  letterOf({ tested_on }) {
+    const known = [...new Set(this.models.map((other) => other.tested_on).reverse())]; // the oldest has A
+    return known.length > 1 ? String.fromCharCode(65 + (known.indexOf(tested_on) % 26)) : "";
   }
 
   /** @param {string} name */
@@ -149,16 +161,17 @@ export class TrainView {
       n < FEWEST_PHOTOS
         ? `${count(n, "photo")} labeled so far. Training needs at least ${FEWEST_PHOTOS}.`
         : `Learns from ${count(n, "photo")} with answers. Some of them are kept aside, to test the model on photos it has not seen.`;
-    byId("start-training").disabled = isRunning || n < FEWEST_PHOTOS;
+    byId("start-training").disabled = isRunning || Boolean(training?.is_ending) || n < FEWEST_PHOTOS;
+    byId("open-train").textContent = isRunning ? "Train (at work)" : "Train"; // seen from the other views, and after a reload
     byId("training").hidden = !training || training.state === "none";
     if (!training || training.state === "none") return;
     byId("cancel-training").hidden = byId("training-progress").hidden = !isRunning;
     byId("training-state").textContent = this.inWords(training);
     const { stage } = training;
-    if (stage) {
-      byId("training-progress").max = Math.max(stage.total, 1);
-      byId("training-progress").value = stage.done;
-    }
+    const progress = byId("training-progress");
+    progress.max = Math.max(stage?.total ?? 1, 1);
+    if (stage) progress.value = stage.done;
+    else progress.removeAttribute("value"); // nobody knows yet
   }
 
   /** @param {Training} training */

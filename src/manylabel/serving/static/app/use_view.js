@@ -36,7 +36,7 @@ export class UseView {
     byId("exports").append(...Object.values(this.rows));
     byId("use").onsubmit = (event) => {
       event.preventDefault();
-      this.act(({ name, backbone }) => startUse(name, backbone));
+      this.start();
     };
     byId("use-model").onchange = () => this.show();
     byId("export-onnx").onclick = () => this.act(({ name, backbone }) => startExport(name, backbone, "onnx"));
@@ -71,7 +71,8 @@ export class UseView {
   }
 
   async begin() {
-    const before = this.shell.wanted ?? this.chosen ?? this.usage?.use;
+    const { wanted: pressed } = this.shell; // a model whose button “Use” was pressed
+    const before = pressed ?? this.chosen ?? this.usage?.use;
     this.shell.wanted = null;
     await this.look();
     try {
@@ -84,6 +85,17 @@ export class UseView {
     const index = this.models.findIndex((model) => wanted && title(model) === title(wanted));
     byId("use-model").selectedIndex = this.models.length ? Math.max(index, 0) : -1;
     this.show();
+    if (pressed && !this.isInUse(pressed)) this.start();
+  }
+
+  /** @param {{ name: string, backbone: string }} model */
+  isInUse(model) {
+    const use = this.usage?.use;
+    return use !== undefined && title(use) === title(model) && (use.state === "starting" || use.state === "ready");
+  }
+
+  start() {
+    return this.act(({ name, backbone }) => startUse(name, backbone));
   }
 
   /** @param {TrainedModel} model */

@@ -1,0 +1,127 @@
+"""How one gets from view to view, and what the page says about changes."""
+
+from typing import Any
+
+import pytest
+
+from tests.serving.labeling.conftest import Labeling, OpenPage, wait_for_answer
+
+pytest.importorskip("playwright.sync_api")
+
+
+def add_labels(labeling: Labeling, *labels: str) -> None:
+    for label in labels:
+        labeling.client.post("/app/labels", {"since": 0, "change": "add", "label": label})
+
+
+def test_a_label_is_found_by_typing_and_answered_with_enter(labeling: Labeling, open_page: OpenPage) -> None:
+    add_labels(labeling, *(f"label {number}" for number in range(8)))
+    page = open_page(labeling)
+    page.keyboard.press("/")
+    page.keyboard.press("Enter")  # nothing is typed: no label is meant
+    page.keyboard.press("/")
+    page.keyboard.type("bel 5")
+    assert page.locator(".label-name").all_inner_texts() == ["label 5"]
+    page.keyboard.press("Enter")
+    wait_for_answer(page, "label 5: present")
+    assert page.locator(".label-name").count() == 10
+
+    given = labeling.store.answers
+    answered = [label for label in given.labels if given.answer("a.jpg", label) != "unknown"]
+    assert answered == ["beach", "boat", "label 5"]  # the first two are in the table
+
+
+def test_the_keyboard_leaves_the_field_again(labeling: Labeling, open_page: OpenPage) -> None:
+    add_labels(labeling, *(f"label {number}" for number in range(8)))
+    page = open_page(labeling)
+    page.keyboard.press("/")
+    page.keyboard.press("Tab")
+    assert page.locator("#filter:focus").count() == 0
+    page.locator("#queue").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("2")
+    wait_for_answer(page, "boat: present")
+
+
+def test_the_address_keeps_the_view(page: Any) -> None:
+    page.locator("#open-grid").click()
+    page.locator("#open-train").click()
+    page.reload()
+    page.wait_for_selector("#train-view:visible")
+    page.go_back()
+    page.wait_for_selector("#grid-view:visible")
+    page.go_back()
+    page.wait_for_selector("#label-view:visible")
+    page.go_forward()
+    page.wait_for_selector("#grid-view:visible")
+
+
+def test_the_photo_stays_when_another_view_was_open(page: Any) -> None:
+    page.keyboard.press("s")
+    wait_for_answer(page, "c.jpg, photo 3 of 4")
+    page.locator("#open-train").click()
+    page.go_back()
+    page.wait_for_selector("#label-view:visible")
+    assert page.locator("#name").inner_text() == "c.jpg"
+
+
+def test_what_is_undone_is_told(page: Any) -> None:
+    page.keyboard.press("2")
+    wait_for_answer(page, "boat: present")
+    page.keyboard.press("u")
+    wait_for_answer(page, "Undone. b #1 100%.jpg: boat not answered.")
+    page.keyboard.press("s")
+    page.keyboard.press("+")
+    page.keyboard.type("sun")
+    page.keyboard.press("Enter")
+    wait_for_answer(page, "sun was added")
+    page.locator("#undo").click()
+    wait_for_answer(page, "Undone: the label sun is gone again.")
+    assert page.locator("#name").inner_text() == "c.jpg"
+
+
+def test_training_again_waits_for_the_end_of_what_was_cancelled(page: Any) -> None:
+    training = {
+        "name": "model 1",
+        "state": "cancelled",
+        "stage": None,
+        "seconds": 3,
+        "stage_seconds": 1,
+        "problem": None,
+        "is_ending": True,
+    }
+    page.route("**/app/training", lambda route: route.fulfill(json=training))
+    page.locator("#open-train").click()
+    page.wait_for_selector("#training-state:has-text('model 1 was cancelled')")
+    assert page.locator("#start-training").is_disabled()
+    training.update(state="running", is_ending=False)
+    page.wait_for_selector("#open-train:has-text('Train (at work)')")
+    assert page.locator("#training-progress").get_attribute("value") is None
+
+
+def test_models_that_were_tested_on_other_photos_are_marked(page: Any) -> None:
+    model = {
+        "name": "model 2",
+        "backbone": "efficientnet_lite0",
+        "is_best": True,
+        "started": "2026-11-30T12:00:00",
+        "n_train": 80,
+        "n_test": 20,
+        "part": "test",
+        "tested_on": "ab",
+        "metrics": {"mAP": 0.5, "exact_match": 0.1, "f1_macro": 0.2},
+        "low": 0.4,
+        "high": 0.6,
+        "labels": ["boat"],
+    }
+    models = [model, {**model, "name": "model 1"}]
+    page.route("**/app/models", lambda route: route.fulfill(json=models))
+    page.locator("#open-train").click()
+    page.reload()
+    page.wait_for_selector("#models tbody tr")
+    assert not page.locator("#tests-hint").is_visible()
+
+    models[1]["tested_on"] = "cd"
+    page.reload()
+    page.wait_for_selector("#tests-hint:visible")
+    assert page.locator("#models tbody td:nth-child(5)").all_inner_texts() == ["20 photos B", "20 photos A"]
