@@ -80,8 +80,14 @@ def test_the_standard_recipe_holds_the_defaults() -> None:
     assert load_recipe("standard") == RunConfig()
 
 
-def test_standard_quick_and_study_come_with_manylabel() -> None:
-    assert {"standard", "quick", "study"} <= set(recipe_names())
+def test_the_accurate_recipe_trains_two_backbones_as_one() -> None:
+    accurate = load_recipe("accurate")
+    assert accurate.model.names == ("efficientnet_lite0+efficientnet_lite2",)
+    assert (accurate.training.tune, accurate.evaluation.tta) == ("top", 4)
+
+
+def test_recipes_come_with_manylabel() -> None:
+    assert {"standard", "quick", "accurate", "study"} <= set(recipe_names())
 
 
 # load_recipe

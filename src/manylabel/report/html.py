@@ -38,7 +38,7 @@ SECTIONS = {
     "table": "Can I trust it?",
     "labels": "Which labels work?",
     "gallery": "What goes wrong?",
-    "issues": "Labels that are probably wrong",
+    "issues": "Given labels that may be wrong",
     "check": "What the check found",
     "calibration": "Are the probabilities calibrated?",
     "next": "What should I do next?",

@@ -79,7 +79,7 @@ def test_a_name_is_used_once(labeling: Labeling) -> None:
         {"name": ""},
         {"backbones": []},
         {"backbones": ["timm/resnet18"]},
-        {"backbones": ["efficientnet_lite0"] * 4},
+        {"backbones": ["efficientnet_lite0"] * 5},
         {"other": 1},
     ],
 )

@@ -25,7 +25,12 @@ from manylabel.report.run_info import hide_folders_in_sentence
 from manylabel.serving.labeling.requests import encode, read_json
 from manylabel.serving.labeling.state import LabelingState, State, check_cookie
 
-BACKBONES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+BACKBONES = (
+    "efficientnet_lite0",
+    "efficientnet_lite1",
+    "efficientnet_lite2",
+    "efficientnet_lite0+efficientnet_lite2",
+)
 """The backbones that the page offers: their weights come with packages."""
 
 _FEWEST_PHOTOS = 20
