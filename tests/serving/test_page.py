@@ -58,9 +58,11 @@ def test_photos_that_are_chosen_before_the_script_is_there_are_scored(
     page = browser.new_page()
     held: list[Any] = []
     page.route("**/static/main.js", lambda route: held.append(route))
-    page.goto(url, wait_until="commit")
+    with page.expect_request("**/static/main.js"):
+        page.goto(url, wait_until="commit")
     page.set_input_files("#files", [str(shapes_table.photos[0])])
-    page.wait_for_timeout(100)
+    while not held:
+        page.wait_for_timeout(20)
     held[0].continue_()
     page.wait_for_selector("#status:has-text('1 photo scored')")
     page.close()

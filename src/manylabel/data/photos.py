@@ -361,7 +361,7 @@ def _explain(error: BaseException, *, max_pixels: int | None = None) -> str:
 
 
 def explain_system(error: OSError) -> str:
-    """Say why the system does not give a file."""
+    """Return why the system does not give a file."""
     match error:
         case FileNotFoundError():
             return "there is no such file"

@@ -35,7 +35,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
         seconds: Time since it began, to its end.
         stage_seconds: Time since its stage began.
         problem: Why it failed; None unless it did.
-        is_ending: It was cancelled, and its process has not ended yet: no other one can begin.
+        is_ending: It is over, and its process has not ended yet: no other one can begin.
     """
 
     name: str = ""

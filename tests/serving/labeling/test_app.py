@@ -145,6 +145,7 @@ def test_keys_pressed_before_the_new_list_is_there_answer_for_no_photo(page: Any
         document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
     }""")
     page.wait_for_selector("#alert:has-text('the list of photos has changed')")
+    page.wait_for_selector("#photo[style*='visible']")
     page.keyboard.press("2")
     wait_for_answer(page, "boat: present")
 

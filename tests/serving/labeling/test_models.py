@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from manylabel.errors import InputError
-from manylabel.serving.labeling.models import TrainedModels, models_folder
+from manylabel.serving.labeling.models import TrainedModels, hash_of_tested, models_folder
 
 
 @pytest.fixture
@@ -29,6 +29,22 @@ def test_what_is_no_run_is_left_out(models: TrainedModels) -> None:
         models.report("broken")
     with pytest.raises(InputError, match="there is a model 'empty' already"):
         models.check_new("empty")
+
+
+def test_models_that_were_tested_on_the_same_photos_are_told_from_others(tmp_path: Path) -> None:
+    def split(name: str, *parts: str) -> str:
+        (tmp_path / name).mkdir()
+        lines = [f"{number}.jpg,{part},,2" for number, part in enumerate(parts)]
+        (tmp_path / name / "split.csv").write_text("\n".join(["image,part,fold,n_known", *lines]))
+        return hash_of_tested(tmp_path / name, part="test", labels=["boat"])
+
+    first = split("a", "train", "test", "train", "test")
+    assert first == split("b", "val", "test", "train", "test")
+    assert first != split("c", "test", "train", "train", "test")
+    whole = [hash_of_tested(tmp_path / name, part="out_of_fold", labels=["boat"]) for name in ("a", "c")]
+    assert whole[0] == whole[1]
+    assert first != hash_of_tested(tmp_path / "a", part="test", labels=["boat", "lake"])
+    assert hash_of_tested(tmp_path / "gone", part="test", labels=["boat"]) == ""
 
 
 @pytest.mark.parametrize("name", ["", " ", ".", "..", ".a", "a/b", "a\\b", "../x", "a\nb", "x" * 61, "a\0b"])

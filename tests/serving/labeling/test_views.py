@@ -80,7 +80,15 @@ def test_what_is_undone_is_told(page: Any) -> None:
     assert page.locator("#name").inner_text() == "c.jpg"
 
 
-def test_training_again_waits_for_the_end_of_what_was_cancelled(page: Any) -> None:
+def test_training_again_waits_for_the_end_of_what_was_cancelled(
+    labeling: Labeling, open_page: OpenPage
+) -> None:
+    names = [f"p{number}.jpg" for number in range(20)]  # enough to train
+    for name in names:
+        (labeling.photos / name).write_bytes((labeling.photos / "a.jpg").read_bytes())
+    labeling.table.write_text("\n".join(["image,beach,boat", *(f"{name},1,0" for name in names), ""]))
+    labeling.store.reload()
+    page = open_page(labeling)
     training = {
         "name": "model 1",
         "state": "cancelled",
@@ -94,8 +102,11 @@ def test_training_again_waits_for_the_end_of_what_was_cancelled(page: Any) -> No
     page.locator("#open-train").click()
     page.wait_for_selector("#training-state:has-text('model 1 was cancelled')")
     assert page.locator("#start-training").is_disabled()
-    training.update(state="running", is_ending=False)
-    page.wait_for_selector("#open-train:has-text('Train (at work)')")
+    training.update(is_ending=False)
+    page.wait_for_selector("#start-training:enabled")
+    training.update(state="running")
+    page.locator("#open-train").click()
+    page.wait_for_selector("#open-train:has-text('Train (running)')")
     assert page.locator("#training-progress").get_attribute("value") is None
 
 
@@ -124,4 +135,7 @@ def test_models_that_were_tested_on_other_photos_are_marked(page: Any) -> None:
     models[1]["tested_on"] = "cd"
     page.reload()
     page.wait_for_selector("#tests-hint:visible")
-    assert page.locator("#models tbody td:nth-child(5)").all_inner_texts() == ["20 photos B", "20 photos A"]
+    assert page.locator("#models tbody td:nth-child(5)").all_inner_texts() == [
+        "20 photos (set B)",
+        "20 photos (set A)",
+    ]

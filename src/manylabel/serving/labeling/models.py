@@ -7,6 +7,7 @@ Out: what each run measured, and where its report and bundles are.
 import csv
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +47,7 @@ class TrainedModel(msgspec.Struct, frozen=True, kw_only=True):
         n_train: Training photos.
         n_test: Photos behind the metrics.
         part: Which photos those are: the test set, or all by cross-validation.
-        tested_on: The same for models that were tested on the same photos.
+        tested_on: The same for models that were tested on the same photos and labels; empty if not known.
         metrics: mAP, exact_match and f1_macro, from 0 to 1; null where undefined.
         low: Lower end of the 95 % interval of the mAP.
         high: Upper end.
@@ -162,7 +163,7 @@ def _is_plain(name: str) -> bool:
 
 
 def _sum_up(run: Path, results: RunResults) -> list[TrainedModel]:
-    tested_on = _hash_of_tested(run, part=results.evaluated.part)
+    tested_on = hash_of_tested(run, part=results.evaluated.part, labels=results.labels)
     return [
         TrainedModel(
             name=run.name,
@@ -182,13 +183,12 @@ def _sum_up(run: Path, results: RunResults) -> list[TrainedModel]:
     ]
 
 
-def _hash_of_tested(run: Path, *, part: str) -> str:
-    """Return a hash of the names of the photos that a run was tested on.
-
-    Raises:
-        OSError: The split cannot be read.
-    """
-    with (run / SPLIT_FILE).open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        names = sorted(row["image"] for row in rows if part == "out_of_fold" or row["part"] == part)
-    return hashlib.sha256(json.dumps(names).encode()).hexdigest()[:16]
+def hash_of_tested(run: Path, *, part: str, labels: Sequence[str]) -> str:
+    """Return a hash of the labels and photos that a run was tested on; empty if they are not known."""
+    try:
+        with (run / SPLIT_FILE).open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            rows = csv.DictReader(file)
+            names = sorted(row["image"] for row in rows if part == "out_of_fold" or row["part"] == part)
+    except (OSError, ValueError, KeyError, csv.Error):
+        return ""
+    return hashlib.sha256(json.dumps([*labels, "", *names]).encode()).hexdigest()[:16]

@@ -410,7 +410,7 @@ byId("download").onclick = () => {
 };
 byId("save").onclick = () => {
   download(thresholdsToCsv(page.thresholds), "thresholds.csv");
-  say("thresholds.csv was downloaded. The model keeps its own until “manylabel thresholds” gives it this file.");
+  say("Downloaded; the model keeps its own. To use these, pass --thresholds thresholds.csv to predict, evaluate, explain or serve.");
 };
 byId("token-form").onsubmit = (event) => {
   event.preventDefault();

@@ -86,7 +86,7 @@
  * @property {{ subject: string, stage: string, done: number, total: number } | null} stage
  * @property {number} seconds since it began
  * @property {number} stage_seconds since its stage began
- * @property {boolean} is_ending it was cancelled, and its process has not ended yet
+ * @property {boolean} is_ending it is over, and its process has not ended yet
  * @property {string | null} problem
  */
 

@@ -28,6 +28,7 @@ function open(name) {
   shell.view = views[name];
   shell.say(""); // it was about another view
   for (const about of ["change", "photo"]) shell.settle(about);
+  for (const dialog of [byId("keys"), byId("large")]) if (dialog.open) dialog.close();
   for (const other of NAMES) {
     byId(`${other}-view`).hidden = other !== name;
     byId(`open-${other}`).setAttribute("aria-pressed", String(other === name));
@@ -44,7 +45,8 @@ const goBack = () => {
       const changed = await undo(since);
       inWords = undoneInWords(project, changed);
       // Undone changes of labels are about no photo.
-      if (changed.labels.join() === project.labels.join()) views.label.goBackTo(Object.keys(changed.answers).map(Number));
+      const isOfPhotos = !changed.names.length && changed.labels.join() === project.labels.join();
+      if (isOfPhotos) views.label.goBackTo(Object.keys(changed.answers).map(Number));
       return changed;
     },
     () => shell.say(inWords),

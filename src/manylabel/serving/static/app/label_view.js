@@ -36,6 +36,8 @@ export class LabelView {
     this.wanted = undefined; // name of the photo to begin with
     /** @type {string | undefined} */
     this.shown = undefined; // name of the photo that was shown last
+    /** @type {string[]} */
+    this.names = []; // the list of photos that it is from
     this.suggestions = new Suggestions(shell.project);
     this.list = new LabelList(shell, (label, isUnknown) => this.toggle(label, isUnknown));
     this.isSeen = false; // nothing is answered before the photo is there
@@ -127,9 +129,12 @@ export class LabelView {
   begin() {
     this.showChoices();
     const wanted = this.wanted ?? this.shown;
-    if (wanted === undefined) this.showPhoto(this.items()[0]?.row ?? 0);
-    else this.keep(wanted);
+    const isAsLeft = this.wanted === undefined && this.names === this.project.names;
+    if (wanted !== undefined && !isAsLeft) this.keep(wanted);
+    if (wanted === undefined || !this.project.names.includes(wanted)) this.showPhoto(this.items()[0]?.row ?? 0);
     this.wanted = undefined;
+    const image = byId("photo");
+    if (image.src && image.complete && !image.naturalWidth) this.explainPhoto(); // nothing is loaded again
     if (!this.project.labels.length) byId("new-label").focus();
   }
 
@@ -358,6 +363,7 @@ export class LabelView {
     const isDone = this.queue !== "all" && project.labels.length > 0 && !this.left().length;
     byId("start").hidden = project.labels.length > 0;
     byId("done").hidden = !isDone;
+    part(byId("done"), ".mistakes").hidden = !project.learning || this.queue !== "unlabeled";
     part(byId("done"), "h2").textContent = this.queue === "unlabeled" ? "All photos are labeled" : `Nothing left in “${QUEUES[this.queue].title}”`;
     showQuestion(this.question, project, (choice) => this.choose(choice));
     byId("confirm").hidden = byId("none").hidden = byId("confirm-hint").hidden = Boolean(this.question?.choices.length);
@@ -370,6 +376,7 @@ export class LabelView {
       byId("zoom").setAttribute("aria-pressed", "false");
     }
     image.alt = project.names[row];
+    this.names = project.names;
     this.shown = project.names[row];
     byId("name").textContent = project.names[row];
     byId("position").textContent = `${row + 1} of ${project.names.length}. ${this.leftInWords()}`;

@@ -109,7 +109,7 @@ export const QUEUES = {
       })),
   },
   disagreements: {
-    title: "answers that people disagree about",
+    title: "conflicting answers",
     isSorted: true,
     isLearned: true,
     isRare: true,

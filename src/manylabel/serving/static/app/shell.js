@@ -172,7 +172,8 @@ export class Shell {
         if (this.project.names !== names) throw new Error("the list of photos has changed; check the photo and answer again");
         const changed = await request(this.project.revision);
         if (!changed) return;
-        this.project.take(changed);
+        // A look at what others did may have overtaken the answer: it knows of this change, and is newer.
+        if (changed.revision >= this.project.revision) this.project.take(changed);
         if (changed.names.length) this.view?.keep(shown);
         this.settle("change");
         after();
@@ -226,12 +227,12 @@ export class Shell {
     const reading = n_done < n_photos ? `Looking at the photos: ${n_done.toLocaleString("en")} of ${n_photos.toLocaleString("en")}. ` : "";
     if (!estimate || !first) {
       const n = FEWEST_PHOTOS - this.project.countBegun();
-      if (n <= 0 && n_done < n_photos) return `${reading}Suggestions follow.`;
+      if (n <= 0 && n_done < n_photos) return `${reading}Suggestions will follow.`;
       const missing = n > 0 ? `after ${count(n, "more photo")} with answers` : "once a label is present on some photos and absent on others";
       return `${reading}Suggestions start ${missing}.`;
     }
-    const since = first.n_photos === estimate.n_photos ? "" : ` It was ${percent(first.mean_average_precision)} with ${first.n_photos}.`;
-    const verdict = estimate.low > estimate.label_prior ? "are better than guessing" : "may be no better than guessing yet";
+    const since = first.n_photos === estimate.n_photos ? "" : ` With ${first.n_photos} photos, the mAP was ${percent(first.mean_average_precision)}.`;
+    const verdict = estimate.low > estimate.label_prior ? "are better than guessing" : "are not yet clearly better than guessing";
     return `${reading}Suggestions learned from ${estimate.n_photos} photos ${verdict}. In cross-validation: mAP ${percent(estimate.mean_average_precision)} \
 (${percent(estimate.low)} to ${percent(estimate.high)}), nearest neighbors ${percent(estimate.nearest_neighbors)}, \
 guessing by frequency ${percent(estimate.label_prior)}.${since}`;

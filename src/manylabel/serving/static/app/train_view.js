@@ -12,6 +12,7 @@ import { byId, count, percent } from "./shell.js";
 
 const MS_BETWEEN_LOOKS = 1000;
 const FEWEST_PHOTOS = 20;
+const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
 /** @param {number} seconds */
 const time = (seconds) => (seconds < 60 ? `${Math.round(seconds)} s` : `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`);
@@ -116,7 +117,7 @@ export class TrainView {
     const { metrics, low, high } = model;
     const range = low === null || high === null ? "" : ` (${percent(low)} to ${percent(high)})`;
     const letter = this.letterOf(model);
-    const photos = `${count(model.n_test, "photo")}${letter && ` ${letter}`}${model.part === "test" ? "" : ", cross-validation"}`;
+    const photos = `${count(model.n_test, "photo")}${letter && ` (set ${letter})`}${model.part === "test" ? "" : ", cross-validation"}`;
     const values = [model.name, model.backbone, `${shown(metrics.mAP)}${range}`, shown(metrics.exact_match), photos, String(model.n_train)];
     values.forEach((value, index) => {
       cells[index].textContent = value;
@@ -141,7 +142,9 @@ export class TrainView {
    */
   letterOf({ tested_on }) {
     const known = [...new Set(this.models.map((other) => other.tested_on).reverse())]; // the oldest has A
-    return known.length > 1 ? String.fromCharCode(65 + (known.indexOf(tested_on) % 26)) : "";
+    if (known.length < 2) return "";
+    const [round, place] = [Math.floor(known.indexOf(tested_on) / LETTERS.length), known.indexOf(tested_on) % LETTERS.length];
+    return tested_on === "" ? "?" : `${LETTERS[place]}${round || ""}`;
   }
 
   /** @param {string} name */
@@ -162,7 +165,7 @@ export class TrainView {
         ? `${count(n, "photo")} labeled so far. Training needs at least ${FEWEST_PHOTOS}.`
         : `Learns from ${count(n, "photo")} with answers. Some of them are kept aside, to test the model on photos it has not seen.`;
     byId("start-training").disabled = isRunning || Boolean(training?.is_ending) || n < FEWEST_PHOTOS;
-    byId("open-train").textContent = isRunning ? "Train (at work)" : "Train"; // seen from the other views, and after a reload
+    byId("open-train").textContent = isRunning ? "Train (running)" : "Train"; // seen from the other views, and after a reload
     byId("training").hidden = !training || training.state === "none";
     if (!training || training.state === "none") return;
     byId("cancel-training").hidden = byId("training-progress").hidden = !isRunning;

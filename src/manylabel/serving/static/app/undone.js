@@ -13,6 +13,7 @@ import { WORDS, count } from "./shell.js";
  * @param {Labels} changed
  */
 export function undoneInWords(project, changed) {
+  if (changed.names.length) return "Undone."; // photos were listed anew
   const gone = project.labels.filter((label) => !changed.labels.includes(label));
   const back = changed.labels.filter((label) => !project.labels.includes(label));
   if (gone.length && back.length) return `Undone: ${gone.join(", ")} is ${back.join(", ")} again.`;

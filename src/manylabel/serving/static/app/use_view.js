@@ -85,7 +85,7 @@ export class UseView {
     const index = this.models.findIndex((model) => wanted && title(model) === title(wanted));
     byId("use-model").selectedIndex = this.models.length ? Math.max(index, 0) : -1;
     this.show();
-    if (pressed && !this.isInUse(pressed)) this.start();
+    if (pressed && index >= 0 && !this.isInUse(pressed)) this.start();
   }
 
   /** @param {{ name: string, backbone: string }} model */
