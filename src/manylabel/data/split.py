@@ -147,7 +147,7 @@ def read_split(path: Path, table: LabelTable) -> Split:
     Raises:
         TableError: The file cannot be read or does not fit the table; it carries every problem with its line.
     """
-    rows = _parse_lines(_read_lines(path), table=table, path=path)
+    rows = _parse_lines(read_split_lines(path), table=table, path=path)
     train, val, test = (_sorted(row.photo for row in rows if row.part == part) for part in _PARTS)
     numbers = sorted({row.fold for row in rows if row.fold is not None})
     folds = tuple(_sorted(row.photo for row in rows if row.fold == number) for number in numbers)
@@ -261,8 +261,12 @@ class _Row(NamedTuple):
     fold: int | None
 
 
-def _read_lines(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Return each line with its number; a cell that the line lacks is empty."""
+def read_split_lines(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Return each line that ``write_split`` wrote, with its number; a cell that the line lacks is empty.
+
+    Raises:
+        TableError: The file cannot be read, or lacks a column.
+    """
     allow_long_cells()
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:

@@ -63,11 +63,11 @@ def test_a_table_with_a_column_that_nobody_can_name_is_refused(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
-        ("a\ud800", r"a\ud800"),
-        ("a\x1b[2J", r"a\x1b[2J"),
-        ("a\u202eb", r"a\u202eb"),
-        ("a\0", r"a\x00"),
-        (" ", ""),
+        ("a\ud800", r"'a\ud800'"),
+        ("a\x1b[2J", r"'a\x1b[2J'"),
+        ("a\u202eb", r"'a\u202eb'"),
+        ("a\0", r"'a\x00'"),
+        (" ", "a label has an empty name"),
     ],
 )
 def test_names_from_python_that_no_file_can_hold_are_told_before_training(
@@ -79,7 +79,7 @@ def test_names_from_python_that_no_file_can_hold_are_told_before_training(
     with pytest.raises(TableError) as raised:
         MultiLabelClassifier("squeezenet1_1", settings=["model.init=random"]).fit(shapes_table.photos, labels)
 
-    assert (f"'{shown}'" if shown else "a label has an empty name") in str(raised.value)
+    assert shown in str(raised.value)
 
 
 def test_columns_without_names_stay_numbers(shapes_table: LabelTable) -> None:

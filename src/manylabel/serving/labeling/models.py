@@ -4,7 +4,6 @@ In:  the folder that holds a run folder per name.
 Out: what each run measured, and where its report and bundles are.
 """
 
-import csv
 import hashlib
 import json
 from collections.abc import Sequence
@@ -13,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from manylabel.data.split import SPLIT_FILE
-from manylabel.errors import BundleError, InputError
+from manylabel.data.split import SPLIT_FILE, read_split_lines
+from manylabel.errors import BundleError, InputError, TableError
 from manylabel.report.trial_files import file_name
 from manylabel.results import RESULTS_FILE, RunResults
 
@@ -186,9 +185,8 @@ def _sum_up(run: Path, results: RunResults) -> list[TrainedModel]:
 def hash_of_tested(run: Path, *, part: str, labels: Sequence[str]) -> str:
     """Return a hash of the labels and photos that a run was tested on; empty if they are not known."""
     try:
-        with (run / SPLIT_FILE).open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            rows = csv.DictReader(file)
-            names = sorted(row["image"] for row in rows if part == "out_of_fold" or row["part"] == part)
-    except (OSError, ValueError, KeyError, csv.Error):
+        lines = read_split_lines(run / SPLIT_FILE)
+    except TableError:
         return ""
+    names = sorted(line["image"] for _, line in lines if part in ("out_of_fold", line["part"]))
     return hashlib.sha256(json.dumps([*labels, "", *names]).encode()).hexdigest()[:16]

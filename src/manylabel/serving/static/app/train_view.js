@@ -143,8 +143,8 @@ export class TrainView {
   letterOf({ tested_on }) {
     const known = [...new Set(this.models.map((other) => other.tested_on).reverse())]; // the oldest has A
     if (known.length < 2) return "";
-    const [round, place] = [Math.floor(known.indexOf(tested_on) / LETTERS.length), known.indexOf(tested_on) % LETTERS.length];
-    return tested_on === "" ? "?" : `${LETTERS[place]}${round || ""}`;
+    const number = known.indexOf(tested_on);
+    return tested_on === "" ? "?" : `${LETTERS[number % LETTERS.length]}${Math.floor(number / LETTERS.length) || ""}`;
   }
 
   /** @param {string} name */

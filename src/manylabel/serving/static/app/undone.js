@@ -20,11 +20,10 @@ export function undoneInWords(project, changed) {
   if (back.length) return `Undone: the label ${back.join(", ")} is back.`;
   if (gone.length) return `Undone: the label ${gone.join(", ")} is gone again.`;
   const rows = Object.keys(changed.answers).map(Number);
-  const turned = rows.flatMap((row) =>
-    changed.labels.filter((label, column) => ANSWERS[changed.answers[row][column]] !== project.answer(row, label)),
-  );
+  const given = (/** @type {number} */ row, /** @type {string} */ label) => ANSWERS[changed.answers[row][changed.labels.indexOf(label)]];
+  const turned = rows.flatMap((row) => changed.labels.filter((label) => given(row, label) !== project.answer(row, label)));
   if (!turned.length) return "Undone.";
   if (rows.length > 1) return `Undone on ${count(rows.length, "photo")}: ${[...new Set(turned)].join(", ")}.`;
-  const answers = turned.map((label) => `${label} ${WORDS[ANSWERS[changed.answers[rows[0]][changed.labels.indexOf(label)]]]}`);
+  const answers = turned.map((label) => `${label} ${WORDS[given(rows[0], label)]}`);
   return `Undone. ${project.names[rows[0]]}: ${answers.join(", ")}.`;
 }
