@@ -58,7 +58,7 @@ def test_an_answer_that_is_confirmed_is_in_the_journal_and_can_be_undone(photos:
         assert store.entries == ()
 
         store.set(ADA, [("a.jpg", "boat", "absent")], confirms=True)
-        assert store.undo(ADA) == 1
+        assert len(store.undo(ADA) or []) == 1
         assert store.undo(ADA) is None
 
     given, undone = (entry for entry in read_journal(journal_path(table)) if isinstance(entry, SetLabel))
@@ -133,10 +133,10 @@ def test_an_action_is_undone_by_the_browser_that_did_it(photos: Path, table: Pat
         store.set(other, [("b.jpg", "beach", "present")])
         store.set(other, [("a.jpg", "beach", "present")])
 
-        assert store.undo(ADA) == 1  # Bo has answered for the beach since then
+        assert len(store.undo(ADA) or []) == 1  # Bo has answered for the beach since then
         assert store.undo(ADA) is None
-        assert store.undo(other) == 1
-        assert store.undo(other) == 1
+        assert len(store.undo(other) or []) == 1
+        assert len(store.undo(other) or []) == 1
 
     assert table.read_text() == "image,beach,boat,note\na.jpg,0,0,hot\nb.jpg,0,1,\n"
 
@@ -309,7 +309,7 @@ def test_an_answer_that_waits_for_its_photo_is_undone(photos: Path, table: Path)
     kill(store)
     elsewhere = (photos / "in").rename(photos.parent / "elsewhere")
     with LabelStore(photos, table) as without:
-        assert without.undo_last(ADA) == 1
+        assert len(without.undo_last(ADA) or []) == 1
         assert without.state().pending == ()
         assert without.undo_last(ADA) is None
     elsewhere.rename(photos / "in")
@@ -338,8 +338,8 @@ def test_undoing_a_new_label_keeps_answers_about_photos_that_are_elsewhere(photo
         store._writer.write()
         (photos / "in").rename(photos.parent / "elsewhere")
         store.reload()
-        assert store.undo(ADA) == 0
-        assert store.undo(ADA) == 0
+        assert store.undo(ADA) == []
+        assert store.undo(ADA) == []
 
     assert "in/d.jpg,?,?,1," in table.read_text()
 

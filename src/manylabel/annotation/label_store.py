@@ -217,11 +217,11 @@ class LabelStore:
                 changes += self.answers.set_changes(name, [(label, "unknown")])
             self._act(author, [*changes, RemoveLabel(label=label)])
 
-    def undo(self, author: Author) -> int | None:
+    def undo(self, author: Author) -> list[Change] | None:
         """Undo the last action of a browser; answers that were changed again since then stay.
 
         Returns:
-            How many changes were undone; None if there is nothing to undo.
+            The changes that undid it; None if there is nothing to undo.
 
         Raises:
             OutputError: The journal cannot be written; nothing was changed.
@@ -231,17 +231,17 @@ class LabelStore:
             if not actions:
                 return None
             number, changes = actions[-1]
-            n_undone = self._undo(author, number, [invert(change) for change in reversed(changes)])
+            undone = self._undo(author, number, [invert(change) for change in reversed(changes)])
             actions.pop()
-            return n_undone
+            return undone
 
-    def undo_last(self, author: Author) -> int | None:
+    def undo_last(self, author: Author) -> list[Change] | None:
         """Undo the last action of all, as ``undo`` does that of a browser."""
         with self._lock:
             found = find_last_action(self._journal.entries)
             return None if found is None else self._undo(author, *found)
 
-    def _undo(self, author: Author, number: int, changes: list[Change]) -> int:
+    def _undo(self, author: Author, number: int, changes: list[Change]) -> list[Change]:
         possible = [
             change
             for change in self.answers.find_possible(changes)
@@ -252,11 +252,12 @@ class LabelStore:
             for change in changes
             if isinstance(change, SetLabel) and self._writer.pending.continues(change)
         ]
-        if possible or pending:
-            self._write_journal(author, [*pending, *possible], undoes=number)
+        made = [*pending, *possible]
+        if made:
+            self._write_journal(author, made, undoes=number)
         else:  # else, it would be the last action for ever
             self._journal.append([Undone(time=now(), by=author.name, undoes=number)])
-        return len(possible) + len(pending)
+        return made
 
     def reload(self) -> tuple[Conflict, ...]:
         """Read the table again, and make the changes again that it lacks; write one again that was removed.

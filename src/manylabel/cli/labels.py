@@ -80,8 +80,8 @@ def undo(store: "LabelStore") -> None:
     """Undo the last action."""
     from manylabel.annotation.author import Author, user_name
 
-    n_undone = store.undo_last(Author(name=user_name(), queue="command line"))
-    show_line("Nothing to undo." if n_undone is None else f"Undone: {n_things(n_undone, 'change')}")
+    undone = store.undo_last(Author(name=user_name(), queue="command line"))
+    show_line("Nothing to undo." if undone is None else f"Undone: {n_things(len(undone), 'change')}")
 
 
 def export(photos: Path, labels: Path | None, *, to: Path, form: DataConfig) -> None:

@@ -71,11 +71,33 @@ def test_labels_are_added_renamed_merged_removed_and_undone(labeling: Labeling) 
     assert change("rename", '<b>"süß" 海 👍</b>', "lake") == ["beach", "boat", "lake"]
     assert change("merge", "boat", "beach") == ["beach", "lake"]
     assert change("remove", "lake") == ["beach"]
-    for _ in range(4):
-        assert post(labeling, "/app/undo").status == 200
+    undone = [post(labeling, "/app/undo").json() for _ in range(4)]
+    told = [{what: one[what] for what in ("added", "renamed", "removed") if one[what]} for one in undone]
+    assert told == [
+        {"added": ["lake"]},
+        {"added": ["boat"]},
+        {"renamed": [["lake", '<b>"süß" 海 👍</b>']]},
+        {"removed": ['<b>"süß" 海 👍</b>']},
+    ]
     assert sorted(get(labeling)["labels"]) == ["beach", "boat"]
     refused = post(labeling, "/app/undo")
     assert (refused.status, refused.json()["detail"]) == (422, "there is nothing to undo")
+
+
+def test_undoing_tells_its_own_answers_only(labeling: Labeling) -> None:
+    since = get(labeling)["revision"]
+    post(labeling, "/app/answers", client="mine", answers={"2": {"boat": "present", "beach": "absent"}})
+    post(
+        labeling,
+        "/app/answers",
+        client="another",
+        answers={"3": {"boat": "present"}, "2": {"beach": "present"}},
+    )
+
+    undone = post(labeling, "/app/undo", client="mine", since=since).json()
+
+    assert undone["answers"] == {"2": {"boat": "unknown"}}  # beach was answered again since then
+    assert undone["changed"]["answers"] == {"2": "1?", "3": "?1"}
 
 
 def test_a_table_that_was_changed_elsewhere_is_told_and_read_again(labeling: Labeling) -> None:

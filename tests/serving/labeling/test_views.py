@@ -8,6 +8,21 @@ from tests.serving.labeling.conftest import Labeling, OpenPage, wait_for_answer
 
 pytest.importorskip("playwright.sync_api")
 
+MODEL = {
+    "name": "model 2",
+    "backbone": "efficientnet_lite0",
+    "is_best": True,
+    "started": "2026-11-30T12:00:00",
+    "n_train": 80,
+    "n_test": 20,
+    "part": "test",
+    "tested_on": "ab",
+    "metrics": {"mAP": 0.5, "exact_match": 0.1, "f1_macro": 0.2},
+    "low": 0.4,
+    "high": 0.6,
+    "labels": ["boat"],
+}
+
 
 def add_labels(labeling: Labeling, *labels: str) -> None:
     for label in labels:
@@ -111,21 +126,7 @@ def test_training_again_waits_for_the_end_of_what_was_cancelled(
 
 
 def test_models_that_were_tested_on_other_photos_are_marked(page: Any) -> None:
-    model = {
-        "name": "model 2",
-        "backbone": "efficientnet_lite0",
-        "is_best": True,
-        "started": "2026-11-30T12:00:00",
-        "n_train": 80,
-        "n_test": 20,
-        "part": "test",
-        "tested_on": "ab",
-        "metrics": {"mAP": 0.5, "exact_match": 0.1, "f1_macro": 0.2},
-        "low": 0.4,
-        "high": 0.6,
-        "labels": ["boat"],
-    }
-    models = [model, {**model, "name": "model 1"}]
+    models = [MODEL, {**MODEL, "name": "model 1"}]
     page.route("**/app/models", lambda route: route.fulfill(json=models))
     page.locator("#open-train").click()
     page.reload()
@@ -139,3 +140,46 @@ def test_models_that_were_tested_on_other_photos_are_marked(page: Any) -> None:
         "20 photos (set B)",
         "20 photos (set A)",
     ]
+
+
+def test_undoing_tells_nothing_of_what_another_browser_did(page: Any, labeling: Labeling) -> None:
+    page.keyboard.press("2")
+    wait_for_answer(page, "boat: present")
+    page.route("**/app/labels?since=*", lambda _: None)  # this page hears no more of others
+    answers = {"1": {"beach": "present"}, "2": {"beach": "present"}}
+    labeling.client.post("/app/answers", {"since": 0, "client": "other", "answers": answers})
+    page.keyboard.press("u")
+    wait_for_answer(page, "Undone. b #1 100%.jpg: boat not answered.")
+
+
+def test_the_next_photo_is_shown_in_place_of_one_that_is_gone(page: Any, labeling: Labeling) -> None:
+    page.keyboard.press("s")
+    wait_for_answer(page, "c.jpg, photo 3 of 4")
+    (labeling.photos / "c.jpg").unlink()
+    labeling.store.reload()
+    page.wait_for_selector("#name:has-text('in/d.jpg')")
+
+
+def test_labels_are_added_while_photos_are_listed_anew(page: Any, labeling: Labeling) -> None:
+    page.keyboard.press("+")
+    page.keyboard.type("sun")
+    (labeling.photos / "c.jpg").unlink()
+    labeling.store.reload()
+    page.keyboard.press("Enter")
+    wait_for_answer(page, "sun was added")
+
+
+def test_the_back_button_leaves_out_reports(page: Any) -> None:
+    models = [{**MODEL, "name": name} for name in ("one", "two", "three")]
+    page.route("**/app/models", lambda route: route.fulfill(json=models))
+    html = {"body": "<p>A report", "content_type": "text/html"}
+    page.route("**/app/models/*/report", lambda route: route.fulfill(**html))
+    page.reload()
+    page.locator("#open-grid").click()
+    page.locator("#open-train").click()
+    for row in range(3):
+        with page.expect_response("**/report"):
+            page.locator("#models button.open-report").nth(row).click()
+    page.frame_locator("#report").get_by_text("A report").wait_for()
+    page.go_back()
+    page.wait_for_selector("#grid-view:visible")

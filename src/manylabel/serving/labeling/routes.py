@@ -22,7 +22,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from manylabel.annotation.author import Author
-from manylabel.annotation.journal import Answer
+from manylabel.annotation.journal import Answer, Change
 from manylabel.errors import InputError, OutputError, PhotoError
 from manylabel.report.run_info import hide_folders_in_sentence
 from manylabel.serving.labeling.assistant import Assistant
@@ -172,11 +172,16 @@ async def undo(state: State, request: Request) -> Response:
     """Undo the last action of this browser."""
     sent = await read_json(request, Plain)
 
-    def change() -> None:
-        if state.store.undo(_author(state, sent)) is None:
-            raise InputError("there is nothing to undo")
+    undone: list[Change] = []
 
-    return await _change(state, change, since=sent.since)
+    def change() -> None:
+        found = state.store.undo(_author(state, sent))
+        if found is None:
+            raise InputError("there is nothing to undo")
+        undone.extend(found)
+
+    await _make(state, change)
+    return await encode(lambda: state.sum_up_undo(undone, since=sent.since))
 
 
 @router.post("/reload")
@@ -192,6 +197,16 @@ def _author(state: LabelingState, sent: _Sent) -> Author:
 
 async def _change(state: LabelingState, change: Callable[[], object], *, since: int) -> Response:
     """Make a change; return what changed since a revision."""
+    await _make(state, change)
+    return await _answer(state, since)
+
+
+async def _make(state: LabelingState, change: Callable[[], object]) -> None:
+    """Make a change.
+
+    Raises:
+        HTTPException: 422: it is not possible. 507: it cannot be saved.
+    """
     try:
         await run_in_threadpool(change)
     except OutputError as error:
@@ -200,7 +215,6 @@ async def _change(state: LabelingState, change: Callable[[], object], *, since: 
         raise HTTPException(422, hide_folders_in_sentence(str(error))) from error
     if state.assistant is not None:
         await run_in_threadpool(state.assistant.notice)
-    return await _answer(state, since)
 
 
 def _assistant(state: LabelingState) -> Assistant:

@@ -4,6 +4,7 @@ In:  the labels of a folder of photos, the token of the page.
 Out: permission to ask; the labels and photos as the page shows them, and what changed since it asked last.
 """
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import msgspec
 import numpy as np
 from fastapi import Depends, Request
 
+from manylabel.annotation.journal import AddLabel, Answer, Change, RemoveLabel, RenameLabel, SetLabel
 from manylabel.annotation.label_store import LabelStore
 from manylabel.annotation.table_writing import FileState
 from manylabel.config import ConstraintsConfig
@@ -128,6 +130,26 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True):
     learning: Learning | None
 
 
+class Undone(msgspec.Struct, frozen=True, kw_only=True):
+    """What undoing did.
+
+    Attributes:
+        changed: What changed since the revision that the page has seen, by whomever.
+        answers: The answers that were given back: by number of the photo, by label.
+        n_pending: How many answers were given back to photos that are not in the folder.
+        renamed: Labels that have their former name again: the other name, the former one.
+        added: Labels that are back.
+        removed: Labels that are gone again.
+    """
+
+    changed: Labels
+    answers: dict[int, dict[str, Answer]]
+    n_pending: int
+    renamed: list[tuple[str, str]]
+    added: list[str]
+    removed: list[str]
+
+
 class LabelingState:
     """What all requests share.
 
@@ -187,6 +209,25 @@ class LabelingState:
                 notes=[hide_folders_in_sentence(note) for note in store.notes],
                 table=_describe(table),
                 learning=None if self.assistant is None else _sum_up(self.assistant),
+            )
+
+    def sum_up_undo(self, undone: Sequence[Change], *, since: int) -> Undone:
+        """Return what undoing did, from the changes that it made."""
+        with self.store.locked():
+            known, n_pending = self.store.answers, 0
+            answers: dict[int, dict[str, Answer]] = {}
+            for change in undone:
+                if isinstance(change, SetLabel) and known.has_photo(change.photo):
+                    answers.setdefault(known.row(change.photo), {})[change.label] = change.after
+                elif isinstance(change, SetLabel):
+                    n_pending += 1
+            return Undone(
+                changed=self.labels_since(since),
+                answers=answers,
+                n_pending=n_pending,
+                renamed=[(change.label, change.to) for change in undone if isinstance(change, RenameLabel)],
+                added=[change.label for change in undone if isinstance(change, AddLabel)],
+                removed=[change.label for change in undone if isinstance(change, RemoveLabel)],
             )
 
 

@@ -25,5 +25,13 @@
  */
 export const part = (root, selector) => /** @type {Found<Selector>} */ (root.querySelector(selector));
 
+/**
+ * Show another page in a frame; the Back button of the browser does not stop there.
+ *
+ * @param {HTMLIFrameElement} frame
+ * @param {string} address
+ */
+export const visit = (frame, address) => frame.contentWindow?.location.replace(new URL(address, location.href));
+
 /** @param {HTMLTemplateElement} template */
 export const copyOf = (template) => /** @type {HTMLElement} */ (template.content.firstElementChild?.cloneNode(true));

@@ -157,6 +157,18 @@
  * @property {Learning | null} learning null if nothing is to be learned
  */
 
+/**
+ * What undoing did.
+ *
+ * @typedef {object} Undone
+ * @property {Labels} changed
+ * @property {Record<string, Answers>} answers that were given back, by number of the photo
+ * @property {number} n_pending answers that were given back to photos that are not in the folder
+ * @property {[string, string][]} renamed labels that have their former name again: the other name, the former one
+ * @property {string[]} added labels that are back
+ * @property {string[]} removed labels that are gone again
+ */
+
 // Each tab undoes its own actions, also after it was loaded again.
 function findClient() {
   const made = crypto.randomUUID();
@@ -199,7 +211,7 @@ const post = (path, values) =>
 /**
  * @param {string} path
  * @param {object} values
- * @returns {Promise<Labels>}
+ * @returns {Promise<any>} mostly labels
  */
 const send = (path, values) => post(path, { client, ...values });
 
@@ -271,15 +283,19 @@ export const choosePhotos = (folder) => post("/app/start", { folder });
  * @param {string} queue
  * @param {{ confirms?: boolean, only_unknown?: boolean }} [how] confirms: answers that photos have already count as well,
  *   somebody looked at them; only_unknown: known answers stay, another browser may have given them meanwhile
+ * @returns {Promise<Labels>}
  */
 export const setAnswers = (since, answers, queue, how = {}) => send("/app/answers", { since, answers, queue, ...how });
 /**
  * @param {number} since
  * @param {"add" | "rename" | "merge" | "remove"} change
  * @param {string} label
+ * @returns {Promise<Labels>}
  */
 export const changeLabels = (since, change, label, to = "") => send("/app/labels", { since, change, label, to });
+/** @returns {Promise<Undone>} */
 export const undo = (/** @type {number} */ since) => send("/app/undo", { since });
+/** @returns {Promise<Labels>} */
 export const reload = (/** @type {number} */ since) => send("/app/reload", { since });
 export const SMALL_PX = 320;
 export const LARGE_PX = 1600;

@@ -39,17 +39,16 @@ function open(name) {
 
 // In the view of one photo, the one that was changed back is shown again.
 const goBack = () => {
-  let inWords = "";
+  /** @type {import("./api.js").Undone} */
+  let undone;
   shell.change(
-    async (since) => {
-      const changed = await undo(since);
-      inWords = undoneInWords(project, changed);
+    async (since) => (undone = await undo(since)).changed,
+    () => {
       // Undone changes of labels are about no photo.
-      const isOfPhotos = !changed.names.length && changed.labels.join() === project.labels.join();
-      if (isOfPhotos) views.label.goBackTo(Object.keys(changed.answers).map(Number));
-      return changed;
+      const isOfPhotos = !(undone.renamed.length || undone.added.length || undone.removed.length);
+      if (isOfPhotos && !undone.changed.names.length) views.label.goBackTo(Object.keys(undone.answers).map(Number));
+      shell.say(undoneInWords(project.names, undone));
     },
-    () => shell.say(inWords),
   );
 };
 

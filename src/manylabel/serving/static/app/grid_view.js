@@ -168,7 +168,7 @@ export class GridView {
   answer(rows, choose, how = {}) {
     const { label, shell, project } = this;
     if (!label || !rows.length) return;
-    shell.change(
+    shell.answer(
       (since) => setAnswers(since, Object.fromEntries(rows.map((row) => [row, { [label]: choose(row) }])), `grid of ${label}`, how),
       () => {
         const what = rows.length === 1 ? project.names[rows[0]] : count(rows.length, "photo");

@@ -80,7 +80,7 @@ export class LabelView {
   }
 
   /**
-   * Photos were listed anew: show the same one, if it is still there.
+   * Photos were listed anew: show the same one; if it is gone, the next one of the list that was shown.
    *
    * @param {string | undefined} name
    */
@@ -88,7 +88,10 @@ export class LabelView {
     this.past = [];
     this.passed.clear(); // they go by the numbers of photos
     this.skipped.clear();
-    this.showPhoto(name === undefined ? 0 : Math.max(0, this.project.names.indexOf(name)));
+    const { names } = this.project;
+    const left = new Set(names);
+    const follows = this.names.slice(this.names.indexOf(name ?? "")).find((other) => left.has(other));
+    this.showPhoto(Math.max(0, names.indexOf(name !== undefined && left.has(name) ? name : (follows ?? ""))));
   }
 
   /** @param {number} row */
@@ -131,7 +134,7 @@ export class LabelView {
     const wanted = this.wanted ?? this.shown;
     const isAsLeft = this.wanted === undefined && this.names === this.project.names;
     if (wanted !== undefined && !isAsLeft) this.keep(wanted);
-    if (wanted === undefined || !this.project.names.includes(wanted)) this.showPhoto(this.items()[0]?.row ?? 0);
+    if (wanted === undefined) this.showPhoto(this.items()[0]?.row ?? 0);
     this.wanted = undefined;
     const image = byId("photo");
     if (image.src && image.complete && !image.naturalWidth) this.explainPhoto(); // nothing is loaded again
@@ -151,7 +154,7 @@ export class LabelView {
     const { row } = this;
     // Other labels of a photo that is asked about are no answer to the question.
     const queue = this.item.question ? `labels in ${this.queue}` : this.queue;
-    return this.shell.change((since) => setAnswers(since, { [row]: choose(row) }, queue, how), after);
+    return this.shell.answer((since) => setAnswers(since, { [row]: choose(row) }, queue, how), after);
   }
 
   // The question about the photo, unless it was answered just now.

@@ -158,18 +158,29 @@ export class Shell {
   }
 
   /**
+   * Answer for photos, as `change` does it, but not if photos were listed anew since the key was pressed: their
+   * numbers are others.
+   *
+   * @param {(since: number) => Promise<Labels> | undefined} request
+   */
+  answer(request, after = () => {}) {
+    const { names } = this.project;
+    return this.change((since) => {
+      if (this.project.names === names) return request(since);
+      throw new Error("the list of photos has changed; check the photo and answer again");
+    }, after);
+  }
+
+  /**
    * Make a change once those before it are made and shown: no key is lost, and each sees what the others did.
-   * The request gets the revision that the page has seen, and may be none. None is made if photos were listed anew
-   * since the key was pressed: their numbers are others.
+   * The request gets the revision that the page has seen, and may be none.
    *
    * @param {(since: number) => Promise<Labels> | undefined} request
    */
   change(request, after = () => {}) {
-    const { names } = this.project;
     this.waiting = this.waiting.then(async () => {
       const shown = this.view?.current();
       try {
-        if (this.project.names !== names) throw new Error("the list of photos has changed; check the photo and answer again");
         const changed = await request(this.project.revision);
         if (!changed) return;
         // A look at what others did may have overtaken the answer: it knows of this change, and is newer.

@@ -1,29 +1,22 @@
 // What was undone, in words.
 
-import { ANSWERS } from "./project.js";
 import { WORDS, count } from "./shell.js";
 
 /**
- * @typedef {import("./api.js").Labels} Labels
- * @typedef {import("./project.js").Project} Project
+ * @param {string[]} names of the photos
+ * @param {import("./api.js").Undone} undone
  */
-
-/**
- * @param {Project} project before it takes the change
- * @param {Labels} changed
- */
-export function undoneInWords(project, changed) {
-  if (changed.names.length) return "Undone."; // photos were listed anew
-  const gone = project.labels.filter((label) => !changed.labels.includes(label));
-  const back = changed.labels.filter((label) => !project.labels.includes(label));
-  if (gone.length && back.length) return `Undone: ${gone.join(", ")} is ${back.join(", ")} again.`;
-  if (back.length) return `Undone: the label ${back.join(", ")} is back.`;
-  if (gone.length) return `Undone: the label ${gone.join(", ")} is gone again.`;
-  const rows = Object.keys(changed.answers).map(Number);
-  const given = (/** @type {number} */ row, /** @type {string} */ label) => ANSWERS[changed.answers[row][changed.labels.indexOf(label)]];
-  const turned = rows.flatMap((row) => changed.labels.filter((label) => given(row, label) !== project.answer(row, label)));
-  if (!turned.length) return "Undone.";
-  if (rows.length > 1) return `Undone on ${count(rows.length, "photo")}: ${[...new Set(turned)].join(", ")}.`;
-  const answers = turned.map((label) => `${label} ${WORDS[given(rows[0], label)]}`);
-  return `Undone. ${project.names[rows[0]]}: ${answers.join(", ")}.`;
+export function undoneInWords(names, { answers, n_pending, renamed, added, removed }) {
+  if (renamed.length) return `Undone: ${renamed.map(([from, to]) => `${from} is ${to} again`).join(", ")}.`;
+  if (added.length) return `Undone: the label ${added.join(", ")} is back.`;
+  if (removed.length) return `Undone: the label ${removed.join(", ")} is gone again.`;
+  const rows = Object.keys(answers).map(Number);
+  if (!rows.length && n_pending) return `Undone: ${count(n_pending, "answer")} on photos that are not in the folder.`;
+  if (!rows.length) return "Nothing was undone: all of it was changed again since then.";
+  if (rows.length > 1) {
+    const labels = new Set(Object.values(answers).flatMap(Object.keys));
+    return `Undone on ${count(rows.length, "photo")}: ${[...labels].join(", ")}.`;
+  }
+  const given = Object.entries(answers[rows[0]]).map(([label, answer]) => `${label} ${WORDS[answer]}`);
+  return `Undone. ${names[rows[0]]}: ${given.join(", ")}.`;
 }
