@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.goals import Records, find
-from benchmarks.labeling import PAGE, REPAIR, SETS
+from benchmarks.labeling import GRID, PAGE, REPAIR, SETS
 from benchmarks.sections import replace_section
 from benchmarks.tables import table, versions_list
 from benchmarks.workers.labeling_order import CHECKPOINTS, ORDERS, WAYS
@@ -19,6 +19,11 @@ _GOALS = {
     "refit, longest": ("refit_seconds_max", "{:.2f} s", "1 s"),
     "first paint": ("paint_ms", "{:.0f} ms", "1000 ms"),
     "keys per photo": ("keys_per_photo", "{:.1f}", "-"),
+}
+_GRID_GOALS = {
+    "photos laid out, longest": ("first_laidOut_ms_max", "{:.0f} ms", "100 ms"),
+    "pictures shown, made for the first time": ("first_shown_ms_p50", "{:.0f} ms", "-"),
+    "pictures shown, made before": ("again_shown_ms_p50", "{:.0f} ms", "-"),
 }
 
 
@@ -36,7 +41,9 @@ def render_labeling(records: Records, notes: Mapping[str, Any]) -> str:
         blocks += [f"**{name}**", orders_table(_values(records, f"order, {name}"))]
     blocks += [words["repair"], repair_table(_values(records, REPAIR))]
     if page := _values(records, PAGE):
-        blocks += [words["page"], page_table(page)]
+        blocks += [words["page"], waits_table(page, _GOALS)]
+    if grid := _values(records, GRID):
+        blocks += [words["grid"].format(n_tiles=grid["n_tiles"]), waits_table(grid, _GRID_GOALS)]
     blocks.append(versions_list(records))
     return "\n\n".join(block.strip() for block in blocks if block)
 
@@ -69,11 +76,11 @@ def repair_table(values: Mapping[str, float]) -> str:
     return f"{text}\n\n{found} after {values['n_decided']:.0f} questions, on average."
 
 
-def page_table(values: Mapping[str, float]) -> str:
+def waits_table(values: Mapping[str, float], goals: Mapping[str, tuple[str, str, str]]) -> str:
     """Show what people wait for."""
     rows = [
-        [what, form.format(values[name], n_changes=values["n_changes"]), goal]
-        for what, (name, form, goal) in _GOALS.items()
+        [what, form.format(values[name], **values), goal]
+        for what, (name, form, goal) in goals.items()
         if name in values
     ]
     return table(["What", "measured", "at most"], rows)

@@ -5,17 +5,14 @@ Out: milliseconds of the server per change, seconds from an answer to new sugges
      the milliseconds that a screen of the grid takes.
 """
 
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from playwright.sync_api import sync_playwright
 
-from benchmarks.cases import MANYLABEL
-from benchmarks.workers.common import worker_parser, write_values
+from benchmarks.workers.browser import browser_parser, opened_app
+from benchmarks.workers.common import write_values
 from manylabel.data.formats import read_table
 
 _KEYS = "1234567890abcdefhijklmopqrtvwxy"
@@ -39,26 +36,15 @@ _N_PHOTOS_TIMED_ALONE = 20
 
 def main() -> None:
     """Measure."""
-    parser = worker_parser()
+    parser = browser_parser()
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--labels", type=Path, required=True)
-    parser.add_argument("--browser", default="/usr/bin/chromium")
     given = parser.parse_args()
     truth = read_table(given.labels, photos=given.photos)
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "labels.csv"
-        words = [sys.executable, *MANYLABEL, "app", str(given.photos), str(table), "--no-browser"]
-        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server, sync_playwright() as play:
-            assert server.stdout is not None, "it was started with a pipe"
-            address = server.stdout.readline().split()[2]
-            browser = play.chromium.launch(executable_path=given.browser, args=["--no-sandbox"])
-            page = browser.new_page(viewport={"width": 1280, "height": 900})
-            try:
-                page.goto(address)
-                values = label_all(page, truth.names, list(truth.labels), truth.targets)
-                browser.close()
-            finally:
-                server.terminate()
+        with opened_app([str(given.photos), str(table)], browser=given.browser) as page:
+            values = label_all(page, truth.names, list(truth.labels), truth.targets)
         written = read_table(table, photos=given.photos)
     order = [written.names.index(name) for name in truth.names]
     columns = [written.labels.index(label) for label in truth.labels]
