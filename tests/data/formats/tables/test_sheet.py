@@ -71,6 +71,19 @@ def test_a_quote_that_never_ends_is_told_with_its_line(tmp_path: Path) -> None:
     assert sheet.problems == ("labels.csv, line 3: a cell runs over several lines; is a quote missing?",)
 
 
+@pytest.mark.parametrize("swallowed", ['"a.jpg,x\nb.jpg",y', '"a.jpg,x\n"b.jpg",y', 'a.jpg,"x\nb.jpg",y'])
+def test_a_quote_that_ends_too_late_is_told(tmp_path: Path, swallowed: str) -> None:
+    sheet = sheet_of(tmp_path, f"image,labels\n{swallowed}\nc.jpg,z\n")
+    assert sheet.problems[0] == "labels.csv, line 2: a cell runs over several lines; is a quote missing?"
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_name_of_two_lines_is_one_cell(tmp_path: Path, line_end: str) -> None:
+    sheet = sheet_of(tmp_path, f'image,labels{line_end}"two\nlines.jpg",x{line_end}c.jpg,z{line_end}')
+    assert cells(sheet) == [("two\nlines.jpg", "x"), ("c.jpg", "z")]
+    assert sheet.problems == ()
+
+
 def test_lines_with_too_few_or_too_many_cells_are_told(tmp_path: Path) -> None:
     sheet = sheet_of(tmp_path, "image,labels\na.jpg\nb.jpg,x,y\nc.jpg,x,,\n")
     assert cells(sheet) == [("c.jpg", "x")]

@@ -171,7 +171,7 @@ def _parse(
     """Go through the lines of a table: number from 1, cells without outer blanks.
 
     A cell in quotes may run over several lines. Where one of these begins like a line of the table, a quote
-    is missing, and everything up to the next one was swallowed.
+    is missing, and everything up to the next one was swallowed; unless the cell is one name of a photo.
 
     Raises:
         csv.Error: A cell is too long; the text begins with the line.
@@ -185,7 +185,8 @@ def _parse(
     try:
         for cells in reader:
             inside = raw[number : reader.line_num]
-            if any(names_photo(line.split(separator)[0].strip().strip('"')) for line in inside):
+            begin_alike = any(names_photo(line.split(separator)[0].strip().strip('"')) for line in inside)
+            if begin_alike and not _is_name(cells, separator, names_photo):
                 problems.append(
                     f"{title}, line {number + above}: a cell runs over several lines; is a quote missing?"
                 )
@@ -193,6 +194,12 @@ def _parse(
             number = reader.line_num + 1
     except csv.Error as error:
         raise csv.Error(f"line {number + above}: cannot be read as CSV: {error}") from error
+
+
+def _is_name(cells: Sequence[str], separator: str, names_photo: NamesPhoto) -> bool:
+    """Tell whether the only cell with several lines is the only one that names a photo."""
+    long = [cell for cell in cells if "\n" in cell or "\r" in cell]
+    return long == list(filter(names_photo, cells)) and len(long) == 1 and separator not in long[0]
 
 
 def _split_once(line: str) -> Cells:
