@@ -382,7 +382,7 @@ export class LabelView {
     this.names = project.names;
     this.shown = project.names[row];
     byId("name").textContent = project.names[row];
-    byId("position").textContent = `${row + 1} of ${project.names.length}. ${this.leftInWords()}`;
+    byId("position").textContent = `Photo ${(row + 1).toLocaleString("en")} of ${project.names.length.toLocaleString("en")}. ${this.leftInWords()}`;
     this.suggestions.take(row);
     this.list.show(this.row, this.suggestions, this.question);
   }
