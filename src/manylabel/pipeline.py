@@ -6,6 +6,7 @@ Out: a run directory, or one bundle.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from manylabel.config import RunConfig
@@ -90,9 +91,8 @@ def compare(  # noqa: PLR0913 - independent settings
             trials.append(trained.trial)
         on_progress(Progress("model", "trial", len(trials), len(run.starts), is_of_all=True))
         results = run.results(trials, clock)
-        write_report(
-            results, run.table, out=folder, heat_maps=draw_heat_maps(results, run.table, folder=folder)
-        )
+        draws = partial(draw_heat_maps, results, run.table, folder=folder)
+        write_report(results, run.table, out=folder, draw_heat_maps=draws)
         write_label_issues(folder, best_trial(trials, results), run.table)
         # A later run with these settings must ask again to replace or discard earlier work.
         settings = config_to_toml(replace(run.config, overwrite=False, fresh=False))

@@ -6,7 +6,8 @@ Out: results.json, table.csv, table.md, plots/*.png, and report.html: one file t
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -59,7 +60,7 @@ HeatMaps = Mapping[int, tuple[str, bytes]]
 
 
 def write_report(
-    results: RunResults, table: LabelTable, *, out: Path, heat_maps: HeatMaps | None = None
+    results: RunResults, table: LabelTable, *, out: Path, draw_heat_maps: Callable[[], HeatMaps] = dict
 ) -> Path:
     """Write everything that people read about a run.
 
@@ -67,12 +68,14 @@ def write_report(
         results: What the run measured.
         table: The table of the run; the gallery reads its photos.
         out: Folder to write to; it is made where it is missing, other files in it stay.
-        heat_maps: Not given: none is shown.
+        draw_heat_maps: Draws the heat maps, in a thread of its own; by default none.
 
     Returns:
         The report, ``out / "report.html"``.
     """
-    pictures = draw_plots(results)
+    with ThreadPoolExecutor(1) as beside:  # matplotlib takes one core; the model leaves Python free meanwhile
+        heat_maps = beside.submit(draw_heat_maps)
+        pictures = draw_plots(results)
     for name, picture in pictures.items():
         write_atomically(out / "plots" / f"{name}.png", picture.png)
     write_atomically(out / RESULTS_FILE, results.to_json().encode())
@@ -84,7 +87,7 @@ def write_report(
         small_thumbnails={
             row: _photo_uri(table.photos[row], box_px=SMALL_BOX_PX) for row in similar_photos(results)
         },
-        heat_maps={} if heat_maps is None else heat_maps,
+        heat_maps=heat_maps.result(),
     )
     report = out / "report.html"
     write_atomically(report, page.encode())
