@@ -22,7 +22,8 @@ def list_cases(settings: Settings) -> list[Case]:
     orders = [_case(settings, f"order, {name}", "labeling_order", files[name]) for name in SETS]
     repair = _case(settings, REPAIR, "label_repair", files["scenes_160"])
     page = _case(settings, PAGE, "labeling_page", files["postcards"], more=("playwright",))
-    grid = _case(settings, GRID, "labeling_grid", files["postcards"][:2], more=("playwright",))
+    photos = ["--photos", str(sample_folder(settings) / "images")]
+    grid = _case(settings, GRID, "labeling_grid", photos, more=("playwright",))
     return [*orders, repair, page, grid]
 
 
@@ -40,7 +41,7 @@ def _case(
 
 
 def _files(settings: Settings, name: str) -> list[str]:
-    """Return the words that name photos and table of a set."""
+    """Return the arguments for photos and table of a set."""
     if name == "postcards":
         folder, table = sample_folder(settings), "labels.csv"
     else:

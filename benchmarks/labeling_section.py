@@ -21,9 +21,9 @@ _GOALS = {
     "keys per photo": ("keys_per_photo", "{:.1f}", "-"),
 }
 _GRID_GOALS = {
-    "photos laid out, longest": ("first_laidOut_ms_max", "{:.0f} ms", "100 ms"),
-    "pictures shown, made for the first time": ("first_shown_ms_p50", "{:.0f} ms", "-"),
-    "pictures shown, made before": ("again_shown_ms_p50", "{:.0f} ms", "-"),
+    "photos laid out, the slowest of 40 screens": ("first_laid_out_ms_max", "{:.0f} ms", "100 ms"),
+    "small pictures shown, not yet cached": ("first_shown_ms_p50", "{:.0f} ms", "-"),
+    "small pictures shown, cached": ("again_shown_ms_p50", "{:.0f} ms", "-"),
 }
 
 

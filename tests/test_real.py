@@ -71,7 +71,9 @@ def metrics_of(results: RunResults, model: str) -> dict[str, float]:
 
 
 def test_160_photos_of_scenes_and_a_frozen_body_reach_the_documented_scores(real_runs: RealRuns) -> None:
-    results = real_runs.results("scenes/labels_160.csv", "split.folds=5", networks=MOBILENET)
+    results = real_runs.results(
+        "scenes/labels_160.csv", "split.folds=5", "training.tune=head", networks=MOBILENET, recipe="standard"
+    )
 
     evaluated = metrics_of(results, "mobilenet_v2")
     assert evaluated["mAP"] >= 0.925

@@ -73,7 +73,7 @@ def test_the_recipe_of_the_study_is_the_study_as_published() -> None:
 
 def test_the_quick_recipe_trains_a_head_on_frozen_features() -> None:
     quick = load_recipe("quick")
-    assert (quick.training.tune, quick.model.head) == ("head", "linear")
+    assert (quick.training.tune, quick.training.n_views, quick.model.head) == ("head", 1, "linear")
 
 
 def test_the_standard_recipe_holds_the_defaults() -> None:

@@ -1,6 +1,6 @@
 """Open ``manylabel app`` in a real browser.
 
-In:  a folder of photos, the words of the command, the path of a Chromium.
+In:  a folder of photos, the arguments of the command, the path of Chromium.
 Out: the page, open; at the end, browser and server are closed.
 """
 
@@ -18,7 +18,7 @@ from benchmarks.workers.common import worker_parser
 
 
 def browser_parser() -> ArgumentParser:
-    """Return a parser of what workers with a browser are told."""
+    """Return the argument parser of workers that use a browser."""
     parser = worker_parser()
     parser.add_argument("--browser", default="/usr/bin/chromium")
     return parser
@@ -30,7 +30,7 @@ def opened_app(words: Sequence[str], *, browser: str) -> Iterator[Any]:
 
     Args:
         words: What follows ``manylabel app``.
-        browser: Path of a Chromium.
+        browser: Path of Chromium.
     """
     command = [sys.executable, *MANYLABEL, "app", *words, "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server, sync_playwright() as play:

@@ -1,6 +1,6 @@
 """Scroll through the grid of the labeling page with many photos, in a real browser.
 
-In:  some photos, how many copies of them there shall be.
+In:  a few photos, and the number of copies to make.
 Out: milliseconds that a screen takes: until its photos are laid out, until their pictures are shown, and the
      same for screens whose pictures were made before.
 """
@@ -21,15 +21,17 @@ _SCREEN = """async () => {
     const began = performance.now();
     grid.scrollTop += grid.clientHeight;
     await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
-    const laidOut = performance.now() - began;
+    const laid_out = performance.now() - began;
     const { top, bottom } = grid.getBoundingClientRect();
     const seen = [...grid.querySelectorAll('.tile img')].filter((image) => {
         const tile = image.parentElement.getBoundingClientRect();
         return tile.bottom > top && tile.top < bottom;
     });
-    while (!seen.every((image) => image.complete && image.naturalWidth))
+    while (!seen.every((image) => image.complete && image.naturalWidth)) {
+        if (performance.now() - began > 30_000) throw new Error("a picture is missing");
         await new Promise((done) => setTimeout(done, 2));
-    return { laidOut, shown: performance.now() - began, tiles: seen.length };
+    }
+    return { laid_out, shown: performance.now() - began, tiles: seen.length };
 }"""
 _TO_THE_TOP = """async () => {
     document.getElementById('grid').scrollTop = 0;
@@ -46,7 +48,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(folder) / "photos"
         copy_photos(given.photos, photos, n_photos=given.n_photos)
-        # Nothing learns meanwhile: reading 20,000 photos would take both cores for minutes.
+        # No suggestions: features of 20,000 photos would keep both cores busy for minutes.
         with opened_app([str(photos), "--no-suggest"], browser=given.browser) as page:
             values = scroll(page)
     write_values(given.out, {"n_photos": given.n_photos, **values})
@@ -61,7 +63,7 @@ def copy_photos(source: Path, target: Path, *, n_photos: int) -> None:
 
 
 def scroll(page: Any) -> dict[str, float]:
-    """Scroll through the first screens twice; return what a screen took."""
+    """Scroll through the first screens twice; return the milliseconds per screen."""
     page.wait_for_selector("#photo[style*='visible']")
     page.locator("#new-label").fill("boat")
     page.keyboard.press("Enter")
@@ -74,7 +76,7 @@ def scroll(page: Any) -> dict[str, float]:
         screens = [page.evaluate(_SCREEN) for _ in range(_N_SCREENS)]
         page.evaluate(_TO_THE_TOP)
         values["n_tiles"] = float(np.median([screen["tiles"] for screen in screens]))
-        for what in ("laidOut", "shown"):
+        for what in ("laid_out", "shown"):
             found = [screen[what] for screen in screens]
             values[f"{visit}_{what}_ms_p50"] = float(np.median(found))
             values[f"{visit}_{what}_ms_max"] = max(found)

@@ -1,8 +1,7 @@
 """Label photos in a real browser by keys only, with the truth as the person, and time what it waits for.
 
 In:  photos, their true labels.
-Out: milliseconds of the server per change, seconds from an answer to new suggestions, the first paint, and
-     the milliseconds that a screen of the grid takes.
+Out: milliseconds of the server per change, seconds from an answer to new suggestions, the first paint.
 """
 
 import tempfile
@@ -20,16 +19,6 @@ _SERVER_MS = """() => performance.getEntriesByType('resource')
     .filter((entry) => entry.name.endsWith('/app/answers'))
     .map((entry) => entry.responseStart - entry.requestStart)"""
 _PAINT_MS = "() => performance.getEntriesByName('first-contentful-paint')[0].startTime"
-_SCROLL_MS = """async () => {
-    const grid = document.getElementById('grid'), found = [];
-    for (let screen = 0; screen < 50; screen += 1) {
-        const began = performance.now();
-        grid.scrollTop += grid.clientHeight;
-        await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
-        found.push(performance.now() - began);
-    }
-    return found;
-}"""
 _SUGGESTION_WAIT_MS = 700
 _N_PHOTOS_TIMED_ALONE = 20
 
@@ -53,7 +42,7 @@ def main() -> None:
 
 
 def label_all(page: Any, names: tuple[str, ...], labels: list[str], targets: Any) -> dict[str, float]:
-    """Add the labels, answer for all photos, scroll through the grid; return what it took."""
+    """Add the labels, answer for all photos; return what it took."""
     page.wait_for_selector("#photo[style*='visible']")
     paint_ms = float(page.evaluate(_PAINT_MS))
     page.evaluate("() => performance.setResourceTimingBufferSize(100_000)")
@@ -79,9 +68,6 @@ def label_all(page: Any, names: tuple[str, ...], labels: list[str], targets: Any
         if learning["seconds"] is not None and learning["estimate"] is not None:
             refits.append(learning["seconds"])
     server_ms = page.evaluate(_SERVER_MS)
-    page.keyboard.press("g")
-    page.wait_for_selector(".tile")
-    scroll_ms = page.evaluate(_SCROLL_MS)
     return {
         "paint_ms": paint_ms,
         "n_photos": len(names),
@@ -91,8 +77,6 @@ def label_all(page: Any, names: tuple[str, ...], labels: list[str], targets: Any
         "refit_seconds_p50": float(np.percentile(refits, 50)),
         "refit_seconds_max": max(refits),
         "keys_per_photo": n_keys / len(names),
-        "screen_ms_p50": float(np.percentile(scroll_ms, 50)),
-        "screen_ms_max": max(scroll_ms),
     }
 
 

@@ -91,8 +91,12 @@ def compare(  # noqa: PLR0913 - independent settings
             trials.append(trained.trial)
         on_progress(Progress("model", "trial", len(trials), len(run.starts), is_of_all=True))
         results = run.results(trials, clock)
-        draws = partial(draw_heat_maps, results, run.table, folder=folder)
-        write_report(results, run.table, out=folder, draw_heat_maps=draws)
+        write_report(
+            results,
+            run.table,
+            out=folder,
+            draw_heat_maps=partial(draw_heat_maps, results, run.table, folder=folder),
+        )
         write_label_issues(folder, best_trial(trials, results), run.table)
         # A later run with these settings must ask again to replace or discard earlier work.
         settings = config_to_toml(replace(run.config, overwrite=False, fresh=False))

@@ -15,7 +15,7 @@ from PIL import Image
 
 from manylabel.report import html
 from manylabel.report.gallery import make_thumbnail
-from manylabel.report.html import render_page, shown_photos, write_report
+from manylabel.report.html import HeatMaps, render_page, shown_photos, write_report
 from manylabel.report.plots import curves
 from manylabel.report.plots.counts import conditional_shares, order_by_company
 from manylabel.report.plots.learning import mean_curve, read_losses
@@ -257,6 +257,25 @@ def test_a_second_report_replaces_the_first_says_what_is_gone_and_leaves_other_f
     assert RunResults.from_json((tmp_path / "results.json").read_bytes()) == results
     assert (tmp_path / "config.toml").read_text("utf-8") == "old"
     assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_heat_maps_are_drawn_while_plots_are_and_their_failure_leaves_nothing_behind(
+    shapes_table: LabelTable, tmp_path: Path
+) -> None:
+    results = make_results(shapes_table)
+    row = results.gallery[0].row
+
+    def fail() -> HeatMaps:
+        raise RuntimeError("no memory")
+
+    with pytest.raises(RuntimeError, match="no memory"):
+        write_report(results, shapes_table, out=tmp_path / "run", draw_heat_maps=fail)
+    assert not (tmp_path / "run").exists()
+
+    page = write_report(
+        results, shapes_table, out=tmp_path / "run", draw_heat_maps=lambda: {row: ("square", b"drawn")}
+    ).read_text("utf-8")
+    assert "ZHJhd24=" in page  # the picture, in Base64
 
 
 def test_unknown_labels_and_labels_without_positives_are_shown(shapes_table: LabelTable) -> None:

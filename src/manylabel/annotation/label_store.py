@@ -221,7 +221,7 @@ class LabelStore:
         """Undo the last action of a browser; answers that were changed again since then stay.
 
         Returns:
-            The changes that undid it; None if there is nothing to undo.
+            The changes of the undo, none where nothing could be undone; None if there is no action to undo.
 
         Raises:
             OutputError: The journal cannot be written; nothing was changed.

@@ -81,7 +81,12 @@ def undo(store: "LabelStore") -> None:
     from manylabel.annotation.author import Author, user_name
 
     undone = store.undo_last(Author(name=user_name(), queue="command line"))
-    show_line("Nothing to undo." if undone is None else f"Undone: {n_things(len(undone), 'change')}")
+    if undone is None:
+        show_line("Nothing to undo.")
+    elif undone:
+        show_line(f"Undone: {n_things(len(undone), 'change')}")
+    else:
+        show_line("Nothing was undone: it has been changed since, or its photos are not in the folder.")
 
 
 def export(photos: Path, labels: Path | None, *, to: Path, form: DataConfig) -> None:

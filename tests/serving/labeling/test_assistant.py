@@ -193,6 +193,23 @@ def test_a_probable_mistake_is_kept_changed_or_left_open(
     assert assisted.store.answers.answer("a.jpg", "boat") == answer
 
 
+def test_a_decision_is_for_no_other_photo_where_photos_are_listed_anew(page: Any, assisted: Labeling) -> None:
+    choose_queue(page, "issues")
+    page.wait_for_selector("#question:visible")
+    page.wait_for_selector("#photo[style*='visible']")
+    page.route("**/app/labels?since=*", lambda _: None)  # the page does not hear of it by itself
+    (assisted.photos / "0.jpg").write_bytes((assisted.photos / "a.jpg").read_bytes())
+    assisted.store.reload()
+    page.evaluate("""for (const key of ["1", "c"]) {
+        document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+    }""")
+    page.wait_for_selector("#alert:has-text('the list of photos has changed')")
+    page.wait_for_timeout(500)
+    answers = assisted.store.answers
+    assert [answers.answer(name, "boat") for name in ("0.jpg", "a.jpg")] == ["unknown", "absent"]
+    assert answers.answer("0.jpg", "beach") == "unknown"
+
+
 def test_an_answer_that_was_kept_by_mistake_is_asked_about_again(page: Any) -> None:
     choose_queue(page, "issues")
     page.wait_for_selector("#question:visible")

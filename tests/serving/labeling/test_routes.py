@@ -96,7 +96,7 @@ def test_undoing_tells_its_own_answers_only(labeling: Labeling) -> None:
 
     undone = post(labeling, "/app/undo", client="mine", since=since).json()
 
-    assert undone["answers"] == {"2": {"boat": "unknown"}}  # beach was answered again since then
+    assert undone["answers"] == {"c.jpg": {"boat": "unknown"}}  # beach was answered again since then
     assert undone["changed"]["answers"] == {"2": "1?", "3": "?1"}
 
 

@@ -178,8 +178,17 @@ def plot_style() -> Iterator[None]:
         "legend.fontsize": 8.5,
         "lines.solid_capstyle": "round",
     }
-    with warnings.catch_warnings(), style.context(["default", look]):
-        # A letter that no installed font has is drawn as a box; the report still has the name in words.
+    with style.context(["default", look]):
+        yield
+
+
+@contextmanager
+def ignored_missing_glyphs() -> Iterator[None]:
+    """Draw letters that no installed font has as boxes, without a warning; the report has the names in words.
+
+    Filters of warnings are those of all threads: enter this where no other thread changes them.
+    """
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         yield
 

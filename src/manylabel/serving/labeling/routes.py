@@ -15,7 +15,7 @@ Out: labels, pictures, changes; every change is on the disk before its answer.
 """
 
 from collections.abc import Callable
-from typing import Literal, assert_never
+from typing import Literal, TypeVar, assert_never
 
 import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
@@ -29,6 +29,8 @@ from manylabel.serving.labeling.assistant import Assistant
 from manylabel.serving.labeling.pictures import SIZES_PX, find_version
 from manylabel.serving.labeling.requests import encode, read_json
 from manylabel.serving.labeling.state import LabelingState, State, check_cookie
+
+Made = TypeVar("Made")
 
 router = APIRouter(prefix="/app", dependencies=[Depends(check_cookie)], include_in_schema=False)
 
@@ -172,16 +174,20 @@ async def undo(state: State, request: Request) -> Response:
     """Undo the last action of this browser."""
     sent = await read_json(request, Plain)
 
-    undone: list[Change] = []
-
-    def change() -> None:
-        found = state.store.undo(_author(state, sent))
-        if found is None:
-            raise InputError("there is nothing to undo")
-        undone.extend(found)
-
-    await _make(state, change)
+    undone = await _make(state, lambda: _undo(state, sent))
     return await encode(lambda: state.sum_up_undo(undone, since=sent.since))
+
+
+def _undo(state: LabelingState, sent: Plain) -> list[Change]:
+    """Undo the last action of a browser.
+
+    Raises:
+        InputError: There is none.
+    """
+    undone = state.store.undo(_author(state, sent))
+    if undone is None:
+        raise InputError("there is nothing to undo")
+    return undone
 
 
 @router.post("/reload")
@@ -201,20 +207,21 @@ async def _change(state: LabelingState, change: Callable[[], object], *, since: 
     return await _answer(state, since)
 
 
-async def _make(state: LabelingState, change: Callable[[], object]) -> None:
-    """Make a change.
+async def _make(state: LabelingState, change: Callable[[], Made]) -> Made:
+    """Make a change, and tell the assistant; return what the change returns.
 
     Raises:
-        HTTPException: 422: it is not possible. 507: it cannot be saved.
+        HTTPException: 422: the change is not possible. 507: it cannot be saved.
     """
     try:
-        await run_in_threadpool(change)
+        made = await run_in_threadpool(change)
     except OutputError as error:
         raise HTTPException(507, hide_folders_in_sentence(str(error))) from error
     except InputError as error:
         raise HTTPException(422, hide_folders_in_sentence(str(error))) from error
     if state.assistant is not None:
         await run_in_threadpool(state.assistant.notice)
+    return made
 
 
 def _assistant(state: LabelingState) -> Assistant:

@@ -130,20 +130,20 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True):
     learning: Learning | None
 
 
-class Undone(msgspec.Struct, frozen=True, kw_only=True):
-    """What undoing did.
+class UndoResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The effect of an undo.
 
     Attributes:
-        changed: What changed since the revision that the page has seen, by whomever.
-        answers: The answers that were given back: by number of the photo, by label.
-        n_pending: How many answers were given back to photos that are not in the folder.
-        renamed: Labels that have their former name again: the other name, the former one.
+        changed: Everything that changed since the revision of the page, also by others.
+        answers: Restored answers, by name of the photo (its number may be another by now) and by label.
+        n_pending: Number of restored answers for photos that are not in the folder.
+        renamed: Labels whose new name was undone: the name before the undo, the restored name.
         added: Labels that are back.
         removed: Labels that are gone again.
     """
 
     changed: Labels
-    answers: dict[int, dict[str, Answer]]
+    answers: dict[str, dict[str, Answer]]
     n_pending: int
     renamed: list[tuple[str, str]]
     added: list[str]
@@ -211,17 +211,17 @@ class LabelingState:
                 learning=None if self.assistant is None else _sum_up(self.assistant),
             )
 
-    def sum_up_undo(self, undone: Sequence[Change], *, since: int) -> Undone:
-        """Return what undoing did, from the changes that it made."""
+    def sum_up_undo(self, undone: Sequence[Change], *, since: int) -> UndoResult:
+        """Sum up an undo for the page."""
         with self.store.locked():
             known, n_pending = self.store.answers, 0
-            answers: dict[int, dict[str, Answer]] = {}
+            answers: dict[str, dict[str, Answer]] = {}
             for change in undone:
                 if isinstance(change, SetLabel) and known.has_photo(change.photo):
-                    answers.setdefault(known.row(change.photo), {})[change.label] = change.after
+                    answers.setdefault(change.photo, {})[change.label] = change.after
                 elif isinstance(change, SetLabel):
                     n_pending += 1
-            return Undone(
+            return UndoResult(
                 changed=self.labels_since(since),
                 answers=answers,
                 n_pending=n_pending,

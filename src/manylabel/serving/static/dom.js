@@ -26,12 +26,13 @@
 export const part = (root, selector) => /** @type {Found<Selector>} */ (root.querySelector(selector));
 
 /**
- * Show another page in a frame; the Back button of the browser does not stop there.
+ * Show another page in a frame, without a new entry in the history of the browser.
  *
- * @param {HTMLIFrameElement} frame
+ * @param {HTMLIFrameElement} frame of this page
  * @param {string} address
  */
-export const visit = (frame, address) => frame.contentWindow?.location.replace(new URL(address, location.href));
+export const showInFrame = (frame, address) =>
+  /** @type {Window} */ (frame.contentWindow).location.replace(new URL(address, location.href));
 
 /** @param {HTMLTemplateElement} template */
 export const copyOf = (template) => /** @type {HTMLElement} */ (template.content.firstElementChild?.cloneNode(true));

@@ -71,10 +71,20 @@ def test_a_quote_that_never_ends_is_told_with_its_line(tmp_path: Path) -> None:
     assert sheet.problems == ("labels.csv, line 3: a cell runs over several lines; is a quote missing?",)
 
 
-@pytest.mark.parametrize("swallowed", ['"a.jpg,x\nb.jpg",y', '"a.jpg,x\n"b.jpg",y', 'a.jpg,"x\nb.jpg",y'])
+@pytest.mark.parametrize(
+    "swallowed",
+    [
+        '"a.jpg,x\nb.jpg",y',
+        '"a.jpg,x\n"b.jpg",y',
+        'a.jpg,"x\nb.jpg",y',
+        '"a.jpg\nb.jpg",y',
+        '"lake/a.jpg\nwas sea/b.jpg",y',
+        '"lake/a.jpg\nsea/b.jpg",y',
+    ],
+)
 def test_a_quote_that_ends_too_late_is_told(tmp_path: Path, swallowed: str) -> None:
     sheet = sheet_of(tmp_path, f"image,labels\n{swallowed}\nc.jpg,z\n")
-    assert sheet.problems[0] == "labels.csv, line 2: a cell runs over several lines; is a quote missing?"
+    assert "labels.csv, line 2: a cell runs over several lines; is a quote missing?" in sheet.problems
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])

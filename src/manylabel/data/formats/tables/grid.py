@@ -18,6 +18,7 @@ from pathlib import Path
 from xml.parsers.expat import ExpatError
 from zipfile import BadZipFile
 
+from manylabel.data.find import is_photo_name
 from manylabel.data.formats.tables.workbook_cells import CellBudget, SheetCells
 from manylabel.data.formats.tables.workbook_parts import Package, SharedParts, read_shared_parts
 from manylabel.data.formats.text_files import read_bytes, read_text
@@ -171,7 +172,8 @@ def _parse(
     """Go through the lines of a table: number from 1, cells without outer blanks.
 
     A cell in quotes may run over several lines. Where one of these begins like a line of the table, a quote
-    is missing, and everything up to the next one was swallowed; unless the cell is one name of a photo.
+    is missing, and everything up to the next quote was swallowed; unless the cell is the name of a photo that
+    contains a line break.
 
     Raises:
         csv.Error: A cell is too long; the text begins with the line.
@@ -186,7 +188,7 @@ def _parse(
         for cells in reader:
             inside = raw[number : reader.line_num]
             begin_alike = any(names_photo(line.split(separator)[0].strip().strip('"')) for line in inside)
-            if begin_alike and not _is_name(cells, separator, names_photo):
+            if begin_alike and not _has_long_name(cells, separator, names_photo):
                 problems.append(
                     f"{title}, line {number + above}: a cell runs over several lines; is a quote missing?"
                 )
@@ -196,10 +198,16 @@ def _parse(
         raise csv.Error(f"line {number + above}: cannot be read as CSV: {error}") from error
 
 
-def _is_name(cells: Sequence[str], separator: str, names_photo: NamesPhoto) -> bool:
-    """Tell whether the only cell with several lines is the only one that names a photo."""
-    long = [cell for cell in cells if "\n" in cell or "\r" in cell]
-    return long == list(filter(names_photo, cells)) and len(long) == 1 and separator not in long[0]
+def _has_long_name(cells: Sequence[str], separator: str, names_photo: NamesPhoto) -> bool:
+    """Tell whether exactly one cell has several lines, and is the only photo name among the cells.
+
+    A cell with a separator, or with a line that ends like a photo name before its last line, may be lines of
+    the table, and does not count.
+    """
+    long = [cell for cell in cells if len(cell.splitlines()) > 1]
+    if len(long) != 1 or long != list(filter(names_photo, cells)) or separator in long[0]:
+        return False
+    return not any(is_photo_name(line.strip()) for line in long[0].splitlines()[:-1])
 
 
 def _split_once(line: str) -> Cells:

@@ -158,13 +158,13 @@
  */
 
 /**
- * What undoing did.
+ * The effect of an undo.
  *
- * @typedef {object} Undone
- * @property {Labels} changed
- * @property {Record<string, Answers>} answers that were given back, by number of the photo
- * @property {number} n_pending answers that were given back to photos that are not in the folder
- * @property {[string, string][]} renamed labels that have their former name again: the other name, the former one
+ * @typedef {object} UndoResult
+ * @property {Labels} changed everything since the revision of the page, also by others
+ * @property {Record<string, Answers>} answers restored ones, by name of the photo: its number may be another by now
+ * @property {number} n_pending restored answers for photos that are not in the folder
+ * @property {[string, string][]} renamed labels whose new name was undone: the name before the undo, the restored name
  * @property {string[]} added labels that are back
  * @property {string[]} removed labels that are gone again
  */
@@ -211,7 +211,7 @@ const post = (path, values) =>
 /**
  * @param {string} path
  * @param {object} values
- * @returns {Promise<any>} mostly labels
+ * @returns {Promise<any>}
  */
 const send = (path, values) => post(path, { client, ...values });
 
@@ -293,7 +293,7 @@ export const setAnswers = (since, answers, queue, how = {}) => send("/app/answer
  * @returns {Promise<Labels>}
  */
 export const changeLabels = (since, change, label, to = "") => send("/app/labels", { since, change, label, to });
-/** @returns {Promise<Undone>} */
+/** @returns {Promise<UndoResult>} */
 export const undo = (/** @type {number} */ since) => send("/app/undo", { since });
 /** @returns {Promise<Labels>} */
 export const reload = (/** @type {number} */ since) => send("/app/reload", { since });

@@ -39,15 +39,17 @@ function open(name) {
 
 // In the view of one photo, the one that was changed back is shown again.
 const goBack = () => {
-  /** @type {import("./api.js").Undone} */
+  /** @type {import("./api.js").UndoResult} */
   let undone;
   shell.change(
     async (since) => (undone = await undo(since)).changed,
     () => {
       // Undone changes of labels are about no photo.
       const isOfPhotos = !(undone.renamed.length || undone.added.length || undone.removed.length);
-      if (isOfPhotos && !undone.changed.names.length) views.label.goBackTo(Object.keys(undone.answers).map(Number));
-      shell.say(undoneInWords(project.names, undone));
+      if (isOfPhotos && !undone.changed.names.length) {
+        views.label.goBackTo(Object.keys(undone.answers).map((name) => project.names.indexOf(name)));
+      }
+      shell.say(undoneInWords(undone));
     },
   );
 };

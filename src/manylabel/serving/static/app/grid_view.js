@@ -2,7 +2,7 @@
 
 import { copyOf, part } from "../dom.js";
 import { LARGE_PX, SMALL_PX, getSimilar, pictureOf, setAnswers } from "./api.js";
-import { WORDS, byId, count, percent } from "./shell.js";
+import { WORDS, byId, count, number, percent } from "./shell.js";
 import { MS_TO_LOOK } from "./suggestions.js";
 
 /**
@@ -173,7 +173,7 @@ export class GridView {
       () => {
         const what = rows.length === 1 ? project.names[rows[0]] : count(rows.length, "photo");
         const answers = rows.map((row) => WORDS[project.answer(row, label)]);
-        const counted = [...new Set(answers)].map((word) => `${answers.filter((other) => other === word).length} ${word}`);
+        const counted = [...new Set(answers)].map((word) => `${number(answers.filter((other) => other === word).length)} ${word}`);
         shell.say(`${what}: ${label} ${counted.length === 1 ? answers[0] : counted.join(", ")}. Press U to undo.`);
       },
     );
@@ -264,7 +264,7 @@ export class GridView {
     if (this.label !== label) return this.choose();
     const rest = this.unanswered();
     const n = rest.filter((row) => this.isSuggested(row)).length;
-    const suggested = n ? `“present” for ${n.toLocaleString("en")} suggested, ` : "";
+    const suggested = n ? `“present” for ${number(n)} suggested, ` : "";
     byId("rest").disabled = rest.length === 0;
     byId("rest").textContent = rest.length ? `Answer ${suggested}“absent” for ${count(rest.length - n, "photo")}` : "No photo without an answer";
     byId("grid-count").textContent = this.label

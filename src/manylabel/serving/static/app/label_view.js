@@ -5,7 +5,7 @@ import { LARGE_PX, changeLabels, pictureOf, setAnswers } from "./api.js";
 import { KEYS, LabelList } from "./label_list.js";
 import { QUEUES, showQuestion } from "./queues.js";
 import { Suggestions } from "./suggestions.js";
-import { WORDS, byId } from "./shell.js";
+import { WORDS, byId, number } from "./shell.js";
 
 /**
  * @typedef {import("./api.js").Answer} Answer
@@ -80,7 +80,8 @@ export class LabelView {
   }
 
   /**
-   * Photos were listed anew: show the same one; if it is gone, the next one of the list that was shown.
+   * Photos were listed anew: show the same one; if it is gone, the next one of the former list that is still there;
+   * without any, the first.
    *
    * @param {string | undefined} name
    */
@@ -90,8 +91,9 @@ export class LabelView {
     this.skipped.clear();
     const { names } = this.project;
     const left = new Set(names);
-    const follows = this.names.slice(this.names.indexOf(name ?? "")).find((other) => left.has(other));
-    this.showPhoto(Math.max(0, names.indexOf(name !== undefined && left.has(name) ? name : (follows ?? ""))));
+    const before = name === undefined ? -1 : this.names.indexOf(name);
+    const wanted = [name, ...(before < 0 ? [] : this.names.slice(before))].find((one) => one !== undefined && left.has(one));
+    this.showPhoto(wanted === undefined ? 0 : names.indexOf(wanted));
   }
 
   /** @param {number} row */
@@ -231,7 +233,7 @@ export class LabelView {
     if (!this.isReady()) return;
     this.isLeaving = true;
     this.shell
-      .change(
+      .answer(
         (since) => setAnswers(since, choice.answers(this.project), this.queue, { confirms: true }),
         () => {
           this.passed.add(this.item.key);
@@ -275,7 +277,7 @@ export class LabelView {
   leftInWords() {
     if (this.queue === "unlabeled" || this.queue === "all") return this.shell.leftInWords();
     const left = this.left();
-    return `${left.length.toLocaleString("en")} left in “${QUEUES[this.queue].title}”.${this.keptInWords()}`;
+    return `${number(left.length)} left in “${QUEUES[this.queue].title}”.${this.keptInWords()}`;
   }
 
   // When to stop with possible mistakes: the most suspicious come first.
@@ -336,7 +338,7 @@ export class LabelView {
     if (step > 0) this.skipped.add(this.item.key);
     this.goOn(step);
     this.show();
-    this.shell.say(`${this.project.names[this.row]}, photo ${this.row + 1} of ${this.project.names.length}`);
+    this.shell.say(`${this.project.names[this.row]}, photo ${number(this.row + 1)} of ${number(this.project.names.length)}`);
   }
 
   zoom() {
@@ -382,7 +384,7 @@ export class LabelView {
     this.names = project.names;
     this.shown = project.names[row];
     byId("name").textContent = project.names[row];
-    byId("position").textContent = `Photo ${(row + 1).toLocaleString("en")} of ${project.names.length.toLocaleString("en")}. ${this.leftInWords()}`;
+    byId("position").textContent = `Photo ${number(row + 1)} of ${number(project.names.length)}. ${this.leftInWords()}`;
     this.suggestions.take(row);
     this.list.show(this.row, this.suggestions, this.question);
   }
@@ -402,7 +404,7 @@ export class LabelView {
     const isListed = (/** @type {string} */ name) =>
       (this.project.learning || !QUEUES[name].isLearned) && (!QUEUES[name].isRare || name === before || QUEUES[name].items(this.project).length > 0);
     const names = Object.keys(QUEUES).filter(isListed);
-    const titles = names.map((name) => `${QUEUES[name].title} (${QUEUES[name].items(this.project).length.toLocaleString("en")})`);
+    const titles = names.map((name) => `${QUEUES[name].title} (${number(QUEUES[name].items(this.project).length)})`);
     if (list.length === names.length && titles.every((title, index) => list.options[index].text === title)) return;
     list.replaceChildren(...names.map((name, index) => new Option(titles[index], name)));
     list.value = names.includes(before) ? before : "unlabeled";

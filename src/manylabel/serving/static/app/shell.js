@@ -110,11 +110,12 @@ const FEWEST_PHOTOS = 10;
 
 /** @type {import("../dom.js").ById<Elements>} */
 export const byId = (id) => /** @type {any} */ (document.getElementById(id));
+export const number = (/** @type {number} */ n) => n.toLocaleString("en");
 /**
  * @param {number} n
  * @param {string} thing
  */
-export const count = (n, thing) => `${n.toLocaleString("en")} ${thing}${n === 1 ? "" : "s"}`;
+export const count = (n, thing) => `${number(n)} ${thing}${n === 1 ? "" : "s"}`;
 /** @param {number} share */
 export const percent = (share) => `${Math.round(100 * share)} %`;
 export { WORDS } from "./table_words.js";
@@ -158,8 +159,8 @@ export class Shell {
   }
 
   /**
-   * Answer for photos, as `change` does it, but not if photos were listed anew since the key was pressed: their
-   * numbers are others.
+   * Save answers as `change` does, but refuse them if photos were listed anew since the key was pressed: the numbers
+   * of photos are others.
    *
    * @param {(since: number) => Promise<Labels> | undefined} request
    */
@@ -235,16 +236,16 @@ export class Shell {
   /** @param {import("./api.js").Learning} learning */
   learningInWords({ problem, n_done, n_photos, estimate, first }) {
     if (problem) return `Nothing is suggested: ${problem}.`;
-    const reading = n_done < n_photos ? `Looking at the photos: ${n_done.toLocaleString("en")} of ${n_photos.toLocaleString("en")}. ` : "";
+    const reading = n_done < n_photos ? `Looking at the photos: ${number(n_done)} of ${number(n_photos)}. ` : "";
     if (!estimate || !first) {
       const n = FEWEST_PHOTOS - this.project.countBegun();
       if (n <= 0 && n_done < n_photos) return `${reading}Suggestions will follow.`;
       const missing = n > 0 ? `after ${count(n, "more photo")} with answers` : "once a label is present on some photos and absent on others";
       return `${reading}Suggestions start ${missing}.`;
     }
-    const since = first.n_photos === estimate.n_photos ? "" : ` With ${first.n_photos} photos, the mAP was ${percent(first.mean_average_precision)}.`;
+    const since = first.n_photos === estimate.n_photos ? "" : ` With ${number(first.n_photos)} photos, the mAP was ${percent(first.mean_average_precision)}.`;
     const verdict = estimate.low > estimate.label_prior ? "are better than guessing" : "are not yet clearly better than guessing";
-    return `${reading}Suggestions learned from ${estimate.n_photos} photos ${verdict}. In cross-validation: mAP ${percent(estimate.mean_average_precision)} \
+    return `${reading}Suggestions learned from ${number(estimate.n_photos)} photos ${verdict}. In cross-validation: mAP ${percent(estimate.mean_average_precision)} \
 (${percent(estimate.low)} to ${percent(estimate.high)}), nearest neighbors ${percent(estimate.nearest_neighbors)}, \
 guessing by frequency ${percent(estimate.label_prior)}.${since}`;
   }

@@ -1,6 +1,6 @@
 // Train models in full, and read what came out.
 
-import { copyOf, part, visit } from "../dom.js";
+import { copyOf, part, showInFrame } from "../dom.js";
 import { cancelTraining, getModels, getTraining, reportOf, startTraining } from "./api.js";
 import { byId, count, percent } from "./shell.js";
 
@@ -152,7 +152,7 @@ export class TrainView {
     const frame = byId("report");
     frame.hidden = false;
     frame.title = `Report of ${name}`;
-    visit(frame, reportOf(name));
+    showInFrame(frame, reportOf(name));
     frame.scrollIntoView({ block: "nearest" });
   }
 

@@ -1,6 +1,6 @@
 // Use trained models: on new photos, in files, by other programs.
 
-import { copyOf, part, visit } from "../dom.js";
+import { copyOf, part, showInFrame } from "../dom.js";
 import { cancelExport, exportOf, getModels, getUsage, startExport, startUse } from "./api.js";
 import { byId, percent } from "./shell.js";
 
@@ -183,7 +183,7 @@ export class UseView {
     if (state === "ready" && version !== this.version) {
       this.version = version;
       frame.hidden = false;
-      visit(frame, `/use/?version=${version}`);
+      showInFrame(frame, `/use/?version=${version}`);
     }
     if (state === "none") frame.hidden = true;
   }
