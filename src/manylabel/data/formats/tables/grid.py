@@ -187,8 +187,10 @@ def _parse(
     try:
         for cells in reader:
             inside = raw[number : reader.line_num]
-            begin_alike = any(names_photo(line.split(separator)[0].strip().strip('"')) for line in inside)
-            if begin_alike and not _has_long_name(cells, separator, names_photo):
+            has_line_like_a_row = any(
+                names_photo(line.split(separator)[0].strip().strip('"')) for line in inside
+            )
+            if has_line_like_a_row and not _has_long_name(cells, separator, names_photo):
                 problems.append(
                     f"{title}, line {number + above}: a cell runs over several lines; is a quote missing?"
                 )
