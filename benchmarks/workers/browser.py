@@ -44,3 +44,12 @@ def opened_app(words: Sequence[str], *, browser: str) -> Iterator[Any]:
             opened.close()
         finally:
             server.terminate()
+
+
+def add_labels(page: Any, labels: Sequence[str]) -> None:
+    """Type labels into the page, which shows its first photo."""
+    for label in labels:
+        page.locator("#new-label").fill(label)
+        page.keyboard.press("Enter")
+        page.wait_for_selector(f"#labels .answer[data-label='{label}']")
+    page.keyboard.press("Escape")

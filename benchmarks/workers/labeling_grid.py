@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.workers.browser import browser_parser, opened_app
+from benchmarks.workers.browser import add_labels, browser_parser, opened_app
 from benchmarks.workers.common import write_values
 
 _N_SCREENS = 40
@@ -65,10 +65,7 @@ def copy_photos(source: Path, target: Path, *, n_photos: int) -> None:
 def scroll(page: Any) -> dict[str, float]:
     """Scroll through the first screens twice; return the milliseconds per screen."""
     page.wait_for_selector("#photo[style*='visible']")
-    page.locator("#new-label").fill("boat")
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#labels .answer[data-label='boat']")
-    page.keyboard.press("Escape")
+    add_labels(page, ["boat"])
     page.keyboard.press("g")
     page.wait_for_selector(".tile")
     values: dict[str, float] = {}

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.workers.browser import browser_parser, opened_app
+from benchmarks.workers.browser import add_labels, browser_parser, opened_app
 from benchmarks.workers.common import write_values
 from manylabel.data.formats import read_table
 
@@ -20,7 +20,6 @@ _SERVER_MS = """() => performance.getEntriesByType('resource')
     .map((entry) => entry.responseStart - entry.requestStart)"""
 _PAINT_MS = "() => performance.getEntriesByName('first-contentful-paint')[0].startTime"
 _SUGGESTION_WAIT_MS = 700
-_N_PHOTOS_TIMED_ALONE = 20
 
 
 def main() -> None:
@@ -46,11 +45,7 @@ def label_all(page: Any, names: tuple[str, ...], labels: list[str], targets: Any
     page.wait_for_selector("#photo[style*='visible']")
     paint_ms = float(page.evaluate(_PAINT_MS))
     page.evaluate("() => performance.setResourceTimingBufferSize(100_000)")
-    for label in labels:
-        page.locator("#new-label").fill(label)
-        page.keyboard.press("Enter")
-        page.wait_for_selector(f"#labels .answer[data-label='{label}']")
-    page.keyboard.press("Escape")
+    add_labels(page, labels)
     n_keys, refits = 0, list[float]()
     while not page.locator("#done").is_visible():
         name = page.locator("#name").inner_text()

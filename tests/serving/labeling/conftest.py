@@ -174,6 +174,13 @@ def page(labeling: Labeling, open_page: OpenPage) -> Any:
     return open_page(labeling)
 
 
+def add_labels(labeling: Labeling, *labels: str) -> None:
+    """Add labels."""
+    for label in labels:
+        added = labeling.client.post("/app/labels", {"since": 0, "change": "add", "label": label})
+        assert added.status == 200
+
+
 def wait_for_answer(page: Any, text: str) -> None:
     """Wait until the page has said something, and shows its photo."""
     page.wait_for_selector(f"#status:has-text({text!r})")

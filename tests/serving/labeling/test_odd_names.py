@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from manylabel.data.formats import read_table
-from tests.serving.labeling.conftest import Labeling, OpenPage, wait_for_answer
+from tests.serving.labeling.conftest import Labeling, OpenPage, add_labels, wait_for_answer
 
 pytest.importorskip("playwright.sync_api")
 
@@ -18,9 +18,7 @@ def test_odd_names_are_shown_and_come_back_from_the_table(labeling: Labeling, op
     for name in PHOTOS:
         (labeling.photos / name).write_bytes(picture)
     labeling.store.reload()
-    for label in LABELS:
-        added = labeling.client.post("/app/labels", {"since": 0, "change": "add", "label": label})
-        assert added.status == 200
+    add_labels(labeling, *LABELS)
     page = open_page(labeling)
     page.locator("#queue").select_option("all")
     page.keyboard.press("Escape")

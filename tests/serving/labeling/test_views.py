@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.serving.labeling.conftest import Labeling, OpenPage, wait_for_answer
+from tests.serving.labeling.conftest import Labeling, OpenPage, add_labels, wait_for_answer
 
 pytest.importorskip("playwright.sync_api")
 
@@ -22,11 +22,6 @@ MODEL = {
     "high": 0.6,
     "labels": ["boat"],
 }
-
-
-def add_labels(labeling: Labeling, *labels: str) -> None:
-    for label in labels:
-        labeling.client.post("/app/labels", {"since": 0, "change": "add", "label": label})
 
 
 def test_a_label_is_found_by_typing_and_answered_with_enter(labeling: Labeling, open_page: OpenPage) -> None:

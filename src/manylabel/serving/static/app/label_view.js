@@ -91,9 +91,9 @@ export class LabelView {
     this.skipped.clear();
     const { names } = this.project;
     const left = new Set(names);
-    const before = name === undefined ? -1 : this.names.indexOf(name);
-    const wanted = [name, ...(before < 0 ? [] : this.names.slice(before))].find((one) => one !== undefined && left.has(one));
-    this.showPhoto(wanted === undefined ? 0 : names.indexOf(wanted));
+    const before = this.names.indexOf(name ?? "");
+    const wanted = before < 0 ? name : this.names.slice(before).find((one) => left.has(one));
+    this.showPhoto(Math.max(0, names.indexOf(wanted ?? "")));
   }
 
   /** @param {number} row */
